@@ -1,0 +1,67 @@
+"""Agents that report progress: async generators of one's own. Run: cd examples/progress && orchestrator run "Primes below 2000000"
+
+agents_config/ beside this file names the two functions, `long_tasks:primes` and `long_tasks:countdown`.
+The command is given in this folder, because the current folder is on Python's path and `agents_config`
+is where agents are looked for. Copy the folder, and a project of your own has begun.
+
+What is yielded becomes the agent's events: a string a `token`, a `Status` a `status`, and so on. The end of
+the function is `done`, an exception is `error`, and a cancel arrives where the function waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from orchestrator.backends.base import AgentInput
+from orchestrator.errors import AgentError
+from orchestrator.events import Status
+
+MOST = 20_000_000
+STEPS = 10
+
+
+async def primes(request: AgentInput) -> AsyncIterator[str | Status]:
+    """Count the primes below the largest number in the message, and say how far it is."""
+    limit = max(numbers_in(request.message), default=1_000_000)
+    if limit > MOST:
+        # An AgentError is told to the client in these words; any other exception is only `internal`.
+        raise AgentError("upstream_rejected", f"{limit} is too much for me; the most is {MOST}.")
+    sieve = bytearray([1]) * (limit + 1)
+    found = 0
+    for step in range(STEPS):
+        low, high = limit * step // STEPS, limit * (step + 1) // STEPS
+        yield Status("counting", f"{100 * step // STEPS} %, {found} primes below {low}")
+        # Work that does not await would hold up every other agent, so a thread does it.
+        found += await asyncio.to_thread(count_primes, sieve, low, high)
+    yield Status("counting", "100 %")
+    yield f"There are {found} primes below {limit}."
+
+
+async def countdown(request: AgentInput) -> AsyncIterator[str | Status]:
+    """Count down from the smallest number in the message, a second each."""
+    start = min(60, *numbers_in(request.message), 60)
+    try:
+        for left in range(start, 0, -1):
+            yield Status("counting down", f"{left} s left")
+            yield f"{left} … "
+            await asyncio.sleep(1)
+        yield "lift-off!"
+    finally:
+        # A cancel raises here, too: the place to release what the agent holds. Keep it quick.
+        pass
+
+
+def numbers_in(text: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d{1,12}", text)]
+
+
+def count_primes(sieve: bytearray, low: int, high: int) -> int:
+    """Count the primes from *low* up to *high*, where *sieve* has all below *low*; cross out as it goes."""
+    found = 0
+    for number in range(max(low, 2), high):
+        if sieve[number]:
+            found += 1
+            sieve[number * number :: number] = bytes(len(range(number * number, len(sieve), number)))
+    return found

@@ -1,0 +1,245 @@
+"""One try of one agent: owns its generator from the first item to its closing.
+
+Everything the agent says goes into its mailbox; how the attempt ended is returned, never raised.
+Knows nothing of retries and of runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from .backends.base import AgentInput, Backend, Finish
+from .errors import AgentError, ErrorCode
+from .events import ApprovalRequest, Payload, Reasoning, Token, clean_text
+from .mailbox import MAX_EVENT_CHARS, Mailbox
+from .pace import Pace
+from .watch import Watch
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 5.0
+"""How long a cancelled agent may take to close its stream before it is cancelled again."""
+
+ABANDON_SECONDS = 3.0
+"""How long after that it is left behind."""
+
+ITEMS_PER_TURN = 32
+"""Items taken from an agent that never waits before the event loop gets its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Somebody ended the attempt from outside. With a `code` it is an error, else a cancel."""
+
+    reason: str
+    code: ErrorCode | None = None
+
+
+@dataclass(slots=True)
+class Ending:
+    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set."""
+
+    finish: Finish | None = None
+    error: AgentError | None = None
+    stop: Stop | None = None
+    abandoned: bool = False
+    cause: BaseException | None = None
+
+
+class Approvals:
+    """Calls of one attempt that wait for a person."""
+
+    def __init__(self, watch: Watch, timeout_s: float) -> None:
+        self._watch = watch
+        self._timeout_s = timeout_s
+        self._waiting: dict[str, asyncio.Future[bool]] = {}
+
+    def open(self, call_id: str) -> None:
+        """Accept answers for *call_id* from now on."""
+        self._waiting[call_id] = asyncio.get_running_loop().create_future()
+
+    def answer(self, call_id: str, approve: bool) -> bool:
+        """Pass an answer on; False where nothing waits for one."""
+        waiting = self._waiting.get(call_id)
+        if waiting is None or waiting.done():
+            return False
+        waiting.set_result(approve)
+        return True
+
+    async def wait(self, call_id: str) -> bool:
+        """Wait for the answer to *call_id*; the attempt's own time limits stand still."""
+        if call_id not in self._waiting:
+            self.open(call_id)
+        try:
+            with self._watch.paused():
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._waiting[call_id]
+        except TimeoutError as exc:
+            raise AgentError("approval_timeout", f"Nobody answered within {self._timeout_s:g} s.") from exc
+        finally:
+            self._waiting.pop(call_id, None)
+
+
+class Attempt:
+    """Runs one agent once and fills its mailbox.
+
+    Args:
+        limits: The agent's `Limits`.
+    """
+
+    def __init__(self, backend: Backend, mailbox: Mailbox, limits: Any) -> None:
+        self._backend = backend
+        self._mailbox = mailbox
+        self._limits = limits
+        self._pace = Pace(limits.max_chars_per_s) if limits.max_chars_per_s else None
+        self._watch = Watch(
+            first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
+        )
+        self._finish: Finish | None = None
+        self._live = True
+        self.approvals = Approvals(self._watch, limits.approval_timeout_s)
+        self.pieces: list[str] = []
+        self.chars = 0
+        self.first_token_at: float | None = None
+        self.started_at = self._watch.started
+
+    async def run(self, request: AgentInput, stopped: asyncio.Future[Stop]) -> Ending:
+        """Run to the end, a limit, or until *stopped* has a result; cancelling stops the agent too.
+
+        Returns only when the agent's stream is closed, or was abandoned.
+        """
+        task = asyncio.create_task(self._consume(request), name=f"{request.run_id}/{request.agent_id}")
+        try:
+            verdict = await self._guard(task, stopped)
+            if verdict is None:
+                return self._ending(task)
+            verdict.abandoned = not await self._close(task)
+        except asyncio.CancelledError:
+            await self._close(task)
+            raise
+        if verdict.abandoned:
+            log.error("agent_abandoned", run_id=request.run_id, agent_id=request.agent_id)
+        return verdict
+
+    async def _guard(self, task: asyncio.Task[None], stopped: asyncio.Future[Stop]) -> Ending | None:
+        """Wait until the task ends (None), or say why it must."""
+        while True:
+            left, code = self._watch.remaining()
+            if left <= 0:
+                return Ending(error=AgentError(code, _limit_text(code, self._limits)))
+            await asyncio.wait((task, stopped), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return None
+            if stopped.done():
+                return Ending(stop=stopped.result())
+
+    async def _close(self, task: asyncio.Task[None]) -> bool:
+        """Cancel the task until it ends; False where it does not."""
+        for seconds in (STOP_SECONDS, ABANDON_SECONDS):
+            task.cancel()
+            # The agent may wait for room that nobody makes any more.
+            await asyncio.wait((task,), timeout=seconds)
+            if task.done():
+                _swallow(task)
+                return True
+        self._live = False
+        task.add_done_callback(_swallow)
+        return False
+
+    def _ending(self, task: asyncio.Task[None]) -> Ending:
+        if task.cancelled():
+            return Ending(error=AgentError("internal", "The agent cancelled itself."))
+        exc = task.exception()
+        if exc is None:
+            return Ending(finish=self._finish or Finish())
+        if isinstance(exc, AgentError):
+            return Ending(error=exc, cause=exc)
+        return Ending(
+            error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
+        )
+
+    async def _consume(self, request: AgentInput) -> None:
+        watch = self._watch
+        count = 0
+        async with aclosing(self._backend.stream(request)) as items:
+            async for item in items:
+                if not self._live:
+                    return
+                watch.touch()
+                if type(item) is str:
+                    await self._say(item)
+                else:
+                    await self._pass(item)
+                count += 1
+                if not count % ITEMS_PER_TURN:
+                    await asyncio.sleep(0)
+
+    async def _pass(self, item: Any) -> None:
+        if type(item) is Token:
+            await self._say(item.text, item.speaker, item.parent)
+        elif type(item) is Reasoning:
+            for text in _cut(clean_text(item.text)):
+                if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
+                    await self._room()
+        elif isinstance(item, Finish):
+            self._finish = item
+        elif isinstance(item, Payload):
+            if isinstance(item, ApprovalRequest):
+                self.approvals.open(item.call_id)
+            if not self._mailbox.post(item):
+                await self._room()
+        else:
+            raise AgentError(
+                "upstream_invalid",
+                f"The agent yielded {type(item).__name__}; it may yield str, an event payload or Finish.",
+            )
+
+    async def _say(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
+        if not text:
+            return
+        text = clean_text(text)
+        room = self._limits.max_output_chars - self.chars if parent is None else len(text)
+        if self.first_token_at is None:
+            self.first_token_at = self._watch.last
+        for piece in _cut(text[:room]):
+            for part in self._pace.split(piece) if self._pace else (piece,):
+                if self._pace:
+                    with self._watch.paused():
+                        await self._pace.wait(len(part))
+                if parent is None:
+                    self.pieces.append(part)
+                    self.chars += len(part)
+                if not self._mailbox.say(part, Token, speaker, parent):
+                    await self._room()
+        if len(text) > room:
+            limit = self._limits.max_output_chars
+            raise AgentError("output_limit", f"The answer reached {limit} characters, the agent's limit.")
+
+    async def _room(self) -> None:
+        with self._watch.paused():
+            await self._mailbox.room()
+
+
+def _cut(text: str) -> tuple[str, ...] | list[str]:
+    if len(text) <= MAX_EVENT_CHARS:
+        return (text,) if text else ()
+    return [text[i : i + MAX_EVENT_CHARS] for i in range(0, len(text), MAX_EVENT_CHARS)]
+
+
+def _swallow(task: asyncio.Task[None]) -> None:
+    """Fetch an ended task's exception, so that asyncio does not report it as forgotten."""
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        log.debug("agent_closing_failed", error=type(exc).__name__)
+
+
+def _limit_text(code: ErrorCode, limits: Any) -> str:
+    if code == "timeout_first_token":
+        return f"Nothing came within {limits.first_token_timeout_s:g} s."
+    if code == "timeout_idle":
+        return f"Nothing more came for {limits.idle_timeout_s:g} s."
+    return f"The answer was not complete within {limits.timeout_s:g} s."

@@ -1,0 +1,106 @@
+"""What every kind of agent implements: the `Backend` Protocol and what passes through it.
+
+Owns no agent. A backend is one file beside this one plus a row in `KINDS`; its contract is
+held by `tests/contract/test_backend.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..errors import AgentError
+from ..events import Payload, Usage
+
+Approve = Callable[[str], Awaitable[bool]]
+"""Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.
+
+Raises AgentError (`approval_timeout`) when nobody answers in time.
+"""
+
+
+async def _nobody_answers(call_id: str) -> bool:
+    raise AgentError("approval_timeout", f"Nobody can answer the approval of call {call_id} here.")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier question of a conversation and this agent's answer.
+
+    `memory` is whatever JSON-able value the backend put into its `Finish`, for itself.
+    """
+
+    message: str
+    text: str
+    memory: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInput:
+    """What an agent is asked. `history` is oldest first and holds only turns that ended well."""
+
+    message: str
+    run_id: str = "run_local"
+    agent_id: str = "agent"
+    attempt: int = 1
+    conversation_id: str | None = None
+    history: tuple[Turn, ...] = ()
+    approve: Approve = field(default=_nobody_answers, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Yielded last by a backend that knows how its answer ended. Not an event of its own.
+
+    Args:
+        reason: `stop`, `length`, … goes into `done` as `finish_reason`.
+        usage: What the provider counted, None where it did not.
+        memory: JSON-able; comes back in the next run's `Turn.memory`.
+    """
+
+    reason: str = "stop"
+    usage: Usage | None = None
+    memory: Any = None
+
+
+Emission = str | Payload | Finish
+"""What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
+
+
+class Backend(Protocol):
+    """One configured agent, ready to answer any number of runs at once."""
+
+    @property
+    def model(self) -> str | None:
+        """The model's name as clients see it, None where there is none."""
+        ...
+
+    def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Answer *request*; each call is one attempt.
+
+        The generator runs in one task from its first item to its last, so timeouts, context
+        variables and cancel scopes may span its yields. Cancelling that task, or closing the
+        generator, must stop the upstream work and release its connection before returning.
+
+        Raises:
+            AgentError: The agent failed, in the protocol's words. Anything else is `internal`,
+                and its text reaches only the server's own log.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release pools and processes that outlive a stream. Called once, when none runs."""
+        ...
+
+
+BackendFactory = Callable[[Any, Mapping[str, Any]], Backend]
+"""Builds a backend from its checked settings and the settings of all agents (for handoffs)."""
+
+KINDS: dict[str, str] = {
+    "openai-agents": "orchestrator.backends.openai_agents:OpenAIAgentsBackend",
+    "letta": "orchestrator.backends.letta:LettaBackend",
+    "function": "orchestrator.backends.function:FunctionBackend",
+    "offline": "orchestrator.backends.offline:OfflineBackend",
+}
+"""Kind → "module:class". Looked up late, so that only the SDKs in use are imported."""

@@ -1,0 +1,125 @@
+"""The function backend: an agent that is an async generator function of the user's own.
+
+Owns the checks on what it yields and its closing. What it does inside is the user's: it runs on
+the event loop, so slow synchronous work belongs into `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import Any
+
+from ..errors import AgentError, ConfigError, ConfigProblem
+from ..events import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
+from .base import AgentInput, Emission, Finish
+from .loader import load_attribute
+
+ALLOWED: tuple[type, ...] = (
+    str,
+    Token,
+    Reasoning,
+    Status,
+    ToolCall,
+    ToolResult,
+    Handoff,
+    ApprovalRequest,
+    Finish,
+)
+"""What a stream function may yield. The life of an attempt (`Done`, `Error`, …) is the pump's to tell."""
+
+_NO_ITERATORS = frozenset({"None", "str", "bytes", "int", "float", "bool", "list", "tuple", "dict"})
+"""Return annotations that rule an async iterator out; of any other class a subclass may be one."""
+
+_ALLOWED_NAMES = ", ".join(kind.__name__ for kind in ALLOWED)
+
+
+class FunctionBackend:
+    """Answers with what a user's async generator function yields.
+
+    Args:
+        settings: `FunctionSettings`; `stream` names the function as ``"module:attribute"``.
+        agents: All agents' settings; not needed here.
+    Raises:
+        ConfigError: `stream` names nothing, or something that cannot give an async iterator.
+    """
+
+    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
+        file = settings.file or f"agent {settings.agent_id}"
+        function = load_attribute(settings.stream, file=file, key="stream")
+        if trouble := _trouble_with(function):
+            raise ConfigError([ConfigProblem(file, None, "stream", f"{settings.stream!r} {trouble}")])
+        self._function: Callable[[AgentInput], Any] = function
+        self._name: str = settings.stream
+
+    @property
+    def model(self) -> None:
+        """None: what answers is a function."""
+        return None
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Yield what the function yields, up to a `Finish`.
+
+        Closing or cancelling closes the function's generator first, so its `finally` has run.
+
+        Raises:
+            AgentError: `upstream_invalid`, where the function yields or returns something
+                else.
+        """
+        iterator = self._call(request)
+        try:
+            async for item in iterator:
+                yield self._checked(item)
+                if isinstance(item, Finish):
+                    return
+        finally:
+            if callable(close := getattr(iterator, "aclose", None)):
+                await close()
+
+    async def aclose(self) -> None:
+        """Do nothing: a function holds nothing between its streams."""
+
+    def _call(self, request: AgentInput) -> AsyncIterator[Any]:
+        returned = self._function(request)
+        try:
+            # Of an iterable, so that it is this very iterator that is closed in the end.
+            iterator: AsyncIterator[Any] = aiter(returned)
+        except TypeError:
+            if inspect.iscoroutine(returned):
+                returned.close()
+            kind = type(returned).__name__
+            message = f"{self._name} returned {kind}; it must return an async iterator."
+            raise AgentError("upstream_invalid", message, retryable=False) from None
+        return iterator
+
+    def _checked(self, item: object) -> Emission:
+        if isinstance(item, ALLOWED):
+            return str(item) if isinstance(item, str) else item  # type: ignore[return-value]  # narrowed by ALLOWED
+        kind = type(item).__name__
+        message = f"{self._name} yielded {kind}; it may yield {_ALLOWED_NAMES}."
+        raise AgentError("upstream_invalid", message, retryable=False)
+
+
+def _trouble_with(function: object) -> str | None:
+    """Say why calling *function* with an `AgentInput` cannot give an async iterator; None where it may."""
+    if not callable(function):
+        return f"is {type(function).__name__}, which cannot be called; write an async generator function"
+    called = type(function).__call__  # where it is an object with a call of its own
+    if any(map(inspect.iscoroutinefunction, (function, called))):
+        return "is a coroutine function without a yield; yield the answer's pieces instead of returning it"
+    if any(map(inspect.isgeneratorfunction, (function, called))):
+        return "is a plain generator function; define it with async def"
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # some callables written in C have none
+        return None
+    try:
+        signature.bind(None)
+    except TypeError as exc:
+        return f"cannot be called with one argument, the AgentInput ({exc})"
+    annotation = signature.return_annotation
+    # Not evaluated: it may use names that only a type checker sees.
+    said = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    if said.partition("[")[0] in _NO_ITERATORS:
+        return f"returns {said} by its annotation, which is no async iterator"
+    return None

@@ -1,0 +1,214 @@
+"""The requests that we make of a Letta server, and their failures as `AgentError`.
+
+The only module that knows Letta's SDK. It never sends anything twice, and leaves a stream's body unread:
+that is `letta_run`'s, for the SDK's own decoder tells unknown kinds wrongly and does not tell whether the
+stream came to its end.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+import letta_client.resources.agents
+import letta_client.resources.conversations
+import letta_client.resources.runs  # noqa: F401 - the SDK would import all three later, on the event loop
+from letta_client import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AsyncLetta,
+    DefaultAsyncHttpxClient,
+    LettaError,
+)
+
+from ..errors import AgentError
+from .letta_errors import LettaRefused, LettaUnreachable, refused
+from .letta_tasks import cancelled_once
+
+HOSTED_URL = "https://api.letta.com"
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+"""Limit of a request that is answered at once: a conversation, a cancel."""
+_NOT_THERE = (404, 405)
+
+_T = TypeVar("_T")
+
+
+class LettaApi:
+    """One Letta agent at one server.
+
+    Args:
+        base_url: None takes the hosted server.
+        api_key: None sends none, whatever the environment holds.
+        tls: `tls_context()`, made beforehand: it reads files.
+
+    Build and use it in the same event loop.
+    """
+
+    def __init__(
+        self,
+        agent_id: str,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        stream_tokens: bool,
+        tls: ssl.SSLContext,
+    ) -> None:
+        self._agent_id = agent_id
+        self._stream_tokens = stream_tokens
+        self._client = AsyncLetta(
+            api_key=api_key,
+            base_url=base_url or HOSTED_URL,
+            # A repeated POST would send the message twice, and the server would not notice.
+            max_retries=0,
+            timeout=httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS),
+            # After a 500 the server drops the connection, so the next request on it would fail.
+            http_client=DefaultAsyncHttpxClient(
+                verify=tls,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            ),
+        )
+        # Without a key the SDK takes LETTA_API_KEY, and would hand it to any `base_url`.
+        self._client.api_key = api_key
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def new_conversation(self) -> str | None:
+        """Create an empty conversation; None where the server knows of none.
+
+        Raises:
+            AgentError: The server refuses, or cannot be reached.
+        """
+        try:
+            made = await _asked(self._client.conversations.create(agent_id=self._agent_id))
+        except LettaRefused as exc:
+            if exc.status in _NOT_THERE:
+                return None
+            raise
+        return _id_of(made)
+
+    async def fork_conversation(self, conversation: str) -> str | None:
+        """Create one that begins with what *conversation* holds; None where the server has no such one.
+
+        Raises:
+            AgentError: The server refuses, or cannot be reached.
+        """
+        try:
+            made = await _asked(self._client.conversations.fork(conversation))
+        except LettaRefused as exc:
+            if exc.code == "upstream_rejected":
+                return None
+            raise
+        return _id_of(made)
+
+    async def send(
+        self,
+        conversation: str | None,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        background: bool,
+        silence_s: float,
+    ) -> httpx.Response:
+        """Send *messages*; return the stream that answers, unread.
+
+        Args:
+            conversation: None sends to the agent's own list of messages.
+            background: The run goes on without us, and can be attached to.
+            silence_s: Seconds without a byte after which reading fails.
+        Raises:
+            AgentError: The server refuses, or cannot be reached. `LettaRefused` (503): no background here.
+        """
+        options: dict[str, Any] = {
+            "messages": messages,
+            "streaming": True,
+            "stream_tokens": self._stream_tokens,
+            "background": background,
+            "include_pings": True,
+            "timeout": _stream_timeout(silence_s),
+        }
+        if conversation is None:
+            agents = self._client.agents.messages.with_raw_response
+            return await _opened(agents.create(self._agent_id, **options))
+        conversations = self._client.conversations.messages.with_raw_response
+        return await _opened(conversations.create(conversation, **options))
+
+    async def attach(self, run_id: str, *, after: int, silence_s: float) -> httpx.Response:
+        """Return the stream of a background run from the message after *after* on, unread.
+
+        Raises:
+            AgentError: The server refuses, or cannot be reached.
+        """
+        runs = self._client.runs.messages.with_raw_response
+        timeout = _stream_timeout(silence_s)
+        return await _opened(runs.stream(run_id, starting_after=after, include_pings=True, timeout=timeout))
+
+    async def find(self, conversation: str, otid: str, *, silence_s: float) -> httpx.Response:
+        """Return the whole stream of the background run that the message with *otid* began, unread.
+
+        Raises:
+            AgentError: The server refuses, or cannot be reached. `LettaRefused` (404): it began none.
+        """
+        conversations = self._client.conversations.messages.with_raw_response
+        timeout = _stream_timeout(silence_s)
+        return await _opened(
+            conversations.stream(conversation, otid=otid, include_pings=True, timeout=timeout)
+        )
+
+    async def cancel(self, *, run_id: str | None, conversation: str | None) -> None:
+        """Cancel the run, or what runs in *conversation* where the run is not known.
+
+        Raises:
+            AgentError: The server refuses, or cannot be reached.
+        """
+        if run_id is not None:
+            await _asked(self._client.agents.messages.cancel(self._agent_id, run_ids=[run_id]))
+        elif conversation is not None:
+            await _asked(self._client.conversations.cancel(conversation))
+
+
+def tls_context() -> ssl.SSLContext:
+    """Read the certificates that connections are checked against. Slow: 50 ms."""
+    return httpx.create_ssl_context()
+
+
+def _stream_timeout(silence_s: float) -> httpx.Timeout:
+    return httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS, read=silence_s)
+
+
+async def _opened(request: Awaitable[Any]) -> httpx.Response:
+    response: httpx.Response = (await _asked(request)).http_response
+    kind = response.headers.get("content-type", "")
+    if not kind.startswith("text/event-stream"):
+        await response.aclose()
+        raise AgentError("upstream_invalid", "The Letta server answered with something that is not a stream.")
+    return response
+
+
+async def _asked(request: Awaitable[_T]) -> _T:
+    try:
+        return await cancelled_once(request)
+    except APIStatusError as exc:
+        raise refused(exc.status_code, exc.response.headers) from exc
+    except APIConnectionError as exc:
+        never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+        raise LettaUnreachable(sent=not isinstance(exc.__cause__, never)) from exc
+    except httpx.RequestError as exc:  # while an error's body was read
+        raise LettaUnreachable from exc
+    except (APIError, LettaError, ValueError) as exc:
+        raise AgentError(
+            "upstream_invalid", "The Letta server answered with something that is not JSON."
+        ) from exc
+
+
+def _id_of(made: object) -> str:
+    found = getattr(made, "id", None)  # the SDK hands on a page of HTML as a string
+    if not isinstance(found, str) or not found:
+        raise AgentError(
+            "upstream_invalid", "The Letta server answered with something that is no conversation."
+        )
+    return found

@@ -1,0 +1,184 @@
+"""Letta's messages as what an agent says: `Message` in, emissions out. Owns no I/O and no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from json import JSONDecodeError, loads
+from typing import Any
+
+from ..errors import AgentError
+from ..events import Reasoning, Status, ToolCall, ToolResult, Usage
+from .base import Emission
+from .letta_errors import failed
+
+Message = dict[str, Any]
+"""One JSON object of Letta's stream. `message_type` tells them apart; classes of the SDK do not."""
+
+NOT_RUN = "The Letta server did not run this call."
+"""Letta runs one call of a step and drops the others, unless the agent allows parallel ones."""
+
+
+@dataclass(slots=True)
+class _Call:
+    name: str = ""
+    pieces: list[str] = field(default_factory=list)
+    told: bool = False
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.pieces) or "{}"
+
+    @property
+    def complete(self) -> bool:
+        # No JSON object can be longer than one that is complete, so the first that parses is the whole.
+        if not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(loads(self.arguments), dict)
+        except JSONDecodeError:
+            return False
+
+
+class Translator:
+    """Follows what one answer's messages say, over all of its runs.
+
+    Attributes:
+        stop_reason: The last one told. It comes before an error, so it is no sign of success.
+        waiting: Calls that wait for approval, by id; the caller answers and clears them.
+        usage: What all runs used; None where none told.
+    """
+
+    def __init__(self) -> None:
+        self.stop_reason: str | None = None
+        self.waiting: dict[str, ToolCall] = {}
+        self.usage: Usage | None = None
+        self._calls: dict[str, _Call] = {}
+        self._asked: dict[str, _Call] = {}
+        self._last_id = ""
+
+    @property
+    def activity(self) -> str:
+        """What the agent is at, as a `Status` says it."""
+        return "tool" if any(call.told for call in self._calls.values()) else "thinking"
+
+    def feed(self, message: Message) -> Iterator[Emission]:
+        """Yield what *message* says.
+
+        Raises:
+            AgentError: It is an error message.
+        """
+        match message.get("message_type"):
+            case "assistant_message":
+                yield from self._flush()
+                if text := _text(message.get("content")):
+                    yield text
+            case "reasoning_message":
+                yield from self._flush()
+                if text := _text(message.get("reasoning")):
+                    yield Reasoning(text)
+            case "hidden_reasoning_message":
+                yield from self._flush()
+                yield Status("thinking", _text(message.get("state")))
+            case "tool_call_message":
+                yield from self._gather(message, self._calls)
+            case "approval_request_message":
+                for call in self._gather(message, self._asked):
+                    self.waiting[call.call_id] = call
+            case "tool_return_message":
+                yield from self._flush()
+                yield from self._returned(message)
+            case "usage_statistics":
+                self._count(message)
+            case "stop_reason":
+                self.stop_reason = _text(message.get("stop_reason")) or None
+                yield from self._flush()
+            case "error_message":
+                raise failed(message.get("error_type"))
+            case _:
+                # Pings, echoes of what was sent, and kinds that later servers add.
+                pass
+
+    def approved(self, call: ToolCall) -> ToolCall:
+        """Note that *call*, which waited, runs now; return what says so."""
+        self._calls[call.call_id] = _Call(call.name, [call.arguments], told=True)
+        return call
+
+    def end(self) -> Iterator[Emission]:
+        """Yield what is left to say once the answer has ended well."""
+        yield from self._flush()
+        for call_id in self._calls:
+            yield ToolResult(call_id, NOT_RUN, is_error=True)
+        self._calls.clear()
+
+    def _gather(self, message: Message, calls: dict[str, _Call]) -> Iterator[ToolCall]:
+        """Add the pieces; yield the calls that they complete."""
+        for piece in _pieces(message):
+            # The id stands in each piece; where a server leaves it out, the piece belongs to the last call.
+            self._last_id = call_id = _text(piece.get("tool_call_id")) or self._last_id
+            call = calls.setdefault(call_id, _Call())
+            if call.told:
+                continue
+            call.name = _text(piece.get("name")) or call.name
+            if arguments := _text(piece.get("arguments")):
+                call.pieces.append(arguments)
+            if call.complete:
+                call.told = True
+                yield ToolCall(call_id, call.name, call.arguments)
+
+    def _flush(self) -> Iterator[Emission]:
+        """Tell the calls whose pieces have ended: a message of another kind has begun."""
+        for call_id, call in self._asked.items():
+            if not call.told:
+                self.waiting[call_id] = ToolCall(call_id, call.name, call.arguments)
+        self._asked.clear()
+        for call_id, call in self._calls.items():
+            if not call.told:
+                call.told = True
+                yield ToolCall(call_id, call.name, call.arguments)
+
+    def _returned(self, message: Message) -> Iterator[Emission]:
+        for result in message.get("tool_returns") or [message]:
+            call_id = _text(result.get("tool_call_id")) or _text(message.get("tool_call_id"))
+            if self._calls.pop(call_id, None) is None:
+                # A result without its call has no place to go at the client.
+                yield ToolCall(call_id, _text(message.get("name")), "{}")
+            output = _text(result.get("tool_return"))
+            yield ToolResult(call_id, output, is_error=result.get("status") == "error")
+
+    def _count(self, message: Message) -> None:
+        read, written = message.get("prompt_tokens"), message.get("completion_tokens")
+        # Both are 0 where the model's provider counts nothing.
+        if isinstance(read, int) and isinstance(written, int) and (read or written):
+            before = self.usage or Usage(0, 0)
+            self.usage = Usage(before.input_tokens + read, before.output_tokens + written)
+
+
+def decode(data: str) -> Message:
+    """Read one event's data.
+
+    Raises:
+        AgentError: `upstream_invalid`: it is not a JSON object.
+    """
+    try:
+        message = loads(data)
+    except JSONDecodeError as exc:
+        raise AgentError("upstream_invalid", "The Letta server sent an event that is not JSON.") from exc
+    if not isinstance(message, dict):
+        raise AgentError("upstream_invalid", "The Letta server sent an event that is not an object.")
+    return message
+
+
+def _pieces(message: Message) -> list[Message]:
+    several = message.get("tool_calls")
+    found = several if isinstance(several, list) and several else [message.get("tool_call")]
+    return [piece for piece in found if isinstance(piece, dict)]
+
+
+def _text(value: object) -> str:
+    """A string as it is; the text of a list of content parts; of anything else nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return ""

@@ -1,0 +1,46 @@
+"""Turns ``"module:attribute"`` and settings into live objects; imports nothing before it must."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError, ConfigProblem
+from .base import KINDS, Backend
+
+
+def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
+    """Import what ``"module:attribute"`` names; the attribute may be dotted.
+
+    Raises:
+        ConfigError: The module or the attribute is not there.
+    """
+    module_name, _, path = reference.partition(":")
+    if not module_name or not path:
+        raise ConfigError([ConfigProblem(file, None, key, f"{reference!r} is not of the form module:attribute")])
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as exc:
+        message = f"cannot import {module_name!r} ({exc}); is it on the Python path?"
+        raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as exc:
+            message = f"module {module_name!r} has no {path!r}"
+            raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
+    return found
+
+
+def create_backend(settings: Any, agents: Mapping[str, Any]) -> Backend:
+    """Build the backend that *settings* (an `AgentSettings`) ask for.
+
+    Slow: it may import an SDK, so a server calls it in a thread.
+
+    Raises:
+        ConfigError: A reference cannot be loaded, or the settings do not fit together.
+    """
+    factory = load_attribute(KINDS[settings.backend])
+    backend: Backend = factory(settings, agents)
+    return backend

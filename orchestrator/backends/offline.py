@@ -1,0 +1,69 @@
+"""The offline backend: an agent that needs no key and no network, run by the real Agents SDK runner.
+
+Owns how such an agent is put together. Its words are `offline_script`'s, its pace and its wire
+items `offline_model`'s, the run itself `openai_stream`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from agents import Agent, Tool
+
+from .base import AgentInput, Emission
+from .loader import load_attribute
+from .offline_model import MODEL_NAME, OfflineModel
+from .openai_stream import conversation_items, stream_agent
+from .openai_tools import agent_tool, load_tool
+
+MAX_TURNS = 10
+
+
+class OfflineBackend:
+    """Answers by rules and real tools, the same way for the same question, and says what it is.
+
+    Args:
+        settings: `OfflineSettings`.
+        agents: All agents' settings; not needed here.
+    Raises:
+        ConfigError: A tool cannot be loaded, or is none.
+    """
+
+    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
+        tools = [_load_tool(name, settings, f"tools[{i}]") for i, name in enumerate(settings.tools)]
+        model = OfflineModel(title=settings.title, seed=settings.seed, tokens_per_s=settings.tokens_per_s)
+        model.rehearse()
+        self._agent: Agent[Any] = Agent(
+            name=settings.agent_id, instructions=settings.instructions or None, model=model, tools=tools
+        )
+
+    @property
+    def model(self) -> str:
+        """`offline`, so that nobody takes it for a language model."""
+        return MODEL_NAME
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Think, call tools, answer; closing or cancelling stops all of it at once.
+
+        Raises:
+            AgentError: The run failed.
+        """
+        run = stream_agent(self._agent, conversation_items(request), request=request)
+        async with aclosing(run) as emissions:
+            async for emission in emissions:
+                yield emission
+
+    async def aclose(self) -> None:
+        """Do nothing: no connection outlives a stream."""
+
+
+def _load_tool(reference: str, settings: Any, key: str) -> Tool:
+    """Make a tool of what *reference* names; an agent among them may take its usual number of turns."""
+    found = load_attribute(reference, file=settings.file or settings.agent_id, key=key)
+    return (
+        agent_tool(found, max_turns=MAX_TURNS)
+        if isinstance(found, Agent)
+        else load_tool(reference, settings, key)
+    )

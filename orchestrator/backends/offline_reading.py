@@ -1,0 +1,126 @@
+"""Reads a message without a language model: its sums, its places, its words, its script.
+
+Pure functions of text, each linear in a bounded prefix of it, so a message of any size costs
+milliseconds. Decides nothing; `offline_script` does.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+
+SCAN_CHARS = 4_000
+"""How much of a message is searched for sums and places."""
+
+_SPOKEN = (
+    (r"(?<=\d),(?=\d{3}(?!\d))", ""),
+    (r"[×·∙]", "*"),
+    (r"[÷∶]", "/"),
+    (r"[−–]", "-"),
+    (r"\^", "**"),
+    (r"(?<=\d)\s*[xX]\s*(?=\d)", "*"),
+    (r"\b(?:multiplied by|times)\b", "*"),
+    (r"\bdivided by\b", "/"),
+    (r"\bplus\b", "+"),
+    (r"\bminus\b", "-"),
+    (r"\bto the power of\b", "**"),
+    (r"\bsquared\b", "**2"),
+    (r"\bcubed\b", "**3"),
+    (r"(?:%|\bpercent\b)\s*of\b", "/100*"),
+    (r"\bsquare root of\s+(\d+(?:\.\d+)?)", r"sqrt(\1)"),
+)
+_ARITHMETIC = re.compile(r"(?:sqrt(?=\s*\()|\d+(?:\.\d+)?|\.\d+|[-+*/%()]|[ \t])+")
+_ASKS_TO_COMPUTE = re.compile(
+    r"\b(?:calculate|compute|how much|what is|what's|work out|solve)\b|=", re.IGNORECASE
+)
+_ASKS_THE_TIME = re.compile(
+    r"\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b"
+    r"|\btime is it\b|\b(?:current|local) (?:time|date)\b"
+    r"|\b(?:today|tonight|right now|o'clock)\b|\btime in\b"
+    r"|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b"
+    r"|几点|几點|何時|который час|котра година",
+    re.IGNORECASE,
+)
+_NAMED_PLACE = re.compile(r"\bin ([A-Z][\w'-]*(?:[ /_][A-Z][\w'-]*){0,3})")
+_ANY_PLACE = re.compile(
+    r"\b(?:time|date|day|it|now) in (?!the\b|a\b|an\b|my\b|your\b)([a-z][\w/]*)", re.IGNORECASE
+)
+_CONTINUES = re.compile(
+    r"^\W*(?:(?:and|now|then|so|ok|what about|take that|that|it)\W+)*((?:[+*/%]|-(?=\s)).*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_RESULT = re.compile(r"= (-?\d+(?:\.\d+)?)(?![\w.]*e)")
+
+
+def find_expression(message: str, earlier_answer: str = "") -> str | None:
+    """Return the first sum in *message*, ready for the calculator.
+
+    One that begins with an operator ("and times 2?") goes on from the last result in *earlier_answer*.
+    """
+    text = _spell_out(message[:SCAN_CHARS])
+    if (continued := _CONTINUES.match(text)) and (results := _RESULT.findall(earlier_answer)):
+        rest = _ARITHMETIC.match(continued[1])
+        if rest and re.search(r"\d", rest[0]):
+            return _balanced(f"{results[-1]} {rest[0]}".strip().rstrip("-+*/%( "))
+    for found in _ARITHMETIC.finditer(text):
+        expression = _balanced(found[0].strip().lstrip("+*/%) ").rstrip("-+*/%( "))
+        if _is_sum(expression, text):
+            return expression
+    return None
+
+
+def asks_the_time(message: str) -> bool:
+    """Return whether *message* asks for the time or the date."""
+    return _ASKS_THE_TIME.search(message[:SCAN_CHARS]) is not None
+
+
+def find_place(message: str) -> str:
+    """Return the place whose time *message* asks for, "UTC" where it names none."""
+    text = message[:SCAN_CHARS]
+    found = _NAMED_PLACE.search(text) or _ANY_PLACE.search(text)
+    return found[1] if found else "UTC"
+
+
+def foreign_script(message: str) -> str | None:
+    """Return the script most of *message* is written in, such as "Cyrillic"; None for Latin or no letters."""
+    letters = [char for char in message[:SCAN_CHARS] if char.isalpha()][:400]
+    scripts = Counter(unicodedata.name(char, "UNKNOWN").split(maxsplit=1)[0] for char in letters)
+    if not scripts:
+        return None
+    name, _ = scripts.most_common(1)[0]
+    return None if name == "LATIN" else {"CJK": "Chinese"}.get(name, name.capitalize())
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return *text* on one line, cut between words to at most *limit* characters."""
+    line = " ".join(text[: limit * 4].split())
+    if len(line) <= limit and len(text) <= limit * 4:
+        return line
+    cut = line[: limit - 1]
+    head, space, _ = cut.rpartition(" ")
+    return f"{head if space and len(head) > limit // 2 else cut}…"
+
+
+def _spell_out(text: str) -> str:
+    for pattern, sign in _SPOKEN:
+        text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
+    return text
+
+
+def _is_sum(expression: str, text: str) -> bool:
+    """Tell a sum from a number, a date or a range: 2026-10-12 and 24/7 count only where asked to compute."""
+    if not re.search(r"\d\s*\)*\s*[-+*/%]\s*|sqrt", expression) or not re.search(r"\d\)*$", expression):
+        return False
+    if re.fullmatch(r"\d+(?:[-/]\d+)+", expression):
+        return _ASKS_TO_COMPUTE.search(text) is not None
+    return True
+
+
+def _balanced(expression: str) -> str:
+    """Drop parentheses at the ends that belong to the sentence and not to the sum."""
+    while expression.count(")") > expression.count("(") and expression.endswith(")"):
+        expression = expression[:-1].rstrip()
+    while expression.count("(") > expression.count(")") and expression.startswith("("):
+        expression = expression[1:].lstrip()
+    return expression

@@ -1,0 +1,230 @@
+"""Tools that need no key and no network: a calculator, a clock, text statistics, key words.
+
+Plain functions of strings, so any agent may list them under `tools`; imports no SDK. A tool that
+cannot answer raises `ValueError` with a sentence that a reader can act on.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import operator
+import re
+import unicodedata
+import zoneinfo
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+
+MAX_EXPRESSION_CHARS = 400
+MAX_RESULT_BITS = 4_000  # about 1,200 digits: far below what Python refuses to print
+
+STOP_WORDS = frozenset(
+    """
+    a about again all also am an and any are as at be because been but by can could did do does for from
+    get give had has have he her him his how i if in into is it its just let like make many may me more most
+    much my no not now of on one or our out over please say she should so some tell than that the their them
+    then there these they this to too up us use very was we were what when where which while who whom whose
+    why will with would you your
+    aber als auch auf aus bei das dem den der des die ein eine einen er es für ich im in ist ja mit nicht oder
+    sie sind und uns von war was wer wie wir zu zum zur
+    au avec ce ces dans de des du elle en est et il je la le les mais ne nous on ou par pas pour que qui sur
+    un une vous con del el en es las los mi no para por que se su un una y
+    """.split()  # noqa: SIM905 - a list of this length is unreadable
+)  # fmt: skip
+
+Number = int | float
+
+
+def calculator(expression: str) -> str:
+    """Compute an arithmetic expression.
+
+    Knows + - * / // % **, parentheses, sqrt, abs, round, min, max, pi and e.
+
+    Args:
+        expression: For example "17*23" or "sqrt(2) * (3 + 4)".
+    """
+    if len(expression) > MAX_EXPRESSION_CHARS:
+        raise ValueError(f"the expression is longer than {MAX_EXPRESSION_CHARS} characters")
+    try:
+        value = _evaluate(ast.parse(expression.strip(), mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError) as exc:
+        raise ValueError(f"{expression!r} is not an arithmetic expression") from exc
+    except ZeroDivisionError as exc:
+        raise ValueError("division by zero") from exc
+    except OverflowError as exc:
+        raise ValueError("the result is too large") from exc
+    return _format(value)
+
+
+def clock(place: str) -> str:
+    """Tell the date and the time of day at a place.
+
+    Args:
+        place: "UTC", a time zone such as "Asia/Tokyo", or its city alone, "Tokyo".
+    """
+    key = place.strip().lower().replace(" ", "_")
+    zone = _zones().get(key)
+    if zone is None:
+        raise ValueError(f"no time zone is called {place.strip()[:60]!r}")
+    now = datetime.now(zoneinfo.ZoneInfo(zone))
+    offset = now.strftime("%z")
+    day = f"{now:%A}, {now.day} {now:%B %Y}"
+    return f"{day}, {now:%H:%M:%S} in {zone} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def text_statistics(text: str) -> str:
+    """Count the characters, words and sentences of a text and find its longest word, as JSON.
+
+    Args:
+        text: The text to measure.
+    """
+    found = words(text)
+    distinct = {word.lower() for word in found}
+    return json.dumps(
+        {
+            "characters": len(text),
+            "words": len(found),
+            "distinct_words": len(distinct),
+            "sentences": len([part for part in re.split(r"[.!?…。！？]+", text) if re.search(r"\w", part)]),
+            "lines": len(text.splitlines()),
+            "longest_word": max(found, key=len, default=""),
+        },
+        ensure_ascii=False,
+    )
+
+
+def key_words(text: str) -> str:
+    """Find up to five words that a text turns on, the most telling first, as a JSON list.
+
+    Args:
+        text: The text to read.
+    """
+    return json.dumps(find_key_words(text), ensure_ascii=False)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of *text* in order; runs without spaces, as in Chinese, count as one."""
+    # `re` knows no combining marks, and would take Hindi or Thai words apart at each of them.
+    kept = (char if unicodedata.category(char)[0] in "LM" or char in "'’-" else " " for char in text)
+    stripped = (word.strip("'’-") for word in "".join(kept).split())
+    return [word for word in stripped if any(map(str.isalpha, word))]
+
+
+def find_key_words(text: str, limit: int = 5) -> list[str]:
+    """Return the words that *text* turns on: the repeated first, then the long, then the early."""
+    counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for word in words(text):
+        lowered = word.lower()
+        if lowered not in STOP_WORDS and (len(word) > 1 or not word.isascii()):
+            counts[lowered] += 1
+            first.setdefault(lowered, word[:24])
+    order = {word: place for place, word in enumerate(first)}
+    ranked = sorted(counts, key=lambda word: (-counts[word], -min(len(word), 9), order[word]))
+    return [first[word] for word in ranked[:limit]]
+
+
+# ── the calculator's arithmetic ───────────────────────────────────────────────────────────────
+
+
+def _evaluate(node: ast.expr) -> Number:
+    """Compute *node*; whatever is not listed here is refused, so nothing can be reached from it."""
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return _bounded(value)
+        case ast.Name(id="pi"):
+            return math.pi
+        case ast.Name(id="e"):
+            return math.e
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_evaluate(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _evaluate(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _bounded(_OPERATORS[type(op)](_evaluate(left), _evaluate(right)))
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            return _call(name, [_evaluate(argument) for argument in args])
+    raise ValueError(f"{ast.unparse(node)[:60]!r} is not arithmetic")
+
+
+def _call(name: str, arguments: list[Number]) -> Number:
+    if not arguments or (len(arguments) > 1 and name not in ("min", "max")):
+        raise ValueError(
+            f"{name}() takes {'at least one number' if name in ('min', 'max') else 'one number'}"
+        )
+    if name == "sqrt" and arguments[0] < 0:
+        raise ValueError("a negative number has no real square root")
+    return _bounded(_FUNCTIONS[name](arguments))
+
+
+def _multiply(left: Number, right: Number) -> Number:
+    if isinstance(left, int) and isinstance(right, int):
+        _refuse_bits(left.bit_length() + right.bit_length())
+    return left * right
+
+
+def _power(base: Number, exponent: Number) -> Number:
+    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
+        _refuse_bits(base.bit_length() * exponent if abs(base) > 1 else 1)
+    result = base**exponent
+    if isinstance(result, complex):
+        raise ValueError("the result is not a real number")
+    return float(result) if isinstance(result, float) else int(result)
+
+
+def _divide(left: Number, right: Number) -> Number:
+    if isinstance(left, int) and isinstance(right, int) and left % right == 0:
+        return left // right
+    return left / right
+
+
+def _refuse_bits(bits: int) -> None:
+    """Refuse before computing: a tower of powers would hold a core for hours."""
+    if bits > MAX_RESULT_BITS:
+        raise ValueError("the result is too large")
+
+
+def _bounded(value: Number) -> Number:
+    if isinstance(value, int):
+        _refuse_bits(value.bit_length())
+    elif not math.isfinite(value):
+        raise ValueError("the result is too large")
+    return value
+
+
+def _format(value: Number) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
+
+
+_OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: _multiply,
+    ast.Div: _divide,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_FUNCTIONS: dict[str, Callable[[list[Number]], Number]] = {
+    "sqrt": lambda numbers: math.sqrt(numbers[0]),
+    "abs": lambda numbers: abs(numbers[0]),
+    "round": lambda numbers: round(numbers[0]),
+    "min": min,
+    "max": max,
+}
+
+
+@cache
+def _zones() -> dict[str, str]:
+    """Return every time zone of this machine by its lower-case name and by its city."""
+    zones = {"utc": "UTC"}
+    names = sorted(zoneinfo.available_timezones() - {"localtime"})
+    for name in names:
+        if "/" in name and not name.startswith(("Etc/", "posix/", "right/")):
+            zones.setdefault(name.rpartition("/")[2].lower(), name)
+    for name in names:
+        zones[name.lower()] = name
+    return zones

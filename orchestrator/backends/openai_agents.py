@@ -1,0 +1,192 @@
+"""The openai-agents backend: settings, or an `agents.Agent` of the user's own, become a running agent.
+
+Owns how the agents of one entry of agents_config are put together. Where their models are reached is
+`openai_endpoints`', what they call is `openai_tools`' and `openai_mcp`'s, the run `openai_stream`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents import (
+    Agent,
+    Model,
+    ModelProvider,
+    ModelSettings,
+    RunConfig,
+    Tool,
+)
+from agents.tracing import TracingConfig
+
+from ..errors import ConfigError, ConfigProblem
+from .base import AgentInput, Emission
+from .loader import load_attribute
+from .openai_endpoints import Endpoints, secret_text
+from .openai_mcp import connect_servers
+from .openai_stream import conversation_items, stream_agent
+from .openai_tools import load_tool
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One agent that settings describe, with what does not change from stream to stream."""
+
+    settings: Any
+    model: Model
+    instructions: str | None
+    tools: tuple[Tool, ...]
+
+
+class OpenAIAgentsBackend:
+    """Answers with an agent of the OpenAI Agents SDK.
+
+    Args:
+        settings: `OpenAIAgentsSettings`.
+        agents: The settings of all agents, by id; those named in `handoffs` are looked up here.
+
+    Raises:
+        ConfigError: A reference cannot be loaded, a handoff names no such agent, or a key is missing.
+    """
+
+    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._endpoints = Endpoints()
+        self._parts: dict[str, _Part] = {}
+        self._own: dict[str, Agent[Any]] = {}
+        self._add(settings)
+        tracing, key = settings.tracing, secret_text(settings.api_key)
+        self._run_config = RunConfig(
+            model_provider=_Provider(self._endpoints, settings),
+            tracing_disabled=not tracing,
+            tracing=TracingConfig(api_key=key) if tracing and key else None,
+            workflow_name=settings.agent_id,
+            model_settings=self._own_settings(),
+        )
+
+    @property
+    def model(self) -> str | None:
+        """The model's name; None where the user's own agent takes the SDK's default."""
+        if self._settings.agent is None:
+            name: str = self._settings.model
+            return name
+        model = self._own[self._settings.agent_id].model
+        named = model if isinstance(model, str) else getattr(model, "model", None)
+        return named if isinstance(named, str) else None
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Run the agent on *request*; its tools see *request* as the SDK's run context.
+
+        Raises:
+            AgentError: The run failed, or an MCP server did not start.
+        """
+        async with AsyncExitStack() as stack:
+            servers = {
+                agent_id: await connect_servers(stack, part.settings)
+                for agent_id, part in self._parts.items()
+                if part.settings.mcp_servers
+            }
+            run = stream_agent(
+                self._assemble(self._settings.agent_id, servers, {}),
+                conversation_items(request),
+                request=request,
+                run_config=self._run_config,
+                max_turns=self._settings.max_turns,
+            )
+            async with aclosing(run) as emissions:
+                async for emission in emissions:
+                    yield emission
+
+    async def aclose(self) -> None:
+        """Close the models' connections."""
+        await self._endpoints.aclose()
+
+    def _own_settings(self) -> ModelSettings | None:
+        """Ask for usage in the name of the user's own agent, unless that agent decides it."""
+        own = self._own.get(self._settings.agent_id)
+        if own is None or own.model_settings.include_usage is not None:
+            return None
+        return ModelSettings(include_usage=True)
+
+    def _add(self, settings: Any) -> None:
+        """Load the agent of *settings* and, after it, those it can hand off to."""
+        if settings.agent_id in self._parts or settings.agent_id in self._own:
+            return
+        if settings.agent is not None:
+            self._own[settings.agent_id] = _load_agent(settings)
+            return
+        self._parts[settings.agent_id] = _Part(
+            settings,
+            self._endpoints.create_model(settings, settings.model),
+            _instructions(settings),
+            tuple(load_tool(name, settings, f"tools[{at}]") for at, name in enumerate(settings.tools)),
+        )
+        for at, agent_id in enumerate(settings.handoffs):
+            self._add(self._target(settings, agent_id, f"handoffs[{at}]"))
+
+    def _target(self, settings: Any, agent_id: str, key: str) -> Any:
+        target = self._agents.get(agent_id)
+        if target is None:
+            raise _problem(settings, key, f"no agent is called {agent_id!r}")
+        if target.backend != "openai-agents":
+            raise _problem(settings, key, f"{agent_id!r} is of another backend, so it cannot take over")
+        return target
+
+    def _assemble(
+        self, agent_id: str, servers: Mapping[str, Sequence[Any]], made: dict[str, Agent[Any]]
+    ) -> Agent[Any]:
+        """Put one stream's agents together; handoffs may run in circles, so each is made once."""
+        if agent_id in self._own:
+            return self._own[agent_id]
+        if agent_id in made:
+            return made[agent_id]
+        part = self._parts[agent_id]
+        agent: Agent[Any] = Agent(
+            name=agent_id,
+            handoff_description=part.settings.description or None,
+            instructions=part.instructions,
+            model=part.model,
+            model_settings=ModelSettings(**{"include_usage": True, **part.settings.model_settings}),
+            tools=list(part.tools),
+            mcp_servers=list(servers.get(agent_id, ())),
+        )
+        made[agent_id] = agent
+        agent.handoffs = [self._assemble(target, servers, made) for target in part.settings.handoffs]
+        return agent
+
+
+class _Provider(ModelProvider):
+    """Resolves the model names of the user's own agents with their settings' server and key."""
+
+    def __init__(self, endpoints: Endpoints, settings: Any) -> None:
+        self._endpoints = endpoints
+        self._settings = settings
+
+    def get_model(self, model_name: str | None) -> Model:
+        return self._endpoints.create_model(self._settings, model_name or "")
+
+
+def _load_agent(settings: Any) -> Agent[Any]:
+    found = load_attribute(settings.agent, file=settings.file, key="agent")
+    if not isinstance(found, Agent):
+        raise _problem(settings, "agent", f"{settings.agent!r} is {type(found).__name__}, not agents.Agent")
+    return found
+
+
+def _instructions(settings: Any) -> str | None:
+    if settings.instructions_file is None:
+        text: str | None = settings.instructions
+        return text
+    path: Path = Path(settings.file).parent / settings.instructions_file
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise _problem(settings, "instructions_file", f"cannot read {path} ({exc})") from exc
+
+
+def _problem(settings: Any, key: str, message: str) -> ConfigError:
+    return ConfigError([ConfigProblem(settings.file or settings.agent_id, None, key, message)])

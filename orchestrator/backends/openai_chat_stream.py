@@ -1,0 +1,394 @@
+"""Decodes a chat-completions stream: bytes in, the Runner's events out. Owns no I/O.
+
+What is said goes out as light deltas at once. The items at the end are built by the SDK's own converter
+from the whole message, so that they are those of a model that did not stream.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from agents import AgentsException
+from agents.models.chatcmpl_converter import Converter
+from agents.models.chatcmpl_helpers import ChatCmplHelpers
+from agents.models.chatcmpl_stream_handler import StreamingState
+from agents.models.fake_id import FAKE_RESPONSES_ID
+from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_without_usage
+from openai.types.chat import ChatCompletionMessage, ChatCompletionTokenLogprob
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseCreatedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseUsage,
+)
+from openai.types.responses.response import IncompleteDetails
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
+from ..errors import AgentError
+from .openai_client import FILTERED, INVALID, error_in_answer, is_json
+from .openai_events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
+from .openai_sse import DataSplitter
+
+UNFINISHED = "The model's answer ended without its end mark."
+DONE = b"[DONE]"
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallPiece(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class _Said(msgspec.Struct):
+    """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Any = None
+    refusal: str | None = None
+    tool_calls: list[_CallPiece] | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    annotations: list[Any] | None = None
+    audio: Any = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Said | None = None
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    id: str | None = None
+
+
+class _Call:
+    """One tool call as far as it has been told."""
+
+    __slots__ = ("announced", "arguments", "call_id", "extra_content", "name", "output_index")
+
+    def __init__(self, output_index: int) -> None:
+        self.output_index = output_index
+        self.call_id = ""
+        self.name = ""
+        self.arguments = ""
+        self.announced = False
+        self.extra_content: dict[str, Any] | None = None
+
+
+class ChatDecoder:
+    """Turns one stream's bytes, however they are cut, into events.
+
+    Attributes:
+        ended: The stream has said all; a failure ends it too.
+        failure: Why the answer cannot be used. The events returned with it were said before.
+    """
+
+    def __init__(self, response: Response, *, model: str, keep_raw_usage: bool = False) -> None:
+        self.ended = False
+        self.failure: AgentError | None = None
+        self._response = response
+        self._model = model
+        self._keep_raw_usage = keep_raw_usage
+        self._splitter = DataSplitter()
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._events: list[Any] = []
+        self._sequence = 0
+        self._started = False
+        self._finish_reason: str | None = None
+        self._usage: dict[str, Any] | None = None
+        self._response_id: str | None = None
+        self._said: dict[str, list[str]] = {
+            "content": [],
+            "reasoning_content": [],
+            "reasoning": [],
+            "refusal": [],
+        }
+        self._calls: dict[int, _Call] = {}
+        self._ignored_calls: set[int] = set()
+        self._thinking = StreamingState()
+        self._annotations: list[Any] = []
+        self._logprobs: list[ChatCompletionTokenLogprob] = []
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Return what *data* completes; neighbouring pieces of one part come as one delta."""
+        events: list[Any] = []
+        self._events = events
+        try:
+            for payload in self._splitter.feed(data):
+                if payload == DONE:
+                    self._finish()
+                    break
+                self._take(self._decode(payload))
+        except AgentError as exc:
+            self._fail(exc)
+        except (msgspec.MsgspecError, UnicodeDecodeError, AgentsException) as exc:
+            failure = AgentError("upstream_invalid", INVALID)
+            failure.__cause__ = exc
+            self._fail(failure)
+        return events
+
+    def end(self) -> list[Any]:
+        """Say that no byte comes any more; a failure unless the stream has said its end."""
+        events = self.feed(b"\n\n")  # some servers end without the last event's blank line
+        if not self.ended:
+            self._fail(AgentError("upstream_invalid", UNFINISHED))
+        return events
+
+    def _fail(self, failure: AgentError) -> None:
+        self.ended = True
+        self.failure = failure
+
+    def _take(self, chunk: _Chunk) -> None:
+        if chunk.error is not None:
+            raise error_in_answer(chunk.error)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        choices = chunk.choices
+        if not choices:
+            if choices is None and chunk.usage is None:
+                raise AgentError("upstream_invalid", INVALID)
+            return
+        if not self._started:
+            self._start(chunk)
+        choice = choices[0]
+        if choice.index:  # others were not asked for; the SDK leaves them out too
+            return
+        if choice.finish_reason:  # some servers send an empty one with each piece
+            self._finish_reason = choice.finish_reason
+        if choice.logprobs is not None:
+            self._logprobs += map(_logprob, choice.logprobs.get("content") or ())
+        said = choice.delta
+        if said is None:
+            return
+        if said.reasoning_content:
+            self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
+        elif said.reasoning and isinstance(said.reasoning, str):
+            self._say(ReasoningDelta, "reasoning", said.reasoning, 0)
+        if said.content:
+            self._say(TextDelta, "content", said.content, 1 if self._reasoned else 0)
+        if said.refusal:
+            self._say(RefusalDelta, "refusal", said.refusal, 1 if self._reasoned else 0)
+        if said.tool_calls:
+            for piece in said.tool_calls:
+                self._call(piece)
+        if said.thinking_blocks or said.annotations or said.audio:
+            self._rare(said)
+
+    def _start(self, chunk: _Chunk) -> None:
+        self._started = True
+        self._response_id = chunk.id
+        self._events.append(
+            ResponseCreatedEvent(
+                response=self._response, type="response.created", sequence_number=self._number()
+            )
+        )
+
+    @property
+    def _reasoned(self) -> bool:
+        said = self._said
+        return bool(said["reasoning_content"] or said["reasoning"] or self._thinking.thinking_blocks)
+
+    def _say(self, kind: type[Any], field: str, text: str, output_index: int) -> None:
+        self._said[field].append(text)
+        events = self._events
+        if events and type(events[-1]) is kind:
+            events[-1].delta += text
+        else:
+            events.append(kind(text, FAKE_RESPONSES_ID, output_index, self._number()))
+
+    def _rare(self, said: _Said) -> None:
+        if said.audio:
+            raise AgentError("upstream_invalid", "The model answered with sound, which no agent here takes.")
+        for block in said.thinking_blocks or ():
+            self._thinking.accumulate_thinking_block(block)
+        self._annotations += said.annotations or ()
+
+    def _call(self, piece: _CallPiece) -> None:
+        index = piece.index
+        if index is None:  # some servers number no calls; an id begins a new one
+            index = len(self._calls) if piece.id or not self._calls else max(self._calls)
+        if piece.type == "custom":
+            self._ignored_calls.add(index)
+        if index in self._ignored_calls:
+            return
+        call = self._calls.get(index)
+        if call is None:
+            before = int(self._reasoned) + int(bool(self._said["content"] or self._said["refusal"]))
+            call = self._calls[index] = _Call(before + len(self._calls))
+        if piece.id:
+            call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(piece.id, self._model)
+        if piece.extra_content:
+            call.extra_content = piece.extra_content
+        function = piece.function
+        if function is None:
+            return
+        call.name = function.name or call.name
+        arguments = function.arguments or ""
+        call.arguments += arguments
+        if call.announced:
+            self._say_arguments(call, arguments)
+        elif call.name and call.call_id:
+            self._announce(call)
+            self._say_arguments(call, call.arguments)
+
+    def _announce(self, call: _Call) -> None:
+        call.announced = True
+        item = ResponseFunctionToolCall(
+            id=FAKE_RESPONSES_ID, call_id=call.call_id, name=call.name, arguments="", type="function_call"
+        )
+        self._events.append(
+            ResponseOutputItemAddedEvent(
+                item=item,
+                output_index=call.output_index,
+                type="response.output_item.added",
+                sequence_number=self._number(),
+            )
+        )
+
+    def _say_arguments(self, call: _Call, arguments: str) -> None:
+        if not arguments:
+            return
+        delta = ArgumentsDelta(arguments, FAKE_RESPONSES_ID, call.output_index, self._number())
+        append_delta(self._events, delta)
+
+    def _number(self) -> int:
+        self._sequence += 1
+        return self._sequence - 1
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _finish(self) -> None:
+        if self._finish_reason is None:
+            raise AgentError("upstream_invalid", UNFINISHED)
+        cut_short = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(
+            self._finish_reason
+        )
+        message = self._message(cut_short)
+        provider_data = {"model": self._model}
+        if self._response_id:
+            provider_data["response_id"] = self._response_id
+        items = Converter.message_to_output_items(message, provider_data=provider_data)
+        self._attach_logprobs(items)
+        for at, item in enumerate(items):
+            self._events.append(
+                ResponseOutputItemDoneEvent(
+                    item=item,
+                    output_index=at,
+                    type="response.output_item.done",
+                    sequence_number=self._number(),
+                )
+            )
+        response = self._response.model_copy()
+        response.output = items
+        response.status = "completed"
+        if cut_short is not None:
+            response.incomplete_details = IncompleteDetails.construct(reason=cut_short)
+        self._add_usage(response)
+        self._events.append(
+            ResponseCompletedEvent(
+                response=response, type="response.completed", sequence_number=self._number()
+            )
+        )
+        self.ended = True
+
+    def _message(self, cut_short: str | None) -> ChatCompletionMessage:
+        """The whole message; where it was cut short, without the calls whose arguments are not whole."""
+        said = {field: "".join(pieces) for field, pieces in self._said.items()}
+        calls = [
+            _tool_call(call)
+            for _, call in sorted(self._calls.items())
+            if not cut_short or is_json(call.arguments)
+        ]
+        if cut_short == "content_filter" and not (said["content"] or said["refusal"] or calls):
+            # The SDK reads an answer that was withheld as a refusal, so it does not pass for an empty one.
+            said["refusal"] = FILTERED
+            self._events.append(
+                RefusalDelta(FILTERED, FAKE_RESPONSES_ID, int(self._reasoned), self._number())
+            )
+        return ChatCompletionMessage.construct(
+            role="assistant",
+            content=said["content"] or None,
+            refusal=said["refusal"] or None,
+            reasoning_content=said["reasoning_content"],
+            reasoning=said["reasoning"],
+            thinking_blocks=self._thinking.thinking_blocks,
+            annotations=self._annotations,
+            tool_calls=calls or None,
+        )
+
+    def _attach_logprobs(self, items: Iterable[Any]) -> None:
+        if not self._logprobs:
+            return
+        for item in items:
+            if isinstance(item, ResponseOutputMessage) and isinstance(item.content[0], ResponseOutputText):
+                item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(self._logprobs)
+
+    def _add_usage(self, response: Response) -> None:
+        if self._usage is None:
+            _mark_request_completed_without_usage(response)
+            return
+        response.usage = _usage(self._usage)
+        if self._keep_raw_usage:
+            _attach_raw_usage_snapshot(response, self._usage)
+
+
+def append_delta(events: list[Any], delta: AnyDelta) -> bool:
+    """Append *delta*, or join it to the last event where that is the piece before it; True if appended."""
+    last = events[-1] if events else None
+    if type(last) is type(delta) and delta.follows(last):
+        last.delta += delta.delta
+        return False
+    events.append(delta)
+    return True
+
+
+def _tool_call(call: _Call) -> dict[str, Any]:
+    if not call.name:
+        raise AgentError("upstream_invalid", "The model called a tool without a name.")
+    made: dict[str, Any] = {
+        "id": call.call_id or f"call_{uuid.uuid4().hex}",
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+    if call.extra_content:
+        made["extra_content"] = call.extra_content
+    return made
+
+
+def _logprob(value: Any) -> ChatCompletionTokenLogprob:
+    return ChatCompletionTokenLogprob.construct(**value)
+
+
+def _usage(value: dict[str, Any]) -> ResponseUsage:
+    given = value.get("prompt_tokens_details") or {}
+    made = value.get("completion_tokens_details") or {}
+    return ResponseUsage(
+        input_tokens=value.get("prompt_tokens") or 0,
+        output_tokens=value.get("completion_tokens") or 0,
+        total_tokens=value.get("total_tokens") or 0,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=given.get("cached_tokens") or 0,
+            cache_write_tokens=given.get("cache_write_tokens") or 0,
+        ),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=made.get("reasoning_tokens") or 0),
+    )

@@ -1,0 +1,85 @@
+"""Where models are reached: one client for each server and key, made once and closed with the backend.
+
+Owns the choice of transport and key. What a client does on the wire is its own: `openai_model` (fast) or
+`openai_stock` (the SDK's).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import httpx2
+from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
+
+from ..errors import ConfigError, ConfigProblem
+from .openai_model import FastChatModel, FastResponsesModel, FastTransport
+from .openai_stock import CheckedClient
+
+CONNECT_SECONDS = 10.0
+READ_GRACE_SECONDS = 5.0
+"""The stock client gives a silent connection up this long after the agent's own limits, which tell more."""
+NO_KEY = "none"
+"""Sent by the stock client to a server of one's own that asks for no key; it insists on one."""
+
+
+class Endpoints:
+    """The clients of one backend, those of its handoff targets included."""
+
+    def __init__(self) -> None:
+        self._fast: dict[tuple[str | None, str | None], FastTransport] = {}
+        self._stock: dict[tuple[str | None, str | None], CheckedClient] = {}
+
+    def create_model(self, settings: Any, name: str) -> Model:
+        """Make the model called *name* over the API, server, key and transport that *settings* say.
+
+        Raises:
+            ConfigError: OpenAI itself is asked for, and there is no key.
+        """
+        chat = settings.api == "chat_completions"
+        if settings.transport == "fast":
+            transport = self._transport(settings)
+            return FastChatModel(name, transport) if chat else FastResponsesModel(name, transport)
+        client = self._client(settings)
+        stock = OpenAIChatCompletionsModel if chat else OpenAIResponsesModel
+        return stock(name, openai_client=client)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for transport in self._fast.values():
+            await transport.aclose()
+        for client in self._stock.values():
+            await client.close()
+
+    def _transport(self, settings: Any) -> FastTransport:
+        which = (settings.base_url, _key(settings))
+        if which not in self._fast:
+            self._fast[which] = FastTransport(*which)
+        return self._fast[which]
+
+    def _client(self, settings: Any) -> CheckedClient:
+        base_url, key = which = (settings.base_url, _key(settings))
+        if which not in self._stock:
+            limits = settings.limits
+            patience = max(limits.first_token_timeout_s, limits.idle_timeout_s) + READ_GRACE_SECONDS
+            self._stock[which] = CheckedClient(
+                # Never the environment's key for a server of one's own: it belongs to another.
+                api_key=key if key is not None or base_url is None else NO_KEY,
+                base_url=base_url,
+                timeout=httpx2.Timeout(patience, connect=CONNECT_SECONDS),
+            )
+        return self._stock[which]
+
+
+def secret_text(value: Any) -> str | None:
+    """Return what a `SecretStr` hides, None for none."""
+    return None if value is None else str(value.get_secret_value())
+
+
+def _key(settings: Any) -> str | None:
+    """Return the key that *settings* give; None leaves it to the environment, or to no key at all."""
+    key = secret_text(settings.api_key)
+    if key is None and settings.base_url is None and not os.environ.get("OPENAI_API_KEY"):
+        message = "needs a key: set `api_key`, or OPENAI_API_KEY in the environment"
+        raise ConfigError([ConfigProblem(settings.file or settings.agent_id, None, "api_key", message)])
+    return key

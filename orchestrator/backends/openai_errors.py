@@ -1,0 +1,159 @@
+"""Exceptions of the Agents SDK, of OpenAI's client and of its HTTP layers → `AgentError`.
+
+Judged by type, status and error code, never by text. A message is our own words plus the HTTP status:
+a provider's body, a header or a key never gets into one. Owns no I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import httpx2
+import openai
+from agents.exceptions import (
+    AgentsException,
+    InputGuardrailTripwireTriggered,
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    ModelRefusalError,
+    ModelTimeoutError,
+    OutputGuardrailTripwireTriggered,
+    ToolInputGuardrailTripwireTriggered,
+    ToolOutputGuardrailTripwireTriggered,
+    ToolTimeoutError,
+    UserError,
+)
+
+from ..errors import AgentError, ErrorCode
+
+_TRIPWIRES = (
+    InputGuardrailTripwireTriggered,
+    OutputGuardrailTripwireTriggered,
+    ToolInputGuardrailTripwireTriggered,
+    ToolOutputGuardrailTripwireTriggered,
+)
+_CONNECTION_LOST = (
+    httpx2.TransportError,
+    aiohttp.ClientConnectionError,
+    aiohttp.ClientPayloadError,
+    ConnectionError,
+    TimeoutError,
+    asyncio.IncompleteReadError,
+)
+_INVALID = "The model's provider answered with something that is not an answer."
+
+_BROKE_OFF: tuple[ErrorCode, str] = ("upstream_invalid", "The model's answer broke off with an error.")
+_CODES: dict[str, tuple[ErrorCode, str]] = {
+    "rate_limit_exceeded": ("upstream_rate_limited", "The model's provider limits how often it is asked."),
+    "insufficient_quota": ("upstream_rejected", "The account at the model's provider has no quota left."),
+    "invalid_prompt": ("upstream_rejected", "The model's provider rejected the request."),
+}
+"""The `code` values of an error inside a stream that say more than that it broke off."""
+
+
+def agent_error(exc: BaseException, *, in_tool: bool = False) -> AgentError:
+    """Translate what ended a run.
+
+    Args:
+        in_tool: A tool was at work when the run failed, so an exception of no known kind is the tool's.
+    """
+    if isinstance(exc, AgentError):
+        return exc
+    if isinstance(exc, BaseExceptionGroup):
+        return agent_error(exc.exceptions[0], in_tool=in_tool)
+    if isinstance(exc, _TRIPWIRES):
+        return AgentError("guardrail", "A guardrail stopped the agent.")
+    if isinstance(exc, MaxTurnsExceeded):
+        return AgentError("max_turns", "The agent used all the turns it may take.")
+    if isinstance(exc, ToolTimeoutError):
+        return AgentError("tool_failed", f"The tool {exc.tool_name} took longer than it may.")
+    if in_tool:
+        return AgentError("tool_failed", "A tool failed.")
+    if isinstance(exc, ModelRefusalError):
+        return AgentError("refusal", "The model refused to answer.")
+    if isinstance(exc, ModelTimeoutError):
+        return AgentError("upstream_unavailable", "The model did not answer in time.")
+    if isinstance(exc, ModelBehaviorError):
+        return AgentError("upstream_invalid", "The model did something that the agent cannot follow.")
+    if isinstance(exc, UserError):
+        return AgentError("internal", "The agent is not set up in a way the SDK accepts.")
+    return transport_error(exc) or AgentError("internal", "The agent failed.")
+
+
+def model_error(exc: Exception) -> AgentError:
+    """Translate what came out of a model's stream, where an unknown kind means a malformed answer."""
+    if isinstance(exc, AgentsException):
+        return agent_error(exc)
+    return transport_error(exc) or AgentError("upstream_invalid", _INVALID)
+
+
+def transport_error(exc: BaseException) -> AgentError | None:
+    """Translate an error of OpenAI's client or of HTTP itself; None where it is neither."""
+    if isinstance(exc, AgentError):
+        return exc
+    if isinstance(exc, openai.APIStatusError):
+        return status_error(exc.status_code, exc.response.headers)
+    if isinstance(exc, openai.APITimeoutError):
+        return AgentError("upstream_unavailable", "The model's provider stopped answering.")
+    if isinstance(exc, openai.APIConnectionError):
+        return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
+    if isinstance(exc, openai.APIError):  # an error object in the middle of a stream
+        return AgentError(*_CODES.get(exc.code or "", _BROKE_OFF))
+    if isinstance(exc, _CONNECTION_LOST):
+        return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
+    if isinstance(exc, (ValueError, openai.OpenAIError)):  # JSON and text that cannot be decoded
+        return AgentError("upstream_invalid", _INVALID)
+    return None
+
+
+def status_error(status: int, headers: Mapping[str, str]) -> AgentError:
+    """Translate an HTTP answer that is no success."""
+    if status in (401, 403):
+        return AgentError("upstream_auth", f"The model's provider refused the credentials (HTTP {status}).")
+    if status == 429:
+        return AgentError(
+            "upstream_rate_limited",
+            "The model's provider limits how often it is asked (HTTP 429).",
+            retry_after=retry_after_seconds(headers),
+        )
+    if status >= 500:
+        return AgentError(
+            "upstream_unavailable",
+            f"The model's provider is not available (HTTP {status}).",
+            retry_after=retry_after_seconds(headers),
+        )
+    return AgentError("upstream_rejected", f"The model's provider rejected the request (HTTP {status}).")
+
+
+def retry_after_seconds(
+    headers: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> float | None:
+    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); None where there is none to go by."""
+    value = headers.get("retry-after") or headers.get("Retry-After")
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (_aware(parsedate_to_datetime(value)) - now()).total_seconds()
+        except ValueError:
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
+
+
+def failed_response(event: Any) -> AgentError:
+    """Translate a Responses event that ends an answer: `response.failed`, or `error` in mid-stream."""
+    response = getattr(event, "response", None)
+    source = event if response is None else getattr(response, "error", None)
+    return AgentError(*_CODES.get(getattr(source, "code", None) or "", _BROKE_OFF))
+
+
+def _aware(when: datetime) -> datetime:
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -1,0 +1,236 @@
+"""Drives one run of the Agents SDK and yields what it says as it says it.
+
+Owns the run's task and its end: whoever stops reading stops the run. Knows no settings (`openai_agents`,
+`offline`) and no SDK event (`openai_relay`).
+
+The shape of it: `Runner.run_streamed` starts the SDK's task; a collector task empties the SDK's queue of
+events so that it never grows, and ends as the run ends; this generator takes payloads from the outbox
+that the relay fills. Nothing said before a failure is lost, because the outbox is drained before the
+failure is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
+from typing import Any
+
+from agents import Agent, RunConfig, Runner, RunResultStreaming, RunState
+from agents.items import ToolApprovalItem
+
+from ..errors import AgentError
+from ..events import ApprovalRequest, Payload, ToolResult, Usage
+from .base import AgentInput, Approve, Emission, Finish
+from .openai_errors import agent_error
+from .openai_relay import Outbox, RelayHooks, RelayProvider, noting_failures, relayed
+
+STOP_SECONDS = 1.0
+"""How long a stopped run may take to close its connection; a sync tool in its thread may take longer."""
+
+InputItems = list[Any]
+
+
+async def stream_agent(
+    agent: Agent[Any],
+    input_items: str | InputItems,
+    *,
+    request: AgentInput,
+    run_config: RunConfig | None = None,
+    max_turns: int | None = 10,
+    context: Any = None,
+) -> AsyncGenerator[Emission, None]:
+    """Run *agent* and yield its payloads live, a `Finish` last.
+
+    Args:
+        input_items: As `Runner.run_streamed` takes them; `conversation_items` builds them.
+        run_config: Defaults to one without tracing. Its models and error formatter are wrapped.
+        context: Handed to the user's tools as the SDK's run context; *request* where None.
+
+    Raises:
+        AgentError: The run failed, after everything it had said.
+
+    Cancelling, or closing the generator, stops the run and waits up to `STOP_SECONDS` for it.
+    """
+    outbox = Outbox(lead=agent.name)
+    config = _with_relay(run_config or RunConfig(tracing_disabled=True))
+    items = _as_items(input_items)
+    start: InputItems | RunState[Any] = items
+    copy = relayed(agent)
+    while True:
+        run = _Run(copy, start, outbox, config, max_turns, request if context is None else context)
+        try:
+            while batch := await outbox.take():
+                for payload in batch:
+                    yield payload
+            await run.settle()
+        except AgentError:
+            for result in outbox.unfinished():
+                yield result
+            raise
+        finally:
+            await run.stop()
+        if not run.result.interruptions:
+            break
+        start = run.result.to_state()
+        requests = {item.call_id or item.tool_name or "call": item for item in run.result.interruptions}
+        for call_id, item in requests.items():
+            yield ApprovalRequest(
+                call_id=call_id, name=item.tool_name or "", arguments=item.arguments or "{}"
+            )
+        for payload in await _decide(start, requests, request.approve):
+            yield payload
+        outbox.reopen()
+    yield Finish(
+        reason=outbox.finish_reason or "stop",
+        usage=_usage(run.result),
+        memory=_memory(run.result, len(items)),
+    )
+
+
+class _Run:
+    """One start of the SDK's runner and the task that empties its event queue."""
+
+    def __init__(
+        self,
+        agent: Agent[Any],
+        start: InputItems | RunState[Any],
+        outbox: Outbox,
+        config: RunConfig,
+        max_turns: int | None,
+        context: Any,
+    ) -> None:
+        inside = contextvars.copy_context()
+        inside.run(outbox.enter)
+        self._outbox = outbox
+        try:
+            self.result: RunResultStreaming = inside.run(
+                lambda: Runner.run_streamed(
+                    agent,
+                    start,
+                    context=None if isinstance(start, RunState) else context,
+                    max_turns=max_turns,
+                    hooks=RelayHooks(),
+                    run_config=config,
+                )
+            )
+        except Exception as exc:
+            raise agent_error(exc) from exc
+        self._collector = asyncio.create_task(self._collect(), name="openai-agents collector")
+
+    async def _collect(self) -> None:
+        try:
+            async for _ in self.result.stream_events():
+                pass
+        finally:
+            self._outbox.close()
+
+    async def settle(self) -> None:
+        """Wait for the run's end, which is near once the outbox is closed.
+
+        Raises:
+            AgentError: The run failed.
+        """
+        await asyncio.wait({self._collector})
+        exc = None if self._collector.cancelled() else self._collector.exception()
+        if isinstance(exc, AgentError):
+            raise exc
+        if isinstance(exc, Exception):
+            raise agent_error(exc, in_tool=bool(self._outbox.open_calls)) from exc
+
+    async def stop(self) -> None:
+        """Stop the run if it still goes on; return when its connection is closed, or after the limit.
+
+        Only the result is cancelled, never the collector as well: both together leave the SDK's model
+        stream, and with it the connection, to the garbage collector.
+        """
+        if self._collector.done():
+            return
+        self._outbox.close()
+        self.result.cancel()
+        self._collector.add_done_callback(_forget)
+        await asyncio.wait({self._collector}, timeout=STOP_SECONDS)
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    """Look at the end of a stopped run, so that asyncio does not report it as overlooked."""
+    if not task.cancelled():
+        task.exception()
+
+
+def conversation_items(request: AgentInput) -> InputItems:
+    """Build the run's input: the earlier turns as the model saw them, then the new message.
+
+    A turn whose memory is not ours is told as what was asked and answered.
+    """
+    items: InputItems = []
+    for turn in request.history:
+        remembered = turn.memory.get("items") if isinstance(turn.memory, dict) else None
+        if isinstance(remembered, list):
+            items += remembered
+        else:
+            items.append({"role": "user", "content": turn.message})
+            items.append({"role": "assistant", "content": turn.text})
+    items.append({"role": "user", "content": request.message})
+    return items
+
+
+def _as_items(value: str | InputItems) -> InputItems:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else list(value)
+
+
+def _with_relay(config: RunConfig) -> RunConfig:
+    return replace(
+        config,
+        model_provider=RelayProvider(config.model_provider),
+        tool_error_formatter=noting_failures(config.tool_error_formatter),
+    )
+
+
+async def _decide(
+    state: RunState[Any], requests: dict[str, ToolApprovalItem], approve: Approve
+) -> list[Payload]:
+    """Wait for all answers at once, put them into *state*, and return what the refusals have to say."""
+    waits = {call_id: asyncio.ensure_future(approve(call_id)) for call_id in requests}
+    try:
+        await asyncio.gather(*waits.values())
+    finally:
+        for wait in waits.values():
+            wait.cancel()
+        await asyncio.gather(*waits.values(), return_exceptions=True)
+    refusals: list[Payload] = []
+    for call_id, item in requests.items():
+        if waits[call_id].result():
+            state.approve(item)
+        else:
+            state.reject(item)
+            refusals.append(ToolResult(call_id, "The call was not approved.", is_error=True))
+    return refusals
+
+
+def _usage(result: RunResultStreaming) -> Usage | None:
+    """Sum what the provider counted in the whole run; None where it counted nothing."""
+    usage = result.context_wrapper.usage
+    if not usage.input_tokens and not usage.output_tokens:
+        return None
+    return Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+
+def _memory(result: RunResultStreaming, known: int) -> dict[str, Any]:
+    """Keep this turn's items, from its question on, as plain JSON.
+
+    The question is the last of the *known* items that the run began with.
+    """
+    items = result.to_input_list()[known - 1 :]
+    return {"items": json.loads(json.dumps(items, default=_plain))}
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json", exclude_unset=True)
+    if isinstance(value, Iterable):
+        return list(value)
+    return str(value)

@@ -1,0 +1,191 @@
+"""One backend's pooled HTTP connections to an OpenAI-compatible server. Owns the sockets, knows no API.
+
+Timeouts: connecting has one, an answer has none, because the pump knows an agent's limits. Proxies come
+from the usual environment variables; `.netrc` is not read, since aiohttp refuses it beside a bearer token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import yarl
+
+from ..errors import AgentError
+from .openai_errors import status_error, transport_error
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 4.5
+"""How long a connection waits for its next request. Common servers (uvicorn, node) close theirs after 5 s,
+and a POST that meets such a close cannot be sent again safely."""
+DRAIN_SECONDS = 0.25
+"""How long an answer that has said its end may take to end, for its connection to be used again."""
+READ_BUFFER_BYTES = 64 * 1024
+LARGE_BODY_BYTES = 2**20
+"""A request with images may be larger; aiohttp wants such a one as a file, to send it piece by piece."""
+
+_NOT_A_STREAM = ("text/html", "application/xhtml+xml", "application/json", "application/problem+json")
+
+
+class FastTransport:
+    """Posts JSON and reads answers; one for each backend, shared by its models.
+
+    Args:
+        base_url: Up to and with the version, as in ``http://127.0.0.1:8000/v1``. None takes
+            `OPENAI_BASE_URL`, else OpenAI's own.
+        api_key: Sent as a bearer token. None takes `OPENAI_API_KEY`, but only where *base_url* is None too:
+            the environment's key belongs to the environment's server.
+        headers: Sent with every request.
+
+    The first request opens the session in the running loop.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout_s: float = CONNECT_SECONDS,
+    ) -> None:
+        self.base_url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
+        self._url = yarl.URL(self.base_url)
+        if self._url.scheme not in ("http", "https") or not self._url.host:
+            raise ValueError(f"base_url must begin with http:// or https:// and name a host: {base_url!r}")
+        if self._url.user is not None:
+            raise ValueError("base_url must not hold credentials; use api_key, or headers")
+        key = api_key or (os.environ.get("OPENAI_API_KEY") if base_url is None else None)
+        self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def origin(self) -> str:
+        """The server without path and query, for a trace."""
+        return str(self._url.origin())
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to call twice; a later request opens a new session."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def open_stream(self, path: str, body: bytes, options: Mapping[str, Any]) -> StreamBody:
+        """Post *body* and return the answer's event stream once its headers are there.
+
+        Args:
+            options: `headers` and `query`, both may be absent.
+        Raises:
+            AgentError: No connection, an error status, or an answer that is no event stream.
+        """
+        response = await self._post(path, body, {"Accept": "text/event-stream"}, options)
+        if response.content_type in _NOT_A_STREAM:
+            response.close()
+            message = f"The model's provider answered {response.content_type} where a stream should be."
+            raise AgentError("upstream_invalid", message)
+        return StreamBody(response)
+
+    async def fetch(self, path: str, body: bytes, options: Mapping[str, Any]) -> tuple[bytes, str | None]:
+        """Post *body* and return the whole answer and the provider's id of the request.
+
+        Raises:
+            AgentError: As `open_stream`, or the answer broke off.
+        """
+        response = await self._post(path, body, {"Accept": "application/json"}, options)
+        try:
+            if "html" in response.content_type:
+                raise AgentError("upstream_invalid", "The model's provider answered with a web page.")
+            return await response.read(), response.headers.get("x-request-id")
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _lost(exc) from exc
+        finally:
+            response.close()
+
+    async def _post(
+        self, path: str, body: bytes, accept: dict[str, str], options: Mapping[str, Any]
+    ) -> aiohttp.ClientResponse:
+        url = self._url.with_path(self._url.raw_path.rstrip("/") + path, encoded=True, keep_query=True)
+        headers = {
+            "Content-Type": "application/json",
+            **accept,
+            **self._headers,
+            **options.get("headers", {}),
+        }
+        data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
+        proxy = proxy_for(url)
+        try:
+            response = await self._open_session().post(
+                url.update_query(options.get("query") or {}), data=data, headers=headers, proxy=proxy
+            )
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _lost(exc) from exc
+        if response.status >= 300:
+            response.close()
+            raise status_error(response.status, response.headers)
+        return response
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=READ_BUFFER_BYTES,
+                skip_auto_headers=("User-Agent",),
+                headers={"Accept-Encoding": "identity"},
+            )
+        return self._session
+
+
+class StreamBody:
+    """An open event stream. Whoever holds it closes it."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._content = response.content
+        self.request_id = response.headers.get("x-request-id")
+
+    async def read(self) -> bytes:
+        """Return what has arrived, waiting for at least a byte; empty at a clean end.
+
+        Raises:
+            AgentError: `upstream_unavailable`: the connection broke.
+        """
+        try:
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _lost(exc) from exc
+
+    async def drain(self) -> None:
+        """Read to the end, if it is near, so that the connection can be used again."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._content.at_eof():
+                    await self._content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back where the answer was read to its end, else close it, now."""
+        self._response.close()
+
+
+def proxy_for(url: yarl.URL) -> str | None:
+    """Return the proxy that the environment names for *url*, None where it names none or excepts its host."""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(url.raw_authority):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _lost(exc: Exception) -> AgentError:
+    known = transport_error(exc)
+    return known or AgentError("upstream_invalid", "The model's provider does not answer in HTTP.")

@@ -1,0 +1,348 @@
+"""Owns the commands: their options, their messages, their exit codes. What they do is done elsewhere.
+
+Nothing heavy is imported before a command needs it: `--help` loads neither aiohttp nor an SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from .errors import ConfigError, OrchestratorError
+from .serve_settings import LOG_FORMATS, ServeSettings, parse_duration
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .runview import RunHandle
+    from .terminal import Screen
+
+PROGRAM = "orchestrator"
+DISTRIBUTION = "fanin-orchestrator"
+DEFAULT_SERVER = "http://127.0.0.1:8080"
+DEFAULTS = ServeSettings()
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+REFUSED_INPUT = (400, 404, 410, 413, 422)
+
+GIVE_UP_SECONDS = 60.0
+"""A command ends where its server stays away for so long; a person can ask again."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(name: str, *more: Any, **attributes: Any) -> Callable[[F], F]:
+    """A click option that `ORCHESTRATOR_<NAME>` sets too."""
+    variable = f"ORCHESTRATOR_{name.lstrip('-').replace('-', '_').upper()}"
+    return click.option(name, *more, envvar=variable, show_envvar=True, **attributes)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, from `90s`, `30m`, `1h`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class Listed(click.ParamType[tuple[str, ...]]):
+    """Several values with commas between them."""
+
+    name = "a,b"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Print the installed version and end."""
+    if value:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version(DISTRIBUTION)
+        except PackageNotFoundError:
+            found = "from a checkout that is not installed"
+        click.echo(f"{PROGRAM} {found}")
+        ctx.exit()
+
+
+config_option = option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.config,
+    show_default=True,
+    help="Folder of agents' files.",
+)
+server_option = option("--server", default=DEFAULT_SERVER, show_default=True, help="Address of the server.")
+token_option = option("--token", help="The server's token; safer in the variable than on the command line.")
+json_option = option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version)
+def cli() -> None:
+    """Ask several AI agents at once and follow all their answers in one stream."""
+
+
+@cli.command()
+@config_option
+@option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on.")
+@option("--port", type=click.IntRange(0, 65535), default=DEFAULTS.port, show_default=True, help="0: any.")
+@option(
+    "--log",
+    default=DEFAULTS.log,
+    show_default=True,
+    metavar="URL",
+    help="Where events are kept: memory:, sqlite:///path.db or redis://host:port/db.",
+)
+@option("--token", help="Wanted from every request; safer in the variable than on the command line.")
+@option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to.")
+@option("--allow-origin", type=Listed(), multiple=True, help="The origin of a web page to allow.")
+@option(
+    "--retention",
+    type=Duration(),
+    default=f"{DEFAULTS.retention_s:g}s",
+    show_default=True,
+    help="How long an ended run stays: 90s, 30m, 1h.",
+)
+@option("--max-runs", type=click.IntRange(min=1), default=DEFAULTS.max_runs, show_default=True)
+@option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True)
+@option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True)
+@option(
+    "--drain",
+    type=click.FloatRange(min=0),
+    default=DEFAULTS.drain_s,
+    show_default=True,
+    help="Seconds that runs may take to end after SIGTERM.",
+)
+def serve(**given: Any) -> Any:
+    """Listen for questions over HTTP."""
+    try:
+        settings = ServeSettings(
+            token=given.pop("token") or None,
+            allow_hosts=_joined(given.pop("allow_host")),
+            allow_origins=_joined(given.pop("allow_origin")),
+            retention_s=given.pop("retention"),
+            drain_s=given.pop("drain"),
+            **given,
+        )
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    _see_own_modules()
+    from .server.app import serve as listen
+
+    return listen(settings)
+
+
+@cli.command()
+@click.argument("question")
+@option("--agents", type=Listed(), help="Who is asked; else those marked as default.")
+@option("--server", metavar="URL", help="Ask through this server; else in this process.")
+@json_option
+@config_option
+@token_option
+def run(
+    question: str,
+    agents: tuple[str, ...] | None,
+    server: str | None,
+    as_json: bool,
+    config: Path,
+    token: str | None,
+) -> int:
+    """Ask QUESTION (- reads it from the input) and show all answers as they come.
+
+    Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
+    """
+    question = sys.stdin.read() if question == "-" else question
+    if not question.strip():
+        raise click.UsageError("the question is empty")
+    if server:
+        return _watch(_start_at(_client(server, token), question, agents), as_json)
+    return _watch(_start_here(config, question, agents), as_json)
+
+
+@cli.command()
+@click.argument("run_id")
+@server_option
+@option("--after", metavar="EVENT_ID", help="Go on after this event; else from the first.")
+@json_option
+@token_option
+def tail(run_id: str, server: str, after: str | None, as_json: bool, token: str | None) -> int:
+    """Follow a run at a server. Ctrl-C leaves; the run goes on."""
+    return _watch(_attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
+
+
+@cli.command()
+@click.argument("run_id")
+@click.argument("agent_id", required=False)
+@server_option
+@token_option
+def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) -> None:
+    """Cancel a run at a server, or one agent of it."""
+    import asyncio
+
+    async def ask() -> None:
+        async with _client(server, token) as client:
+            await client.attach(run_id).cancel(agent_id)
+
+    asyncio.run(ask())
+    click.echo(f"{agent_id or 'every agent'} of {run_id} is asked to end")
+
+
+@cli.command()
+@config_option
+@click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
+def check(config: Path, no_load: bool) -> int:
+    """Say what is wrong with the agents' files, all at once."""
+    from .check import check_agents
+
+    _see_own_modules()
+    report = check_agents(config, os.environ, load=not no_load)
+    for line in report.lines:
+        click.echo(line)
+    for problem in report.problems:
+        click.echo(str(problem), err=True)
+    if report.problems:
+        click.echo(f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}", err=True)
+    return FAILED if report.problems else 0
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of an agent's file, for editors."""
+    import json
+
+    from .config import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+# ── what the commands share ───────────────────────────────────────────────────────────────────
+
+
+def _joined(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(part for parts in values for part in parts)
+
+
+def _see_own_modules() -> None:
+    """Let `module:function` mean a file in the folder where the command is given, as with `python -m`."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def _client(server: str, token: str | None) -> Client:
+    from .client import Client
+
+    try:
+        return Client(server, token or None, give_up_s=GIVE_UP_SECONDS)
+    except ValueError as exc:
+        raise click.UsageError(f"--server {exc}") from exc
+
+
+@asynccontextmanager
+async def _start_at(
+    client: Client, question: str, agents: tuple[str, ...] | None
+) -> AsyncIterator[RunHandle]:
+    async with client:
+        yield await client.start(question, agents=agents)
+
+
+@asynccontextmanager
+async def _attach_to(client: Client, run_id: str, after: str | None) -> AsyncIterator[RunHandle]:
+    async with client:
+        yield client.attach(run_id, after)
+
+
+def _start_here(
+    directory: Path, question: str, agents: tuple[str, ...] | None
+) -> AbstractAsyncContextManager[RunHandle]:
+    from .config import load_config
+    from .local import local_run
+    from .server.logs import configure_logging
+
+    # The answers are what is shown; what goes well needs no line between them.
+    configure_logging(level="warning")
+    _see_own_modules()
+    config = load_config(directory, os.environ)
+    unknown = [agent_id for agent_id in agents or () if agent_id not in config.agents]
+    if unknown:
+        known = ", ".join(config.agents)
+        raise click.UsageError(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
+    opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None)
+    return opening
+
+
+def _watch(
+    opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
+) -> int:
+    import asyncio
+
+    from .terminal_session import watch
+
+    return asyncio.run(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
+
+
+def _screen(as_json: bool) -> Screen:
+    from .terminal import JsonLines, PrefixedLines
+
+    if as_json:
+        return JsonLines(sys.stdout, sys.stderr)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What this terminal's encoding lacks must not end the command.
+        sys.stdout.reconfigure(errors="replace")
+    if sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
+        try:
+            from .terminal_columns import columns_on
+        except ImportError:
+            click.echo(f"side by side needs rich: pip install '{DISTRIBUTION}[cli]'", err=True)
+        else:
+            return columns_on(sys.stdout)
+    return PrefixedLines(sys.stdout, sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 2 for misuse, 1 for a failure, each with one line that says why."""
+    try:
+        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        exc.show()
+        code = MISUSED
+    except click.ClickException as exc:
+        code = _complain(exc.format_message(), exc.exit_code)
+    except ConfigError as exc:
+        code = _complain(str(exc), FAILED)
+    except OrchestratorError as exc:
+        code = _complain(str(exc), MISUSED if getattr(exc, "status", None) in REFUSED_INPUT else FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`); what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str, code: int) -> int:
+    from .terminal import clean
+
+    click.echo(f"{PROGRAM}: {clean(message)}", err=True)
+    return code

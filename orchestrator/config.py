@@ -1,0 +1,296 @@
+"""Turns agents_config/*.yaml into checked settings; errors name file, line and key, all at once.
+
+Owns the folder, what one file says about another, and the wording. `settings` owns the keys, `yamlfile`
+the syntax. Imports no server and no SDK, so that `orchestrator check` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from .configproblems import explain, explain_backend, nearest, quoted
+from .configschema import json_schema
+from .errors import ConfigError, ConfigProblem
+from .settings import (
+    SETTINGS,
+    AgentSettings,
+    Enabled,
+    FunctionSettings,
+    LettaSettings,
+    Limits,
+    MCPServer,
+    OfflineSettings,
+    OpenAIAgentsSettings,
+    RetryPolicy,
+)
+from .yamlfile import YamlFile, decode_utf8, key_name, read_yaml
+
+__all__ = [
+    "AgentSettings",
+    "Config",
+    "FunctionSettings",
+    "LettaSettings",
+    "Limits",
+    "MCPServer",
+    "OfflineSettings",
+    "OpenAIAgentsSettings",
+    "RetryPolicy",
+    "SkippedAgent",
+    "json_schema",
+    "load_config",
+]
+
+_HANDOFF_BACKENDS = ("openai-agents", "offline")
+_ENABLED: TypeAdapter[bool | str] = TypeAdapter(Enabled)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedAgent:
+    """An agent with `enabled: auto` that lacks something; `reason` is worth one line in the log."""
+
+    agent_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The agents of a folder, in the order of their files' names."""
+
+    agents: dict[str, AgentSettings]
+    skipped: tuple[SkippedAgent, ...]
+    directory: Path
+
+    def default_agents(self) -> list[str]:
+        """Return the ids that take part where a request names none: those marked `default`, else all."""
+        return [agent_id for agent_id, agent in self.agents.items() if agent.default] or list(self.agents)
+
+
+def load_config(directory: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read every ``*.yaml`` in *directory*; subfolders and files with other endings are left alone.
+
+    Blocks on the disk. *environ* is only read.
+
+    Raises:
+        ConfigError: With every problem of every file.
+    """
+    paths, problems = _find_files(directory)
+    files = [_load_file(path, environ) for path in paths]
+    problems += [problem for file in files for problem in file.problems]
+    problems += _duplicate_ids(files)
+    files = _skip_without_target(files)
+    problems += _wrong_handoffs(files)
+    agents = {file.agent_id: file.settings for file in files if file.settings is not None}
+    skipped = tuple(SkippedAgent(file.agent_id, file.reason) for file in files if file.reason)
+    if not agents and not problems:
+        problems.append(_nobody_left(directory, skipped))
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
+    return Config(agents, skipped, directory)
+
+
+# ── the folder ────────────────────────────────────────────────────────────────────────────────
+
+
+def _find_files(directory: Path) -> tuple[list[Path], list[ConfigProblem]]:
+    try:
+        entries = sorted(entry for entry in directory.iterdir() if not entry.is_dir())
+    except OSError as exc:
+        message = f"cannot be read ({exc.strerror}); name the folder that holds one YAML file per agent"
+        raise ConfigError([ConfigProblem(str(directory), None, "", message)]) from exc
+    # A leading dot marks editors' lock and backup files.
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    paths = [entry for entry in shown if entry.suffix == ".yaml"]
+    misnamed = [entry for entry in shown if entry not in paths and entry.suffix.lower() in (".yml", ".yaml")]
+    problems = [
+        ConfigProblem(str(entry), None, "", f"ends in {entry.suffix}; rename it to {entry.stem}.yaml")
+        for entry in misnamed
+    ]
+    if not paths and not problems:
+        message = "holds no agent; write one file such as assistant.yaml, with `backend: offline` in it"
+        problems.append(ConfigProblem(str(directory), None, "", message))
+    return paths, problems
+
+
+def _nobody_left(directory: Path, skipped: Iterable[SkippedAgent]) -> ConfigProblem:
+    reasons = "; ".join(dict.fromkeys(agent.reason for agent in skipped)) or "all say `enabled: false`"
+    return ConfigProblem(str(directory), None, "", f"has no agent left ({reasons}); enable one")
+
+
+# ── one file ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What became of one file: `settings`, a `reason` to skip it, `off`, or `problems`."""
+
+    content: YamlFile
+    agent_id: str
+    enabled: bool | str = True
+    settings: AgentSettings | None = None
+    reason: str = ""
+    problems: tuple[ConfigProblem, ...] = ()
+
+    @property
+    def off(self) -> bool:
+        return self.enabled is False
+
+    @property
+    def handoffs(self) -> tuple[str, ...]:
+        return self.settings.handoffs if isinstance(self.settings, OpenAIAgentsSettings) else ()
+
+
+def _load_file(path: Path, environ: Mapping[str, str]) -> _File:
+    try:
+        content = read_yaml(path, environ)
+    except ConfigError as exc:
+        return _File(YamlFile(str(path), {}), path.stem, problems=exc.problems)
+    given = content.data.get("agent_id")
+    agent_id = str(given) if isinstance(given, str) and given else path.stem
+    file = _File(content, agent_id, _enabled(content))
+    if file.off:
+        return file
+    settings, problems = _validate(content, path)
+    problems += content.problems
+    if content.missing and file.enabled != "auto":
+        problems += _missing_variables(content)
+    if problems:
+        return replace(file, problems=tuple(problems))
+    if content.missing:
+        return replace(file, reason=_skip_reason(content))
+    return replace(file, settings=settings)
+
+
+def _enabled(content: YamlFile) -> bool | str:
+    try:
+        return _ENABLED.validate_python(content.data.get("enabled", True))
+    except ValidationError:
+        return True  # the whole file's validation says what is wrong with it
+
+
+def _missing_variables(content: YamlFile) -> list[ConfigProblem]:
+    advice = "set it, give a fallback (${{env:{0}:-…}}) or say `enabled: auto`"
+    return [
+        ConfigProblem(
+            content.file,
+            missing.line,
+            key_name(missing.path),
+            f"the variable {missing.name} is not set; {advice.format(missing.name)}",
+        )
+        for missing in content.missing
+    ]
+
+
+def _skip_reason(content: YamlFile) -> str:
+    names = list(dict.fromkeys(missing.name for missing in content.missing))
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set"
+
+
+def _validate(content: YamlFile, path: Path) -> tuple[AgentSettings | None, list[ConfigProblem]]:
+    backend = content.data.get("backend")
+    model = SETTINGS.get(backend) if isinstance(backend, str) else None
+    problems = [] if model else explain_backend(content)
+    instructions, unreadable = _read_instructions(content, path)
+    problems += unreadable
+    data = {"agent_id": path.stem} | content.data
+    try:
+        settings = (model or AgentSettings).model_validate(data, context={"file": content.file})
+    except ValidationError as exc:
+        return None, [*problems, *explain(content, exc, model)]
+    if instructions is not None:
+        settings = settings.model_copy(update={"instructions": instructions})
+    return (settings if model else None), problems
+
+
+def _read_instructions(content: YamlFile, path: Path) -> tuple[str | None, list[ConfigProblem]]:
+    """Read the `instructions_file` that an agent of the SDK may name; None where it names none."""
+    key = ("instructions_file",)
+    name = content.data.get("instructions_file")
+    if content.data.get("backend") != "openai-agents" or not isinstance(name, str) or not name:
+        return None, []
+    try:
+        text = decode_utf8((path.parent / name).read_bytes(), file=content.file).strip()
+    except OSError as exc:
+        reason = exc.strerror
+    except ValueError:  # a NUL in the name
+        reason = "no such name can be"
+    except ConfigError as exc:
+        reason = exc.problems[0].message
+    else:
+        if text:
+            return text, []
+        reason = "it is empty"
+    message = f"{quoted(name)}cannot be read from {path.parent} ({reason}); correct it"
+    return None, [content.problem(key, message)]
+
+
+# ── one file about another ────────────────────────────────────────────────────────────────────
+
+
+def _duplicate_ids(files: Iterable[_File]) -> Iterator[ConfigProblem]:
+    first: dict[str, _File] = {}
+    for file in files:
+        if file.off:
+            continue
+        other = first.setdefault(file.agent_id, file)
+        if other is not file:
+            shown = quoted(file.content.data.get("agent_id", file.agent_id))
+            message = f"{shown}is the id of {other.content.file} too; give one of them another `agent_id`"
+            yield file.content.problem(("agent_id",), message)
+
+
+def _skip_without_target(files: list[_File]) -> list[_File]:
+    """Leave out, too, each `enabled: auto` agent that hands off to one that was left out."""
+    while True:
+        left_out = {file.agent_id: file.reason for file in files if file.reason}
+        changed = [_skip_if_target_in(left_out, file) for file in files]
+        if changed == files:
+            return files
+        files = changed
+
+
+def _skip_if_target_in(left_out: Mapping[str, str], file: _File) -> _File:
+    if file.enabled == "auto":
+        for target in file.handoffs:
+            if target in left_out:
+                reason = f"an agent that it hands off to is left out ({left_out[target]})"
+                return replace(file, settings=None, reason=reason)
+    return file
+
+
+def _wrong_handoffs(files: list[_File]) -> Iterator[ConfigProblem]:
+    by_id = {file.agent_id: file for file in sorted(files, key=lambda file: not file.off)}
+    possible = [file.agent_id for file in files if _takes_handoffs(file)]
+    for file in files:
+        for index, target in enumerate(file.handoffs):
+            reason = _why_no_handoff(file.agent_id, target, by_id.get(target))
+            if reason:
+                path = ("handoffs", index)
+                value = file.content.value(path)
+                hint = nearest(value, [name for name in possible if name != file.agent_id])
+                yield file.content.problem(path, f"{quoted(value)}{reason}; {hint}correct or remove it")
+
+
+def _takes_handoffs(file: _File) -> bool:
+    return file.settings is not None and file.settings.backend in _HANDOFF_BACKENDS
+
+
+def _why_no_handoff(agent_id: str, target: str, found: _File | None) -> str:
+    """Say why *target* cannot take over from *agent_id*; empty where it can, or has problems of its own."""
+    if target == agent_id:
+        return "is the agent itself"
+    if found is None:
+        return "is no agent here"
+    if found.off:
+        return "is switched off (`enabled: false`)"
+    if found.reason:
+        return f"is left out ({found.reason})"
+    if found.settings is not None and not _takes_handoffs(found):
+        return (
+            f"has `backend: {found.settings.backend}`, but only {' and '.join(_HANDOFF_BACKENDS)} take over"
+        )
+    return ""

@@ -1,0 +1,126 @@
+"""Words for what is wrong with a file of agents_config: what, the value where it is no secret, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .environment import EnvText
+from .errors import ConfigProblem
+from .settings import PARTS, SETTINGS, AgentSettings
+from .yamlfile import KeyPath, YamlFile
+
+_SECRET_KEYS = frozenset({"api_key", "headers", "env", "extra_headers"})
+_SHOWN_CHARS = 60
+
+
+def explain(
+    content: YamlFile, error: ValidationError, model: type[AgentSettings] | None
+) -> Iterator[ConfigProblem]:
+    """Turn pydantic's errors about *content* into problems.
+
+    What only follows from a variable that is not set is left out, and so are unknown keys where *model* is
+    None: without a backend nobody knows which keys there are.
+    """
+    for detail in error.errors(include_url=False):
+        path: KeyPath = detail["loc"]
+        kind = detail["type"]
+        if kind == "default_factory_not_called" or (model is None and path == ("backend",)):
+            continue  # another problem says it
+        if kind == "extra_forbidden":
+            if model is not None or len(path) > 1:
+                yield content.problem(path, _unknown_key(path, model or AgentSettings))
+        elif not any(missing.path[: len(path)] == path for missing in content.missing):
+            yield content.problem(path, _sentence(content, detail))
+
+
+def explain_backend(content: YamlFile) -> list[ConfigProblem]:
+    """Say what is wrong with the `backend` of *content*, which is none that there is."""
+    path = ("backend",)
+    if any(missing.path == path for missing in content.missing):
+        return []
+    choices = ", ".join(SETTINGS)
+    if "backend" not in content.data:
+        return [content.problem(path, f"is missing; choose one of {choices}")]
+    value = content.data["backend"]
+    message = f"{quoted(value)}is no backend; {nearest(value, SETTINGS)}choose one of {choices}"
+    return [content.problem(path, message)]
+
+
+def quoted(value: object) -> str:
+    """Spell *value* for a message, with a space after it; nothing where a variable had a part in it."""
+    if isinstance(value, EnvText) or not isinstance(value, str | int | float | None):
+        return ""
+    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    return (shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "…") + " "
+
+
+def nearest(value: object, known: Iterable[str]) -> str:
+    """Ask "did you mean …?" where *value* is almost one of *known*; not about a variable's value."""
+    if isinstance(value, EnvText) or not isinstance(value, str):
+        return ""
+    found = get_close_matches(value, list(known), n=1)
+    return f"did you mean {found[0]!r}? " if found else ""
+
+
+def _unknown_key(path: KeyPath, model: type[AgentSettings]) -> str:
+    *parents, key = (str(step) for step in path if not isinstance(step, int))
+    here = PARTS[tuple(parents)] if parents else frozenset(model.model_fields)
+    parts = {part: names for part, names in PARTS.items() if part[0] in model.model_fields}
+    elsewhere = {name: ".".join((*part, name)) for part, names in parts.items() for name in names}
+    if parents:
+        elsewhere |= {name: name for name in model.model_fields}
+    backends = [name for name, other in SETTINGS.items() if key in other.model_fields and not parents]
+    if key in elsewhere:
+        return f"is not a key here; did you mean {elsewhere[key]!r}?"
+    if backends:
+        return f"is a key of `backend: {backends[0]}` only; remove it or change `backend`"
+    near = get_close_matches(key, here, n=1) or [
+        elsewhere[name] for name in get_close_matches(key, elsewhere, n=1)
+    ]
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(here))}"
+    return f"is not a known key; {hint}"
+
+
+def _sentence(content: YamlFile, detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    path: KeyPath = detail["loc"]
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "value_error":
+        message = str(detail["ctx"]["error"])
+    elif kind == "literal_error":
+        message = f"should be {detail['ctx']['expected']}"
+    else:
+        message = _PLAIN.get(kind) or detail["msg"].removeprefix("Input ").removeprefix("String ")
+    value = _given(content, path)
+    if isinstance(value, EnvText):
+        return f"its variable's value {message}"
+    return message if _SECRET_KEYS.intersection(path) else quoted(value) + message
+
+
+_PLAIN = {
+    "model_type": "should hold keys and values, indented under it",
+    "dict_type": "should hold keys and values, indented under it",
+    "tuple_type": "should be a list, such as [first, second]",
+    "list_type": "should be a list, such as [first, second]",
+    "bool_type": "should be true or false",
+    "float_type": "should be a number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "string_type": "should be text; put it in quotes",
+    "string_unicode": "should be text that UTF-8 can hold",
+    "string_too_short": "should not be empty; fill it in or remove the key",
+}
+"""pydantic's kinds of errors whose own message speaks to programmers."""
+
+
+def _given(content: YamlFile, path: KeyPath) -> object:
+    """The value as the file has it, not as a validator saw it: only the file's own tells of a variable."""
+    if path == ("agent_id",) and "agent_id" not in content.data:
+        return Path(content.file).stem
+    return content.value(path)

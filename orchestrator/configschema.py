@@ -1,0 +1,65 @@
+"""The JSON Schema of a file of agents_config, for editors; says nothing that the models do not say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from .settings import FunctionSettings, LettaSettings, OfflineSettings, OpenAIAgentsSettings
+
+_ANY_AGENT = Annotated[
+    OpenAIAgentsSettings | LettaSettings | FunctionSettings | OfflineSettings, Field(discriminator="backend")
+]
+_VARIABLE = {
+    "description": "A variable of the environment: ${env:NAME} or ${env:NAME:-fallback}.",
+    "type": "string",
+    "pattern": r"\$\{env:[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}",
+}
+_ANNOTATIONS = ("title", "description", "default")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (2020-12) of one agent's file.
+
+    A string with ``${env:…}`` is allowed wherever a value is, whatever the value's own type; `backend`
+    alone has to be spelled out, because it says which keys there are.
+    """
+    schema = TypeAdapter(_ANY_AGENT).json_schema()
+    agents = schema["discriminator"]["mapping"].values()
+    names = {reference.rpartition("/")[2] for reference in agents}
+    definitions = {
+        name: _agent(definition) if name in names else _with_variables(definition)
+        for name, definition in schema["$defs"].items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An agent of the orchestrator",
+        "oneOf": schema["oneOf"],
+        "$defs": definitions | {"Variable": _VARIABLE},
+    }
+
+
+def _agent(definition: dict[str, Any]) -> dict[str, Any]:
+    """Ask for `backend`, which picks the class, and not for `agent_id`, which the file's name gives."""
+    required = {"backend", *definition.get("required", ())} - {"agent_id"}
+    changed: dict[str, Any] = _with_variables(definition)
+    changed["properties"]["backend"] = definition["properties"]["backend"]
+    return changed | {"required": sorted(required)}
+
+
+def _with_variables(schema: Any) -> Any:
+    """Let ``${env:…}`` stand for every value in *schema* that not just any string can be."""
+    if isinstance(schema, list):
+        return [_with_variables(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.keys() & {"enum", "const", "pattern"} or schema.get("type") in ("integer", "number", "boolean"):
+        outer = {key: schema[key] for key in _ANNOTATIONS if key in schema}
+        inner = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
+        return outer | {"anyOf": [inner, {"$ref": "#/$defs/Variable"}]}
+    if "properties" in schema:
+        properties = {key: _with_variables(value) for key, value in schema["properties"].items()}
+        return schema | {"properties": properties}
+    nested = ("anyOf", "items", "additionalProperties")
+    return schema | {key: _with_variables(schema[key]) for key in nested if key in schema}

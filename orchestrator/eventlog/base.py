@@ -1,0 +1,147 @@
+"""What every store of events implements: the `EventLog` Protocol, entries and cursors.
+
+Owns no storage. A log is a set of channels; a channel is an ordered list of entries whose ids are
+`<epoch>-<seq>`. Every implementation is held by `tests/contract/test_eventlog.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from ..errors import GapError, GapReason
+
+_CURSOR = re.compile(r"([a-z0-9]{4,16})-(0|[1-9][0-9]{0,18})", re.ASCII)
+_MAX_SEQ = 2**63 - 1
+
+
+class Draft(NamedTuple):
+    """An event that is not yet in the log. `agent_id` is None for the run's own; `data` is one line of JSON."""
+
+    run_id: str
+    agent_id: str | None
+    type: str
+    data: bytes
+
+
+class Entry:
+    """One event of a channel's log. Its bytes are made once and shared by all readers."""
+
+    __slots__ = ("agent_id", "data", "epoch", "frame", "run_id", "seq", "type")
+
+    def __init__(self, epoch: str, seq: int, draft: Draft) -> None:
+        self.epoch = epoch
+        self.seq = seq
+        self.run_id, self.agent_id, self.type, self.data = draft
+        self.frame: bytes | None = None
+        """The entry as the commonest framing writes it, kept by `framing.sse` after the first time."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.id} {self.run_id} {self.agent_id or 'run'}.{self.type}>"
+
+
+class Cursor(NamedTuple):
+    """The last entry a reader has seen; `seq` 0 stands before the first."""
+
+    epoch: str
+    seq: int
+
+
+class Bounds(NamedTuple):
+    """What a channel holds. `first` is the oldest entry's seq and `last` the newest's; empty: first = last + 1."""
+
+    epoch: str
+    first: int
+    last: int
+
+    def id(self, seq: int) -> str | None:
+        """Spell the id of *seq*; None where the channel is empty."""
+        return f"{self.epoch}-{seq}" if self.first <= self.last else None
+
+
+class EventLog(Protocol):
+    """Ordered, append-only channels.
+
+    Writers never wait for readers. What `append` returned can be read by everybody.
+    """
+
+    async def append(self, channel: str, drafts: Sequence[Draft]) -> list[Entry]:
+        """Add *drafts* in order as one write, make the channel if need be, then wake its readers.
+
+        Raises:
+            LogUnavailable: The store does not answer.
+        """
+        ...
+
+    async def open(self, channel: str) -> Bounds:
+        """Tell what the channel holds; make it where it does not exist.
+
+        An empty channel that nobody waits for any more may go again.
+        """
+        ...
+
+    async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
+        """Return up to *most* entries later than *after*, oldest first; empty where there is none yet.
+
+        Erased entries are left out.
+
+        Raises:
+            GapError: *after* was trimmed, is ahead, or is of another incarnation of the channel.
+        """
+        ...
+
+    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+        """Wait until there is an entry later than *after*; False after *seconds*. Cancelling is safe.
+
+        Spurious wake-ups are allowed: a reader looks again.
+        """
+        ...
+
+    async def erase(self, channel: str, run_id: str) -> None:
+        """Forget a run's entries. The other runs' ids stay; a channel with no entry left goes as a whole."""
+        ...
+
+    async def shrink(self, size: int) -> None:
+        """Drop the oldest entries, of the largest channels first, until at most *size* bytes are held."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release the store; readers that wait are woken."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes held, roughly."""
+        ...
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """Read `<epoch>-<seq>`; None where *text* is not of that form, however odd it is."""
+    match = _CURSOR.fullmatch(text)
+    if match is None or (seq := int(match[2])) > _MAX_SEQ:
+        return None
+    return Cursor(match[1], seq)
+
+
+def check_cursor(cursor: Cursor, bounds: Bounds) -> None:
+    """Raise GapError unless a reader at *cursor* can go on within *bounds*."""
+    reason: GapReason
+    if cursor.epoch != bounds.epoch:
+        reason = "epoch"
+    elif cursor.seq > bounds.last:
+        reason = "ahead"
+    elif cursor.seq < bounds.first - 1:
+        reason = "trimmed"
+    else:
+        return
+    raise make_gap(reason, bounds)
+
+
+def make_gap(reason: GapReason, bounds: Bounds) -> GapError:
+    """Build the GapError for *reason* with the ids of *bounds*."""
+    return GapError(reason, earliest=bounds.id(bounds.first), latest=bounds.id(bounds.last))

@@ -1,0 +1,162 @@
+"""The log in this process's memory: fast, bounded, and gone with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from .base import Bounds, Cursor, Draft, Entry, check_cursor
+
+ENTRY_OVERHEAD_BYTES = 200
+"""What an entry costs beside its data: the object, its frame's head and its place in the list."""
+
+EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+ERASED = ""
+
+
+def new_epoch() -> str:
+    """Make the name of a new log incarnation: 8 characters, about 41 random bits."""
+    return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(8))
+
+
+class _Channel:
+    __slots__ = ("bytes", "entries", "epoch", "first", "holes", "readers")
+
+    def __init__(self) -> None:
+        self.epoch = new_epoch()
+        self.entries: list[Entry] = []
+        self.first = 1
+        self.holes = 0
+        self.bytes = 0
+        self.readers: set[asyncio.Future[None]] = set()
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.entries) - 1
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.epoch, self.first, self.last)
+
+    def wake(self) -> None:
+        for reader in self.readers:
+            if not reader.done():
+                reader.set_result(None)
+        self.readers.clear()
+
+
+class MemoryLog:
+    """An `EventLog` in memory.
+
+    Args:
+        max_channel_bytes: A channel that grows beyond this loses its oldest entries, and readers
+            that stood there get a gap.
+    """
+
+    def __init__(self, *, max_channel_bytes: int = 64 * 1024 * 1024) -> None:
+        self._channels: dict[str, _Channel] = {}
+        self._max_channel_bytes = max_channel_bytes
+        self._size = 0
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def append(self, channel: str, drafts: Sequence[Draft]) -> list[Entry]:
+        book = self._book(channel)
+        seq = book.last
+        added = [Entry(book.epoch, seq + n, draft) for n, draft in enumerate(drafts, 1)]
+        book.entries += added
+        grown = sum([_cost(entry) for entry in added])
+        book.bytes += grown
+        self._size += grown
+        if book.bytes > self._max_channel_bytes:
+            self._trim(book, self._max_channel_bytes * 9 // 10)
+        book.wake()
+        return added
+
+    async def open(self, channel: str) -> Bounds:
+        return self._book(channel).bounds
+
+    async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
+        book = self._book(channel)
+        check_cursor(after, book.bounds)
+        start = after.seq + 1 - book.first
+        page = book.entries[start : start + most]
+        if book.holes:
+            while page and not (kept := [entry for entry in page if entry.run_id != ERASED]):
+                start += most
+                page = book.entries[start : start + most]
+            page = kept if page else []
+        return page
+
+    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+        book = self._book(channel)
+        if book.epoch != after.epoch or (book.last > after.seq and not book.holes):
+            return True
+        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        book.readers.add(reader)
+        try:
+            async with asyncio.timeout(seconds):
+                await reader
+        except TimeoutError:
+            return False
+        finally:
+            book.readers.discard(reader)
+            self._drop_if_empty(channel, book)
+        return True
+
+    async def erase(self, channel: str, run_id: str) -> None:
+        book = self._book(channel)
+        for n, entry in enumerate(book.entries):
+            if entry.run_id == run_id:
+                self._free(book, entry)
+                book.entries[n] = Entry(entry.epoch, entry.seq, Draft(ERASED, None, ERASED, b""))
+                book.holes += 1
+        if book.holes >= len(book.entries):
+            self._channels.pop(channel, None)
+        book.wake()
+
+    async def aclose(self) -> None:
+        for book in self._channels.values():
+            book.wake()
+        self._channels.clear()
+        self._size = 0
+
+    async def shrink(self, size: int) -> None:
+        for book in sorted(self._channels.values(), key=lambda book: book.bytes, reverse=True):
+            if self._size <= size:
+                return
+            self._trim(book, max(0, book.bytes - (self._size - size)))
+
+    def _book(self, channel: str) -> _Channel:
+        book = self._channels.get(channel)
+        if book is None:
+            book = self._channels[channel] = _Channel()
+        return book
+
+    def _drop_if_empty(self, channel: str, book: _Channel) -> None:
+        if not book.entries and not book.readers and self._channels.get(channel) is book:
+            del self._channels[channel]
+
+    def _trim(self, book: _Channel, keep: int) -> None:
+        # Not entry by entry: removing from a list's front moves all that follows.
+        gone = 0
+        while book.bytes > keep and gone < len(book.entries) - 1:
+            self._free(book, book.entries[gone])
+            gone += 1
+        book.holes -= sum(entry.run_id == ERASED for entry in book.entries[:gone])
+        del book.entries[:gone]
+        book.first += gone
+
+    def _free(self, book: _Channel, entry: Entry) -> None:
+        if entry.run_id != ERASED:
+            freed = _cost(entry)
+            book.bytes -= freed
+            self._size -= freed
+
+
+def _cost(entry: Entry) -> int:
+    # Twice: the data, and the frame that is made from it once.
+    return 2 * len(entry.data) + ENTRY_OVERHEAD_BYTES

@@ -1,0 +1,1 @@
+"""Event → bytes, without I/O. One file per dialect."""

@@ -1,0 +1,81 @@
+"""Entries → WebSocket text messages, and the client's messages → operations. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ..errors import FieldProblem, InvalidRequest
+from ..eventlog.base import Entry
+from ..events import RunStarted, Snapshot, encode_json, encode_snapshot
+from .sse import data_with_run
+
+OPS = ("start", "attach", "cancel", "detach")
+
+
+def message(entry: Entry, *, ref: object = None) -> bytes:
+    """Return an entry's `data` with `id` and `run_id`; `run.started` repeats the client's *ref*."""
+    data = data_with_run(entry)
+    head = b'{"id":"%b-%d",' % (entry.epoch.encode(), entry.seq)
+    if ref is not None and entry.agent_id is None and entry.type == RunStarted.TYPE:
+        head += b'"ref":%b,' % encode_json(ref)
+    return head + data[1:]
+
+
+def notice(data: bytes, run_id: str) -> bytes:
+    """Return a gap's `data` as a message; it has no `id`, so it never becomes a cursor."""
+    return b'{"run_id":%b,%b' % (encode_json(run_id), data[1:])
+
+
+def snapshot(state: Snapshot, t: int, *, event_id: str | None = None) -> bytes:
+    """Return a run's state as a message; *event_id* is where the stream goes on, by default its last event."""
+    return b'{"id":%b,%b' % (encode_json(event_id or state.last_event_id), encode_snapshot(state, t)[1:])
+
+
+def problem(ref: object, document: dict[str, Any]) -> bytes:
+    """Return a refusal: the problem document of what the client asked for with *ref*."""
+    return encode_json({"op": "error", "ref": ref, "problem": document})
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a client asked for; `body` holds its other members."""
+
+    op: str
+    ref: object
+    body: dict[str, Any]
+
+    def text(self, key: str, *, required: bool = True) -> str | None:
+        """Return a string member.
+
+        Raises:
+            InvalidRequest: It is missing or no string.
+        """
+        value = self.body.get(key)
+        if value is None and not required:
+            return None
+        if not isinstance(value, str) or not value:
+            raise InvalidRequest(f"{self.op!r} needs {key!r}.", [FieldProblem(key, "must be a string")])
+        return value
+
+
+def parse_operation(text: str) -> Operation:
+    """Read a client's text message.
+
+    Raises:
+        InvalidRequest: It is no JSON object, or its `op` is unknown. What `ref` it had is lost then.
+    """
+    try:
+        value = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+    except (msgspec.DecodeError, UnicodeError) as exc:
+        raise InvalidRequest(f"The message is not JSON: {exc}.") from exc
+    if not isinstance(value, dict):
+        raise InvalidRequest("The message must be a JSON object.")
+    op = value.pop("op", None)
+    if op not in OPS:
+        raise InvalidRequest(
+            f"Unknown op; use one of {', '.join(OPS)}.", [FieldProblem("op", "is unknown or missing")]
+        )
+    return Operation(op, value.pop("ref", None), value)

@@ -1,0 +1,211 @@
+"""One agent of one run: attempts, retries, cancel; every ending becomes an event in the mailbox.
+
+Owns the order of an agent's life (`started` … one terminal event, `retry`, `started` …) and the
+metrics of each attempt. `attempt` runs the generator; the log and the run are not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from .attempt import Attempt, Ending, Stop
+from .backends.base import AgentInput, Backend, Turn
+from .errors import AgentError, OrchestratorError
+from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
+from .mailbox import Mailbox
+from .observer import Observer
+
+log = structlog.get_logger(__name__)
+
+
+class Pump:
+    """Carries one agent from `queued` to its last terminal event.
+
+    Args:
+        settings: The agent's `AgentSettings`.
+        backend: Waits for the ready backend; it may still be loading.
+        request: What is asked; `attempt` is the first attempt's number.
+        retries: Attempts that this agent has behind it in this run.
+        on_done: Hears of an answer that ended well, before `done` goes out.
+    """
+
+    def __init__(
+        self,
+        settings: Any,
+        backend: Callable[[], Awaitable[Backend]],
+        request: AgentInput,
+        mailbox: Mailbox,
+        *,
+        observer: Observer,
+        on_done: Callable[[Turn], None] | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._backend = backend
+        self._request = request
+        self._mailbox = mailbox
+        self._observer = observer
+        self._on_done = on_done
+        self._clock = loop.time
+        self._queued_at = loop.time()
+        self._stopped: asyncio.Future[Stop] = loop.create_future()
+        self._current: Attempt | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked this agent to end."""
+        return self._stopped.done()
+
+    def stop(self, stop: Stop) -> bool:
+        """End the agent at its next step; False where it was asked before. Returns at once."""
+        if self._stopped.done():
+            return False
+        self._stopped.set_result(stop)
+        return True
+
+    def answer(self, call_id: str, approve: bool) -> bool:
+        """Answer an approval; False where none waits."""
+        return self._current is not None and self._current.approvals.answer(call_id, approve)
+
+    async def run(self) -> None:
+        """Run all attempts; close the mailbox. Raises nothing but CancelledError."""
+        try:
+            await self._attempts()
+        finally:
+            self._mailbox.close()
+
+    async def _attempts(self) -> None:
+        number = first = self._request.attempt
+        while True:
+            retry = await self._one(number, last=number - first + 1 >= self._settings.retry.attempts)
+            if retry is None:
+                return
+            number += 1
+            self._observer.retried(self._settings.agent_id)
+            self._mailbox.post(retry)
+            self._queued_at = self._clock()
+            if retry.delay_s > 0 and not self._stopped.done():
+                await asyncio.wait((self._stopped,), timeout=retry.delay_s)
+
+    async def _one(self, number: int, *, last: bool) -> Retry | None:
+        """Make one attempt and say how it ended; return the announcement of the next, if any."""
+        backend = await self._ready()
+        attempt: Attempt | None = None
+        if isinstance(backend, Ending):
+            ending = backend
+        else:
+            self._mailbox.post(Started(number))
+            attempt = self._current = Attempt(backend, self._mailbox, self._settings.limits)
+            request = replace(self._request, attempt=number, approve=attempt.approvals.wait)
+            ending = await attempt.run(request, self._stopped)
+            self._current = None
+        if ending.abandoned:
+            self._observer.abandoned(self._settings.agent_id)
+        terminal = self._terminal(ending, attempt, number)
+        self._mailbox.post(terminal)
+        if not isinstance(terminal, Error) or last or not self._may_retry(terminal, attempt):
+            return None
+        delay = self._delay(number - self._request.attempt, ending)
+        return None if delay is None else Retry(number + 1, round(delay, 3), terminal.code)
+
+    async def _ready(self) -> Backend | Ending:
+        if self._stopped.done():
+            return Ending(stop=self._stopped.result())
+        loading = asyncio.ensure_future(self._backend())
+        await asyncio.sleep(0)
+        if not loading.done():
+            self._mailbox.post(Status("queued", "loading"))
+        try:
+            await asyncio.wait((loading, self._stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not loading.done():
+                return Ending(stop=self._stopped.result())
+            return loading.result()
+        except OrchestratorError as exc:
+            return Ending(error=AgentError("internal", "The agent could not be loaded."), cause=exc)
+        finally:
+            loading.cancel()
+
+    def _terminal(self, ending: Ending, attempt: Attempt | None, number: int) -> Payload:
+        metrics = self._metrics(ending, attempt, number)
+        if ending.finish is not None and attempt is not None:
+            text = "".join(attempt.pieces)
+            if self._on_done is not None:
+                self._on_done(Turn(self._request.message, text, ending.finish.memory))
+            return Done(text, ending.finish.usage, ending.finish.reason, metrics, number)
+        if ending.stop is not None and ending.stop.code is None:
+            reason = "abandoned" if ending.abandoned else ending.stop.reason
+            return Cancelled(reason, metrics, number)
+        error = ending.error
+        if error is None:
+            stop = ending.stop or Stop("The agent ended in no known way.", "internal")
+            error = AgentError(stop.code or "internal", stop.reason, retryable=False)
+        return self._error(error, ending.cause, metrics, number)
+
+    def _error(
+        self, error: AgentError, cause: BaseException | None, metrics: AgentMetrics, number: int
+    ) -> Error:
+        error_id = new_error_id()
+        unexpected = cause is not None and not isinstance(cause, AgentError)
+        log.warning(
+            "agent_failed",
+            run_id=self._request.run_id,
+            agent_id=self._settings.agent_id,
+            attempt=number,
+            code=error.code,
+            error_id=error_id,
+            exc_info=cause if unexpected else None,
+        )
+        return Error(error.code, error.message, error_id, error.retryable, metrics, number)
+
+    def _metrics(self, ending: Ending, attempt: Attempt | None, number: int) -> AgentMetrics:
+        now = self._clock()
+        if attempt is None:
+            return AgentMetrics(_ms(now - self._queued_at), None, 0, 0, None, number - 1)
+        first = attempt.first_token_at
+        usage = ending.finish.usage if ending.finish else None
+        return AgentMetrics(
+            queue_ms=_ms(attempt.started_at - self._queued_at),
+            ttft_ms=None if first is None else _ms(first - attempt.started_at),
+            duration_ms=_ms(now - attempt.started_at),
+            output_chars=attempt.chars,
+            tokens_per_s=_rate(usage.output_tokens, attempt, now) if usage else None,
+            retries=number - 1,
+        )
+
+    def _may_retry(self, error: Error, attempt: Attempt | None) -> bool:
+        if not error.retryable or self._stopped.done():
+            return False
+        said = attempt is not None and attempt.first_token_at is not None
+        return not said or self._settings.retry.after_first_token
+
+    def _delay(self, failed: int, ending: Ending) -> float | None:
+        """Seconds to the next attempt; None where the upstream asks for longer than an attempt may take."""
+        wanted = ending.error.retry_after if ending.error else None
+        if wanted is not None:
+            return wanted if wanted <= self._settings.limits.timeout_s else None
+        policy = self._settings.retry
+        ceiling: float = min(policy.max_backoff_s, policy.backoff_s * 2.0**failed)
+        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def new_error_id() -> str:
+    """Make the id that joins an `error` event to a line of the server's log."""
+    return f"err_{secrets.token_hex(8)}"
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _rate(tokens: int, attempt: Attempt, now: float) -> float | None:
+    """Output tokens per second since the first one came; over the whole attempt where all came at once."""
+    since = attempt.first_token_at if attempt.first_token_at is not None else attempt.started_at
+    seconds = now - since if now - since > 0.001 else now - attempt.started_at
+    return round(tokens / seconds, 1) if seconds > 0 else None

@@ -1,0 +1,98 @@
+"""The configured agents and their backends, which load in a thread while the service listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from .backends.base import Backend
+from .backends.loader import create_backend
+from .events import AgentInfo
+
+log = structlog.get_logger(__name__)
+
+
+class Roster:
+    """Who can take part.
+
+    Args:
+        agents: `AgentSettings` by id, in the order they are shown.
+        load: Ids of those that are needed; all unless given.
+    """
+
+    def __init__(self, agents: Mapping[str, Any], *, load: Collection[str] | None = None) -> None:
+        self.agents = dict(agents)
+        self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
+        self._backends: dict[str, asyncio.Future[Backend]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every backend is loaded."""
+        return all(
+            agent_id in self._backends and self._backends[agent_id].done() for agent_id in self._needed
+        )
+
+    async def load(self) -> None:
+        """Build every backend; the slow imports run in a thread.
+
+        Raises:
+            ConfigError: A backend cannot be built. The others are there all the same.
+        """
+        loop = asyncio.get_running_loop()
+        for agent_id in self._needed:
+            self._backends.setdefault(agent_id, loop.create_future())
+        failed: Exception | None = None
+        for agent_id in self._needed:
+            loaded, settings = self._backends[agent_id], self.agents[agent_id]
+            try:
+                loaded.set_result(await asyncio.to_thread(create_backend, settings, self.agents))
+            except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
+                log.error("agent_not_loaded", agent_id=agent_id, error=str(exc))
+                loaded.set_exception(exc)
+                loaded.exception()  # fetched: runs of this agent hear of it, asyncio need not
+                failed = failed or exc
+        if failed is not None:
+            raise failed
+
+    async def backend(self, agent_id: str) -> Backend:
+        """Wait for an agent's backend. Cancelling is safe."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(self._backends.setdefault(agent_id, loop.create_future()))
+
+    def info(self, agent_id: str) -> AgentInfo:
+        """Describe an agent as `run.started` does."""
+        settings = self.agents[agent_id]
+        return AgentInfo(agent_id, settings.title, settings.backend, self.model(agent_id))
+
+    def model(self, agent_id: str) -> str | None:
+        """Name the agent's model: what its backend says, before it is loaded what the settings say."""
+        loaded = self._backends.get(agent_id)
+        if loaded is not None and loaded.done() and loaded.exception() is None:
+            return loaded.result().model
+        return getattr(self.agents[agent_id], "model", None)
+
+    def default_agents(self) -> list[str]:
+        """Name who takes part where a request names nobody."""
+        marked = [agent_id for agent_id, settings in self.agents.items() if settings.default]
+        return marked or list(self.agents)
+
+    async def aclose(self, seconds: float = 5.0) -> None:
+        """Close all backends, at most *seconds* long."""
+        loaded = [f.result() for f in self._backends.values() if f.done() and f.exception() is None]
+        await _close_all(loaded, seconds)
+
+
+async def _close_all(backends: Iterable[Backend], seconds: float) -> None:
+    async def close(backend: Backend) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await backend.aclose()
+        except Exception:
+            log.warning("backend_not_closed", backend=type(backend).__name__, exc_info=True)
+
+    async with asyncio.TaskGroup() as group:
+        for backend in backends:
+            group.create_task(close(backend))

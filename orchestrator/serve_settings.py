@@ -1,0 +1,87 @@
+"""Owns what `orchestrator serve` may be told: names, defaults, what fits together. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+LogFormat = Literal["json", "console"]
+LOG_FORMATS: tuple[LogFormat, ...] = ("json", "console")
+LOG_SCHEMES = ("memory", "sqlite", "redis", "rediss")
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The options of `serve`; the one place that holds their defaults.
+
+    Args:
+        config: Folder of agents' files.
+        port: 0 picks a free one.
+        log: ``memory:``, ``sqlite:///path.db``, ``redis://host:port/db``.
+        token: Wanted from every request under `/v1`; None: nobody needs one.
+        allow_hosts, allow_origins: Beside the loopback's, and the server's own.
+        retention_s: Seconds an ended run stays.
+        max_runs: Runs at once.
+        workers: Processes; more than one need a log that they share.
+        drain_s: After SIGTERM, seconds that runs may take to end by themselves.
+
+    Raises:
+        ValueError: An option is wrong, or two do not fit; its message names the option.
+    """
+
+    config: Path = Path("agents_config")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    log: str = "memory:"
+    token: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+    retention_s: float = 3600.0
+    max_runs: int = 1000
+    workers: int = 1
+    log_format: LogFormat = "console"
+    drain_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        scheme = urlsplit(self.log).scheme
+        if scheme not in LOG_SCHEMES:
+            raise ValueError(
+                f"--log {self.log!r} is none of memory:, sqlite:///path.db, redis://host:port/db"
+            )
+        if self.workers > 1 and scheme not in ("redis", "rediss"):
+            raise ValueError(f"--workers {self.workers} need a log that they can share; add --log redis://…")
+        if not is_loopback(self.host) and not self.token:
+            raise ValueError(
+                f"--host {self.host} is open to other machines; set ORCHESTRATOR_TOKEN, or stay on 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach *host*. A name other than localhost may resolve to anything."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in ``90s``, ``30m``, ``1h30m``, ``2d`` or a bare number of seconds.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", text):
+        return float(text)
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration such as 90s, 30m or 1h")
+    return sum(float(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"[0-9.]+[smhd]", text))

@@ -1,0 +1,207 @@
+"""The composition root: builds the application from its parts, listens, drains, stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from ..config import Config, load_config
+from ..errors import ConfigError, ConfigProblem
+from ..eventlog import open_log
+from ..eventlog.base import EventLog
+from ..roster import Roster
+from ..serve_settings import ServeSettings
+from ..supervisor import RunLimits, Supervisor
+from . import channels, operations, runs, websocket
+from .docs import ApiDocs
+from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from .logs import AccessLog, configure_logging
+from .metrics import LoopLag, Metrics
+from .options import ServerOptions
+from .problem import setup_problems
+from .runner import ProblemRunner
+from .security import SecuritySettings, check_bind, setup_security
+from .streams import Streams
+from .websocket import close_sockets
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 1024
+CLEANUP_SECONDS = 5.0
+EXIT_CONFIG = 2
+
+
+def create_app(
+    config: Config,
+    *,
+    event_log: EventLog | None = None,
+    security: SecuritySettings | None = None,
+    options: ServerOptions | None = None,
+    limits: RunLimits | None = None,
+    roster: Roster | None = None,
+) -> web.Application:
+    """Build the application; its agents load in a thread once it has started.
+
+    Args:
+        event_log: Where events go; memory unless given. Closed with the application.
+        roster: Another roster than the one of *config*, for embedding agents made in Python.
+    Raises:
+        ConfigError: An allow-list cannot be read.
+    """
+    app = web.Application()
+    setup_problems(app)
+    setup_security(app, security or SecuritySettings())
+    metrics = app[METRICS] = Metrics()
+    app[OPTIONS] = options or ServerOptions()
+    app[ROSTER] = roster or Roster(config.agents)
+    app[STREAMS] = Streams()
+    app[SUPERVISOR] = Supervisor(
+        app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics
+    )
+    for module in (runs, channels, websocket, operations):
+        app.add_routes(module.routes)
+    app.add_routes(ApiDocs(app[OPTIONS]).routes())
+    app.cleanup_ctx.append(LoopLag(metrics.loop_lag))
+    app.cleanup_ctx.append(_supervise)
+    app.cleanup_ctx.append(_load_agents)
+    return app
+
+
+async def _supervise(app: web.Application) -> AsyncIterator[None]:
+    supervisor = app[SUPERVISOR]
+    async with supervisor:
+        yield
+    await supervisor.log.aclose()
+
+
+async def _load_agents(app: web.Application) -> AsyncIterator[None]:
+    loading = app[LOADED] = asyncio.create_task(app[ROSTER].load(), name="load-agents")
+    yield
+    loading.cancel()
+    await asyncio.wait((loading,), timeout=CLEANUP_SECONDS)
+    if loading.done() and not loading.cancelled():
+        loading.exception()
+    await app[ROSTER].aclose()
+
+
+def serve(settings: ServeSettings) -> int:
+    """Run the service until a signal ends it; return the exit code.
+
+    The first SIGTERM or SIGINT drains, a second one quits at once.
+
+    Raises:
+        ConfigError: The configuration or an option is wrong; nothing was started.
+    """
+    configure_logging(settings.log_format)
+    check_bind(settings.host, settings.token)
+    config = load_config(settings.config, os.environ)
+    for skipped in config.skipped:
+        log.info("agent_left_out", agent_id=skipped.agent_id, reason=skipped.reason)
+    listener = _listen(settings.host, settings.port)
+    try:
+        app = create_app(
+            config,
+            event_log=open_log(settings.log),
+            security=SecuritySettings(
+                host=settings.host,
+                token=settings.token,
+                allow_hosts=settings.allow_hosts,
+                allow_origins=settings.allow_origins,
+            ),
+            limits=RunLimits(max_runs=settings.max_runs, retention_s=settings.retention_s),
+        )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_run(app, listener, settings))
+    finally:
+        listener.close()
+
+
+async def _run(app: web.Application, listener: socket.socket, settings: ServeSettings) -> int:
+    runner = ProblemRunner(
+        app, handler_cancellation=True, access_log_class=AccessLog, shutdown_timeout=CLEANUP_SECONDS
+    )
+    await runner.setup()
+    stop = _stop_signal()
+    try:
+        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        print(f"Listening on {_address(listener)}", flush=True)
+        await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done() and app[LOADED].exception() is not None:
+            exc = app[LOADED].exception()
+            print(f"An agent cannot be loaded: {exc}", file=sys.stderr)
+            return EXIT_CONFIG
+        await stop
+        await _drain(app, settings.drain_s)
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+async def _drain(app: web.Application, seconds: float) -> None:
+    """Let clients know, runs end, and streams close, in this order."""
+    supervisor, streams = app[SUPERVISOR], app[STREAMS]
+    log.info("draining", runs=supervisor.running, seconds=seconds)
+    supervisor.draining = True
+    await streams.announce_drain()
+    await supervisor.drain(seconds)
+    streams.close_all()
+    await close_sockets(streams.sockets)
+    await streams.wait_closed(CLEANUP_SECONDS)
+    log.info("drained")
+
+
+def _stop_signal() -> asyncio.Future[None]:
+    """Return a future that the first SIGTERM or SIGINT resolves; the next one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def on_signal(number: int) -> None:
+        if stop.done():
+            os._exit(128 + number)
+        stop.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind, so that a wrong address or a taken port is said before anything starts.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and not host:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+    except OSError as exc:
+        message = (
+            f"cannot listen on {host}:{port} ({exc.strerror}); choose another --port, 0 picks a free one"
+        )
+        raise ConfigError([ConfigProblem("orchestrator serve", None, "--port", message)]) from exc
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

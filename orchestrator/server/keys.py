@@ -1,0 +1,20 @@
+"""The typed places where the application keeps what its handlers share."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ..roster import Roster
+from ..supervisor import Supervisor
+from .metrics import Metrics
+from .options import ServerOptions
+from .streams import Streams
+
+LOADED = web.AppKey("loaded", asyncio.Future[None])
+METRICS = web.AppKey("metrics", Metrics)
+OPTIONS = web.AppKey("options", ServerOptions)
+ROSTER = web.AppKey("roster", Roster)
+STREAMS = web.AppKey("streams", Streams)
+SUPERVISOR = web.AppKey("supervisor", Supervisor)

@@ -1,0 +1,213 @@
+"""Counts what the spine reports and renders it for Prometheus; decides nothing and knows no HTTP.
+
+One registry per `Metrics`, so that two applications in a process do not mix. Label values are agents' ids,
+which the configuration bounds, and closed sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from ..events import AgentStatus, RunStatus
+from ..observer import Observer
+
+FIRST_TOKEN_BUCKETS_SECONDS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
+DURATION_BUCKETS_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
+LAG_BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+LAG_INTERVAL_SECONDS = 0.5
+
+
+class Metrics(Observer):
+    """All that `/metrics` shows. Every method is cheap, and safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._define_runs()
+        self._define_agents()
+        self._define_server()
+
+    def _define_runs(self) -> None:
+        registry = self.registry
+        self._runs_started = Counter("orchestrator_runs_started", "Runs that began.", registry=registry)
+        self._runs_ended = Counter(
+            "orchestrator_runs_ended", "Runs that ended, by status.", ["status"], registry=registry
+        )
+        self._runs_running = Gauge(
+            "orchestrator_runs_running", "Runs that have not ended.", registry=registry
+        )
+        self._run_duration = Histogram(
+            "orchestrator_run_duration_seconds",
+            "From a run's start to its end.",
+            buckets=DURATION_BUCKETS_SECONDS,
+            registry=registry,
+        )
+
+    def _define_agents(self) -> None:
+        registry, agent = self.registry, ["agent"]
+        self._agents = Gauge(
+            "orchestrator_agents", "Agents of open runs, by state.", ["agent", "state"], registry=registry
+        )
+        self._attempts = Counter(
+            "orchestrator_agent_attempts_ended",
+            "Attempts that ended; code is empty but for errors.",
+            ["agent", "outcome", "code"],
+            registry=registry,
+        )
+        self._token_events = Counter(
+            "orchestrator_token_events", "Token events logged, after merging.", agent, registry=registry
+        )
+        self._characters = Counter(
+            "orchestrator_output_characters", "Characters in token events.", agent, registry=registry
+        )
+        self._output_tokens = Counter(
+            "orchestrator_output_tokens", "Output tokens that providers reported.", agent, registry=registry
+        )
+        self._first_token = Histogram(
+            "orchestrator_agent_time_to_first_token_seconds",
+            "From an attempt's start to its first token.",
+            agent,
+            buckets=FIRST_TOKEN_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._agent_duration = Histogram(
+            "orchestrator_agent_duration_seconds",
+            "From an attempt's start to its end.",
+            agent,
+            buckets=DURATION_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "orchestrator_agent_retries", "Attempts that follow a failed one.", agent, registry=registry
+        )
+        self._abandoned = Counter(
+            "orchestrator_agents_abandoned",
+            "Agents that ignored their cancellation and were left behind.",
+            agent,
+            registry=registry,
+        )
+
+    def _define_server(self) -> None:
+        registry = self.registry
+        self._subscribers = Gauge("orchestrator_subscribers", "Open streams.", ["kind"], registry=registry)
+        self._dropped = Counter(
+            "orchestrator_clients_dropped", "Clients cut off by the server.", ["reason"], registry=registry
+        )
+        self._log_bytes = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
+        self._lag = Histogram(
+            "orchestrator_event_loop_lag_seconds",
+            "How much later than asked the event loop woke a sleeper.",
+            buckets=LAG_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self._lag_now = Gauge(
+            "orchestrator_event_loop_lag_last_seconds", "The newest sample of the lag.", registry=registry
+        )
+
+    # ── what the spine reports ────────────────────────────────────────────────────────────────
+
+    def run_started(self) -> None:
+        self._runs_started.inc()
+        self._runs_running.inc()
+
+    def run_ended(self, status: RunStatus, seconds: float) -> None:
+        self._runs_ended.labels(status).inc()
+        self._runs_running.dec()
+        self._run_duration.observe(seconds)
+
+    def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
+        if old is not None:
+            self._agents.labels(agent_id, old).dec()
+        if new is not None:
+            self._agents.labels(agent_id, new).inc()
+
+    def tokens(self, agent_id: str, chars: int, events: int) -> None:
+        self._characters.labels(agent_id).inc(chars)
+        self._token_events.labels(agent_id).inc(events)
+
+    def agent_ended(
+        self,
+        agent_id: str,
+        outcome: str,
+        code: str | None,
+        ttft_s: float | None,
+        duration_s: float,
+        output_tokens: int | None,
+    ) -> None:
+        self._attempts.labels(agent_id, outcome, code or "").inc()
+        self._agent_duration.labels(agent_id).observe(duration_s)
+        if ttft_s is not None:
+            self._first_token.labels(agent_id).observe(ttft_s)
+        if output_tokens is not None:
+            self._output_tokens.labels(agent_id).inc(output_tokens)
+
+    def retried(self, agent_id: str) -> None:
+        self._retries.labels(agent_id).inc()
+
+    def abandoned(self, agent_id: str) -> None:
+        self._abandoned.labels(agent_id).inc()
+
+    def log_bytes(self, size: int) -> None:
+        self._log_bytes.set(size)
+
+    # ── what the server reports ───────────────────────────────────────────────────────────────
+
+    def subscriber_opened(self, kind: str) -> None:
+        """A stream opened: *kind* is `sse`, `channel`, `websocket`, or another of a closed set."""
+        self._subscribers.labels(kind).inc()
+
+    def subscriber_closed(self, kind: str) -> None:
+        self._subscribers.labels(kind).dec()
+
+    @contextmanager
+    def subscribing(self, kind: str) -> Iterator[None]:
+        """Count a stream of *kind* as open for as long as the context lasts."""
+        self.subscriber_opened(kind)
+        try:
+            yield
+        finally:
+            self.subscriber_closed(kind)
+
+    def client_dropped(self, reason: str) -> None:
+        """The server cut a client off: *reason* is `too_slow`, or another of a closed set."""
+        self._dropped.labels(reason).inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        self._lag.observe(seconds)
+        self._lag_now.set(seconds)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the exposition and its content type: OpenMetrics where *accept* asks for it, else text."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class LoopLag:
+    """Samples how late the event loop wakes a sleeper.
+
+    Call it as one of an application's `cleanup_ctx`; its task ends with the application.
+    """
+
+    def __init__(self, report: Callable[[float], None], *, interval_s: float = LAG_INTERVAL_SECONDS) -> None:
+        self._report = report
+        self._interval_s = interval_s
+
+    async def __call__(self, app: object) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._sample(), name="loop-lag")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _sample(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + self._interval_s
+            await asyncio.sleep(self._interval_s)
+            self._report(max(0.0, loop.time() - due))

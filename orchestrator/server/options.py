@@ -1,0 +1,14 @@
+"""What the HTTP side needs to know beside its agents. The commands' options are `serve`'s own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Bounds on requests, by their names in the protocol."""
+
+    max_message_chars: int = 100_000
+    max_agents_per_run: int = 32
+    max_body_bytes: int = 2 * 1024 * 1024

@@ -1,0 +1,75 @@
+"""Runs an application so that also what aiohttp answers below the application is a problem document.
+
+Malformed HTTP and a refused `Expect` header never reach a middleware; this reaches them. Owns no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from .problem import Problem, client_is_gone, problem_from_http, unexpected
+
+_log = structlog.get_logger(__name__)
+
+
+class ProblemProtocol(RequestHandler):
+    """One connection. Overrides only how a failure below the application is answered."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what the parser refused, or what escaped the application, and close."""
+        if client_is_gone(request):
+            raise ConnectionError("the client has gone")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun; another one cannot follow it")
+        if status < 500:
+            # The parser's message quotes the client's bytes, and so perhaps a credential.
+            _log.info("malformed_request", status=status, kind=type(exc).__name__)
+            problem = Problem(status, "This is not a valid HTTP request.")
+        elif exc is None:
+            problem = Problem(status, "The server took too long.")
+        else:
+            problem = unexpected(exc, where="below the application")
+        response = problem.response()
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException) and resp.status >= 400 and not resp.prepared:
+            resp = problem_from_http(resp).response()
+        return await super().finish_response(request, resp, start_time)
+
+
+class _ProblemServer(web.Server):
+    """Makes a `ProblemProtocol` for each connection."""
+
+    def __init__(self, server: web.Server, options: dict[str, Any]) -> None:
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+        )
+        self._options = options
+
+    def __call__(self) -> RequestHandler:
+        return ProblemProtocol(self, loop=asyncio.get_running_loop(), **self._options)
+
+
+class ProblemRunner(web.AppRunner):
+    """An `AppRunner` whose connections are `ProblemProtocol`s; takes the same arguments."""
+
+    async def _make_server(self) -> web.Server:
+        options = {name: value for name, value in self._kwargs.items() if name != "handler_cancellation"}
+        return _ProblemServer(await super()._make_server(), options)

@@ -1,0 +1,289 @@
+"""The calls under `/v1/agents` and `/v1/runs`. Each checks everything before an answer begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from ..attempt import Stop
+from ..errors import FieldProblem, InvalidRequest
+from ..events import Snapshot, encode_json
+from ..framing.sse import SseFraming
+from ..run import Run
+from ..subscription import Item, View, follow
+from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from .openapi import (
+    AGENTS_FILTER,
+    FRAMING,
+    IDEMPOTENCY_KEY,
+    SNAPSHOT,
+    STREAM,
+    STREAM_PARAMETERS,
+    Answer,
+    Parameter,
+    operation,
+)
+from .problem import ProblemError, read_json
+from .reading import requested_cursor, wanted_agents, wants_names, wants_stream
+from .requests import parse_start
+from .streams import EventStream
+
+CANCELLED_BY_CLIENT = "requested"
+MAX_KEY_CHARS = 200
+PAGE = 50
+MAX_PAGE = 200
+
+routes = web.RouteTableDef()
+
+
+def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer with JSON that no cache keeps."""
+    return web.Response(
+        body=encode_json(value),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def run_of(request: web.Request) -> Run:
+    """Find the run that the path names.
+
+    Raises:
+        NotFound, Gone: As `Supervisor.get`.
+    """
+    return request.app[SUPERVISOR].get(request.match_info["run_id"])
+
+
+@routes.get("/v1/agents")
+@operation(
+    "List the configured agents",
+    tag="agents",
+    answers={200: Answer("The agents, in the order they are shown.", "AgentList")},
+)
+async def list_agents(request: web.Request) -> web.StreamResponse:
+    roster = request.app[ROSTER]
+    return json_response(
+        {
+            "agents": [
+                {
+                    "agent_id": agent_id,
+                    "title": settings.title,
+                    "description": settings.description,
+                    "backend": settings.backend,
+                    "model": roster.model(agent_id),
+                    "default": settings.default,
+                }
+                for agent_id, settings in roster.agents.items()
+            ]
+        }
+    )
+
+
+@routes.post("/v1/runs")
+@operation(
+    "Start a run",
+    description=(
+        "One message goes to several agents at once. With `Accept: text/event-stream` the answer is the run's "
+        "stream from its first event; otherwise 201 and the snapshot. Everything is checked before the stream "
+        "begins; after that a failure is an event."
+    ),
+    answers={
+        200: replace(STREAM, headers=("Run-Id", "Location")),
+        201: replace(SNAPSHOT, headers=("Run-Id", "Location")),
+    },
+    parameters=(IDEMPOTENCY_KEY, AGENTS_FILTER, FRAMING),
+    body="StartRequest",
+    errors=(409, 429, 503),
+)
+async def start_run(request: web.Request) -> web.StreamResponse:
+    options = request.app[OPTIONS]
+    body = await read_json(request, max_bytes=options.max_body_bytes)
+    wanted = parse_start(body, known_agents=request.app[ROSTER].agents, limits=options)
+    names = wants_names(request)
+    run, _ = await request.app[SUPERVISOR].start(wanted, key=_idempotency_key(request))
+    headers = {"Run-Id": run.spec.run_id, "Location": f"/v1/runs/{run.spec.run_id}"}
+    if wants_stream(request):
+        return await _stream(request, run, None, names, headers)
+    return json_response(run.snapshot(), status=201, headers=headers)
+
+
+@routes.get("/v1/runs")
+@operation(
+    "List runs, newest first",
+    answers={200: Answer("The runs.", "RunList")},
+    parameters=(
+        Parameter(
+            "limit",
+            "query",
+            "How many.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
+        ),
+        Parameter("before", "query", "Only runs older than the run of this id."),
+    ),
+    errors=(400, 404, 410),
+)
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    limit = _whole(request, "limit", PAGE, 1, MAX_PAGE)
+    before = request.query.get("before")
+    runs = request.app[SUPERVISOR].page(limit=limit, before=before)
+    return json_response({"runs": [run.snapshot() for run in runs]})
+
+
+@routes.get("/v1/runs/{run_id}")
+@operation("Show a run", answers={200: SNAPSHOT}, errors=(404, 410))
+async def show_run(request: web.Request) -> web.StreamResponse:
+    return json_response(run_of(request).snapshot())
+
+
+@routes.delete("/v1/runs/{run_id}")
+@operation(
+    "Cancel and forget a run",
+    description="Its events go too. Afterwards the run is answered with 410.",
+    answers={204: Answer("It is forgotten.")},
+    errors=(404, 410),
+)
+async def delete_run(request: web.Request) -> web.StreamResponse:
+    await request.app[SUPERVISOR].forget(run_of(request).spec.run_id)
+    return web.Response(status=204)
+
+
+@routes.get("/v1/runs/{run_id}/events", allow_head=False)
+@operation(
+    "Follow a run",
+    tag="streams",
+    description="From the cursor on. A cursor that cannot be used gives `run.gap`, then `run.snapshot`.",
+    answers={
+        200: STREAM,
+        204: Answer("The cursor stands at the end of a run that has ended.", headers=("Run-Id",)),
+    },
+    parameters=STREAM_PARAMETERS,
+    errors=(404, 410, 422, 429, 503),
+)
+async def run_events(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    names = wants_names(request)
+    cursor = requested_cursor(request)
+    if cursor is not None and await request.app[SUPERVISOR].nothing_after(run, cursor):
+        return web.Response(status=204, headers={"Run-Id": run.spec.run_id})
+    return await _stream(request, run, cursor, names, {"Run-Id": run.spec.run_id})
+
+
+@routes.post("/v1/runs/{run_id}/cancel")
+@operation(
+    "Cancel all that still runs",
+    description="Acknowledged at once; each agent's `cancelled` follows when its own stream is really closed.",
+    answers={202: SNAPSHOT},
+    errors=(404, 410),
+)
+async def cancel_run(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    run.cancel(Stop(CANCELLED_BY_CLIENT))
+    return json_response(run.snapshot(), status=202)
+
+
+@routes.post("/v1/runs/{run_id}/agents")
+@operation(
+    "Add an agent to an open run",
+    tag="agents",
+    answers={202: SNAPSHOT},
+    body="AddAgent",
+    errors=(404, 409, 410),
+)
+async def add_agent(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    agent_id = body.get("agent_id")
+    if not isinstance(agent_id, str) or agent_id not in request.app[ROSTER].agents or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"agent_id": …} with an id that GET /v1/agents lists.',
+            [FieldProblem("agent_id", f"There is no agent {str(agent_id)[:80]!r}.")],
+        )
+    if len(run.participants) >= request.app[OPTIONS].max_agents_per_run:
+        raise InvalidRequest(
+            "The run has as many agents as it may.", [FieldProblem("agent_id", "is one too many")]
+        )
+    run.add(agent_id)
+    return json_response(run.snapshot(), status=202)
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/cancel")
+@operation("Cancel one agent", tag="agents", answers={202: SNAPSHOT}, errors=(404, 410))
+async def cancel_agent(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    run.cancel(Stop(CANCELLED_BY_CLIENT), request.match_info["agent_id"])
+    return json_response(run.snapshot(), status=202)
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/retry")
+@operation(
+    "Let an agent that has ended try again", tag="agents", answers={202: SNAPSHOT}, errors=(404, 409, 410)
+)
+async def retry_agent(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    run.retry(request.match_info["agent_id"])
+    return json_response(run.snapshot(), status=202)
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/approvals/{call_id}")
+@operation(
+    "Answer an agent that waits for approval",
+    tag="agents",
+    answers={202: SNAPSHOT},
+    body="Approval",
+    errors=(404, 410),
+)
+async def answer_approval(request: web.Request) -> web.StreamResponse:
+    run = run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    approve = body.get("approve")
+    if not isinstance(approve, bool) or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"approve": true} or {"approve": false}.',
+            [FieldProblem("approve", "must be a bool")],
+        )
+    run.approve(request.match_info["agent_id"], request.match_info["call_id"], approve)
+    return json_response(run.snapshot(), status=202)
+
+
+async def _stream(
+    request: web.Request, run: Run, cursor: str | None, names: bool, headers: dict[str, str]
+) -> web.StreamResponse:
+    supervisor, metrics = request.app[SUPERVISOR], request.app[METRICS]
+    spec = run.spec
+    view = View(spec.channel, spec.run_id, wanted_agents(request))
+
+    async def snapshots() -> list[Snapshot]:
+        return [supervisor.get(spec.run_id).snapshot()]
+
+    items: AsyncGenerator[Item, None] = follow(supervisor.log, view, cursor, snapshots)
+    stream = EventStream(request, headers=headers, on_drop=metrics.client_dropped)
+    with supervisor.watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
+        return await request.app[STREAMS].serve(stream, items, SseFraming(named=names), lambda: run.t)
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
+        raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
+    return key
+
+
+def _whole(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise ProblemError(400, f"{name} must be a whole number from {least} to {most}.")
+    return int(text)
+
+
+@routes.get("/v1/panels")
+@operation(
+    "List the panels", tag="panels", answers={200: Answer("The configured panels.", {"type": "object"})}
+)
+async def list_panels(request: web.Request) -> web.StreamResponse:
+    return json_response({"panels": []})

@@ -1,0 +1,201 @@
+"""`GET /v1/ws`: start, follow and cancel many runs over one WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from ..attempt import Stop
+from ..errors import InvalidRequest, LimitReached, RequestError
+from ..events import Snapshot, encode_data
+from ..framing import websocket as framing
+from ..framing.websocket import Operation, parse_operation
+from ..run import Run
+from ..subscription import Idle, Item, View, follow
+from ..supervisor import Supervisor
+from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from .openapi import Answer, operation
+from .problem import ProblemError, problem_from
+from .requests import parse_start
+from .runs import CANCELLED_BY_CLIENT
+from .security import WEBSOCKET_PROTOCOL
+from .streams import SEND_SECONDS, ClientTooSlow, limit_socket
+
+PING_SECONDS = 15.0
+MAX_RUNS_PER_SOCKET = 256
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/ws", allow_head=False)
+@operation(
+    "Open a WebSocket",
+    tag="streams",
+    description=(
+        "Both ways, for many runs at once: the client sends `SocketOperation`s, the server the `data` with "
+        '`id` and `run_id`, or `{"op": "error", "ref": …, "problem": …}`. Subprotocol: `orchestrator.v1`.'
+    ),
+    answers={101: Answer("The socket is open.")},
+    errors=(400, 426),
+)
+async def open_socket(request: web.Request) -> web.StreamResponse:
+    options = request.app[OPTIONS]
+    ws = web.WebSocketResponse(
+        heartbeat=PING_SECONDS, max_msg_size=options.max_body_bytes, protocols=(WEBSOCKET_PROTOCOL,)
+    )
+    if not ws.can_prepare(request):
+        raise ProblemError(426, "This is a WebSocket's address.", headers={"Upgrade": "websocket"})
+    limit_socket(request.transport)
+    await ws.prepare(request)
+    streams = request.app[STREAMS]
+    streams.sockets.add(ws)
+    try:
+        with request.app[METRICS].subscribing("websocket"):
+            await Socket(request, ws).run()
+    finally:
+        streams.sockets.discard(ws)
+    return ws
+
+
+class Socket:
+    """One client's socket: a reader of operations, and one task for each run it follows."""
+
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        self._request = request
+        self._ws = ws
+        self._supervisor: Supervisor = request.app[SUPERVISOR]
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Serve until the client leaves; then stop following, which cancels no run."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._read()
+            except (ClientTooSlow, ConnectionError):
+                pass
+            finally:
+                for task in self._following.values():
+                    task.cancel()
+
+    async def _read(self) -> None:
+        async for message in self._ws:
+            if message.type is not WSMsgType.TEXT:
+                if message.type is WSMsgType.BINARY:
+                    await self._refuse(None, InvalidRequest("Send text messages, not binary ones."))
+                continue
+            try:
+                operation = parse_operation(message.data)
+            except InvalidRequest as exc:
+                await self._refuse(None, exc)
+                continue
+            try:
+                await self._do(operation)
+            except (RequestError, ProblemError) as exc:
+                await self._refuse(operation.ref, exc)
+
+    async def _do(self, operation: Operation) -> None:
+        if operation.op == "start":
+            await self._start(operation)
+            return
+        run = self._supervisor.get(operation.text("run_id") or "")
+        if operation.op == "attach":
+            await self._attach(run, operation.text("after", required=False), operation.ref)
+        elif operation.op == "cancel":
+            run.cancel(Stop(CANCELLED_BY_CLIENT), operation.text("agent_id", required=False))
+        else:
+            await self._detach(run.spec.run_id)
+
+    async def _start(self, operation: Operation) -> None:
+        self._check_room()
+        app = self._request.app
+        wanted = parse_start(operation.body, known_agents=app[ROSTER].agents, limits=app[OPTIONS])
+        run, _ = await self._supervisor.start(wanted)
+        self._follow(run, None, operation.ref)
+
+    async def _attach(self, run: Run, after: str | None, ref: object) -> None:
+        await self._detach(run.spec.run_id)
+        self._check_room()
+        if after is not None and await self._supervisor.nothing_after(run, after):
+            # HTTP says 204; here the state says that nothing more comes.
+            await self._send(framing.snapshot(run.snapshot(), run.t))
+            return
+        self._follow(run, after, ref)
+
+    async def _detach(self, run_id: str) -> None:
+        task = self._following.pop(run_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def _check_room(self) -> None:
+        if len(self._following) >= MAX_RUNS_PER_SOCKET:
+            raise LimitReached(f"One socket follows at most {MAX_RUNS_PER_SOCKET} runs; detach from one.")
+
+    def _follow(self, run: Run, after: str | None, ref: object) -> None:
+        task = self._tasks.create_task(self._forward(run, after, ref))
+        self._following[run.spec.run_id] = task
+
+    async def _forward(self, run: Run, after: str | None, ref: object) -> None:
+        spec = run.spec
+
+        async def snapshots() -> list[Snapshot]:
+            return [self._supervisor.get(spec.run_id).snapshot()]
+
+        try:
+            with self._supervisor.watching(spec.channel, spec.run_id):
+                view = View(spec.channel, spec.run_id)
+                async with aclosing(follow(self._supervisor.log, view, after, snapshots)) as items:
+                    async for item in items:
+                        await self._tell(run, item, ref)
+        except RequestError as exc:
+            with suppress(ClientTooSlow, ConnectionError):
+                await self._refuse(ref, exc)
+        except (ClientTooSlow, ConnectionError):
+            await self._ws.close()
+        finally:
+            if self._following.get(spec.run_id) is asyncio.current_task():
+                del self._following[spec.run_id]
+
+    async def _tell(self, run: Run, item: Item, ref: object) -> None:
+        if isinstance(item, Idle):
+            return  # the socket's own pings keep it alive
+        if isinstance(item, list):
+            for entry in item:
+                await self._send(framing.message(entry, ref=ref))
+            return
+        await self._send(framing.notice(encode_data(None, item.notice, run.t), run.spec.run_id))
+        for snapshot in item.snapshots:
+            await self._send(
+                framing.snapshot(snapshot, run.t, event_id=f"{item.cursor.epoch}-{item.cursor.seq}")
+            )
+
+    async def _refuse(self, ref: object, exc: Exception) -> None:
+        problem = problem_from(exc)
+        if problem is not None:
+            await self._send(framing.problem(ref, problem.document()))
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._sending:
+                await self._ws.send_str(data.decode())
+        except TimeoutError:
+            self._request.app[METRICS].client_dropped("too_slow")
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ClientTooSlow from None
+
+
+async def close_sockets(sockets: set[web.WebSocketResponse]) -> None:
+    """Tell every client to come back: the server goes."""
+    async with asyncio.TaskGroup() as group:
+        for ws in list(sockets):
+            group.create_task(_close(ws))
+
+
+async def _close(ws: web.WebSocketResponse) -> None:
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(SEND_SECONDS):
+            await ws.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")

@@ -1,0 +1,141 @@
+"""From a cursor to the end of the log: the one way to read, for replay and live alike.
+
+A subscription is a cursor and a wake-up; it holds no queue, so a slow reader costs the agents
+nothing. Owns filtering and the detection of gaps; framing and sockets are elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+
+from .errors import GapError
+from .eventlog.base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
+from .events import RunDone, RunGap, Snapshot
+
+PAGE_EVENTS = 256
+"""Most entries read at once, so that a replay of any length needs bounded memory."""
+
+HEARTBEAT_SECONDS = 15.0
+REQUESTED_CHARS = 200
+"""How much of a strange cursor is said back."""
+
+Snapshots = Callable[[], Awaitable[list[Snapshot]]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a subscriber wants to see.
+
+    Args:
+        run_id: Only this run's entries, and the end of the run ends the subscription; None for all.
+        agents: Only these agents' events, and every event of the run itself; None for all.
+    """
+
+    channel: str
+    run_id: str | None = None
+    agents: frozenset[str] | None = None
+
+    def keeps(self, entry: Entry) -> bool:
+        if self.run_id is not None and entry.run_id != self.run_id:
+            return False
+        return self.agents is None or entry.agent_id is None or entry.agent_id in self.agents
+
+    @property
+    def everything(self) -> bool:
+        return self.run_id is None and self.agents is None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The cursor could not be used: the notice, then what stands instead, at `cursor`."""
+
+    notice: RunGap
+    snapshots: list[Snapshot]
+    cursor: Cursor
+
+
+class Idle:
+    """Nothing happened for `HEARTBEAT_SECONDS`."""
+
+
+IDLE = Idle()
+Item = list[Entry] | Gap | Idle
+
+
+async def follow(
+    log: EventLog,
+    view: View,
+    requested: str | None,
+    snapshots: Snapshots,
+    *,
+    heartbeat_s: float = HEARTBEAT_SECONDS,
+) -> AsyncGenerator[Item, None]:
+    """Yield what *view* keeps, from the cursor on: pages of entries, gaps, idle times.
+
+    Args:
+        requested: The client's last id as it came; None starts at the first event.
+        snapshots: Makes the state that is told after a gap.
+
+    Ends after `run.done` where the view is of one run, else never. Cancelling is safe.
+
+    Raises:
+        Gone: The run was deleted while it was read (from *snapshots*).
+    """
+    bounds = await log.open(view.channel)
+    cursor = Cursor(bounds.epoch, 0)
+    stranded: GapError | None = None
+    try:
+        cursor = _start(requested, bounds)
+    except GapError as exc:
+        stranded = exc
+    while True:
+        if stranded is not None:
+            gap = await _gap(log, view, stranded, requested or f"{cursor.epoch}-{cursor.seq}", snapshots)
+            yield gap
+            if _ended(view, gap.snapshots):
+                return
+            cursor, requested, stranded = gap.cursor, None, None
+        try:
+            page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
+        except GapError as exc:
+            stranded = exc
+            continue
+        if page:
+            cursor = Cursor(page[-1].epoch, page[-1].seq)
+            kept = page if view.everything else [entry for entry in page if view.keeps(entry)]
+            if kept:
+                yield kept
+                if view.run_id is not None and _is_end(kept[-1]):
+                    return
+        elif not await log.wait(view.channel, cursor, heartbeat_s):
+            yield IDLE
+
+
+def _start(requested: str | None, bounds: Bounds) -> Cursor:
+    """Turn what the client sent into a cursor, or raise the GapError that says why not."""
+    cursor = parse_cursor(requested) if requested else Cursor(bounds.epoch, 0)
+    if cursor is None:
+        raise make_gap("malformed", bounds)
+    check_cursor(cursor, bounds)
+    return cursor
+
+
+async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots) -> Gap:
+    bounds = await log.open(view.channel)
+    told = await snapshots()
+    notice = RunGap(exc.reason, requested[:REQUESTED_CHARS], exc.earliest, exc.latest)
+    return Gap(notice, told, Cursor(bounds.epoch, bounds.last))
+
+
+def _ended(view: View, snapshots: list[Snapshot]) -> bool:
+    return view.run_id is not None and all(snapshot.status != "running" for snapshot in snapshots)
+
+
+def _is_end(entry: Entry) -> bool:
+    return entry.agent_id is None and entry.type == RunDone.TYPE
+
+
+def parse_agents(text: str | None) -> frozenset[str] | None:
+    """Read `?agents=a,b`; None keeps all."""
+    return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())

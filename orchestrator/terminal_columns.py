@@ -1,0 +1,247 @@
+"""Owns the agents side by side on a terminal, with rich; the only module that imports it.
+
+The columns grow below the prompt, not on an alternate screen. Each shows the newest lines that fit; at
+the end they make way for every answer whole, as Markdown, in the scrollback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from rich.box import ROUNDED
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.segment import Segment
+from rich.table import Column, Table
+from rich.text import Text
+
+from .runview import AgentView, Event, RunHandle
+from .terminal import clean, one_line, speed
+
+MIN_COLUMN_CELLS = 26
+"""Three columns still fit the 80 cells of a plain terminal; narrower ones are stacked."""
+
+MIN_PANEL_LINES = 6
+ROOMY_LINES = 10
+SHOWN_TOOLS = 3
+TAIL_BLOCK = 1024
+
+# State → glyph and colour; the word beside it says the same without either.
+STATES = {
+    "queued": ("○", "dim"),
+    "running": ("●", "cyan"),
+    "cancelling": ("◌", "yellow"),
+    "done": ("✓", "green"),
+    "error": ("✗", "red"),
+    "cancelled": ("■", "yellow"),
+}
+
+
+class Columns:
+    """A `Screen` for a terminal that rich can draw on."""
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = console
+        self._clock = clock
+        self._began: float | None = None
+        self._heights: dict[int, int] = {}
+        self._note = ""
+        self._live = Live(console=self.console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live.start()
+        self._live.update(Text("starting …", "dim"), refresh=True)
+
+    def event(self, event: Event, run: RunHandle) -> None:
+        # A replay tells old times late; the earliest beginning that any event implies is the true one.
+        began = self._clock() - event.t / 1000
+        self._began = began if self._began is None else min(self._began, began)
+
+    def tick(self, run: RunHandle) -> None:
+        self._live.update(self.frame(run), refresh=True)
+
+    def notice(self, text: str) -> None:
+        self._note = one_line(text)
+
+    def close(self, run: RunHandle | None) -> None:
+        self._live.update("")
+        self._live.stop()
+        if run is not None:
+            for view in run.agents.values():
+                self.console.print(self.answer(view))
+            self.console.print(Text(f"{one_line(run.id)} · {run.status}", "dim"))
+
+    # ── while it runs ─────────────────────────────────────────────────────────────────────────
+
+    def frame(self, run: RunHandle) -> RenderableType:
+        """Draw the run as it stands, within the terminal's present size."""
+        views = list(run.agents.values())
+        width, height = self.console.size
+        space = max(1, height - 2)  # the footer, and the line the cursor stands on
+        rows = -(-len(views) // max(1, min(len(views), width // MIN_COLUMN_CELLS))) if views else 1
+        if views and space // rows >= MIN_PANEL_LINES:
+            body = self._grid(views, -(-len(views) // rows), width, space // rows)
+        else:
+            body = self._stack(views, width, space)
+        return Group(body, self._footer(run, width))
+
+    def _grid(self, views: list[AgentView], per_row: int, width: int, height: int) -> RenderableType:
+        cells = width // per_row
+        rows = []
+        for at in range(0, len(views), per_row):
+            row = Table.grid(*[Column(width=cells) for _ in range(per_row)])
+            row.add_row(*self._panels(views[at : at + per_row], at, cells, height))
+            rows.append(row)
+        return Group(*rows)
+
+    def _panels(self, views: list[AgentView], row: int, cells: int, height: int) -> list[Panel]:
+        inner = cells - 4
+        contents = []
+        for view in views:
+            head = self._header(view, inner)[: 3 if height >= ROOMY_LINES else 2]
+            contents.append([*head, *self._body(view, inner, height - 2 - len(head))])
+        needed = max(map(len, contents)) + 2
+        # Lines that come and go would make the whole screen jump: a row grows, but never shrinks.
+        needed = self._heights[row] = min(height, max(needed, self._heights.get(row, 0)))
+        return [
+            Panel(Group(*lines), box=ROUNDED, border_style=STATES[view.status][1], height=needed)
+            for view, lines in zip(views, contents, strict=True)
+        ]
+
+    def _stack(self, views: list[AgentView], width: int, space: int) -> RenderableType:
+        shown = views if len(views) <= space else views[: space - 1]
+        lines: list[Text] = []
+        for view in shown:
+            title, *meta = self._header(view, width)
+            head = Text("  ").join([title, *meta])
+            head.truncate(width, overflow="ellipsis")
+            room = space // len(shown) - 1
+            lines += [head, *(self._body(view, width, room)[-room:] if room else [])]
+        if len(shown) < len(views):
+            more = Text(f"… and {len(views) - len(shown)} more", "dim")
+            more.truncate(width, overflow="ellipsis")
+            lines.append(more)
+        return Group(*lines)
+
+    def _footer(self, run: RunHandle, width: int) -> Text:
+        parts = [self._note or "Ctrl-C stops", one_line(run.id)]
+        if run.connection == "retrying":
+            parts.insert(0, "connection lost, trying again …")
+        busy = sum(not view.ended for view in run.agents.values())
+        if run.agents:
+            parts.append(f"{len(run.agents) - busy} of {len(run.agents)} ended")
+        if self._began is not None:
+            parts.append(f"{self._clock() - self._began:.0f} s")
+        footer = Text(" · ".join(parts), "dim")
+        footer.truncate(width, overflow="ellipsis")
+        return footer
+
+    def _header(self, view: AgentView, width: int) -> list[Text]:
+        title = _title(view)
+        title.truncate(width, overflow="ellipsis")
+        meta = Text(" · ".join(filter(None, [one_line(view.model or ""), *self._pace(view)])), "dim")
+        return [title, *meta.wrap(self.console, width)[:2]] if meta else [title]
+
+    def _pace(self, view: AgentView) -> list[str]:
+        now = None if self._began is None else (self._clock() - self._began) * 1000
+        metrics = view.metrics or {}
+        ttft, duration = metrics.get("ttft_ms"), metrics.get("duration_ms")
+        if not view.ended and view.started_t is not None and now is not None:
+            duration = max(0, now - view.started_t)
+            ttft = None if view.first_token_t is None else view.first_token_t - view.started_t
+        parts = []
+        if ttft is not None:
+            parts.append(f"ttft {ttft / 1000:.2f}s")
+        if metrics.get("tokens_per_s") is not None:
+            parts.append(f"{metrics['tokens_per_s']:.0f}tok/s")
+        elif ttft is not None and duration is not None and duration > ttft + 500:
+            # Tokens are the provider's to count; without a count the pace is in characters.
+            parts.append(f"{len(view.text) / (duration - ttft) * 1000:.0f}ch/s")
+        if duration is not None:
+            parts.append(f"{duration / 1000:.1f}s")
+        return parts
+
+    def _body(self, view: AgentView, width: int, height: int) -> list[Text]:
+        width = max(1, width)
+        tools: list[Text] = []
+        for tool in view.tools[-SHOWN_TOOLS:]:
+            told = "…" if tool.output is None else ("✗ " if tool.is_error else "→ ") + tool.output
+            line = Text(one_line(f"⚙ {tool.name} {tool.arguments} {told}"), "dim")
+            line.truncate(width, overflow="ellipsis")
+            tools.append(line)
+        error: list[Text] = []
+        if view.error is not None:
+            error = list(Text(_said(view.error), "red").wrap(self.console, width))[:4]
+        room = max(1, height - len(tools) - len(error))
+        if view.text:
+            said = self._tail(view.text, width, room, "")
+        else:
+            said = self._tail(view.reasoning, width, room, "dim italic")
+        return [*tools, *said, *error][-max(1, height) :]
+
+    def _tail(self, text: str, width: int, height: int, style: str) -> list[Text]:
+        # Only the end is wrapped, so a long answer costs no more than a short one. It starts at a multiple
+        # of a block: a start that moves with each token would wrap every line anew.
+        start = max(0, len(text) - 4 * width * height) // TAIL_BLOCK * TAIL_BLOCK
+        shown = clean(text[start:]).rstrip("\n").expandtabs(4)
+        return list(Text(shown, style).wrap(self.console, width, overflow="fold"))[-height:]
+
+    # ── at its end ────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, view: AgentView) -> RenderableType:
+        """Draw an agent's whole answer, however it ended."""
+        told = ", ".join(filter(None, [one_line(view.model or ""), speed(view.metrics or {})]))
+        title = Text.assemble(_title(view), (f"  {told}", "dim"))
+        parts: list[RenderableType] = [Rule(title, align="left", style=STATES[view.status][1])]
+        if view.text.strip():
+            # Addresses are shown, not hidden behind a link's text.
+            parts.append(_Cleaned(Markdown(clean(view.text), hyperlinks=False)))
+        if view.error is not None:
+            parts.append(Text(_said(view.error), "red"))
+        return Group(*parts, Text())
+
+
+def columns_on(out: TextIO) -> Columns:
+    """Start drawing on *out*, a terminal; `close` gives it back."""
+    return Columns(Console(file=out, highlight=False))
+
+
+class _Cleaned:
+    """Renders its content once more without control characters: Markdown has character references."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._content, options):
+            if not segment.control:
+                yield Segment(clean(segment.text), segment.style)
+
+
+def _title(view: AgentView) -> Text:
+    glyph, colour = STATES[view.status]
+    return Text.assemble(
+        (f"{glyph} ", colour), (one_line(view.agent_id), "bold"), (f" {state_word(view)}", colour)
+    )
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    return one_line(f"{error.get('code')}: {error.get('message')}")
+
+
+def state_word(view: AgentView) -> str:
+    """Say in a word or two what an agent does."""
+    if view.approvals:
+        return "waits for approval"
+    if view.status == "running":
+        if view.text:
+            return "streaming"
+        return one_line(view.note, 40) or "thinking"
+    if view.status == "queued" and view.note:
+        return one_line(view.note, 40)
+    if view.status == "done" and view.finish_reason not in (None, "stop"):
+        return f"done ({one_line(str(view.finish_reason), 20)})"
+    return view.status

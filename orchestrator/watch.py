@@ -1,0 +1,65 @@
+"""The time limits of one attempt, checked lazily: a token costs one clock reading, not a timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import ErrorCode
+
+
+class Watch:
+    """Measures first-event, idle and total time; time spent waiting for others does not count.
+
+    Args:
+        first_s: Until the first event. idle_s: Between events. total_s: The whole attempt.
+    """
+
+    def __init__(self, *, first_s: float, idle_s: float, total_s: float) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._first_s = first_s
+        self._idle_s = idle_s
+        self._total_s = total_s
+        self._pauses = 0
+        self._paused_at = 0.0
+        self.started = self.last = self._clock()
+        self._total_from = self.started
+        self.heard = False
+
+    def touch(self) -> None:
+        """Note that the agent said something."""
+        self.last = self._clock()
+        self.heard = True
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop all clocks: the agent waits for us, for a reader or for a person. May be nested."""
+        if not self._pauses:
+            self._paused_at = self._clock()
+        self._pauses += 1
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if not self._pauses:
+                waited = self._clock() - self._paused_at
+                self.last += waited
+                self._total_from += waited
+
+    def remaining(self) -> tuple[float, ErrorCode]:
+        """Return the seconds until a limit may be reached (not above 0: it is) and that limit's code.
+
+        Look again after at most that time: what the agent says meanwhile moves its limits.
+        """
+        now = self._clock()
+        if self._pauses:
+            return min(1.0, self._idle_s), "timeout_idle"
+        total = self._total_from + self._total_s - now
+        quiet = self.last + (self._idle_s if self.heard else self._first_s) - now
+        if total <= quiet:
+            return total, "timeout_total"
+        if self.heard:
+            return quiet, "timeout_idle"
+        # The first event starts the idle limit, which may be the shorter one.
+        return (quiet if quiet <= 0 else min(quiet, self._idle_s)), "timeout_first_token"

@@ -1,0 +1,193 @@
+"""The contract of the `Backend` Protocol, held against every kind of agent.
+
+A backend joins with one line in `CASES`: a name and an async context manager that yields it ready.
+It must answer with more than `ENOUGH` emissions and name in its text the word that stands in
+quotation marks in the question, so that a mix-up of two streams shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+
+import pytest
+
+from orchestrator.backends.base import AgentInput, Backend, Emission, Finish, Turn
+from orchestrator.events import (
+    ApprovalRequest,
+    Handoff,
+    Reasoning,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+)
+from orchestrator.settings import FunctionSettings, OfflineSettings
+
+ALLOWED = (str, Token, Reasoning, Status, ToolCall, ToolResult, Handoff, ApprovalRequest, Finish)
+ENOUGH = 4
+AT_ONCE_SECONDS = 2.0
+
+Case = Callable[[], AbstractAsyncContextManager[Backend]]
+
+
+async def echo(request: AgentInput) -> AsyncIterator[Emission]:
+    """Repeat the question word by word, slowly enough to be stopped in the middle."""
+    yield Status("thinking")
+    for word in request.message.split():
+        yield Reasoning(word)
+    for word in request.message.split():
+        await asyncio.sleep(0.01)
+        yield f"{word} "
+    yield Finish(reason="stop")
+
+
+@asynccontextmanager
+async def function_case() -> AsyncIterator[Backend]:
+    from orchestrator.backends.function import FunctionBackend
+
+    yield FunctionBackend(FunctionSettings(agent_id="echo", stream=f"{__name__}:echo"), {})
+
+
+@asynccontextmanager
+async def offline_case() -> AsyncIterator[Backend]:
+    from orchestrator.backends.offline import OfflineBackend
+
+    tools = tuple(f"orchestrator.backends.offline_tools:{name}" for name in ("calculator", "key_words"))
+    settings = OfflineSettings(agent_id="offline", tools=tools, tokens_per_s=300)
+    yield OfflineBackend(settings, {})
+
+
+CASES: dict[str, Case] = {"function": function_case, "offline": offline_case}
+
+
+@pytest.fixture(params=sorted(CASES))
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    async with CASES[request.param]() as ready:
+        try:
+            yield ready
+        finally:
+            await ready.aclose()
+
+
+def ask(word: str) -> AgentInput:
+    return AgentInput(f'What is 17*23, and what do you know about the "{word}"?', run_id=f"run_{word}")
+
+
+async def collect(stream: AsyncGenerator[Emission, None]) -> list[Emission]:
+    async with asyncio.timeout(30), aclosing(stream):
+        return [emission async for emission in stream]
+
+
+def text_of(emissions: list[Emission]) -> str:
+    said = [e if isinstance(e, str) else e.text for e in emissions if isinstance(e, str | Token)]
+    return "".join(said)
+
+
+async def advance(stream: AsyncGenerator[Emission, None], count: int = ENOUGH) -> None:
+    for _ in range(count):
+        await anext(stream)
+
+
+async def test_yields_only_what_an_agent_may_say(backend: Backend) -> None:
+    """The life of an attempt is the pump's to tell, so no backend yields `done` or `error`."""
+    emissions = await collect(backend.stream(ask("zebra")))
+    assert len(emissions) > ENOUGH
+    assert [e for e in emissions if not isinstance(e, ALLOWED)] == []
+    assert "zebra" in text_of(emissions)
+
+
+async def test_finish_comes_at_most_once_and_last(backend: Backend) -> None:
+    """What follows a `Finish` would be said after the answer has ended."""
+    emissions = await collect(backend.stream(ask("zebra")))
+    assert [i for i, e in enumerate(emissions) if isinstance(e, Finish)] in ([], [len(emissions) - 1])
+
+
+async def test_tool_results_answer_calls_that_were_made(backend: Backend) -> None:
+    """A client pairs both by `call_id`; a result without its call has no place to go."""
+    open_calls: set[str] = set()
+    for emission in await collect(backend.stream(ask("zebra"))):
+        if isinstance(emission, ToolCall):
+            assert emission.call_id not in open_calls
+            open_calls.add(emission.call_id)
+        elif isinstance(emission, ToolResult):
+            open_calls.remove(emission.call_id)
+    assert open_calls == set()
+
+
+@pytest.mark.parametrize("count", [0, 1, ENOUGH])
+async def test_closing_in_the_middle_returns_at_once_with_no_task_left(backend: Backend, count: int) -> None:
+    """Cancelled means that the upstream work has stopped, not that it will."""
+    before = asyncio.all_tasks()
+    stream = backend.stream(ask("zebra"))
+    await advance(stream, count)
+    async with asyncio.timeout(AT_ONCE_SECONDS):
+        await stream.aclose()
+    assert asyncio.all_tasks() - before == set()
+
+
+async def test_cancelling_the_consumer_ends_it_at_once_with_no_task_left(backend: Backend) -> None:
+    """The pump cancels its task while the generator waits for its next item."""
+    before = asyncio.all_tasks()
+    under_way = asyncio.Event()
+
+    async def consume() -> None:
+        async with aclosing(backend.stream(ask("zebra"))) as stream:
+            await advance(stream)
+            under_way.set()
+            async for _ in stream:
+                pass
+
+    task = asyncio.create_task(consume())
+    async with asyncio.timeout(30):
+        await under_way.wait()
+    task.cancel()
+    async with asyncio.timeout(AT_ONCE_SECONDS):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert asyncio.all_tasks() - before == set()
+
+
+async def test_a_whole_answer_leaves_no_task(backend: Backend) -> None:
+    """Nothing stays behind an answer that nobody stopped, either."""
+    before = asyncio.all_tasks()
+    await collect(backend.stream(ask("zebra")))
+    assert asyncio.all_tasks() - before == set()
+
+
+async def test_two_streams_at_once_do_not_mix(backend: Backend) -> None:
+    """One backend serves every run that names its agent."""
+    streams = (collect(backend.stream(ask("zebra"))), collect(backend.stream(ask("quokka"))))
+    zebra, quokka = map(text_of, await asyncio.gather(*streams))
+    assert "zebra" in zebra
+    assert "quokka" not in zebra
+    assert "quokka" in quokka
+    assert "zebra" not in quokka
+
+
+async def test_answers_after_another_stream_was_closed(backend: Backend) -> None:
+    """A cancel is one run's affair; the next run starts from a clean state."""
+    async with aclosing(backend.stream(ask("zebra"))) as stream:
+        await advance(stream)
+    assert "quokka" in text_of(await collect(backend.stream(ask("quokka"))))
+
+
+async def test_takes_the_turns_of_a_conversation(backend: Backend) -> None:
+    """`history` holds a backend's own memory, or another's text where the memory is lost."""
+    first = await collect(backend.stream(ask("zebra")))
+    memory = next((e.memory for e in first if isinstance(e, Finish)), None)
+    turns = (Turn(ask("zebra").message, text_of(first), memory), Turn("And then?", "Nothing."))
+    request = AgentInput(ask("quokka").message, conversation_id="c", history=turns)
+    assert "quokka" in text_of(await collect(backend.stream(request)))
+
+
+async def test_aclose_is_safe_when_nothing_ran(backend: Backend) -> None:
+    """A server closes every backend, also those that nobody asked; the fixture closes it once more."""
+    async with asyncio.timeout(AT_ONCE_SECONDS):
+        await backend.aclose()
+
+
+async def test_model_is_a_name_or_none(backend: Backend) -> None:
+    """Clients show it; an empty string would look like a name."""
+    assert backend.model is None or (isinstance(backend.model, str) and backend.model)

@@ -1,0 +1,1 @@
+"""Parts of the tests of the letta backend: a real server's environment, a wire server, a proxy."""

@@ -1,0 +1,130 @@
+"""Runs scripted agents through the real spine, without HTTP: settings, roster, supervisor, reading back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from orchestrator.backends.base import AgentInput, Emission
+from orchestrator.eventlog import Entry, MemoryLog
+from orchestrator.events import Snapshot
+from orchestrator.observer import Observer
+from orchestrator.roster import Roster
+from orchestrator.run import Run
+from orchestrator.settings import FunctionSettings
+from orchestrator.subscription import Gap, View, follow
+from orchestrator.supervisor import RunLimits, StartRequest, Supervisor
+
+Script = Callable[[AgentInput], AsyncGenerator[Emission, None]]
+
+
+class ScriptedBackend:
+    """A backend whose stream is a generator function of the test's own."""
+
+    model = None
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        return self._script(request)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def settings(agent_id: str, **keys: Any) -> FunctionSettings:
+    return FunctionSettings.model_validate({"agent_id": agent_id, "stream": "tests.spine:unused", **keys})
+
+
+class ScriptedRoster(Roster):
+    """A roster of scripts; `keys` holds settings by agent id."""
+
+    def __init__(self, scripts: dict[str, Script], keys: dict[str, dict[str, Any]] | None = None) -> None:
+        super().__init__({name: settings(name, **(keys or {}).get(name, {})) for name in scripts})
+        self._scripts = scripts
+
+    async def load(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name, script in self._scripts.items():
+            loaded = self._backends.setdefault(name, loop.create_future())
+            if not loaded.done():
+                loaded.set_result(ScriptedBackend(script))
+
+
+@asynccontextmanager
+async def supervised(
+    scripts: dict[str, Script],
+    *,
+    keys: dict[str, dict[str, Any]] | None = None,
+    limits: RunLimits | None = None,
+    log: MemoryLog | None = None,
+    observer: Observer | None = None,
+) -> AsyncIterator[Supervisor]:
+    roster = ScriptedRoster(scripts, keys)
+    await roster.load()
+    async with Supervisor(roster, log or MemoryLog(), limits=limits, observer=observer) as supervisor:
+        yield supervisor
+
+
+async def start(supervisor: Supervisor, message: str = "hi", **keys: Any) -> Run:
+    run, _ = await supervisor.start(StartRequest(message, **keys))
+    return run
+
+
+class Seen:
+    """One event as a reader decodes it."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.id = entry.id
+        self.seq = entry.seq
+        self.data: dict[str, Any] = json.loads(entry.data)
+        self.agent_id: str | None = self.data.get("agent_id")
+        self.type: str = self.data["type"]
+        self.name = f"{self.agent_id or 'run'}.{self.type}"
+
+    def __repr__(self) -> str:
+        return f"<{self.id} {self.name} {self.data}>"
+
+
+async def read(
+    supervisor: Supervisor,
+    run: Run,
+    *,
+    after: str | None = None,
+    agents: frozenset[str] | None = None,
+    on_event: Callable[[Seen], object] | None = None,
+    timeout: float = 20.0,
+) -> list[Seen]:
+    """Follow a run to its end and return its events; gaps are an error."""
+
+    async def snapshots() -> list[Snapshot]:
+        return [run.snapshot()]
+
+    seen: list[Seen] = []
+    view = View(run.spec.channel, run.spec.run_id, agents)
+    async with asyncio.timeout(timeout), aclosing(follow(supervisor.log, view, after, snapshots)) as items:
+        async for item in items:
+            assert not isinstance(item, Gap), item
+            for entry in item if isinstance(item, list) else ():
+                seen.append(Seen(entry))
+                if on_event is not None:
+                    on_event(seen[-1])
+    return seen
+
+
+def of(events: list[Seen], agent_id: str, type_: str | None = None) -> list[Seen]:
+    """Return one agent's events, or those of one type."""
+    return [e for e in events if e.agent_id == agent_id and type_ in (None, e.type)]
+
+
+def text_of(events: list[Seen], agent_id: str) -> str:
+    return "".join(e.data["text"] for e in of(events, agent_id, "token"))
+
+
+async def unused(request: AgentInput) -> AsyncIterator[str]:
+    """Stand where settings must name a function that exists."""
+    yield ""

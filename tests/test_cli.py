@@ -1,0 +1,316 @@
+"""The commands, run as a user runs them: as processes, in pipes and on terminals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.serve_settings import ServeSettings
+from tests.commands import PATIENCE, ROOT, environment, finish, finished, line_with, orchestrate, spawn
+from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
+
+EVENTS = f"/v1/runs/{RUN_ID}/events"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted_server() as script:
+        yield script
+
+
+# ── help and misuse ───────────────────────────────────────────────────────────────────────────
+
+HEAVY = {"aiohttp", "pydantic", "agents", "openai", "letta_client", "redis", "rich", "aiostream", "asyncio"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["run", "-h"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('LOADED', *({HEAVY!r} & set(sys.modules))))\n"
+        "from orchestrator.cli import main\n"
+        f"main({arguments!r})\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, env=environment(), cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert ran.stdout.rstrip().endswith("LOADED")
+    assert len(ran.stdout) > 20
+
+
+def test_help_is_quick() -> None:
+    def fastest(*arguments: str) -> float:
+        times = []
+        for _ in range(7):
+            began = time.perf_counter()
+            command = [sys.executable, *arguments]
+            subprocess.run(command, env=environment(), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert fastest("-m", "orchestrator", "--help") - fastest("-c", "pass") < 0.15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["serve", "--port", "70000"], "70000 is not in the range"),
+        (["serve", "--retention", "soon"], "'soon' is no duration"),
+        (["serve", "--log", "postgres://x"], "--log 'postgres://x' is none of memory:"),
+        (["serve", "--workers", "2"], "--workers 2 need a log"),
+        (["serve", "--workers", "0"], "0 is not in the range"),
+        (["serve", "--host", "0.0.0.0"], "open to other machines; set ORCHESTRATOR_TOKEN"),
+        (["serve", "--host", "example.org"], "open to other machines"),
+        (["serve", "--log-format", "xml"], "'xml' is not one of"),
+        (["run", " "], "the question is empty"),
+        (["run", "hi", "--agents", "nobody,skeptic"], "there is no nobody in agents_config"),
+        (["run", "hi", "--server", "localhost:1"], "is no http:// or https:// address"),
+        (["tail"], "Missing argument 'RUN_ID'"),
+    ],
+)
+def test_misuse_is_one_line_and_exit_2(arguments: list[str], said: str) -> None:
+    ran = orchestrate(*arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert said in ran.stderr
+    assert ran.stderr.startswith("orchestrator: ")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_no_command_shows_the_commands() -> None:
+    ran = orchestrate()
+    assert ran.returncode == 2
+    assert "serve" in ran.stderr + ran.stdout
+
+
+# ── serve's options ───────────────────────────────────────────────────────────────────────────
+
+
+def served(monkeypatch: pytest.MonkeyPatch, *arguments: str, **env: str) -> ServeSettings:
+    """Return what `serve` is called with."""
+    import orchestrator.server.app
+
+    got: list[ServeSettings] = []
+    monkeypatch.setattr(orchestrator.server.app, "serve", lambda settings: got.append(settings) or 7)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exited:
+        main(["serve", *arguments])
+    assert exited.value.code == 7, "the server's exit code is the command's"
+    return got[0]
+
+
+def test_serve_has_the_defaults_of_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served(monkeypatch) == ServeSettings()
+
+
+WANTED = ServeSettings(
+    config=Path("c"), host="0.0.0.0", port=0, log="redis://h:1/0", token="t", allow_hosts=("a", "b"),
+    allow_origins=("https://c", "https://d"), retention_s=5400, max_runs=5, workers=2, log_format="json",
+    drain_s=1.5,
+)  # fmt: skip
+
+
+def test_serve_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = (
+        "--config c --host 0.0.0.0 --port 0 --log redis://h:1/0 --token t --allow-host a --allow-host b"
+    )
+    more = "--allow-origin https://c,https://d --retention 1h30m --max-runs 5 --workers 2 --log-format json"
+    assert served(monkeypatch, *arguments.split(), *more.split(), "--drain", "1.5") == WANTED
+
+
+def test_every_option_of_serve_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "CONFIG": "c", "HOST": "0.0.0.0", "PORT": "0", "LOG": "redis://h:1/0", "TOKEN": "t", "WORKERS": "2",
+        "ALLOW_HOST": "a,b", "ALLOW_ORIGIN": "https://c https://d", "RETENTION": "90m", "MAX_RUNS": "5",
+        "LOG_FORMAT": "json", "DRAIN": "1.5",
+    }  # fmt: skip
+    variables = {f"ORCHESTRATOR_{name}": value for name, value in values.items()}
+    assert served(monkeypatch, **variables) == WANTED
+
+
+def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ORCHESTRATOR_TOKEN=` in a compose file must not make an empty password."""
+    assert served(monkeypatch, ORCHESTRATOR_TOKEN="").token is None
+    with pytest.raises(ValueError, match="--host"):
+        ServeSettings(host="0.0.0.0", token="")
+
+
+# ── check and schema ──────────────────────────────────────────────────────────────────────────
+
+
+def test_schema_is_a_schema() -> None:
+    import jsonschema
+
+    ran = orchestrate("schema")
+    schema = json.loads(ran.stdout)
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    assert "offline" in ran.stdout
+
+
+# ── run, tail and cancel at a server ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("partial", 3), ("cancelled", 1), ("failed", 1)]
+)
+async def test_the_exit_code_says_how_many_answered(server: ScriptedServer, status: str, code: int) -> None:
+    finished(server, status)
+    process = await spawn("run", "hi", "--agents", "a,b", "--server", server.base_url)
+    exit_code, out, err = await finish(process)
+    assert (exit_code, err) == (code, "")
+    assert out.splitlines() == [
+        "run │ run_scripted starts: a, b",
+        "a   │ one",
+        "a   │ two",
+        "a   │ [done] 0.21 s to first token, 31 tok/s, 1.5 s",
+        "b   │ ONE",
+        "b   │ [done] 0.21 s to first token, 31 tok/s, 1.5 s",
+        f"run │ {status} after 1.6 s",
+    ]
+    assert server.requests[0][2] == {"message": "hi", "agents": ["a", "b"]}
+
+
+async def test_json_is_the_stream(server: ScriptedServer) -> None:
+    finished(server)
+    variables = {"ORCHESTRATOR_SERVER": server.base_url, "ORCHESTRATOR_TOKEN": "s3cret"}
+    exit_code, out, err = await finish(await spawn("run", "hi", "--json", **variables))
+    assert (exit_code, err) == (0, "")
+    expected = [{"id": i, "event": name, **data} for i, name, data in server.entries]
+    assert [json.loads(line) for line in out.splitlines()] == expected
+    assert server.requests[0][3]["Authorization"] == "Bearer s3cret"
+
+
+async def test_a_question_can_come_from_the_input(server: ScriptedServer) -> None:
+    finished(server)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "orchestrator", "run", "-", "--server", server.base_url,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environment(),
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE):
+        await process.communicate(b"long\nquestion")
+    assert server.requests[0][2] == {"message": "long\nquestion"}
+
+
+async def test_a_lost_connection_is_not_seen(server: ScriptedServer) -> None:
+    finished(server)
+    server.plans.extend([Plan(events=4, end="abort"), Plan(events=1, end="close", cut_bytes=20)])
+    exit_code, out, _ = await finish(await spawn("run", "hi", "--json", "--server", server.base_url))
+    assert exit_code == 0
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [entry[0] for entry in server.entries]
+
+
+async def test_refusals_are_one_line(server: ScriptedServer) -> None:
+    fields = [{"at": "agents[0]", "detail": "x\x1b[2J"}]
+    problem = {"title": "T", "detail": "There is no agent.", "errors": fields}
+    for status, code in ((422, 2), (401, 1), (503, 1)):
+        server.refuse["/v1/runs"] = (status, problem, {})
+        exit_code, out, err = await finish(await spawn("run", "hi", "--server", server.base_url))
+        assert (exit_code, out) == (code, "")
+        assert err == f"orchestrator: {status}: There is no agent. (agents[0]: x)\n"
+
+
+async def test_tail_follows_and_starts_where_it_is_told(server: ScriptedServer) -> None:
+    finished(server)
+    exit_code, out, _ = await finish(
+        await spawn("tail", RUN_ID, "--server", server.base_url, "--after", "ep-6", "--json")
+    )
+    assert exit_code == 0
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["ep-7", "ep-8", "ep-9"]
+    assert {request[0] for request in server.requests} == {"GET"}
+
+
+async def test_tail_of_no_run_is_misuse(server: ScriptedServer) -> None:
+    server.refuse[EVENTS] = (404, {"detail": "There is no such run."}, {})
+    exit_code, _, err = await finish(await spawn("tail", RUN_ID, "--server", server.base_url))
+    assert (exit_code, err) == (2, "orchestrator: 404: There is no such run.\n")
+
+
+async def test_cancel_asks_for_one_agent_or_all(server: ScriptedServer) -> None:
+    for arguments in ([RUN_ID], [RUN_ID, "a"]):
+        exit_code, out, err = await finish(await spawn("cancel", *arguments, "--server", server.base_url))
+        assert (exit_code, err) == (0, "")
+        assert "asked to end" in out
+    assert [request[1] for request in server.requests] == [
+        f"/v1/runs/{RUN_ID}/cancel", f"/v1/runs/{RUN_ID}/agents/a/cancel",
+    ]  # fmt: skip
+
+
+# ── with the real thing ───────────────────────────────────────────────────────────────────────
+
+
+def test_run_without_a_server_answers_in_this_process() -> None:
+    ran = orchestrate("run", "What is 6*7?", "--agents", "analyst,skeptic")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert any(line.startswith("analyst │") and "42" in line for line in ran.stdout.splitlines())
+    assert "skeptic │ [done]" in ran.stdout
+    assert ran.stdout.splitlines()[-1].startswith("run     │ completed after ")
+
+
+async def test_an_interrupt_cancels_a_run_of_this_process() -> None:
+    process = await spawn("run", "What is 6*7?", "--json", "--agents", "analyst")
+    await line_with(process.stdout, "analyst.reasoning")
+    process.send_signal(signal.SIGINT)
+    exit_code, out, err = await finish(process)
+    assert (exit_code, err) == (1, "cancelling … Ctrl-C again quits\n")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events[-2:]] == ["analyst.cancelled", "run.done"]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of a real server, with the agents that are shipped."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "serve", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment(),
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def test_run_tail_and_cancel_work_with_a_real_server(address: str) -> None:
+    ran = orchestrate("run", "What is 6*7?", "--json", "--server", address)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    run_id = json.loads(ran.stdout.splitlines()[0])["run_id"]
+    again = orchestrate("tail", run_id, "--json", "--server", address)
+    assert (again.returncode, again.stdout) == (0, ran.stdout), "a replay is the same to the byte"
+    assert orchestrate("cancel", run_id, "--server", address).returncode == 0, "an ended run is no error"
+    assert orchestrate("cancel", run_id, "nobody", "--server", address).returncode == 2
+    assert orchestrate("run", "hi", "--agents", "nobody", "--server", address).returncode == 2
+
+
+async def test_the_client_stops_one_agent_of_a_real_run(address: str) -> None:
+    """The siblings' texts stay whole, and the end says what became of each."""
+    from orchestrator.client import Client
+
+    async with asyncio.timeout(PATIENCE), Client(address) as client:
+        run = await client.start("What is 6*7?", agents=["analyst", "optimist", "skeptic"])
+        texts: dict[str, str] = {}
+        async for event in run:
+            if event.type == "token" and event.agent_id is not None:
+                texts[event.agent_id] = texts.get(event.agent_id, "") + event.data["text"]
+                if event.agent_id == "optimist" and run.agents["optimist"].status == "running":
+                    await run.cancel("optimist")
+        assert run.status == "partial"
+        assert {name: view.status for name, view in run.agents.items()} == {
+            "analyst": "done", "optimist": "cancelled", "skeptic": "done",
+        }  # fmt: skip
+        for name, view in run.agents.items():
+            assert view.text == texts[name]
+        snapshot = await client.snapshot(run.id)
+        assert {name: state["text"] for name, state in snapshot["agents"].items()} == texts
+        await client.delete(run.id)

@@ -1,0 +1,98 @@
+"""A variable's value, and a secret, appear in no message and in no repr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.config import (
+    LettaSettings,
+)
+
+from .agentfolder import OFFLINE, OPENAI, Folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+SECRET = "hunter2-marker"
+SECRET_PLACES = [
+    "agent_id: ${env:S} x",
+    "backend: ${env:S}",
+    "enabled: ${env:S}",
+    "default: ${env:S}",
+    "coalesce_ms: ${env:S}",
+    "limits: ${env:S}",
+    "limits: {timeout_s: '${env:S}'}",
+    "retry: {attempts: '${env:S}'}",
+    "api: ${env:S}",
+    "base_url: ${env:S}",
+    "base_url: 'http://[${env:S}'",
+    "instructions_file: ${env:S}",
+    "model_settings: ${env:S}",
+    "model_settings: {temperature: '${env:S}'}",
+    "tools: ${env:S}",
+    "tools: ['${env:S}']",
+    "handoffs: ['${env:S}']",
+    "mcp_servers: ['${env:S}']",
+    "mcp_servers: [{url: '${env:S}'}]",
+    "mcp_servers: [{url: 'http://x', args: ['${env:S}']}]",
+    "agent: ${env:S}",
+    "agent: a:${env:S}\nmodel: ${env:S}",
+    "transport: ${env:S}",
+    "unknown: ${env:S}",
+    "title: [1, '${env:S}']",
+]
+
+
+@pytest.mark.parametrize("place", SECRET_PLACES)
+@pytest.mark.parametrize("value", [SECRET, f"-1 {SECRET}", f"é[{SECRET}", f"{SECRET}\nx"])
+def test_a_variables_value_is_in_no_message(folder: Folder, place: str, value: str) -> None:
+    head = "" if place.startswith("backend") else OPENAI
+    model = "" if place.startswith("agent:") else "\nmodel: m"
+    handoff = {"b": OFFLINE + "agent_id: hunter2-marke"}  # near enough to be suggested
+    found = folder.problems({"S": value}, a=head + place + model, **handoff)
+    assert [p for p in found if p.key]
+    assert SECRET not in "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("value", ["-77", "0.0077e0x", "nan"])
+def test_a_variables_number_is_in_no_message(folder: Folder, value: str) -> None:
+    found = folder.problem(OFFLINE + "limits: {timeout_s: '${env:S}'}", {"S": value})
+    assert found.key == "limits.timeout_s"
+    assert value not in str(found).removeprefix(found.file)
+
+
+def test_two_ids_from_variables_that_clash_do_not_show(folder: Folder) -> None:
+    text = OFFLINE + "agent_id: ${env:S}"
+    (found,) = folder.problems({"S": "hunter2"}, a=text, b=text)
+    assert found.key == "agent_id"
+    assert "hunter2" not in found.message
+    assert "a.yaml" in found.message
+
+
+def test_secrets_do_not_show_in_reprs(folder: Folder) -> None:
+    text = f"""
+model: m
+api_key: {SECRET}
+model_settings: {{extra_headers: {{K: {SECRET}}}}}
+mcp_servers: [{{command: c, env: {{K: {SECRET}}}}}, {{url: "http://x", headers: {{K: {SECRET}}}}}]
+"""
+    config = folder.load(a=OPENAI + text, b=f"backend: letta\nletta_agent_id: i\napi_key: {SECRET}")
+    assert SECRET not in repr(config)
+    assert SECRET not in "".join(map(str, config.agents.values()))
+
+
+def test_a_secret_of_the_wrong_type_is_not_shown(folder: Folder) -> None:
+    found = folder.problem(OPENAI + "model: m\napi_key: 123456")
+    assert (found.key, found.message) == ("api_key", "should be text; put it in quotes")
+
+
+def test_errors_raised_while_building_by_hand_hide_their_input() -> None:
+    with pytest.raises(ValidationError) as caught:
+        LettaSettings(agent_id="a", letta_agent_id="i", api_key=123456)  # type: ignore[arg-type]  # wrong on purpose
+    assert "123456" not in str(caught.value)

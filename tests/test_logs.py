@@ -1,0 +1,260 @@
+"""Covers `orchestrator/server/logs.py`, by the lines it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import web
+
+from orchestrator.server.logs import REDACTED, TALKATIVE_LOGGERS, AccessLog, configure_logging, redact_text
+from tests.probe import ask, exchange, listen
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Logging is the process's: put back what the tests change."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name in TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+def lines(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_line_has_time_level_logger_and_ids(out: io.StringIO) -> None:
+    """Ids that were bound to the context are on every line below it."""
+    configure_logging("json", stream=out)
+    with structlog.contextvars.bound_contextvars(run_id="run_1", agent_id="skeptic"):
+        structlog.get_logger("orchestrator.pump").info("agent_started", attempt=1)
+    [line] = lines(out)
+    moment = datetime.fromisoformat(line.pop("timestamp"))
+    assert moment.utcoffset() is not None
+    assert line == {
+        "event": "agent_started",
+        "level": "info",
+        "logger": "orchestrator.pump",
+        "attempt": 1,
+        "run_id": "run_1",
+        "agent_id": "skeptic",
+    }
+
+
+def test_the_standard_librarys_loggers_come_out_alike(out: io.StringIO) -> None:
+    configure_logging("json", stream=out)
+    with structlog.contextvars.bound_contextvars(run_id="run_1"):
+        logging.getLogger("aiohttp.server").error("Error from %s", "1.2.3.4", extra={"port": 7})
+    [line] = lines(out)
+    assert (line["event"], line["level"], line["logger"]) == ("Error from 1.2.3.4", "error", "aiohttp.server")
+    assert (line["run_id"], line["port"]) == ("run_1", 7)
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_an_exception_is_one_readable_traceback_without_locals(
+    out: io.StringIO, format: Any, foreign: bool
+) -> None:
+    """Local variables hold prompts; the exception's own text may hold a key."""
+    configure_logging(format, stream=out)
+
+    def fails() -> None:
+        the_prompt = "tell me a " + "secret story"
+        raise ValueError("upstream said: Bearer abcdef123456", len(the_prompt))
+
+    try:
+        fails()
+    except ValueError:
+        if foreign:
+            logging.getLogger("x").exception("broke")
+        else:
+            structlog.get_logger("x").exception("broke")
+    text = out.getvalue()
+    assert "in fails" in text
+    assert "ValueError" in text
+    assert "secret story" not in text
+    assert "abcdef123456" not in text
+    if format == "json":
+        [line] = lines(out)
+        assert line["exception"].startswith("Traceback")
+
+
+def test_levels_below_the_threshold_are_left_out(out: io.StringIO) -> None:
+    configure_logging("json", "warning", stream=out)
+    structlog.get_logger("a").info("no")
+    logging.getLogger("a").info("no")
+    structlog.get_logger("a").warning("yes")
+    assert [line["event"] for line in lines(out)] == ["yes"]
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "openai.agents", "httpx", "httpx2", "httpcore", "openai._base_client"]
+)
+def test_libraries_that_log_prompts_stay_quiet_even_at_debug(out: io.StringIO, name: str) -> None:
+    configure_logging("json", "debug", stream=out)
+    logging.getLogger(name).debug("Request options: %s", {"input": "the prompt"})
+    logging.getLogger(name).info("HTTP Request: POST https://api.example/?key=1")
+    logging.getLogger(name).warning("seen")
+    assert [line["event"] for line in lines(out)] == ["seen"]
+
+
+def test_configuring_again_replaces_the_first(out: io.StringIO) -> None:
+    configure_logging("json", stream=io.StringIO())
+    configure_logging("json", stream=out)
+    structlog.get_logger("a").info("once")
+    assert len(lines(out)) == 1
+
+
+def test_warnings_are_log_lines(out: io.StringIO) -> None:
+    configure_logging("json", stream=out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        logging.captureWarnings(True)
+        warnings.warn("old thing", DeprecationWarning, stacklevel=1)
+    assert "old thing" in lines(out)[0]["event"]
+
+
+def test_the_console_format_is_for_people(out: io.StringIO) -> None:
+    configure_logging("console", stream=out)
+    structlog.get_logger("a").info("listening", port=8080)
+    assert "listening" in out.getvalue()
+    assert "port=8080" in out.getvalue()
+    assert "\x1b[" not in out.getvalue()
+
+
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token", "api_key", "apikey", "api-key", "X-API-Key", "Authorization", "password", "client_secret",
+     "Cookie", "access_token", "aws_credentials", "Set-Cookie"],
+)  # fmt: skip
+def test_secret_keys_are_blanked_at_any_depth(out: io.StringIO, key: str) -> None:
+    configure_logging("json", stream=out)
+    structlog.get_logger("a").info("x", **{key: "hunter2"}, nested={"deep": [{key: "hunter2"}]})
+    logging.getLogger("a").info("y", extra={key: "hunter2"})
+    assert "hunter2" not in out.getvalue()
+    assert lines(out)[0][key] == REDACTED
+    assert lines(out)[0]["nested"] == {"deep": [{key: REDACTED}]}
+
+
+@pytest.mark.parametrize("key", ["output_tokens", "tokens_per_s", "key", "tokens", "author", "tokenizer"])
+def test_innocent_keys_are_kept(out: io.StringIO, key: str) -> None:
+    configure_logging("json", stream=out)
+    structlog.get_logger("a").info("x", **{key: 12})
+    assert lines(out)[0][key] == 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer hunter2hunter2",
+        "authorization: basic aHVudGVyMjpodW50ZXIy hunter",
+        "redis://:hunter2@db:6379/0",
+        "postgres://me:hunter2@db/x",
+        "Incorrect API key provided: sk-hunter2hunter2hunter2",
+        "GET /v1/x?access_token=hunter2&a=1",
+        "api_key=hunter2",
+        "offered bearer.aHVudGVyMg",
+    ],
+)
+def test_credentials_inside_texts_are_blanked(text: str) -> None:
+    cleaned = redact_text(text)
+    assert REDACTED in cleaned
+    for secret in ("hunter2", "aHVudGVyMg", "aHVudGVyMjpodW50ZXIy"):
+        assert secret not in cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Listening on http://127.0.0.1:8080/", "the bearer of news", "a risk-free task", "tokens=12", "12 s"],
+)
+def test_ordinary_texts_are_kept(text: str) -> None:
+    assert redact_text(text) == text
+
+
+# ── one line per request ──────────────────────────────────────────────────────────────────────
+
+
+def app() -> web.Application:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        structlog.contextvars.bind_contextvars(run_id="run_7")
+        return web.Response(text="answer")
+
+    found = web.Application()
+    found.router.add_route("*", "/v1/{rest}", handler)
+    found.router.add_get("/healthz", handler)
+    return found
+
+
+async def access_lines(out: io.StringIO, method: str, path: str, level: str = "info") -> list[dict[str, Any]]:
+    configure_logging("json", level, stream=out)
+    async with listen(
+        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
+    ) as port:
+        request = (
+            f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\nprompt"
+        )
+        await exchange(port, request.encode())
+        await asyncio.sleep(0)
+    return [line for line in lines(out) if line["logger"] == "orchestrator.access"]
+
+
+async def test_a_request_is_one_line_without_query_and_bodies(out: io.StringIO) -> None:
+    [line] = await access_lines(out, "POST", "/v1/runs%0A?token=hunter2")
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/runs%0A", 200)
+    assert line["ms"] >= 0
+    assert line["run_id"] == "run_7"
+    for hidden in ("hunter2", "prompt", "answer"):
+        assert hidden not in out.getvalue()
+
+
+async def test_probes_are_logged_at_debug_alone(out: io.StringIO) -> None:
+    """A line every few seconds that says nothing hides the others."""
+    assert await access_lines(out, "GET", "/healthz") == []
+    assert len(await access_lines(out, "GET", "/healthz", "debug")) == 1
+
+
+async def test_malformed_http_is_logged_without_its_bytes(out: io.StringIO) -> None:
+    configure_logging("json", stream=out)
+    async with listen(
+        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
+    ) as port:
+        await exchange(port, b"GET /v1/x HTTP/1.1\r\nAuthorization: Bearer hunter2hunter2\x00\r\n\r\n")
+    assert "hunter2" not in out.getvalue()
+    assert [line["status"] for line in lines(out)] == [400, 400]
+
+
+async def test_a_failing_handler_is_logged_once(out: io.StringIO) -> None:
+    configure_logging("json", stream=out)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise RuntimeError("broken")
+
+    found = web.Application()
+    found.router.add_get("/x", handler)
+    answer = await ask(lambda: found)
+    [line] = lines(out)
+    assert line["error_id"] == answer.problem["error_id"]
+    assert "RuntimeError: broken" in line["exception"]

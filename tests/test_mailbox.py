@@ -1,0 +1,113 @@
+"""What one agent said and nobody has fetched yet."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.events import Reasoning, Status, Token
+from orchestrator.mailbox import MAX_CHARS, MAX_EVENT_CHARS, Mailbox
+
+
+async def test_neighbouring_tokens_are_joined() -> None:
+    box = Mailbox("a")
+    for text in "abc":
+        box.say(text)
+    assert await box.fetch(32) == [Token("abc")]
+
+
+async def test_tokens_are_not_joined_across_another_event_kind_speaker_or_parent() -> None:
+    box = Mailbox("a")
+    box.say("1")
+    box.post(Status("thinking"))
+    box.say("2")
+    box.say("3", Reasoning)
+    box.say("4", Token, "other")
+    box.say("5", Token, None, "call")
+    box.say("6")
+    assert await box.fetch(32) == [
+        Token("1"), Status("thinking"), Token("2"), Reasoning("3"),
+        Token("4", speaker="other"), Token("5", parent="call"), Token("6"),
+    ]  # fmt: skip
+
+
+async def test_what_was_fetched_is_not_added_to() -> None:
+    box = Mailbox("a")
+    box.say("1")
+    first = await box.fetch(32)
+    box.say("2")
+    assert first == [Token("1")]
+    assert await box.fetch(32) == [Token("2")]
+
+
+async def test_a_batch_has_at_most_so_many_events() -> None:
+    box = Mailbox("a")
+    for n in range(5):
+        box.post(Status(str(n)))
+    assert len(await box.fetch(3)) == 3
+    assert len(await box.fetch(3)) == 2
+
+
+async def test_agent_is_held_back_at_the_limit_and_goes_on_after_a_fetch() -> None:
+    """Joined pieces count as pieces, else an endless flood of tokens would never fill it."""
+    box = Mailbox("a", limit=3)
+    assert box.say("1")
+    assert box.say("2")
+    assert not box.say("3")
+    waiting = asyncio.ensure_future(box.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await box.fetch(32)
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_characters_hold_the_agent_back_too() -> None:
+    box = Mailbox("a", limit=1000)
+    count = 0
+    while box.say("x" * MAX_EVENT_CHARS):
+        count += 1
+    assert (count + 1) * MAX_EVENT_CHARS == MAX_CHARS
+
+
+async def test_fetch_waits_and_wakes() -> None:
+    box = Mailbox("a")
+    fetching = asyncio.ensure_future(box.fetch(32))
+    await asyncio.sleep(0)
+    assert not fetching.done()
+    box.say("x")
+    assert await asyncio.wait_for(fetching, 1) == [Token("x")]
+
+
+async def test_closed_mailbox_gives_the_rest_then_nothing() -> None:
+    box = Mailbox("a")
+    box.say("x")
+    box.close()
+    assert await box.fetch(32) == [Token("x")]
+    assert await box.fetch(32) == []
+
+
+async def test_cancelling_a_fetch_loses_nothing() -> None:
+    box = Mailbox("a")
+    fetching = asyncio.ensure_future(box.fetch(32))
+    await asyncio.sleep(0)
+    box.say("x")
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    assert await box.fetch(32) == [Token("x")]
+
+
+async def test_gathering_delays_text_but_neither_the_first_nor_other_events() -> None:
+    loop = asyncio.get_running_loop()
+    box = Mailbox("a", coalesce_s=5.0)
+    box.say("first")
+    assert await asyncio.wait_for(box.fetch(32), 1) == [Token("first")]
+    box.say("later")
+    fetching = asyncio.ensure_future(box.fetch(32))
+    await asyncio.sleep(0.05)
+    assert not fetching.done()
+    started = loop.time()
+    box.post(Status("tool"))
+    assert await fetching == [Token("later"), Status("tool")]
+    assert loop.time() - started < 1
