@@ -13,9 +13,10 @@ from typing import Any
 
 import structlog
 
-from .backends.base import AgentInput, Backend, Finish
+from .backends.base import AgentInput, Backend, Finish, Spent
+from .budget import Purse, cost_of
 from .errors import AgentError, ErrorCode
-from .events import ApprovalRequest, Payload, Reasoning, Token, clean_text
+from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, clean_text
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 from .watch import Watch
@@ -89,18 +90,24 @@ class Attempt:
     """Runs one agent once and fills its mailbox.
 
     Args:
-        limits: The agent's `Limits`.
+        settings: The agent's `AgentSettings`; its `limits` and `prices` matter here.
+        purse: What the agent may spend in this run.
     """
 
-    def __init__(self, backend: Backend, mailbox: Mailbox, limits: Any) -> None:
+    def __init__(self, backend: Backend, mailbox: Mailbox, settings: Any, purse: Purse) -> None:
+        limits = settings.limits
         self._backend = backend
         self._mailbox = mailbox
         self._limits = limits
+        self._prices = settings.prices
+        self._purse = purse
         self._pace = Pace(limits.max_chars_per_s) if limits.max_chars_per_s else None
         self._watch = Watch(
             first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
         )
         self._finish: Finish | None = None
+        self._used = Usage(0, 0)
+        self.cost: float | None = None
         self._live = True
         self.approvals = Approvals(self._watch, limits.approval_timeout_s)
         self.pieces: list[str] = []
@@ -164,20 +171,36 @@ class Attempt:
         )
 
     async def _consume(self, request: AgentInput) -> None:
-        watch = self._watch
+        watch, say, clock = self._watch, self._mailbox.say, asyncio.get_running_loop().time
         count = 0
         async with aclosing(self._backend.stream(request)) as items:
             async for item in items:
                 if not self._live:
                     return
-                watch.touch()
-                if type(item) is str:
+                watch.heard = True
+                watch.last = clock()
+                if type(item) is not str:
+                    await self._pass(item)
+                elif not self._is_plain(item):
                     await self._say(item)
                 else:
-                    await self._pass(item)
+                    self.pieces.append(item)
+                    self.chars += len(item)
+                    if not say(item):
+                        await self._room()
                 count += 1
                 if not count % ITEMS_PER_TURN:
                     await asyncio.sleep(0)
+
+    def _is_plain(self, text: str) -> bool:
+        """Whether *text* can go as it is: nothing to clean, cut, pace, limit or measure. Most tokens are."""
+        return (
+            self.first_token_at is not None
+            and 0 < len(text) <= MAX_EVENT_CHARS
+            and self.chars + len(text) <= self._limits.max_output_chars
+            and self._pace is None
+            and clean_text(text) is text
+        )
 
     async def _pass(self, item: Any) -> None:
         if type(item) is Token:
@@ -186,8 +209,12 @@ class Attempt:
             for text in _cut(clean_text(item.text)):
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
                     await self._room()
+        elif isinstance(item, Spent):
+            self._charge(item.usage)
         elif isinstance(item, Finish):
             self._finish = item
+            if item.usage is not None:
+                self._charge(_minus(item.usage, self._used), cut=item.reason == "length")
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
@@ -198,6 +225,13 @@ class Attempt:
                 "upstream_invalid",
                 f"The agent yielded {type(item).__name__}; it may yield str, an event payload or Finish.",
             )
+
+    def _charge(self, usage: Usage, *, cut: bool = False) -> None:
+        self._used = Usage(
+            self._used.input_tokens + usage.input_tokens, self._used.output_tokens + usage.output_tokens
+        )
+        self.cost = cost_of(self._used, self._prices)
+        self._purse.charge(usage, cost_of(usage, self._prices), cut=cut)
 
     async def _say(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
         if not text:
@@ -223,6 +257,12 @@ class Attempt:
     async def _room(self) -> None:
         with self._watch.paused():
             await self._mailbox.room()
+
+
+def _minus(whole: Usage, part: Usage) -> Usage:
+    return Usage(
+        max(0, whole.input_tokens - part.input_tokens), max(0, whole.output_tokens - part.output_tokens)
+    )
 
 
 def _cut(text: str) -> tuple[str, ...] | list[str]:

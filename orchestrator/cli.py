@@ -125,6 +125,12 @@ def cli() -> None:
     help="How long an ended run stays: 90s, 30m, 1h.",
 )
 @option("--max-runs", type=click.IntRange(min=1), default=DEFAULTS.max_runs, show_default=True)
+@option("--max-run-tokens", type=click.IntRange(min=1), help="Output tokens of one run, all agents together.")
+@option(
+    "--max-run-cost",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Cost of one run, in the currency of `prices`.",
+)
 @option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True)
 @option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True)
 @option(

@@ -187,7 +187,7 @@ class AgentOutcome(msgspec.Struct, frozen=True):
     attempt: int
 
 
-class RunMetrics(msgspec.Struct, frozen=True):
+class RunMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sums over the run's agents; token counts are null where no provider reported any."""
 
     duration_ms: int
@@ -195,6 +195,7 @@ class RunMetrics(msgspec.Struct, frozen=True):
     input_tokens: int | None
     output_tokens: int | None
     retries: int
+    cost: float | None = None
 
 
 class RunStarted(Payload, frozen=True, omit_defaults=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
+import msgspec
+
 from .attempt import Stop
 from .config import Config
 from .eventlog import MemoryLog
@@ -50,6 +52,7 @@ class LocalRun(RunHandle):
     async def cancel(self, agent_id: str | None = None) -> None:
         """Ask for the end of one agent, or of all."""
         self._run.cancel(Stop("requested"), agent_id)
+        self.view.acknowledge(msgspec.to_builtins(self._run.snapshot()))
 
 
 @asynccontextmanager

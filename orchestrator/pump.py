@@ -17,6 +17,7 @@ import structlog
 
 from .attempt import Attempt, Ending, Stop
 from .backends.base import AgentInput, Backend, Turn
+from .budget import Purse
 from .errors import AgentError, OrchestratorError
 from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
 from .mailbox import Mailbox
@@ -32,7 +33,7 @@ class Pump:
         settings: The agent's `AgentSettings`.
         backend: Waits for the ready backend; it may still be loading.
         request: What is asked; `attempt` is the first attempt's number.
-        retries: Attempts that this agent has behind it in this run.
+        purse: What the agent may spend in this run, all attempts together.
         on_done: Hears of an answer that ended well, before `done` goes out.
     """
 
@@ -43,6 +44,7 @@ class Pump:
         request: AgentInput,
         mailbox: Mailbox,
         *,
+        purse: Purse,
         observer: Observer,
         on_done: Callable[[Turn], None] | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Pump:
         self._backend = backend
         self._request = request
         self._mailbox = mailbox
+        self._purse = purse
         self._observer = observer
         self._on_done = on_done
         self._clock = loop.time
@@ -102,7 +105,7 @@ class Pump:
             ending = backend
         else:
             self._mailbox.post(Started(number))
-            attempt = self._current = Attempt(backend, self._mailbox, self._settings.limits)
+            attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._purse)
             request = replace(self._request, attempt=number, approve=attempt.approvals.wait)
             ending = await attempt.run(request, self._stopped)
             self._current = None
@@ -177,6 +180,7 @@ class Pump:
             output_chars=attempt.chars,
             tokens_per_s=_rate(usage.output_tokens, attempt, now) if usage else None,
             retries=number - 1,
+            cost=attempt.cost,
         )
 
     def _may_retry(self, error: Error, attempt: Attempt | None) -> bool:

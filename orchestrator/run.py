@@ -17,6 +17,7 @@ import structlog
 
 from .attempt import Stop
 from .backends.base import AgentInput, Turn
+from .budget import Purse
 from .conversation import Conversations
 from .errors import Conflict, NotFound
 from .eventlog.base import Draft, EventLog
@@ -65,6 +66,7 @@ class Participant:
     retries: int = 0
     pump: Pump | None = None
     mailbox: Mailbox | None = None
+    purse: Purse = field(default_factory=lambda: Purse("agent"))
 
     @property
     def ended(self) -> bool:
@@ -124,6 +126,8 @@ class RunSpec:
     agents: tuple[str, ...]
     conversation_id: str | None = None
     on_disconnect: str = "continue"
+    max_output_tokens: int | None = None
+    max_cost: float | None = None
 
     @property
     def owns_channel(self) -> bool:
@@ -149,6 +153,7 @@ class Run:
         self._log = event_log
         self._conversations = conversations
         self._observer = observer
+        self._purse = Purse("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
         self.participants: dict[str, Participant] = {}
         self.status: RunStatus = "running"
         self.created_at = int(time.time() * 1000)
@@ -279,7 +284,14 @@ class Run:
             raise Conflict("The run has ended; start a new one.")
 
     def _join(self, info: AgentInfo) -> Participant:
-        participant = self.participants[info.agent_id] = Participant(info)
+        limits = self._roster.agents[info.agent_id].limits
+        purse = Purse(
+            "agent",
+            max_output_tokens=limits.max_output_tokens,
+            max_cost=limits.max_cost,
+            parent=self._purse,
+        )
+        participant = self.participants[info.agent_id] = Participant(info, purse=purse)
         self._observer.agent_state(info.agent_id, None, "queued")
         return participant
 
@@ -310,6 +322,7 @@ class Run:
             lambda: self._roster.backend(agent_id),
             request,
             mailbox,
+            purse=participant.purse,
             observer=self._observer,
             on_done=remember,
         )
@@ -399,10 +412,12 @@ def _verdict(statuses: Sequence[AgentStatus]) -> RunStatus:
 
 def _sum(participants: Sequence[Participant], duration_ms: int) -> RunMetrics:
     usages = [p.usage for p in participants if p.usage is not None]
+    costs = [p.metrics.cost for p in participants if p.metrics is not None and p.metrics.cost is not None]
     return RunMetrics(
         duration_ms=duration_ms,
         output_chars=sum(p.metrics.output_chars for p in participants if p.metrics is not None),
         input_tokens=sum(u.input_tokens for u in usages) if usages else None,
         output_tokens=sum(u.output_tokens for u in usages) if usages else None,
         retries=sum(p.retries for p in participants),
+        cost=sum(costs) if costs else None,
     )

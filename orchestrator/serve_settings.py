@@ -29,6 +29,7 @@ class ServeSettings:
         allow_hosts, allow_origins: Beside the loopback's, and the server's own.
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
+        max_run_tokens, max_run_cost: What the agents of one run may spend together.
         workers: Processes; more than one need a log that they share.
         drain_s: After SIGTERM, seconds that runs may take to end by themselves.
 
@@ -45,6 +46,8 @@ class ServeSettings:
     allow_origins: tuple[str, ...] = ()
     retention_s: float = 3600.0
     max_runs: int = 1000
+    max_run_tokens: int | None = None
+    max_run_cost: float | None = None
     workers: int = 1
     log_format: LogFormat = "console"
     drain_s: float = 30.0

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Self,  # pydantic needs this one below Python 3.12
+)
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,7 +26,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
+from typing_extensions import TypedDict
 
 from .environment import EnvText
 from .events import AGENT_ID_PATTERN, RESERVED_IDS
@@ -164,6 +169,15 @@ class RetryPolicy(_Model):
         return self
 
 
+class Prices(_Model):
+    """What a million tokens cost, in a currency of your choice; `limits.max_cost` is in the same."""
+
+    input: NumberFromZero
+    """Per million tokens that the model reads."""
+    output: NumberFromZero
+    """Per million tokens that the model writes, reasoning included."""
+
+
 class MCPServer(_Model):
     """A tool server that speaks the Model Context Protocol: a program to start, or an address."""
 
@@ -249,9 +263,25 @@ class AgentSettings(_Model):
     """`auto` leaves the agent out while a variable that it needs is not set."""
     limits: Limits = Field(default_factory=Limits)
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    prices: Prices | None = None
+    """What its tokens cost; none are built in. Needed for `limits.max_cost`."""
     coalesce_ms: IntFromZero = 0
     """Milliseconds to gather tokens for; 0 merges them only while nobody has fetched them."""
     _file: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _check_prices(self) -> Self:
+        if self.limits.max_cost is not None and self.prices is None:
+            raise ValueError("has `limits.max_cost` but no `prices`; say what a million tokens cost")
+        return self
+
+    @property
+    def output_cap(self) -> int | None:
+        """The most output tokens that the limits can pay for, as far as it is known before."""
+        caps = [] if self.limits.max_output_tokens is None else [self.limits.max_output_tokens]
+        if self.limits.max_cost is not None and self.prices is not None and self.prices.output:
+            caps.append(int(self.limits.max_cost / self.prices.output * 1_000_000))
+        return max(1, min(caps)) if caps else None
 
     @property
     def file(self) -> str:

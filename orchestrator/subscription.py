@@ -6,12 +6,13 @@ nothing. Owns filtering and the detection of gaps; framing and sockets are elsew
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from .errors import GapError
 from .eventlog.base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
-from .events import RunDone, RunGap, Snapshot
+from .events import RunDone, RunGap, Snapshot, clean_text
 
 PAGE_EVENTS = 256
 """Most entries read at once, so that a replay of any length needs bounded memory."""
@@ -56,7 +57,7 @@ class Gap:
 
 
 class Idle:
-    """Nothing happened for `HEARTBEAT_SECONDS`."""
+    """The subscriber heard nothing for `HEARTBEAT_SECONDS`, whatever others heard meanwhile."""
 
 
 IDLE = Idle()
@@ -69,19 +70,22 @@ async def follow(
     requested: str | None,
     snapshots: Snapshots,
     *,
-    heartbeat_s: float = HEARTBEAT_SECONDS,
+    heartbeat_s: float | None = None,
 ) -> AsyncGenerator[Item, None]:
     """Yield what *view* keeps, from the cursor on: pages of entries, gaps, idle times.
 
     Args:
         requested: The client's last id as it came; None starts at the first event.
         snapshots: Makes the state that is told after a gap.
+        heartbeat_s: Seconds of silence before an idle time is told; None takes `HEARTBEAT_SECONDS`.
 
     Ends after `run.done` where the view is of one run, else never. Cancelling is safe.
 
     Raises:
         Gone: The run was deleted while it was read (from *snapshots*).
     """
+    clock = asyncio.get_running_loop().time
+    silence_s = HEARTBEAT_SECONDS if heartbeat_s is None else heartbeat_s
     bounds = await log.open(view.channel)
     cursor = Cursor(bounds.epoch, 0)
     stranded: GapError | None = None
@@ -89,15 +93,19 @@ async def follow(
         cursor = _start(requested, bounds)
     except GapError as exc:
         stranded = exc
+    told_at = clock()
     while True:
         if stranded is not None:
             gap = await _gap(log, view, stranded, requested or f"{cursor.epoch}-{cursor.seq}", snapshots)
             yield gap
             if _ended(view, gap.snapshots):
                 return
-            cursor, requested, stranded = gap.cursor, None, None
+            cursor, requested, stranded, told_at = gap.cursor, None, None, clock()
         try:
             page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
+            if not page:
+                await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
+                page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
         except GapError as exc:
             stranded = exc
             continue
@@ -108,8 +116,14 @@ async def follow(
                 yield kept
                 if view.run_id is not None and _is_end(kept[-1]):
                     return
-        elif not await log.wait(view.channel, cursor, heartbeat_s):
+                told_at = clock()
+        elif view.run_id is not None:
+            # Woken for nothing, or by nobody: the run may have been deleted, and then nothing ever comes.
+            await snapshots()
+        # Others' events are silence to a subscriber who filters them out.
+        if clock() - told_at >= silence_s:
             yield IDLE
+            told_at = clock()
 
 
 def _start(requested: str | None, bounds: Bounds) -> Cursor:
@@ -124,7 +138,9 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
 async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots) -> Gap:
     bounds = await log.open(view.channel)
     told = await snapshots()
-    notice = RunGap(exc.reason, requested[:REQUESTED_CHARS], exc.earliest, exc.latest)
+    # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
+    shown = clean_text(requested[:REQUESTED_CHARS])
+    notice = RunGap(exc.reason, shown, exc.earliest, exc.latest)
     return Gap(notice, told, Cursor(bounds.epoch, bounds.last))
 
 

@@ -48,6 +48,7 @@ class RunLimits:
         abandon_after_s: With `on_disconnect: cancel`, seconds without any subscriber.
         max_subscribers: Streams at once on one run or channel.
         max_log_bytes: Of all runs; beyond it ended runs go, the oldest first.
+        max_run_tokens, max_run_cost: What the agents of one run may spend together.
     """
 
     max_runs: int = 1000
@@ -55,6 +56,8 @@ class RunLimits:
     abandon_after_s: float = 10.0
     max_subscribers: int = 1000
     max_log_bytes: int = 512 * 1024 * 1024
+    max_run_tokens: int | None = None
+    max_run_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,11 @@ class Supervisor:
         self._idle.clear()
         if key is not None:
             self._keys[key] = (spec.run_id, request)
-        await run.begin()
+        try:
+            await run.begin()
+        except BaseException:
+            self._unstart(spec, key)
+            raise
         owner = self._tasks.create_task(self._own(run), name=spec.run_id)
         self._owners.add(owner)
         owner.add_done_callback(self._owners.discard)
@@ -254,7 +261,23 @@ class Supervisor:
             agents=agents,
             conversation_id=request.conversation_id,
             on_disconnect=request.on_disconnect,
+            max_output_tokens=self.limits.max_run_tokens,
+            max_cost=self.limits.max_run_cost,
         )
+
+    def _unstart(self, spec: RunSpec, key: str | None) -> None:
+        """Take back a run whose beginning could not be logged, or whose client left meanwhile."""
+        self._runs.pop(spec.run_id, None)
+        if key is not None:
+            self._keys.pop(key, None)
+        self._release(spec)
+
+    def _release(self, spec: RunSpec) -> None:
+        self._running.discard(spec.run_id)
+        if not self._running:
+            self._idle.set()
+        if spec.conversation_id:
+            self._conversations.release(spec.conversation_id, spec.run_id)
 
     async def _own(self, run: Run) -> None:
         run_id = run.spec.run_id
@@ -264,11 +287,7 @@ class Supervisor:
             log.exception("run_failed", run_id=run_id)
             await run.fail()
         finally:
-            self._running.discard(run_id)
-            if not self._running:
-                self._idle.set()
-            if run.spec.conversation_id:
-                self._conversations.release(run.spec.conversation_id, run_id)
+            self._release(run.spec)
             if run_id not in self._runs:
                 # Deleted while it ran: what its agents still said goes too.
                 await self.log.erase(run.spec.channel, run_id)

@@ -23,14 +23,12 @@ class Watch:
         self._total_s = total_s
         self._pauses = 0
         self._paused_at = 0.0
-        self.started = self.last = self._clock()
+        self.started = self._clock()
         self._total_from = self.started
+        self.last = self.started
+        """When the agent last said something, by the loop's clock. Whoever hears it sets this."""
         self.heard = False
-
-    def touch(self) -> None:
-        """Note that the agent said something."""
-        self.last = self._clock()
-        self.heard = True
+        """Whether it said anything yet."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -18,7 +18,8 @@ from agents.exceptions import (
     UserError,
 )
 
-from orchestrator.backends.openai_errors import agent_error, model_error, retry_after_seconds, status_error
+from orchestrator.backends.http_errors import retry_after_seconds, status_error
+from orchestrator.backends.openai_errors import agent_error, model_error
 from orchestrator.errors import AgentError
 
 SECRET = "sk-live-123"

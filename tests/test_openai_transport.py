@@ -17,7 +17,7 @@ from orchestrator.backends.openai_model import FastTransport
 from orchestrator.backends.openai_responses_stream import ResponsesDecoder
 from orchestrator.backends.openai_transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
-from tests.upstream import Gate, Stall, Upstream, failed, hanging
+from tests.upstream import Answer, Gate, Stall, Upstream, hanging
 
 BODY = b'{"model":"m","stream":true}'
 LIMIT = 20.0
@@ -190,11 +190,12 @@ async def test_two_hundred_answers_at_once_wait_for_nobody(
 
 
 async def test_an_error_status_closes_its_connection(upstream: Upstream, transport: FastTransport) -> None:
-    """The body is not read: whatever it is, nobody will be told."""
-    upstream.script("m", [], fault=failed(500))
+    """A long body is not read: whatever it is, nobody will be told."""
+    upstream.script("m", [], fault=Answer(500, bytes(20_000_000)))
     with pytest.raises(AgentError):
         await said(transport)
-    await upstream.wait_all_closed(limit=LIMIT)
+    failed_at = asyncio.get_running_loop().time()
+    assert await upstream.wait_all_closed(limit=LIMIT) - failed_at < 1
 
 
 @pytest.mark.parametrize("phase", ["headers", "body"])

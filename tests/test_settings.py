@@ -62,12 +62,15 @@ def test_every_common_key_is_read(folder: Folder) -> None:
                  max_chars_per_s: 9, mailbox: 10}
         retry: {attempts: 1, backoff_s: 0, max_backoff_s: 0, after_first_token: true}
         coalesce_ms: 25
+        prices: {input: 1.5, output: 6}
         """
     ).agents["other-name"]
     assert (agent.title, agent.description) == ("The Title", "what it does")
     assert (agent.default, agent.enabled, agent.coalesce_ms) == (True, "auto", 25)
     assert list(agent.limits.model_dump().values()) == [1.5, 2, 3, 4, 5, 6, 7, 0.08, 9, 10]
     assert list(agent.retry.model_dump().values()) == [1, 0, 0, True]
+    assert agent.prices is not None
+    assert (agent.prices.input, agent.prices.output) == (1.5, 6)
 
 
 def test_backend_chooses_the_class(folder: Folder) -> None:

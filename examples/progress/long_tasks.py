@@ -1,4 +1,6 @@
-"""Agents that report progress: async generators of one's own. Run: cd examples/progress && orchestrator run "Primes below 2000000"
+"""Agents that report their progress, as async generators of one's own.
+
+Run: cd examples/progress && orchestrator run "Count the primes below 2000000, then count down from 5"
 
 agents_config/ beside this file names the two functions, `long_tasks:primes` and `long_tasks:countdown`.
 The command is given in this folder, because the current folder is on Python's path and `agents_config`
@@ -41,16 +43,13 @@ async def primes(request: AgentInput) -> AsyncIterator[str | Status]:
 
 async def countdown(request: AgentInput) -> AsyncIterator[str | Status]:
     """Count down from the smallest number in the message, a second each."""
-    start = min(60, *numbers_in(request.message), 60)
-    try:
-        for left in range(start, 0, -1):
-            yield Status("counting down", f"{left} s left")
-            yield f"{left} … "
-            await asyncio.sleep(1)
-        yield "lift-off!"
-    finally:
-        # A cancel raises here, too: the place to release what the agent holds. Keep it quick.
-        pass
+    start = min(numbers_in(request.message), default=10)
+    for left in range(min(start, 60), 0, -1):
+        yield Status("counting down", f"{left} s left")
+        yield f"{left} … "
+        # A cancel raises CancelledError here. What the agent holds is released with `async with` or `finally`.
+        await asyncio.sleep(1)
+    yield "lift-off!"
 
 
 def numbers_in(text: str) -> list[int]:

@@ -1,4 +1,6 @@
-"""Asks several agents with the Python client, and stops one as soon as another is done. Run: python examples/python_client/ask.py "Is tea better than coffee?"
+"""Asks two agents with the Python client, and stops one as soon as the other is done.
+
+Run: python examples/python_client/ask.py "Is tea better than coffee?"
 
 Needs a server: `orchestrator serve`. The client comes back by itself after a lost connection, and each event
 is seen once.

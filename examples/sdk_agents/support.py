@@ -1,4 +1,6 @@
-"""OpenAI Agents SDK agents with tools and a handoff, side by side. Run: cd examples/sdk_agents && orchestrator run "Where is order 1001? Refund it if it is late."
+"""Agents of the OpenAI Agents SDK with tools and handoffs, side by side.
+
+Run: cd examples/sdk_agents && orchestrator run "Where is order 1001? Refund it if it is late."
 
 Needs OPENAI_API_KEY, or OPENAI_COMPATIBLE_BASE_URL for any server that speaks OpenAI's API (Ollama, vLLM, …;
 then set SMALL_MODEL and LARGE_MODEL to models that it has).
@@ -59,7 +61,7 @@ billing = Agent(
 )
 desk = Agent(
     name="desk",
-    instructions="You answer customers. Look the order up first. Where money is to be paid back, hand off to billing.",
+    instructions="You answer customers. Look the order up first. Where money is due, hand off to billing.",
     model=SMALL_MODEL,
     tools=[function_tool(look_up_order)],
     handoffs=[billing],

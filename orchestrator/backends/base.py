@@ -64,7 +64,17 @@ class Finish:
     memory: Any = None
 
 
-Emission = str | Payload | Finish
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one response of the model used, yielded as soon as it is known, so that budgets hold early.
+
+    Not an event. All of them together are part of `Finish.usage`, never added to it.
+    """
+
+    usage: Usage
+
+
+Emission = str | Payload | Spent | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
 
 

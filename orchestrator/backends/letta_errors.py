@@ -6,12 +6,10 @@ Knows neither the SDK nor HTTP's classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from ..errors import AgentError, ErrorCode
+from .http_errors import status_error
 
 _FAILURES: dict[str, tuple[ErrorCode, str]] = {
     "llm_authentication": ("upstream_auth", "The model's provider refused the Letta server's credentials."),
@@ -72,27 +70,8 @@ class LettaUnreachable(AgentError):
 
 def refused(status: int, headers: Mapping[str, str]) -> LettaRefused:
     """Translate an HTTP answer that is no success."""
-    if status in (401, 403):
-        return LettaRefused(
-            status, "upstream_auth", f"The Letta server refused the credentials (HTTP {status})."
-        )
-    if status == 429:
-        return LettaRefused(
-            status,
-            "upstream_rate_limited",
-            "The Letta server limits how often it is asked (HTTP 429).",
-            retry_after=retry_after_seconds(headers),
-        )
-    if status >= 500:
-        return LettaRefused(
-            status,
-            "upstream_unavailable",
-            f"The Letta server is not available (HTTP {status}).",
-            retry_after=retry_after_seconds(headers),
-        )
-    return LettaRefused(
-        status, "upstream_rejected", f"The Letta server rejected the request (HTTP {status})."
-    )
+    error = status_error(status, headers, who="The Letta server")
+    return LettaRefused(status, error.code, error.message, retry_after=error.retry_after)
 
 
 def failed(error_type: object) -> AgentError:
@@ -111,21 +90,3 @@ def finish_reason(stop_reason: str | None) -> str:
     if stop_reason in _STOPS:
         raise AgentError(*_STOPS[stop_reason])
     return _REASONS.get(stop_reason, stop_reason)
-
-
-def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); None where there is none to go by."""
-    value = headers.get("retry-after")
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - datetime.now(
-            UTC
-        ).timestamp()
-    return max(seconds, 0.0) if math.isfinite(seconds) else None

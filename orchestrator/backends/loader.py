@@ -18,7 +18,9 @@ def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
     """
     module_name, _, path = reference.partition(":")
     if not module_name or not path:
-        raise ConfigError([ConfigProblem(file, None, key, f"{reference!r} is not of the form module:attribute")])
+        raise ConfigError(
+            [ConfigProblem(file, None, key, f"{reference!r} is not of the form module:attribute")]
+        )
     try:
         found: Any = importlib.import_module(module_name)
     except ImportError as exc:

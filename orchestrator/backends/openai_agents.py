@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agents import (
@@ -108,9 +107,13 @@ class OpenAIAgentsBackend:
     def _own_settings(self) -> ModelSettings | None:
         """Ask for usage in the name of the user's own agent, unless that agent decides it."""
         own = self._own.get(self._settings.agent_id)
-        if own is None or own.model_settings.include_usage is not None:
+        if own is None:
             return None
-        return ModelSettings(include_usage=True)
+        usage = True if own.model_settings.include_usage is None else None
+        cap = self._settings.output_cap
+        if cap is not None and own.model_settings.max_tokens is not None:
+            cap = min(cap, own.model_settings.max_tokens)
+        return ModelSettings(include_usage=usage, max_tokens=cap)
 
     def _add(self, settings: Any) -> None:
         """Load the agent of *settings* and, after it, those it can hand off to."""
@@ -122,7 +125,7 @@ class OpenAIAgentsBackend:
         self._parts[settings.agent_id] = _Part(
             settings,
             self._endpoints.create_model(settings, settings.model),
-            _instructions(settings),
+            settings.instructions,
             tuple(load_tool(name, settings, f"tools[{at}]") for at, name in enumerate(settings.tools)),
         )
         for at, agent_id in enumerate(settings.handoffs):
@@ -150,7 +153,7 @@ class OpenAIAgentsBackend:
             handoff_description=part.settings.description or None,
             instructions=part.instructions,
             model=part.model,
-            model_settings=ModelSettings(**{"include_usage": True, **part.settings.model_settings}),
+            model_settings=_model_settings(part.settings, self._settings.output_cap),
             tools=list(part.tools),
             mcp_servers=list(servers.get(agent_id, ())),
         )
@@ -170,22 +173,19 @@ class _Provider(ModelProvider):
         return self._endpoints.create_model(self._settings, model_name or "")
 
 
+def _model_settings(settings: Any, cap: int | None) -> ModelSettings:
+    """Ask for usage, and for no more tokens than the budget pays for."""
+    keys = {"include_usage": True, **settings.model_settings}
+    if cap is not None:
+        keys["max_tokens"] = min(cap, keys.get("max_tokens") or cap)
+    return ModelSettings(**keys)
+
+
 def _load_agent(settings: Any) -> Agent[Any]:
     found = load_attribute(settings.agent, file=settings.file, key="agent")
     if not isinstance(found, Agent):
         raise _problem(settings, "agent", f"{settings.agent!r} is {type(found).__name__}, not agents.Agent")
     return found
-
-
-def _instructions(settings: Any) -> str | None:
-    if settings.instructions_file is None:
-        text: str | None = settings.instructions
-        return text
-    path: Path = Path(settings.file).parent / settings.instructions_file
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise _problem(settings, "instructions_file", f"cannot read {path} ({exc})") from exc
 
 
 def _problem(settings: Any, key: str, message: str) -> ConfigError:

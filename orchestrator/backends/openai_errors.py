@@ -7,10 +7,6 @@ a provider's body, a header or a key never gets into one. Owns no I/O.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -31,6 +27,7 @@ from agents.exceptions import (
 )
 
 from ..errors import AgentError, ErrorCode
+from .http_errors import status_error
 
 _TRIPWIRES = (
     InputGuardrailTripwireTriggered,
@@ -112,48 +109,8 @@ def transport_error(exc: BaseException) -> AgentError | None:
     return None
 
 
-def status_error(status: int, headers: Mapping[str, str]) -> AgentError:
-    """Translate an HTTP answer that is no success."""
-    if status in (401, 403):
-        return AgentError("upstream_auth", f"The model's provider refused the credentials (HTTP {status}).")
-    if status == 429:
-        return AgentError(
-            "upstream_rate_limited",
-            "The model's provider limits how often it is asked (HTTP 429).",
-            retry_after=retry_after_seconds(headers),
-        )
-    if status >= 500:
-        return AgentError(
-            "upstream_unavailable",
-            f"The model's provider is not available (HTTP {status}).",
-            retry_after=retry_after_seconds(headers),
-        )
-    return AgentError("upstream_rejected", f"The model's provider rejected the request (HTTP {status}).")
-
-
-def retry_after_seconds(
-    headers: Mapping[str, str], *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> float | None:
-    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3); None where there is none to go by."""
-    value = headers.get("retry-after") or headers.get("Retry-After")
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (_aware(parsedate_to_datetime(value)) - now()).total_seconds()
-        except ValueError:
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
 def failed_response(event: Any) -> AgentError:
     """Translate a Responses event that ends an answer: `response.failed`, or `error` in mid-stream."""
     response = getattr(event, "response", None)
     source = event if response is None else getattr(response, "error", None)
     return AgentError(*_CODES.get(getattr(source, "code", None) or "", _BROKE_OFF))
-
-
-def _aware(when: datetime) -> datetime:
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -24,7 +24,8 @@ from openai.types.responses import ResponseCompletedEvent
 
 from ..errors import AgentError
 from ..events import Handoff as HandoffPayload
-from ..events import Payload, Reasoning, Token, ToolCall, ToolResult
+from ..events import Payload, Reasoning, Token, ToolCall, ToolResult, Usage
+from .base import Spent
 from .openai_errors import failed_response, model_error
 
 PENDING_LIMIT = 64
@@ -60,7 +61,7 @@ class Outbox:
     speaking: dict[str | None, str] = field(default_factory=dict)
     open_calls: dict[str, _OpenCall] = field(default_factory=dict)
     failed_calls: set[str] = field(default_factory=set)
-    _items: list[Payload] = field(default_factory=list)
+    _items: list[Payload | Spent] = field(default_factory=list)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: bool = False
@@ -69,7 +70,7 @@ class Outbox:
         """Make this the outbox of everything that the current context starts from here on."""
         _OUTBOX.set(self)
 
-    async def put(self, payload: Payload) -> None:
+    async def put(self, payload: Payload | Spent) -> None:
         """Add *payload*, once there is room. Cancelling adds nothing."""
         while len(self._items) >= self.limit and not self._closed:
             self._room.clear()
@@ -77,7 +78,7 @@ class Outbox:
         self._items.append(payload)
         self._ready.set()
 
-    async def take(self) -> list[Payload]:
+    async def take(self) -> list[Payload | Spent]:
         """Take all that waits, oldest first; empty once the outbox is closed and drained.
 
         Cancelling is safe: nothing is lost.
@@ -191,9 +192,11 @@ class _Response:
         elif kind in {"response.output_item.added", "response.output_item.done"}:
             await self._hosted(event)
         elif kind == "response.completed":
+            await self._spent(event.response)
             self._end(event.response)
         elif kind == "response.incomplete":
             self.incomplete = True
+            await self._spent(event.response)
             self._end(event.response)
             return ResponseCompletedEvent(
                 response=event.response, sequence_number=event.sequence_number, type="response.completed"
@@ -201,6 +204,11 @@ class _Response:
         elif kind in {"response.failed", "response.error", "error"}:
             raise failed_response(event)
         return event
+
+    async def _spent(self, response: Any) -> None:
+        usage = getattr(response, "usage", None)
+        if self._outbox is not None and usage is not None:
+            await self._outbox.put(Spent(Usage(usage.input_tokens, usage.output_tokens)))
 
     def finish(self) -> None:
         """Judge the whole response once its stream has ended.

@@ -17,7 +17,8 @@ import aiohttp
 import yarl
 
 from ..errors import AgentError
-from .openai_errors import status_error, transport_error
+from .http_errors import status_error
+from .openai_errors import transport_error
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0

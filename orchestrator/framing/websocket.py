@@ -41,11 +41,17 @@ def problem(ref: object, document: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing a client asked for; `body` holds its other members."""
+    """One thing a client asked for; `body` holds its other members. `op` may be none of `OPS`."""
 
-    op: str
+    op: object
     ref: object
     body: dict[str, Any]
+
+    def check(self) -> None:
+        """Raise InvalidRequest where `op` is none of `OPS`."""
+        if self.op not in OPS:
+            problem = FieldProblem("op", "is unknown or missing")
+            raise InvalidRequest(f"Unknown op; use one of {', '.join(OPS)}.", [problem])
 
     def text(self, key: str, *, required: bool = True) -> str | None:
         """Return a string member.
@@ -65,7 +71,7 @@ def parse_operation(text: str) -> Operation:
     """Read a client's text message.
 
     Raises:
-        InvalidRequest: It is no JSON object, or its `op` is unknown. What `ref` it had is lost then.
+        InvalidRequest: It is no JSON object, so that it has no `ref` to answer to.
     """
     try:
         value = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
@@ -73,9 +79,4 @@ def parse_operation(text: str) -> Operation:
         raise InvalidRequest(f"The message is not JSON: {exc}.") from exc
     if not isinstance(value, dict):
         raise InvalidRequest("The message must be a JSON object.")
-    op = value.pop("op", None)
-    if op not in OPS:
-        raise InvalidRequest(
-            f"Unknown op; use one of {', '.join(OPS)}.", [FieldProblem("op", "is unknown or missing")]
-        )
-    return Operation(op, value.pop("ref", None), value)
+    return Operation(value.pop("op", None), value.pop("ref", None), value)

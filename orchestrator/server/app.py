@@ -115,7 +115,12 @@ def serve(settings: ServeSettings) -> int:
                 allow_hosts=settings.allow_hosts,
                 allow_origins=settings.allow_origins,
             ),
-            limits=RunLimits(max_runs=settings.max_runs, retention_s=settings.retention_s),
+            limits=RunLimits(
+                max_runs=settings.max_runs,
+                retention_s=settings.retention_s,
+                max_run_tokens=settings.max_run_tokens,
+                max_run_cost=settings.max_run_cost,
+            ),
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_run(app, listener, settings))

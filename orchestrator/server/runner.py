@@ -1,6 +1,7 @@
-"""Runs an application so that also what aiohttp answers below the application is a problem document.
+"""Runs an application, and holds for each connection what no middleware can reach. Owns no route.
 
-Malformed HTTP and a refused `Expect` header never reach a middleware; this reaches them. Owns no route.
+Malformed HTTP and a refused `Expect` header are answered by a problem document too, and a connection
+whose headers never end is closed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,42 @@ from aiohttp.web_protocol import RequestHandler
 
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
 
+HEADERS_SECONDS = 30.0
+"""Until a new connection's first request has all its headers: one that dribbles them costs a socket."""
+
+KEEPALIVE_SECONDS = 75.0
+"""Until the next request has all its headers; longer than the 60 s for which proxies keep a connection."""
+
+MAX_HEADER_BYTES = 16 * 1024
+"""Of one header, and of the request line: a `Last-Event-ID` of 8 KiB is answered with a gap, not with 400."""
+
 _log = structlog.get_logger(__name__)
 
 
 class ProblemProtocol(RequestHandler):
-    """One connection. Overrides only how a failure below the application is answered."""
+    """One connection. Overrides how a failure below the application is answered, and limits the headers' time."""
+
+    _headers_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._close_unasked)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._headers_timer is not None and self._request_count:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+        super().connection_lost(exc)
+
+    def _close_unasked(self) -> None:
+        self._headers_timer = None
+        self.force_close()
 
     def handle_error(
         self,
@@ -61,7 +93,12 @@ class _ProblemServer(web.Server):
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
         )
-        self._options = options
+        self._options = {
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "max_line_size": MAX_HEADER_BYTES,
+            "max_field_size": MAX_HEADER_BYTES,
+            **options,
+        }
 
     def __call__(self) -> RequestHandler:
         return ProblemProtocol(self, loop=asyncio.get_running_loop(), **self._options)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 
 from aiohttp import web
 
 from ..errors import RequestError
+from ..eventlog.base import Entry
 from ..events import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
 from ..framing import sse
 from ..subscription import Idle, Item
@@ -25,13 +26,15 @@ SEND_BUFFER_BYTES = 128 * 1024
 """The kernel's send buffer of one stream (it doubles the number): what a client that never reads costs."""
 
 PIECE_BYTES = 64 * 1024
-"""Written between two looks at the clock."""
+"""Framed for one subscriber at a time, and written between two looks at the clock."""
 
 USER_TIMEOUT_MS = 12_000
 """Unacknowledged data ends the connection after this; with the heartbeat a vanished client is noticed within 30 s."""
 
 RETRY_MS = 1_000
 DRAIN_RETRY_MS = 2_000
+ANNOUNCE_SECONDS = 1.0
+"""How long the announcement of a drain waits for clients; the slower ones hear it with their next event."""
 
 
 class ClientTooSlow(Exception):
@@ -52,6 +55,8 @@ class EventStream:
         self._on_drop = on_drop
         encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
         self._compressor = Compressor(encoding) if encoding else None
+        self._writing = asyncio.Lock()
+        self._drain_told = False
         self.response = web.StreamResponse(
             headers={
                 "Content-Type": sse.CONTENT_TYPE,
@@ -63,6 +68,11 @@ class EventStream:
             }
         )
 
+    @property
+    def sending(self) -> bool:
+        """Whether frames are on their way, so that ending the stream now would cut one."""
+        return self._writing.locked()
+
     async def open(self) -> None:
         """Send the headers and the first bytes at once."""
         limit_socket(self._request.transport)
@@ -70,30 +80,44 @@ class EventStream:
         await self.send(sse.opening(RETRY_MS))
 
     async def send(self, data: bytes) -> None:
-        """Write whole frames.
+        """Write whole frames; those of another caller come before or after them, never between.
 
         Raises:
             ClientTooSlow: The connection was aborted. ConnectionError: It is gone.
         """
-        if self._compressor is not None:
-            data = self._compressor.compress(data)
-        try:
-            for start in range(0, len(data), PIECE_BYTES):
-                async with asyncio.timeout(SEND_SECONDS):
-                    await self.response.write(data[start : start + PIECE_BYTES])
-        except TimeoutError:
-            self._on_drop("too_slow")
-            if self._request.transport is not None:
-                self._request.transport.abort()
-            raise ClientTooSlow from None
+        async with self._writing:
+            if self._compressor is not None:
+                data = self._compressor.compress(data)
+            try:
+                for start in range(0, len(data), PIECE_BYTES):
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self.response.write(data[start : start + PIECE_BYTES])
+            except TimeoutError:
+                self._drop()
+                raise ClientTooSlow from None
+
+    async def tell_drain(self) -> None:
+        """Tell the client once when to come back. Raises as `send`."""
+        if not self._drain_told:
+            self._drain_told = True
+            await self.send(sse.retry(DRAIN_RETRY_MS))
 
     async def close(self) -> None:
-        """End the stream in good order."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SEND_SECONDS):
+        """End the stream in good order, or cut it where the client does not take the end."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._writing:
                 if self._compressor is not None:
                     await self.response.write(self._compressor.finish())
                 await self.response.write_eof()
+        except TimeoutError:
+            self._drop()
+        except ConnectionError:
+            pass  # gone by itself
+
+    def _drop(self) -> None:
+        self._on_drop("too_slow")
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
 
 class Streams:
@@ -104,6 +128,7 @@ class Streams:
         self._empty = asyncio.Event()
         self._empty.set()
         self._draining = False
+        self._closing = False
         self.sockets: set[web.WebSocketResponse] = set()
 
     async def serve(
@@ -121,35 +146,53 @@ class Streams:
         try:
             async with aclosing(items), asyncio.timeout(None) as scope:
                 self._open[stream] = scope
-                self._empty.clear()
                 await stream.open()
-                if self._draining:
-                    await stream.send(sse.retry(DRAIN_RETRY_MS))
-                async for item in items:
-                    await stream.send(_render(item, framing, clock))
+                await self._forward(stream, items, framing, clock)
         except (ClientTooSlow, ConnectionError):
             return stream.response
         except (TimeoutError, RequestError):
             pass  # the server closes, or the run was deleted: the stream ends in good order
         finally:
-            self._open.pop(stream, None)
-            if not self._open:
-                self._empty.set()
+            del self._open[stream]
         await stream.close()
         return stream.response
 
+    async def _forward(
+        self,
+        stream: EventStream,
+        items: AsyncGenerator[Item, None],
+        framing: sse.SseFraming,
+        clock: Callable[[], int],
+    ) -> None:
+        if self._draining:
+            await stream.tell_drain()
+        async for item in items:
+            for data in _render(item, framing, clock):
+                await stream.send(data)
+                if self._draining:
+                    await stream.tell_drain()
+                if self._closing:
+                    return
+
     async def announce_drain(self) -> None:
-        """Tell every client when to come back; the streams stay open while their runs end."""
+        """Tell every client when to come back; the streams stay open while their runs end.
+
+        A client that is slow to take what it gets now hears it right after that.
+        """
         self._draining = True
-        async with asyncio.TaskGroup() as group:
-            for stream in list(self._open):
-                group.create_task(_try_send(stream, sse.retry(DRAIN_RETRY_MS)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_SECONDS), asyncio.TaskGroup() as group:
+                for stream in list(self._open):
+                    if not stream.sending:
+                        group.create_task(_tell_drain(stream))
 
     def close_all(self) -> None:
-        """End every stream in good order, at its next step."""
+        """End every stream in good order: now, or once the frames that are on their way are written."""
+        self._closing = True
         now = asyncio.get_running_loop().time()
-        for scope in self._open.values():
-            scope.reschedule(now)
+        for stream, scope in self._open.items():
+            if not stream.sending:
+                scope.reschedule(now)
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until every stream has ended, at most *seconds*."""
@@ -158,9 +201,9 @@ class Streams:
                 await self._empty.wait()
 
 
-async def _try_send(stream: EventStream, data: bytes) -> None:
+async def _tell_drain(stream: EventStream) -> None:
     with suppress(ClientTooSlow, ConnectionError):
-        await stream.send(data)
+        await stream.tell_drain()
 
 
 def limit_socket(transport: asyncio.Transport | None) -> None:
@@ -173,14 +216,27 @@ def limit_socket(transport: asyncio.Transport | None) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
 
-def _render(item: Item, framing: sse.SseFraming, clock: Callable[[], int]) -> bytes:
+def _render(item: Item, framing: sse.SseFraming, clock: Callable[[], int]) -> Iterator[bytes]:
+    """Yield an item's frames, joined to no more bytes than a client that never reads may cost."""
     if isinstance(item, list):
-        return framing.entries(item)
-    if isinstance(item, Idle):
-        return sse.HEARTBEAT
-    cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
-    t = clock()
-    return framing.notice(RunGap.TYPE, encode_data(None, item.notice, t)) + b"".join(
-        framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=cursor)
-        for snapshot in item.snapshots
-    )
+        for portion in _portions(item):
+            yield framing.entries(portion)
+    elif isinstance(item, Idle):
+        yield sse.HEARTBEAT
+    else:
+        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
+        t = clock()
+        yield framing.notice(RunGap.TYPE, encode_data(None, item.notice, t))
+        for snapshot in item.snapshots:
+            yield framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=cursor)
+
+
+def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Cut a page where its data exceeds `PIECE_BYTES`; an entry larger than that goes alone."""
+    start = size = 0
+    for n, entry in enumerate(entries):
+        if size and size + len(entry.data) > PIECE_BYTES:
+            yield entries[start:n]
+            start, size = n, 0
+        size += len(entry.data)
+    yield entries[start:]

@@ -97,6 +97,7 @@ class Socket:
                 await self._refuse(operation.ref, exc)
 
     async def _do(self, operation: Operation) -> None:
+        operation.check()
         if operation.op == "start":
             await self._start(operation)
             return

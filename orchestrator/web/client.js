@@ -89,7 +89,7 @@ export class Client {
    */
   attach(runId, { after = null, throttle } = {}) {
     const run = this.#run(runId, { after, throttle });
-    void run.follow();
+    run.follow();
     return run;
   }
 
@@ -175,9 +175,9 @@ export class Client {
    * @param {import('./types.js').RunEvent[] | null} held
    */
   #begin(run, link, held) {
-    if (link !== null && held !== null && !link.closed && run.connection !== 'closed') return run.followLink(link, held);
+    if (link !== null && held !== null && !link.closed && run.connection !== 'closed') return run.join(link, held);
     link?.release();
-    if (run.connection !== 'closed') void run.follow();
+    if (run.connection !== 'closed') run.follow();
   }
 
   /** @param {string} message */

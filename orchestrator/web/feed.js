@@ -1,6 +1,6 @@
 /** Owns one channel's stream as a page's own connection. `shared.js` is the same over a SharedWorker. */
 
-import { ClientError, pathOf, reason } from './http.js';
+import { ClientError, asClientError, pathOf } from './http.js';
 import { readEvents } from './stream.js';
 
 /** @typedef {import('./types.js').RunEvent} RunEvent */
@@ -75,7 +75,7 @@ async function follow(http, channel, after, signal, { onEvents, onState, onFailu
     for await (const batch of readEvents({ http, path, after, signal, onState })) onEvents(batch);
     if (!signal.aborted) throw new ClientError(`${path} says that it has ended, which a channel never does`);
   } catch (error) {
-    onFailure(error instanceof ClientError ? error : new ClientError(reason(error), { cause: error }));
+    onFailure(asClientError(error));
   }
 }
 

@@ -211,6 +211,11 @@ export function reason(error) {
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 }
 
+/** @param {unknown} error */
+export function asClientError(error) {
+  return error instanceof ClientError ? error : new ClientError(reason(error), { cause: error });
+}
+
 /**
  * `AbortSignal.any` where it is missing: Node before 20.3, Safari before 17.4.
  * @param {AbortSignal} a

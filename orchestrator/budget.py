@@ -1,0 +1,74 @@
+"""What an agent, or a run, may spend, in output tokens and in money. Owns the sum, not the prices.
+
+Prices are the user's (`prices` of an agent's file, per million tokens): none are shipped, because
+they go stale. Where an agent has no prices, its cost is unknown and only tokens are counted.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .errors import AgentError
+from .events import Usage
+
+PER_TOKENS = 1_000_000
+
+
+class Prices(Protocol):
+    """Money per million tokens, in whatever currency the limits are in."""
+
+    @property
+    def input(self) -> float: ...
+    @property
+    def output(self) -> float: ...
+
+
+def cost_of(usage: Usage, prices: Prices | None) -> float | None:
+    """Return what *usage* costs; None where the prices are not known."""
+    if prices is None:
+        return None
+    return (usage.input_tokens * prices.input + usage.output_tokens * prices.output) / PER_TOKENS
+
+
+class Purse:
+    """A limit and what was spent of it.
+
+    Args:
+        whose: Named in the error: `agent` or `run`.
+        parent: Charged too, with the same amounts.
+    """
+
+    def __init__(
+        self,
+        whose: str,
+        *,
+        max_output_tokens: int | None = None,
+        max_cost: float | None = None,
+        parent: Purse | None = None,
+    ) -> None:
+        self._whose = whose
+        self._max_output_tokens = max_output_tokens
+        self._max_cost = max_cost
+        self._parent = parent
+        self.output_tokens = 0
+        self.cost = 0.0
+
+    def charge(self, usage: Usage, cost: float | None, *, cut: bool = False) -> None:
+        """Add what was spent.
+
+        Args:
+            cut: The answer was cut at a limit on tokens, so reaching ours is enough to exceed it.
+        Raises:
+            AgentError: `budget`; what was spent is counted all the same, here and in the parent.
+        """
+        self.output_tokens += usage.output_tokens
+        self.cost += cost or 0.0
+        if self._parent is not None:
+            self._parent.charge(usage, cost, cut=cut)
+        tokens, money = self._max_output_tokens, self._max_cost
+        if tokens is not None and (self.output_tokens > tokens or (cut and self.output_tokens == tokens)):
+            raise AgentError(
+                "budget", f"The {self._whose} spent its {tokens} output tokens.", retryable=False
+            )
+        if money is not None and self.cost > money:
+            raise AgentError("budget", f"The {self._whose} spent its {money:g} of money.", retryable=False)

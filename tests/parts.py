@@ -1,0 +1,41 @@
+"""Programs that some tests need beside Python: found, or the test is skipped; under CI a missing one fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEBIAN = {
+    "nginx": ("/usr/sbin/nginx", "nginx-light"),
+    "chromium": ("/usr/bin/chromium", "chromium"),
+    "node": ("/usr/bin/node", "nodejs"),
+    "curl": ("/usr/bin/curl", "curl"),
+    "redis-server": ("/usr/bin/redis-server", "redis-server"),
+}
+"""Program → where Debian puts it (not every PATH has /usr/sbin), and the package that brings it."""
+
+
+def require(name: str) -> str:
+    """Return the program's path; without it skip the test, or fail it where `CI` is set."""
+    usual, package = DEBIAN[name]
+    found = shutil.which(name) or (usual if Path(usual).exists() else None)
+    if found is not None:
+        return found
+    message = f"{name} is not installed; apt-get install {package} brings it"
+    if os.environ.get("CI", "").lower() in ("", "0", "false"):
+        pytest.skip(message)
+    pytest.fail(message)
+
+
+def chromium_options() -> dict[str, Any]:
+    """Return what Playwright's `chromium.launch` takes here: Debian's browser, quiet on the network."""
+    # --no-sandbox: CI runs as root, where Chromium's sandbox does not start. The pages are our own.
+    switches = (
+        "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update",
+        "disable-sync", "no-first-run",
+    )  # fmt: skip
+    return {"executable_path": require("chromium"), "args": [f"--{switch}" for switch in switches]}

@@ -1,0 +1,63 @@
+"""Programs that serve, run as a user runs them: started, awaited until they listen, ended in good order."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Thread
+from typing import IO
+
+from tests.commands import ROOT, environment
+
+PATIENCE = 30.0
+ADDRESS = re.compile(r"https?://127[\d.]+:\d+")
+
+
+@contextmanager
+def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator[str]:
+    """Run *command*, give the first address in its output, and end it with SIGTERM."""
+    with TemporaryFile("w+") as errors, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=environment(**env)
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        try:
+            address = next((found[0] for line in process.stdout if (found := ADDRESS.search(line))), None)
+            assert address is not None, _text(errors)
+            rest = Thread(target=process.stdout.read)
+            rest.start()
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+        rest.join()
+
+
+@contextmanager
+def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
+    """Run `orchestrator serve` on a free port and give its address."""
+    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--drain", "0", *options]
+    with serving(command, cwd=cwd, **env) as address:
+        yield address
+
+
+def paced_agents(folder: Path, **tokens_per_s: int) -> Path:
+    """Copy the agents that ship into *folder*, each at the pace given for it; return the folder."""
+    for agent_id, pace in tokens_per_s.items():
+        text = (ROOT / "agents_config" / f"{agent_id}.yaml").read_text()
+        text, changed = re.subn(r"(?m)^tokens_per_s: \d+$", f"tokens_per_s: {pace}", text)
+        assert changed == 1, agent_id
+        (folder / f"{agent_id}.yaml").write_text(text)
+    return folder
+
+
+def _text(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()

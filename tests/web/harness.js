@@ -1,0 +1,57 @@
+/** What the client's tests share: a server and clients that are closed again, waiting for something to be so. */
+
+import { createClient } from '../../orchestrator/web/client.js';
+import { ProtocolServer } from './protocol-server.js';
+
+/** Run *body* with a server and a maker of clients for it; close all afterwards. */
+export function withServer(body) {
+  return async (t) => {
+    const server = await new ProtocolServer().listen();
+    const clients = [];
+    const connect = (options = {}) => {
+      const client = createClient({ baseUrl: server.url, ...options });
+      clients.push(client);
+      return client;
+    };
+    try {
+      await body({ server, connect, t });
+    } finally {
+      for (const client of clients) client.close();
+      await server.close();
+    }
+  };
+}
+
+/** Wait until *check* gives something true, at most 10 s. */
+export async function until(check, what = String(check)) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const found = await check();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Collect what an iteration gives, as `name` or `name:text`. */
+export async function collect(run) {
+  const seen = [];
+  for await (const event of run) seen.push(event);
+  return seen;
+}
+
+export function names(events) {
+  return events.map((event) => event.name);
+}
+
+/** A seeded generator of numbers below *n* (xorshift32), so that a failure can be repeated. */
+export function seeded(seed) {
+  let state = seed >>> 0 || 1;
+  return (n) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state % n;
+  };
+}
