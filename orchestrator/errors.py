@@ -16,6 +16,7 @@ The tree::
     ├── EventTooLarge          an event outgrew the reader's bound (`sse_parser`)
     └── LogError
         ├── GapError           a cursor this log cannot go on from
+        ├── Fenced             another worker owns the run now
         └── LogUnavailable     the store does not answer
 """
 
@@ -174,6 +175,10 @@ class GapError(LogError):
         self.reason: GapReason = reason
         self.earliest = earliest
         self.latest = latest
+
+
+class Fenced(LogError):
+    """Another worker owns the run now; nothing was appended, and nothing may be any more."""
 
 
 class LogUnavailable(LogError):

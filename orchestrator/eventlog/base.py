@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import GapError, GapReason
+from .runstore import Fence
 
 _CURSOR = re.compile(r"([a-z0-9]{4,16})-(0|[1-9][0-9]{0,18})", re.ASCII)
 _MAX_SEQ = 2**63 - 1
@@ -70,10 +71,15 @@ class EventLog(Protocol):
     Writers never wait for readers. What `append` returned can be read by everybody.
     """
 
-    async def append(self, channel: str, drafts: Sequence[Draft]) -> list[Entry]:
+    async def append(
+        self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
+    ) -> list[Entry]:
         """Add *drafts* in order as one write, make the channel if need be, then wake its readers.
 
+        Args:
+            fence: Checked in the same atomic step; None is not checked.
         Raises:
+            Fenced: Another worker owns the run of *fence*; nothing was added.
             LogUnavailable: The store does not answer.
         """
         ...

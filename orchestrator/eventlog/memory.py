@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 
 from .base import Bounds, Cursor, Draft, Entry, check_cursor
+from .runstore import Fence
 
 ENTRY_OVERHEAD_BYTES = 200
 """What an entry costs beside its data: the object, its frame's head and its place in the list."""
@@ -63,7 +64,9 @@ class MemoryLog:
     def size(self) -> int:
         return self._size
 
-    async def append(self, channel: str, drafts: Sequence[Draft]) -> list[Entry]:
+    async def append(
+        self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
+    ) -> list[Entry]:
         book = self._book(channel)
         seq = book.last
         added = [Entry(book.epoch, seq + n, draft) for n, draft in enumerate(drafts, 1)]

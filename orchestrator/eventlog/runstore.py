@@ -1,0 +1,129 @@
+"""What a store keeps of runs beside their events: the `RunStore` Protocol. Owns no storage.
+
+It answers three questions that events alone cannot: which runs there are (also after a restart, also
+for a worker that did not start them), who may append for a run, and whether that worker still lives.
+Every implementation is held by `tests/contract/test_runstore.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ..events import RunStatus
+
+GONE_SECONDS = 30 * 24 * 3600.0
+"""How long a forgotten run is still known as forgotten."""
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run, without what its agents said. Times are milliseconds since 1970.
+
+    Attributes:
+        owner: The worker that runs it, or ran it last.
+        token: Grows with each owner; only the newest may append (fencing).
+        key, request: The idempotency key, and the request that used it first, as JSON.
+    """
+
+    run_id: str
+    channel: str
+    message: str
+    agents: list[str]
+    conversation_id: str | None
+    on_disconnect: str
+    created_at: int
+    owner: str
+    token: int = 1
+    status: RunStatus = "running"
+    ended_at: int | None = None
+    key: str | None = None
+    request: str = ""
+
+
+class Fence(NamedTuple):
+    """The right to append for a run: void once another owner took a higher token."""
+
+    run_id: str
+    token: int
+
+
+class RunStore(Protocol):
+    """Records of runs, leases of workers, turns of conversations. Each call is atomic by itself.
+
+    Raises everywhere:
+        LogUnavailable: The store does not answer.
+    """
+
+    async def create_run(self, record: RunRecord) -> RunRecord:
+        """Keep a new run; where its `key` is known already, keep nothing and return that key's run."""
+        ...
+
+    async def find_run(self, run_id: str) -> RunRecord | None:
+        """Return a run; None where there never was one.
+
+        Raises:
+            Gone: It was forgotten less than `GONE_SECONDS` ago; the message says why.
+        """
+        ...
+
+    async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
+        """Return up to *limit* runs, newest first, older than run *before*.
+
+        Raises:
+            NotFound, Gone: *before* is unknown, or was forgotten.
+        """
+        ...
+
+    async def runs_in(self, channel: str) -> list[RunRecord]:
+        """Return the runs of a channel, oldest first."""
+        ...
+
+    async def running_runs(self) -> list[RunRecord]:
+        """Return every run that has not ended, whoever owns it."""
+        ...
+
+    async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
+        """Return up to *limit* runs that ended before that time (ms), the oldest first."""
+        ...
+
+    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
+        """Note a run's end.
+
+        Raises:
+            Fenced: Another owner took it.
+        """
+        ...
+
+    async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
+        """Take a run over from the owner with *token*; None where somebody else was faster, or it ended."""
+        ...
+
+    async def forget_run(self, run_id: str, why: str) -> None:
+        """Forget a run and its events; it is `Gone` for `GONE_SECONDS`, because it *why* ("was deleted")."""
+        ...
+
+    async def beat(self, worker: str, seconds: float) -> None:
+        """Say that *worker* lives for another *seconds*."""
+        ...
+
+    async def living(self) -> set[str]:
+        """Return the workers whose last `beat` still holds."""
+        ...
+
+    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+        """Remember a turn of a conversation; the newest *keep* stay."""
+        ...
+
+    async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
+        """Return an agent's turns of a conversation, oldest first."""
+        ...
+
+    async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
+        """Let *run_id* have the conversation if no running run has it; return who has it now."""
+        ...
+
+    async def release_conversation(self, conversation_id: str, run_id: str) -> None:
+        """Give the conversation back, where *run_id* has it."""
+        ...
