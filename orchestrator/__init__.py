@@ -1,0 +1,51 @@
+"""Runs several AI agents at once and merges what they say into one resumable stream.
+
+These are the public names; each is imported when it is first asked for, so that a command loads
+only what it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .backends.base import AgentInput as AgentInput
+    from .backends.base import Backend as Backend
+    from .backends.base import Finish as Finish
+    from .backends.base import Spent as Spent
+    from .backends.base import Turn as Turn
+    from .client import Client as Client
+    from .client import SyncClient as SyncClient
+    from .config import Config as Config
+    from .config import load_config as load_config
+    from .errors import AgentError as AgentError
+    from .errors import ConfigError as ConfigError
+    from .errors import OrchestratorError as OrchestratorError
+    from .events import ApprovalRequest as ApprovalRequest
+    from .events import Handoff as Handoff
+    from .events import Reasoning as Reasoning
+    from .events import Status as Status
+    from .events import Token as Token
+    from .events import ToolCall as ToolCall
+    from .events import ToolResult as ToolResult
+    from .events import Usage as Usage
+    from .server.app import create_app as create_app
+
+_PLACES = {
+    "backends.base": ("AgentInput", "Backend", "Finish", "Spent", "Turn"),
+    "client": ("Client", "SyncClient"),
+    "config": ("Config", "load_config"),
+    "errors": ("AgentError", "ConfigError", "OrchestratorError"),
+    "events": ("ApprovalRequest", "Handoff", "Reasoning", "Status", "Token", "ToolCall", "ToolResult", "Usage"),
+    "server.app": ("create_app",),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = sorted(_PLACE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACE_OF[name]}", __name__), name)

@@ -125,6 +125,13 @@ VOICES = (ANALYST, SKEPTIC, OPTIMIST, TEACHER, POET)
 
 
 def choose_voice(instructions: str, seed: int) -> Voice:
-    """Return the voice that *instructions* ask for most often, by *seed* where they ask for none."""
-    counts = [len(re.findall(voice.cues, instructions, re.IGNORECASE)) for voice in VOICES]
-    return VOICES[counts.index(max(counts))] if any(counts) else VOICES[seed % len(VOICES)]
+    """Return the voice that *instructions* ask for first, by *seed* where they ask for none.
+
+    First, not most often: "You are a skeptic. Measure …" is a skeptic.
+    """
+    asked = [(match.start(), at) for at, voice in enumerate(VOICES) if (match := _cue(voice, instructions))]
+    return VOICES[min(asked)[1]] if asked else VOICES[seed % len(VOICES)]
+
+
+def _cue(voice: Voice, instructions: str) -> re.Match[str] | None:
+    return re.search(voice.cues, instructions, re.IGNORECASE)

@@ -1,0 +1,118 @@
+"""Imports run downward only, and each heavy library has its one place."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "orchestrator"
+
+LAYERS: list[tuple[str, ...]] = [
+    ("errors",),
+    ("events",),
+    ("budget", "mailbox", "observer", "pace", "sse_parser", "watch", "serve_settings"),
+    ("environment", "yamlfile", "settings", "configproblems", "configschema", "config", "runview"),
+    ("backends.*", "eventlog.*"),
+    ("attempt", "conversation", "merge", "subscription", "framing.*"),
+    ("pump", "roster"),
+    ("run",),
+    ("supervisor",),
+    ("local", "server.*", "client", "client_*", "check"),
+    ("terminal", "terminal_*"),
+    ("cli",),
+    ("__main__", "__init__"),
+]
+"""From the bottom up: a module imports only from its own layer and from those above it in this list."""
+
+HOMES = {
+    "aiostream": ("merge",),
+    "letta_client": ("backends.letta_api",),
+    "agents": ("backends.openai_*", "backends.offline*"),
+    "openai": ("backends.openai_*", "backends.offline*"),
+    "redis": ("eventlog.redis*",),
+    "sqlite3": ("eventlog.sqlite*",),
+    "rich": ("terminal_columns",),
+    "prometheus_client": ("server.metrics",),
+    "ruamel": ("yamlfile",),
+    "click": ("cli",),
+}
+"""A library → the only modules that may import it."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name, ast.parse(path.read_text())
+
+
+def imports(name: str, tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports: ours relative to the package (".x"), others as they are."""
+    package = name.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            for alias in node.names:
+                target = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+                yield "." + (target if target and not is_package(target) else f"{target}.{alias.name}".strip("."))
+
+
+def is_package(target: str) -> bool:
+    return (PACKAGE / Path(*target.split("."))).is_dir()
+
+
+def layer_of(module: str) -> int:
+    for number, patterns in enumerate(LAYERS):
+        if any(fnmatch(module, pattern) for pattern in patterns):
+            return number
+    raise AssertionError(f"{module} has no layer; add it to LAYERS")
+
+
+@pytest.mark.parametrize(("name", "tree"), [pytest.param(n, t, id=n) for n, t in modules()])
+def test_imports_run_downward(name: str, tree: ast.Module) -> None:
+    own = layer_of(name)
+    for target in imports(name, tree):
+        if target.startswith("."):
+            module = target[1:]
+            while not (PACKAGE / Path(*module.split("."))).with_suffix(".py").exists() and "." in module:
+                module = module.rpartition(".")[0]
+            if (PACKAGE / Path(*module.split("."))).with_suffix(".py").exists():
+                assert layer_of(module) <= own, f"{name} imports {module}, which is above it"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_library_has_one_home(library: str) -> None:
+    users = {
+        name for name, tree in modules() if any(t.split(".")[0] == library for t in imports(name, tree))
+    }
+    strangers = {n for n in users if not any(fnmatch(n, home) for home in HOMES[library])}
+    assert not strangers, f"{library} is imported in {strangers}"
+
+
+def test_the_python_client_imports_nothing_of_the_server() -> None:
+    """It is copied into other people's products, where no server, no aiostream and no SDK is."""
+    code = (
+        "import sys, orchestrator.client\n"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('aiostream', 'agents', 'openai', 'letta_client',"
+        " 'redis', 'pydantic', 'prometheus_client') or m.startswith('orchestrator.server')]\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_every_public_name_can_be_imported_and_loads_nothing_before() -> None:
+    code = (
+        "import sys, orchestrator\n"
+        "assert 'aiohttp' not in sys.modules and 'pydantic' not in sys.modules\n"
+        "[getattr(orchestrator, name) for name in orchestrator.__all__]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
