@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from .events import Payload, Reasoning, Token
 
@@ -42,7 +43,7 @@ class Mailbox:
     Args:
         agent_id: Whose it is.
         limit: Items before the agent is held back; a joined token counts as the pieces it has.
-        coalesce_s: Least time between two fetches of text; other events never wait for it.
+        coalesce_s: Least time between two takes of text; other events never wait for it.
     """
 
     def __init__(self, agent_id: str, *, limit: int = 256, coalesce_s: float = 0.0) -> None:
@@ -56,7 +57,9 @@ class Mailbox:
         self._closed = False
         self._urgent = False
         self._not_before = 0.0
-        self._reader: asyncio.Future[None] | None = None
+        self._on_ready: Callable[[Mailbox], None] | None = None
+        self._announced = False
+        self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
@@ -67,6 +70,11 @@ class Mailbox:
     def closed(self) -> bool:
         """Whether nothing more can come."""
         return self._closed
+
+    @property
+    def drained(self) -> bool:
+        """Whether all was taken and nothing more can come."""
+        return self._closed and not self._queue
 
     @property
     def full(self) -> bool:
@@ -96,8 +104,8 @@ class Mailbox:
             self._queue.append(tail)
         self._items += 1
         self._chars += size
-        if self._reader is not None:
-            self._wake_reader()
+        if not self._announced:
+            self._announce()
         return self._items < self._limit and self._chars < MAX_CHARS
 
     def post(self, payload: Payload) -> bool:
@@ -106,7 +114,7 @@ class Mailbox:
         self._queue.append(payload)
         self._items += 1
         self._urgent = True
-        self._wake_reader()
+        self._announce()
         return not self.full
 
     async def room(self) -> None:
@@ -120,43 +128,19 @@ class Mailbox:
 
     def close(self) -> None:
         """Say that nothing more comes; what is in it can still be fetched."""
+        if self._closed:
+            return
         self._closed = True
         self._urgent = True
-        self._wake_reader()
+        self._announce()
         self._wake_writer()
 
-    async def fetch(self, most: int) -> list[Payload]:
-        """Wait for events and take up to *most* of them; an empty list means closed and empty.
-
-        Cancelling is safe: nothing is taken before it returns.
-        """
-        return self.take(most) if await self.ready() else []
-
-    async def ready(self) -> bool:
-        """Wait until there is something to take; False means closed and empty. Cancelling is safe."""
-        while not self._queue:
-            if self._closed:
-                return False
-            await self._wait()
-        if self._coalesce and not self._urgent:
-            await self._gather()
-        return True
-
-    async def _gather(self) -> None:
-        loop = asyncio.get_running_loop()
-        while not self._urgent and not self.full and (left := self._not_before - loop.time()) > 0:
-            timer = loop.call_later(left, self._wake_reader)
-            try:
-                await self._wait()
-            finally:
-                timer.cancel()
-
-    async def _wait(self) -> None:
-        self._reader = asyncio.get_running_loop().create_future()
-        try:
-            await self._reader
-        finally:
-            self._reader = None
+    def watch(self, on_ready: Callable[[Mailbox], None]) -> None:
+        """Call *on_ready* when there is something to take, or nothing will be any more; once before each take."""
+        self._on_ready = on_ready
+        self._announced = False
+        if self._queue or self._closed:
+            self._announce()
 
     def take(self, most: int) -> list[Payload]:
         """Take up to *most* events, oldest first, joined where they are neighbours."""
@@ -178,11 +162,34 @@ class Mailbox:
             self._not_before = asyncio.get_running_loop().time() + self._coalesce
         if not self.full:
             self._wake_writer()
+        self._announced = False
+        if queue:
+            self._announce()
         return batch
 
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+    def _announce(self) -> None:
+        if self._announced or self._on_ready is None or self._gathering():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._announced = True
+        self._on_ready(self)
+
+    def _gathering(self) -> bool:
+        """Whether the text shall wait for more; if so, see to it that it is announced in time."""
+        if not self._coalesce or self._urgent or self.full:
+            return False
+        loop = asyncio.get_running_loop()
+        left = self._not_before - loop.time()
+        if left > 0 and self._timer is None:
+            self._timer = loop.call_later(left, self._due)
+        return left > 0
+
+    def _due(self) -> None:
+        self._timer = None
+        self._not_before = 0.0
+        self._announce()
 
     def _wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():

@@ -9,6 +9,7 @@ raises, so no agent can end the merge.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ from .mailbox import Mailbox
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""
 
+MAX_SOURCES = 8
+"""Drainers of one merge. aiostream's cost per item grows with its sources, so beyond these they are shared."""
+
 BUSY_TURNS = 32
-"""Most loop turns before a busy mailbox is drained: more are gathered into one batch."""
+"""Most loop turns before a busy drainer goes on: more is gathered into one round."""
 
 BUSY_ITEMS = 16
-"""A mailbox that holds this many when its drainer comes back is busy."""
+"""A drainer is busy when one of its mailboxes holds this many at its return."""
 
 
 class Batch(NamedTuple):
@@ -34,34 +38,43 @@ class Batch(NamedTuple):
     events: list[Payload]
 
 
+Round = list[Batch]
+"""One batch of each of a drainer's mailboxes that had something."""
+
 Joining = asyncio.Queue[Mailbox | None]
 """Mailboxes that shall be merged; None says that no more will come."""
 
 
-async def fan_in(joining: Joining) -> AsyncGenerator[Batch, None]:
+async def fan_in(joining: Joining) -> AsyncGenerator[Round, None]:
     """Merge mailboxes, those that join later included, until all are closed and empty.
 
-    Cancelling loses nothing but the batch that was on its way.
+    Cancelling loses nothing but the round that was on its way.
     """
-    turnstile = asyncio.Lock()
-    drainers = _drainers(joining, turnstile)
-    merged: Stream[Batch] = stream.flatten(drainers)  # type: ignore[arg-type]  # its decorator loses T
-    async with merged.stream() as batches:
-        async for batch in batches:
-            yield batch
+    drainers = _drainers(joining, asyncio.Lock())
+    merged: Stream[Round] = stream.flatten(drainers)  # type: ignore[arg-type]  # its decorator loses T
+    async with merged.stream() as rounds:
+        async for each in rounds:
+            yield each
 
 
-async def _drainers(joining: Joining, turnstile: asyncio.Lock) -> AsyncIterator[AsyncIterator[Batch]]:
-    """Yield a drainer for each mailbox that joins.
+async def _drainers(joining: Joining, turnstile: asyncio.Lock) -> AsyncIterator[AsyncIterator[Round]]:
+    """Give each mailbox that joins to a drainer; yield the new ones.
 
     aiostream looks for new sources only while no source is ready, so newcomers pass the turnstile
     too; all that are there go through together, or the first would be rounds ahead of the last.
     """
+    drainers: list[_Drainer] = []
     mailbox = await joining.get()
     while mailbox is not None:
         async with turnstile:
             while mailbox is not None:
-                yield drain(mailbox, turnstile)
+                drainers = [drainer for drainer in drainers if drainer.mailboxes]
+                if len(drainers) < MAX_SOURCES:
+                    drainers.append(_Drainer(turnstile))
+                    drainers[-1].add(mailbox)
+                    yield drainers[-1].rounds()
+                else:
+                    min(drainers, key=lambda drainer: drainer.mailboxes).add(mailbox)
                 if joining.empty():
                     break
                 mailbox = joining.get_nowait()
@@ -69,20 +82,58 @@ async def _drainers(joining: Joining, turnstile: asyncio.Lock) -> AsyncIterator[
             mailbox = await joining.get()
 
 
-async def drain(mailbox: Mailbox, turnstile: asyncio.Lock) -> AsyncIterator[Batch]:
-    """Yield a mailbox's batches, each in its turn.
+class _Drainer:
+    """One source of the merge: takes from its mailboxes in the order in which they became ready."""
 
-    What is ready after a quiet time goes at once. While the mailbox keeps filling, the pause before
-    the next turn doubles up to `BUSY_TURNS`, because a larger batch is what makes each token cheap.
-    """
-    pause = 1
-    while await mailbox.ready():
-        # Held until the merge asks for more, that is until this batch was taken.
-        async with turnstile:
-            yield Batch(mailbox.agent_id, mailbox.take(BATCH_EVENTS))
-        if len(mailbox) < BUSY_ITEMS:
-            pause = 1
-            continue
-        for _ in range(pause):
-            await asyncio.sleep(0)
-        pause = min(pause * 2, BUSY_TURNS)
+    def __init__(self, turnstile: asyncio.Lock) -> None:
+        self.mailboxes = 0
+        self._turnstile = turnstile
+        self._ready: deque[Mailbox] = deque()
+        self._wake: asyncio.Future[None] | None = None
+
+    def add(self, mailbox: Mailbox) -> None:
+        self.mailboxes += 1
+        mailbox.watch(self._on_ready)
+
+    async def rounds(self) -> AsyncIterator[Round]:
+        """Yield rounds, each in its turn, until the mailboxes are closed and empty.
+
+        What is ready after a quiet time goes at once. While a mailbox keeps filling, the pause before the
+        next turn doubles up to `BUSY_TURNS`, because a larger round is what makes each token cheap.
+        """
+        pause = 1
+        while self.mailboxes:
+            if not self._ready:
+                await self._wait()
+            # Held until the merge asks for more, that is until this round was taken.
+            async with self._turnstile:
+                if each := self._take():
+                    yield each
+            if not any(len(mailbox) >= BUSY_ITEMS for mailbox in self._ready):
+                pause = 1
+                continue
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            pause = min(pause * 2, BUSY_TURNS)
+
+    def _take(self) -> Round:
+        each: Round = []
+        for _ in range(len(self._ready)):
+            mailbox = self._ready.popleft()
+            if events := mailbox.take(BATCH_EVENTS):
+                each.append(Batch(mailbox.agent_id, events))
+            if mailbox.drained:
+                self.mailboxes -= 1
+        return each
+
+    async def _wait(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    def _on_ready(self, mailbox: Mailbox) -> None:
+        self._ready.append(mailbox)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

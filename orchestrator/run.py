@@ -22,6 +22,7 @@ from .conversation import Conversations
 from .errors import Conflict, NotFound
 from .eventlog.base import Draft, EventLog
 from .events import (
+    RUN,
     AgentAdded,
     AgentInfo,
     AgentMetrics,
@@ -44,7 +45,7 @@ from .events import (
     encode_data,
 )
 from .mailbox import Mailbox
-from .merge import Joining, fan_in
+from .merge import Batch, Joining, fan_in
 from .observer import Observer
 from .pump import Pump, new_error_id
 from .roster import Roster
@@ -172,7 +173,7 @@ class Run:
         infos = [self._roster.info(agent_id) for agent_id in self.spec.agents]
         for info in infos:
             self._prepare(self._join(info))
-        await self._append(None, [RunStarted(self.spec.run_id, self.spec.channel, infos)])
+        await self._append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
 
     async def execute(self) -> None:
         """Run every agent to its end and log `run.done`."""
@@ -191,12 +192,12 @@ class Run:
             if participant.status not in ("done", "error", "cancelled"):
                 text = "The run broke; the server's log has the details."
                 error = Error("internal", text, new_error_id(), False, metrics, participant.attempt)
-                await self._append(agent_id, [error])
+                await self._append([Batch(agent_id, [error])])
         await self._finish()
 
     async def _finish(self) -> None:
         done = self._done()
-        await self._append(None, [done])
+        await self._append([Batch(RUN, [done])])
         self.status, self.ended_at = done.status, int(time.time() * 1000)
         log.info("run_ended", status=done.status, duration_ms=done.metrics.duration_ms, **self._log_context)
         self._observer.run_ended(self.status, done.metrics.duration_ms / 1000)
@@ -337,24 +338,26 @@ class Run:
     async def _write(self) -> None:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
-            async for agent_id, events in merged:
-                await self._append(agent_id, events)
+            async for batches in merged:
+                await self._append(batches)
                 if self.open and all(p.ended for p in self.participants.values()):
                     self.open = False
                     self._joining.put_nowait(None)
 
-    async def _append(self, agent_id: str | None, payloads: Sequence[Payload]) -> None:
+    async def _append(self, batches: Sequence[Batch]) -> None:
+        """Bring *batches* into the log as one write, then into the state."""
         t = self.t
-        run_id = self.spec.run_id
-        drafts = []
-        for payload in payloads:
-            who = None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id
-            drafts.append(Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)))
+        drafts = [self._draft(agent_id, payload, t) for agent_id, events in batches for payload in events]
         entries = await self._log.append(self.spec.channel, drafts)
         self.last_event_id = entries[-1].id
-        if agent_id is not None:
-            self._fold(self.participants[agent_id], payloads)
+        for agent_id, events in batches:
+            if agent_id != RUN:
+                self._fold(self.participants[agent_id], events)
         self._observer.log_bytes(self._log.size)
+
+    def _draft(self, agent_id: str, payload: Payload, t: int) -> Draft:
+        who = None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id
+        return Draft(self.spec.run_id, who, payload.TYPE, encode_data(who, payload, t))
 
     def _fold(self, participant: Participant, payloads: Sequence[Payload]) -> None:
         chars = events = 0

@@ -6,15 +6,23 @@ import asyncio
 
 import pytest
 
-from orchestrator.events import Reasoning, Status, Token
+from orchestrator.events import Payload, Reasoning, Status, Token
 from orchestrator.mailbox import MAX_CHARS, MAX_EVENT_CHARS, Mailbox
+
+
+async def fetch(box: Mailbox, most: int = 32) -> list[Payload]:
+    """Wait until there is something to take, and take it."""
+    ready = asyncio.Event()
+    box.watch(lambda _: ready.set())
+    await ready.wait()
+    return box.take(most)
 
 
 async def test_neighbouring_tokens_are_joined() -> None:
     box = Mailbox("a")
     for text in "abc":
         box.say(text)
-    assert await box.fetch(32) == [Token("abc")]
+    assert await fetch(box, 32) == [Token("abc")]
 
 
 async def test_tokens_are_not_joined_across_another_event_kind_speaker_or_parent() -> None:
@@ -26,7 +34,7 @@ async def test_tokens_are_not_joined_across_another_event_kind_speaker_or_parent
     box.say("4", Token, "other")
     box.say("5", Token, None, "call")
     box.say("6")
-    assert await box.fetch(32) == [
+    assert await fetch(box, 32) == [
         Token("1"), Status("thinking"), Token("2"), Reasoning("3"),
         Token("4", speaker="other"), Token("5", parent="call"), Token("6"),
     ]  # fmt: skip
@@ -35,18 +43,18 @@ async def test_tokens_are_not_joined_across_another_event_kind_speaker_or_parent
 async def test_what_was_fetched_is_not_added_to() -> None:
     box = Mailbox("a")
     box.say("1")
-    first = await box.fetch(32)
+    first = await fetch(box, 32)
     box.say("2")
     assert first == [Token("1")]
-    assert await box.fetch(32) == [Token("2")]
+    assert await fetch(box, 32) == [Token("2")]
 
 
 async def test_a_batch_has_at_most_so_many_events() -> None:
     box = Mailbox("a")
     for n in range(5):
         box.post(Status(str(n)))
-    assert len(await box.fetch(3)) == 3
-    assert len(await box.fetch(3)) == 2
+    assert len(await fetch(box, 3)) == 3
+    assert len(await fetch(box, 3)) == 2
 
 
 async def test_agent_is_held_back_at_the_limit_and_goes_on_after_a_fetch() -> None:
@@ -58,7 +66,7 @@ async def test_agent_is_held_back_at_the_limit_and_goes_on_after_a_fetch() -> No
     waiting = asyncio.ensure_future(box.room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    await box.fetch(32)
+    await fetch(box, 32)
     await asyncio.wait_for(waiting, 1)
 
 
@@ -72,7 +80,7 @@ async def test_characters_hold_the_agent_back_too() -> None:
 
 async def test_fetch_waits_and_wakes() -> None:
     box = Mailbox("a")
-    fetching = asyncio.ensure_future(box.fetch(32))
+    fetching = asyncio.ensure_future(fetch(box, 32))
     await asyncio.sleep(0)
     assert not fetching.done()
     box.say("x")
@@ -83,28 +91,28 @@ async def test_closed_mailbox_gives_the_rest_then_nothing() -> None:
     box = Mailbox("a")
     box.say("x")
     box.close()
-    assert await box.fetch(32) == [Token("x")]
-    assert await box.fetch(32) == []
+    assert await fetch(box, 32) == [Token("x")]
+    assert await fetch(box, 32) == []
 
 
 async def test_cancelling_a_fetch_loses_nothing() -> None:
     box = Mailbox("a")
-    fetching = asyncio.ensure_future(box.fetch(32))
+    fetching = asyncio.ensure_future(fetch(box, 32))
     await asyncio.sleep(0)
     box.say("x")
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
-    assert await box.fetch(32) == [Token("x")]
+    assert await fetch(box, 32) == [Token("x")]
 
 
 async def test_gathering_delays_text_but_neither_the_first_nor_other_events() -> None:
     loop = asyncio.get_running_loop()
     box = Mailbox("a", coalesce_s=5.0)
     box.say("first")
-    assert await asyncio.wait_for(box.fetch(32), 1) == [Token("first")]
+    assert await asyncio.wait_for(fetch(box, 32), 1) == [Token("first")]
     box.say("later")
-    fetching = asyncio.ensure_future(box.fetch(32))
+    fetching = asyncio.ensure_future(fetch(box, 32))
     await asyncio.sleep(0.05)
     assert not fetching.done()
     started = loop.time()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from orchestrator.events import Status, Token
 from orchestrator.mailbox import Mailbox
-from orchestrator.merge import Joining, fan_in
+from orchestrator.merge import MAX_SOURCES, Batch, Joining, fan_in
 
 from .spine import Seen, start, supervised
 from .spine import read as read_run
@@ -23,6 +24,12 @@ def joining(*boxes: Mailbox, closed: bool = True) -> Joining:
     if closed:
         queue.put_nowait(None)
     return queue
+
+
+async def batches(queue: Joining) -> AsyncGenerator[Batch, None]:
+    async for each in fan_in(queue):
+        for batch in each:
+            yield batch
 
 
 async def flood(box: Mailbox, stop: asyncio.Event, *, text: bool = False) -> None:
@@ -45,7 +52,7 @@ async def test_always_ready_agents_share_the_first_thousand_events_equally() -> 
     async with asyncio.TaskGroup() as group:
         for box in boxes:
             group.create_task(flood(box, stop))
-        async for agent_id, events in fan_in(joining(*boxes)):
+        async for agent_id, events in batches(joining(*boxes)):
             if sum(counts.values()) < 1000:
                 counts[agent_id] += len(events)
             else:
@@ -74,7 +81,7 @@ async def test_quiet_agent_beside_floods_waits_milliseconds(quiet_first: bool, t
         for box in loud:
             group.create_task(flood(box, stop, text=text))
         group.create_task(speak())
-        async for agent_id, events in fan_in(joining(*([quiet, *loud] if quiet_first else [*loud, quiet]))):
+        async for agent_id, events in batches(joining(*([quiet, *loud] if quiet_first else [*loud, quiet]))):
             if agent_id == "quiet":
                 now = time.perf_counter()
                 for event in events:
@@ -91,7 +98,7 @@ async def test_mailboxes_may_arrive_late() -> None:
     arrivals = joining(first, closed=False)
     first.say("1")
     order = []
-    async for agent_id, _ in fan_in(arrivals):
+    async for agent_id, _ in batches(arrivals):
         order.append(agent_id)
         if agent_id == "first":
             arrivals.put_nowait(second)
@@ -134,3 +141,20 @@ async def test_always_ready_agents_share_a_runs_events_equally() -> None:
         events = await read_run(supervisor, await start(supervisor))
     counts = Counter(e.agent_id for e in events[:1001] if e.agent_id)
     assert all(100 <= counts[f"a{n}"] <= 150 for n in range(8)), counts
+
+
+async def test_a_crowd_shares_the_sources_and_each_agent_is_heard() -> None:
+    """aiostream's cost grows with its sources; fairness must not end where they are shared."""
+    boxes = [Mailbox(f"a{n}") for n in range(MAX_SOURCES * 4 + 3)]
+    stop = asyncio.Event()
+    counts: Counter[str] = Counter()
+    async with asyncio.TaskGroup() as group:
+        for box in boxes:
+            group.create_task(flood(box, stop))
+        async for agent_id, events in batches(joining(*boxes)):
+            counts[agent_id] += len(events)
+            if sum(counts.values()) > 500 * len(boxes):
+                stop.set()
+    fair = sum(counts.values()) / len(boxes)
+    assert len(counts) == len(boxes)
+    assert all(abs(count - fair) <= 0.25 * fair for count in counts.values()), counts

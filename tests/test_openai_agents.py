@@ -16,8 +16,9 @@ from agents import set_trace_processors
 from agents.tracing import TracingProcessor
 
 from orchestrator.backends import openai_endpoints
-from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
+from orchestrator.backends.base import AgentInput, Emission, Finish, Spent, Turn
 from orchestrator.backends.openai_agents import OpenAIAgentsBackend
+from orchestrator.config import load_config
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import ApprovalRequest, Handoff, Reasoning, Token, ToolCall, ToolResult, Usage
 from orchestrator.settings import OpenAIAgentsSettings
@@ -106,7 +107,7 @@ async def rig(api: str, transport: str) -> AsyncIterator[Rig]:
 
 async def collect(backend: OpenAIAgentsBackend, message: str = "hi", **keys: Any) -> list[Any]:
     async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput(message, **keys))) as stream:
-        return [item async for item in stream]
+        return [item async for item in stream if not isinstance(item, Spent)]
 
 
 async def hear(
@@ -118,6 +119,8 @@ async def hear(
     """Put what the agent says into *said*, calling *heard* after each."""
     async with asyncio.timeout(LIMIT), aclosing(backend.stream(request)) as stream:
         async for item in stream:
+            if isinstance(item, Spent):
+                continue
             said.append(item)
             heard()
 
@@ -254,7 +257,8 @@ async def test_parallel_tools_are_live(rig: Rig) -> None:
     )
     backend = rig.backend(tools=["tests.sdk_parts:gated"])
     async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput("hi"))) as stream:
-        calls = [await anext(stream), await anext(stream)]
+        spent, *calls = [await anext(stream) for _ in range(3)]
+        assert isinstance(spent, Spent)
         assert [call.call_id for call in calls] == ["c1", "c2"]
         await one.reached.wait()
         await two.reached.wait()
@@ -762,16 +766,28 @@ def test_a_missing_key_is_a_config_error(monkeypatch: pytest.MonkeyPatch, transp
 async def test_instructions_come_from_a_file(rig: Rig, tmp_path: Any) -> None:
     """The path starts at the folder of the agent's own file."""
     (tmp_path / "prompt.md").write_text("Be kind.")
-    keys = {"agent_id": "a", "model": "m", "base_url": rig.upstream.url, "api": rig.api}
-    context = {"file": str(tmp_path / "a.yaml")}
-    rig.says(["ok"])
-    settings = OpenAIAgentsSettings.model_validate(
-        {**keys, "instructions_file": "prompt.md"}, context=context
+    (tmp_path / "a.yaml").write_text(
+        "backend: openai-agents\nmodel: m\napi_key: k\ninstructions_file: prompt.md\n"
+        f"base_url: {rig.upstream.url}\napi: {rig.api}\n"
     )
-    rig.backends.append(OpenAIAgentsBackend(settings, {}))
+    rig.says(["ok"])
+    rig.backends.append(OpenAIAgentsBackend(load_config(tmp_path, {}).agents["a"], {}))
     await collect(rig.backends[0])
     assert "Be kind." in json.dumps(rig.upstream.requests[0].body)
-    missing = OpenAIAgentsSettings.model_validate({**keys, "instructions_file": "none.md"}, context=context)
-    with pytest.raises(ConfigError) as caught:
-        OpenAIAgentsBackend(missing, {})
-    assert caught.value.problems[0].key == "instructions_file"
+
+
+async def test_what_each_response_used_is_told_at_once(rig: Rig) -> None:
+    """A budget must hold between the turns of one answer, not only at its end."""
+    rig.says([Call("clock", '{"zone": "x"}'), Use(10, 5)], ["three", Use(20, 7)])
+    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput("hi"))) as stream:
+        items = [item async for item in stream]
+    assert [item.usage for item in items if isinstance(item, Spent)] == [Usage(10, 5), Usage(20, 7)]
+    assert finish_of(items).usage == Usage(30, 12)
+
+
+async def test_the_provider_is_asked_for_no_more_than_the_budget(rig: Rig) -> None:
+    rig.says(["ok"])
+    await collect(rig.backend(limits={"max_output_tokens": 70}, model_settings={"max_tokens": 90}))
+    body = rig.upstream.requests[0].body
+    assert 70 in (body.get("max_tokens"), body.get("max_completion_tokens"), body.get("max_output_tokens"))
