@@ -37,7 +37,16 @@ _PLACES = {
     "client": ("Client", "SyncClient"),
     "config": ("Config", "load_config"),
     "errors": ("AgentError", "ConfigError", "OrchestratorError"),
-    "events": ("ApprovalRequest", "Handoff", "Reasoning", "Status", "Token", "ToolCall", "ToolResult", "Usage"),
+    "events": (
+        "ApprovalRequest",
+        "Handoff",
+        "Reasoning",
+        "Status",
+        "Token",
+        "ToolCall",
+        "ToolResult",
+        "Usage",
+    ),
     "server.app": ("create_app",),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}

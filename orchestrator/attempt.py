@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import msgspec
 import structlog
 
 from .backends.base import AgentInput, Backend, Finish, Spent
 from .budget import Purse, cost_of
 from .errors import AgentError, ErrorCode
-from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, clean_text
+from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, check_types, clean_text
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 from .watch import Watch
 
 log = structlog.get_logger(__name__)
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 STOP_SECONDS = 5.0
 """How long a cancelled agent may take to close its stream before it is cancelled again."""
@@ -125,8 +127,10 @@ class Attempt:
             verdict = await self._guard(task, stopped)
             if verdict is None:
                 return self._ending(task)
+            request.cancelled.set()
             verdict.abandoned = not await self._close(task)
         except asyncio.CancelledError:
+            request.cancelled.set()
             await self._close(task)
             raise
         if verdict.abandoned:
@@ -179,6 +183,8 @@ class Attempt:
                     return
                 watch.heard = True
                 watch.last = clock()
+                if type(item) is Token and item.speaker is None and item.parent is None:
+                    item = item.text
                 if type(item) is not str:
                     await self._pass(item)
                 elif not self._is_plain(item):
@@ -203,6 +209,8 @@ class Attempt:
         )
 
     async def _pass(self, item: Any) -> None:
+        if isinstance(item, Token | Reasoning) and (item.speaker is not None or item.parent is not None):
+            _checked(item)
         if type(item) is Token:
             await self._say(item.text, item.speaker, item.parent)
         elif type(item) is Reasoning:
@@ -210,15 +218,17 @@ class Attempt:
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
                     await self._room()
         elif isinstance(item, Spent):
-            self._charge(item.usage)
+            self._charge(_checked(item.usage))
         elif isinstance(item, Finish):
-            self._finish = item
+            self._finish = replace(item, reason=clean_text(item.reason))
+            if item.usage is not None:
+                _checked(item.usage)
             if item.usage is not None:
                 self._charge(_minus(item.usage, self._used), cut=item.reason == "length")
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
-            if not self._mailbox.post(item):
+            if not self._mailbox.post(_checked(item)):
                 await self._room()
         else:
             raise AgentError(
@@ -257,6 +267,15 @@ class Attempt:
     async def _room(self) -> None:
         with self._watch.paused():
             await self._mailbox.room()
+
+
+def _checked(item: _S) -> _S:
+    """Return *item* with the types it declares: what cannot be encoded would break the run, not the agent."""
+    try:
+        return check_types(item)
+    except (TypeError, ValueError, RecursionError) as exc:
+        wrong = f"The agent yielded a {type(item).__name__} with a field of a wrong type."
+        raise AgentError("upstream_invalid", wrong, retryable=False) from exc
 
 
 def _minus(whole: Usage, part: Usage) -> Usage:

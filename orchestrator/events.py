@@ -6,7 +6,7 @@ A payload knows neither its agent nor its time: the log's writer adds both when 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
@@ -271,6 +271,7 @@ AGENT_PAYLOADS: dict[str, type[Payload]] = {
 RUN_PAYLOADS: dict[str, type[Payload]] = {p.TYPE: p for p in (RunStarted, AgentAdded, RunDone, RunGap)}
 
 _encoder = msgspec.json.Encoder()
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def clean_text(text: str) -> str:
@@ -287,14 +288,36 @@ def clean_text(text: str) -> str:
 def encode_json(value: object) -> bytes:
     """Encode *value* as one line of JSON that no reader can take for two.
 
-    JSON leaves U+2028, U+2029 and U+0085 bare, and some clients split lines at them.
+    JSON leaves U+2028, U+2029 and U+0085 bare, and some clients split lines at them. Lone surrogates,
+    which are no Unicode, are replaced.
     """
-    data = _encoder.encode(value)
+    try:
+        data = _encoder.encode(value)
+    except UnicodeEncodeError:
+        data = _encoder.encode(_clean(msgspec.to_builtins(value)))
     if b"\xe2\x80" in data:
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in data:
         data = data.replace(b"\xc2\x85", b"\\u0085")
     return data
+
+
+def _clean(value: Any) -> Any:
+    """Return plain *value* with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def check_types(value: _S) -> _S:
+    """Return *value* as its own type declares it: annotations alone stop no agent from breaking them.
+
+    Raises:
+        TypeError, ValueError, RecursionError: A field is of another type, or cannot be encoded at all.
+    """
+    return msgspec.convert(msgspec.to_builtins(value), type(value))
 
 
 def encode_data(agent_id: str | None, payload: Payload, t: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -106,7 +107,9 @@ class Pump:
         else:
             self._mailbox.post(Started(number))
             attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._purse)
-            request = replace(self._request, attempt=number, approve=attempt.approvals.wait)
+            request = replace(
+                self._request, attempt=number, approve=attempt.approvals.wait, cancelled=threading.Event()
+            )
             ending = await attempt.run(request, self._stopped)
             self._current = None
         if ending.abandoned:

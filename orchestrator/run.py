@@ -127,6 +127,7 @@ class RunSpec:
     agents: tuple[str, ...]
     conversation_id: str | None = None
     on_disconnect: str = "continue"
+    images: tuple[str, ...] = ()
     max_output_tokens: int | None = None
     max_cost: float | None = None
 
@@ -310,6 +311,7 @@ class Run:
             agent_id=agent_id,
             attempt=participant.attempt,
             conversation_id=conversation,
+            images=self.spec.images,
             history=self._conversations.history(conversation, agent_id) if conversation else (),
         )
 

@@ -103,11 +103,12 @@ async def follow(
             cursor, requested, stranded, told_at = gap.cursor, None, None, clock()
         try:
             page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
-            if not page:
-                await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
-                page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
         except GapError as exc:
-            stranded = exc
+            if exc.reason == "epoch" and not cursor.seq and view.run_id is None:
+                # An empty channel may go and come again while we wait: nothing was seen, nothing is missed.
+                cursor = Cursor((await log.open(view.channel)).epoch, 0)
+            else:
+                stranded = exc
             continue
         if page:
             cursor = Cursor(page[-1].epoch, page[-1].seq)
@@ -117,9 +118,10 @@ async def follow(
                 if view.run_id is not None and _is_end(kept[-1]):
                     return
                 told_at = clock()
-        elif view.run_id is not None:
-            # Woken for nothing, or by nobody: the run may have been deleted, and then nothing ever comes.
-            await snapshots()
+        else:
+            woken = await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
+            if not woken and view.run_id is not None:
+                await snapshots()  # raises where the run was deleted: nothing would ever come
         # Others' events are silence to a subscriber who filters them out.
         if clock() - told_at >= silence_s:
             yield IDLE

@@ -69,6 +69,7 @@ class StartRequest:
     conversation_id: str | None = None
     channel: str | None = None
     on_disconnect: str = "continue"
+    images: tuple[str, ...] = ()
 
 
 class Supervisor:
@@ -261,6 +262,7 @@ class Supervisor:
             agents=agents,
             conversation_id=request.conversation_id,
             on_disconnect=request.on_disconnect,
+            images=request.images,
             max_output_tokens=self.limits.max_run_tokens,
             max_cost=self.limits.max_run_cost,
         )

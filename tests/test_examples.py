@@ -8,15 +8,16 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from orchestrator.client import Client, ask
-from tests.commands import ROOT, environment, finish, line_with
+from orchestrator.client import Client
+from tests.commands import ROOT, environment, finish
 from tests.parts import require
 from tests.served import orchestrator, paced_agents, serving
 from tests.upstream import Call, Upstream
@@ -30,23 +31,36 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The service with the agents that ship; the skeptic is slow, so that it can be stopped in the middle."""
     folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=40, skeptic=10)
     with orchestrator("--config", str(folder)) as address:
-        # Its first answer waits for the SDK to load; the tests' own patience begins after that.
-        assert next(ask(address, "Are you there?", agents=["analyst"])).name == "run.started"
         yield address
 
 
-async def example(*command: str, cwd: Path = ROOT, stdin: bool = False, **env: str) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def example(*command: str, cwd: Path = ROOT, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program; what a test leaves of it is ended."""
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=environment(**env), stdout=pipe, stderr=pipe,
-        stdin=pipe if stdin else asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=cwd, env=environment(**env), stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def example_ended(*command: str, cwd: Path = ROOT, **env: str) -> tuple[int | None, str, str]:
+    async with example(*command, cwd=cwd, **env) as process:
+        return await finish(process)
 
 
 def frames(text: str) -> list[dict[str, str]]:
     """Return the whole events of a stream as a client without a parser sees them: fields by name."""
     whole = text[: text.rfind("\n\n") + 1].split("\n\n")
-    read = [dict(line.split(": ", 1) for line in block.splitlines() if line[:1] not in ("", ":")) for block in whole]
+    read = [
+        dict(line.split(": ", 1) for line in block.splitlines() if line[:1] not in ("", ":"))
+        for block in whole
+    ]
     return [frame for frame in read if "id" in frame]
 
 
@@ -116,7 +130,7 @@ def test_curl_says_that_there_is_no_server() -> None:
 async def run_json(folder: str, question: str, **env: str) -> tuple[int | None, list[dict[str, Any]]]:
     """Run `orchestrator run` in an example's own folder; return its exit code and events."""
     command = (sys.executable, "-m", "orchestrator", "run", "--json", question)
-    code, out, err = await finish(await example(*command, cwd=EXAMPLES / folder, **env))
+    code, out, err = await example_ended(*command, cwd=EXAMPLES / folder, **env)
     assert out, err
     return code, [json.loads(line) for line in out.splitlines()]
 
@@ -131,7 +145,9 @@ async def test_own_generators_report_their_progress() -> None:
     steps = [event["detail"] for event in of(events, "primes", "status") if event["status"] == "counting"]
     assert [step.split(" %")[0] for step in steps] == [str(percent) for percent in range(0, 101, 10)]
     assert of(events, "primes", "done")[0]["text"] == "There are 25997 primes below 300000."
-    left = [event["detail"] for event in of(events, "countdown", "status") if event["status"] == "counting down"]
+    left = [
+        event["detail"] for event in of(events, "countdown", "status") if event["status"] == "counting down"
+    ]
     assert left == ["2 s left", "1 s left"]
     done = of(events, "countdown", "done")[0]
     assert done["text"] == "2 … 1 … lift-off!"
@@ -195,7 +211,7 @@ async def test_sdk_agents_use_their_tools_and_hand_off() -> None:
 async def test_sdk_agents_say_that_a_key_is_missing() -> None:
     command = (sys.executable, "-m", "orchestrator", "check")
     env = {"OPENAI_API_KEY": "", "OPENAI_COMPATIBLE_BASE_URL": ""}
-    code, _, err = await finish(await example(*command, cwd=EXAMPLES / "sdk_agents", **env))
+    code, _, err = await example_ended(*command, cwd=EXAMPLES / "sdk_agents", **env)
     assert code == 1
     assert "needs a key: set `api_key`, or OPENAI_API_KEY" in err
 
@@ -209,6 +225,13 @@ async def tell(process: asyncio.subprocess.Process, line: str) -> None:
     await process.stdin.drain()
 
 
+async def end(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    """Close the program's keyboard and wait for its end."""
+    assert process.stdin is not None
+    process.stdin.close()
+    return await finish(process)
+
+
 async def lines_until(process: asyncio.subprocess.Process, part: str) -> list[str]:
     assert process.stdout is not None
     lines: list[str] = []
@@ -220,60 +243,63 @@ async def lines_until(process: asyncio.subprocess.Process, part: str) -> list[st
     return lines
 
 
-async def test_the_chat_stops_one_agent_in_the_middle_and_asks_on(server: str) -> None:
-    program = (sys.executable, str(EXAMPLES / "websocket_chat" / "chat.py"), "--server", server)
-    process = await example(*program, stdin=True)
-    await tell(process, "What is 6*7, and should we care about the answer?")
-    shown = await lines_until(process, "skeptic │")
-    await tell(process, "/stop skeptic")
-    shown += await lines_until(process, "── ")
-    assert shown[-1] == "── partial"
-    assert "   skeptic ■ cancelled" in shown
-    first_end = next(number for number, line in enumerate(shown) if "■" in line)
-    assert {line.split()[0] for line in shown[:first_end]} == {"analyst", "optimist", "skeptic"}
+def chat_with(server: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return example(sys.executable, str(EXAMPLES / "websocket_chat" / "chat.py"), "--server", server)
 
-    # Only who remembers the first answer can tell what is to be doubled.
-    await tell(process, "and times 2?")
-    shown = await lines_until(process, "■ done")
-    await tell(process, "/stop")
-    code, out, err = await finish(process)
+
+async def test_the_chat_stops_one_agent_in_the_middle_and_asks_on(server: str) -> None:
+    async with chat_with(server) as process:
+        await tell(process, "What is 6*7, and should we care about the answer?")
+        shown = await lines_until(process, "skeptic │")
+        await tell(process, "/stop skeptic")
+        shown += await lines_until(process, "── ")
+        assert shown[-1] == "── partial"
+        assert "   skeptic ■ cancelled" in shown
+        first_end = next(number for number, line in enumerate(shown) if "■" in line)
+        assert {line.split()[0] for line in shown[:first_end]} == {"analyst", "optimist", "skeptic"}
+
+        # Only who remembers the first answer can tell what is to be doubled.
+        await tell(process, "and times 2?")
+        shown = await lines_until(process, "■ done")
+        await tell(process, "/stop")
+        code, out, err = await end(process)
     assert (code, err) == (0, "")
     assert out.splitlines()[-1].startswith("── ")
     assert "84" in "".join([*shown, out])
 
     async with Client(server) as client:
-        second, first = (await client.runs(limit=2))[:2]
+        second, first = await client.runs(limit=2)
     assert first["conversation_id"] == second["conversation_id"] is not None
     assert first["agents"]["skeptic"]["status"] == "cancelled"
 
 
 async def test_the_chat_shows_a_refusal_and_goes_on(server: str) -> None:
-    program = (sys.executable, str(EXAMPLES / "websocket_chat" / "chat.py"), "--server", server)
-    process = await example(*program, stdin=True)
-    await tell(process, "x" * 100_001)
-    await lines_until(process, "! ")
-    await tell(process, "What is 6*7?")
-    await lines_until(process, "│")
-    await tell(process, "/stop")
-    code, out, err = await finish(process)
+    async with chat_with(server) as process:
+        await tell(process, "x" * 100_001)
+        await lines_until(process, "! ")
+        await tell(process, "What is 6*7?")
+        await lines_until(process, "│")
+        await tell(process, "/stop")
+        code, out, err = await end(process)
     assert (code, err) == (0, "")
     assert "── " in out
 
 
 async def test_the_chat_ends_when_the_server_goes() -> None:
-    with orchestrator(cwd=EXAMPLES / "progress") as address:
-        program = (sys.executable, str(EXAMPLES / "websocket_chat" / "chat.py"), "--server", address)
-        process = await example(*program, stdin=True)
-        await tell(process, "Count down from 60")
-        await lines_until(process, "│")
-        # Leaving this block takes a thread's time, and the chat must be able to hear of it.
-    code, _, err = await finish(process)
+    with ExitStack() as stack:
+        address = stack.enter_context(orchestrator(cwd=EXAMPLES / "progress"))
+        async with chat_with(address) as process:
+            await tell(process, "Count down from 60")
+            await lines_until(process, "│")
+            await asyncio.to_thread(stack.close)
+            # Its keyboard is still open: it ends by itself.
+            code, _, err = await finish(process)
     assert (code, err) == (1, "The server has gone.\n")
 
 
 async def test_the_python_client_stops_the_slower_of_two(server: str) -> None:
     program = (sys.executable, str(EXAMPLES / "python_client" / "ask.py"))
-    code, out, err = await finish(await example(*program, ORCHESTRATOR_SERVER=server))
+    code, out, err = await example_ended(*program, ORCHESTRATOR_SERVER=server)
     assert (code, err) == (0, "")
     assert re.search(r"ms +optimist  is done", out)
     assert not re.search(r"ms +skeptic  is done", out)
@@ -296,8 +322,10 @@ async def test_agents_made_in_python_answer_in_an_application_of_ones_own() -> N
             assert [agent["agent_id"] for agent in agents] == ["echo", "counter"]
             first = await (await client.start("two words", conversation_id="c")).result()
             second = await (await client.start("three more words", conversation_id="c")).result()
-            session = client._http._live_session()
-            async with session.get(f"{address}/hello") as page:
-                assert await page.text() == "A page of the application's own.\n"
-    assert {name: agent.text for name, agent in first.agents.items()} == {"echo": "two words ", "counter": "8 letters"}
+        async with aiohttp.request("GET", f"{address}/hello") as page:
+            assert await page.text() == "A page of the application's own.\n"
+    assert {name: agent.text for name, agent in first.agents.items()} == {
+        "echo": "two words ",
+        "counter": "8 letters",
+    }
     assert second.agents["counter"].text == "14 letters"

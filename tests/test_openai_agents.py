@@ -776,6 +776,16 @@ async def test_instructions_come_from_a_file(rig: Rig, tmp_path: Any) -> None:
     assert "Be kind." in json.dumps(rig.upstream.requests[0].body)
 
 
+async def test_images_of_the_message_reach_the_model(rig: Rig) -> None:
+    rig.says(["a cat"])
+    picture = "data:image/png;base64,AAAA"
+    await collect(rig.backend(), "What is this?", images=("https://example.org/cat.png", picture))
+    body = json.dumps(rig.upstream.requests[0].body)
+    assert "https://example.org/cat.png" in body
+    assert picture in body
+    assert "What is this?" in body
+
+
 async def test_what_each_response_used_is_told_at_once(rig: Rig) -> None:
     """A budget must hold between the turns of one answer, not only at its end."""
     rig.says([Call("clock", '{"zone": "x"}'), Use(10, 5)], ["three", Use(20, 7)])

@@ -142,3 +142,23 @@ def test_the_schema_and_the_check_agree(body: dict[str, Any]) -> None:
         assert allowed
         return
     assert not allowed or all("there is no agent" in problem.detail for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "http://plain.example/a.png",
+        "file:///etc/passwd",
+        "data:image/svg+xml;base64,AAAA",
+        "data:image/png,AAAA",
+        7,
+        "",
+    ],
+)
+def test_what_is_no_image_is_refused(image: Any) -> None:
+    """Neither a file of the server's nor something a browser would run may be named."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_start(
+            {"message": "hi", "images": ["https://x/a.png", image]}, known_agents=(), limits=ServerOptions()
+        )
+    assert [field.at for field in caught.value.fields] == ["images[1]"]

@@ -123,6 +123,29 @@ async def test_cancel_closes_the_agents_generator_before_it_is_said() -> None:
     assert events[-1].data["status"] == "cancelled"
 
 
+async def test_tools_in_threads_are_told_of_a_cancel() -> None:
+    """A thread cannot be interrupted; it can look."""
+    seen = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def threaded(request: AgentInput) -> AsyncGenerator[str, None]:
+        def tool() -> None:
+            if request.cancelled.wait(10):
+                loop.call_soon_threadsafe(seen.set)
+
+        yield "x"
+        work = asyncio.create_task(asyncio.to_thread(tool))
+        await asyncio.shield(work)
+
+    async with supervised({"a": threaded}) as supervisor:
+        run = await start(supervisor)
+        events = await read(
+            supervisor, run, on_event=lambda e: run.cancel(Stop("requested")) if e.type == "token" else None
+        )
+        await asyncio.wait_for(seen.wait(), 5)
+    assert of(events, "a", "cancelled")
+
+
 async def test_cancel_before_the_first_event_ends_the_agent() -> None:
     async with supervised({"a": endless, "b": words}) as supervisor:
         run = await start(supervisor)

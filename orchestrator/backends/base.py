@@ -6,6 +6,7 @@ held by `tests/contract/test_backend.py`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -38,7 +39,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class AgentInput:
-    """What an agent is asked. `history` is oldest first and holds only turns that ended well."""
+    """What an agent is asked.
+
+    Attributes:
+        history: Earlier turns of the conversation, oldest first; only those that ended well.
+        images: Addresses (`https:`) or `data:` URLs of images that belong to the message.
+        cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
+            interrupted, so a long one should look at it.
+    """
 
     message: str
     run_id: str = "run_local"
@@ -46,7 +54,9 @@ class AgentInput:
     attempt: int = 1
     conversation_id: str | None = None
     history: tuple[Turn, ...] = ()
+    images: tuple[str, ...] = ()
     approve: Approve = field(default=_nobody_answers, compare=False)
+    cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class _Pulse:
 
 async def _open_turn(api: LettaApi, request: AgentInput) -> tuple[str | None, list[dict[str, Any]]]:
     """Choose the turn's Letta conversation, and what to send to it."""
-    question = _message({"role": "user", "content": request.message})
+    question = _message({"role": "user", "content": _content(request)})
     history = request.history if request.conversation_id is not None else ()
     if history and (earlier := _conversation_of(history[-1])) is not None:
         forked = await api.fork_conversation(earlier)
@@ -176,6 +176,20 @@ def _told(history: tuple[Turn, ...]) -> list[dict[str, Any]]:
         if turn.text:
             told.append(_message({"role": "assistant", "content": turn.text}))
     return told
+
+
+def _content(request: AgentInput) -> str | list[dict[str, Any]]:
+    if not request.images:
+        return request.message
+    images = [{"type": "image", "source": _image_source(url)} for url in request.images]
+    return [{"type": "text", "text": request.message}, *images]
+
+
+def _image_source(url: str) -> dict[str, str]:
+    if not url.startswith("data:"):
+        return {"type": "url", "url": url}
+    kind, _, data = url.removeprefix("data:").partition(";base64,")
+    return {"type": "base64", "media_type": kind, "data": data}
 
 
 def _message(content: dict[str, Any]) -> dict[str, Any]:

@@ -192,10 +192,10 @@ class _Response:
         if kind == "response.output_text.delta":
             await self._say(Token, event.delta)
             return None if self._unwatched else event
-        elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
+        if kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
             await self._say(Reasoning, event.delta)
             return None if self._unwatched else event
-        elif kind == "response.refusal.delta":
+        if kind == "response.refusal.delta":
             self._refused = True
             await self._say(Token, event.delta)
         elif kind in {"response.output_item.added", "response.output_item.done"}:

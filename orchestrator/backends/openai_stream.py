@@ -173,8 +173,16 @@ def conversation_items(request: AgentInput) -> InputItems:
         else:
             items.append({"role": "user", "content": turn.message})
             items.append({"role": "assistant", "content": turn.text})
-    items.append({"role": "user", "content": request.message})
+    items.append({"role": "user", "content": _content(request)})
     return items
+
+
+def _content(request: AgentInput) -> str | list[dict[str, str]]:
+    """Return the message, with its images as the Responses API has them; chat models get them converted."""
+    if not request.images:
+        return request.message
+    images = [{"type": "input_image", "image_url": url, "detail": "auto"} for url in request.images]
+    return [{"type": "input_text", "text": request.message}, *images]
 
 
 def _as_items(value: str | InputItems) -> InputItems:

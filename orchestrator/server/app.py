@@ -25,6 +25,7 @@ from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .logs import AccessLog, configure_logging
 from .metrics import LoopLag, Metrics
 from .options import ServerOptions
+from .pages import Pages
 from .problem import setup_problems
 from .runner import ProblemRunner
 from .security import SecuritySettings, check_bind, setup_security
@@ -67,6 +68,7 @@ def create_app(
     )
     for module in (runs, channels, websocket, operations):
         app.add_routes(module.routes)
+    app.add_routes(Pages().routes())
     app.add_routes(ApiDocs(app[OPTIONS]).routes())
     app.cleanup_ctx.append(LoopLag(metrics.loop_lag))
     app.cleanup_ctx.append(_supervise)

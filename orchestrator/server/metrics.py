@@ -98,6 +98,7 @@ class Metrics(Observer):
         self._dropped = Counter(
             "orchestrator_clients_dropped", "Clients cut off by the server.", ["reason"], registry=registry
         )
+        self._token_counters: dict[str, tuple[Counter, Counter]] = {}
         self._log_bytes = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
         self._lag = Histogram(
             "orchestrator_event_loop_lag_seconds",
@@ -127,8 +128,15 @@ class Metrics(Observer):
             self._agents.labels(agent_id, new).inc()
 
     def tokens(self, agent_id: str, chars: int, events: int) -> None:
-        self._characters.labels(agent_id).inc(chars)
-        self._token_events.labels(agent_id).inc(events)
+        counters = self._token_counters.get(agent_id)
+        if counters is None:
+            # `labels` costs more than all else here, and this is called for every batch.
+            counters = self._token_counters[agent_id] = (
+                self._characters.labels(agent_id),
+                self._token_events.labels(agent_id),
+            )
+        counters[0].inc(chars)
+        counters[1].inc(events)
 
     def agent_ended(
         self,

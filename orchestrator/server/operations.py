@@ -1,33 +1,15 @@
-"""What operators and newcomers look at: the page, liveness, readiness, metrics, the API's description."""
+"""What operators look at: liveness, readiness, metrics."""
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from aiohttp import web
 
-from ..errors import NotFound
 from .keys import METRICS, ROSTER, SUPERVISOR
-from .openapi import Answer, asset, operation
+from .openapi import Answer, operation
 from .problem import problem_response
 from .runs import json_response
 
 routes = web.RouteTableDef()
-
-_WEB = files("orchestrator") / "web"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-
-@routes.get("/")
-@operation("The web page", tag="server", answers={200: Answer("The page.", media="text/html")})
-async def page(request: web.Request) -> web.StreamResponse:
-    return _web_file("index.html")
-
-
-@routes.get("/web/{name:[a-z0-9_-]+[.](?:js|css|svg)}")
-@asset
-async def page_file(request: web.Request) -> web.StreamResponse:
-    return _web_file(request.match_info["name"])
 
 
 @routes.get("/healthz")
@@ -58,12 +40,3 @@ async def readiness(request: web.Request) -> web.StreamResponse:
 async def metrics(request: web.Request) -> web.StreamResponse:
     body, content_type = request.app[METRICS].render(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
-
-
-def _web_file(name: str) -> web.Response:
-    file = _WEB / name
-    if not file.is_file():
-        raise NotFound(f"There is no file {name!r}.")
-    kind = _TYPES[f".{name.rpartition('.')[2]}"]
-    headers = {"Cache-Control": "no-cache"}
-    return web.Response(body=file.read_bytes(), content_type=kind, charset="utf-8", headers=headers)

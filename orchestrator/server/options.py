@@ -11,4 +11,5 @@ class ServerOptions:
 
     max_message_chars: int = 100_000
     max_agents_per_run: int = 32
-    max_body_bytes: int = 2 * 1024 * 1024
+    max_images: int = 8
+    max_body_bytes: int = 8 * 1024 * 1024

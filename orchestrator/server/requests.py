@@ -17,7 +17,8 @@ from .problem import ProblemError
 
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 ON_DISCONNECT = ("continue", "cancel")
-_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect")
+IMAGE_PATTERN = r"https://[^\s]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
+_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images")
 _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
 
@@ -39,6 +40,7 @@ def parse_start(
         conversation_id=check.field("conversation_id", _name),
         channel=check.field("channel", _name),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
+        images=check.field("images", lambda value: _images(check, value, limits)) or (),
     )
     check.field("panel", _panel)
     check.unknown_keys()
@@ -124,6 +126,18 @@ def _agents(check: _Check, value: Any, known: Collection[str], limits: ServerOpt
     return tuple(str(agent_id) for agent_id in value)
 
 
+def _images(check: _Check, value: Any, limits: ServerOptions) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("must be a list of addresses")
+    if len(value) > limits.max_images:
+        raise _Wrong(f"names {len(value)} images; at most {limits.max_images} are allowed")
+    for index, image in enumerate(value):
+        if not isinstance(image, str) or re.fullmatch(IMAGE_PATTERN, image) is None:
+            wrong = "must be an https: address, or a data: URL of a PNG, JPEG, GIF or WebP image in base64"
+            check.problems.append(FieldProblem(f"images[{index}]", wrong))
+    return tuple(str(image) for image in value)
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str) or re.fullmatch(NAME_PATTERN, value) is None:
         raise _Wrong("must have 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
@@ -160,6 +174,11 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
         "maxItems": limits.max_agents_per_run,
         "uniqueItems": True,
     }
+    images = {
+        "type": "array",
+        "items": {"type": "string", "pattern": f"^({IMAGE_PATTERN})$"},
+        "maxItems": limits.max_images,
+    }
     return {
         "title": "StartRequest",
         "type": "object",
@@ -175,6 +194,7 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
             "agents": optional(agents, "Who takes part; the default agents where it is left out."),
             "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
             "channel": optional(name, "The log that the run writes to; its own where it is left out."),
+            "images": optional(images, "Images that belong to the message, for models that take them."),
             "panel": {"type": "null", "default": None, "description": "This server has no panels."},
             "on_disconnect": optional(
                 {"enum": list(ON_DISCONNECT)},

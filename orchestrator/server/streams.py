@@ -146,6 +146,7 @@ class Streams:
         try:
             async with aclosing(items), asyncio.timeout(None) as scope:
                 self._open[stream] = scope
+                self._empty.clear()
                 await stream.open()
                 await self._forward(stream, items, framing, clock)
         except (ClientTooSlow, ConnectionError):
@@ -154,6 +155,8 @@ class Streams:
             pass  # the server closes, or the run was deleted: the stream ends in good order
         finally:
             del self._open[stream]
+            if not self._open:
+                self._empty.set()
         await stream.close()
         return stream.response
 

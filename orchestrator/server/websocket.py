@@ -25,6 +25,7 @@ from .streams import SEND_SECONDS, ClientTooSlow, limit_socket
 
 PING_SECONDS = 15.0
 MAX_RUNS_PER_SOCKET = 256
+CLOSE_SECONDS = 2.0
 
 routes = web.RouteTableDef()
 
@@ -56,7 +57,15 @@ async def open_socket(request: web.Request) -> web.StreamResponse:
             await Socket(request, ws).run()
     finally:
         streams.sockets.discard(ws)
+        await _end(ws)
     return ws
+
+
+async def _end(ws: web.WebSocketResponse) -> None:
+    """Stop the socket's own timers: a client that vanished without a close frame would keep them for a while."""
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await ws.close()
 
 
 class Socket:
@@ -84,12 +93,12 @@ class Socket:
         async for message in self._ws:
             if message.type is not WSMsgType.TEXT:
                 if message.type is WSMsgType.BINARY:
-                    await self._refuse(None, InvalidRequest("Send text messages, not binary ones."))
+                    await self._refuse(None, ProblemError(400, "Send text messages, not binary ones."))
                 continue
             try:
                 operation = parse_operation(message.data)
             except InvalidRequest as exc:
-                await self._refuse(None, exc)
+                await self._refuse(None, ProblemError(400, str(exc)))
                 continue
             try:
                 await self._do(operation)

@@ -1,0 +1,114 @@
+"""Serves the web page and what it loads: `/` and `/web/…`. Owns neither markup nor scripts.
+
+Everything is read from the package once, kept compressed, and answered with an `ETag`. A request can name only
+files that were found there, so no path leads out of the folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from aiohttp import hdrs, web
+
+from ..errors import NotFound
+from .compression import ENCODINGS, Compressor, Encoding, choose_encoding
+from .openapi import Answer, asset, operation
+
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    # Markup is made by DOMPurify or not at all; `default` lets the client name its own SharedWorker.
+    "require-trusted-types-for 'script'; trusted-types dompurify default"
+)
+"""What the page itself may do, narrower than what the server says of every answer."""
+
+_NOT_SERVED = frozenset({"types", "node_modules", "package.json", "package-lock.json"})
+
+
+class WebFile:
+    """One file of the page in every coding that it is answered in."""
+
+    def __init__(self, content_type: str, body: bytes) -> None:
+        self.content_type = content_type
+        self.etag = sha256(body).hexdigest()[:32]
+        self.bodies: dict[Encoding | None, bytes] = {None: body}
+        for encoding in ENCODINGS:
+            packer = Compressor(encoding)
+            self.bodies[encoding] = packer.compress(body) + packer.finish()
+
+
+class Pages:
+    """The page's routes. Files are read at the first request for each."""
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        self._folder = folder or files("orchestrator") / "web"
+        self._found: dict[str, Traversable] | None = None
+        self._read: dict[str, WebFile] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/", self.show_web_page), web.get("/web/{path:.+}", self.show_web_file)]
+
+    @operation("The web page", tag="server", answers={200: Answer("The page.", media="text/html")})
+    async def show_web_page(self, request: web.Request) -> web.StreamResponse:
+        return _answer(request, await self._file("index.html"), {"Content-Security-Policy": PAGE_POLICY})
+
+    @asset
+    async def show_web_file(self, request: web.Request) -> web.StreamResponse:
+        return _answer(request, await self._file(request.match_info["path"]))
+
+    async def _file(self, path: str) -> WebFile:
+        """Return a file by its path below the folder.
+
+        Raises:
+            NotFound: It is none of the page's.
+        """
+        if path not in self._read:
+            self._read[path] = await asyncio.to_thread(self._load, path)
+        return self._read[path]
+
+    def _load(self, path: str) -> WebFile:
+        if self._found is None:
+            self._found = dict(_walk(self._folder))
+        if path not in self._found:
+            raise NotFound(f"There is no file {path[:80]!r}.")
+        return WebFile(TYPES[_ending(path)], self._found[path].read_bytes())
+
+
+def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in folder.iterdir():
+        if entry.name in _NOT_SERVED or entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        elif _ending(entry.name) in TYPES:
+            yield prefix + entry.name, entry
+
+
+def _ending(name: str) -> str:
+    return f".{name.rpartition('.')[2]}"
+
+
+def _answer(request: web.Request, file: WebFile, headers: dict[str, str] | None = None) -> web.Response:
+    encoding = choose_encoding(request.headers.get(hdrs.ACCEPT_ENCODING))
+    etag = f"{file.etag}-{encoding or 'plain'}"
+    # no-cache: kept, but asked for each time, so that a new version of the package is a new page at once.
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "ETag": f'"{etag}"', **(headers or {})}
+    if any(known.value in (etag, "*") for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return web.Response(
+        body=file.bodies[encoding], content_type=file.content_type, charset="utf-8", headers=headers
+    )
