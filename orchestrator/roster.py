@@ -21,10 +21,18 @@ class Roster:
     Args:
         agents: `AgentSettings` by id, in the order they are shown.
         load: Ids of those that are needed; all unless given.
+        backends: Those that are there already; the others are built by `load`.
     """
 
-    def __init__(self, agents: Mapping[str, Any], *, load: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        agents: Mapping[str, Any],
+        *,
+        load: Collection[str] | None = None,
+        backends: Mapping[str, Backend] | None = None,
+    ) -> None:
         self.agents = dict(agents)
+        self._ready = dict(backends or {})
         self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
         self._backends: dict[str, asyncio.Future[Backend]] = {}
 
@@ -46,9 +54,9 @@ class Roster:
             self._backends.setdefault(agent_id, loop.create_future())
         failed: Exception | None = None
         for agent_id in self._needed:
-            loaded, settings = self._backends[agent_id], self.agents[agent_id]
+            loaded = self._backends[agent_id]
             try:
-                loaded.set_result(await asyncio.to_thread(create_backend, settings, self.agents))
+                loaded.set_result(await self._build(agent_id))
             except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
                 log.error("agent_not_loaded", agent_id=agent_id, error=str(exc))
                 loaded.set_exception(exc)
@@ -56,6 +64,11 @@ class Roster:
                 failed = failed or exc
         if failed is not None:
             raise failed
+
+    async def _build(self, agent_id: str) -> Backend:
+        if agent_id in self._ready:
+            return self._ready[agent_id]
+        return await asyncio.to_thread(create_backend, self.agents[agent_id], self.agents)
 
     async def backend(self, agent_id: str) -> Backend:
         """Wait for an agent's backend. Cancelling is safe."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +28,10 @@ def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator
         command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=environment(**env)
     ) as process:  # fmt: skip
         assert process.stdout is not None
+        rest = Thread(target=process.stdout.read)  # a full pipe would hold the program up
         try:
             address = next((found[0] for line in process.stdout if (found := ADDRESS.search(line))), None)
             assert address is not None, _text(errors)
-            rest = Thread(target=process.stdout.read)
             rest.start()
             yield address
         finally:
@@ -37,15 +40,31 @@ def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator
                 process.wait(PATIENCE)
             finally:
                 process.kill()
-        rest.join()
+                if rest.ident is not None:
+                    rest.join()
 
 
 @contextmanager
 def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
-    """Run `orchestrator serve` on a free port and give its address."""
+    """Run `orchestrator serve` on a free port and give its address once its agents are loaded."""
     command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--drain", "0", *options]
     with serving(command, cwd=cwd, **env) as address:
+        deadline = time.monotonic() + PATIENCE
+        while not _is_ready(address):
+            assert time.monotonic() < deadline, f"{address} does not get ready"
+            time.sleep(0.05)
         yield address
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{address}/readyz", timeout=PATIENCE).close()
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        if refusal.status != 503:
+            raise
+        return False
+    return True
 
 
 def paced_agents(folder: Path, **tokens_per_s: int) -> Path:

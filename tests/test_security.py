@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import dataclasses
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError, web
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.backends.base import AgentInput
 from orchestrator.errors import ConfigError, Conflict
+from orchestrator.server.app import create_app
 from orchestrator.server.origin import is_loopback_name, parse_authority, parse_origin
 from orchestrator.server.problem import setup_problems
 from orchestrator.server.security import (
@@ -437,3 +441,25 @@ def test_parsing_takes_any_text(text: str) -> None:
 def test_nothing_around_a_loopback_name_is_loopback(name: str, around: str) -> None:
     assert not is_loopback_name(f"{name}.{around}x")
     assert not is_loopback_name(f"{around}x{name}")
+
+
+async def test_token_is_asked_for_wherever_the_application_is_mounted() -> None:
+    """As a sub-application its paths no longer begin with /v1."""
+
+    async def echo(request: AgentInput) -> AsyncIterator[str]:
+        yield request.message
+
+    parent = web.Application()
+    parent.add_subapp("/ai", create_app(agents={"echo": echo}, security=SecuritySettings(token="secret")))
+    async with TestClient(TestServer(parent)) as client:
+        assert (await client.get("/ai/v1/agents")).status == 401
+        assert (await client.post("/ai/v1/runs", json={"message": "hi"})).status == 401
+        assert (await client.get("/ai/healthz")).status == 200
+        bearer = {"Authorization": "Bearer secret"}
+        assert (await client.get("/ai/v1/agents", headers=bearer)).status == 200
+        foreign = {**bearer, "Origin": "http://evil.example"}
+        assert (await client.get("/ai/v1/agents", headers=foreign)).status == 403
+        started = await client.post("/ai/v1/runs", json={"message": "hi"}, headers=bearer)
+        assert started.status == 201
+        assert started.headers["Location"].startswith("/ai/v1/runs/run_")
+        assert (await client.get(started.headers["Location"], headers=bearer)).status == 200

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from orchestrator.backends.base import AgentInput
-from orchestrator.config import AgentSettings, Config, FunctionSettings
-from orchestrator.events import Status
-from orchestrator.server.app import create_app
+from orchestrator import AgentInput, Status, create_app
 
 
 async def echo(request: AgentInput) -> AsyncIterator[str]:
@@ -33,12 +29,6 @@ async def counter(request: AgentInput) -> AsyncIterator[str | Status]:
     yield f"{sum(map(str.isalpha, request.message))} letters"
 
 
-def agents_of_my_own() -> Iterable[AgentSettings]:
-    """Describe the agents: the keys of an agent's YAML file, as arguments."""
-    yield FunctionSettings(agent_id="echo", title="Echo", stream=f"{__name__}:echo")
-    yield FunctionSettings(agent_id="counter", title="Counter", stream=f"{__name__}:counter")
-
-
 async def hello(request: web.Request) -> web.Response:
     return web.Response(text="A page of the application's own.\n")
 
@@ -46,10 +36,9 @@ async def hello(request: web.Request) -> web.Response:
 def build() -> web.Application:
     """Build the application: the orchestrator's, with further routes.
 
-    It is the root and no sub-application: its checks of Host, Origin and token look at paths from the root.
+    The other way round it is `app.add_subapp("/ai", create_app(agents=…))`.
     """
-    config = Config({agent.agent_id: agent for agent in agents_of_my_own()}, (), Path())
-    app = create_app(config)
+    app = create_app(agents={"echo": echo, "counter": counter})
     app.router.add_get("/hello", hello)
     return app
 

@@ -16,9 +16,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from orchestrator.backends.base import AgentInput
-from orchestrator.errors import AgentError
-from orchestrator.events import Status
+from orchestrator import AgentError, AgentInput, Status
 
 MOST = 20_000_000
 STEPS = 10

@@ -12,7 +12,8 @@ import argparse
 import asyncio
 import os
 
-from orchestrator.client import Client, Run
+from orchestrator import Client
+from orchestrator.client import Run
 
 
 async def ask(server: str, question: str, first: str, second: str) -> Run:

@@ -28,6 +28,7 @@ class Chat:
         self._ws = ws
         self._questions = asyncio.Queue[str | None]()
         self._ended = asyncio.Event()
+        self._leaving = False
         self._run_id: str | None = None
         self._unprinted: dict[str, str] = {}
 
@@ -54,6 +55,7 @@ class Chat:
                 {"op": "start", "ref": "chat", "message": question, "conversation_id": conversation}
             )
             await self._ended.wait()
+        self._leaving = True
         await self._ws.close()
 
     async def listen(self) -> None:
@@ -61,7 +63,7 @@ class Chat:
         async for message in self._ws:
             if message.type is aiohttp.WSMsgType.TEXT:
                 self._show(message.json())
-        if self._ws.close_code != aiohttp.WSCloseCode.OK:
+        if not self._leaving:
             # The run goes on without us. A new socket could take it up again with
             # {"op": "attach", "run_id": …, "after": the id seen last}.
             raise ConnectionError("The server has gone.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import AgentError, ConfigError, ConfigProblem
 from ..events import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
-from .base import AgentInput, Emission, Finish
+from .base import AgentInput, Emission, Finish, Spent
 from .loader import load_attribute
 
 ALLOWED: tuple[type, ...] = (
@@ -24,6 +24,7 @@ ALLOWED: tuple[type, ...] = (
     ToolResult,
     Handoff,
     ApprovalRequest,
+    Spent,
     Finish,
 )
 """What a stream function may yield. The life of an attempt (`Done`, `Error`, …) is the pump's to tell."""
@@ -31,6 +32,7 @@ ALLOWED: tuple[type, ...] = (
 _NO_ITERATORS = frozenset({"None", "str", "bytes", "int", "float", "bool", "list", "tuple", "dict"})
 """Return annotations that rule an async iterator out; of any other class a subclass may be one."""
 
+StreamFunction = Callable[[AgentInput], AsyncIterator[Any]]
 _ALLOWED_NAMES = ", ".join(kind.__name__ for kind in ALLOWED)
 
 
@@ -49,8 +51,22 @@ class FunctionBackend:
         function = load_attribute(settings.stream, file=file, key="stream")
         if trouble := _trouble_with(function):
             raise ConfigError([ConfigProblem(file, None, "stream", f"{settings.stream!r} {trouble}")])
-        self._function: Callable[[AgentInput], Any] = function
+        self._function: StreamFunction = function
         self._name: str = settings.stream
+
+    @classmethod
+    def of(cls, function: StreamFunction) -> FunctionBackend:
+        """Wrap a function that is at hand, also a closure or a bound method.
+
+        Raises:
+            ConfigError: It cannot give an async iterator.
+        """
+        name = getattr(function, "__qualname__", type(function).__name__)
+        if trouble := _trouble_with(function):
+            raise ConfigError([ConfigProblem("", None, name, trouble)])
+        made = cls.__new__(cls)
+        made._function, made._name = function, name
+        return made
 
     @property
     def model(self) -> None:
@@ -80,7 +96,7 @@ class FunctionBackend:
         """Do nothing: a function holds nothing between its streams."""
 
     def _call(self, request: AgentInput) -> AsyncIterator[Any]:
-        returned = self._function(request)
+        returned: Any = self._function(request)
         try:
             # Of an iterable, so that it is this very iterator that is closed in the end.
             iterator: AsyncIterator[Any] = aiter(returned)

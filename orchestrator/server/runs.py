@@ -105,7 +105,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     wanted = parse_start(body, known_agents=request.app[ROSTER].agents, limits=options)
     names = wants_names(request)
     run, _ = await request.app[SUPERVISOR].start(wanted, key=_idempotency_key(request))
-    headers = {"Run-Id": run.spec.run_id, "Location": f"/v1/runs/{run.spec.run_id}"}
+    headers = {"Run-Id": run.spec.run_id, "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id))}
     if wants_stream(request):
         return await _stream(request, run, None, names, headers)
     return json_response(run.snapshot(), status=201, headers=headers)
@@ -133,7 +133,7 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
     return json_response({"runs": [run.snapshot() for run in runs]})
 
 
-@routes.get("/v1/runs/{run_id}")
+@routes.get("/v1/runs/{run_id}", name="run")
 @operation("Show a run", answers={200: SNAPSHOT}, errors=(404, 410))
 async def show_run(request: web.Request) -> web.StreamResponse:
     return json_response(run_of(request).snapshot())

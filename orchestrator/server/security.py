@@ -46,6 +46,7 @@ CORS_REQUEST_HEADERS = "Authorization, Content-Type, Accept, Last-Event-ID, Idem
 CORS_EXPOSED_HEADERS = "Run-Id, Location, Retry-After"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
+API_RESOURCES = web.AppKey("api_resources", frozenset[web.AbstractResource])
 _SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _NULL_ORIGIN = "null"
 
@@ -180,6 +181,11 @@ def setup_security(app: web.Application, settings: SecuritySettings) -> None:
     app.on_response_prepare.append(add_headers)
 
 
+def mark_api(app: web.Application) -> None:
+    """Remember which of *app*'s routes are the API's, wherever the app is mounted later; call it once they are added."""
+    app[API_RESOURCES] = frozenset(r for r in app.router.resources() if _is_v1(r.canonical))
+
+
 def _guard(hosts: HostRule, origins: OriginRule, token: str | None) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -197,7 +203,7 @@ def _guard(hosts: HostRule, origins: OriginRule, token: str | None) -> Middlewar
 def under_v1(request: web.Request) -> bool:
     """Whether the request is for the API: by its path, and by the route it matched, whatever the spelling."""
     resource = request.match_info.route.resource
-    return _is_v1(request.path) or (resource is not None and _is_v1(resource.canonical))
+    return _is_v1(request.path) or resource in request.app.get(API_RESOURCES, frozenset())
 
 
 def _is_v1(path: str) -> bool:
