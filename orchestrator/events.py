@@ -333,6 +333,12 @@ def encode_data(agent_id: str | None, payload: Payload, t: int) -> bytes:
     return head + b"," + body[1:] if len(body) > 2 else head + b"}"
 
 
+def decode_payload(agent_id: str | None, type_: str, data: bytes) -> Payload | None:
+    """Read an event's `data` back; None for an event of a newer version, which changes no state here."""
+    kind = (RUN_PAYLOADS if agent_id is None else AGENT_PAYLOADS).get(type_)
+    return None if kind is None else msgspec.json.decode(data, type=kind)
+
+
 def encode_snapshot(snapshot: Snapshot, t: int) -> bytes:
     """Encode a `run.snapshot` event's `data`."""
     return f'{{"type":"{SNAPSHOT_TYPE}","t":{t},'.encode() + encode_json(snapshot)[1:]

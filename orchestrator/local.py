@@ -73,6 +73,8 @@ async def local_run(
         await roster.load()
         try:
             run, _ = await supervisor.start(StartRequest(message, tuple(chosen)))
+            if not isinstance(run, Run):
+                raise RuntimeError("a run without an idempotency key is always a new one")
             yield LocalRun(supervisor, run)
         finally:
             await supervisor.drain(0)

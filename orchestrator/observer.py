@@ -14,6 +14,9 @@ class Observer:
     def run_ended(self, status: RunStatus, seconds: float) -> None:
         """A run ended after *seconds*."""
 
+    def run_taken_over(self) -> None:
+        """A run of a lost worker goes on, or ends, here."""
+
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         """An agent of a run went from one state to another; None is before it joined or after it left."""
 

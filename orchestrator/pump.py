@@ -47,7 +47,7 @@ class Pump:
         *,
         purse: Purse,
         observer: Observer,
-        on_done: Callable[[Turn], None] | None = None,
+        on_done: Callable[[Turn], Awaitable[None]] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
@@ -114,6 +114,9 @@ class Pump:
             self._current = None
         if ending.abandoned:
             self._observer.abandoned(self._settings.agent_id)
+        if self._on_done is not None and ending.finish is not None and attempt is not None:
+            text = "".join(attempt.pieces)
+            await self._on_done(Turn(self._request.message, text, ending.finish.memory))
         terminal = self._terminal(ending, attempt, number)
         self._mailbox.post(terminal)
         if not isinstance(terminal, Error) or last or not self._may_retry(terminal, attempt):
@@ -141,10 +144,7 @@ class Pump:
     def _terminal(self, ending: Ending, attempt: Attempt | None, number: int) -> Payload:
         metrics = self._metrics(ending, attempt, number)
         if ending.finish is not None and attempt is not None:
-            text = "".join(attempt.pieces)
-            if self._on_done is not None:
-                self._on_done(Turn(self._request.message, text, ending.finish.memory))
-            return Done(text, ending.finish.usage, ending.finish.reason, metrics, number)
+            return Done("".join(attempt.pieces), ending.finish.usage, ending.finish.reason, metrics, number)
         if ending.stop is not None and ending.stop.code is None:
             reason = "abandoned" if ending.abandoned else ending.stop.reason
             return Cancelled(reason, metrics, number)

@@ -263,6 +263,8 @@ class AgentSettings(_Model):
     """`auto` leaves the agent out while a variable that it needs is not set."""
     limits: Limits = Field(default_factory=Limits)
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    on_worker_lost: Literal["fail", "restart"] = "fail"
+    """What becomes of an attempt whose process died: the error `worker_lost`, or another attempt besides."""
     prices: Prices | None = None
     """What its tokens cost; none are built in. Needed for `limits.max_cost`."""
     coalesce_ms: IntFromZero = 0

@@ -9,34 +9,51 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import structlog
 
+from .archive import Archive, ArchivedRun, spec_of
 from .attempt import Stop
 from .conversation import Conversations
-from .errors import Conflict, FieldProblem, Gone, InvalidRequest, LimitReached, NotFound, Unavailable
-from .eventlog.base import EventLog, parse_cursor
+from .errors import (
+    Conflict,
+    Fenced,
+    FieldProblem,
+    Gone,
+    InvalidRequest,
+    LimitReached,
+    LogUnavailable,
+    NotFound,
+    Unavailable,
+)
+from .eventlog.base import Store, parse_cursor
+from .eventlog.runstore import Fence, RunRecord
 from .observer import Observer
 from .roster import Roster
-from .run import Run, RunSpec
+from .run import Run
+from .runstate import RunSpec, RunState
 
 log = structlog.get_logger(__name__)
 
 JANITOR_SECONDS = 0.5
-TOMBSTONES = 100_000
-"""Forgotten runs that are still answered with 410: a memory guard."""
+LEASE_SECONDS = 5.0
+"""A worker that was not heard of for so long has lost its runs."""
 
-GONE_SECONDS = 30 * 24 * 3600.0
-"""How long a forgotten run is answered with 410."""
+HOLD_TRIES, HOLD_PAUSE_SECONDS = 40, 0.05
+EXPIRED_AT_ONCE = 100
+"""Ended runs that one round of cleaning forgets at most."""
 
 DRAIN_GRACE_SECONDS = 10.0
 """After the drain time, how long ended agents may take to close their streams."""
+
+SHUTDOWN = Stop("The server is shutting down; ask again.", "shutdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +89,48 @@ class StartRequest:
     images: tuple[str, ...] = ()
 
 
+AnyRun = Run | ArchivedRun
+
+
 class Supervisor:
-    """Starts runs and owns them until they are forgotten. Use as an async context manager.
+    """Starts runs and owns them until they have ended. Use as an async context manager.
 
     Leaving it cancels what still runs, so `drain` first.
+
+    Args:
+        worker: The name under which this process owns runs; random unless given.
     """
 
     def __init__(
         self,
         roster: Roster,
-        event_log: EventLog,
+        store: Store,
         *,
         limits: RunLimits | None = None,
         observer: Observer | None = None,
+        worker: str | None = None,
     ) -> None:
         self.roster = roster
-        self.log = event_log
+        self.log = store
         self.limits = limits or RunLimits()
+        self.worker = worker or f"worker_{secrets.token_hex(6)}"
         self._observer = observer or Observer()
-        self._conversations = Conversations()
+        self._conversations = Conversations(store)
+        self._archive = Archive(store)
         self._runs: dict[str, Run] = {}
-        self._running: set[str] = set()
-        self._gone: OrderedDict[str, tuple[float, str]] = OrderedDict()
-        self._keys: dict[str, tuple[str, StartRequest]] = {}
         self._watchers: Counter[str] = Counter()
         self._absent_since: dict[str, float] = {}
         self._tasks = asyncio.TaskGroup()
         self._janitor: asyncio.Task[None] | None = None
         self._owners: set[asyncio.Task[None]] = set()
+        self._starting: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
 
     async def __aenter__(self) -> Self:
+        await self.log.start()
+        await self.log.beat(self.worker, LEASE_SECONDS)
         await self._tasks.__aenter__()
         self._janitor = self._tasks.create_task(self._clean(), name="janitor")
         return self
@@ -117,72 +143,79 @@ class Supervisor:
         for task in self._owners:
             task.cancel()
         await self._tasks.__aexit__(exc_type, exc, tb)
+        with suppress(LogUnavailable):
+            # Whoever shares the store need not wait for our lease to run out.
+            await self.log.beat(self.worker, 0.0)
 
     # ── start and find ───────────────────────────────────────────────────────────────────────
 
-    async def start(self, request: StartRequest, *, key: str | None = None) -> tuple[Run, bool]:
+    async def start(self, request: StartRequest, *, key: str | None = None) -> tuple[AnyRun, bool]:
         """Start a run whose `run.started` is in the log; return it, and whether it is new.
 
         Args:
             key: An idempotency key; a known one returns the run that it started.
         Raises:
             Unavailable: Draining. LimitReached: Too many runs. Conflict: The conversation is busy, or
-            *key* was used for another request. InvalidRequest: An unknown agent.
+            *key* was used for another request. InvalidRequest: An unknown agent. LogUnavailable.
         """
-        if key is not None and (known := self._known(key, request)) is not None:
-            return known, False
-        spec = self._spec(request)
-        if request.conversation_id:
-            self._conversations.hold(request.conversation_id, spec.run_id)
-        run = Run(spec, self.roster, self.log, self._conversations, self._observer)
-        self._runs[spec.run_id] = run
-        self._running.add(spec.run_id)
-        self._idle.clear()
-        if key is not None:
-            self._keys[key] = (spec.run_id, request)
+        record = self._record(request, key)
+        self._starting.add(record.run_id)
+        try:
+            return await self._start(record)
+        finally:
+            self._starting.discard(record.run_id)
+
+    async def _start(self, record: RunRecord) -> tuple[AnyRun, bool]:
+        kept = await self.log.create_run(record)
+        if kept.run_id != record.run_id:
+            if kept.request != record.request:
+                raise Conflict("This Idempotency-Key was used for another request; use a new one.")
+            return await self.get(kept.run_id), False
+        try:
+            if record.conversation_id:
+                await self._hold(record.conversation_id, record.run_id)
+        except Conflict:
+            await self.log.forget_run(record.run_id, "was refused")
+            raise
+        run = self._make(record, RunState(self._spec(record), record.created_at))
+        self._runs[record.run_id] = run
         try:
             await run.begin()
         except BaseException:
-            self._unstart(spec, key)
+            del self._runs[record.run_id]
             raise
-        owner = self._tasks.create_task(self._own(run), name=spec.run_id)
-        self._owners.add(owner)
-        owner.add_done_callback(self._owners.discard)
-        log.info("run_started", run_id=spec.run_id, agents=list(spec.agents))
+        self._adopt(run, record)
+        log.info("run_started", run_id=record.run_id, agents=record.agents)
         return run, True
 
-    def get(self, run_id: str) -> Run:
+    async def get(self, run_id: str) -> AnyRun:
         """Find a run.
 
         Raises:
-            Gone: It was deleted or has expired. NotFound: There never was one.
+            Gone: It was deleted or has expired. NotFound: There never was one. LogUnavailable.
         """
         run = self._runs.get(run_id)
         if run is not None:
             return run
-        if run_id in self._gone:
-            raise Gone(f"Run {run_id!r} {self._gone[run_id][1]}.")
-        raise NotFound(f"There is no run {run_id!r}.")
+        record = await self.log.find_run(run_id)
+        if record is None:
+            raise NotFound(f"There is no run {run_id!r}.")
+        return await self._archive.read(record)
 
-    async def nothing_after(self, run: Run, cursor: str) -> bool:
+    async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""
-        at, end = parse_cursor(cursor), parse_cursor(run.last_event_id or "")
+        at, end = parse_cursor(cursor), parse_cursor(run.state.last_event_id or "")
         if run.status == "running" or at is None or end is None or at.epoch != end.epoch or at.seq < end.seq:
             return False
         return at.seq <= (await self.log.open(run.spec.channel)).last
 
-    def page(self, *, limit: int, before: str | None = None) -> list[Run]:
-        """Return up to *limit* runs, newest first, older than run *before*."""
-        newest_first = list(reversed(self._runs.values()))
-        if before is not None:
-            ids = [run.spec.run_id for run in newest_first]
-            start = ids.index(self.get(before).spec.run_id) + 1
-            newest_first = newest_first[start:]
-        return newest_first[:limit]
+    async def page(self, *, limit: int, before: str | None = None) -> list[AnyRun]:
+        """Return up to *limit* runs, newest first, older than run *before*. Raises as `get`."""
+        return await self._all(await self.log.list_runs(limit=limit, before=before))
 
-    def in_channel(self, channel: str) -> list[Run]:
+    async def in_channel(self, channel: str) -> list[AnyRun]:
         """Return the runs of a channel, oldest first."""
-        return [run for run in self._runs.values() if run.spec.channel == channel]
+        return await self._all(await self.log.runs_in(channel))
 
     # ── watch, forget, drain ─────────────────────────────────────────────────────────────────
 
@@ -206,45 +239,34 @@ class Supervisor:
 
     async def forget(self, run_id: str, why: str = "was deleted") -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on."""
-        run = self.get(run_id)
-        run.cancel(Stop(why))
-        del self._runs[run_id]
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.cancel(Stop(why))
+        await self.log.forget_run(run_id, why)
+        self._runs.pop(run_id, None)
+        self._archive.drop(run_id)
         self._absent_since.pop(run_id, None)
-        self._gone[run_id] = (time.monotonic(), why)
-        if len(self._gone) > TOMBSTONES:
-            self._gone.popitem(last=False)
-        self._keys = {key: known for key, known in self._keys.items() if known[0] != run_id}
-        await self.log.erase(run.spec.channel, run_id)
 
     async def drain(self, seconds: float) -> None:
         """Take no new runs; let the others end within *seconds*, then end them with `shutdown`."""
         self.draining = True
         await self._wait_for_runs(seconds)
-        for run_id in list(self._running):
-            if run_id in self._runs:
-                self._runs[run_id].cancel(Stop("The server is shutting down; ask again.", "shutdown"))
+        for run in list(self._runs.values()):
+            run.cancel(SHUTDOWN)
         await self._wait_for_runs(DRAIN_GRACE_SECONDS)
 
     @property
     def running(self) -> int:
-        """How many runs have not ended."""
-        return len(self._running)
+        """How many runs of this worker have not ended."""
+        return len({run_id for run_id, run in self._runs.items() if run.status == "running"} | self._starting)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    def _known(self, key: str, request: StartRequest) -> Run | None:
-        known = self._keys.get(key)
-        if known is None:
-            return None
-        run_id, first = known
-        if first != request:
-            raise Conflict("This Idempotency-Key was used for another request; use a new one.")
-        return self.get(run_id)
-
-    def _spec(self, request: StartRequest) -> RunSpec:
+    def _record(self, request: StartRequest, key: str | None) -> RunRecord:
+        """Check what can be checked here, and say what is to be kept of the run."""
         if self.draining:
             raise Unavailable("The server is shutting down; ask again.", retry_after=5)
-        if len(self._running) >= self.limits.max_runs:
+        if self.running >= self.limits.max_runs:
             raise LimitReached(f"{self.limits.max_runs} runs are under way already.", retry_after=5)
         agents = request.agents or tuple(self.roster.default_agents())
         unknown = [
@@ -255,78 +277,175 @@ class Supervisor:
         if unknown:
             raise InvalidRequest("An agent is unknown; GET /v1/agents lists them.", unknown)
         run_id = f"run_{secrets.token_urlsafe(18)}"
-        return RunSpec(
+        return RunRecord(
             run_id=run_id,
             channel=request.channel or run_id,
             message=request.message,
-            agents=agents,
+            agents=list(agents),
             conversation_id=request.conversation_id,
             on_disconnect=request.on_disconnect,
-            images=request.images,
-            max_output_tokens=self.limits.max_run_tokens,
-            max_cost=self.limits.max_run_cost,
+            created_at=int(time.time() * 1000),
+            owner=self.worker,
+            key=key,
+            request=msgspec.json.encode(request).decode(),
         )
 
-    def _unstart(self, spec: RunSpec, key: str | None) -> None:
-        """Take back a run whose beginning could not be logged, or whose client left meanwhile."""
-        self._runs.pop(spec.run_id, None)
-        if key is not None:
-            self._keys.pop(key, None)
-        self._release(spec)
+    async def _hold(self, conversation_id: str, run_id: str) -> None:
+        """Take the conversation for a run.
 
-    def _release(self, spec: RunSpec) -> None:
-        self._running.discard(spec.run_id)
-        if not self._running:
+        Raises:
+            Conflict: Another run has it; the message names that run.
+        """
+        for _ in range(HOLD_TRIES):
+            holder = await self._conversations.hold(conversation_id, run_id)
+            if holder == run_id:
+                return
+            with suppress(NotFound, Gone):
+                if (await self.get(holder)).status == "running":
+                    break
+            # Its `run.done` is out, so a client may follow up; that it gave the conversation back is being noted.
+            await asyncio.sleep(HOLD_PAUSE_SECONDS)
+        raise Conflict(f"Conversation {conversation_id!r} is busy with {holder}; wait for its end or cancel it.")
+
+    def _spec(self, record: RunRecord) -> RunSpec:
+        limits = self.limits
+        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
+
+    def _make(self, record: RunRecord, state: RunState) -> Run:
+        fence = Fence(record.run_id, record.token)
+        return Run(state, self.roster, self.log, self._conversations, self._observer, fence=fence)
+
+    def _adopt(self, run: Run, record: RunRecord) -> None:
+        """Own *run* from here on."""
+        self._runs[record.run_id] = run
+        self._idle.clear()
+        owner = self._tasks.create_task(self._own(run, record), name=record.run_id)
+        self._owners.add(owner)
+        if self.draining:
+            run.cancel(SHUTDOWN)
+        owner.add_done_callback(self._disown)
+
+    def _disown(self, owner: asyncio.Task[None]) -> None:
+        self._owners.discard(owner)
+        if not self._owners:
             self._idle.set()
-        if spec.conversation_id:
-            self._conversations.release(spec.conversation_id, spec.run_id)
 
-    async def _own(self, run: Run) -> None:
-        run_id = run.spec.run_id
+    async def _own(self, run: Run, record: RunRecord) -> None:
         try:
-            await run.execute()
-        except Exception:
-            log.exception("run_failed", run_id=run_id)
-            await run.fail()
+            await self._execute(run)
+            await self._note_end(run, record)
+            if record.run_id in self._runs:
+                self._archive.keep(run.state)
+        except Fenced:
+            log.warning("run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten")
         finally:
-            self._release(run.spec)
-            if run_id not in self._runs:
-                # Deleted while it ran: what its agents still said goes too.
-                await self.log.erase(run.spec.channel, run_id)
+            self._runs.pop(record.run_id, None)
+            self._absent_since.pop(record.run_id, None)
+
+    async def _execute(self, run: Run) -> None:
+        """Run to the end, also where the run's own machinery breaks.
+
+        Raises:
+            Fenced: The run is not ours any more.
+        """
+        try:
+            try:
+                await run.execute()
+            except BaseExceptionGroup as group:
+                fenced = group.subgroup(Fenced)
+                if fenced is not None:
+                    raise Fenced("the run has another owner") from fenced
+                raise
+        except (Fenced, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("run_failed", run_id=run.spec.run_id)
+            await run.fail()
+
+    async def _note_end(self, run: Run, record: RunRecord) -> None:
+        state = run.state
+        await self._until_available(
+            lambda: self.log.end_run(
+                Fence(record.run_id, record.token), state.status, state.ended_at or int(time.time() * 1000)
+            )
+        )
+        if record.conversation_id is not None:
+            conversation_id = record.conversation_id
+            await self._until_available(lambda: self._conversations.release(conversation_id, record.run_id))
+
+    async def _until_available(self, call: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await call()
+            except LogUnavailable as exc:
+                log.warning("store_away", reason=str(exc))
+                await asyncio.sleep(1.0)
+
+    async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
+        return [self._runs.get(record.run_id) or await self._archive.read(record) for record in records]
 
     async def _wait_for_runs(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
+    # ── the janitor ──────────────────────────────────────────────────────────────────────────
+
     async def _clean(self) -> None:
         while True:
-            await asyncio.sleep(JANITOR_SECONDS)
             try:
+                await self.log.beat(self.worker, LEASE_SECONDS)
                 self._cancel_abandoned()
+                await self._take_over_lost()
                 await self._expire()
+            except LogUnavailable as exc:
+                log.warning("store_away", reason=str(exc))
             except Exception:
                 log.exception("janitor_failed")
+            await asyncio.sleep(JANITOR_SECONDS)
 
     def _cancel_abandoned(self) -> None:
         now = time.monotonic()
-        for run_id in list(self._running):
-            run = self._runs.get(run_id)
-            if run is None or run.spec.on_disconnect != "cancel":
+        for run_id, run in self._runs.items():
+            if run.spec.on_disconnect != "cancel":
                 continue
             if self._watchers[run_id] or self._watchers[f"channel {run.spec.channel}"]:
                 self._absent_since.pop(run_id, None)
             elif now - self._absent_since.setdefault(run_id, now) >= self.limits.abandon_after_s:
                 run.cancel(Stop("abandoned"))
 
+    async def _take_over_lost(self) -> None:
+        """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
+        running = [r for r in await self.log.running_runs() if r.owner != self.worker]
+        if not running or self.draining:
+            return
+        living = await self.log.living()
+        for lost in running:
+            if lost.owner not in living:
+                record = await self.log.claim_run(lost.run_id, owner=self.worker, token=lost.token)
+                if record is not None:
+                    await self._take_over(record)
+
+    async def _take_over(self, record: RunRecord) -> None:
+        state = await self._archive.fold(record)
+        log.warning("run_taken_over", run_id=record.run_id, status=state.status)
+        if state.status != "running":
+            # Its worker died between `run.done` and the note that it ended.
+            await self.log.end_run(Fence(record.run_id, record.token), state.status, int(time.time() * 1000))
+            return
+        state.spec = self._spec(record)
+        run = self._make(record, state)
+        await run.resume()
+        self._adopt(run, record)
+
     async def _expire(self) -> None:
-        old = int((time.time() - self.limits.retention_s) * 1000)
-        ended = [run for run in self._runs.values() if run.ended_at is not None]
-        for run in ended:
-            too_much = self.log.size > self.limits.max_log_bytes
-            if too_much or (run.ended_at is not None and run.ended_at < old):
-                await self.forget(run.spec.run_id, "has expired")
-        if self.log.size > self.limits.max_log_bytes:
-            await self.log.shrink(self.limits.max_log_bytes)
-        while self._gone and next(iter(self._gone.values()))[0] < time.monotonic() - GONE_SECONDS:
-            self._gone.popitem(last=False)
+        now_ms = int(time.time() * 1000)
+        old = int(now_ms - self.limits.retention_s * 1000)
+        for record in await self.log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
+            await self.forget(record.run_id, "has expired")
+        while self.log.size > self.limits.max_log_bytes:
+            ended = await self.log.ended_runs(before=now_ms + 1, limit=1)
+            if not ended:
+                await self.log.shrink(self.limits.max_log_bytes)
+                return
+            await self.forget(ended[0].run_id, "has expired")

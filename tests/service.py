@@ -18,19 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, web
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
-from orchestrator.eventlog.base import EventLog
+from orchestrator.eventlog.base import Store
 from orchestrator.roster import Roster
-from orchestrator.run import Run
 from orchestrator.server.app import create_app
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.runner import ProblemRunner
 from orchestrator.server.security import SecuritySettings
-from orchestrator.supervisor import RunLimits
+from orchestrator.supervisor import AnyRun, RunLimits
 
 from .probe import Answer
 from .spine import Script, ScriptedRoster
@@ -201,6 +200,18 @@ async def endless(request: AgentInput) -> AsyncGenerator[Emission, None]:
         await asyncio.sleep(0.001)
 
 
+FLOOD_PIECE = "x" * 8000
+FLOOD_KEYS: dict[str, Any] = {"limits": {"max_output_chars": 10**9}}
+"""Settings that let `flood` go on."""
+
+
+async def flood(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    """Say more than any slow client takes: up to 8 MB a second."""
+    while True:
+        yield FLOOD_PIECE
+        await asyncio.sleep(0.001)
+
+
 async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
     """Say nothing until somebody ends it."""
     await asyncio.Event().wait()
@@ -210,14 +221,16 @@ async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
 class Service:
     """The service as a client sees it, and its inner parts for what no client can see."""
 
-    def __init__(self, app: web.Application, port: int, session: ClientSession, host: str) -> None:
+    def __init__(self, app: web.Application, runner: web.AppRunner, session: ClientSession, host: str) -> None:
         self.app = app
-        self.port = port
+        self.runner = runner
+        self.port: int = runner.addresses[0][1]
         self.session = session
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{host}:{self.port}"
         self.supervisor = app[SUPERVISOR]
         self.streams = app[STREAMS]
         self.metrics = app[METRICS]
+        self._seen: dict[str, AnyRun] = {}
 
     async def call(self, method: str, path: str, **options: Any) -> Answer:
         async with asyncio.timeout(LIMIT_SECONDS):
@@ -229,10 +242,17 @@ class Service:
         """Start a run, return its id."""
         answer = await self.call("POST", "/v1/runs", json={"message": message, **keys})
         assert answer.status == 201, answer
-        return str(answer.json["run_id"])
+        run_id = str(answer.json["run_id"])
+        self._seen[run_id] = await self.supervisor.get(run_id)
+        return run_id
 
-    def run(self, run_id: str) -> Run:
-        return self.supervisor.get(run_id)
+    def run(self, run_id: str) -> AnyRun:
+        """Return a run that was started here, as it stands: also after its end."""
+        return self.supervisor._runs.get(run_id) or self._seen[run_id]
+
+    async def find(self, run_id: str) -> AnyRun:
+        """Return any run, read back from the log where it has ended."""
+        return await self.supervisor.get(run_id)
 
     async def body(self, path: str, **headers: str) -> bytes:
         """Read a stream to its end; the bytes as they came."""
@@ -250,8 +270,20 @@ class Service:
             assert response.status == 200, (response.status, await response.text())
             yield StreamReader(response)
 
+    @property
+    def transports(self) -> list[asyncio.Transport]:
+        """The server's side of every open connection."""
+        assert self.runner.server is not None
+        return [c.transport for c in self.runner.server.connections if c.transport is not None]
+
+    def dropped(self) -> int:
+        """How many clients were cut off for being slow."""
+        labels = {"reason": "too_slow"}
+        return int(self.metrics.registry.get_sample_value("orchestrator_clients_dropped_total", labels) or 0)
+
     async def ended(self, run_id: str) -> None:
         """Wait until a run has ended."""
+        self._seen.setdefault(run_id, await self.supervisor.get(run_id))
         await eventually(lambda: self.run(run_id).status != "running")
 
 
@@ -262,7 +294,7 @@ async def serving(
     keys: dict[str, dict[str, Any]] | None = None,
     roster: Roster | None = None,
     limits: RunLimits | None = None,
-    log: EventLog | None = None,
+    log: Store | None = None,
     security: SecuritySettings | None = None,
     options: ServerOptions | None = None,
     host: str = "127.0.0.1",
@@ -283,8 +315,14 @@ async def serving(
         await web.TCPSite(runner, host, 0, backlog=1024).start()
         await app[LOADED]
         headers = {"Accept-Encoding": "identity"}
-        async with ClientSession(timeout=ClientTimeout(), headers=headers, auto_decompress=False) as session:
-            yield Service(app, runner.addresses[0][1], session, host)
+        async with ClientSession(
+            # No pool: every connection that a test sees at the server is one that it opened.
+            connector=TCPConnector(force_close=True, limit=0),
+            timeout=ClientTimeout(),
+            headers=headers,
+            auto_decompress=False,
+        ) as session:
+            yield Service(app, runner, session, host)
     finally:
         app[STREAMS].close_all()
         await runner.cleanup()
@@ -353,3 +391,21 @@ async def _read_output(service: Process, listening: asyncio.Future[str]) -> None
             listening.set_result(match[1].decode())
     if not listening.done():
         listening.set_exception(AssertionError(f"it never listened: {service.lines}"))
+
+
+# ── agents for a process of its own, named in its YAML as "tests.service:…" ───────────────────
+
+
+async def steady(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    """Say ten words, and take a second for it."""
+    for n in range(10):
+        yield f"{n} "
+        await asyncio.sleep(0.1)
+
+
+def write_agents(folder: Path, **streams: str) -> Path:
+    """Write a file for each function agent; *streams* maps ids to functions of this module."""
+    for agent_id, stream in streams.items():
+        text = f"backend: function\nstream: tests.service:{stream}\ndefault: true\n"
+        (folder / f"{agent_id}.yaml").write_text(text)
+    return folder

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from inspect import isawaitable
 from typing import Any
 
 from orchestrator.backends.base import AgentInput, Emission
@@ -44,15 +45,10 @@ class ScriptedRoster(Roster):
     """A roster of scripts; `keys` holds settings by agent id."""
 
     def __init__(self, scripts: dict[str, Script], keys: dict[str, dict[str, Any]] | None = None) -> None:
-        super().__init__({name: settings(name, **(keys or {}).get(name, {})) for name in scripts})
-        self._scripts = scripts
-
-    async def load(self) -> None:
-        loop = asyncio.get_running_loop()
-        for name, script in self._scripts.items():
-            loaded = self._backends.setdefault(name, loop.create_future())
-            if not loaded.done():
-                loaded.set_result(ScriptedBackend(script))
+        super().__init__(
+            {name: settings(name, **(keys or {}).get(name, {})) for name in scripts},
+            backends={name: ScriptedBackend(script) for name, script in scripts.items()},
+        )
 
 
 @asynccontextmanager
@@ -72,6 +68,7 @@ async def supervised(
 
 async def start(supervisor: Supervisor, message: str = "hi", **keys: Any) -> Run:
     run, _ = await supervisor.start(StartRequest(message, **keys))
+    assert isinstance(run, Run)
     return run
 
 
@@ -111,8 +108,8 @@ async def read(
             assert not isinstance(item, Gap), item
             for entry in item if isinstance(item, list) else ():
                 seen.append(Seen(entry))
-                if on_event is not None:
-                    on_event(seen[-1])
+                if on_event is not None and isawaitable(asked := on_event(seen[-1])):
+                    await asked
     return seen
 
 

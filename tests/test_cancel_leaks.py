@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,19 +24,6 @@ from .upstream import Upstream
 
 RUNS, AT_ONCE = 125, 25
 """Each run has four agents: 500 cancels."""
-
-
-class Built(Roster):
-    """A roster of backends that the test made."""
-
-    def __init__(self, settings: Mapping[str, Any], backends: Mapping[str, Backend]) -> None:
-        super().__init__(settings)
-        self._built = backends
-
-    async def load(self) -> None:
-        for agent_id, backend in self._built.items():
-            self._backends[agent_id] = asyncio.get_running_loop().create_future()
-            self._backends[agent_id].set_result(backend)
 
 
 def tasks() -> int:
@@ -60,7 +46,7 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             agent_id: (LettaBackend if agent_id == "letta" else OpenAIAgentsBackend)(one, settings)
             for agent_id, one in settings.items()
         }
-        roster = Built(settings, backends)
+        roster = Roster(settings, backends=backends)
         await roster.load()
         outcomes: list[str] = []
 

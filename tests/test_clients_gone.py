@@ -23,8 +23,8 @@ from .service import Service, eventually, serving, silent
 WARM_UP = 2_000
 CONNECTS = 8_000
 AT_ONCE = 50
-RSS_TOLERANCE_BYTES = 12 * 1024 * 1024
-"""After a warm-up, what an allocator may still keep; a leak of 2 KiB per connection would show."""
+RSS_TOLERANCE_BYTES = 8 * 1024 * 1024
+"""After a warm-up, what an allocator may still keep; a leak of 1 KiB per connection would show."""
 
 
 async def said_much(request: AgentInput) -> AsyncGenerator[Emission, None]:

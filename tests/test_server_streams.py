@@ -276,12 +276,12 @@ async def test_cursor_at_the_end_of_an_ended_run_is_204() -> None:
         puppet.say("x")
         await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "x")
         path = f"/v1/runs/{run_id}/events"
-        newest = str(service.run(run_id).last_event_id)
+        newest = str(service.run(run_id).state.last_event_id)
         async with service.stream(path, headers={"Last-Event-ID": newest}) as stream:
             assert isinstance(await stream.frame(), RetryLine), "a run that goes on is no 204"
             puppet.end()
             await stream.until("run.done")
-        last = str(service.run(run_id).last_event_id)
+        last = str(service.run(run_id).state.last_event_id)
         for options in ({"headers": {"Last-Event-ID": last}}, {"params": {"last_event_id": last}}):
             answer = await service.call("GET", path, **options)
             assert (answer.status, answer.body, answer.headers["Run-Id"]) == (204, b"", run_id)
@@ -359,7 +359,7 @@ async def test_useless_cursor_gives_a_gap_then_the_snapshot_then_goes_on(
         if ended:
             puppet.end()
             await service.ended(run_id)
-        newest = str(service.run(run_id).last_event_id)
+        newest = str(service.run(run_id).state.last_event_id)
         epoch, _, last = newest.partition("-")
         cursor = cursor.format(epoch=epoch, ahead=int(last) + 1)
         path = f"/v1/runs/{run_id}/events"
@@ -561,7 +561,7 @@ async def test_stream_of_a_run_deleted_from_a_shared_channel_ends(monkeypatch: p
         await service.ended(run_id)
 
         async def snapshots() -> list[Any]:
-            return [service.supervisor.get(run_id).snapshot()]
+            return [(await service.supervisor.get(run_id)).snapshot()]
 
         view = subscription.View("room", run_id)
         items = subscription.follow(service.supervisor.log, view, None, snapshots)

@@ -124,7 +124,7 @@ async def test_attach_goes_on_after_the_cursor_and_detach_ends_it() -> None:
         assert [_name(m) for m in await sock.until("a.token")] == ["a.started", "a.token"]
         puppet.end()
         await sock.until("run.done")
-        assert service.run(run_id).status == "completed"
+        assert (await service.find(run_id)).status == "completed"
 
 
 async def test_leaving_does_not_cancel_the_runs() -> None:
@@ -136,7 +136,7 @@ async def test_leaving_does_not_cancel_the_runs() -> None:
         await eventually(lambda: not service.streams.sockets)
         puppet.end()
         await service.ended(run_id)
-        assert service.run(run_id).status == "completed"
+        assert (await service.find(run_id)).status == "completed"
 
 
 async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
@@ -144,7 +144,7 @@ async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
     async with serving({"a": words("x")}) as service, connected(service) as sock:
         run_id = await service.start()
         await service.ended(run_id)
-        last = service.run(run_id).last_event_id
+        last = service.run(run_id).state.last_event_id
         await sock.send("attach", run_id=run_id, after=last)
         state = await sock.receive()
         assert (_name(state), state["id"], state["run_id"]) == ("run.snapshot", last, run_id)

@@ -316,14 +316,14 @@ async def test_agents_join_and_are_retried_while_the_run_is_open() -> None:
         run = await start(supervisor, agents=("a", "b"))
         steps = []
 
-        def act(event) -> None:
+        async def act(event) -> None:
             if event.name == "b.done" and event.data["attempt"] == 1:
-                run.retry("b")
+                await run.retry("b")
                 with pytest.raises(Conflict):
-                    run.retry("a")
-                run.add("c")
+                    await run.retry("a")
+                await run.add("c")
                 with pytest.raises(Conflict):
-                    run.add("c")
+                    await run.add("c")
             if event.name in ("b.done", "c.done"):
                 steps.append(event.name)
                 if len(steps) == 3:
@@ -331,11 +331,11 @@ async def test_agents_join_and_are_retried_while_the_run_is_open() -> None:
 
         events = await read(supervisor, run, on_event=act)
         with pytest.raises(Conflict):
-            run.retry("b")
+            await run.retry("b")
         with pytest.raises(Conflict):
-            run.add("b")
+            await run.add("b")
         with pytest.raises(NotFound):
-            run.retry("nobody")
+            await run.retry("nobody")
     added = next(e for e in events if e.name == "run.agent_added")
     assert added.data["agent"]["agent_id"] == "c"
     assert added.seq < of(events, "c")[0].seq
@@ -397,9 +397,9 @@ async def test_deleted_run_is_gone_with_its_events() -> None:
         await asyncio.sleep(0.02)
         await supervisor.forget(run.spec.run_id)
         with pytest.raises(Gone):
-            supervisor.get(run.spec.run_id)
+            await supervisor.get(run.spec.run_id)
         with pytest.raises(NotFound):
-            supervisor.get("run_never")
+            await supervisor.get("run_never")
         while supervisor.running:
             await asyncio.sleep(0.01)
         assert supervisor.log.size == 0
@@ -411,7 +411,7 @@ async def test_ended_runs_expire() -> None:
         async with asyncio.timeout(5):
             while True:
                 try:
-                    supervisor.get(run.spec.run_id)
+                    await supervisor.get(run.spec.run_id)
                 except Gone:
                     break
                 await asyncio.sleep(0.05)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import GapError, GapReason
-from .runstore import Fence
+from .runstore import Fence, RunStore
 
 _CURSOR = re.compile(r"([a-z0-9]{4,16})-(0|[1-9][0-9]{0,18})", re.ASCII)
 _MAX_SEQ = 2**63 - 1
@@ -71,6 +71,15 @@ class EventLog(Protocol):
     Writers never wait for readers. What `append` returned can be read by everybody.
     """
 
+    async def start(self) -> None:
+        """Open the store; further calls do nothing. A store that was not started opens at its first use.
+
+        Raises:
+            ConfigError: It cannot be used as it is configured.
+            LogUnavailable: It does not answer.
+        """
+        ...
+
     async def append(
         self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
     ) -> list[Entry]:
@@ -79,7 +88,7 @@ class EventLog(Protocol):
         Args:
             fence: Checked in the same atomic step; None is not checked.
         Raises:
-            Fenced: Another worker owns the run of *fence*; nothing was added.
+            Fenced: Another worker owns the run of *fence*, or it was forgotten; nothing was added.
             LogUnavailable: The store does not answer.
         """
         ...
@@ -124,6 +133,10 @@ class EventLog(Protocol):
     def size(self) -> int:
         """Bytes held, roughly."""
         ...
+
+
+class Store(EventLog, RunStore, Protocol):
+    """What `opening.open_log` makes: events and runs in one place."""
 
 
 def parse_cursor(text: str) -> Cursor | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from .base import Bounds, Cursor, Draft, Entry, check_cursor
+from .memory_runs import MemoryRuns
 from .runstore import Fence
 
 ENTRY_OVERHEAD_BYTES = 200
@@ -47,18 +49,25 @@ class _Channel:
         self.readers.clear()
 
 
-class MemoryLog:
-    """An `EventLog` in memory.
+class MemoryLog(MemoryRuns):
+    """An `EventLog` and `RunStore` in memory.
 
     Args:
         max_channel_bytes: A channel that grows beyond this loses its oldest entries, and readers
             that stood there get a gap.
+        clock: Seconds, for leases and for how long forgotten runs are known.
     """
 
-    def __init__(self, *, max_channel_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self, *, max_channel_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(clock)
         self._channels: dict[str, _Channel] = {}
         self._max_channel_bytes = max_channel_bytes
         self._size = 0
+
+    async def start(self) -> None:
+        """Do nothing: there is nothing to open."""
 
     @property
     def size(self) -> int:
@@ -67,6 +76,8 @@ class MemoryLog:
     async def append(
         self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
     ) -> list[Entry]:
+        if fence is not None:
+            self.check_fence(fence)
         book = self._book(channel)
         seq = book.last
         added = [Entry(book.epoch, seq + n, draft) for n, draft in enumerate(drafts, 1)]

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from ..errors import ConfigError, ConfigProblem
-from .base import EventLog
+from .base import Store
 from .memory import MemoryLog
 
 
-def open_log(url: str) -> EventLog:
-    """Make the log that *url* names.
+def open_log(url: str) -> Store:
+    """Make the log that *url* names; nothing is opened before its `start`.
 
     Raises:
-        ConfigError: No store has that address.
+        ConfigError: No store has that address, or it has an option that the store does not know.
     """
     scheme = url.partition(":")[0]
     if scheme == "memory":
         return MemoryLog()
-    message = f"{url!r} names no store of this version; use memory:"
+    if scheme == "sqlite":
+        from .sqlite import SQLiteLog
+        from .sqlite_schema import parse_address
+
+        return SQLiteLog(parse_address(url))
+    if scheme in ("redis", "rediss"):
+        return _open_redis(url)
+    # Not the whole address: it may hold a password.
+    message = f"{scheme}: names no store; use memory:, sqlite:///path.db or redis://host:port/db"
     raise ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])
+
+
+def _open_redis(url: str) -> Store:
+    try:
+        from .redis import RedisLog
+    except ModuleNotFoundError as exc:
+        if exc.name != "redis":
+            raise
+        message = "the Redis log needs redis-py; install fanin-orchestrator[redis]"
+        raise ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)]) from exc
+    return RedisLog(url)

@@ -7,17 +7,20 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import structlog
 from aiohttp import web
 
+from ..backends.base import Backend
+from ..backends.function import FunctionBackend, StreamFunction
 from ..config import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog import open_log
-from ..eventlog.base import EventLog
+from ..eventlog.base import Store
 from ..roster import Roster
 from ..serve_settings import ServeSettings
+from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import RunLimits, Supervisor
 from . import channels, operations, runs, websocket
 from .docs import ApiDocs
@@ -28,7 +31,7 @@ from .options import ServerOptions
 from .pages import Pages
 from .problem import setup_problems
 from .runner import ProblemRunner
-from .security import SecuritySettings, check_bind, setup_security
+from .security import SecuritySettings, check_bind, mark_api, setup_security
 from .streams import Streams
 from .websocket import close_sockets
 
@@ -40,9 +43,10 @@ EXIT_CONFIG = 2
 
 
 def create_app(
-    config: Config,
+    config: Config | None = None,
     *,
-    event_log: EventLog | None = None,
+    agents: Mapping[str, StreamFunction | Backend] | None = None,
+    event_log: Store | None = None,
     security: SecuritySettings | None = None,
     options: ServerOptions | None = None,
     limits: RunLimits | None = None,
@@ -51,6 +55,9 @@ def create_app(
     """Build the application; its agents load in a thread once it has started.
 
     Args:
+        config: The agents of a folder, as `load_config` gives them.
+        agents: Agents made in Python, beside those of *config*: a `Backend`, or whatever returns an async
+            iterator when it is called with an `AgentInput`, such as an async generator function.
         event_log: Where events go; memory unless given. Closed with the application.
         roster: Another roster than the one of *config*, for embedding agents made in Python.
     Raises:
@@ -61,7 +68,7 @@ def create_app(
     setup_security(app, security or SecuritySettings())
     metrics = app[METRICS] = Metrics()
     app[OPTIONS] = options or ServerOptions()
-    app[ROSTER] = roster or Roster(config.agents)
+    app[ROSTER] = roster or _roster(config, agents or {})
     app[STREAMS] = Streams()
     app[SUPERVISOR] = Supervisor(
         app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics
@@ -70,10 +77,20 @@ def create_app(
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     app.add_routes(ApiDocs(app[OPTIONS]).routes())
+    mark_api(app)
     app.cleanup_ctx.append(LoopLag(metrics.loop_lag))
     app.cleanup_ctx.append(_supervise)
     app.cleanup_ctx.append(_load_agents)
     return app
+
+
+def _roster(config: Config | None, made: Mapping[str, StreamFunction | Backend]) -> Roster:
+    settings: dict[str, AgentSettings] = dict(config.agents) if config else {}
+    backends: dict[str, Backend] = {}
+    for agent_id, agent in made.items():
+        settings[agent_id] = FunctionSettings(agent_id=agent_id, stream="python:agent")
+        backends[agent_id] = FunctionBackend.of(agent) if callable(agent) else agent
+    return Roster(settings, backends=backends)
 
 
 async def _supervise(app: web.Application) -> AsyncIterator[None]:

@@ -39,7 +39,7 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
     framing = SseFraming(named=wants_names(request), with_run=True)
 
     async def snapshots() -> list[Snapshot]:
-        return [run.snapshot() for run in supervisor.in_channel(channel)]
+        return [run.snapshot() for run in await supervisor.in_channel(channel)]
 
     items = follow(supervisor.log, view, requested_cursor(request), snapshots)
     stream = EventStream(request, headers={}, on_drop=metrics.client_dropped)

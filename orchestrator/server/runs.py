@@ -12,8 +12,8 @@ from ..attempt import Stop
 from ..errors import FieldProblem, InvalidRequest
 from ..events import Snapshot, encode_json
 from ..framing.sse import SseFraming
-from ..run import Run
 from ..subscription import Item, View, follow
+from ..supervisor import AnyRun
 from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .openapi import (
     AGENTS_FILTER,
@@ -49,13 +49,13 @@ def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | No
     )
 
 
-def run_of(request: web.Request) -> Run:
+async def run_of(request: web.Request) -> AnyRun:
     """Find the run that the path names.
 
     Raises:
         NotFound, Gone: As `Supervisor.get`.
     """
-    return request.app[SUPERVISOR].get(request.match_info["run_id"])
+    return await request.app[SUPERVISOR].get(request.match_info["run_id"])
 
 
 @routes.get("/v1/agents")
@@ -129,14 +129,14 @@ async def start_run(request: web.Request) -> web.StreamResponse:
 async def list_runs(request: web.Request) -> web.StreamResponse:
     limit = _whole(request, "limit", PAGE, 1, MAX_PAGE)
     before = request.query.get("before")
-    runs = request.app[SUPERVISOR].page(limit=limit, before=before)
+    runs = await request.app[SUPERVISOR].page(limit=limit, before=before)
     return json_response({"runs": [run.snapshot() for run in runs]})
 
 
 @routes.get("/v1/runs/{run_id}", name="run")
 @operation("Show a run", answers={200: SNAPSHOT}, errors=(404, 410))
 async def show_run(request: web.Request) -> web.StreamResponse:
-    return json_response(run_of(request).snapshot())
+    return json_response((await run_of(request)).snapshot())
 
 
 @routes.delete("/v1/runs/{run_id}")
@@ -147,7 +147,7 @@ async def show_run(request: web.Request) -> web.StreamResponse:
     errors=(404, 410),
 )
 async def delete_run(request: web.Request) -> web.StreamResponse:
-    await request.app[SUPERVISOR].forget(run_of(request).spec.run_id)
+    await request.app[SUPERVISOR].forget((await run_of(request)).spec.run_id)
     return web.Response(status=204)
 
 
@@ -164,7 +164,7 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
     errors=(404, 410, 422, 429, 503),
 )
 async def run_events(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
+    run = await run_of(request)
     names = wants_names(request)
     cursor = requested_cursor(request)
     if cursor is not None and await request.app[SUPERVISOR].nothing_after(run, cursor):
@@ -180,7 +180,7 @@ async def run_events(request: web.Request) -> web.StreamResponse:
     errors=(404, 410),
 )
 async def cancel_run(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
+    run = await run_of(request)
     run.cancel(Stop(CANCELLED_BY_CLIENT))
     return json_response(run.snapshot(), status=202)
 
@@ -194,7 +194,7 @@ async def cancel_run(request: web.Request) -> web.StreamResponse:
     errors=(404, 409, 410),
 )
 async def add_agent(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
+    run = await run_of(request)
     body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     agent_id = body.get("agent_id")
     if not isinstance(agent_id, str) or agent_id not in request.app[ROSTER].agents or len(body) != 1:
@@ -206,14 +206,14 @@ async def add_agent(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(
             "The run has as many agents as it may.", [FieldProblem("agent_id", "is one too many")]
         )
-    run.add(agent_id)
+    await run.add(agent_id)
     return json_response(run.snapshot(), status=202)
 
 
 @routes.post("/v1/runs/{run_id}/agents/{agent_id}/cancel")
 @operation("Cancel one agent", tag="agents", answers={202: SNAPSHOT}, errors=(404, 410))
 async def cancel_agent(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
+    run = await run_of(request)
     run.cancel(Stop(CANCELLED_BY_CLIENT), request.match_info["agent_id"])
     return json_response(run.snapshot(), status=202)
 
@@ -223,8 +223,8 @@ async def cancel_agent(request: web.Request) -> web.StreamResponse:
     "Let an agent that has ended try again", tag="agents", answers={202: SNAPSHOT}, errors=(404, 409, 410)
 )
 async def retry_agent(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
-    run.retry(request.match_info["agent_id"])
+    run = await run_of(request)
+    await run.retry(request.match_info["agent_id"])
     return json_response(run.snapshot(), status=202)
 
 
@@ -237,7 +237,7 @@ async def retry_agent(request: web.Request) -> web.StreamResponse:
     errors=(404, 410),
 )
 async def answer_approval(request: web.Request) -> web.StreamResponse:
-    run = run_of(request)
+    run = await run_of(request)
     body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     approve = body.get("approve")
     if not isinstance(approve, bool) or len(body) != 1:
@@ -250,14 +250,14 @@ async def answer_approval(request: web.Request) -> web.StreamResponse:
 
 
 async def _stream(
-    request: web.Request, run: Run, cursor: str | None, names: bool, headers: dict[str, str]
+    request: web.Request, run: AnyRun, cursor: str | None, names: bool, headers: dict[str, str]
 ) -> web.StreamResponse:
     supervisor, metrics = request.app[SUPERVISOR], request.app[METRICS]
     spec = run.spec
     view = View(spec.channel, spec.run_id, wanted_agents(request))
 
     async def snapshots() -> list[Snapshot]:
-        return [supervisor.get(spec.run_id).snapshot()]
+        return [(await supervisor.get(spec.run_id)).snapshot()]
 
     items: AsyncGenerator[Item, None] = follow(supervisor.log, view, cursor, snapshots)
     stream = EventStream(request, headers=headers, on_drop=metrics.client_dropped)

@@ -12,9 +12,8 @@ from ..errors import InvalidRequest, LimitReached, RequestError
 from ..events import Snapshot, encode_data
 from ..framing import websocket as framing
 from ..framing.websocket import Operation, parse_operation
-from ..run import Run
 from ..subscription import Idle, Item, View, follow
-from ..supervisor import Supervisor
+from ..supervisor import AnyRun, Supervisor
 from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .openapi import Answer, operation
 from .problem import ProblemError, problem_from
@@ -110,7 +109,7 @@ class Socket:
         if operation.op == "start":
             await self._start(operation)
             return
-        run = self._supervisor.get(operation.text("run_id") or "")
+        run = await self._supervisor.get(operation.text("run_id") or "")
         if operation.op == "attach":
             await self._attach(run, operation.text("after", required=False), operation.ref)
         elif operation.op == "cancel":
@@ -125,7 +124,7 @@ class Socket:
         run, _ = await self._supervisor.start(wanted)
         self._follow(run, None, operation.ref)
 
-    async def _attach(self, run: Run, after: str | None, ref: object) -> None:
+    async def _attach(self, run: AnyRun, after: str | None, ref: object) -> None:
         await self._detach(run.spec.run_id)
         self._check_room()
         if after is not None and await self._supervisor.nothing_after(run, after):
@@ -144,15 +143,15 @@ class Socket:
         if len(self._following) >= MAX_RUNS_PER_SOCKET:
             raise LimitReached(f"One socket follows at most {MAX_RUNS_PER_SOCKET} runs; detach from one.")
 
-    def _follow(self, run: Run, after: str | None, ref: object) -> None:
+    def _follow(self, run: AnyRun, after: str | None, ref: object) -> None:
         task = self._tasks.create_task(self._forward(run, after, ref))
         self._following[run.spec.run_id] = task
 
-    async def _forward(self, run: Run, after: str | None, ref: object) -> None:
+    async def _forward(self, run: AnyRun, after: str | None, ref: object) -> None:
         spec = run.spec
 
         async def snapshots() -> list[Snapshot]:
-            return [self._supervisor.get(spec.run_id).snapshot()]
+            return [(await self._supervisor.get(spec.run_id)).snapshot()]
 
         try:
             with self._supervisor.watching(spec.channel, spec.run_id):
@@ -169,7 +168,7 @@ class Socket:
             if self._following.get(spec.run_id) is asyncio.current_task():
                 del self._following[spec.run_id]
 
-    async def _tell(self, run: Run, item: Item, ref: object) -> None:
+    async def _tell(self, run: AnyRun, item: Item, ref: object) -> None:
         if isinstance(item, Idle):
             return  # the socket's own pings keep it alive
         if isinstance(item, list):

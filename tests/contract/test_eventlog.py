@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from orchestrator.errors import GapError
-from orchestrator.eventlog import Cursor, Draft, EventLog, MemoryLog, parse_cursor
+from orchestrator.eventlog import Cursor, Draft, EventLog, parse_cursor
+
+from .stores import STORES, Clock
 
 
 def draft(n: int, run_id: str = "run_1") -> Draft:
     return Draft(run_id, "a", "token", b'{"n":%d}' % n)
 
 
-@pytest.fixture(params=["memory"])
-async def log(request: pytest.FixtureRequest) -> AsyncIterator[EventLog]:
-    store = MemoryLog()
-    yield store
-    await store.aclose()
+@pytest.fixture(params=sorted(STORES))
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
+    async with STORES[request.param](tmp_path, Clock()) as store:
+        yield store
 
 
 async def start_of(log: EventLog, channel: str = "c") -> Cursor:
@@ -116,6 +118,8 @@ async def test_shrinking_drops_the_oldest_and_says_so(log: EventLog) -> None:
     assert caught.value.earliest == f"{start.epoch}-{bounds.first}"
     page = await log.read("c", Cursor(start.epoch, bounds.first - 1), most=500)
     assert [entry.seq for entry in page] == list(range(bounds.first, 101))
+    await log.append("c", [draft(101)])
+    assert await log.open("c") == bounds._replace(last=101)
 
 
 async def test_size_returns_to_nothing(log: EventLog) -> None:
@@ -123,6 +127,130 @@ async def test_size_returns_to_nothing(log: EventLog) -> None:
     assert log.size > 0
     await log.erase("c", "run_1")
     assert log.size == 0
+
+
+async def test_entries_come_back_as_they_were_drafted(log: EventLog) -> None:
+    """Whatever a batch holds: several runs, the run's own events, more events than a store writes at once."""
+    runs = ["c", "c", "run_2", "c"]
+    drafts = [
+        Draft(
+            runs[n // 100 % 4], None if n % 7 == 0 else f"a{n % 3}", f"t{n % 5}", b'{"n":%d,"\xc3\xa4":1}' % n
+        )
+        for n in range(1000)
+    ]
+    added = await log.append("c", drafts)
+    found: list[Draft] = []
+    cursor = await start_of(log)
+    while page := await log.read("c", cursor, most=77):
+        assert [entry.seq for entry in page] == list(range(cursor.seq + 1, cursor.seq + 1 + len(page)))
+        found += [Draft(entry.run_id, entry.agent_id, entry.type, entry.data) for entry in page]
+        cursor = Cursor(page[-1].epoch, page[-1].seq)
+    assert found == drafts
+    assert [Draft(e.run_id, e.agent_id, e.type, e.data) for e in added] == drafts
+
+
+async def test_batch_of_nothing_changes_nothing(log: EventLog) -> None:
+    await log.append("c", [draft(1)])
+    assert await log.append("c", []) == []
+    assert (await log.open("c")).last == 1
+
+
+async def test_writers_at_once_share_a_channel_without_a_hole(log: EventLog) -> None:
+    """Each batch stays together and in its writer's order."""
+
+    async def write(name: str) -> list[int]:
+        return [e.seq for n in range(25) for e in await log.append("c", [draft(n, name), draft(n, name)])]
+
+    taken = await asyncio.gather(*(write(f"run_{n}") for n in range(8)))
+    assert sorted(seq for seqs in taken for seq in seqs) == list(range(1, 401))
+    assert all(
+        second == first + 1 for seqs in taken for first, second in zip(seqs[::2], seqs[1::2], strict=True)
+    )
+    for n, seqs in enumerate(taken):
+        page = await log.read("c", await start_of(log), most=400)
+        assert [entry.seq for entry in page if entry.run_id == f"run_{n}"] == seqs
+
+
+async def test_followers_see_every_entry_once_while_it_is_written(log: EventLog) -> None:
+    """No wake-up is lost between a read and a wait, wherever the two writers happen to be."""
+    total = 601
+
+    async def write(name: str) -> None:
+        for n in range(100):
+            await log.append("c", [draft(3 * n + k, name) for k in range(3)])
+            if n % 10 == 0:
+                await asyncio.sleep(0)
+
+    async def follow(most: int) -> list[int]:
+        cursor, seen = await start_of(log), []
+        while len(seen) < total:
+            page = await log.read("c", cursor, most=most)
+            if page:
+                cursor = Cursor(page[-1].epoch, page[-1].seq)
+                seen += [entry.seq for entry in page]
+            else:
+                assert await log.wait("c", cursor, 20), f"nobody woke the reader at {cursor.seq}"
+        return seen
+
+    await log.append("c", [draft(0, "run_0")])
+    *_, first, second, third = await asyncio.gather(
+        write("run_1"), write("run_2"), follow(1), follow(50), follow(1000)
+    )
+    assert first == second == third == list(range(1, total + 1))
+
+
+async def test_reader_behind_an_erased_end_waits_until_there_is_more(log: EventLog) -> None:
+    """The newest entries may be erased ones: that is neither something to read nor a reason to spin."""
+    await log.append("c", [draft(1, "run_1"), draft(2, "run_2")])
+    start = await start_of(log)
+    await log.erase("c", "run_2")
+    assert (await log.open("c")).last == 2
+    at_one = Cursor(start.epoch, 1)
+    assert await log.read("c", at_one, most=9) == []
+    assert not await log.wait("c", at_one, 0.01)
+    assert await log.read("c", Cursor(start.epoch, 2), most=9) == []
+    waiting = asyncio.ensure_future(log.wait("c", at_one, 5))
+    await asyncio.sleep(0)
+    await log.append("c", [draft(3, "run_1")])
+    assert await waiting
+    assert [entry.seq for entry in await log.read("c", at_one, most=9)] == [3]
+
+
+async def test_reader_of_an_erased_channel_is_woken_and_told(log: EventLog) -> None:
+    await log.append("c", [draft(1)])
+    at_end = Cursor((await start_of(log)).epoch, 1)
+    waiting = asyncio.ensure_future(log.wait("c", at_end, 20))
+    await asyncio.sleep(0)
+    await log.erase("c", "run_1")
+    assert await waiting
+    with pytest.raises(GapError):
+        await log.read("c", at_end, most=1)
+
+
+async def test_cancelled_append_is_in_the_log_or_not_but_never_in_part(log: EventLog) -> None:
+    await log.append("c", [draft(0)])
+    writing = asyncio.ensure_future(log.append("c", [draft(n) for n in range(1, 41)]))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    (after,) = await log.append("c", [draft(99)])
+    assert after.seq in (2, 42)
+    assert len(await log.read("c", await start_of(log), most=99)) == after.seq
+
+
+async def test_starting_again_does_nothing(log: EventLog) -> None:
+    await log.append("c", [draft(1)])
+    await log.start()
+    assert (await log.open("c")).last == 1
+
+
+async def test_shrinking_takes_from_the_largest_channel_first(log: EventLog) -> None:
+    await log.append("small", [draft(n) for n in range(64)])
+    for _ in range(10):
+        await log.append("large", [draft(n) for n in range(64)])
+    await log.shrink(log.size // 2)
+    assert (await log.open("small")).first == 1
+    assert (await log.open("large")).first > 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,184 @@
+"""Runs, leases and conversations in this process's memory: the `RunStore` half of the log in memory."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+import msgspec
+
+from ..errors import Fenced, Gone, NotFound
+from ..events import RunStatus
+from .runstore import GONE_SECONDS, Fence, RunRecord
+
+MAX_TOMBSTONES = 100_000
+"""Forgotten runs that are still known as such: a memory guard."""
+
+MAX_CONVERSATIONS = 10_000
+"""The conversation unused for longest goes first beyond this: a memory guard."""
+
+
+class _Conversation:
+    __slots__ = ("holder", "turns")
+
+    def __init__(self) -> None:
+        self.holder: str | None = None
+        self.turns: dict[str, list[bytes]] = {}
+
+
+class MemoryRuns:
+    """The calls of `RunStore`, for a log that can erase a run's events.
+
+    Args:
+        clock: Seconds, for leases and for how long forgotten runs are known.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._runs: dict[str, RunRecord] = {}
+        self._running: dict[str, None] = {}
+        self._ended: list[tuple[int, int, str]] = []
+        self._order: dict[str, int] = {}
+        self._created = 0
+        self._keys: dict[str, str] = {}
+        self._in_channel: dict[str, dict[str, None]] = {}
+        self._gone: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._beats: dict[str, float] = {}
+        self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
+
+    @abstractmethod
+    async def erase(self, channel: str, run_id: str) -> None:
+        """As `EventLog.erase`."""
+
+    async def create_run(self, record: RunRecord) -> RunRecord:
+        known = self._runs.get(record.run_id)
+        if known is None and record.key is not None and record.key in self._keys:
+            known = self._runs[self._keys[record.key]]
+        if known is not None:
+            return known
+        run_id = record.run_id
+        self._created += 1
+        self._order[run_id] = self._created
+        self._runs[run_id] = record
+        self._in_channel.setdefault(record.channel, {})[run_id] = None
+        if record.key is not None:
+            self._keys[record.key] = run_id
+        if record.status == "running":
+            self._running[run_id] = None
+        elif record.ended_at is not None:
+            insort(self._ended, (record.ended_at, self._created, run_id))
+        return record
+
+    async def find_run(self, run_id: str) -> RunRecord | None:
+        record = self._runs.get(run_id)
+        if record is None:
+            self._bury()
+            if run_id in self._gone:
+                raise Gone(f"Run {run_id!r} {self._gone[run_id][1]}.")
+        return record
+
+    async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
+        newest_first = reversed(self._runs.values())
+        if before is not None:
+            if await self.find_run(before) is None:
+                raise NotFound(f"There is no run {before!r}.")
+            for _ in takewhile(lambda record: record.run_id != before, newest_first):
+                pass
+        return [record for record, _ in zip(newest_first, range(limit), strict=False)]
+
+    async def runs_in(self, channel: str) -> list[RunRecord]:
+        return [self._runs[run_id] for run_id in self._in_channel.get(channel, ())]
+
+    async def running_runs(self) -> list[RunRecord]:
+        return [self._runs[run_id] for run_id in self._running]
+
+    async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
+        old = self._ended[: min(limit, bisect_left(self._ended, (before,)))]
+        return [self._runs[run_id] for _, _, run_id in old]
+
+    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
+        self.check_fence(fence)
+        run_id = fence.run_id
+        if run_id not in self._running:
+            return
+        del self._running[run_id]
+        self._runs[run_id] = msgspec.structs.replace(self._runs[run_id], status=status, ended_at=ended_at)
+        insort(self._ended, (ended_at, self._order[run_id], run_id))
+
+    async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
+        record = self._runs.get(run_id)
+        if record is None or run_id not in self._running or record.token != token:
+            return None
+        self._runs[run_id] = record = msgspec.structs.replace(record, owner=owner, token=token + 1)
+        return record
+
+    async def forget_run(self, run_id: str, why: str) -> None:
+        record = self._runs.pop(run_id, None)
+        if record is None:
+            return
+        order = self._order.pop(run_id)
+        self._running.pop(run_id, None)
+        if record.ended_at is not None:
+            del self._ended[bisect_left(self._ended, (record.ended_at, order, run_id))]
+        if record.key is not None and self._keys.get(record.key) == run_id:
+            del self._keys[record.key]
+        beside = self._in_channel[record.channel]
+        del beside[run_id]
+        if not beside:
+            del self._in_channel[record.channel]
+        self._gone[run_id] = (self._clock(), why)
+        self._bury()
+        await self.erase(record.channel, run_id)
+
+    async def beat(self, worker: str, seconds: float) -> None:
+        self._beats[worker] = self._clock() + seconds
+
+    async def living(self) -> set[str]:
+        now = self._clock()
+        self._beats = {worker: until for worker, until in self._beats.items() if until > now}
+        return set(self._beats)
+
+    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+        turns = self._use(conversation_id).turns.setdefault(agent_id, [])
+        turns.append(turn)
+        del turns[: max(0, len(turns) - keep)]
+
+    async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
+        conversation = self._conversations.get(conversation_id)
+        return () if conversation is None else tuple(conversation.turns.get(agent_id, ()))
+
+    async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
+        conversation = self._use(conversation_id)
+        if conversation.holder is None or conversation.holder not in self._running:
+            conversation.holder = run_id
+        return conversation.holder
+
+    async def release_conversation(self, conversation_id: str, run_id: str) -> None:
+        conversation = self._conversations.get(conversation_id)
+        if conversation is not None and conversation.holder == run_id:
+            conversation.holder = None
+
+    def check_fence(self, fence: Fence) -> None:
+        """Raise Fenced unless *fence* still stands; a run that was forgotten has none."""
+        record = self._runs.get(fence.run_id)
+        if record is None:
+            raise Fenced(f"run {fence.run_id!r} is not in the log any more")
+        if record.token != fence.token:
+            raise Fenced(f"another worker owns run {fence.run_id!r} now")
+
+    def _use(self, conversation_id: str) -> _Conversation:
+        conversation = self._conversations.setdefault(conversation_id, _Conversation())
+        self._conversations.move_to_end(conversation_id)
+        while len(self._conversations) > MAX_CONVERSATIONS:
+            self._conversations.popitem(last=False)
+        return conversation
+
+    def _bury(self) -> None:
+        """Let go of tombstones that are too old, or too many."""
+        old = self._clock() - GONE_SECONDS
+        while self._gone and (len(self._gone) > MAX_TOMBSTONES or next(iter(self._gone.values()))[0] <= old):
+            self._gone.popitem(last=False)

@@ -1,0 +1,283 @@
+"""The log in Redis or Valkey Streams: shared by several workers, and there after they are gone.
+
+Composes what it is made of: `redis_link` (connections), `redis_writer` (appends), `redis_listener` and
+`redis_tail` (readers), `redis_runs` (records of runs). How a channel lies in Redis: `redis_keys`,
+`redis_frames`, `redis_scripts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..errors import Fenced, GapError, LogUnavailable
+from .base import Bounds, Cursor, Draft, Entry, check_cursor
+from .memory import new_epoch
+from .redis_address import parse_address
+from .redis_frames import unpack
+from .redis_keys import Keys
+from .redis_link import PATIENCE_SECONDS, Link
+from .redis_listener import Listener
+from .redis_runs import RedisRuns
+from .redis_scripts import ERASE, OPEN, READ, TRIM
+from .redis_tail import Tail
+from .redis_writer import UnknownRun, Writer
+from .runstore import Fence
+
+PAGE_BYTES = 1024 * 1024
+"""A page that is read ends with the stream entry that passes this."""
+
+READ_AGAIN_SECONDS = 0.2
+
+
+class RedisLog(RedisRuns):
+    """An `EventLog` and `RunStore` in Redis (or Valkey) 7.0 or later.
+
+    While Redis is away, readers wait and go on by themselves when it is back: `read` finds nothing then,
+    and `wait` waits. Every other call raises `LogUnavailable` within about *patience_s*.
+    After `LogUnavailable` the same `append` may be made again: its drafts are added once.
+
+    Args:
+        url: ``redis://[user:password@]host[:port][/db][?prefix=…]``, `rediss://` for TLS.
+        max_channel_bytes: A channel that grows beyond this loses its oldest entries, and readers
+            that stood there get a gap.
+        patience_s: How long a call waits for a Redis that does not answer.
+        ahead: Seconds by which Redis' clock is taken to be late; for tests.
+
+    Raises:
+        ConfigError: *url* is wrong; from `start`, the server cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_channel_bytes: int = 64 * 1024 * 1024,
+        patience_s: float = PATIENCE_SECONDS,
+        ahead: Callable[[], float] = float,
+    ) -> None:
+        address = parse_address(url)
+        super().__init__(Link(address, patience_s=patience_s), Keys(address.prefix), ahead)
+        self.name = secrets.token_hex(6)
+        """Names this object among all that share the Redis."""
+        self._max_channel_bytes = max_channel_bytes
+        self._parts: tuple[Writer, Listener] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._starting = asyncio.Lock()
+        self._closed = False
+
+    # ── open and close ───────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Connect. Other calls do it by themselves, but only this one is asked at the right time.
+
+        Raises:
+            ConfigError: The server is too old, is a Redis Cluster or wants other credentials.
+            LogUnavailable: It does not answer.
+        """
+        async with self._starting:
+            if self._parts is not None or self._closed:
+                return
+            await self._link.check()
+            listener = Listener(self._link, self.keys, self.name)
+            writer = Writer(
+                self._link,
+                self.keys,
+                self.name,
+                max_channel_bytes=self._max_channel_bytes,
+                feed=listener.feed,
+            )
+            self._run(self._link.run(), "redis calls")
+            self._run(writer.run(), "redis writer")
+            self._run(listener.run(), "redis listener")
+            self._parts = writer, listener
+
+    async def aclose(self) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._parts is not None:
+            self._listener.distrust()
+
+    async def listening(self) -> Listener:
+        """Return what reads this Redis, started."""
+        await self._ready()
+        return self._listener
+
+    @property
+    def closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closed
+
+    @property
+    def available(self) -> bool:
+        """Whether Redis answers and takes writes, as far as is known; known at most a second late."""
+        return self._parts is not None and not self._closed and self._link.available
+
+    @property
+    def size(self) -> int:
+        """Bytes held by all channels, of all workers; at most a second old."""
+        return self._size
+
+    # ── append ───────────────────────────────────────────────────────────────────────────────
+
+    async def append(
+        self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
+    ) -> list[Entry]:
+        await self._ready()
+        try:
+            added = await self._writer.append(channel, drafts, fence)
+        except UnknownRun:
+            added = await self._append_restored(channel, drafts, fence)
+        self._size = self._writer.total
+        return added
+
+    async def _append_restored(
+        self, channel: str, drafts: Sequence[Draft], fence: Fence | None
+    ) -> list[Entry]:
+        if fence is not None and await self._restore(fence):
+            with suppress(UnknownRun):
+                return await self._writer.append(channel, drafts, fence)
+        raise Fenced("The run has no record any more; nothing may be appended for it.")
+
+    # ── read ─────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self, channel: str) -> Bounds:
+        await self._ready()
+        answer = await self._link.script(OPEN, self.keys.channel(channel)[:2], *self._known(channel))
+        return _bounds(answer)
+
+    async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
+        await self._ready()
+        tail = self._listener.tails.get(channel)
+        if tail is not None and tail.covers(after):
+            return self._listener.tail(channel, after).later_than(after, most)
+        try:
+            return await self._read(channel, after, most)
+        except LogUnavailable:
+            if self._closed:
+                raise
+            # The reader waits then; it must not ask again at once.
+            await asyncio.sleep(READ_AGAIN_SECONDS)
+            return []
+
+    async def _read(self, channel: str, after: Cursor, most: int) -> list[Entry]:
+        known, keys = self._known(channel), self.keys.channel(channel)
+        answer = await self._link.script(READ, keys[:2], *known, after.seq, most, PAGE_BYTES)
+        if answer is None:
+            raise GapError("epoch", earliest=None, latest=None)
+        bounds = _bounds(answer[0])
+        check_cursor(after, bounds)
+        page: list[Entry] = []
+        for last, run_id, blob in zip(answer[2::3], answer[3::3], answer[4::3], strict=True):
+            page += unpack(bounds.epoch, int(last), bytes(run_id).decode(), blob)
+        page = [entry for entry in page if entry.seq > after.seq]
+        whole = answer[1] == 1 and len(page) <= most
+        tail = self._listener.tails.get(channel)
+        if whole and tail is not None:
+            was_stale = tail.stale
+            tail.adopt(after, bounds.epoch, bounds.last, page)
+            if was_stale:
+                self._listener.alarm()
+        return page[:most]
+
+    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ready()
+                return await self._wait(self._listener.tail(channel, after), after)
+        except TimeoutError:
+            return False
+
+    async def _wait(self, tail: Tail, after: Cursor) -> bool:
+        # A reader that is told of news while Redis is away would ask for them in vain, again and again.
+        if self._closed or (tail.has_news(after) and not self._link.away):
+            return True
+        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        tail.readers.add(reader)
+        try:
+            await reader
+        finally:
+            tail.readers.discard(reader)
+        return True
+
+    # ── erase and shrink ─────────────────────────────────────────────────────────────────────
+
+    async def erase(self, channel: str, run_id: str) -> None:
+        await self._ready()
+        keys = self.keys.channel(channel)
+        at = "-"
+        while at:
+            answer = await self._link.script(
+                ERASE,
+                (keys.meta, keys.log, self.keys.sizes, self.keys.total, self.keys.notices),
+                channel, run_id, at,
+            )  # fmt: skip
+            at, self._size = bytes(answer[0]).decode(), int(answer[1])
+        self._writer.forget(channel)
+        if tail := self._listener.tails.get(channel):
+            tail.distrust()
+
+    async def shrink(self, size: int) -> None:
+        await self._ready()
+        self._size = int(await self._link.call("GET", self.keys.total) or 0)
+        largest = await self._link.call("ZREVRANGE", self.keys.sizes, 0, -1)
+        for name in largest:
+            channel = bytes(name).decode()
+            while self._size > size and await self._trim(channel, self._size - size):
+                pass
+            if self._size <= size:
+                return
+
+    async def _trim(self, channel: str, excess: int) -> bool:
+        """Take about *excess* bytes from a channel, or a page of them; False where nothing can go."""
+        held = int(await self._link.call("ZSCORE", self.keys.sizes, channel) or 0)
+        keys = self.keys.channel(channel)
+        answer = await self._link.script(
+            TRIM,
+            (keys.meta, keys.log, self.keys.sizes, self.keys.total),
+            channel, max(0, held - excess),
+        )  # fmt: skip
+        self._size = int(answer[1])
+        return int(answer[0]) == 1
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    async def _ready(self) -> None:
+        if self._parts is None:
+            await self.start()
+        if self._closed:
+            raise LogUnavailable("The log is closed.")
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        # Owned here, and awaited by `aclose`.
+        self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    @property
+    def _writer(self) -> Writer:
+        return self._open_parts()[0]
+
+    @property
+    def _listener(self) -> Listener:
+        return self._open_parts()[1]
+
+    def _open_parts(self) -> tuple[Writer, Listener]:
+        if self._parts is None:
+            raise LogUnavailable("The log is closed.")
+        return self._parts
+
+    def _known(self, channel: str) -> tuple[str, str, int]:
+        """Return an epoch if need be, and the newest entry that this process was told of."""
+        known = self._writer.known(channel)
+        return new_epoch(), known.epoch, known.last
+
+
+def _bounds(raw: bytes) -> Bounds:
+    epoch, first, last = bytes(raw).decode().split(" ")
+    return Bounds(epoch, int(first), int(last))

@@ -1,0 +1,151 @@
+"""Work and commands between workers over Redis: a `Cluster` beside a `RedisLog`, on its connections.
+
+Work is a stream with one consumer group. Each worker's commands, and each process's answers, are streams
+that the log's one blocking read covers too; what nobody fetches goes within a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+
+from ..errors import LogUnavailable
+from .cluster import SEND_SECONDS, Command, Reply
+from .redis import RedisLog
+from .redis_cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
+from .redis_listener import Fields
+
+LOOK_AGAIN_SECONDS = 1.0
+"""A wake-up that was lost costs a taker no more."""
+
+LOOK_AFTER_SECONDS = 3.0
+"""How often a waiting taker looks for work whose taker died."""
+
+
+class RedisCluster:
+    """A `Cluster` in the Redis of *log*, which is started and closed by whoever made it.
+
+    Args:
+        idle_s: How long work stays with a taker that died before it claimed it.
+    """
+
+    def __init__(self, log: RedisLog, *, idle_s: float = 5.0) -> None:
+        self._log = log
+        self._idle_ms = int(idle_s * 1000)
+        self._answers: dict[bytes, asyncio.Future[bytes]] = {}
+        self._answered_at = log.keys.inbox(f"answers:{log.name}")
+        self._heard: OrderedDict[bytes, None] = OrderedDict()
+        self._subscribed: set[str] = set()
+        self._offered = asyncio.Event()
+        self._take = ""
+        self._looked_after_at = 0.0
+
+    # ── work ─────────────────────────────────────────────────────────────────────────────────
+
+    async def offer_work(self, run_id: str) -> None:
+        await self._log.script(OFFER, (self._log.keys.work, self._log.keys.work_ids), run_id)
+
+    async def take_work(self, worker: str) -> str:
+        # The same word until a call has returned: what a call took that was cancelled, the next one gets.
+        self._take = self._take or secrets.token_hex(8)
+        while True:
+            self._offered.clear()
+            try:
+                await self._subscribe(self._log.keys.work, self._note_work)
+                run_id = await self._try_take(worker)
+            except LogUnavailable:
+                if self._log.closed:
+                    raise
+                run_id = None
+            if run_id is not None:
+                self._take = ""
+                return run_id
+            await self._look_again()
+
+    async def finish_work(self, run_id: str) -> None:
+        await self._log.script(FINISH, (self._log.keys.work, self._log.keys.work_ids), run_id)
+
+    async def _try_take(self, worker: str) -> str | None:
+        keys, now = self._log.keys, asyncio.get_running_loop().time()
+        look_after = now - self._looked_after_at > LOOK_AFTER_SECONDS
+        answer = await self._log.script(
+            TAKE,
+            (keys.work, keys.work_ids, keys.workers, f"{keys.work}:took:{self._take}"),
+            keys.prefix, worker, self._idle_ms, int(look_after),
+        )  # fmt: skip
+        if look_after:
+            self._looked_after_at = now
+        return None if answer is None else bytes(answer).decode()
+
+    def _note_work(self, fields: Fields) -> None:
+        self._offered.set()
+
+    async def _look_again(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await self._offered.wait()
+        except TimeoutError:
+            return
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, worker: str, command: bytes) -> bytes:
+        name = secrets.token_hex(8).encode()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[name] = answer
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._subscribe(self._answered_at, self._note_answer)
+                await self._post(self._log.keys.inbox(worker), name, self._answered_at.encode(), command)
+                return await answer
+        except TimeoutError as exc:
+            raise LogUnavailable(f"Worker {worker!r} does not answer.") from exc
+        finally:
+            del self._answers[name]
+
+    async def commands(self, worker: str) -> AsyncGenerator[Command, None]:
+        # Bounded; what does not fit is dropped, and its sender told so by the silence.
+        queue: asyncio.Queue[Command] = asyncio.Queue(INBOX_LENGTH)
+
+        def note_command(fields: Fields) -> None:
+            if self._is_new(fields[b"i"]) and not queue.full():
+                queue.put_nowait(Command(fields[b"b"], self._reply_to(fields)))
+
+        stream = self._log.keys.inbox(worker)
+        await self._subscribe(stream, note_command)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._subscribed.discard(stream)
+            (await self._log.listening()).unsubscribe(stream)
+
+    def _reply_to(self, fields: Fields) -> Reply:
+        async def reply(body: bytes) -> None:
+            await self._post(fields[b"a"].decode(), fields[b"i"], b"", body)
+
+        return reply
+
+    def _is_new(self, name: bytes) -> bool:
+        """Whether a command has not come before: one whose sender lost the connection may come twice."""
+        if name in self._heard:
+            return False
+        self._heard[name] = None
+        if len(self._heard) > 2 * INBOX_LENGTH:
+            self._heard.popitem(last=False)
+        return True
+
+    def _note_answer(self, fields: Fields) -> None:
+        answer = self._answers.get(fields[b"i"])
+        if answer is not None and not answer.done():
+            answer.set_result(fields[b"b"])
+
+    async def _post(self, inbox: str, name: bytes, answer_to: bytes, body: bytes) -> None:
+        await self._log.script(POST, (inbox,), name, answer_to, body)
+
+    async def _subscribe(self, stream: str, deliver: Callable[[Fields], None]) -> None:
+        if stream not in self._subscribed:
+            (await self._log.listening()).subscribe(stream, deliver)
+            self._subscribed.add(stream)

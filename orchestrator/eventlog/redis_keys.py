@@ -1,0 +1,46 @@
+"""The names of our keys in Redis. Whatever belongs to one channel has the channel as its hash tag."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ChannelKeys(NamedTuple):
+    """One channel: `meta` (hash), `log` (stream), `runs` (hash: run → token that may append)."""
+
+    meta: str
+    log: str
+    runs: str
+
+
+class Keys:
+    """All names under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.sizes = f"{prefix}sizes"
+        """Sorted set: channel → bytes."""
+        self.total = f"{prefix}total"
+        self.incarnation = f"{prefix}incarnation"
+        """Random, made once; another one means that everything was flushed."""
+        self.notices = f"{prefix}notices"
+        """Stream: channels from which events were erased."""
+        self.workers = f"{prefix}workers"
+        """Sorted set: worker → when its lease ends (ms)."""
+        self.work = f"{prefix}work"
+        """Stream with a consumer group: runs that wait for an executor."""
+        self.work_ids = f"{prefix}work:ids"
+
+    def channel(self, channel: str) -> ChannelKeys:
+        stem = f"{self.prefix}{{{channel}}}:"
+        return ChannelKeys(f"{stem}meta", f"{stem}log", f"{stem}runs")
+
+    def inbox(self, name: str) -> str:
+        """Name the stream of what is sent to one process."""
+        return f"{self.prefix}inbox:{name}"
+
+    def turns(self, conversation_id: str, agent_id: str) -> str:
+        return f"{self.prefix}turns:{conversation_id}:{agent_id}"
+
+    def holder(self, conversation_id: str) -> str:
+        return f"{self.prefix}holder:{conversation_id}"

@@ -1,0 +1,188 @@
+"""What Redis does to the records of runs in one atomic step, in Lua. Owns no connection.
+
+ARGV[1] is always our prefix: which further keys a script touches follows from what it finds, which is
+one reason why a log needs a single primary. The last argument moves the clock, for tests. Time is Redis' own:
+workers' clocks differ. A record travels as (body, owner, token, status, ended, place).
+"""
+
+from __future__ import annotations
+
+from .redis_link import Script
+
+_COMMON = """
+local P = ARGV[1]
+local function key(...) return P .. table.concat({...}) end
+local function record(id)
+  return redis.call('HMGET', key('run:', id), 'body', 'owner', 'token', 'status', 'ended', 'place')
+end
+local function now()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000) + tonumber(ARGV[#ARGV])
+end
+-- The record; or '' and why it is gone; or nil.
+local function find(id)
+  local found = record(id)
+  if found[1] then return found end
+  local gone = redis.call('GET', key('gone:', id))
+  if gone then
+    local till, why = string.match(gone, '^(%d+) (.*)$')
+    if tonumber(till) > now() then return {'', why} end
+  end
+  return nil
+end
+local function all(ids)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local one = record(id)
+    if one[1] then found[#found + 1] = one end
+  end
+  return found
+end
+"""
+_READS, _FREES = "#!lua flags=no-writes", "#!lua flags=allow-oom"
+
+
+def _script(head: str, body: str) -> Script:
+    return Script(head + _COMMON + body)
+
+
+CREATE = _script(
+    "#!lua",
+    """
+-- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or ''.
+local id, known = ARGV[2], nil
+if ARGV[4] ~= '' then known = redis.call('HGET', key('keys'), ARGV[4]) end
+known = known and record(known) or record(id)
+if known[1] then return known end
+local place = redis.call('INCR', key('place'))
+redis.call('HSET', key('run:', id), 'body', ARGV[5], 'owner', ARGV[6], 'token', ARGV[7], 'status', ARGV[8],
+  'place', place, 'channel', ARGV[3], 'key', ARGV[4])
+redis.call('ZADD', key('runs'), place, id)
+if ARGV[9] ~= '' then
+  redis.call('HSET', key('run:', id), 'ended', ARGV[9])
+  redis.call('ZADD', key('ended'), ARGV[9], id)
+else
+  redis.call('ZADD', key('running'), place, id)
+end
+redis.call('HSET', key('{', ARGV[3], '}:runs'), id, ARGV[7])
+if ARGV[4] ~= '' then redis.call('HSET', key('keys'), ARGV[4], id) end
+return record(id)
+""",
+)
+
+FIND = _script(_READS, "return find(ARGV[2])")
+
+LIST = _script(
+    _READS,
+    """
+-- ARGV: P, most, the run before which to begin or ''. Returns records, newest first; or what `find` says.
+local top = '+inf'
+if ARGV[3] ~= '' then
+  local place = redis.call('ZSCORE', key('runs'), ARGV[3])
+  if not place then return find(ARGV[3]) end
+  top = '(' .. place
+end
+return {all(redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0, ARGV[2]))}
+""",
+)
+
+IN_CHANNEL = _script(_READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
+
+RUNNING = _script(_READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
+
+ENDED = _script(
+    _READS,
+    "return all(redis.call('ZRANGEBYSCORE', key('ended'), '-inf', '(' .. ARGV[2], 'LIMIT', 0, ARGV[3]))",
+)
+
+END = _script(
+    _FREES,
+    """
+-- ARGV: P, run, token, status, time. Returns 1; F: fenced; U: there is no such run.
+local token, status = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status'))
+if not token then return 'U' end
+if token ~= ARGV[3] then return 'F' end
+if status ~= 'running' then return 1 end
+redis.call('HSET', key('run:', ARGV[2]), 'status', ARGV[4], 'ended', ARGV[5])
+redis.call('ZREM', key('running'), ARGV[2])
+redis.call('ZADD', key('ended'), ARGV[5], ARGV[2])
+return 1
+""",
+)
+
+CLAIM = _script(
+    _FREES,
+    """
+-- ARGV: P, run, owner, token of the last owner, a word for this very claim (it may arrive twice).
+local run = key('run:', ARGV[2])
+local token, status, claim, channel = unpack(redis.call('HMGET', run, 'token', 'status', 'claim', 'channel'))
+if claim and claim == ARGV[5] then return record(ARGV[2]) end
+if token ~= ARGV[4] or status ~= 'running' then return nil end
+token = string.format('%.0f', tonumber(token) + 1)
+redis.call('HSET', run, 'owner', ARGV[3], 'token', token, 'claim', ARGV[5])
+redis.call('HSET', key('{', channel, '}:runs'), ARGV[2], token)
+return record(ARGV[2])
+""",
+)
+
+FORGET = _script(
+    _FREES,
+    """
+-- ARGV: P, run, why, for how long (ms). Returns the channel, or nil where there is no such run.
+local id = ARGV[2]
+local channel, idem = unpack(redis.call('HMGET', key('run:', id), 'channel', 'key'))
+if not channel then return nil end
+redis.call('SET', key('gone:', id), string.format('%.0f ', now() + ARGV[4]) .. ARGV[3], 'PX', ARGV[4])
+redis.call('DEL', key('run:', id))
+redis.call('HDEL', key('{', channel, '}:runs'), id)
+for _, index in ipairs({'runs', 'running', 'ended'}) do redis.call('ZREM', key(index), id) end
+if idem ~= '' and redis.call('HGET', key('keys'), idem) == id then redis.call('HDEL', key('keys'), idem) end
+return channel
+""",
+)
+
+BEAT = _script(
+    _FREES,
+    "return redis.call('ZADD', key('workers'), string.format('%.0f', now() + ARGV[3]), ARGV[2])",
+)
+
+LIVING = _script(
+    _FREES,
+    """
+local t = string.format('%.0f', now())
+redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', t)
+return redis.call('ZRANGE', key('workers'), 0, -1)
+""",
+)
+
+ADD_TURN = _script(
+    "#!lua",
+    """
+-- KEYS: turns. ARGV: P, word + turn, how many to keep. The word tells a turn that arrives twice.
+if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then redis.call('RPUSH', KEYS[1], ARGV[2]) end
+redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
+return 1
+""",
+)
+
+HOLD = _script(
+    "#!lua",
+    """
+-- ARGV: P, conversation, run. Returns who has it.
+local place = key('holder:', ARGV[2])
+local holder = redis.call('GET', place)
+if holder and redis.call('HGET', key('run:', holder), 'status') == 'running' then return holder end
+redis.call('SET', place, ARGV[3])
+return ARGV[3]
+""",
+)
+
+RELEASE = _script(
+    _FREES,
+    """
+-- ARGV: P, conversation, run.
+local place = key('holder:', ARGV[2])
+if redis.call('GET', place) == ARGV[3] then redis.call('DEL', place) end
+return 1
+""",
+)

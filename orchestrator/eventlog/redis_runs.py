@@ -1,0 +1,187 @@
+"""Records of runs, leases, turns and conversations in Redis: the `RunStore` half of `RedisLog`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from ..errors import Fenced, Gone, NotFound
+from ..events import RunStatus
+from . import redis_run_scripts as scripts
+from .redis_keys import Keys
+from .redis_link import Link, Script
+from .runstore import GONE_SECONDS, Fence, RunRecord
+
+_WORD_BYTES = 8
+"""Before each turn: what tells a turn that arrives twice from one that was said twice."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(RunRecord)
+
+
+class RedisRuns:
+    """A `RunStore` in Redis. Each call is one script, and may be sent twice without harm.
+
+    Args:
+        ahead: Seconds by which Redis' clock is taken to be late; for tests.
+    """
+
+    def __init__(self, link: Link, keys: Keys, ahead: Callable[[], float]) -> None:
+        self._ahead = ahead
+        self._link = link
+        self.keys = keys
+        self._own: dict[str, RunRecord] = {}
+        """The running runs whose owner's part this process plays: kept to outlive a flush."""
+        self._last_living: set[str] = set()
+        self._lease_s = 0.0
+        self._doubt_leases_until = 0.0
+        link.on_back.append(self._doubt_leases)
+
+    async def create_run(self, record: RunRecord) -> RunRecord:
+        found = _record(await self._create(record))
+        if found.run_id == record.run_id:
+            self._own[record.run_id] = found
+        return found
+
+    async def find_run(self, run_id: str) -> RunRecord | None:
+        return _found(run_id, await self._do(scripts.FIND, run_id))
+
+    async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
+        answer = await self._do(scripts.LIST, limit, before or "")
+        if before is not None and (answer is None or answer[0] == b""):
+            _found(before, answer)
+            raise NotFound(f"There is no run {before!r}.")
+        return [_record(raw) for raw in answer[0]]
+
+    async def runs_in(self, channel: str) -> list[RunRecord]:
+        found = await self._do(scripts.IN_CHANNEL, channel)
+        return [_record(raw) for raw in sorted(found, key=_place)]
+
+    async def running_runs(self) -> list[RunRecord]:
+        return [_record(raw) for raw in await self._do(scripts.RUNNING)]
+
+    async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
+        found = await self._do(scripts.ENDED, before, limit)
+        return [_record(raw) for raw in sorted(found, key=lambda raw: (int(raw[4]), _place(raw)))]
+
+    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
+        answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at)
+        if answer == b"U" and await self._restore(fence):
+            answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at)
+        self._own.pop(fence.run_id, None)
+        if answer != 1:
+            raise Fenced(f"Run {fence.run_id!r} has another owner now, or was forgotten.")
+
+    async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
+        answer = await self._do(scripts.CLAIM, run_id, owner, token, secrets.token_hex(8))
+        if answer is None:
+            return None
+        record = self._own[run_id] = _record(answer)
+        return record
+
+    async def forget_run(self, run_id: str, why: str) -> None:
+        self._own.pop(run_id, None)
+        channel = await self._do(scripts.FORGET, run_id, why, int(GONE_SECONDS * 1000))
+        if channel is not None:
+            await self.erase(bytes(channel).decode(), run_id)
+
+    async def erase(self, channel: str, run_id: str) -> None:
+        """Forget a run's entries: the log's part of forgetting it."""
+        raise NotImplementedError
+
+    # ── leases ───────────────────────────────────────────────────────────────────────────────
+
+    async def beat(self, worker: str, seconds: float) -> None:
+        self._lease_s = max(self._lease_s, seconds)
+        await self._do(scripts.BEAT, worker, int(seconds * 1000))
+
+    async def living(self) -> set[str]:
+        found = {bytes(worker).decode() for worker in await self._do(scripts.LIVING)}
+        if asyncio.get_running_loop().time() < self._doubt_leases_until:
+            # While Redis was away nobody could beat: who lived before may beat first.
+            return found | self._last_living
+        self._last_living = found
+        return found
+
+    def _doubt_leases(self) -> None:
+        self._doubt_leases_until = asyncio.get_running_loop().time() + self._lease_s
+
+    # ── conversations ────────────────────────────────────────────────────────────────────────
+
+    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+        keys = [self.keys.turns(conversation_id, agent_id)]
+        await self._do(scripts.ADD_TURN, secrets.token_bytes(_WORD_BYTES) + turn, keep, keys=keys)
+
+    async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
+        key = self.keys.turns(conversation_id, agent_id)
+        await self._ready()
+        found = await self._link.call("LRANGE", key, 0, -1)
+        return [bytes(item)[_WORD_BYTES:] for item in found]
+
+    async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
+        return bytes(await self._do(scripts.HOLD, conversation_id, run_id)).decode()
+
+    async def release_conversation(self, conversation_id: str, run_id: str) -> None:
+        await self._do(scripts.RELEASE, conversation_id, run_id)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────
+
+    async def _do(self, script: Script, *args: str | bytes | int, keys: Sequence[str] = ()) -> Any:
+        return await self.script(script, keys, self.keys.prefix, *args, int(self._ahead() * 1000))
+
+    async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
+        """Run *script* on this store's Redis; it may run twice.
+
+        Raises:
+            LogUnavailable: Redis does not answer, or with an error.
+        """
+        await self._ready()
+        return await self._link.script(script, keys, *args)
+
+    async def _ready(self) -> None:
+        """Be connected."""
+        raise NotImplementedError
+
+    async def _create(self, record: RunRecord) -> Any:
+        ended = "" if record.ended_at is None else record.ended_at
+        return await self._do(
+            scripts.CREATE, record.run_id, record.channel, record.key or "",
+            _encoder.encode(record), record.owner, record.token, record.status, ended,
+        )  # fmt: skip
+
+    async def _restore(self, fence: Fence) -> bool:
+        """Keep a run's record again that Redis lost with its memory; False where it was forgotten on purpose."""
+        record = self._own.get(fence.run_id)
+        if record is None or record.token != fence.token:
+            return False
+        answer = await self._do(scripts.FIND, fence.run_id)
+        if answer is None:
+            answer = await self._create(record)
+        return answer[0] != b"" and _record(answer).token == fence.token
+
+
+def _record(raw: Any) -> RunRecord:
+    body, owner, token, status, ended, _ = raw
+    return msgspec.structs.replace(
+        _decoder.decode(body),
+        owner=bytes(owner).decode(),
+        token=int(token),
+        status=cast(RunStatus, bytes(status).decode()),
+        ended_at=None if ended is None else int(ended),
+    )
+
+
+def _found(run_id: str, raw: Any) -> RunRecord | None:
+    if raw is None:
+        return None
+    if raw[0] == b"":
+        raise Gone(f"Run {run_id!r} {bytes(raw[1]).decode()}.")
+    return _record(raw)
+
+
+def _place(raw: Any) -> int:
+    return int(raw[5])

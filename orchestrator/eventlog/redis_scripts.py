@@ -1,0 +1,263 @@
+"""What Redis does to a channel in one atomic step, in Lua. Owns no connection.
+
+A script without `allow-oom` is refused as a whole where Redis is over `maxmemory`; those that free memory
+or answer readers are not. Seqs stay exact: Lua's numbers hold 2^53, and `%.0f` spells them without exponent.
+"""
+
+from __future__ import annotations
+
+from .redis_link import Script
+
+ENTRY_OVERHEAD_BYTES = 100
+"""What a stream entry costs beside its frames, roughly."""
+
+EMPTY_CHANNEL_MS = 60_000
+"""How long a channel without events stays that nobody reads: names that clients make up must not pile up."""
+
+WRITERS_KEPT = 64
+"""From so many writers of one channel on, those silent for an hour are forgotten."""
+
+_COMMON = f"""
+local OVERHEAD = {ENTRY_OVERHEAD_BYTES}
+local function seq(n) return string.format('%.0f', n) end
+local function last_of(id) return tonumber(string.match(id, '^%d+')) end
+
+-- Takes the oldest entries away until at most keep bytes are left, the newest entry always, and at most
+-- 500 at once, so that nobody waits long for it. Returns what is left, and the first seq if it changed.
+local function trim(log, bytes, keep)
+  local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  local cut, seen = nil, 0
+  while newest and bytes > keep and seen < 500 do
+    local page = redis.call('XRANGE', log, cut and ('(' .. cut) or '-', '+', 'COUNT', 20)
+    for _, entry in ipairs(page) do
+      if bytes <= keep or entry[1] == newest[1] then seen = 500 break end
+      bytes, cut, seen = bytes - #entry[2][8] - OVERHEAD, entry[1], seen + 1
+    end
+  end
+  if not cut then return bytes, nil end
+  local first = last_of(cut) + 1
+  redis.call('XTRIM', log, 'MINID', '=', seq(first) .. '-0')
+  return bytes, first
+end
+"""
+
+APPEND = Script(
+    "#!lua"
+    + _COMMON
+    + f"""
+-- KEYS: meta, log, runs, sizes, total. ARGV: channel, our field, our write's number, an epoch if need be,
+-- the epoch and seq that we know of, most bytes, the time; then for each part: fenced run or '', token,
+-- number of packs; then each pack: run, count, blob.
+-- Answers 'total epoch a,b,c': for each part the seq of its first event, F (fenced) or U (run unknown).
+local meta, log, field, n = KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
+local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'bytes', 'only', field)
+if m[6] then
+  -- The same write again, because its answer was lost: the same answer. An older one comes too late.
+  local done, _, answer = string.match(m[6], '^(%d+) (%d+) (.*)$')
+  if tonumber(done) == n then return (redis.call('GET', KEYS[5]) or '0') .. ' ' .. answer end
+  if tonumber(done) > n then return 'late' end
+elseif redis.call('HLEN', meta) > {WRITERS_KEPT} then
+  local all = redis.call('HGETALL', meta)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'w:' then
+      local at = string.match(all[i + 1], '^%d+ (%d+) ')
+      if tonumber(at) < tonumber(ARGV[8]) - 3600 then redis.call('HDEL', meta, all[i]) end
+    end
+  end
+end
+local epoch, first, last, bytes, only = m[1], tonumber(m[2]), tonumber(m[3]), tonumber(m[4]), m[5]
+local lost = 0
+if not epoch then
+  epoch, first, last, bytes = ARGV[4], 1, 0, 0
+elseif epoch == ARGV[5] and tonumber(ARGV[6]) > last then
+  epoch = ARGV[4]  -- Redis came back with less than we were told it had
+end
+local before, answers, added, i = bytes, {{}}, false, 9
+while i <= #ARGV do
+  local run, token, packs = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local held = run == '' or redis.call('HGET', KEYS[3], run)
+  i = i + 3
+  if not held then
+    answers[#answers + 1] = 'U'
+  elseif held ~= true and held ~= token then
+    answers[#answers + 1] = 'F'
+  else
+    if not added then
+      if last < first then
+        -- Nothing is to be there; what is was left over when the meta was lost.
+        redis.call('DEL', log)
+        redis.call('PERSIST', meta)
+      elseif redis.call('EXISTS', log) == 0 then
+        epoch, first, before, bytes, lost = ARGV[4], last + 1, 0, 0, bytes
+      end
+      added = true
+    end
+    answers[#answers + 1] = seq(last + 1)
+    for p = i, i + 3 * packs - 1, 3 do
+      last = last + tonumber(ARGV[p + 1])
+      redis.call('XADD', log, seq(last) .. '-0', 'e', epoch, 'r', ARGV[p], 'n', ARGV[p + 1], 'f', ARGV[p + 2])
+      bytes = bytes + #ARGV[p + 2] + OVERHEAD
+      if not only then only = ARGV[p] elseif only ~= ARGV[p] then only = '' end
+    end
+  end
+  i = i + 3 * packs
+end
+local answer = epoch .. ' ' .. table.concat(answers, ',')
+if not added then return (redis.call('GET', KEYS[5]) or '0') .. ' ' .. answer end
+if bytes > tonumber(ARGV[7]) then
+  local cut
+  bytes, cut = trim(log, bytes, tonumber(ARGV[7]) * 0.9)
+  first = cut or first
+end
+redis.call('HSET', meta, 'epoch', epoch, 'first', seq(first), 'last', seq(last), 'bytes', seq(bytes),
+  'only', only, field, ARGV[3] .. ' ' .. ARGV[8] .. ' ' .. answer)
+redis.call('ZADD', KEYS[4], seq(bytes), ARGV[1])
+return redis.call('INCRBY', KEYS[5], seq(bytes - before - lost)) .. ' ' .. answer
+"""
+)
+"""Checks the fences, assigns seqs, adds, trims, remembers the answer: all or nothing."""
+
+RESOLVE = Script(
+    """#!lua flags=allow-oom
+-- KEYS: meta. ARGV: our field, the number of a write whose answer was lost, the time.
+-- Returns its answer, or false; then it is void: should it still be under way, it will come too late.
+local kept = redis.call('HGET', KEYS[1], ARGV[1])
+local done, _, answer
+if kept then done, _, answer = string.match(kept, '^(%d+) (%d+) (.*)$') end
+if done and tonumber(done) >= tonumber(ARGV[2]) then
+  return done == ARGV[2] and answer ~= '' and answer
+end
+local known = redis.call('EXISTS', KEYS[1]) == 1
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ')
+if not known then redis.call('PEXPIRE', KEYS[1], 60000) end
+return false
+"""
+)
+
+_BOUNDS = """
+-- The epoch changes where entries are gone that Redis, or we, knew of.
+local function bounds(meta, log, fresh, known_epoch, known_last)
+  local m = redis.call('HMGET', meta, 'epoch', 'first', 'last')
+  local epoch, first, last = m[1], tonumber(m[2]), tonumber(m[3])
+  if not epoch then return nil end
+  if last >= first and redis.call('EXISTS', log) == 0 then
+    redis.call('DEL', meta)
+    return nil
+  end
+  if epoch == known_epoch and tonumber(known_last) > last then
+    epoch = fresh
+    redis.call('HSET', meta, 'epoch', epoch)
+  end
+  return epoch, first, last
+end
+"""
+
+OPEN = Script(
+    "#!lua flags=allow-oom"
+    + _COMMON
+    + _BOUNDS
+    + f"""
+-- KEYS: meta, log. ARGV: an epoch if need be, the epoch and seq that we know of.
+local epoch, first, last = bounds(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+if not epoch then
+  epoch, first, last = ARGV[1], 1, 0
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'first', 1, 'last', 0, 'bytes', 0)
+end
+if last == 0 then redis.call('PEXPIRE', KEYS[1], {EMPTY_CHANNEL_MS}) end
+return epoch .. ' ' .. seq(first) .. ' ' .. seq(last)
+"""
+)
+
+READ = Script(
+    "#!lua flags=allow-oom"
+    + _COMMON
+    + _BOUNDS
+    + f"""
+-- KEYS: meta, log. ARGV: an epoch if need be, the epoch and seq that we know of; after, most events, most bytes.
+-- Returns 'epoch first last', whether this is all there is, then seq, run and blob of each entry.
+local epoch, first, last = bounds(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+if not epoch then return false end
+if last == 0 then redis.call('PEXPIRE', KEYS[1], {EMPTY_CHANNEL_MS}) end
+local found = {{epoch .. ' ' .. seq(first) .. ' ' .. seq(last), 1}}
+local at, events, size = '(' .. ARGV[4] .. '-0', 0, 0
+while true do
+  local page = redis.call('XRANGE', KEYS[2], at, '+', 'COUNT', 8)
+  for _, entry in ipairs(page) do
+    local fields = entry[2]
+    if events >= tonumber(ARGV[5]) or size >= tonumber(ARGV[6]) then
+      found[2] = 0
+      return found
+    end
+    found[#found + 1], found[#found + 2], found[#found + 3] = string.match(entry[1], '^%d+'), fields[4], fields[8]
+    events, size, at = events + tonumber(fields[6]), size + #fields[8], '(' .. entry[1]
+  end
+  if #page < 8 then return found end
+end
+"""
+)
+
+ERASE = Script(
+    "#!lua flags=allow-oom"
+    + _COMMON
+    + """
+-- KEYS: meta, log, sizes, total, notices. ARGV: channel, run, where to go on ('-' at first).
+-- Erases from one page; returns where to go on ('' at the end) and the total.
+local meta, log, at = KEYS[1], KEYS[2], ARGV[3]
+local m = redis.call('HMGET', meta, 'bytes', 'only')
+local bytes = tonumber(m[1] or 0)
+local left = bytes
+local function drop()
+  redis.call('DEL', meta, log)
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  at, left = '', 0
+end
+if m[2] == ARGV[2] then
+  drop()
+else
+  local page = redis.call('XRANGE', log, at, '+', 'COUNT', 200)
+  for _, entry in ipairs(page) do
+    if entry[2][4] == ARGV[2] then
+      redis.call('XDEL', log, entry[1])
+      left = left - #entry[2][8] - OVERHEAD
+    end
+  end
+  at = #page == 200 and '(' .. page[200][1] or ''
+  if at == '' and m[2] and redis.call('XLEN', log) == 0 then
+    drop()
+  elseif left ~= bytes then
+    redis.call('HSET', meta, 'bytes', seq(left))
+    redis.call('ZADD', KEYS[3], seq(left), ARGV[1])
+  end
+end
+if at == '' then redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'c', ARGV[1]) end
+return {at, redis.call('INCRBY', KEYS[4], seq(left - bytes))}
+"""
+)
+
+TRIM = Script(
+    "#!lua flags=allow-oom"
+    + _COMMON
+    + """
+-- KEYS: meta, log, sizes, total. ARGV: channel, bytes to keep.
+-- Returns whether something went, and the total.
+local before = tonumber(redis.call('HGET', KEYS[1], 'bytes') or 0)
+local bytes, first = trim(KEYS[2], before, tonumber(ARGV[2]))
+if not first then
+  if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('ZREM', KEYS[3], ARGV[1]) end
+  return {0, tonumber(redis.call('GET', KEYS[4]) or 0)}
+end
+redis.call('HSET', KEYS[1], 'first', seq(first), 'bytes', seq(bytes))
+redis.call('ZADD', KEYS[3], seq(bytes), ARGV[1])
+return {1, redis.call('INCRBY', KEYS[4], seq(bytes - before))}
+"""
+)
+
+TICK = Script(
+    """#!lua
+-- KEYS: incarnation, total, inbox. ARGV: a new incarnation if need be.
+-- A write on purpose: where Redis takes none, this says so.
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+redis.call('PEXPIRE', KEYS[3], 60000)
+return {redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0)}
+"""
+)

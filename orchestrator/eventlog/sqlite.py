@@ -1,0 +1,315 @@
+"""The log in one SQLite file: it survives the process, and with `synchronous=FULL` the power.
+
+Owns the loop's side: what is known of channels, who waits, and the threads that read. The thread that
+writes is `sqlite_writer`'s, SQL is in `sqlite_blocks` and `sqlite_runs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ..errors import LogUnavailable
+from .base import Bounds, Cursor, Draft, Entry, check_cursor
+from .runstore import Fence
+from .sqlite_blocks import (
+    Dropped,
+    erase_run,
+    largest_channels,
+    read_bounds,
+    read_page,
+    total_bytes,
+    trim_channel,
+)
+from .sqlite_channels import Book, Shelf
+from .sqlite_runs import SQLiteRuns
+from .sqlite_schema import Address, connect, open_database
+from .sqlite_writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
+
+T = TypeVar("T")
+
+READERS = 2
+"""Threads that read pages; more would only wait for the interpreter's lock."""
+
+LOOK_SECONDS = 1.0
+"""How late a reader hears of what another process wrote: at most this."""
+
+
+class SQLiteLog(SQLiteRuns):
+    """An `EventLog` and `RunStore` in a file. `sqlite_schema.parse_address` reads its address.
+
+    Two processes may use one file: each is safe from the other, and hears of the other's entries
+    within `LOOK_SECONDS`. A process that is frozen in the middle of a commit keeps the others from
+    writing until it goes on or is killed.
+
+    Args:
+        clock: Seconds since 1970, for leases and for how long forgotten runs are known.
+    """
+
+    def __init__(self, address: Address, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock)
+        self._address = address
+        self._shelf = Shelf()
+        self._size = 0
+        self._writer: Writer | None = None
+        self._readers: _Readers | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+        self._waiters = 0
+        self._look: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Open the file; make it, or bring its schema up to date, where need be.
+
+        Raises:
+            ConfigError: It cannot be used; the message says why.
+        """
+        async with self._opening:
+            if self._writer is None and not self._closed:
+                loop = asyncio.get_running_loop()
+                db, self._size = await asyncio.to_thread(_open, self._address)
+                self._readers = _Readers(self._address.path)
+                self._writer = Writer(db, loop, self._settle)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def append(
+        self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
+    ) -> list[Entry]:
+        if not drafts:
+            return []
+        writer = self._writer or await self._started()
+        book = self._shelf.books.get(channel)
+        proposed = None if book is None else book.proposed
+        future: asyncio.Future[list[Entry]] = asyncio.get_running_loop().create_future()
+        writer.put(Append(channel, proposed, drafts, fence, future))
+        return await future
+
+    async def open(self, channel: str) -> Bounds:
+        book = self._shelf.find(channel)
+        return book.bounds or await self._load(book)
+
+    async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
+        book = self._shelf.find(channel)
+        bounds = book.bounds or await self._load(book)
+        # A cursor that does not fit may come from a page that was newer than what we know: the file decides.
+        if bounds.epoch == after.epoch and bounds.first - 1 <= after.seq <= bounds.last:
+            if not book.has_after(after.seq):
+                return []
+            if page := book.from_tail(after.seq, most):
+                return page
+        return await self._read(book, after, most)
+
+    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+        book = self._shelf.find(channel)
+        if book.bounds is None or book.bounds.epoch != after.epoch or book.has_after(after.seq):
+            return True
+        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        book.readers.add(reader)
+        self._waiters += 1
+        if self._look is None:
+            self._look_later()
+        try:
+            async with asyncio.timeout(seconds):
+                await reader
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters -= 1
+            book.readers.discard(reader)
+            self._shelf.remove_if_unused(book)
+        return True
+
+    async def erase(self, channel: str, run_id: str) -> None:
+        await self._write(
+            lambda db: erase_run(db, channel, run_id),
+            apply=lambda dropped: self._dropped(channel, dropped),
+            touches=channel,
+        )
+
+    async def shrink(self, size: int) -> None:
+        if self._size <= size:
+            return
+        # Another process may have changed the sum.
+        self._size = await self._ask(total_bytes)
+        for channel, held in await self._ask(largest_channels):
+            # In small transactions: appends of running runs go between them.
+            while held > 0 and self._size > size:
+                freed = await self._trim(channel, self._size - size)
+                if not freed:
+                    break
+                held -= freed
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._look is not None:
+            self._look.cancel()
+        async with self._opening:
+            writer, readers = self._writer, self._readers
+            self._writer = self._readers = None
+            if readers is not None:
+                await asyncio.to_thread(readers.close)
+            if writer is not None:
+                await asyncio.to_thread(writer.close)
+        self._shelf.forget_all()
+
+    # ── to the file ──────────────────────────────────────────────────────────────────────────
+
+    async def _started(self) -> Writer:
+        await self.start()
+        if self._writer is None:
+            raise LogUnavailable("the log is closed")
+        return self._writer
+
+    async def _write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        apply: Callable[[T], None] | None = None,
+        touches: str | None = None,
+    ) -> T:
+        writer = self._writer or await self._started()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        writer.put(Job(work, future, apply, touches))
+        return await future
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        if self._readers is None:
+            await self._started()
+        if self._readers is None:
+            raise LogUnavailable("the log is closed")
+        return await self._readers.ask(question)
+
+    async def _trim(self, channel: str, excess: int) -> int:
+        dropped = await self._write(
+            lambda db: trim_channel(db, channel, excess),
+            apply=lambda dropped: self._dropped(channel, dropped),
+            touches=channel,
+        )
+        return dropped.size
+
+    async def _load(self, book: Book) -> Bounds:
+        changes = book.changes
+        bounds = await self._ask(lambda db: read_bounds(db, book.name))
+        # What the writer told meanwhile is newer than what was read.
+        return book.loaded(bounds) if book.bounds is None or book.changes == changes else book.bounds
+
+    async def _read(self, book: Book, after: Cursor, most: int) -> list[Entry]:
+        changes = book.changes
+        bounds, page = await self._ask(lambda db: read_page(db, book.name, after, most))
+        if bounds is not None:
+            self._shelf.saw(book, bounds)
+        else:
+            if book.proposed is None:
+                self._shelf.forget(book.name)  # another process has erased it
+            bounds = book.bounds or await self._load(book)
+        check_cursor(after, bounds)
+        if not page and book.changes == changes:
+            book.void = (after.seq, bounds.last)
+        return page
+
+    # ── from the file ────────────────────────────────────────────────────────────────────────
+
+    def _settle(self, outcomes: list[tuple[Write, Outcome]]) -> None:
+        """Take what the writer has committed: first what is known of channels, then who asked."""
+        for write, outcome in outcomes:
+            result = outcome
+            if isinstance(write, Append):
+                result = self._appended(write, outcome)
+            elif write.apply is not None and not isinstance(outcome, Exception):
+                write.apply(outcome)
+            if write.future.done():
+                continue
+            if isinstance(result, Exception):
+                write.future.set_exception(result)
+            else:
+                write.future.set_result(result)
+
+    def _appended(self, write: Append, outcome: Placed | Exception) -> list[Entry] | Exception:
+        if isinstance(outcome, Exception):
+            if isinstance(outcome, LogUnavailable):
+                self._shelf.forget(write.channel)  # whether it was written is unknown
+            return outcome
+        epoch = outcome.bounds.epoch
+        entries = [Entry(epoch, seq, draft) for seq, draft in enumerate(write.drafts, outcome.first)]
+        self._size += write.size
+        self._shelf.added(write.channel, outcome.bounds, entries)
+        return entries
+
+    def _dropped(self, channel: str, dropped: Dropped) -> None:
+        self._size -= dropped.size
+        if dropped.bounds is None:
+            self._shelf.remove(channel)
+        else:
+            self._shelf.forget(channel)
+
+    # ── another process ──────────────────────────────────────────────────────────────────────
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        """Ask the writer whether others have written: one question for all who wait, none if nobody does."""
+        self._look = None
+        if self._waiters and self._writer is not None:
+            future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(self._looked)
+            self._writer.put(Job(self._writer.look, future))
+
+    def _looked(self, future: asyncio.Future[bool]) -> None:
+        failed = future.cancelled() or future.exception() is not None
+        if not failed and future.result():
+            self._shelf.forget_all()
+        if not self._closed:
+            self._look_later()
+
+
+class _Readers:
+    """Threads that read, each with a connection while it does."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question to the file. Cancelling is safe."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
+        except (sqlite3.Error, msgspec.MsgspecError, RuntimeError) as exc:
+            raise unavailable(exc) from exc
+
+    def close(self) -> None:
+        """Wait for what is being read, then close. Blocks."""
+        self._threads.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            db = self._idle.get_nowait()
+        except queue.Empty:
+            db = connect(self._path, read_only=True)
+        try:
+            return question(db)
+        finally:
+            self._idle.put(db)
+
+
+def _open(address: Address) -> tuple[sqlite3.Connection, int]:
+    db = open_database(address)
+    try:
+        return db, total_bytes(db)
+    except sqlite3.Error as exc:
+        db.close()
+        raise unavailable(exc) from exc

@@ -1,0 +1,242 @@
+"""Runs, leases, conversations in SQL: the `RunStore` half of the log in a file.
+
+Every write is a Job of the writer's transaction, every question goes to a reader.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..errors import Fenced, Gone, NotFound
+from ..events import RunStatus
+from .runstore import GONE_SECONDS, Fence, RunRecord
+from .sqlite_blocks import Dropped, erase_run
+
+T = TypeVar("T")
+
+MAX_CONVERSATIONS = 100_000
+"""The conversation unused for longest goes first beyond this, so that the file does not grow for ever."""
+
+_FIELDS = "record, owner, token, status, ended_at"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(RunRecord).decode
+_Row = tuple[bytes, str, int, RunStatus, int | None]
+
+
+class SQLiteRuns:
+    """The calls of `RunStore`, for a class that can write and ask.
+
+    Args:
+        clock: Seconds since 1970; shared by all processes on the file.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    @abstractmethod
+    async def _write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        apply: Callable[[T], None] | None = None,
+        touches: str | None = None,
+    ) -> T: ...
+
+    @abstractmethod
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T: ...
+
+    @abstractmethod
+    def _dropped(self, channel: str, dropped: Dropped) -> None: ...
+
+    async def create_run(self, record: RunRecord) -> RunRecord:
+        data = _encode(record)
+        return await self._write(lambda db: _create(db, record, data))
+
+    async def find_run(self, run_id: str) -> RunRecord | None:
+        return await self._ask(lambda db: _find(db, run_id, self._clock()))
+
+    async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
+        return await self._ask(lambda db: _list(db, limit, before, self._clock()))
+
+    async def runs_in(self, channel: str) -> list[RunRecord]:
+        return await self._ask(lambda db: _records(db, "WHERE channel = ? ORDER BY n", channel))
+
+    async def running_runs(self) -> list[RunRecord]:
+        return await self._ask(lambda db: _records(db, "WHERE status = 'running' ORDER BY n"))
+
+    async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
+        where = "WHERE ended_at < ? ORDER BY ended_at, n LIMIT ?"
+        return await self._ask(lambda db: _records(db, where, before, limit))
+
+    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
+        await self._write(lambda db: _end(db, fence, status, ended_at))
+
+    async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
+        return await self._write(lambda db: _claim(db, run_id, owner, token))
+
+    async def forget_run(self, run_id: str, why: str) -> None:
+        record = next(iter(await self._ask(lambda db: _records(db, "WHERE run_id = ?", run_id))), None)
+        if record is None:
+            return
+        channel = record.channel
+        await self._write(
+            lambda db: _forget(db, run_id, channel, why, self._clock()),
+            apply=lambda dropped: self._dropped(channel, dropped),
+            touches=channel,
+        )
+
+    async def beat(self, worker: str, seconds: float) -> None:
+        now = self._clock()
+        await self._write(lambda db: _beat(db, worker, now, now + seconds))
+
+    async def living(self) -> set[str]:
+        found = await self._ask(
+            lambda db: _all(db, "SELECT worker FROM workers WHERE until > ?", self._clock())
+        )
+        return {worker for (worker,) in found}
+
+    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+        await self._write(lambda db: _add_turn(db, conversation_id, agent_id, turn, keep, self._clock()))
+
+    async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
+        sql = "SELECT turn FROM turns WHERE conversation = ? AND agent = ? ORDER BY n"
+        return [turn for (turn,) in await self._ask(lambda db: _all(db, sql, conversation_id, agent_id))]
+
+    async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
+        return await self._write(lambda db: _hold(db, conversation_id, run_id, self._clock()))
+
+    async def release_conversation(self, conversation_id: str, run_id: str) -> None:
+        sql = "UPDATE conversations SET holder = NULL WHERE conversation = ? AND holder = ?"
+        await self._write(lambda db: _change(db, sql, conversation_id, run_id))
+
+
+def _all(db: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
+    with closing(db.execute(sql, values)) as rows:
+        return rows.fetchall()
+
+
+def _one(db: sqlite3.Connection, sql: str, *values: Any) -> Any:
+    with closing(db.execute(sql, values)) as rows:
+        return rows.fetchone()
+
+
+def _change(db: sqlite3.Connection, sql: str, *values: Any) -> int:
+    """Run a statement that changes rows; return how many."""
+    with closing(db.execute(sql, values)) as done:
+        return done.rowcount
+
+
+def _record(row: _Row) -> RunRecord:
+    data, owner, token, status, ended_at = row
+    return msgspec.structs.replace(_decode(data), owner=owner, token=token, status=status, ended_at=ended_at)
+
+
+def _records(db: sqlite3.Connection, where: str, *values: Any) -> list[RunRecord]:
+    return [_record(row) for row in _all(db, f"SELECT {_FIELDS} FROM runs {where}", *values)]  # noqa: S608
+
+
+def _create(db: sqlite3.Connection, record: RunRecord, data: bytes) -> RunRecord:
+    known = _records(db, "WHERE run_id = ? OR key = ? ORDER BY n LIMIT 1", record.run_id, record.key)
+    if known:
+        return known[0]
+    values = (record.run_id, record.channel, record.key, record.owner, record.token, record.status)
+    sql = """
+        INSERT INTO runs (run_id, channel, key, owner, token, status, ended_at, record)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """
+    _change(db, sql, *values, record.ended_at, data)
+    return record
+
+
+def _find(db: sqlite3.Connection, run_id: str, now: float) -> RunRecord | None:
+    found = _records(db, "WHERE run_id = ?", run_id)
+    if found:
+        return found[0]
+    gone = _one(db, "SELECT why FROM gone WHERE run_id = ? AND at > ?", run_id, now - GONE_SECONDS)
+    if gone is not None:
+        raise Gone(f"Run {run_id!r} {gone[0]}.")
+    return None
+
+
+def _list(db: sqlite3.Connection, limit: int, before: str | None, now: float) -> list[RunRecord]:
+    if before is None:
+        return _records(db, "ORDER BY n DESC LIMIT ?", limit)
+    place = _one(db, "SELECT n FROM runs WHERE run_id = ?", before)
+    if place is None:
+        _find(db, before, now)
+        raise NotFound(f"There is no run {before!r}.")
+    return _records(db, "WHERE n < ? ORDER BY n DESC LIMIT ?", place[0], limit)
+
+
+def _end(db: sqlite3.Connection, fence: Fence, status: RunStatus, ended_at: int) -> None:
+    row = _one(db, "SELECT token FROM runs WHERE run_id = ?", fence.run_id)
+    if row is None or row[0] != fence.token:
+        raise Fenced(f"run {fence.run_id!r} has another owner now, or was forgotten")
+    sql = "UPDATE runs SET status = ?, ended_at = ? WHERE run_id = ? AND status = 'running'"
+    _change(db, sql, status, ended_at, fence.run_id)
+
+
+def _claim(db: sqlite3.Connection, run_id: str, owner: str, token: int) -> RunRecord | None:
+    sql = """
+        UPDATE runs SET owner = ?, token = token + 1
+        WHERE run_id = ? AND token = ? AND status = 'running'
+        """
+    if not _change(db, sql, owner, run_id, token):
+        return None
+    return _records(db, "WHERE run_id = ?", run_id)[0]
+
+
+def _forget(db: sqlite3.Connection, run_id: str, channel: str, why: str, now: float) -> Dropped:
+    if not _change(db, "DELETE FROM runs WHERE run_id = ?", run_id):
+        return erase_run(db, channel, run_id)  # another process was faster
+    _change(db, "INSERT OR REPLACE INTO gone (run_id, at, why) VALUES (?, ?, ?)", run_id, now, why)
+    _change(db, "DELETE FROM gone WHERE at <= ?", now - GONE_SECONDS)
+    return erase_run(db, channel, run_id)
+
+
+def _beat(db: sqlite3.Connection, worker: str, now: float, until: float) -> None:
+    _change(db, "DELETE FROM workers WHERE until <= ?", now)
+    _change(db, "INSERT OR REPLACE INTO workers (worker, until) VALUES (?, ?)", worker, until)
+
+
+def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
+    """Note that a conversation is in use; where it is a new one too many, the oldest goes."""
+    if _change(db, "UPDATE conversations SET used = ? WHERE conversation = ?", now, conversation):
+        return
+    _change(db, "INSERT INTO conversations (conversation, used) VALUES (?, ?)", conversation, now)
+    (count,) = _one(db, "SELECT count(*) FROM conversations")
+    oldest = "SELECT conversation FROM conversations ORDER BY used LIMIT ?"
+    for (old,) in _all(db, oldest, max(0, count - MAX_CONVERSATIONS)):
+        _change(db, "DELETE FROM conversations WHERE conversation = ?", old)
+        _change(db, "DELETE FROM turns WHERE conversation = ?", old)
+
+
+def _add_turn(
+    db: sqlite3.Connection, conversation: str, agent: str, turn: bytes, keep: int, now: float
+) -> None:
+    _use(db, conversation, now)
+    _change(db, "INSERT INTO turns (conversation, agent, turn) VALUES (?, ?, ?)", conversation, agent, turn)
+    sql = """
+        DELETE FROM turns WHERE conversation = ?1 AND agent = ?2 AND n NOT IN
+        (SELECT n FROM turns WHERE conversation = ?1 AND agent = ?2 ORDER BY n DESC LIMIT ?3)
+        """
+    _change(db, sql, conversation, agent, keep)
+
+
+def _hold(db: sqlite3.Connection, conversation: str, run_id: str, now: float) -> str:
+    _use(db, conversation, now)
+    sql = """
+        SELECT holder FROM conversations JOIN runs ON run_id = holder
+        WHERE conversation = ? AND status = 'running'
+        """
+    held = _one(db, sql, conversation)
+    if held is not None:
+        return str(held[0])
+    _change(db, "UPDATE conversations SET holder = ? WHERE conversation = ?", run_id, conversation)
+    return run_id

@@ -1,0 +1,185 @@
+"""What a run has come to, as a fold of its logged events. Owns no task and no store.
+
+The worker that runs it folds what it logs; whoever reads an older run, or one of another worker,
+folds the same events from the log, and so gets the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .events import (
+    AgentAdded,
+    AgentInfo,
+    AgentMetrics,
+    AgentOutcome,
+    AgentSnapshot,
+    AgentStatus,
+    Cancelled,
+    Done,
+    Error,
+    Payload,
+    Retry,
+    RunDone,
+    RunMetrics,
+    RunStarted,
+    RunStatus,
+    Snapshot,
+    Started,
+    Token,
+    Usage,
+)
+
+
+@dataclass(slots=True)
+class Participant:
+    """One agent's part in a run, as its logged events have it."""
+
+    info: AgentInfo
+    status: AgentStatus = "queued"
+    attempt: int = 1
+    pieces: list[str] = field(default_factory=list)
+    error: dict[str, Any] | None = None
+    metrics: AgentMetrics | None = None
+    usage: Usage | None = None
+    retries: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether its newest attempt has had its terminal event."""
+        return self.status in ("done", "error", "cancelled")
+
+    def fold(self, payload: Payload) -> AgentStatus:
+        """Take a logged event in; return the status that follows from it."""
+        match payload:
+            case Token(text=text, parent=None):
+                self.pieces.append(text)
+            case Started(attempt=attempt):
+                self._begin(attempt)
+                return self._unless_cancelling("running")
+            case Retry(attempt=attempt):
+                self._begin(attempt)
+                self.retries += 1
+                return self._unless_cancelling("queued")
+            case Done(text=text, usage=usage, metrics=metrics):
+                self.pieces[:] = [text]  # the same, unless the tokens were trimmed away
+                self.usage, self.metrics = usage, metrics
+                return "done"
+            case Error(code=code, message=message, error_id=error_id, retryable=retryable, metrics=metrics):
+                self.error = {"code": code, "message": message, "error_id": error_id, "retryable": retryable}
+                self.metrics = metrics
+                return "error"
+            case Cancelled(metrics=metrics):
+                self.metrics = metrics
+                return "cancelled"
+            case _:
+                pass
+        return self.status
+
+    def _unless_cancelling(self, status: AgentStatus) -> AgentStatus:
+        # A cancel may have been asked for before the event was logged.
+        return "cancelling" if self.status == "cancelling" else status
+
+    def _begin(self, attempt: int) -> None:
+        self.attempt = attempt
+        self.pieces.clear()
+        self.error = self.metrics = self.usage = None
+
+    def snapshot(self) -> AgentSnapshot:
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        text = self.pieces[0] if self.pieces else ""
+        return AgentSnapshot(self.status, self.attempt, text, self.error, self.metrics, self.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What a run was started with."""
+
+    run_id: str
+    channel: str
+    message: str
+    agents: tuple[str, ...]
+    conversation_id: str | None = None
+    on_disconnect: str = "continue"
+    images: tuple[str, ...] = ()
+    max_output_tokens: int | None = None
+    max_cost: float | None = None
+
+
+class RunState:
+    """A run as of its last folded event.
+
+    Args:
+        created_at: Milliseconds since 1970.
+    """
+
+    def __init__(self, spec: RunSpec, created_at: int) -> None:
+        self.spec = spec
+        self.participants: dict[str, Participant] = {}
+        self.status: RunStatus = "running"
+        self.created_at = created_at
+        self.ended_at: int | None = None
+        self.last_event_id: str | None = None
+
+    def join(self, info: AgentInfo) -> Participant:
+        """Let an agent take part; one that does already stays as it is."""
+        return self.participants.setdefault(info.agent_id, Participant(info))
+
+    def fold(self, agent_id: str | None, payload: Payload, event_id: str) -> None:
+        """Take a logged event in. `run.done` leaves `ended_at` to whoever knows the time."""
+        self.last_event_id = event_id
+        if agent_id is not None:
+            # Where `run.started` was trimmed away, nothing but the id is known of an agent.
+            participant = self.participants.get(agent_id) or self.join(AgentInfo(agent_id, agent_id, "", None))
+            participant.status = participant.fold(payload)
+        elif isinstance(payload, RunStarted):
+            for info in payload.agents:
+                self.join(info)
+        elif isinstance(payload, AgentAdded):
+            self.join(payload.agent)
+        elif isinstance(payload, RunDone):
+            self.status = payload.status
+
+    def snapshot(self) -> Snapshot:
+        spec = self.spec
+        return Snapshot(
+            run_id=spec.run_id,
+            channel=spec.channel,
+            conversation_id=spec.conversation_id,
+            message=spec.message,
+            status=self.status,
+            created_at=self.created_at,
+            ended_at=self.ended_at,
+            last_event_id=self.last_event_id,
+            agents={agent_id: p.snapshot() for agent_id, p in self.participants.items()},
+        )
+
+    def conclusion(self, duration_ms: int) -> RunDone:
+        """Return the `run.done` that follows from the agents' states."""
+        participants = list(self.participants.values())
+        outcomes = {agent_id: AgentOutcome(p.status, p.attempt) for agent_id, p in self.participants.items()}
+        return RunDone(_verdict([p.status for p in participants]), outcomes, _sum(participants, duration_ms))
+
+
+def _verdict(statuses: Sequence[AgentStatus]) -> RunStatus:
+    if all(status == "done" for status in statuses):
+        return "completed"
+    if "done" in statuses:
+        return "partial"
+    return "failed" if "error" in statuses else "cancelled"
+
+
+def _sum(participants: Sequence[Participant], duration_ms: int) -> RunMetrics:
+    usages = [p.usage for p in participants if p.usage is not None]
+    costs = [p.metrics.cost for p in participants if p.metrics is not None and p.metrics.cost is not None]
+    return RunMetrics(
+        duration_ms=duration_ms,
+        output_chars=sum(p.metrics.output_chars for p in participants if p.metrics is not None),
+        input_tokens=sum(u.input_tokens for u in usages) if usages else None,
+        output_tokens=sum(u.output_tokens for u in usages) if usages else None,
+        retries=sum(p.retries for p in participants),
+        cost=sum(costs) if costs else None,
+    )

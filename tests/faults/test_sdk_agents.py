@@ -1,0 +1,160 @@
+"""Three real SDK agents behind HTTP: one fails in the middle, one is cancelled, the third notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from orchestrator.roster import Roster
+from orchestrator.settings import OpenAIAgentsSettings
+
+from ..service import Event, Service, serving
+from ..upstream import (
+    SECRET,
+    Abort,
+    Answer,
+    ErrorChunk,
+    HalfJson,
+    NoDone,
+    Stall,
+    Step,
+    Text,
+    Upstream,
+    dropped,
+    echo_words,
+    failed,
+    hanging,
+    html,
+    nothing,
+)
+
+WORDS, PER_SECOND = 40, 50
+KEY = "sk-our-own-key"
+
+
+@asynccontextmanager
+async def service_of(upstream: Upstream, models: dict[str, str], **keys: Any) -> AsyncIterator[Service]:
+    """Serve an SDK agent for each model."""
+    agents = {
+        agent_id: OpenAIAgentsSettings.model_validate(
+            {"agent_id": agent_id, "model": model, "base_url": upstream.url, "api_key": KEY, **keys}
+        )
+        for agent_id, model in models.items()
+    }
+    async with serving(roster=Roster(agents)) as service:
+        yield service
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+@pytest.mark.parametrize("transport", ["fast", "sdk"])
+async def test_one_fails_one_is_cancelled_the_third_is_whole_and_keeps_its_pace(api: str, transport: str) -> None:
+    models = {"breaks": "breaks", "cut": "echo-5000@100", "whole": f"echo-{WORDS}@{PER_SECOND}"}
+    async with Upstream() as upstream:
+        upstream.script("breaks", [[Text("half ", delay=0.1), Text("an answer ", delay=0.1), Abort()]])
+        async with service_of(upstream, models, api=api, transport=transport) as service:
+            run_id = await service.start()
+            loop = asyncio.get_running_loop()
+            async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+                events = await stream.until("cut.token")
+                asked_at = loop.time()
+                answer = await service.call("POST", f"/v1/runs/{run_id}/agents/cut/cancel")
+                assert answer.status == 202
+                events += await stream.until("run.done")
+                body = stream.raw
+            (request,) = [r for r in upstream.requests if r.model == "echo-5000@100"]
+            closed_at = await asyncio.wait_for(request.connection.closed, 5)
+            assert closed_at - asked_at < 1.0, "nothing is billed on"
+            assert request.sent < 1000
+            await service.ended(run_id)
+        await upstream.wait_all_closed(limit=5)
+    check_whole(events)
+    (error,) = [e.data for e in events if e.type == "breaks.error"]
+    assert (error["code"], text_of(events, "breaks")) == ("upstream_unavailable", "half an answer ")
+    (cancelled,) = [e.data for e in events if e.type == "cut.cancelled"]
+    assert cancelled["reason"] == "requested"
+    assert events[-1].data["status"] == "partial"
+    assert {name: outcome["status"] for name, outcome in events[-1].data["agents"].items()} == {
+        "breaks": "error", "cut": "cancelled", "whole": "done",
+    }  # fmt: skip
+    assert SECRET.encode() not in body
+    assert KEY.encode() not in body
+
+
+def text_of(events: list[Event], agent_id: str) -> str:
+    return "".join(e.data["text"] for e in events if e.type == f"{agent_id}.token")
+
+
+def check_whole(events: list[Event]) -> None:
+    text = "".join(step for step in echo_words(WORDS))
+    (done,) = [e.data for e in events if e.type == "whole.done"]
+    assert done["text"] == text_of(events, "whole") == text
+    times = [e.data["t"] for e in events if e.type == "whole.token"]
+    assert len(times) > WORDS * 0.6, "tokens come as they are made"
+    assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 400
+    nominal_ms = WORDS / PER_SECOND * 1000
+    assert 0.7 * nominal_ms < times[-1] - times[0] < 2 * nominal_ms
+
+
+FAULTS: list[tuple[str, Answer, str]] = [
+    ("bad-key", failed(401), "upstream_auth"),
+    ("busy", failed(429, retry_after="1"), "upstream_rate_limited"),
+    ("down", failed(500), "upstream_unavailable"),
+    ("page", html(), "upstream_invalid"),
+    ("empty", nothing(), "upstream_invalid"),
+    ("drop", dropped(), "upstream_unavailable"),
+    ("hang", hanging(), "timeout_first_token"),
+]
+
+
+async def test_every_upstream_fault_is_an_event_of_its_own_agent_alone() -> None:
+    models = {name: name for name, _, _ in FAULTS} | {"whole": f"echo-{WORDS}@{PER_SECOND}"}
+    async with Upstream() as upstream:
+        for name, answer, _ in FAULTS:
+            upstream.script(name, [["never said"]], fault=answer)
+        retry = {"attempts": 2, "backoff_s": 0.05}
+        limits = {"first_token_timeout_s": 0.5}
+        async with service_of(upstream, models, retry=retry, limits=limits) as service:
+            run_id = await service.start()
+            body = await service.body(f"/v1/runs/{run_id}/events")
+            events = await service.events(run_id)
+    check_whole(events)
+    for name, _, code in FAULTS:
+        errors = [e.data for e in events if e.type == f"{name}.error"]
+        assert {error["code"] for error in errors} == {code}, name
+        retries = [e.data for e in events if e.type == f"{name}.retry"]
+        assert len(errors) == len(retries) + 1
+        assert len(retries) == (0 if code == "upstream_auth" else 1), name
+    (busy,) = [e.data for e in events if e.type == "busy.retry"]
+    assert busy["delay_s"] == pytest.approx(1.0, abs=0.05), "Retry-After wins over the backoff"
+    assert SECRET.encode() not in body
+    assert KEY.encode() not in body
+
+
+CUT_SHORT: list[tuple[str, Step, str]] = [
+    ("half-json", HalfJson(), "upstream_invalid"),
+    ("no-done", NoDone(), "upstream_invalid"),
+    ("abort", Abort(), "upstream_unavailable"),
+    ("stall", Stall(), "timeout_idle"),
+    ("error-chunk", ErrorChunk(), "upstream_invalid"),
+]
+
+
+async def test_answer_that_breaks_off_is_an_error_and_its_text_stands() -> None:
+    """No silent truncation, and no retry that would void what was read."""
+    models = {name: name for name, _, _ in CUT_SHORT} | {"whole": f"echo-{WORDS}@{PER_SECOND}"}
+    async with Upstream() as upstream:
+        for name, step, _ in CUT_SHORT:
+            upstream.script(name, [[Text("half "), Text("an answer ", delay=0.05), step]])
+        async with service_of(upstream, models, limits={"idle_timeout_s": 0.5}) as service:
+            events = await service.events(await service.start())
+    check_whole(events)
+    found = {}
+    for name, _, _ in CUT_SHORT:
+        (error,) = [e.data for e in events if e.type == f"{name}.error"]
+        found[name] = (error["code"], text_of(events, name))
+    assert found == {name: (code, "half an answer ") for name, _, code in CUT_SHORT}
+    assert SECRET not in str(events)

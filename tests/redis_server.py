@@ -1,0 +1,118 @@
+"""A real redis-server for tests: a process of its own on a free port, in a folder of its own.
+
+Owns the process: it is started, frozen, restarted and ended here, by its pid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio import Redis
+
+from .parts import require
+
+READY_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """One server. `url` stays the same over restarts.
+
+    Args:
+        options: More lines of its configuration, as `maxmemory="5mb"`.
+        append_only: Whether what it holds outlives a restart.
+    """
+
+    def __init__(self, folder: Path, *, append_only: bool = False, **options: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._options = {"appendonly": "yes" if append_only else "no", "save": '""', **options}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    async def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "redis.conf"
+        lines = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(self.folder), **self._options}
+        config.write_text("".join(f"{name.replace('_', '-')} {value}\n" for name, value in lines.items()))
+        with (self.folder / "redis.log").open("ab") as output:
+            self._process = subprocess.Popen([require("redis-server"), str(config)], stdout=output)
+        async with asyncio.timeout(READY_SECONDS):
+            while not await self._answers():
+                await asyncio.sleep(0.02)
+
+    async def _answers(self) -> bool:
+        try:
+            return bool(await self.ask("PING"))
+        except exceptions.AuthenticationError:
+            return True
+        except exceptions.ConnectionError:
+            return False
+
+    async def ask(self, *command: str | bytes | int) -> Any:
+        """Send one command over a connection of its own."""
+        async with Redis(port=self.port, protocol=2, socket_timeout=30) as client:
+            return await client.execute_command(*command)
+
+    async def flush(self) -> None:
+        await self.ask("FLUSHALL")
+
+    def pause(self) -> None:
+        """Freeze it: connections stay, nothing is answered."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._running().send_signal(signal.SIGCONT)
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """End it, so that it saves what it keeps; *kill* gives it no time to."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        await asyncio.to_thread(process.wait, READY_SECONDS)
+
+    async def restart(self, *, kill: bool = False) -> None:
+        await self.stop(kill=kill)
+        await self.start()
+
+    async def kill_clients(self) -> int:
+        """Cut all other connections; returns how many."""
+        return int(await self.ask("CLIENT", "KILL", "TYPE", "normal"))
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the Redis does not run")
+        return self._process
+
+
+@asynccontextmanager
+async def redis_server(
+    folder: Path, *, append_only: bool = False, **options: str
+) -> AsyncIterator[RedisServer]:
+    """Run a server while inside."""
+    server = RedisServer(folder, append_only=append_only, **options)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(kill=True)

@@ -1,0 +1,432 @@
+"""Random runs: what each agent does, what callers do to them, how readers read; and the promises checked.
+
+A `Scenario` is drawn by hypothesis and played on the real spine; times are in its own unit, so that it runs
+in virtual time or, scaled down, in real time behind HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from orchestrator.backends.base import AgentInput, Emission, Finish
+from orchestrator.errors import AgentError
+from orchestrator.eventlog import Entry, MemoryLog
+from orchestrator.eventlog.base import Draft
+from orchestrator.events import Reasoning, Status, Token, ToolCall, ToolResult, clean_text
+
+from .service import Event
+from .spine import Script
+
+SECRET = "sk-secret-of-an-upstream"
+CALM = "calm"
+CALM_WORDS = tuple(f"calm{n} " for n in range(20))
+CALM_PAUSE = 0.1
+TERMINALS = ("done", "error", "cancelled")
+CODES = ("upstream_unavailable", "upstream_rate_limited", "upstream_rejected", "upstream_invalid")
+
+# ── what an agent does ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Say:
+    item: Emission
+
+
+@dataclass(frozen=True)
+class Pause:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Flood:
+    pieces: int
+
+
+@dataclass(frozen=True)
+class Fail:
+    code: str
+    retry_after: float | None = None
+
+
+class Crash:
+    pass
+
+
+class Stall:
+    pass
+
+
+class Ignore:
+    """From here on the agent swallows its first cancellation."""
+
+
+Step = Say | Pause | Flood | Fail | Crash | Stall | Ignore
+
+
+@dataclass(frozen=True)
+class AgentPlan:
+    """`attempts`: the steps of each; the last one stands for all that follow."""
+
+    attempts: tuple[tuple[Step, ...], ...]
+    closing: float
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a caller does, at a time."""
+
+    at: float
+    what: str
+    agent: int
+
+
+@dataclass(frozen=True)
+class ReaderPlan:
+    """How a subscriber reads: joins at `at`, is cut after each number of bytes, waits in between."""
+
+    at: float
+    cuts: tuple[int, ...]
+    away: float
+    agents: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    agents: tuple[AgentPlan, ...]
+    late: tuple[int, ...]
+    acts: tuple[Act, ...]
+    readers: tuple[ReaderPlan, ...]
+    small_log: bool
+
+    @property
+    def names(self) -> list[str]:
+        return [f"a{n}" for n in range(len(self.agents))]
+
+
+texts = st.text(st.characters(), max_size=12)
+times = st.floats(0, 3, allow_nan=False).map(lambda seconds: round(seconds, 2))
+short = st.floats(0, 0.3, allow_nan=False).map(lambda seconds: round(seconds, 3))
+steps: st.SearchStrategy[Step] = st.one_of(
+    texts.map(Say),
+    texts.map(Say),
+    texts.map(lambda text: Say(Reasoning(text))),
+    texts.map(lambda text: Say(Status("thinking", text))),
+    texts.map(lambda text: Say(Token(text, speaker="other"))),
+    st.just(Say(ToolCall("c", "clock", "{}"))),
+    texts.map(lambda text: Say(ToolResult("c", text, is_error=False))),
+    short.map(Pause),
+    st.integers(1, 400).map(Flood),
+    st.builds(Fail, st.sampled_from(CODES), st.none() | short),
+    st.builds(Crash),
+    st.builds(Stall),
+    st.builds(Ignore),
+)
+calm_steps = st.one_of(texts.map(Say), short.map(Pause), st.integers(1, 50).map(Flood))
+settings = st.fixed_dictionaries(
+    {
+        "coalesce_ms": st.sampled_from([0, 0, 30]),
+        "limits": st.fixed_dictionaries(
+            {
+                "mailbox": st.sampled_from([1, 2, 8, 256]),
+                "max_output_chars": st.sampled_from([10, 200_000]),
+                "idle_timeout_s": st.just(1.0),
+                "first_token_timeout_s": st.sampled_from([0.5, 2.0]),
+                "timeout_s": st.sampled_from([2.0, 10.0]),
+                "max_chars_per_s": st.sampled_from([0, 0, 300]),
+            }
+        ),
+        "retry": st.fixed_dictionaries(
+            {
+                "attempts": st.integers(1, 3),
+                "backoff_s": st.sampled_from([0.0, 0.2]),
+                "max_backoff_s": st.just(0.5),
+                "after_first_token": st.booleans(),
+            }
+        ),
+    }
+)
+plans = st.builds(
+    AgentPlan,
+    st.lists(
+        st.one_of(st.lists(steps, max_size=8), st.lists(calm_steps, max_size=8)).map(tuple), min_size=1, max_size=3
+    ).map(tuple),
+    st.sampled_from([0.0, 0.0, 0.1]),
+    settings,
+)
+acts = st.builds(Act, times, st.sampled_from(["cancel", "cancel", "retry", "cancel_run"]), st.integers(0, 4))
+readers = st.builds(
+    ReaderPlan,
+    times,
+    st.lists(st.integers(1, 2500), max_size=6).map(tuple),
+    short,
+    st.none() | st.lists(st.integers(0, 4), max_size=3).map(tuple),
+)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    agents = tuple(draw(st.lists(plans, min_size=1, max_size=5)))
+    late = draw(st.lists(st.integers(1, 4), unique=True, max_size=2))
+    return Scenario(
+        agents,
+        tuple(n for n in late if n < len(agents)),
+        tuple(sorted(draw(st.lists(acts, max_size=5)), key=lambda act: act.at)),
+        tuple(draw(st.lists(readers, min_size=1, max_size=3))),
+        draw(st.booleans()),
+    )
+
+
+# ── the stage ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Tried:
+    """What really happened in one attempt: what was yielded, and whether its generator is closed."""
+
+    said: list[Any] = field(default_factory=list)
+    closed: bool = False
+
+
+class Stage:
+    """Plays the agents of a scenario; `unit` is the length of its second."""
+
+    def __init__(self, scenario: Scenario, unit: float) -> None:
+        self.scenario = scenario
+        self.unit = unit
+        self.tried: dict[tuple[str, int], Tried] = {}
+        self.calm_took: float | None = None
+
+    def scripts(self) -> dict[str, Script]:
+        found = {name: self._script(plan) for name, plan in zip(self.scenario.names, self.scenario.agents, strict=True)}
+        return found | {CALM: self._calm}
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        scaled = ("idle_timeout_s", "first_token_timeout_s", "timeout_s")
+        found = {}
+        for name, plan in zip(self.scenario.names, self.scenario.agents, strict=True):
+            limits = {
+                key: value * self.unit if key in scaled else value / self.unit if key == "max_chars_per_s" else value
+                for key, value in plan.settings["limits"].items()
+            }
+            retry = plan.settings["retry"]
+            retry = {**retry, "backoff_s": retry["backoff_s"] * self.unit}
+            found[name] = {**plan.settings, "limits": limits, "retry": retry}
+        return found
+
+    async def _calm(self, request: AgentInput) -> AsyncGenerator[Emission, None]:
+        """A sibling that must not notice anything."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for word in CALM_WORDS:
+            yield word
+            await asyncio.sleep(CALM_PAUSE * self.unit)
+        self.calm_took = (loop.time() - began) / self.unit
+
+    def _script(self, plan: AgentPlan) -> Script:
+        async def script(request: AgentInput) -> AsyncGenerator[Emission, None]:
+            tried = self.tried[request.agent_id, request.attempt] = Tried()
+            try:
+                async for item in self._play(plan.attempts[min(request.attempt, len(plan.attempts)) - 1]):
+                    tried.said.append(item)
+                    yield item
+                yield Finish()
+            finally:
+                try:
+                    if plan.closing:
+                        await asyncio.sleep(plan.closing * self.unit)
+                finally:
+                    tried.closed = True
+
+        return script
+
+    async def _play(self, steps: Sequence[Step]) -> AsyncGenerator[Emission, None]:
+        deaf = False
+        for step in steps:
+            match step:
+                case Say(item):
+                    yield item
+                case Flood(pieces):
+                    for n in range(pieces):
+                        yield f"f{n} "
+                case Pause(seconds):
+                    await asyncio.sleep(seconds * self.unit)
+                case Fail(code, retry_after):
+                    raise AgentError(code, "It failed.", retry_after=retry_after and retry_after * self.unit)  # type: ignore[arg-type]
+                case Crash():
+                    raise RuntimeError(SECRET)
+                case Ignore():
+                    deaf = True
+                case Stall():
+                    try:
+                        await asyncio.sleep(60 * self.unit)
+                    except asyncio.CancelledError:
+                        if not deaf:
+                            raise
+                        deaf = False
+                        yield "deaf "
+
+
+class WatchingLog(MemoryLog):
+    """A log that checks, at the moment of each append, what can only be checked then."""
+
+    def __init__(self, stage: Stage, **options: Any) -> None:
+        super().__init__(**options)
+        self._stage = stage
+        self.history: list[Entry] = []
+
+    async def append(self, channel: str, drafts: Sequence[Draft], **options: Any) -> list[Entry]:
+        for draft in drafts:
+            if draft.type in TERMINALS and draft.agent_id not in (None, CALM):
+                self._check_closed(str(draft.agent_id), json.loads(draft.data))
+        entries = await super().append(channel, drafts, **options)
+        self.history += entries
+        return entries
+
+    def _check_closed(self, agent_id: str, data: dict[str, Any]) -> None:
+        """Promise 5: how an attempt ended is said once its stream is really closed."""
+        tried = self._stage.tried.get((agent_id, data["attempt"]))
+        assert tried is None or tried.closed or data.get("reason") == "abandoned", data
+
+    def events(self) -> list[Event]:
+        return [
+            Event(entry.id, f"{entry.agent_id or 'run'}.{entry.type}", json.loads(entry.data)) for entry in self.history
+        ]
+
+
+# ── the promises ──────────────────────────────────────────────────────────────────────────────
+
+
+def check_log(stage: Stage, events: list[Event]) -> None:
+    """Check promises 1, 2, 3 and 6 on the whole log of a run that has ended."""
+    assert events[0].type == "run.started"
+    assert events[-1].type == "run.done"
+    assert [e.type for e in events].count("run.done") == 1
+    epoch = str(events[0].id).partition("-")[0]
+    assert [e.id for e in events] == [f"{epoch}-{n}" for n in range(1, len(events) + 1)]
+    agents = {info["agent_id"] for info in events[0].data["agents"]}
+    agents |= {e.data["agent"]["agent_id"] for e in events if e.type == "run.agent_added"}
+    assert agents == set(events[-1].data["agents"])
+    for agent_id in agents:
+        own = [e for e in events if e.data.get("agent_id") == agent_id]
+        outcome = check_agent(stage, agent_id, own)
+        assert events[-1].data["agents"][agent_id] == outcome
+    assert events[-1].data["status"] == verdict([o["status"] for o in events[-1].data["agents"].values()])
+    assert SECRET not in str(events)
+
+
+def verdict(statuses: list[str]) -> str:
+    if "done" in statuses:
+        return "completed" if set(statuses) == {"done"} else "partial"
+    return "failed" if "error" in statuses else "cancelled"
+
+
+def check_agent(stage: Stage, agent_id: str, own: list[Event]) -> dict[str, Any]:
+    attempts: list[list[Event]] = [[]]
+    for event in own:
+        kind = event.data["type"]
+        if kind == "retry":
+            assert attempts[-1] == [], "a retry follows an error"
+            assert attempts[-2][-1].data["type"] == "error"
+            assert event.data["attempt"] == attempts[-2][-1].data["attempt"] + 1
+            continue
+        attempts[-1].append(event)
+        if kind in TERMINALS:
+            attempts.append([])
+    assert attempts.pop() == [], "nothing after the last terminal event"
+    for number, attempt in enumerate(attempts, 1):
+        *said, end = attempt
+        assert end.data["attempt"] == number
+        if said and said[0].data["type"] == "status" and said[0].data["status"] == "queued":
+            said = said[1:]
+        if not said:
+            assert end.data["type"] in ("cancelled", "error"), "it never began"
+            continue
+        assert (said[0].data["type"], said[0].data["attempt"]) == ("started", number)
+        check_said(stage, agent_id, number, said[1:], end)
+    return {"status": attempts[-1][-1].data["type"], "attempt": len(attempts)}
+
+
+def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end: Event) -> None:
+    """Promise 3, and more: all that was yielded came out, in its order, merged only with its neighbours."""
+    tokens = "".join(e.data["text"] for e in said if e.data["type"] == "token")
+    if end.data["type"] == "done":
+        assert end.data["text"] == tokens
+    for left, right in zip(said, said[1:], strict=False):
+        assert left.data["t"] <= right.data["t"]
+    if agent_id == CALM:
+        assert tokens == "".join(CALM_WORDS)[: len(tokens)]
+        return
+    yielded = list(flat_emissions(stage.tried[agent_id, number].said))
+    seen = list(flat_events(said))
+    assert seen == yielded[: len(seen)]
+    if end.data["type"] == "done":
+        assert seen == yielded
+
+
+def flat_emissions(items: Sequence[Any]) -> AsyncGenerator[Any, None] | Any:
+    for item in items:
+        item = Token(item) if isinstance(item, str) else item
+        if isinstance(item, Token | Reasoning):
+            yield from ((type(item).TYPE, item.speaker, char) for char in clean_text(item.text))
+        else:
+            yield (type(item).TYPE,)
+
+
+def flat_events(events: Sequence[Event]) -> Any:
+    for event in events:
+        kind = event.data["type"]
+        if kind in ("token", "reasoning"):
+            yield from ((kind, event.data.get("speaker"), char) for char in event.data["text"])
+        else:
+            yield (kind,)
+
+
+def check_reader(log: list[Event], seen: list[Event], kept: set[str] | None) -> None:
+    """Promise 4: each event once and in order, or a gap first. *seen* is what all connections brought."""
+    by_id = {event.id: event for event in log}
+    wanted = [e for e in log if kept is None or e.data.get("agent_id") is None or e.data["agent_id"] in kept]
+    place = {event.id: n for n, event in enumerate(log)}
+    at = -1
+    after_gap = False
+    for event in seen:
+        if event.type == "run.gap":
+            assert event.id is None
+            after_gap = True
+            continue
+        if event.type == "run.snapshot":
+            assert after_gap, "a snapshot follows a gap"
+            check_snapshot(log[: place[event.id] + 1], event)
+            at = place[event.id]
+            after_gap = False
+            continue
+        assert not after_gap, "after a gap comes the snapshot"
+        assert by_id[event.id].data == event.data
+        missed = [e for e in wanted if at < place[e.id] < place[event.id]]
+        assert not missed, missed
+        assert place[event.id] > at, "each event once, in order"
+        at = place[event.id]
+    assert at == len(log) - 1, "it saw the end"
+
+
+def check_snapshot(log: list[Event], event: Event) -> None:
+    """What the snapshot says is what the events up to it say; a caller's retry voids the text at once."""
+    for agent_id, told in event.data["agents"].items():
+        text, attempt = "", 1
+        for e in log:
+            if e.data.get("agent_id") != agent_id:
+                continue
+            attempt = e.data.get("attempt", attempt)
+            kind = e.data["type"]
+            if kind in ("retry", "started"):
+                text = ""
+            elif kind == "token":
+                text += e.data["text"]
+        assert told["attempt"] in (attempt, attempt + 1)
+        assert told["text"] == (text if told["attempt"] == attempt else "")

@@ -1,0 +1,680 @@
+"""What is particular to the log in Redis: faults of the server and of the connection, and several workers."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ConfigError, Fenced, GapError, LogUnavailable
+from orchestrator.eventlog import Cursor, Draft, open_log
+from orchestrator.eventlog import redis_listener as listener_module
+from orchestrator.eventlog.redis import RedisLog
+from orchestrator.eventlog.redis_address import RedisAddress, parse_address
+from orchestrator.eventlog.redis_link import _unfit
+from orchestrator.eventlog.runstore import Fence, RunRecord
+
+from .redis_server import RedisServer, free_port, redis_server
+
+LIMIT = 30.0
+RUN, ROOM = "run_1", "room"
+FENCE = Fence(RUN, 1)
+
+
+def draft(n: int, run_id: str = RUN) -> Draft:
+    return Draft(run_id, "a", "token", b'{"n":%d}' % n)
+
+
+def numbers(entries: list) -> list[int]:
+    return [int(entry.data[5:-1]) for entry in entries]
+
+
+def record(run_id: str = RUN, channel: str = RUN) -> RunRecord:
+    return RunRecord(
+        run_id=run_id, channel=channel, message="?", agents=["a"], conversation_id=None,
+        on_disconnect="continue", created_at=1, owner="worker_1",
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with redis_server(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+async def durable(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with redis_server(tmp_path / "redis", append_only=True) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(server: RedisServer, count: int = 1, url: str = "") -> AsyncIterator[list[RedisLog]]:
+    """That many workers' logs on one server."""
+    async with AsyncExitStack() as stack:
+        logs = []
+        for _ in range(count):
+            log = RedisLog(url or server.url)
+            stack.push_async_callback(log.aclose)
+            await log.start()
+            logs.append(log)
+        yield logs
+
+
+@pytest.fixture
+async def log(server: RedisServer) -> AsyncIterator[RedisLog]:
+    async with opened(server) as (one,):
+        yield one
+
+
+async def follow(log: RedisLog, channel: str, cursor: Cursor, until: int) -> list[int]:
+    """Read like a subscriber from *cursor* on, until the event numbered *until* came."""
+    heard: list[int] = []
+    async with asyncio.timeout(LIMIT):
+        while not heard or heard[-1] != until:
+            page = await log.read(channel, cursor, most=256)
+            if page:
+                heard += numbers(page)
+                cursor = Cursor(page[-1].epoch, page[-1].seq)
+            else:
+                await log.wait(channel, cursor, 15)
+    return heard
+
+
+async def everything(log: RedisLog, channel: str) -> list[int]:
+    bounds = await log.open(channel)
+    heard: list[int] = []
+    cursor = Cursor(bounds.epoch, bounds.first - 1)
+    while page := await log.read(channel, cursor, most=1000):
+        heard += numbers(page)
+        cursor = Cursor(page[-1].epoch, page[-1].seq)
+    return heard
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def persistently(log: RedisLog, channel: str, drafts: list[Draft], fence: Fence | None = None) -> None:
+    """Append as a run does that will not lose an event: the same again while the store is away."""
+    async with asyncio.timeout(LIMIT):
+        while True:
+            try:
+                await log.append(channel, drafts, fence=fence)
+                return
+            except LogUnavailable:
+                await asyncio.sleep(0.05)
+
+
+# ── addresses and servers that will not do ───────────────────────────────────────────────────
+
+
+def test_address_says_where_and_as_whom() -> None:
+    assert parse_address("redis://h") == RedisAddress("h")
+    assert parse_address("rediss://u:p%40ss@h:1/3?prefix=x:&ssl_ca_certs=ca.pem") == RedisAddress(
+        "h", 1, 3, tls=True, username="u", password="p@ss", prefix="x:", ssl_ca_certs="ca.pem"
+    )
+    assert isinstance(open_log("redis://127.0.0.1:1/0"), RedisLog)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", "/0", "h:0x", "h:99999", "h/x", "h/0/1", "h?socket_timeout=1", "h?prefix=", "h?prefix=a{b}",
+     "h?prefix=a&prefix=b", "h?ssl_ca_certs=x"],
+)  # fmt: skip
+def test_strange_address_is_refused_without_its_password(rest: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_log(f"redis://user:secret@{rest}" if rest[:1].isalpha() else f"redis://{rest}")
+    assert "secret" not in str(caught.value)
+
+
+async def test_nobody_there_is_told_in_time() -> None:
+    log = RedisLog(f"redis://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    with pytest.raises(LogUnavailable):
+        await log.start()
+    assert time.monotonic() - began < 5
+    assert not log.available
+    await log.aclose()
+
+
+async def test_wrong_credentials_are_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    async with redis_server(tmp_path / "redis", requirepass="sesame") as server:
+        for user in ("", ":wrong@", "nobody:sesame@"):
+            log = RedisLog(f"redis://{user}127.0.0.1:{server.port}/0")
+            with pytest.raises(ConfigError) as caught:
+                await log.start()
+            assert "sesame" not in str(caught.value)
+            await log.aclose()
+        async with opened(server, url=f"redis://:sesame@127.0.0.1:{server.port}/1") as (log,):
+            assert len(await log.append("c", [draft(1)])) == 1
+
+
+async def test_redis_cluster_is_refused(tmp_path: Path) -> None:
+    async with redis_server(tmp_path / "redis", cluster_enabled="yes") as server:
+        log = RedisLog(server.url)
+        with pytest.raises(ConfigError, match="Redis Cluster"):
+            await log.start()
+        await log.aclose()
+
+
+def test_old_server_is_refused_and_valkey_is_not() -> None:
+    assert "7.0" in (_unfit({"redis_version": "6.2.14", "redis_mode": "standalone"}) or "")
+    valkey = {"server_name": "valkey", "redis_version": "7.2.4", "valkey_version": "8.1.0"}
+    assert _unfit({**valkey, "redis_mode": "standalone"}) is None
+    assert _unfit({"redis_version": "255.255.255", "redis_mode": "standalone"}) is None
+
+
+async def test_prefixes_keep_logs_apart(server: RedisServer) -> None:
+    async with opened(server) as (one,), opened(server, url=f"{server.url}?prefix=other:") as (other,):
+        await one.append("c", [draft(1)])
+        assert (await other.open("c")).last == 0
+        keys = {bytes(key).decode() for key in await server.ask("KEYS", "*")}
+    assert all(key.startswith(("fanin:", "other:")) for key in keys)
+    assert "fanin:{c}:log" in keys
+
+
+# ── how events lie there ─────────────────────────────────────────────────────────────────────
+
+
+async def test_batch_is_one_entry_and_can_be_read_from_its_middle(server: RedisServer, log: RedisLog) -> None:
+    await log.append("c", [draft(n) for n in range(1, 33)])
+    assert await server.ask("XLEN", "fanin:{c}:log") == 1
+    epoch = (await log.open("c")).epoch
+    for after in (0, 1, 17, 31):
+        page = await log.read("c", Cursor(epoch, after), most=5)
+        assert numbers(page) == list(range(after + 1, min(after + 6, 33)))
+
+
+async def test_appends_at_once_go_together(server: RedisServer, log: RedisLog) -> None:
+    """Also those to one channel; each gets its own entries back."""
+    await log.append("c0", [draft(0)])
+    await server.ask("CONFIG", "RESETSTAT")
+    appends = [log.append(f"c{n % 2}", [draft(n), draft(n)]) for n in range(100)]
+    added = await asyncio.gather(*appends)
+    assert [numbers(entries) for entries in added] == [[n, n] for n in range(100)]
+    stats = await server.ask("INFO", "commandstats")
+    assert stats["cmdstat_evalsha"]["calls"] <= 10
+    assert await everything(log, "c1") == [n for n in range(1, 100, 2) for _ in range(2)]
+
+
+async def test_forgotten_scripts_are_loaded_again(server: RedisServer, log: RedisLog) -> None:
+    for n in range(3):
+        await server.ask("SCRIPT", "FLUSH")
+        await log.append("c", [draft(n)])
+    await server.ask("SCRIPT", "FLUSH")
+    assert await everything(log, "c") == [0, 1, 2]
+
+
+async def test_channel_beyond_its_bytes_loses_its_oldest_entries(server: RedisServer) -> None:
+    log = RedisLog(server.url, max_channel_bytes=50_000)
+    for _ in range(200):
+        await log.append("c", [Draft(RUN, "a", "token", b"x" * 400)])
+    bounds = await log.open("c")
+    assert log.size <= 50_000
+    assert bounds.last == 200
+    assert 50 < bounds.first < 150
+    assert len(await log.read("c", Cursor(bounds.epoch, bounds.first - 1), most=500)) == 201 - bounds.first
+    await log.aclose()
+
+
+async def test_channels_that_nobody_wrote_go_by_themselves(server: RedisServer, log: RedisLog) -> None:
+    """Names that clients make up must not fill Redis."""
+    await log.open("made-up")
+    assert 0 < await server.ask("PTTL", "fanin:{made-up}:meta") <= 60_000
+    await log.append("made-up", [draft(1)])
+    assert await server.ask("PTTL", "fanin:{made-up}:meta") == -1
+
+
+async def test_huge_event_is_one_page(log: RedisLog) -> None:
+    await log.append("c", [Draft(RUN, "a", "token", b"x" * 10_000_000), draft(2)])
+    epoch = (await log.open("c")).epoch
+    page = await log.read("c", Cursor(epoch, 0), most=256)
+    assert len(page[0].data) == 10_000_000
+    assert numbers(await log.read("c", Cursor(epoch, 1), most=256)) == [2]
+
+
+async def test_long_backlog_is_read_in_bounded_memory(log: RedisLog) -> None:
+    for start in range(0, 100_000, 500):
+        await log.append("c", [draft(n) for n in range(start, start + 500)])
+    cursor, heard = Cursor((await log.open("c")).epoch, 0), 0
+    tracemalloc.start()
+    try:
+        while page := await log.read("c", cursor, most=256):
+            assert numbers(page) == list(range(heard, heard + len(page)))
+            heard += len(page)
+            cursor = Cursor(page[-1].epoch, page[-1].seq)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert heard == 100_000
+    assert peak < 4_000_000
+
+
+async def test_trimmed_away_during_replay_is_a_gap(server: RedisServer) -> None:
+    async with opened(server, 2) as (log, janitor):
+        for start in range(0, 10_000, 100):
+            await log.append("c", [draft(n) for n in range(start, start + 100)])
+        cursor = Cursor((await log.open("c")).epoch, 0)
+        for _ in range(4):
+            page = await log.read("c", cursor, most=256)
+            cursor = Cursor(page[-1].epoch, page[-1].seq)
+        await janitor.shrink(log.size // 2)
+        with pytest.raises(GapError) as caught:
+            await log.read("c", cursor, most=256)
+        assert caught.value.reason == "trimmed"
+        bounds = await log.open("c")
+        assert (caught.value.earliest, caught.value.latest) == (
+            f"{bounds.epoch}-{bounds.first}",
+            bounds.id(10_000),
+        )
+        assert len(await everything(log, "c")) == 10_000 - bounds.first + 1
+
+
+# ── several workers ──────────────────────────────────────────────────────────────────────────
+
+
+async def test_append_on_one_worker_wakes_readers_on_the_other(server: RedisServer) -> None:
+    async with opened(server, 2) as (a, b):
+        cursor = Cursor((await b.open("c")).epoch, 0)
+        delays = []
+        for n in range(20):
+            reading = asyncio.ensure_future(follow(b, "c", cursor, n))
+            await asyncio.sleep(0.02)
+            began = time.perf_counter()
+            await a.append("c", [draft(n)])
+            assert await reading == [n]
+            delays.append(time.perf_counter() - began)
+            cursor = Cursor(cursor.epoch, cursor.seq + 1)
+        assert statistics.median(delays) < 0.1
+
+
+async def test_many_channels_many_readers_two_workers(server: RedisServer) -> None:
+    """Every reader hears all of its channel, whichever worker writes it, while both write."""
+    async with opened(server, 2) as logs:
+        names = [f"c{n}" for n in range(20)]
+        starts = {name: Cursor((await logs[0].open(name)).epoch, 0) for name in names}
+        readers = [
+            asyncio.ensure_future(follow(log, name, starts[name], 50)) for name in names for log in logs * 2
+        ]
+
+        async def write(name: str, which: int) -> None:
+            for n in range(1, 51):
+                await logs[(which + n // 10) % 2].append(name, [draft(n)])
+
+        await asyncio.gather(*(write(name, n) for n, name in enumerate(names)))
+        assert all(heard == list(range(1, 51)) for heard in await asyncio.gather(*readers))
+
+
+async def test_live_readers_share_the_entries(server: RedisServer) -> None:
+    """Decoded once for all readers of a process, whether it wrote them itself or not."""
+    async with opened(server, 2) as (a, b):
+        cursor = Cursor((await a.open("c")).epoch, 0)
+        for reader in (a, b):
+            waiting = [asyncio.ensure_future(reader.wait("c", cursor, 10)) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            await a.append("c", [draft(cursor.seq)])
+            assert await asyncio.gather(*waiting) == [True] * 3
+            pages = [await reader.read("c", cursor, most=9) for _ in range(3)]
+            assert pages[0][0] is pages[1][0] is pages[2][0]
+            cursor = Cursor(cursor.epoch, 1)
+
+
+async def test_owner_that_was_only_frozen_cannot_append_any_more(server: RedisServer) -> None:
+    async with opened(server, 2) as (a, b):
+        await a.create_run(record())
+        await a.append(RUN, [draft(1)], fence=FENCE)
+        reading = asyncio.ensure_future(follow(a, RUN, Cursor((await a.open(RUN)).epoch, 1), 3))
+        taken = await b.claim_run(RUN, owner="worker_2", token=1)
+        assert taken is not None
+        with pytest.raises(Fenced):
+            await a.append(RUN, [draft(2)], fence=FENCE)
+        await b.append(RUN, [draft(3)], fence=Fence(RUN, 2))
+        assert await reading == [3], "its readers follow the new owner"
+        assert await everything(a, RUN) == [1, 3]
+
+
+async def test_erased_on_one_worker_is_gone_on_the_other(server: RedisServer) -> None:
+    async with opened(server, 2) as (a, b):
+        for run_id in (RUN, "run_2"):
+            await a.create_run(record(run_id, ROOM))
+            await a.append(ROOM, [draft(1, run_id)], fence=Fence(run_id, 1))
+        start = Cursor((await b.open(ROOM)).epoch, 0)
+        await b.wait(ROOM, start, 5)
+        waiting = asyncio.ensure_future(b.wait(ROOM, Cursor(start.epoch, 2), 10))
+        await asyncio.sleep(0.1)
+        await a.forget_run(RUN, "was deleted")
+        async with asyncio.timeout(2):
+            assert await waiting, "those who wait look again"
+        assert [entry.run_id for entry in await b.read(ROOM, start, most=9)] == ["run_2"]
+
+
+async def test_tails_without_readers_go(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "IDLE_TAIL_SECONDS", 0.2)
+    async with opened(server) as (log,):
+        for n in range(10):
+            await log.wait(f"c{n}", Cursor((await log.open(f"c{n}")).epoch, 0), 0.001)
+        listener = await log.listening()
+        assert listener.tails
+        await until(lambda: not listener.tails)
+
+
+# ── Redis goes and comes ─────────────────────────────────────────────────────────────────────
+
+
+async def test_restart_keeps_all_and_readers_go_on(durable: RedisServer) -> None:
+    async with opened(durable) as (log,):
+        await log.create_run(record())
+        await log.append(RUN, [draft(n) for n in range(1, 41)], fence=FENCE)
+        before = await log.open(RUN)
+        reading = asyncio.ensure_future(follow(log, RUN, Cursor(before.epoch, 20), 60))
+        await asyncio.sleep(0.1)
+        await durable.restart(kill=True)
+        for n in range(41, 61):
+            await persistently(log, RUN, [draft(n)], FENCE)
+        assert await reading == list(range(21, 61))
+        assert await log.open(RUN) == (before.epoch, 1, 60)
+        assert await log.find_run(RUN) == record()
+        assert log.available
+
+
+async def test_flush_gives_a_gap_and_the_run_goes_on(server: RedisServer) -> None:
+    """On both workers; the run's record comes back with its next event."""
+    async with opened(server, 2) as logs:
+        await logs[0].create_run(record())
+        await logs[0].append(RUN, [draft(1)], fence=FENCE)
+        cursor = Cursor((await logs[0].open(RUN)).epoch, 1)
+        waiting = [asyncio.ensure_future(log.wait(RUN, cursor, LIMIT)) for log in logs]
+        await asyncio.sleep(0.1)
+        await server.flush()
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*waiting) == [True, True]
+        for log in logs:
+            with pytest.raises(GapError) as caught:
+                await log.read(RUN, cursor, most=9)
+            assert caught.value.reason == "epoch"
+        (entry,) = await logs[0].append(RUN, [draft(2)], fence=FENCE)
+        assert (entry.seq, entry.epoch == cursor.epoch) == (1, False)
+        assert await logs[1].find_run(RUN) == record()
+        await logs[0].end_run(FENCE, "completed", 5)
+        assert (await logs[1].ended_runs(before=9, limit=9))[0].run_id == RUN
+
+
+async def test_forgotten_run_does_not_come_back_like_a_flushed_one(server: RedisServer) -> None:
+    async with opened(server, 2) as (a, b):
+        await a.create_run(record())
+        await a.append(RUN, [draft(1)], fence=FENCE)
+        await b.forget_run(RUN, "was deleted")
+        with pytest.raises(Fenced):
+            await a.append(RUN, [draft(2)], fence=FENCE)
+        with pytest.raises(Fenced):
+            await a.end_run(FENCE, "completed", 5)
+
+
+async def test_redis_that_lost_its_newest_events_says_so(tmp_path: Path) -> None:
+    """Ids must not be given twice: who saw events that Redis lost gets a gap, not others in their place."""
+    async with redis_server(tmp_path / "redis") as server, opened(server, 2) as (writer, other):
+        await writer.append("c", [draft(n) for n in range(1, 6)])
+        await server.ask("SAVE")
+        await writer.append("c", [draft(n) for n in range(6, 11)])
+        seen = Cursor((await other.open("c")).epoch, 10)
+        await server.restart(kill=True)
+        await persistently(writer, "c", [draft(n) for n in range(11, 31)])
+        with pytest.raises(GapError) as caught:
+            await other.read("c", seen, most=99)
+        assert caught.value.reason == "epoch"
+        assert await everything(other, "c") == [*range(1, 6), *range(11, 31)]
+
+
+async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: RedisServer) -> None:
+    """The write waits in the frozen server's socket and is carried out later: its answer is lost."""
+    async with opened(server) as (log,):
+        await log.create_run(record())
+        await log.append(RUN, [draft(1)], fence=FENCE)
+        cursor = Cursor((await log.open(RUN)).epoch, 0)
+        reading = asyncio.ensure_future(follow(log, RUN, cursor, 9))
+        await asyncio.sleep(0.1)
+        server.pause()
+        began = time.monotonic()
+        with pytest.raises(LogUnavailable):
+            await log.append(RUN, [draft(2)], fence=FENCE)
+        assert 1 < time.monotonic() - began < 4
+        assert not log.available
+        with pytest.raises(LogUnavailable):
+            await log.find_run(RUN)
+        await asyncio.sleep(max(0.0, began + 3 - time.monotonic()))
+        assert await log.read("elsewhere", cursor, most=9) == [], "readers just find nothing"
+        server.resume()
+        await persistently(log, RUN, [draft(2)], FENCE)
+        await until(lambda: log.available)
+        await persistently(log, RUN, [draft(9)], FENCE)
+        assert await reading == [1, 2, 9]
+
+
+async def test_leases_outlive_an_outage(server: RedisServer) -> None:
+    """Nobody could beat meanwhile; the first to come back must not take the others for dead."""
+    async with opened(server, 2) as (a, b):
+        await a.beat("worker_a", 0.5)
+        await b.beat("worker_b", 0.5)
+        assert await a.living() == {"worker_a", "worker_b"}
+        await server.stop(kill=True)
+        await until(lambda: not a.available)
+        await asyncio.sleep(0.6)
+        await server.start()
+        await until(lambda: a.available)
+        assert await a.living() == {"worker_a", "worker_b"}
+        async with asyncio.timeout(LIMIT):
+            while await a.living():
+                await asyncio.sleep(0.02)
+
+
+async def test_full_redis_refuses_whole_appends_and_recovers(tmp_path: Path) -> None:
+    limits = {"maxmemory": "5mb", "maxmemory_policy": "noeviction"}
+    async with redis_server(tmp_path / "redis", **limits) as server, opened(server) as (log,):
+        await log.create_run(record())
+        await log.create_run(record("run_2", "run_2"))
+        added = 0
+        with pytest.raises(LogUnavailable):
+            while True:
+                await log.append(
+                    "run_2", [Draft("run_2", "a", "token", b"x" * 20_000)] * 3, fence=Fence("run_2", 1)
+                )
+                added += 3
+        assert not log.available
+        assert (await log.open("run_2")).last == added
+        start = Cursor((await log.open("run_2")).epoch, 0)
+        assert await log.read("run_2", start, most=9), "what is there can be read"
+        await log.end_run(Fence("run_2", 1), "failed", 1)
+        await log.forget_run("run_2", "has expired")
+        await until(lambda: log.available)
+        await log.append(RUN, [draft(1)], fence=FENCE)
+        assert await everything(log, RUN) == [1]
+
+
+async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer, log: RedisLog) -> None:
+    await log.append("c", [draft(1)])
+    await server.ask("REPLICAOF", "127.0.0.1", str(free_port()))
+    with pytest.raises(LogUnavailable):
+        await log.append("c", [draft(2)])
+    await until(lambda: not log.available)
+    await server.ask("REPLICAOF", "NO", "ONE")
+    await persistently(log, "c", [draft(2)])
+    await until(lambda: log.available)
+    assert await everything(log, "c") == [1, 2]
+
+
+async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServer) -> None:
+    """All connections are cut again and again in the middle of appends; a reader on another worker hears each once."""
+    async with opened(server, 2) as (log, other):
+        names = [f"c{n}" for n in range(4)]
+        starts = {name: Cursor((await log.open(name)).epoch, 0) for name in names}
+        readers = [asyncio.ensure_future(follow(other, name, starts[name], 299)) for name in names]
+        done = asyncio.Event()
+
+        async def cut() -> int:
+            cuts = 0
+            while not done.is_set():
+                cuts += await server.kill_clients()
+                await asyncio.sleep(0.015)
+            return cuts
+
+        async def write(name: str) -> None:
+            for n in range(300):
+                await persistently(log, name, [draft(n)])
+
+        cutting = asyncio.ensure_future(cut())
+        await asyncio.gather(*(write(name) for name in names))
+        done.set()
+        assert await cutting > 10
+        for name, heard in zip(names, await asyncio.gather(*readers), strict=True):
+            assert heard == list(range(300)) == await everything(log, name)
+
+
+# ── answers that are lost ────────────────────────────────────────────────────────────────────
+
+
+class Proxy:
+    """A TCP relay before Redis that can cut a connection just before it hands on an answer."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.marker = b""
+        """The connection over which a command with these bytes goes is cut instead of answered."""
+        self.cuts = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        marked = asyncio.Event()
+
+        async def forward() -> None:
+            while data := await reader.read(65536):
+                if self.marker and self.marker in data:
+                    marked.set()
+                up_writer.write(data)
+            up_writer.close()
+
+        forwarding = asyncio.ensure_future(forward())
+        try:
+            while data := await up_reader.read(65536):
+                if marked.is_set():
+                    self.cuts += 1
+                    break
+                writer.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            forwarding.cancel()
+            await asyncio.gather(forwarding, return_exceptions=True)
+            up_writer.close()
+            writer.close()
+
+
+@asynccontextmanager
+async def proxied(server: RedisServer) -> AsyncIterator[tuple[Proxy, str]]:
+    proxy = Proxy(server.port)
+    relay = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    yield proxy, f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}/0"
+    relay.close()
+
+
+async def test_write_whose_answer_was_lost_is_there_once(server: RedisServer) -> None:
+    """The connection breaks after Redis carried the append out; it is sent again by itself."""
+    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+        await log.append("c", [draft(0)])
+        for n in range(1, 20):
+            proxy.marker = b'{"n":%d}' % n
+
+            async def let_through(before: int = proxy.cuts) -> None:
+                while proxy.cuts == before:
+                    await asyncio.sleep(0)
+                proxy.marker = b""
+
+            letting = asyncio.ensure_future(let_through())
+            (entry,) = await log.append("c", [draft(n)])
+            await letting
+            assert entry.seq == n + 1
+        assert proxy.cuts == 19
+        assert await everything(log, "c") == list(range(20))
+
+
+async def test_retry_by_the_caller_adds_once_too(server: RedisServer) -> None:
+    """No answer got through for so long that the caller was told; its retry finds what was added."""
+    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+        await log.append("c", [draft(0)])
+        proxy.marker = b'{"n":7}'
+        at_once = [log.append("c", [draft(n)]) for n in (6, 7, 8)]
+        assert all(
+            isinstance(end, LogUnavailable) for end in await asyncio.gather(*at_once, return_exceptions=True)
+        )
+        proxy.marker = b""
+        for n in (8, 9, 6, 7):
+            await persistently(log, "c", [draft(n)])
+        assert await everything(log, "c") == [0, 6, 7, 8, 9]
+
+
+async def test_other_calls_may_be_sent_twice(server: RedisServer) -> None:
+    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+
+        async def lose_answers(marker: bytes) -> None:
+            proxy.marker, before = marker, proxy.cuts
+            while proxy.cuts == before:
+                await asyncio.sleep(0)
+            proxy.marker = b""
+
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+            tasks.create_task(lose_answers(b"run_1"))
+            assert await log.create_run(record()) == record()
+            tasks.create_task(lose_answers(b"worker_2"))
+            taken = await log.claim_run(RUN, owner="worker_2", token=1)
+            assert taken is not None
+            assert taken.token == 2
+            assert await log.claim_run(RUN, owner="worker_2", token=1) is None
+            tasks.create_task(lose_answers(b"turn"))
+            await log.add_turn("talk", "a", b"turn", keep=9)
+            await log.add_turn("talk", "a", b"turn", keep=9)
+            assert await log.turns("talk", "a") == [b"turn", b"turn"]
+        assert proxy.cuts == 3
+
+
+async def test_cancelled_calls_disturb_nobody(server: RedisServer) -> None:
+    """Appends and reads cancelled at any moment; those beside them get their own answers."""
+    async with opened(server) as (log,):
+        for n in range(200):
+            doomed = [
+                asyncio.ensure_future(log.append("doomed", [draft(n)])),
+                asyncio.ensure_future(log.find_run("run_9")),
+                asyncio.ensure_future(log.wait("c", Cursor("abcd", 0), 5)),
+            ]
+            kept = asyncio.ensure_future(log.append("c", [draft(n)]))
+            for _ in range(n % 12):
+                await asyncio.sleep(0)
+            for task in doomed:
+                task.cancel()
+            assert numbers(await kept) == [n]
+            await asyncio.gather(*doomed, return_exceptions=True)
+        assert await everything(log, "c") == list(range(200))
+        doomed_numbers = await everything(log, "doomed")
+        assert doomed_numbers == sorted(set(doomed_numbers))
+
+
+async def test_closing_wakes_readers_and_leaves_nothing_behind(server: RedisServer) -> None:
+    before = asyncio.all_tasks()
+    async with opened(server) as (log,):
+        cursor = Cursor((await log.open("c")).epoch, 0)
+        waiting = asyncio.ensure_future(log.wait("c", cursor, LIMIT))
+        await asyncio.sleep(0.05)
+    assert await waiting
+    with pytest.raises(LogUnavailable):
+        await log.append("c", [draft(1)])
+    assert asyncio.all_tasks() == before
+    async with asyncio.timeout(LIMIT):
+        while len(await server.ask("CLIENT", "LIST")) > 1:
+            await asyncio.sleep(0.02)
