@@ -108,8 +108,7 @@ class Run:
         await self._append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
 
     async def resume(self) -> None:
-        """Take over from a worker that was lost: end its attempts, and begin those that may be repeated."""
-        self._observer.run_taken_over()
+        """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
             infos = [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
@@ -119,15 +118,27 @@ class Run:
             self._observer.agent_state(agent_id, None, participant.status)
             if participant.ended:
                 continue
+            if participant.status == "queued" and agent_id in self._roster.agents:
+                # Nothing of it had begun, so nothing was lost.
+                await self._recall(agent_id)
+                self._prepare(participant)
+                continue
             again = self._may_restart(agent_id)
             attempt = participant.attempt
-            batch: list[Payload] = [self._loss(participant, "worker_lost", "Its worker was lost.", again=again)]
+            batch: list[Payload] = [
+                self._loss(participant, "worker_lost", "Its worker was lost.", again=again)
+            ]
             if again:
                 batch.append(Retry(attempt + 1, 0.0, "worker_lost"))
             await self._append([Batch(agent_id, batch)])
             if again:
                 await self._recall(agent_id)
                 self._prepare(participant)
+
+    def hand_over(self) -> None:
+        """Let another worker execute what was begun here."""
+        for agent_id in self.state.participants:
+            self._observer.agent_state(agent_id, "queued", None)
 
     async def execute(self) -> None:
         """Run every agent to its end and log `run.done`."""
@@ -358,9 +369,7 @@ class Run:
         self._observer.agent_state(participant.info.agent_id, participant.status, status)
         participant.status = status
 
-    def _loss(
-        self, participant: Participant, code: ErrorCode, text: str, *, again: bool = False
-    ) -> Error:
+    def _loss(self, participant: Participant, code: ErrorCode, text: str, *, again: bool = False) -> Error:
         """Return the end of an attempt that nothing moves any more."""
         chars = sum(map(len, participant.pieces))
         metrics = AgentMetrics(0, None, self.t, chars, None, participant.retries)

@@ -133,7 +133,9 @@ class RunState:
         self.last_event_id = event_id
         if agent_id is not None:
             # Where `run.started` was trimmed away, nothing but the id is known of an agent.
-            participant = self.participants.get(agent_id) or self.join(AgentInfo(agent_id, agent_id, "", None))
+            participant = self.participants.get(agent_id) or self.join(
+                AgentInfo(agent_id, agent_id, "", None)
+            )
             participant.status = participant.fold(payload)
         elif isinstance(payload, RunStarted):
             for info in payload.agents:

@@ -143,7 +143,19 @@ async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapsho
     # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
     shown = clean_text(requested[:REQUESTED_CHARS])
     notice = RunGap(exc.reason, shown, exc.earliest, exc.latest)
-    return Gap(notice, told, Cursor(bounds.epoch, bounds.last))
+    return Gap(notice, told, _resume_at(view, bounds, told))
+
+
+def _resume_at(view: View, bounds: Bounds, told: list[Snapshot]) -> Cursor:
+    """Tell where to go on after a gap: behind the log's newest entry, or what the run's snapshot has seen.
+
+    A log that takes its time may hold events that the snapshot lacks, and have lacked some that it has.
+    """
+    seen = parse_cursor(told[0].last_event_id or "") if view.run_id is not None and told else None
+    if seen is None or seen.epoch != bounds.epoch:
+        return Cursor(bounds.epoch, bounds.last)
+    # Others of the channel may have pushed out what followed the run's own last event.
+    return Cursor(bounds.epoch, max(seen.seq, bounds.first - 1))
 
 
 def _ended(view: View, snapshots: list[Snapshot]) -> bool:

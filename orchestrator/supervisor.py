@@ -11,7 +11,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,7 @@ import structlog
 
 from .archive import Archive, ArchivedRun, spec_of
 from .attempt import Stop
+from .commands import Command, answer, decode, encode, outcome, perform
 from .conversation import Conversations
 from .errors import (
     Conflict,
@@ -31,10 +32,13 @@ from .errors import (
     LimitReached,
     LogUnavailable,
     NotFound,
+    RequestError,
     Unavailable,
 )
 from .eventlog.base import Store, parse_cursor
+from .eventlog.cluster import Cluster
 from .eventlog.runstore import Fence, RunRecord
+from .events import Snapshot
 from .observer import Observer
 from .roster import Roster
 from .run import Run
@@ -47,6 +51,10 @@ LEASE_SECONDS = 5.0
 """A worker that was not heard of for so long has lost its runs."""
 
 HOLD_TRIES, HOLD_PAUSE_SECONDS = 40, 0.05
+WATCHED, WATCHED_SECONDS = "watched ", 2.0
+"""How a worker says that it has subscribers of a run that another one owns."""
+
+MOVED_TRIES, MOVED_PAUSE_SECONDS = 60, 0.05
 EXPIRED_AT_ONCE = 100
 """Ended runs that one round of cleaning forgets at most."""
 
@@ -99,6 +107,7 @@ class Supervisor:
 
     Args:
         worker: The name under which this process owns runs; random unless given.
+        cluster: What it shares with other workers on the same store; alone where None.
     """
 
     def __init__(
@@ -109,11 +118,13 @@ class Supervisor:
         limits: RunLimits | None = None,
         observer: Observer | None = None,
         worker: str | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         self.roster = roster
         self.log = store
         self.limits = limits or RunLimits()
         self.worker = worker or f"worker_{secrets.token_hex(6)}"
+        self.cluster = cluster
         self._observer = observer or Observer()
         self._conversations = Conversations(store)
         self._archive = Archive(store)
@@ -122,6 +133,7 @@ class Supervisor:
         self._absent_since: dict[str, float] = {}
         self._tasks = asyncio.TaskGroup()
         self._janitor: asyncio.Task[None] | None = None
+        self._serving: list[asyncio.Task[None]] = []
         self._owners: set[asyncio.Task[None]] = set()
         self._starting: set[str] = set()
         self._idle = asyncio.Event()
@@ -133,15 +145,19 @@ class Supervisor:
         await self.log.beat(self.worker, LEASE_SECONDS)
         await self._tasks.__aenter__()
         self._janitor = self._tasks.create_task(self._clean(), name="janitor")
+        if self.cluster is not None:
+            self._serving = [
+                self._tasks.create_task(self._take_work(self.cluster), name="take-work"),
+                self._tasks.create_task(self._answer_commands(self.cluster), name="commands"),
+            ]
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._janitor is not None:
-            self._janitor.cancel()
-        for task in self._owners:
-            task.cancel()
+        for task in (self._janitor, *self._serving, *self._owners):
+            if task is not None:
+                task.cancel()
         await self._tasks.__aexit__(exc_type, exc, tb)
         with suppress(LogUnavailable):
             # Whoever shares the store need not wait for our lease to run out.
@@ -184,9 +200,15 @@ class Supervisor:
         except BaseException:
             del self._runs[record.run_id]
             raise
-        self._adopt(run, record)
         log.info("run_started", run_id=record.run_id, agents=record.agents)
-        return run, True
+        if self.cluster is None:
+            self._adopt(run, record)
+            return run, True
+        # Any worker may execute it; until one has claimed it, it is ours.
+        del self._runs[record.run_id]
+        run.hand_over()
+        await self.cluster.offer_work(record.run_id)
+        return ArchivedRun(run.state), True
 
     async def get(self, run_id: str) -> AnyRun:
         """Find a run.
@@ -201,6 +223,37 @@ class Supervisor:
         if record is None:
             raise NotFound(f"There is no run {run_id!r}.")
         return await self._archive.read(record)
+
+    async def perform(self, command: Command) -> Snapshot:
+        """Do what *command* asks, here or on the worker that owns the run; return the run as it stands then.
+
+        Raises:
+            NotFound, Gone, Conflict: It cannot be done. Unavailable: The owner does not answer.
+        """
+        for _ in range(MOVED_TRIES):
+            run = self._runs.get(command.run_id)
+            if run is not None:
+                return await perform(run, command)
+            found = await self.get(command.run_id)
+            if found.status != "running":
+                return await _perform_on_ended(found, command)
+            if self.cluster is None:
+                raise Unavailable("The run's worker was lost; it ends within seconds.", retry_after=5)
+            record = await self.log.find_run(command.run_id)
+            if record is not None and record.owner != self.worker:
+                told = outcome(await self._ask(self.cluster, record.owner, command))
+                if told is not None:
+                    return told
+            await asyncio.sleep(MOVED_PAUSE_SECONDS)
+        raise Unavailable("The run is on its way to another worker; ask again.", retry_after=1)
+
+    async def _ask(self, cluster: Cluster, owner: str, command: Command) -> bytes:
+        try:
+            return await cluster.send(owner, encode(command))
+        except LogUnavailable as exc:
+            raise Unavailable(
+                "The worker that owns the run does not answer; ask again.", retry_after=5
+            ) from exc
 
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""
@@ -305,7 +358,9 @@ class Supervisor:
                     break
             # Its `run.done` is out, so a client may follow up; that it gave the conversation back is being noted.
             await asyncio.sleep(HOLD_PAUSE_SECONDS)
-        raise Conflict(f"Conversation {conversation_id!r} is busy with {holder}; wait for its end or cancel it.")
+        raise Conflict(
+            f"Conversation {conversation_id!r} is busy with {holder}; wait for its end or cancel it."
+        )
 
     def _spec(self, record: RunRecord) -> RunSpec:
         limits = self.limits
@@ -337,7 +392,9 @@ class Supervisor:
             if record.run_id in self._runs:
                 self._archive.keep(run.state)
         except Fenced:
-            log.warning("run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten")
+            log.warning(
+                "run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten"
+            )
         finally:
             self._runs.pop(record.run_id, None)
             self._absent_since.pop(record.run_id, None)
@@ -369,6 +426,9 @@ class Supervisor:
                 Fence(record.run_id, record.token), state.status, state.ended_at or int(time.time() * 1000)
             )
         )
+        if self.cluster is not None:
+            cluster = self.cluster
+            await self._until_available(lambda: cluster.finish_work(record.run_id))
         if record.conversation_id is not None:
             conversation_id = record.conversation_id
             await self._until_available(lambda: self._conversations.release(conversation_id, record.run_id))
@@ -384,6 +444,40 @@ class Supervisor:
     async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
         return [self._runs.get(record.run_id) or await self._archive.read(record) for record in records]
 
+    # ── other workers ────────────────────────────────────────────────────────────────────────
+
+    async def _take_work(self, cluster: Cluster) -> None:
+        while True:
+            while self.draining or self.running >= self.limits.max_runs:
+                await asyncio.sleep(JANITOR_SECONDS)  # noqa: ASYNC110 - several things end this
+            run_id = await cluster.take_work(self.worker)
+            try:
+                await self._execute_work(cluster, run_id)
+            except RequestError:
+                await cluster.finish_work(run_id)
+            except LogUnavailable as exc:
+                log.warning("work_not_taken", run_id=run_id, reason=str(exc))
+
+    async def _execute_work(self, cluster: Cluster, run_id: str) -> None:
+        record = await self.log.find_run(run_id)
+        if record is None or record.status != "running":
+            await cluster.finish_work(run_id)
+            return
+        claimed = await self.log.claim_run(run_id, owner=self.worker, token=record.token)
+        if claimed is not None:
+            await self._go_on(claimed)
+
+    async def _answer_commands(self, cluster: Cluster) -> None:
+        async with aclosing(cluster.commands(self.worker)) as commands:
+            async for command in commands:
+                try:
+                    run = self._runs.get(decode(command.body).run_id)
+                    await command.reply(await answer(run, command.body))
+                except LogUnavailable as exc:
+                    log.warning("command_not_answered", reason=str(exc))
+                except Exception:
+                    log.exception("command_failed")
+
     async def _wait_for_runs(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -395,7 +489,7 @@ class Supervisor:
         while True:
             try:
                 await self.log.beat(self.worker, LEASE_SECONDS)
-                self._cancel_abandoned()
+                await self._cancel_abandoned()
                 await self._take_over_lost()
                 await self._expire()
             except LogUnavailable as exc:
@@ -404,12 +498,17 @@ class Supervisor:
                 log.exception("janitor_failed")
             await asyncio.sleep(JANITOR_SECONDS)
 
-    def _cancel_abandoned(self) -> None:
+    async def _cancel_abandoned(self) -> None:
         now = time.monotonic()
-        for run_id, run in self._runs.items():
-            if run.spec.on_disconnect != "cancel":
-                continue
-            if self._watchers[run_id] or self._watchers[f"channel {run.spec.channel}"]:
+        if self.cluster is not None:
+            # Whoever owns a run that is watched here must hear of it.
+            for key in list(self._watchers):
+                await self.log.beat(f"{WATCHED}{key}", WATCHED_SECONDS)
+        mortal = {run_id: run for run_id, run in self._runs.items() if run.spec.on_disconnect == "cancel"}
+        living = await self.log.living() if mortal and self.cluster is not None else set()
+        for run_id, run in mortal.items():
+            keys = (run_id, f"channel {run.spec.channel}")
+            if any(self._watchers[key] or f"{WATCHED}{key}" in living for key in keys):
                 self._absent_since.pop(run_id, None)
             elif now - self._absent_since.setdefault(run_id, now) >= self.limits.abandon_after_s:
                 run.cancel(Stop("abandoned"))
@@ -424,11 +523,13 @@ class Supervisor:
             if lost.owner not in living:
                 record = await self.log.claim_run(lost.run_id, owner=self.worker, token=lost.token)
                 if record is not None:
-                    await self._take_over(record)
+                    log.warning("run_taken_over", run_id=record.run_id, owner=lost.owner)
+                    self._observer.run_taken_over()
+                    await self._go_on(record)
 
-    async def _take_over(self, record: RunRecord) -> None:
+    async def _go_on(self, record: RunRecord) -> None:
+        """Execute a run that was claimed: one that has only begun, or one whose worker was lost."""
         state = await self._archive.fold(record)
-        log.warning("run_taken_over", run_id=record.run_id, status=state.status)
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
             await self.log.end_run(Fence(record.run_id, record.token), state.status, int(time.time() * 1000))
@@ -449,3 +550,17 @@ class Supervisor:
                 await self.log.shrink(self.limits.max_log_bytes)
                 return
             await self.forget(ended[0].run_id, "has expired")
+
+
+async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:
+    """Answer what is asked of a run that nobody executes any more."""
+    agent_id = command.agent_id or ""
+    if command.verb == "add":
+        await run.add(agent_id)
+    elif command.verb == "retry":
+        await run.retry(agent_id)
+    elif command.verb == "approve":
+        run.approve(agent_id, command.call_id, command.approve)
+    else:
+        run.cancel(Stop(command.reason), command.agent_id)
+    return run.snapshot()

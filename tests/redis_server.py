@@ -16,6 +16,8 @@ from typing import Any
 
 from redis import exceptions
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from .parts import require
 
@@ -69,7 +71,10 @@ class RedisServer:
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """Send one command over a connection of its own."""
-        async with Redis(port=self.port, protocol=2, socket_timeout=30) as client:
+        once = Retry(NoBackoff(), 0)
+        async with Redis(
+            host="127.0.0.1", port=self.port, protocol=2, socket_timeout=30, retry=once
+        ) as client:
             return await client.execute_command(*command)
 
     async def flush(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +16,8 @@ import pytest
 from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.errors import Gone
-from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog import MemoryLog, open_log
+from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.server import compression
 
@@ -620,3 +623,52 @@ async def test_compression_is_the_clients_wish() -> None:
             answer = await service.call("GET", path, headers={"Accept-Encoding": accept})
             assert "Content-Encoding" not in answer.headers
             assert answer.body == body
+
+
+# ── gaps on a log that takes its time ─────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def opened(kind: str, folder: Path) -> AsyncIterator[Store]:
+    store = open_log("memory:" if kind == "memory" else f"sqlite:///{folder / 'log.db'}")
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("channel", [None, "room"])
+async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(
+    kind: str, channel: str | None, tmp_path: Path
+) -> None:
+    """Nothing twice and nothing missing where they meet, however the append races with the gap."""
+
+    async def counting(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        for n in range(500):
+            yield f"{n} "
+            await asyncio.sleep(0.001 if n % 3 else 0)
+
+    async with opened(kind, tmp_path) as log, serving({"a": counting, "b": counting}, log=log) as service:
+        run_id = await service.start(agents=["a", "b"], channel=channel)
+        other = await service.start(agents=["a"], channel=channel)
+        path = f"/v1/runs/{run_id}/events"
+        told: list[tuple[Event, list[Event]]] = []
+
+        async def look() -> None:
+            async with service.stream(path, headers={"Last-Event-ID": "no-such"}) as stream:
+                assert (await stream.event()).type == "run.gap"
+                snapshot = await stream.event()
+                told.append((snapshot, await stream.until("run.done")))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(30):
+                group.create_task(look())
+                await asyncio.sleep(0.01)
+        await service.ended(other)
+    whole = "".join(f"{n} " for n in range(500))
+    assert len(told) == 30
+    for snapshot, events in told:
+        for agent_id, agent in snapshot.data["agents"].items():
+            rest = [e.data["text"] for e in events if e.type == f"{agent_id}.token"]
+            assert agent["text"] + "".join(rest) == whole

@@ -130,6 +130,11 @@ class EventLog(Protocol):
         ...
 
     @property
+    def available(self) -> bool:
+        """Whether the store answered lately."""
+        ...
+
+    @property
     def size(self) -> int:
         """Bytes held, roughly."""
         ...

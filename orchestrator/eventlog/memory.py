@@ -70,6 +70,10 @@ class MemoryLog(MemoryRuns):
         """Do nothing: there is nothing to open."""
 
     @property
+    def available(self) -> bool:
+        return True
+
+    @property
     def size(self) -> int:
         return self._size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
+from .cluster import Cluster
 from .memory import MemoryLog
 
 
@@ -26,6 +27,16 @@ def open_log(url: str) -> Store:
     # Not the whole address: it may hold a password.
     message = f"{scheme}: names no store; use memory:, sqlite:///path.db or redis://host:port/db"
     raise ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])
+
+
+def cluster_of(store: Store) -> Cluster | None:
+    """Return what the workers on *store* share; None where only one process can use it."""
+    if isinstance(store, MemoryLog) or "redis" not in type(store).__module__:
+        return None  # and redis-py need not be there
+    from .redis import RedisLog
+    from .redis_cluster import RedisCluster
+
+    return RedisCluster(store) if isinstance(store, RedisLog) else None
 
 
 def _open_redis(url: str) -> Store:

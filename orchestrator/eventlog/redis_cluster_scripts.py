@@ -65,7 +65,7 @@ for _ = 1, 20 do
   local page = redis.call('XPENDING', KEYS[1], 'executors', 'IDLE', ARGV[3], at, '+', 50)
   for _, pending in ipairs(page) do
     at = '(' .. pending[1]
-    if not lives(pending[2]) then
+    if pending[2] ~= ARGV[2] and not lives(pending[2]) then
       local entry = redis.call('XRANGE', KEYS[1], pending[1], pending[1])[1]
       if not entry then
         redis.call('XACK', KEYS[1], 'executors', pending[1])

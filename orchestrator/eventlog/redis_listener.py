@@ -25,6 +25,7 @@ BLOCK_SECONDS = 1.0
 IDLE_TAIL_SECONDS = 5.0
 """After so long without a reader a tail goes; with none that moves, its entries do."""
 
+ALARM_MS = 60_000
 TAILS_BYTES = 64 * 1024 * 1024
 PAGE_ENTRIES = 64
 PAUSE_PER_CHANNEL_SECONDS, MAX_PAUSE_SECONDS = 20e-6, 0.1
@@ -98,6 +99,7 @@ class Listener:
         if self._blocked:
             self._blocked = False
             self._link.hint("XADD", self._alarm, "MAXLEN", "1", "*", "k", "alarm")
+            self._link.hint("PEXPIRE", self._alarm, ALARM_MS)
 
     def distrust(self) -> None:
         """Let every reader ask Redis again."""
@@ -183,7 +185,7 @@ class Listener:
 
     async def _tick(self) -> None:
         self._ticked_at = self._clock()
-        keys = (self._keys.incarnation, self._keys.total, self._alarm)
+        keys = (self._keys.incarnation, self._keys.total)
         (answer,) = await self._line.exchange([TICK.command(keys, [new_epoch()])])
         if isinstance(answer, Refusal):
             if str(answer) == "NOSCRIPT":

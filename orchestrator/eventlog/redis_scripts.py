@@ -254,10 +254,9 @@ return {1, redis.call('INCRBY', KEYS[4], seq(bytes - before))}
 
 TICK = Script(
     """#!lua
--- KEYS: incarnation, total, inbox. ARGV: a new incarnation if need be.
+-- KEYS: incarnation, total. ARGV: a new incarnation if need be.
 -- A write on purpose: where Redis takes none, this says so.
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
-redis.call('PEXPIRE', KEYS[3], 60000)
 return {redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0)}
 """
 )

@@ -90,6 +90,8 @@ class Writer:
         self._feed = feed
         self._line = link.line()
         self._numbers = itertools.count(1)
+        self._epoch = new_epoch()
+        """The next new channel's; no channel gets one twice."""
         self._waiting: dict[str, list[_Part]] = {}
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._doubts: OrderedDict[str, _Doubt] = OrderedDict()
@@ -152,6 +154,7 @@ class Writer:
         try:
             answers = await self._exchange([self._command(write) for write in writes], writes)
         except LogUnavailable as exc:
+            self._epoch = new_epoch()
             for write in writes:
                 if any(part.sent for part in write.parts):
                     self._doubt(write)
@@ -190,7 +193,7 @@ class Writer:
         known = self.known(write.channel)
         keys = self._keys.channel(write.channel)
         args: list[str | bytes | int] = [
-            write.channel, self._field, write.number, new_epoch(), known.epoch, known.last,
+            write.channel, self._field, write.number, self._epoch, known.epoch, known.last,
             self._max_channel_bytes, int(time.time()),
         ]  # fmt: skip
         for part in write.parts:
@@ -212,6 +215,8 @@ class Writer:
             return
         self._link.accepted()
         self.total = int(total)
+        if epoch == self._epoch:
+            self._epoch = new_epoch()
         for part, first in zip(write.parts, firsts.split(","), strict=True):
             self._settle_part(write.channel, part, epoch, first)
 

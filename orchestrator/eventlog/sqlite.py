@@ -80,6 +80,11 @@ class SQLiteLog(SQLiteRuns):
                 self._writer = Writer(db, loop, self._settle)
 
     @property
+    def available(self) -> bool:
+        """True: what a file cannot take is told by the write that fails."""
+        return True
+
+    @property
     def size(self) -> int:
         return self._size
 

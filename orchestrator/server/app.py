@@ -16,8 +16,9 @@ from ..backends.base import Backend
 from ..backends.function import FunctionBackend, StreamFunction
 from ..config import Config, load_config
 from ..errors import ConfigError, ConfigProblem
-from ..eventlog import open_log
 from ..eventlog.base import Store
+from ..eventlog.cluster import Cluster
+from ..eventlog.opening import cluster_of, open_log
 from ..roster import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
@@ -34,12 +35,12 @@ from .runner import ProblemRunner
 from .security import SecuritySettings, check_bind, mark_api, setup_security
 from .streams import Streams
 from .websocket import close_sockets
+from .workers import CONFIG_EXIT, run_workers
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
 CLEANUP_SECONDS = 5.0
-EXIT_CONFIG = 2
 
 
 def create_app(
@@ -51,6 +52,7 @@ def create_app(
     options: ServerOptions | None = None,
     limits: RunLimits | None = None,
     roster: Roster | None = None,
+    cluster: Cluster | None = None,
 ) -> web.Application:
     """Build the application; its agents load in a thread once it has started.
 
@@ -59,6 +61,7 @@ def create_app(
         agents: Agents made in Python, beside those of *config*: a `Backend`, or whatever returns an async
             iterator when it is called with an `AgentInput`, such as an async generator function.
         event_log: Where events go; memory unless given. Closed with the application.
+        cluster: What this process shares with other workers on the same log.
         roster: Another roster than the one of *config*, for embedding agents made in Python.
     Raises:
         ConfigError: An allow-list cannot be read.
@@ -71,7 +74,7 @@ def create_app(
     app[ROSTER] = roster or _roster(config, agents or {})
     app[STREAMS] = Streams()
     app[SUPERVISOR] = Supervisor(
-        app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics
+        app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics, cluster=cluster
     )
     for module in (runs, channels, websocket, operations):
         app.add_routes(module.routes)
@@ -125,26 +128,37 @@ def serve(settings: ServeSettings) -> int:
         log.info("agent_left_out", agent_id=skipped.agent_id, reason=skipped.reason)
     listener = _listen(settings.host, settings.port)
     try:
-        app = create_app(
-            config,
-            event_log=open_log(settings.log),
-            security=SecuritySettings(
-                host=settings.host,
-                token=settings.token,
-                allow_hosts=settings.allow_hosts,
-                allow_origins=settings.allow_origins,
-            ),
-            limits=RunLimits(
-                max_runs=settings.max_runs,
-                retention_s=settings.retention_s,
-                max_run_tokens=settings.max_run_tokens,
-                max_run_cost=settings.max_run_cost,
-            ),
-        )
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_run(app, listener, settings))
+        if settings.workers > 1:
+            listener.listen(BACKLOG)
+            print(f"Listening on {_address(listener)} with {settings.workers} workers", flush=True)
+            return run_workers(settings.workers, lambda: _serve_one(config, listener, settings))
+        return _serve_one(config, listener, settings)
     finally:
         listener.close()
+
+
+def _serve_one(config: Config, listener: socket.socket, settings: ServeSettings) -> int:
+    """Serve in this process, until a signal ends it."""
+    event_log = open_log(settings.log)
+    app = create_app(
+        config,
+        event_log=event_log,
+        cluster=cluster_of(event_log),
+        security=SecuritySettings(
+            host=settings.host,
+            token=settings.token,
+            allow_hosts=settings.allow_hosts,
+            allow_origins=settings.allow_origins,
+        ),
+        limits=RunLimits(
+            max_runs=settings.max_runs,
+            retention_s=settings.retention_s,
+            max_run_tokens=settings.max_run_tokens,
+            max_run_cost=settings.max_run_cost,
+        ),
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(app, listener, settings))
 
 
 async def _run(app: web.Application, listener: socket.socket, settings: ServeSettings) -> int:
@@ -155,12 +169,13 @@ async def _run(app: web.Application, listener: socket.socket, settings: ServeSet
     stop = _stop_signal()
     try:
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
-        print(f"Listening on {_address(listener)}", flush=True)
+        if settings.workers == 1:
+            print(f"Listening on {_address(listener)}", flush=True)
         await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
         if not stop.done() and app[LOADED].exception() is not None:
             exc = app[LOADED].exception()
             print(f"An agent cannot be loaded: {exc}", file=sys.stderr)
-            return EXIT_CONFIG
+            return CONFIG_EXIT
         await stop
         await _drain(app, settings.drain_s)
     finally:
@@ -174,6 +189,9 @@ async def _drain(app: web.Application, seconds: float) -> None:
     log.info("draining", runs=supervisor.running, seconds=seconds)
     supervisor.draining = True
     await streams.announce_drain()
+    if supervisor.cluster is not None:
+        # Any other worker goes on with these streams.
+        streams.close_all()
     await supervisor.drain(seconds)
     streams.close_all()
     await close_sockets(streams.sockets)

@@ -28,6 +28,8 @@ async def health(request: web.Request) -> web.StreamResponse:
 async def readiness(request: web.Request) -> web.StreamResponse:
     if request.app[SUPERVISOR].draining:
         return problem_response(503, "The server is draining.", headers={"Retry-After": "5"})
+    if not request.app[SUPERVISOR].log.available:
+        return problem_response(503, "The event log does not answer.", headers={"Retry-After": "1"})
     if not request.app[ROSTER].ready:
         return problem_response(503, "The agents are still loading.", headers={"Retry-After": "1"})
     return json_response({"status": "ready"})

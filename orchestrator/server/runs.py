@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..attempt import Stop
+from ..commands import Command, Verb
 from ..errors import FieldProblem, InvalidRequest
 from ..events import Snapshot, encode_json
 from ..framing.sse import SseFraming
@@ -31,7 +31,6 @@ from .reading import requested_cursor, wanted_agents, wants_names, wants_stream
 from .requests import parse_start
 from .streams import EventStream
 
-CANCELLED_BY_CLIENT = "requested"
 MAX_KEY_CHARS = 200
 PAGE = 50
 MAX_PAGE = 200
@@ -105,7 +104,10 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     wanted = parse_start(body, known_agents=request.app[ROSTER].agents, limits=options)
     names = wants_names(request)
     run, _ = await request.app[SUPERVISOR].start(wanted, key=_idempotency_key(request))
-    headers = {"Run-Id": run.spec.run_id, "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id))}
+    headers = {
+        "Run-Id": run.spec.run_id,
+        "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
+    }
     if wants_stream(request):
         return await _stream(request, run, None, names, headers)
     return json_response(run.snapshot(), status=201, headers=headers)
@@ -180,9 +182,7 @@ async def run_events(request: web.Request) -> web.StreamResponse:
     errors=(404, 410),
 )
 async def cancel_run(request: web.Request) -> web.StreamResponse:
-    run = await run_of(request)
-    run.cancel(Stop(CANCELLED_BY_CLIENT))
-    return json_response(run.snapshot(), status=202)
+    return await _command(request, "cancel")
 
 
 @routes.post("/v1/runs/{run_id}/agents")
@@ -206,16 +206,13 @@ async def add_agent(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(
             "The run has as many agents as it may.", [FieldProblem("agent_id", "is one too many")]
         )
-    await run.add(agent_id)
-    return json_response(run.snapshot(), status=202)
+    return await _command(request, "add", agent_id=agent_id)
 
 
 @routes.post("/v1/runs/{run_id}/agents/{agent_id}/cancel")
 @operation("Cancel one agent", tag="agents", answers={202: SNAPSHOT}, errors=(404, 410))
 async def cancel_agent(request: web.Request) -> web.StreamResponse:
-    run = await run_of(request)
-    run.cancel(Stop(CANCELLED_BY_CLIENT), request.match_info["agent_id"])
-    return json_response(run.snapshot(), status=202)
+    return await _command(request, "cancel", agent_id=request.match_info["agent_id"])
 
 
 @routes.post("/v1/runs/{run_id}/agents/{agent_id}/retry")
@@ -223,9 +220,7 @@ async def cancel_agent(request: web.Request) -> web.StreamResponse:
     "Let an agent that has ended try again", tag="agents", answers={202: SNAPSHOT}, errors=(404, 409, 410)
 )
 async def retry_agent(request: web.Request) -> web.StreamResponse:
-    run = await run_of(request)
-    await run.retry(request.match_info["agent_id"])
-    return json_response(run.snapshot(), status=202)
+    return await _command(request, "retry", agent_id=request.match_info["agent_id"])
 
 
 @routes.post("/v1/runs/{run_id}/agents/{agent_id}/approvals/{call_id}")
@@ -237,7 +232,7 @@ async def retry_agent(request: web.Request) -> web.StreamResponse:
     errors=(404, 410),
 )
 async def answer_approval(request: web.Request) -> web.StreamResponse:
-    run = await run_of(request)
+    await run_of(request)
     body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     approve = body.get("approve")
     if not isinstance(approve, bool) or len(body) != 1:
@@ -245,8 +240,16 @@ async def answer_approval(request: web.Request) -> web.StreamResponse:
             'The body must be {"approve": true} or {"approve": false}.',
             [FieldProblem("approve", "must be a bool")],
         )
-    run.approve(request.match_info["agent_id"], request.match_info["call_id"], approve)
-    return json_response(run.snapshot(), status=202)
+    path = request.match_info
+    return await _command(
+        request, "approve", agent_id=path["agent_id"], call_id=path["call_id"], approve=approve
+    )
+
+
+async def _command(request: web.Request, verb: Verb, **about: Any) -> web.StreamResponse:
+    """Ask something of the path's run and answer with its snapshot."""
+    command = Command(verb, request.match_info["run_id"], **about)
+    return json_response(await request.app[SUPERVISOR].perform(command), status=202)
 
 
 async def _stream(

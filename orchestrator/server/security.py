@@ -182,7 +182,7 @@ def setup_security(app: web.Application, settings: SecuritySettings) -> None:
 
 
 def mark_api(app: web.Application) -> None:
-    """Remember which of *app*'s routes are the API's, wherever the app is mounted later; call it once they are added."""
+    """Remember which of *app*'s routes are the API's, wherever it is mounted later. Call it once they are added."""
     app[API_RESOURCES] = frozenset(r for r in app.router.resources() if _is_v1(r.canonical))
 
 

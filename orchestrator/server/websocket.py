@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from ..attempt import Stop
+from ..commands import Command
 from ..errors import InvalidRequest, LimitReached, RequestError
 from ..events import Snapshot, encode_data
 from ..framing import websocket as framing
@@ -18,7 +18,6 @@ from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .openapi import Answer, operation
 from .problem import ProblemError, problem_from
 from .requests import parse_start
-from .runs import CANCELLED_BY_CLIENT
 from .security import WEBSOCKET_PROTOCOL
 from .streams import SEND_SECONDS, ClientTooSlow, limit_socket
 
@@ -113,7 +112,8 @@ class Socket:
         if operation.op == "attach":
             await self._attach(run, operation.text("after", required=False), operation.ref)
         elif operation.op == "cancel":
-            run.cancel(Stop(CANCELLED_BY_CLIENT), operation.text("agent_id", required=False))
+            agent_id = operation.text("agent_id", required=False)
+            await self._supervisor.perform(Command("cancel", run.spec.run_id, agent_id))
         else:
             await self._detach(run.spec.run_id)
 

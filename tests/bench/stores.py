@@ -1,9 +1,9 @@
 """What a durable append costs beside the memory log, in one process and one run.
 
 Each row: events/s of one writer that appends batch after batch, and of eight that do so at once; p50 and
-p99 from the call of `append` to the moment a reader that waited has the entries; bytes on the disk per
-event; the ratio of events/s to the memory log. The stores take turns in every round, so that all see the
-same machine, and the median of the rounds counts. Run it: ``python -m tests.bench.stores``.
+p99 from the call of `append` to the moment a reader that waited has the entries; bytes on the disk (Redis: in
+its memory) per event; the ratio of events/s to the memory log. The stores take turns in every round, so that
+all see the same machine, and the median of the rounds counts. Run it: ``python -m tests.bench.stores``.
 
 The second table is one run of eight always-ready agents through pump, mailbox, merge, log, subscription and
 framing, as a client sees it: events/s, and p50/p99 from an event's birth to its frame.
@@ -16,6 +16,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -33,6 +35,7 @@ from orchestrator.events import Reasoning, Snapshot
 from orchestrator.framing.sse import SseFraming
 from orchestrator.subscription import View, follow
 
+from ..redis_server import RedisServer
 from ..spine import start, supervised
 
 BATCHES = (1, 8, 32)
@@ -44,7 +47,10 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda folder: open_log("memory:"),
     "sqlite NORMAL": lambda folder: open_log(f"sqlite:///{folder}/normal.db"),
     "sqlite FULL": lambda folder: open_log(f"sqlite:///{folder}/full.db?synchronous=FULL"),
+    "redis": lambda folder: open_log(f"{SERVER.url}?prefix={folder.name}:"),
 }
+SERVER = RedisServer(Path(tempfile.gettempdir()) / f"bench-redis-{os.getpid()}")
+"""Runs while `main` does, without a file."""
 
 
 @dataclass
@@ -116,8 +122,16 @@ async def measure(make: Callable[[Path], Store], into: Measured, events: int, si
             into.delays += await wake(store, max(size, events // 10 // size * size), size, "w")
         finally:
             await store.aclose()
-        stored = sum(file.stat().st_size for file in Path(folder).iterdir())
+        stored = sum(file.stat().st_size for file in Path(folder).iterdir()) or await held_by_redis(folder)
         into.stored.append(stored / (2 * events + events // 10))
+
+
+async def held_by_redis(folder: str) -> int:
+    """Return the bytes that the store made for *folder* holds, and let them go."""
+    keys = await SERVER.ask("KEYS", f"{Path(folder).name}:*log")
+    held = [await SERVER.ask("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys]
+    await SERVER.flush()
+    return sum(held)
 
 
 async def whole_path(make: Callable[[Path], Store], events: int, into: Measured) -> None:
@@ -196,16 +210,26 @@ def main() -> None:
     )
     options = parser.parse_args()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
+    asyncio.run(SERVER.start())
+    try:
+        compare(options.rounds, options.events)
+    finally:
+        asyncio.run(SERVER.stop(kill=True))
+        shutil.rmtree(SERVER.folder)
+
+
+def compare(rounds: int, events: int) -> None:
+    """Let the stores take turns; print both tables."""
     found = {(name, size): Measured() for size in BATCHES for name in STORES}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for (name, size), into in found.items():
-            events = max(256, options.events * size // max(BATCHES) // 256 * 256)
-            asyncio.run(measure(STORES[name], into, events, size))
+            count = max(256, events * size // max(BATCHES) // 256 * 256)
+            asyncio.run(measure(STORES[name], into, count, size))
     print_table(found)
     paths = {name: Measured() for name in STORES}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for name, into in paths.items():
-            asyncio.run(whole_path(STORES[name], options.events, into))
+            asyncio.run(whole_path(STORES[name], events, into))
     print_paths(paths)
 
 

@@ -1,0 +1,90 @@
+"""What may be asked of a run, in a form that reaches the worker that owns it. Owns no connection.
+
+One call, local or from another worker, is a `Command`: `perform` does it on the owner's `Run`, `encode`
+and `decode` carry it and what came of it across.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .attempt import Stop
+from .errors import Conflict, NotFound, RequestError, Unavailable
+from .events import Snapshot
+from .run import Run
+
+Verb = Literal["cancel", "add", "retry", "approve"]
+
+
+class Command(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something asked of a run. `agent_id` None means all of its agents, which only `cancel` takes."""
+
+    verb: Verb
+    run_id: str
+    agent_id: str | None = None
+    call_id: str = ""
+    approve: bool = False
+    reason: str = "requested"
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of a command: the snapshot after it, or why it was refused. `moved`: ask the new owner."""
+
+    snapshot: Snapshot | None = None
+    refused: Literal["", "conflict", "not_found", "moved"] = ""
+    detail: str = ""
+
+
+async def perform(run: Run, command: Command) -> Snapshot:
+    """Do what *command* asks; return the run as it stands then.
+
+    Raises:
+        Conflict, NotFound: As the methods of `Run`.
+    """
+    agent_id = command.agent_id
+    if command.verb == "cancel":
+        run.cancel(Stop(command.reason), agent_id)
+    elif command.verb == "add" and agent_id is not None:
+        await run.add(agent_id)
+    elif command.verb == "retry" and agent_id is not None:
+        await run.retry(agent_id)
+    elif command.verb == "approve" and agent_id is not None:
+        run.approve(agent_id, command.call_id, command.approve)
+    return run.snapshot()
+
+
+async def answer(run: Run | None, body: bytes) -> bytes:
+    """Perform an encoded command of another worker and encode what came of it."""
+    if run is None:
+        return msgspec.json.encode(Outcome(refused="moved"))
+    try:
+        return msgspec.json.encode(Outcome(await perform(run, decode(body))))
+    except Conflict as exc:
+        return msgspec.json.encode(Outcome(refused="conflict", detail=str(exc)))
+    except NotFound as exc:
+        return msgspec.json.encode(Outcome(refused="not_found", detail=str(exc)))
+
+
+def encode(command: Command) -> bytes:
+    return msgspec.json.encode(command)
+
+
+def decode(body: bytes) -> Command:
+    return msgspec.json.decode(body, type=Command)
+
+
+def outcome(body: bytes) -> Snapshot | None:
+    """Read what came of a command; None where the run has moved to another worker.
+
+    Raises:
+        Conflict, NotFound: The owner refused.
+    """
+    told = msgspec.json.decode(body, type=Outcome)
+    refusals: dict[str, type[RequestError]] = {"conflict": Conflict, "not_found": NotFound}
+    if told.refused in refusals:
+        raise refusals[told.refused](told.detail)
+    if told.refused != "moved" and told.snapshot is None:
+        raise Unavailable("The worker that owns the run answered something unknown.")
+    return told.snapshot

@@ -1,0 +1,87 @@
+"""Several worker processes behind one listening socket. Owns their lives; what one does is `app`'s."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+SHORT_LIFE_SECONDS = 5.0
+"""A worker that dies sooner than this after its start is not replaced at once."""
+
+RESTART_PAUSE_SECONDS = 1.0
+CONFIG_EXIT = 2
+"""A worker that ends with this cannot be helped by another start."""
+
+
+def run_workers(count: int, serve: Callable[[], int]) -> int:
+    """Fork *count* processes that call *serve*, replace those that die, and pass signals on.
+
+    Returns the exit code once all have ended: that of the first that failed while stopping, else 0.
+    SIGTERM and SIGINT end all of them; a second one reaches them too, and they quit at once.
+    """
+    return _Parent(count, serve).run()
+
+
+class _Parent:
+    def __init__(self, count: int, serve: Callable[[], int]) -> None:
+        self._count = count
+        self._serve = serve
+        self._born: dict[int, float] = {}
+        self._stopping = False
+        self._exit = 0
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._pass_on)
+        for _ in range(self._count):
+            self._fork()
+        while self._born:
+            try:
+                pid, status = os.wait()
+            except InterruptedError:
+                continue
+            self._bury(pid, os.waitstatus_to_exitcode(status))
+        return self._exit
+
+    def _fork(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._born[pid] = time.monotonic()
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        code = 1
+        try:
+            code = self._serve()
+        except Exception:
+            log.exception("worker_failed")
+        finally:
+            os._exit(code)
+
+    def _bury(self, pid: int, code: int) -> None:
+        born = self._born.pop(pid, None)
+        if born is None:
+            return
+        if self._stopping:
+            self._exit = self._exit or max(code, 0)
+            return
+        log.error("worker_died", pid=pid, code=code)
+        if code == CONFIG_EXIT:
+            self._exit = code
+            self._pass_on(signal.SIGTERM, None)
+            return
+        if time.monotonic() - born < SHORT_LIFE_SECONDS:
+            time.sleep(RESTART_PAUSE_SECONDS)
+        if not self._stopping:
+            self._fork()
+
+    def _pass_on(self, number: int, frame: object) -> None:
+        self._stopping = True
+        for pid in self._born:
+            os.kill(pid, number)

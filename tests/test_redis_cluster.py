@@ -1,0 +1,292 @@
+"""Work and commands between workers, on a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import LogUnavailable
+from orchestrator.eventlog import redis_cluster as cluster_module
+from orchestrator.eventlog.cluster import Cluster
+from orchestrator.eventlog.redis import RedisLog
+from orchestrator.eventlog.redis_cluster import RedisCluster
+from orchestrator.eventlog.runstore import Fence, RunRecord
+
+from .redis_server import RedisServer, redis_server
+
+LIMIT = 30.0
+Answer = Callable[[bytes], Awaitable[bytes]]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with redis_server(tmp_path / "redis") as running:
+        yield running
+
+
+@pytest.fixture
+async def logs(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[RedisLog]]:
+    """Three workers' logs."""
+    monkeypatch.setattr(cluster_module, "LOOK_AFTER_SECONDS", 0.05)
+    async with AsyncExitStack() as stack:
+        opened = [RedisLog(server.url) for _ in range(3)]
+        for log in opened:
+            stack.push_async_callback(log.aclose)
+            await log.start()
+        yield opened
+
+
+@pytest.fixture
+def workers(logs: list[RedisLog]) -> list[RedisCluster]:
+    return [RedisCluster(log, idle_s=0.1) for log in logs]
+
+
+async def start(log: RedisLog, run_id: str) -> None:
+    await log.create_run(
+        RunRecord(
+            run_id=run_id, channel=run_id, message="?", agents=["a"], conversation_id=None,
+            on_disconnect="continue", created_at=1, owner="edge",
+        )
+    )  # fmt: skip
+
+
+async def take(cluster: Cluster, worker: str) -> str:
+    async with asyncio.timeout(LIMIT):
+        return await cluster.take_work(worker)
+
+
+async def takes_nothing(cluster: Cluster, worker: str) -> bool:
+    """Whether a taker that looks after the dead several times finds nothing."""
+    try:
+        async with asyncio.timeout(1.5):
+            await cluster.take_work(worker)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def serve(cluster: Cluster, worker: str, answer: Answer) -> None:
+    async with aclosing(cluster.commands(worker)) as commands:
+        async for command in commands:
+            await command.reply(await answer(command.body))
+
+
+async def echo(body: bytes) -> bytes:
+    return b"echo " + body
+
+
+# ── work ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_offered_work_goes_to_one_taker_each_at_once(
+    logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    edge, *executors = workers
+    taken: list[str] = []
+
+    async def execute(cluster: RedisCluster, worker: str) -> None:
+        while True:
+            taken.append(await cluster.take_work(worker))
+
+    tasks = [asyncio.ensure_future(execute(one, f"worker_{n}")) for n, one in enumerate(executors)]
+    await asyncio.sleep(0.2)
+    for n in range(50):
+        await start(logs[0], f"run_{n}")
+        await edge.offer_work(f"run_{n}")
+    began = time.monotonic()
+    async with asyncio.timeout(LIMIT):
+        while len(taken) < 50:
+            await asyncio.sleep(0.01)
+    assert time.monotonic() - began < 5
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(taken) == sorted(f"run_{n}" for n in range(50))
+
+
+async def test_work_is_taken_within_milliseconds(logs: list[RedisLog], workers: list[RedisCluster]) -> None:
+    delays = []
+    for n in range(10):
+        taking = asyncio.ensure_future(take(workers[1], "worker_1"))
+        await asyncio.sleep(0.05)
+        await start(logs[0], f"run_{n}")
+        began = time.perf_counter()
+        await workers[0].offer_work(f"run_{n}")
+        assert await taking == f"run_{n}"
+        delays.append(time.perf_counter() - began)
+    assert sorted(delays)[5] < 0.1
+
+
+async def test_offering_twice_and_finishing_twice_change_nothing(
+    server: RedisServer, logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    for run_id in ("run_1", "run_2", "run_1"):
+        await start(logs[0], run_id)
+        await workers[0].offer_work(run_id)
+    assert [await take(workers[1], "worker_1") for _ in range(2)] == ["run_1", "run_2"]
+    assert await takes_nothing(workers[1], "worker_1")
+    for _ in range(2):
+        await workers[2].finish_work("run_1")
+    await workers[2].finish_work("run_9")
+    assert await server.ask("XLEN", "fanin:work") == 1
+    assert (await server.ask("XPENDING", "fanin:work", "executors"))["pending"] == 1
+
+
+async def test_work_for_a_run_that_is_over_is_given_to_nobody(
+    server: RedisServer, logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    """It was cancelled while it waited."""
+    for run_id in ("run_1", "run_2", "run_3"):
+        await start(logs[0], run_id)
+        await workers[0].offer_work(run_id)
+    await logs[0].end_run(Fence("run_1", 1), "cancelled", 5)
+    await logs[0].forget_run("run_2", "was deleted")
+    assert await take(workers[1], "worker_1") == "run_3"
+    assert await server.ask("XLEN", "fanin:work") == 1
+
+
+async def test_work_of_a_taker_that_died_before_its_claim_goes_to_another(
+    logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    await start(logs[0], "run_1")
+    await workers[0].offer_work("run_1")
+    await logs[1].beat("worker_1", 1.0)
+    assert await take(workers[1], "worker_1") == "run_1"
+    began = time.monotonic()
+    assert await take(workers[2], "worker_2") == "run_1"
+    assert time.monotonic() - began > 0.5, "not before its lease ended"
+
+
+async def test_claimed_work_is_given_to_nobody_else(
+    logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    """Its taker is dead, but leases decide what becomes of the run."""
+    await start(logs[0], "run_1")
+    await workers[0].offer_work("run_1")
+    assert await take(workers[1], "worker_1") == "run_1"
+    assert await logs[1].claim_run("run_1", owner="worker_1", token=1) is not None
+    assert await takes_nothing(workers[2], "worker_2")
+
+
+async def test_cancelled_taker_loses_no_work(logs: list[RedisLog], workers: list[RedisCluster]) -> None:
+    """Cancelled at any moment around the answer."""
+    await logs[1].beat("worker_1", LIMIT)
+    taken = set()
+    for n in range(40):
+        await start(logs[0], f"run_{n}")
+        await workers[0].offer_work(f"run_{n}")
+        taking = asyncio.ensure_future(workers[1].take_work("worker_1"))
+        for _ in range(n % 20):
+            await asyncio.sleep(0)
+        taking.cancel()
+        (end,) = await asyncio.gather(taking, return_exceptions=True)
+        if isinstance(end, str):
+            taken.add(end)
+    while len(taken) < 40:
+        taken.add(await take(workers[1], "worker_1"))
+
+
+async def test_taker_goes_on_waiting_while_redis_is_away(
+    server: RedisServer, logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
+    taking = asyncio.ensure_future(take(workers[1], "worker_1"))
+    await asyncio.sleep(0.1)
+    await server.stop(kill=True)
+    async with asyncio.timeout(LIMIT):
+        while logs[0].available or logs[1].available:
+            await asyncio.sleep(0.01)
+        await server.start()
+        while not logs[0].available:
+            await asyncio.sleep(0.01)
+    await start(logs[0], "run_1")
+    await workers[0].offer_work("run_1")
+    assert await taking == "run_1"
+
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_commands_reach_their_worker_and_answers_their_sender(workers: list[RedisCluster]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        serving = [
+            tasks.create_task(serve(one, f"worker_{n}", lambda body, n=n: echo(body + b" of %d" % n)))
+            for n, one in enumerate(workers)
+        ]
+        async with asyncio.timeout(LIMIT):
+            asked = [
+                workers[sender].send(f"worker_{to}", b"\x00\xff%d" % n)
+                for n in range(20)
+                for sender in range(3)
+                for to in range(3)
+            ]
+            answers = await asyncio.gather(*asked)
+        for task in serving:
+            task.cancel()
+    assert answers == [
+        b"echo \x00\xff%d of %d" % (n, to) for n in range(20) for _ in range(3) for to in range(3)
+    ]
+
+
+async def test_command_is_answered_within_milliseconds(workers: list[RedisCluster]) -> None:
+    serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
+    delays = []
+    for _ in range(20):
+        began = time.perf_counter()
+        assert await workers[0].send("worker_1", b"x") == b"echo x"
+        delays.append(time.perf_counter() - began)
+    serving.cancel()
+    assert sorted(delays)[10] < 0.1
+
+
+async def test_worker_that_does_not_answer_is_told_in_time(workers: list[RedisCluster]) -> None:
+    began = time.monotonic()
+    with pytest.raises(LogUnavailable, match="worker_9"):
+        await workers[0].send("worker_9", b"x")
+    assert 2.5 < time.monotonic() - began < 5
+
+
+async def test_command_sent_before_the_worker_listens_is_heard(workers: list[RedisCluster]) -> None:
+    sending = asyncio.ensure_future(workers[0].send("worker_1", b"x"))
+    await asyncio.sleep(0.3)
+    serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
+    assert await sending == b"echo x"
+    serving.cancel()
+
+
+async def test_cut_connections_carry_no_command_out_twice(
+    server: RedisServer, workers: list[RedisCluster]
+) -> None:
+    heard: list[bytes] = []
+
+    async def note(body: bytes) -> bytes:
+        heard.append(body)
+        return body
+
+    async def cut() -> None:
+        while True:
+            await server.kill_clients()
+            await asyncio.sleep(0.02)
+
+    serving = asyncio.ensure_future(serve(workers[1], "worker_1", note))
+    cutting = asyncio.ensure_future(cut())
+    for n in range(50):
+        assert await workers[0].send("worker_1", b"%d" % n) == b"%d" % n
+    for task in (cutting, serving):
+        task.cancel()
+    await asyncio.gather(cutting, serving, return_exceptions=True)
+    assert heard == [b"%d" % n for n in range(50)]
+
+
+async def test_inboxes_go_by_themselves(server: RedisServer, workers: list[RedisCluster]) -> None:
+    serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
+    await workers[0].send("worker_1", b"x")
+    serving.cancel()
+    inboxes = await server.ask("KEYS", "fanin:inbox:*")
+    assert len(inboxes) >= 2
+    for inbox in inboxes:
+        assert 0 < await server.ask("PTTL", inbox) <= 60_000

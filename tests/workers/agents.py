@@ -1,0 +1,35 @@
+"""Agents whose every token proves its place: (agent, n, hash of the previous)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import sha256
+
+from orchestrator import AgentInput
+
+PAUSE = 0.01
+
+
+def link(agent_id: str, n: int, before: str) -> str:
+    """Return the n-th token of an agent, which names the one before it."""
+    return f"{agent_id}:{n}:{sha256(before.encode()).hexdigest()[:8]} "
+
+
+async def chain(request: AgentInput) -> AsyncIterator[str]:
+    """Say as many links as the message asks for."""
+    said = ""
+    for n in range(int(request.message)):
+        said = link(request.agent_id, n, said)
+        yield said
+        await asyncio.sleep(PAUSE)
+
+
+def check(agent_id: str, text: str) -> int:
+    """Fail unless *text* is a chain from its beginning; return how many links it has."""
+    before = ""
+    links = [f"{part} " for part in text.split()]
+    for n, said in enumerate(links):
+        assert said == link(agent_id, n, before), (n, said)
+        before = said
+    return len(links)
