@@ -47,6 +47,9 @@ from .runstate import Participant, RunState
 
 log = structlog.get_logger(__name__)
 
+SYSTEM_CHANNEL = "system"
+"""Carries `run.started` and `run.done` of every run, for dashboards."""
+
 RETRY_APPEND_SECONDS = (0.1, 2.0)
 """First and longest pause before an append that the store could not take is tried again."""
 
@@ -330,9 +333,15 @@ class Run:
         t = self.t
         named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
         run_id = self.spec.run_id
-        entries = await self._log_all(
-            [Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)) for who, payload in named]
-        )
+        drafts = [Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)) for who, payload in named]
+        entries = await self._log_all(self.spec.channel, drafts)
+        milestones = [
+            draft
+            for (_, payload), draft in zip(named, drafts, strict=True)
+            if isinstance(payload, RunStarted | RunDone)
+        ]
+        if milestones:
+            await self._log_all(SYSTEM_CHANNEL, milestones)
         tokens: dict[str, list[int]] = {}
         for (who, payload), entry in zip(named, entries, strict=True):
             if isinstance(payload, Token) and who is not None:
@@ -342,12 +351,12 @@ class Run:
             self._observer.tokens(agent_id, sum(lengths), len(lengths))
         self._observer.log_bytes(self._log.size)
 
-    async def _log_all(self, drafts: list[Draft]) -> list[Entry]:
+    async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
         """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
         delay, longest = RETRY_APPEND_SECONDS
         while True:
             try:
-                return await self._log.append(self.spec.channel, drafts, fence=self._fence)
+                return await self._log.append(channel, drafts, fence=self._fence)
             except LogUnavailable as exc:
                 log.warning("append_delayed", reason=str(exc), **self._log_context)
             await asyncio.sleep(delay)

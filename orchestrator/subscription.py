@@ -31,20 +31,24 @@ class View:
     Args:
         run_id: Only this run's entries, and the end of the run ends the subscription; None for all.
         agents: Only these agents' events, and every event of the run itself; None for all.
+        runs: Only these runs' entries, without an end; None for all.
     """
 
     channel: str
     run_id: str | None = None
     agents: frozenset[str] | None = None
+    runs: frozenset[str] | None = None
 
     def keeps(self, entry: Entry) -> bool:
         if self.run_id is not None and entry.run_id != self.run_id:
+            return False
+        if self.runs is not None and entry.run_id not in self.runs:
             return False
         return self.agents is None or entry.agent_id is None or entry.agent_id in self.agents
 
     @property
     def everything(self) -> bool:
-        return self.run_id is None and self.agents is None
+        return self.run_id is None and self.agents is None and self.runs is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,6 @@ def _is_end(entry: Entry) -> bool:
     return entry.agent_id is None and entry.type == RunDone.TYPE
 
 
-def parse_agents(text: str | None) -> frozenset[str] | None:
-    """Read `?agents=a,b`; None keeps all."""
+def parse_names(text: str | None) -> frozenset[str] | None:
+    """Read `?agents=a,b` and the like; None keeps all."""
     return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())

@@ -41,7 +41,7 @@ from .eventlog.runstore import Fence, RunRecord
 from .events import Snapshot
 from .observer import Observer
 from .roster import Roster
-from .run import Run
+from .run import SYSTEM_CHANNEL, Run
 from .runstate import RunSpec, RunState
 
 log = structlog.get_logger(__name__)
@@ -296,6 +296,7 @@ class Supervisor:
         if run is not None:
             run.cancel(Stop(why))
         await self.log.forget_run(run_id, why)
+        await self.log.erase(SYSTEM_CHANNEL, run_id)
         self._runs.pop(run_id, None)
         self._archive.drop(run_id)
         self._absent_since.pop(run_id, None)
@@ -448,8 +449,9 @@ class Supervisor:
 
     async def _take_work(self, cluster: Cluster) -> None:
         while True:
-            while self.draining or self.running >= self.limits.max_runs:
-                await asyncio.sleep(JANITOR_SECONDS)  # noqa: ASYNC110 - several things end this
+            # Several things end this.
+            while self.draining or self.running >= self.limits.max_runs:  # noqa: ASYNC110
+                await asyncio.sleep(JANITOR_SECONDS)
             run_id = await cluster.take_work(self.worker)
             try:
                 await self._execute_work(cluster, run_id)

@@ -155,7 +155,9 @@ settings = st.fixed_dictionaries(
 plans = st.builds(
     AgentPlan,
     st.lists(
-        st.one_of(st.lists(steps, max_size=8), st.lists(calm_steps, max_size=8)).map(tuple), min_size=1, max_size=3
+        st.one_of(st.lists(steps, max_size=8), st.lists(calm_steps, max_size=8)).map(tuple),
+        min_size=1,
+        max_size=3,
     ).map(tuple),
     st.sampled_from([0.0, 0.0, 0.1]),
     settings,
@@ -204,7 +206,10 @@ class Stage:
         self.calm_took: float | None = None
 
     def scripts(self) -> dict[str, Script]:
-        found = {name: self._script(plan) for name, plan in zip(self.scenario.names, self.scenario.agents, strict=True)}
+        found = {
+            name: self._script(plan)
+            for name, plan in zip(self.scenario.names, self.scenario.agents, strict=True)
+        }
         return found | {CALM: self._calm}
 
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -212,7 +217,11 @@ class Stage:
         found = {}
         for name, plan in zip(self.scenario.names, self.scenario.agents, strict=True):
             limits = {
-                key: value * self.unit if key in scaled else value / self.unit if key == "max_chars_per_s" else value
+                key: value * self.unit
+                if key in scaled
+                else value / self.unit
+                if key == "max_chars_per_s"
+                else value
                 for key, value in plan.settings["limits"].items()
             }
             retry = plan.settings["retry"]
@@ -296,7 +305,8 @@ class WatchingLog(MemoryLog):
 
     def events(self) -> list[Event]:
         return [
-            Event(entry.id, f"{entry.agent_id or 'run'}.{entry.type}", json.loads(entry.data)) for entry in self.history
+            Event(entry.id, f"{entry.agent_id or 'run'}.{entry.type}", json.loads(entry.data))
+            for entry in self.history
         ]
 
 

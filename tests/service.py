@@ -221,7 +221,9 @@ async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
 class Service:
     """The service as a client sees it, and its inner parts for what no client can see."""
 
-    def __init__(self, app: web.Application, runner: web.AppRunner, session: ClientSession, host: str) -> None:
+    def __init__(
+        self, app: web.Application, runner: web.AppRunner, session: ClientSession, host: str
+    ) -> None:
         self.app = app
         self.runner = runner
         self.port: int = runner.addresses[0][1]

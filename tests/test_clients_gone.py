@@ -218,7 +218,9 @@ async def test_posting_client_that_leaves_at_once_starts_a_whole_run_or_none(ser
         writer.transport.abort()
     await eventually(lambda: not service.transports)
     listed = (await service.call("GET", "/v1/runs?limit=200")).json["runs"]
-    await eventually(lambda: all(r.participants["a"].status == "running" for r in service.supervisor._runs.values()))
+    await eventually(
+        lambda: all(r.participants["a"].status == "running" for r in service.supervisor._runs.values())
+    )
     for run in listed:
         await service.call("POST", f"/v1/runs/{run['run_id']}/cancel")
         assert (await service.events(run["run_id"]))[-1].type == "run.done"

@@ -105,7 +105,9 @@ async def _on_the_spine(scenario: Scenario) -> None:
         first = [name for n, name in enumerate(scenario.names) if n not in scenario.late]
         run, _ = await supervisor.start(StartRequest("hi", (*first, CALM)))
         async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(_read(supervisor, run, plan, scenario.names)) for plan in scenario.readers]
+            readers = [
+                group.create_task(_read(supervisor, run, plan, scenario.names)) for plan in scenario.readers
+            ]
             group.create_task(_act(run, scenario))
         check_all(stage, log, [reader.result() for reader in readers], slack=0.01)
         state = run.snapshot()
@@ -203,7 +205,10 @@ async def _through_http(scenario: Scenario) -> None:
         first = [name for n, name in enumerate(scenario.names) if n not in scenario.late]
         run_id = await service.start(agents=[*first, CALM])
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            readers = [group.create_task(_read_http(service, run_id, plan, scenario.names)) for plan in scenario.readers]
+            readers = [
+                group.create_task(_read_http(service, run_id, plan, scenario.names))
+                for plan in scenario.readers
+            ]
             group.create_task(_act_http(service, run_id, scenario))
         # The machine may be busy: only a sibling that really waits for another is caught here.
         check_all(stage, log, [reader.result() for reader in readers], slack=20.0)

@@ -39,7 +39,9 @@ DRAIN_RETRY = RetryLine(streams.DRAIN_RETRY_MS)
 
 
 @asynccontextmanager
-async def ready(tmp_path: Path, *arguments: str, **agents: str) -> AsyncIterator[tuple[Process, ClientSession]]:
+async def ready(
+    tmp_path: Path, *arguments: str, **agents: str
+) -> AsyncIterator[tuple[Process, ClientSession]]:
     async with AsyncExitStack() as stack:
         folder = write_agents(tmp_path, **agents)
         service = await stack.enter_async_context(serving_process(folder, *arguments))
@@ -91,8 +93,12 @@ async def test_sigterm_drains_and_exits_with_0(tmp_path: Path) -> None:
         assert types(rest)[-2:] == ["short.done", "run.done"], "what ends in time ends well"
         rest = await mixed.rest()
         assert types(rest)[-2:] == ["long.error", "run.done"]
-        assert [f.data["code"] for f in rest if isinstance(f, Event) and f.type == "long.error"] == ["shutdown"]
-        assert [f.data["status"] for f in rest if isinstance(f, Event) and f.type == "run.done"] == ["partial"]
+        assert [f.data["code"] for f in rest if isinstance(f, Event) and f.type == "long.error"] == [
+            "shutdown"
+        ]
+        assert [f.data["status"] for f in rest if isinstance(f, Event) and f.type == "run.done"] == [
+            "partial"
+        ]
         assert await service.wait() == 0
         assert 2.5 < time.monotonic() - before < 8
 
@@ -128,7 +134,9 @@ async def test_second_signal_quits_at_once(tmp_path: Path) -> None:
 async def test_client_that_does_not_read_does_not_hold_the_drain_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The announcement waits for nobody long, and a blocked stream is cut, not finished."""
     monkeypatch.setattr(streams, "SEND_SECONDS", 3.0)
-    async with serving({"a": flood}, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)) as service:
+    async with serving(
+        {"a": flood}, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)
+    ) as service:
         run_id = await service.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
         writer.write(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())

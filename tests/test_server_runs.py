@@ -495,9 +495,7 @@ async def test_run_that_nobody_follows_is_cancelled_where_it_asked_for_that() ->
         ("PATCH", "/healthz", "GET,HEAD"),
     ],
 )
-async def test_wrong_method_is_405_with_allow(
-    service: Service, method: str, path: str, allow: str
-) -> None:
+async def test_wrong_method_is_405_with_allow(service: Service, method: str, path: str, allow: str) -> None:
     answer = await service.call(method, path)
     assert answer.status == 405
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == set(allow.split(","))
@@ -508,7 +506,8 @@ async def test_wrong_method_is_405_with_allow(
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1", "/v1/", "/v1/nothing", "/V1/runs", "/v1/runs/", "/%00", "/v1/channels/a%20b/events", "/x" * 3000]
+    "path",
+    ["/v1", "/v1/", "/v1/nothing", "/V1/runs", "/v1/runs/", "/%00", "/v1/channels/a%20b/events", "/x" * 3000],
 )
 async def test_unknown_path_is_a_404_problem(service: Service, path: str) -> None:
     answer = await service.call("GET", path)
@@ -534,7 +533,10 @@ async def test_framing_is_checked_before_the_stream(service: Service, call: str)
 
 
 async def test_what_is_no_http_gets_a_problem_too(service: Service) -> None:
-    for data in (b"\x16\x03\x01 hello\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000 + b"\r\n\r\n"):
+    for data in (
+        b"\x16\x03\x01 hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    ):
         head, body = await exchange(service.port, data)
         assert head.startswith(b"HTTP/1.1 400 ") or head.startswith(b"HTTP/1.0 400 ")
         assert b"application/problem+json" in head

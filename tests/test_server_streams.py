@@ -91,7 +91,9 @@ async def test_events_have_an_id_a_name_and_one_line_of_json() -> None:
     times = [event.data["t"] for event in events]
     assert times == sorted(times)
     assert all(type(t) is int for t in times)
-    keys = {event.type.partition(".")[2]: event.data.keys() - {"agent_id", "type", "t"} for event in events[1:-1]}
+    keys = {
+        event.type.partition(".")[2]: event.data.keys() - {"agent_id", "type", "t"} for event in events[1:-1]
+    }
     assert keys == {
         "started": {"attempt"},
         "status": {"status", "detail"},
@@ -139,7 +141,13 @@ async def test_filter_keeps_those_agents_and_the_runs_own_events_with_the_logs_i
     async with serving({"a": talkative, "b": talkative, "c": words("x")}) as service:
         run_id, body = await finished_run(service)
         every = events_in(body)
-        for query, kept in (("a", {"a"}), ("a,c", {"a", "c"}), (" a , b", {"a", "b"}), ("", set()), ("zz", set())):
+        for query, kept in (
+            ("a", {"a"}),
+            ("a,c", {"a", "c"}),
+            (" a , b", {"a", "b"}),
+            ("", set()),
+            ("zz", set()),
+        ):
             seen = await service.events(run_id, f"?agents={quote(query)}")
             assert seen == [e for e in every if e.data.get("agent_id") in kept | {None}]
 
@@ -171,7 +179,9 @@ async def test_silence_is_broken_by_comments(monkeypatch: pytest.MonkeyPatch) ->
                         comments += isinstance(await stream.frame(), Comment)
 
 
-async def test_filtered_subscriber_of_a_loud_run_hears_heartbeats_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_filtered_subscriber_of_a_loud_run_hears_heartbeats_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Events that are filtered out are silence on the wire, and proxies cut silent connections."""
     monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", 0.15)
     async with serving({"a": silent, "loud": endless}) as service:
@@ -288,7 +298,10 @@ async def test_cursor_at_the_end_of_an_ended_run_is_204() -> None:
         for options in ({"headers": {"Last-Event-ID": last}}, {"params": {"last_event_id": last}}):
             answer = await service.call("GET", path, **options)
             assert (answer.status, answer.body, answer.headers["Run-Id"]) == (204, b"", run_id)
-        assert [e.type for e in await service.events(run_id, f"?last_event_id={newest}")] == ["a.done", "run.done"]
+        assert [e.type for e in await service.events(run_id, f"?last_event_id={newest}")] == [
+            "a.done",
+            "run.done",
+        ]
 
 
 async def test_header_wins_over_the_query() -> None:
@@ -672,3 +685,30 @@ async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(
         for agent_id, agent in snapshot.data["agents"].items():
             rest = [e.data["text"] for e in events if e.type == f"{agent_id}.token"]
             assert agent["text"] + "".join(rest) == whole
+
+
+async def test_system_channel_carries_the_milestones_of_every_run() -> None:
+    """For dashboards: one connection tells which runs there are, whatever their channels."""
+    async with serving({"a": words("x")}) as service:
+        first = await service.start(channel="tab")
+        second = await service.start()
+        await service.ended(first)
+        await service.ended(second)
+        async with service.stream("/v1/channels/system/events") as reader:
+            seen = [await reader.event() for _ in range(4)]
+        assert sorted((e.type, e.data["run_id"]) for e in seen) == sorted(
+            (name, run_id) for name in ("run.started", "run.done") for run_id in (first, second)
+        )
+        answer = await service.call("POST", "/v1/runs", json={"message": "x", "channel": "system"})
+        assert answer.status == 422
+
+
+async def test_channel_is_filtered_by_runs() -> None:
+    async with serving({"a": words("x")}) as service:
+        first, second = await service.start(channel="tab"), await service.start(channel="tab")
+        await service.ended(first)
+        await service.ended(second)
+        async with service.stream(f"/v1/channels/tab/events?runs={second}") as reader:
+            seen = await reader.until("run.done")
+        assert {e.data["run_id"] for e in seen} == {second}
+        assert seen[0].type == "run.started"

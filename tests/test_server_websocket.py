@@ -17,7 +17,18 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.server import websocket
 from orchestrator.server.security import SecuritySettings
 
-from .service import FLOOD_KEYS, LIMIT_SECONDS, Puppet, Service, endless, eventually, flood, serving, silent, words
+from .service import (
+    FLOOD_KEYS,
+    LIMIT_SECONDS,
+    Puppet,
+    Service,
+    endless,
+    eventually,
+    flood,
+    serving,
+    silent,
+    words,
+)
 
 
 class Socket:
@@ -120,11 +131,33 @@ async def test_attach_goes_on_after_the_cursor_and_detach_ends_it() -> None:
         await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "one two ")
         await sock.send("attach", run_id=run_id, after=seen[-1]["id"])
         assert (await sock.receive())["text"] == "two ", "nothing came while it was detached"
-        await sock.send("attach", run_id=run_id, after=seen[0]["id"])  # again, from elsewhere: the last one counts
+        await sock.send(
+            "attach", run_id=run_id, after=seen[0]["id"]
+        )  # again, from elsewhere: the last one counts
         assert [_name(m) for m in await sock.until("a.token")] == ["a.started", "a.token"]
         puppet.end()
         await sock.until("run.done")
         assert (await service.find(run_id)).status == "completed"
+
+
+async def test_socket_follows_a_channel_with_one_cursor() -> None:
+    puppet = Puppet()
+    async with serving({"a": puppet}) as service, connected(service) as sock:
+        await sock.send("attach", channel="tab")
+        run_id = await service.start(channel="tab")
+        puppet.say("one ")
+        seen = await sock.until("a.token")
+        assert {m["run_id"] for m in seen} == {run_id}
+        await sock.send("detach", channel="tab")
+        await sock.send("nonsense", ref="barrier")
+        assert (await sock.receive())["ref"] == "barrier"
+        puppet.end()
+        await service.ended(run_id)
+        await sock.send("attach", channel="tab", after=seen[-1]["id"])
+        rest = await sock.until("run.done")
+        assert "a.started" not in [_name(m) for m in rest]
+        await sock.send("attach", channel="../etc", ref="bad")
+        assert (await sock.receive())["problem"]["status"] == 422
 
 
 async def test_leaving_does_not_cancel_the_runs() -> None:
@@ -235,7 +268,11 @@ async def test_token_comes_as_a_header_or_as_a_subprotocol() -> None:
     offered = "bearer." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
     wrong = "bearer." + base64.urlsafe_b64encode(b"other").decode().rstrip("=")
     async with serving({"a": words("x")}, security=SecuritySettings(token=token)) as service:
-        for options in ({}, {"protocols": ["orchestrator.v1", wrong]}, {"headers": {"Authorization": "Bearer x"}}):
+        for options in (
+            {},
+            {"protocols": ["orchestrator.v1", wrong]},
+            {"headers": {"Authorization": "Bearer x"}},
+        ):
             with pytest.raises(WSServerHandshakeError) as caught:
                 await service.session.ws_connect(f"{service.url}/v1/ws", **options)
             assert caught.value.status == 401
@@ -261,7 +298,9 @@ async def test_plain_get_is_told_to_upgrade() -> None:
 async def test_client_that_never_reads_its_socket_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "SEND_SECONDS", 1.0)
     scripts = {"a": flood, "b": words("fine", pause=0.2)}
-    async with serving(scripts, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)) as service:
+    async with serving(
+        scripts, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)
+    ) as service:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         key = base64.b64encode(b"0123456789abcdef").decode()

@@ -24,9 +24,9 @@ def message(entry: Entry, *, ref: object = None) -> bytes:
     return head + data[1:]
 
 
-def notice(data: bytes, run_id: str) -> bytes:
-    """Return a gap's `data` as a message; it has no `id`, so it never becomes a cursor."""
-    return b'{"run_id":%b,%b' % (encode_json(run_id), data[1:])
+def notice(data: bytes, **of: str) -> bytes:
+    """Return a gap's `data` as a message *of* a run or a channel; it has no `id`, so it never becomes a cursor."""
+    return encode_json(of)[:-1] + b"," + data[1:]
 
 
 def snapshot(state: Snapshot, t: int, *, event_id: str | None = None) -> bytes:

@@ -10,10 +10,11 @@ from aiohttp import web
 from ..errors import NotFound
 from ..events import Snapshot
 from ..framing.sse import SseFraming
+from ..run import SYSTEM_CHANNEL
 from ..subscription import View, follow
 from .keys import METRICS, STREAMS, SUPERVISOR
-from .openapi import STREAM, STREAM_PARAMETERS, operation
-from .reading import requested_cursor, wanted_agents, wants_names
+from .openapi import RUNS_FILTER, STREAM, STREAM_PARAMETERS, operation
+from .reading import requested_cursor, wanted_agents, wanted_runs, wants_names
 from .streams import EventStream
 
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -25,9 +26,12 @@ routes = web.RouteTableDef()
 @operation(
     "Follow a channel",
     tag="streams",
-    description="Every run of the channel on one connection, without an end; `data` also has `run_id`.",
+    description=(
+        "Every run of the channel on one connection, without an end; `data` also has `run_id`. "
+        f"The channel `{SYSTEM_CHANNEL}` carries `run.started` and `run.done` of every run."
+    ),
     answers={200: replace(STREAM, headers=())},
-    parameters=STREAM_PARAMETERS,
+    parameters=(*STREAM_PARAMETERS, RUNS_FILTER),
     errors=(404, 422, 429, 503),
 )
 async def channel_events(request: web.Request) -> web.StreamResponse:
@@ -35,7 +39,7 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
     channel = request.match_info["channel"]
     if not CHANNEL.fullmatch(channel):
         raise NotFound("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
-    view = View(channel, None, wanted_agents(request))
+    view = View(channel, None, wanted_agents(request), wanted_runs(request))
     framing = SseFraming(named=wants_names(request), with_run=True)
 
     async def snapshots() -> list[Snapshot]:

@@ -111,6 +111,7 @@ FRAMING = Parameter(
 AGENTS_FILTER = Parameter(
     "agents", "query", "Only these agents' events, and all of `run.*`: ids joined by commas."
 )
+RUNS_FILTER = Parameter("runs", "query", "Only these runs' events: ids joined by commas.")
 STREAM_PARAMETERS = (LAST_EVENT_ID, LAST_EVENT_ID_QUERY, AGENTS_FILTER, FRAMING)
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..errors import FieldProblem, InvalidRequest
-from ..subscription import parse_agents
+from ..subscription import parse_names
 
 
 def requested_cursor(request: web.Request) -> str | None:
@@ -30,7 +30,12 @@ def wants_names(request: web.Request) -> bool:
 
 def wanted_agents(request: web.Request) -> frozenset[str] | None:
     """Return the agents whose events are wanted; None for all."""
-    return parse_agents(request.query.get("agents"))
+    return parse_names(request.query.get("agents"))
+
+
+def wanted_runs(request: web.Request) -> frozenset[str] | None:
+    """Return the runs of a channel that are wanted; None for all."""
+    return parse_names(request.query.get("runs"))
 
 
 def wants_stream(request: web.Request) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..events import AGENT_ID_PATTERN, clean_text
+from ..run import SYSTEM_CHANNEL
 from ..supervisor import StartRequest
 from .options import ServerOptions
 from .problem import ProblemError
@@ -38,7 +39,7 @@ def parse_start(
         message=message or "",
         agents=check.field("agents", lambda value: _agents(check, value, known_agents, limits)),
         conversation_id=check.field("conversation_id", _name),
-        channel=check.field("channel", _name),
+        channel=check.field("channel", _channel),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
     )
@@ -142,6 +143,13 @@ def _name(value: Any) -> str:
     if not isinstance(value, str) or re.fullmatch(NAME_PATTERN, value) is None:
         raise _Wrong("must have 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
     return value
+
+
+def _channel(value: Any) -> str:
+    name = _name(value)
+    if name == SYSTEM_CHANNEL:
+        raise _Wrong(f"{SYSTEM_CHANNEL!r} is the server's own channel; choose another")
+    return name
 
 
 def _on_disconnect(value: Any) -> str:

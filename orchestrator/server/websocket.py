@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -12,8 +14,9 @@ from ..errors import InvalidRequest, LimitReached, RequestError
 from ..events import Snapshot, encode_data
 from ..framing import websocket as framing
 from ..framing.websocket import Operation, parse_operation
-from ..subscription import Idle, Item, View, follow
+from ..subscription import Idle, Item, Snapshots, View, follow
 from ..supervisor import AnyRun, Supervisor
+from .channels import CHANNEL
 from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .openapi import Answer, operation
 from .problem import ProblemError, problem_from
@@ -66,6 +69,17 @@ async def _end(ws: web.WebSocketResponse) -> None:
             await ws.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """One run, or one channel, that a socket follows. `of` says in a notice what it is of."""
+
+    key: str
+    view: View
+    snapshots: Snapshots
+    clock: Callable[[], int]
+    of: dict[str, str]
+
+
 class Socket:
     """One client's socket: a reader of operations, and one task for each run it follows."""
 
@@ -108,9 +122,16 @@ class Socket:
         if operation.op == "start":
             await self._start(operation)
             return
+        channel = operation.text("channel", required=False)
+        if channel is not None and operation.op in ("attach", "detach"):
+            await self._detach(f"channel {channel}")
+            if operation.op == "attach":
+                self._check_room()
+                self._follow(self._whole_channel(channel), operation)
+            return
         run = await self._supervisor.get(operation.text("run_id") or "")
         if operation.op == "attach":
-            await self._attach(run, operation.text("after", required=False), operation.ref)
+            await self._attach(run, operation)
         elif operation.op == "cancel":
             agent_id = operation.text("agent_id", required=False)
             await self._supervisor.perform(Command("cancel", run.spec.run_id, agent_id))
@@ -122,16 +143,17 @@ class Socket:
         app = self._request.app
         wanted = parse_start(operation.body, known_agents=app[ROSTER].agents, limits=app[OPTIONS])
         run, _ = await self._supervisor.start(wanted)
-        self._follow(run, None, operation.ref)
+        self._follow(self._one_run(run), operation)
 
-    async def _attach(self, run: AnyRun, after: str | None, ref: object) -> None:
+    async def _attach(self, run: AnyRun, operation: Operation) -> None:
+        after = operation.text("after", required=False)
         await self._detach(run.spec.run_id)
         self._check_room()
         if after is not None and await self._supervisor.nothing_after(run, after):
             # HTTP says 204; here the state says that nothing more comes.
             await self._send(framing.snapshot(run.snapshot(), run.t))
             return
-        self._follow(run, after, ref)
+        self._follow(self._one_run(run), operation)
 
     async def _detach(self, run_id: str) -> None:
         task = self._following.pop(run_id, None)
@@ -143,43 +165,56 @@ class Socket:
         if len(self._following) >= MAX_RUNS_PER_SOCKET:
             raise LimitReached(f"One socket follows at most {MAX_RUNS_PER_SOCKET} runs; detach from one.")
 
-    def _follow(self, run: AnyRun, after: str | None, ref: object) -> None:
-        task = self._tasks.create_task(self._forward(run, after, ref))
-        self._following[run.spec.run_id] = task
-
-    async def _forward(self, run: AnyRun, after: str | None, ref: object) -> None:
+    def _one_run(self, run: AnyRun) -> _Followed:
         spec = run.spec
 
         async def snapshots() -> list[Snapshot]:
             return [(await self._supervisor.get(spec.run_id)).snapshot()]
 
+        view = View(spec.channel, spec.run_id)
+        return _Followed(spec.run_id, view, snapshots, lambda: run.t, {"run_id": spec.run_id})
+
+    def _whole_channel(self, channel: str) -> _Followed:
+        if not CHANNEL.fullmatch(channel):
+            raise InvalidRequest("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
+
+        async def snapshots() -> list[Snapshot]:
+            return [run.snapshot() for run in await self._supervisor.in_channel(channel)]
+
+        return _Followed(f"channel {channel}", View(channel), snapshots, lambda: 0, {"channel": channel})
+
+    def _follow(self, followed: _Followed, operation: Operation) -> None:
+        after = operation.text("after", required=False) if operation.op == "attach" else None
+        task = self._tasks.create_task(self._forward(followed, after, operation.ref))
+        self._following[followed.key] = task
+
+    async def _forward(self, followed: _Followed, after: str | None, ref: object) -> None:
+        view = followed.view
         try:
-            with self._supervisor.watching(spec.channel, spec.run_id):
-                view = View(spec.channel, spec.run_id)
-                async with aclosing(follow(self._supervisor.log, view, after, snapshots)) as items:
+            with self._supervisor.watching(view.channel, view.run_id):
+                async with aclosing(follow(self._supervisor.log, view, after, followed.snapshots)) as items:
                     async for item in items:
-                        await self._tell(run, item, ref)
+                        await self._tell(followed, item, ref)
         except RequestError as exc:
             with suppress(ClientTooSlow, ConnectionError):
                 await self._refuse(ref, exc)
         except (ClientTooSlow, ConnectionError):
             await self._ws.close()
         finally:
-            if self._following.get(spec.run_id) is asyncio.current_task():
-                del self._following[spec.run_id]
+            if self._following.get(followed.key) is asyncio.current_task():
+                del self._following[followed.key]
 
-    async def _tell(self, run: AnyRun, item: Item, ref: object) -> None:
+    async def _tell(self, followed: _Followed, item: Item, ref: object) -> None:
         if isinstance(item, Idle):
             return  # the socket's own pings keep it alive
         if isinstance(item, list):
             for entry in item:
                 await self._send(framing.message(entry, ref=ref))
             return
-        await self._send(framing.notice(encode_data(None, item.notice, run.t), run.spec.run_id))
+        t = followed.clock()
+        await self._send(framing.notice(encode_data(None, item.notice, t), **followed.of))
         for snapshot in item.snapshots:
-            await self._send(
-                framing.snapshot(snapshot, run.t, event_id=f"{item.cursor.epoch}-{item.cursor.seq}")
-            )
+            await self._send(framing.snapshot(snapshot, t, event_id=f"{item.cursor.epoch}-{item.cursor.seq}"))
 
     async def _refuse(self, ref: object, exc: Exception) -> None:
         problem = problem_from(exc)
