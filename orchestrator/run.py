@@ -353,10 +353,12 @@ class Run:
 
     async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
         """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
+        # A store may keep channels apart, so only the run's own can be checked in the same step.
+        fence = self._fence if channel == self.spec.channel else None
         delay, longest = RETRY_APPEND_SECONDS
         while True:
             try:
-                return await self._log.append(channel, drafts, fence=self._fence)
+                return await self._log.append(channel, drafts, fence=fence)
             except LogUnavailable as exc:
                 log.warning("append_delayed", reason=str(exc), **self._log_context)
             await asyncio.sleep(delay)
