@@ -162,14 +162,18 @@ export class Follower {
   async #fetchSnapshot() {
     const backoff = new Backoff(this.#http.timing);
     const signal = this.#leaving.signal;
+    /** @type {Connection} */
+    let connection = 'connecting';
+    const onBlocked = (/** @type {string} */ message) => this.#sink.onState(connection, { code: 'blocked', message });
     for (;;) {
       try {
-        return await this.#http.call('GET', this.#path, { signal });
+        return await this.#http.call('GET', this.#path, { signal, onBlocked });
       } catch (error) {
         signal.throwIfAborted();
         if (isFinal(error)) throw error;
         const { message, retryAfter } = asClientError(error);
-        this.#sink.onState('retrying', { code: 'lost', message });
+        connection = 'retrying';
+        this.#sink.onState(connection, { code: 'lost', message });
         await sleep(backoff.next(retryAfter), signal);
       }
     }

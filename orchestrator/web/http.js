@@ -1,9 +1,18 @@
 /** Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
 
+import { Room } from './room.js';
+
 /** @typedef {import('./types.js').Timing} Timing */
 
 /** @type {Readonly<Timing>} */
-export const TIMING = Object.freeze({ blocked: 3_000, silence: 45_000, request: 30_000, retry: 1_000, maxRetry: 30_000 });
+export const TIMING = Object.freeze({
+  room: 1_000,
+  blocked: 3_000,
+  silence: 45_000,
+  request: 30_000,
+  retry: 1_000,
+  maxRetry: 30_000,
+});
 
 /** How often a request that may be repeated is made where no answer comes. */
 const TRIES = 3;
@@ -83,6 +92,14 @@ export function sleep(ms, signal) {
   });
 }
 
+/**
+ * @typedef {object} CallOptions
+ * @property {unknown} [body]
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {(message: string) => void} [onBlocked] Told instead of the one that all requests share.
+ */
+
 /** One server's address and how to talk to it. */
 export class Http {
   /** @type {Record<string, string>} */
@@ -101,14 +118,15 @@ export class Http {
     this.#fetch = (/** @type {string} */ url, /** @type {RequestInit} */ init) => fetch(url, init);
     /** @type {(message: string) => void} Hears that a request has waited suspiciously long. */
     this.onBlocked = () => {};
+    this.room = new Room();
   }
 
   /**
    * Make one request and return its JSON object, null where there is no content.
    * @param {string} method
    * @param {string} path
-   * @param {{body?: unknown, headers?: Record<string, string>, repeat?: boolean, signal?: AbortSignal}} [options]
-   *   `repeat`: try again where no answer comes. Any answer counts, a refusal too.
+   * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again where no answer comes. Any answer counts,
+   *   a refusal too.
    * @returns {Promise<any>} Rejects with ClientError: the server refuses, or does not answer.
    */
   async call(method, path, { repeat = method === 'GET', ...options } = {}) {
@@ -142,11 +160,13 @@ export class Http {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {{body?: unknown, headers?: Record<string, string>, signal?: AbortSignal}} options
+   * @param {CallOptions} options
    */
-  async #once(method, path, { body, headers = {}, signal }) {
+  async #once(method, path, { body, headers = {}, signal, onBlocked = this.onBlocked }) {
     const timeout = AbortSignal.timeout(this.timing.request);
-    const blocked = setTimeout(() => this.onBlocked(BLOCKED_MESSAGE), this.timing.blocked);
+    let giveBack = () => {};
+    const room = setTimeout(() => (giveBack = this.room.claim()), this.timing.room);
+    const blocked = setTimeout(() => onBlocked(BLOCKED_MESSAGE), this.timing.blocked);
     try {
       const response = await this.#fetch(this.baseUrl + path, {
         method,
@@ -168,6 +188,8 @@ export class Http {
       return answer;
     } finally {
       clearTimeout(blocked);
+      clearTimeout(room);
+      giveBack();
     }
   }
 

@@ -83,21 +83,21 @@ export class SharedHub {
   connect(port) {
     /** @type {Map<number, () => void>} */
     const joined = new Map();
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    let alive;
     let locked = false;
     const leave = () => {
       for (const part of joined.values()) part();
       joined.clear();
-    };
-    const alive = setInterval(() => joined.size > 0 && port.postMessage({ op: 'alive' }), ALIVE_MS);
-    const gone = () => {
-      leave();
       clearInterval(alive);
+      alive = undefined;
     };
     port.addEventListener('message', ({ data }) => {
       const { op, n } = data;
       if (op === 'open') {
-        if (data.lock !== null && !locked) void navigator.locks.request(data.lock, gone);
+        if (data.lock !== null && !locked) void navigator.locks.request(data.lock, leave);
         locked = true;
+        alive ??= setInterval(() => port.postMessage({ op: 'alive' }), ALIVE_MS);
         joined.get(n)?.();
         joined.set(n, this.#channel(data).join((message) => port.postMessage({ ...message, n })));
       } else if (op === 'close') {
@@ -106,6 +106,7 @@ export class SharedHub {
       } else if (op === 'ping') port.postMessage({ op: 'alive' });
       else if (op === 'bye') leave();
     });
+    port.addEventListener('close', leave);
     port.start();
   }
 

@@ -5,7 +5,10 @@ import { Cursor, reaches } from './cursor.js';
 /** @typedef {import('./types.js').RunEvent} RunEvent */
 
 /** What an iterator may be behind. A slower one reads the log again from where it stands. */
-export const MAX_TAPPED_EVENTS = 4_096;
+const MAX_TAPPED_EVENTS = 4_096;
+
+/** What is kept for an iterator that may still come. */
+const MAX_EARLY_EVENTS = 256;
 
 /** What one iterator has not taken yet. */
 export class Tap {
@@ -15,17 +18,25 @@ export class Tap {
   /** @type {() => void} */
   #wake = () => {};
 
+  #limit = MAX_EARLY_EVENTS;
+
   /** @param {boolean} missed Whether events have passed already. */
   constructor(missed) {
     this.missed = missed;
     this.closed = false;
   }
 
+  /** Somebody iterates. */
+  use() {
+    this.#limit = MAX_TAPPED_EVENTS;
+    return this;
+  }
+
   /** @param {RunEvent} event */
   put(event) {
     if (this.missed) return;
     this.#events.push(event);
-    if (this.#events.length - this.#next > MAX_TAPPED_EVENTS) {
+    if (this.#events.length - this.#next > this.#limit) {
       this.missed = true;
       this.#clear();
     }

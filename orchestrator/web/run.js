@@ -46,7 +46,8 @@ export class Run {
   #onBlocked;
   /** @type {string | null} What agents said up to this id is in the state already. */
   #known = null;
-  #heard = false;
+  /** @type {Tap | null} Waits for the first iterator. */
+  #early = null;
   /** @type {Set<Tap>} */
   #taps = new Set();
   /** @type {() => void} */
@@ -59,6 +60,7 @@ export class Run {
     this.#after = after;
     this.#cursor = new Cursor(after);
     this.#onBlocked = onBlocked;
+    this.#taps.add((this.#early = new Tap(false)));
     this.#board = new Board(initialState(id, message, snapshot), throttle);
     this.#follower = new Follower({
       http,
@@ -137,7 +139,8 @@ export class Run {
 
   /** @returns {AsyncGenerator<RunEvent, void, void>} */
   [Symbol.asyncIterator]() {
-    const tap = new Tap(this.#heard);
+    const tap = (this.#early ?? new Tap(true)).use();
+    this.#early = null;
     this.#taps.add(tap);
     if (this.connection === 'closed') tap.close();
     return iterate({
@@ -228,7 +231,6 @@ export class Run {
     for (const event of events) {
       if (this.connection === 'closed') return;
       if (!this.#cursor.accept(event)) continue;
-      this.#heard = true;
       urgent ||= !FREQUENT.has(event.type);
       this.#take(event);
     }

@@ -63,12 +63,17 @@ export class Session {
     this.#drop();
     const turn = this.#turn;
     this.#set({ ...IDLE, status: 'starting' });
+    const leave = this.#client.on('blocked', ({ message }) => {
+      if (turn === this.#turn) this.#set({ ...this.#state, detail: { code: 'blocked', message } });
+    });
     try {
       const run = await this.#client.start({ ...this.#pace(), ...options });
       if (turn !== this.#turn) run.detach();
       else return this.#show(run);
     } catch (error) {
       if (turn === this.#turn) this.#set({ ...IDLE, error: asError(error) });
+    } finally {
+      leave();
     }
     return null;
   };

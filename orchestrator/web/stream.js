@@ -30,6 +30,7 @@ export async function* readEvents({ http, path, after = null, signal, onState = 
   /** @type {Connection} */
   let connection = 'connecting';
   while (!signal.aborted) {
+    await http.room.free();
     onState(connection, null);
     const attempt = new Attempt(http, signal, (code, message) => onState(connection, { code, message }));
     let loss = { message: 'the stream ended early', retryAfter: /** @type {number | null} */ (null) };
@@ -51,6 +52,7 @@ export async function* readEvents({ http, path, after = null, signal, onState = 
       attempt.close();
     }
     connection = 'retrying';
+    if (attempt.steppedAside) continue;
     onState(connection, { code: 'lost', message: loss.message });
     await sleep(backoff.next(loss.retryAfter), signal);
   }
@@ -63,6 +65,8 @@ class Attempt {
   #signal;
   #onTrouble;
   #openedAt = 0;
+  #leaveRoom;
+  steppedAside = false;
 
   /**
    * @param {import('./http.js').Http} http
@@ -74,9 +78,14 @@ class Attempt {
     this.#signal = signal;
     this.#onTrouble = onTrouble;
     signal.addEventListener('abort', this.close);
+    this.#leaveRoom = http.room.enter(() => {
+      this.steppedAside = true;
+      this.close();
+    });
   }
 
   close = () => {
+    this.#leaveRoom();
     this.#signal.removeEventListener('abort', this.close);
     this.#controller.abort();
   };

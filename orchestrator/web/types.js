@@ -159,6 +159,8 @@
 /**
  * Limits in milliseconds. They are the protocol's; a test shortens them.
  * @typedef {object} Timing
+ * @property {number} room A request without an answer for so long takes the place of this client's streams, which
+ *   then go on by id.
  * @property {number} blocked Without an answer for so long, say that connections may be used up.
  * @property {number} silence A stream without a byte for so long is dead: three of the server's heartbeats.
  * @property {number} request How long a request may take.

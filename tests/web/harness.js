@@ -6,6 +6,10 @@ import { ProtocolServer } from './protocol-server.js';
 /** Run *body* with a server and a maker of clients for it; close all afterwards. */
 export function withServer(body) {
   return async (t) => {
+    let timer;
+    const limit = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error('the test took longer than 20 s')), 20_000);
+    });
     const server = await new ProtocolServer().listen();
     const clients = [];
     const connect = (options = {}) => {
@@ -14,8 +18,9 @@ export function withServer(body) {
       return client;
     };
     try {
-      await body({ server, connect, t });
+      await Promise.race([body({ server, connect, t }), limit]);
     } finally {
+      clearTimeout(timer);
       for (const client of clients) client.close();
       await server.close();
     }
@@ -24,11 +29,11 @@ export function withServer(body) {
 
 /** Wait until *check* gives something true, at most 10 s. */
 export async function until(check, what = String(check)) {
-  const deadline = Date.now() + 10_000;
+  const deadline = performance.now() + 10_000;
   for (;;) {
     const found = await check();
     if (found) return found;
-    if (Date.now() > deadline) throw new Error(`waited in vain for: ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

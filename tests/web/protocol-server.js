@@ -40,7 +40,13 @@ export class ProtocolServer {
     this.requests = [];
     /** Called before a request is answered; true: it has been dealt with. */
     this.intercept = () => false;
+    /** Called with a new run before its start is answered. */
+    this.onStart = () => {};
+    /** Called with a run whose snapshot is taken, but not sent yet. */
+    this.onSnapshot = () => {};
     this.retryMs = 5;
+    /** Milliseconds between two frames of one write. */
+    this.frameMs = 0;
     /** Bytes of a stream are written in pieces of this size. */
     this.pieceBytes = Infinity;
   }
@@ -164,6 +170,7 @@ export class ProtocolServer {
       out += frame(channel.id(reader.seq), `${entry.agentId ?? 'run'}.${entry.type}`, data);
       ended = reader.runId !== null && entry.agentId === null && entry.type === 'done';
     }
+    if (this.frameMs > 0) return void dribble(reader.response, out, this.frameMs);
     write(reader.response, out, this.pieceBytes);
     if (ended) {
       channel.readers.delete(reader);
@@ -196,7 +203,7 @@ export class ProtocolServer {
       return response.writeHead(204).end();
     }
     if (rest[0] === 'events') return this.#events(response, run, headers['last-event-id']);
-    if (method === 'GET') return json(response, 200, snapshot(run));
+    if (method === 'GET') return this.#show(response, run);
     this.#act(run, rest, body);
     return json(response, 202, snapshot(run));
   }
@@ -210,11 +217,18 @@ export class ProtocolServer {
     }
   }
 
-  #start(response, headers, body) {
+  async #start(response, headers, body) {
     const key = headers['idempotency-key'];
     const run = this.#keys.get(key) ?? this.start(body.agents ?? ['skeptic'], body);
     this.#keys.set(key, run);
+    await this.onStart(run);
     json(response, 201, snapshot(run));
+  }
+
+  async #show(response, run) {
+    const taken = structuredClone(snapshot(run));
+    await this.onSnapshot(run);
+    json(response, 200, taken);
   }
 
   #events(response, run, after) {
@@ -287,6 +301,13 @@ function frame(id, name, data) {
 function write(response, text, pieceBytes) {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += pieceBytes) response.write(bytes.subarray(at, at + pieceBytes));
+}
+
+async function dribble(response, text, ms) {
+  for (const part of text.match(/.*?\n\n/gs) ?? []) {
+    response.write(part);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
 }
 
 function json(response, status, value) {

@@ -1,0 +1,49 @@
+/** Owns which run a view shows: none, one that starts, one that is followed. Knows no framework. */
+export type Client = import('./client.js').Client;
+export type Run = import('./run.js').Run;
+export type StartOptions = import('./types.js').StartOptions;
+export type SessionState = {
+    run: Run | null;
+    status: 'idle' | 'starting' | import('./types.js').RunStatus;
+    agentIds: readonly string[];
+    /**
+     * null where there is no run.
+     */
+    connection: import('./types.js').Connection | null;
+    detail: import('./types.js').ConnectionDetail | null;
+    /**
+     * Why the last call failed, or why the run cannot be followed.
+     */
+    error: Error | null;
+};
+export declare class Session {
+    #private;
+    /**
+     * @param {Client} client
+     * @param {number} [throttle]
+     */
+    constructor(client: Client, throttle?: number);
+    getSnapshot: () => SessionState;
+    /** @param {() => void} callback */
+    subscribe: (callback: () => void) => () => undefined;
+    /**
+     * Start a run and show it; the one shown before is left to itself. Null where the server refuses, which
+     * `error` tells, or where another run was shown meanwhile.
+     * @param {StartOptions} options
+     * @returns {Promise<Run | null>}
+     */
+    start: (options: StartOptions) => Promise<Run | null>;
+    /**
+     * Show a run that is there, or none.
+     * @param {string | null} runId
+     */
+    attach: (runId: string | null) => void;
+    /** Leave the run; it goes on at the server. */
+    detach: () => void;
+    /** @param {string} [agentId] */
+    cancel: (agentId?: string) => Promise<void>;
+    /** @param {string} agentId */
+    retry: (agentId: string) => Promise<void>;
+    /** @param {string} agentId */
+    add: (agentId: string) => Promise<void>;
+}

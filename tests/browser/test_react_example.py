@@ -1,0 +1,125 @@
+"""examples/react, built by Vite, in a real browser: columns, a stop button per agent, a reload in the middle."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from socket import create_server
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from tests.commands import ROOT, environment
+from tests.parts import require
+from tests.served import orchestrator, paced_agents, serving
+
+EXAMPLE = ROOT / "examples" / "react"
+VITE = EXAMPLE / "node_modules" / ".bin" / "vite"
+PATIENCE_MS = 20_000
+AGENTS = ("analyst", "optimist", "skeptic")
+
+
+def free_port() -> int:
+    with closing(create_server(("127.0.0.1", 0))) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_until_ready(address: str) -> None:
+    """Wait until the agents are loaded, so that the first words come within a test's patience."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while True:
+        try:
+            with urlopen(f"{address}/readyz"):
+                return
+        except HTTPError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=20, optimist=20, skeptic=6)
+    with orchestrator("--config", str(folder)) as address:
+        wait_until_ready(address)
+        yield address
+
+
+@pytest.fixture(scope="module", params=["build", "dev"])
+def pages(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
+    """The example as `npm run build` makes it and as `npm run dev` serves it."""
+    require("node")
+    if not VITE.exists():
+        subprocess.run(["npm", "ci", "--no-fund", "--no-audit"], cwd=EXAMPLE, check=True, timeout=120)
+    if request.param == "build":
+        subprocess.run([str(VITE), "build"], cwd=EXAMPLE, check=True, timeout=60, env=environment())
+    command = [str(VITE), *(["preview"] if request.param == "build" else [])]
+    port = ["--port", str(free_port()), "--strictPort"]
+    with serving([*command, *port], cwd=EXAMPLE, ORCHESTRATOR_URL=server, NO_COLOR="1") as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    # Chromium reports a refused request by itself; what React complains about is ours.
+    page.on("console", lambda said: errors.append(said.text) if _is_complaint(said) else None)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def _is_complaint(said: ConsoleMessage) -> bool:
+    return said.type == "error" and not said.text.startswith("Failed to load resource")
+
+
+@pytest.mark.timeout(180)
+def test_an_agent_is_stopped_a_reload_goes_on(page: Page, pages: str) -> None:
+    """Each column fills by itself; stopping one leaves the others; a reload finds the run with its buttons."""
+    streams: list[str] = []
+    page.on("request", lambda request: streams.append(request.url) if "/v1/" in request.url else None)
+    page.goto(pages)
+    page.get_by_role("button", name="Ask").click()
+    columns = {agent: page.locator(f"[data-agent={agent}]") for agent in AGENTS}
+    for column in columns.values():
+        expect(column.locator(".text")).to_have_text(re.compile(r"\w+ \w+"))
+
+    page.reload()
+    for column in columns.values():
+        expect(column.locator(".text")).to_have_text(re.compile(r"\w+ \w+"))
+    skeptic, optimist = columns["skeptic"], columns["optimist"]
+    expect(skeptic.locator(".state")).to_have_text(re.compile("^running"))
+    skeptic.get_by_role("button", name="Stop").click()
+    expect(skeptic.locator(".state")).to_have_text(re.compile("^cancelled"))
+    expect(skeptic.get_by_role("button", name="Stop")).to_be_disabled()
+    partial = skeptic.locator(".text").inner_text()
+    expect(optimist.locator(".state")).to_have_text(re.compile("^done"))
+    expect(page.get_by_role("status")).to_have_text("partial")
+    assert partial == skeptic.locator(".text").inner_text() != ""
+
+    run_id = page.url.partition("#")[2]
+    told = page.evaluate("id => fetch(`/v1/runs/${id}`).then((answer) => answer.json())", run_id)
+    for agent, column in columns.items():
+        assert column.locator(".text").inner_text() == told["agents"][agent]["text"].strip()
+    assert not any(url.endswith(f"/{run_id}/cancel") for url in streams), "a reload cancels nothing"
+
+
+@pytest.mark.timeout(120)
+def test_what_fails_is_said(page: Page, pages: str) -> None:
+    """An unknown run in the address is an alert, and the page can still ask."""
+    page.goto(f"{pages}/#run_none")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("404"))
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("status")).to_have_text(re.compile("running · open"))
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Stop all").click()
+    expect(page.get_by_role("status")).to_have_text("cancelled")

@@ -1,0 +1,169 @@
+"""The JavaScript client in a real browser: tabs that share a SharedWorker, and tabs that cannot."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.served import orchestrator
+
+from .voices import write_config
+
+PATIENCE = 20.0
+
+SETUP = """async (options) => {
+  const { createClient } = await import('/web/client.js');
+  window.client = createClient(options);
+  window.blocked = [];
+  client.on('blocked', ({ message }) => blocked.push(message));
+}"""
+START = "() => { window.starting = client.start({ message: 'Talk.', agents: ['talker'] }); }"
+STARTED = """async () => {
+  window.run = await starting;
+  return run.id;
+}"""
+ATTACH = "(id) => { window.run = client.attach(id); }"
+TEXT = "() => run.agents.talker?.text ?? ''"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of this module's own, so that its open streams can be counted."""
+    folder = write_config(tmp_path_factory.mktemp("client") / "agents", "talker", default=("talker",))
+    with orchestrator("--config", str(folder)) as address:
+        yield address
+
+
+@pytest.fixture
+def tabs(browser: Browser, server: str) -> Iterator[BrowserContext]:
+    context = browser.new_context()
+    yield context
+    context.close()
+    until(lambda: streams(server) == 0)
+
+
+def open_tab(tabs: BrowserContext, server: str, **options: object) -> Page:
+    page = tabs.new_page()
+    page.goto(f"{server}/healthz")  # any document of that origin will do
+    page.evaluate(SETUP, options)
+    return page
+
+
+def start(page: Page) -> str:
+    page.evaluate(START)
+    run_id: str = page.evaluate(STARTED)
+    return run_id
+
+
+def streams(server: str) -> int:
+    """How many streams the server has open."""
+    with urllib.request.urlopen(f"{server}/metrics") as answer:
+        text = answer.read().decode()
+    return sum(int(float(count)) for count in re.findall(r"(?m)^orchestrator_subscribers\{.*\} (\S+)$", text))
+
+
+def until(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not check():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def grows(page: Page) -> None:
+    """Wait until the agent has said more. (`wait_for_function` needs eval, which our pages forbid.)"""
+    length = len(page.evaluate(TEXT))
+    until(lambda: len(page.evaluate(TEXT)) > length)
+
+
+def cancel(pages: list[Page]) -> None:
+    for page in pages:
+        page.evaluate("() => run.cancel()")
+
+
+def test_seven_tabs_are_live_on_one_connection(tabs: BrowserContext, server: str) -> None:
+    """Over HTTP/1.1 a browser has six connections; a SharedWorker makes one do for seven tabs."""
+    pages = [open_tab(tabs, server) for _ in range(7)]
+    ids = [start(page) for page in pages]
+    assert len(set(ids)) == 7
+    for page in pages:
+        grows(page)
+        assert page.evaluate("() => [run.connection, blocked.length]") == ["open", 0]
+    assert streams(server) == 1
+
+    # A reload in one of them finds its run again, with all it said.
+    before = pages[0].evaluate(TEXT)
+    pages[0].reload()
+    pages[0].evaluate(SETUP, {})
+    pages[0].evaluate(ATTACH, ids[0])
+    grows(pages[0])
+    assert pages[0].evaluate(TEXT).startswith(before)
+    until(lambda: streams(server) == 1)
+
+    cancel(pages)
+    for page in pages:
+        assert page.evaluate("() => run.result().then(({ status }) => status)") == "cancelled"
+    until(lambda: streams(server) == 0)
+
+
+def test_a_tab_that_goes_leaves_the_shared_connection(tabs: BrowserContext, server: str) -> None:
+    """Its stream ends although its run goes on, and another tab can follow that run."""
+    first, second = [open_tab(tabs, server) for _ in range(2)]  # the second keeps the worker alive
+    run_id = start(first)
+    grows(first)
+    first.close()
+    until(lambda: streams(server) == 0)
+    second.evaluate(ATTACH, run_id)
+    grows(second)
+    assert second.evaluate("() => run.status") == "running"
+    cancel([second])
+
+
+def test_a_tab_that_crashes_leaves_the_shared_connection(tabs: BrowserContext, server: str) -> None:
+    """It says no goodbye; the worker learns of it by the lock that the tab held."""
+    first, second = [open_tab(tabs, server) for _ in range(2)]
+    run_id = start(first)
+    grows(first)
+    with pytest.raises(Exception, match=r"(?i)crash|closed|abort"):
+        first.goto("chrome://crash")
+    until(lambda: streams(server) == 0)
+    second.evaluate(ATTACH, run_id)
+    grows(second)
+    cancel([second])
+
+
+def test_without_a_worker_six_tabs_work_and_the_seventh_says_that_it_is_blocked(
+    tabs: BrowserContext, server: str
+) -> None:
+    """Six streams leave no connection for a stop button, so a stream makes room for it and goes on."""
+    pages = [open_tab(tabs, server, share=False) for _ in range(7)]
+    for page in pages[:6]:
+        start(page)
+        grows(page)
+    until(lambda: streams(server) == 6)
+    cancel(pages[:1])
+    pages[1].evaluate("() => run.cancel()")
+    assert pages[0].evaluate("() => run.result().then(({ status }) => status)") == "cancelled"
+
+    pages[0].evaluate(START)
+    pages[0].evaluate(STARTED)
+    pages[1].evaluate(START)
+    pages[1].evaluate(STARTED)
+    until(lambda: streams(server) == 6)
+    began = time.monotonic()
+    pages[6].evaluate(START)
+    until(lambda: bool(pages[6].evaluate("() => blocked.length > 0")))
+    assert time.monotonic() - began > 2.5
+    assert "six connections" in pages[6].evaluate("() => blocked[0]")
+    assert all(not page.evaluate("() => blocked.length") for page in pages[:6])
+    pages[0].close()
+    pages[1].close()
+    pages[6].evaluate(STARTED)
+    grows(pages[6])
+    cancel(pages[2:])
