@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from orchestrator.errors import AgentError
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.base import Draft
 from orchestrator.events import Reasoning, Status, Token, ToolCall, ToolResult, clean_text
+from orchestrator.run import SYSTEM_CHANNEL
 
 from .service import Event
 from .spine import Script
@@ -34,8 +36,10 @@ CODES = ("upstream_unavailable", "upstream_rate_limited", "upstream_rejected", "
 
 
 @dataclass(frozen=True)
-class Say:
-    item: Emission
+class Burst:
+    """All said at once, without waiting in between."""
+
+    items: tuple[Emission, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Ignore:
     """From here on the agent swallows its first cancellation."""
 
 
-Step = Say | Pause | Flood | Fail | Crash | Stall | Ignore
+Step = Burst | Pause | Flood | Fail | Crash | Stall | Ignore
 
 
 @dataclass(frozen=True)
@@ -113,14 +117,20 @@ class Scenario:
 texts = st.text(st.characters(), max_size=12)
 times = st.floats(0, 3, allow_nan=False).map(lambda seconds: round(seconds, 2))
 short = st.floats(0, 0.3, allow_nan=False).map(lambda seconds: round(seconds, 3))
+said: st.SearchStrategy[Emission] = st.one_of(
+    texts,
+    texts,
+    texts.map(Reasoning),
+    texts.map(lambda text: Status("thinking", text)),
+    texts.map(lambda text: Token(text, speaker="other")),
+    st.just(ToolCall("c", "clock", "{}")),
+    texts.map(lambda text: ToolResult("c", text, is_error=False)),
+)
+bursts = st.lists(said, min_size=1, max_size=8).map(lambda items: Burst(tuple(items)))
+calm_steps: st.SearchStrategy[Step] = st.one_of(bursts, short.map(Pause), st.integers(1, 50).map(Flood))
 steps: st.SearchStrategy[Step] = st.one_of(
-    texts.map(Say),
-    texts.map(Say),
-    texts.map(lambda text: Say(Reasoning(text))),
-    texts.map(lambda text: Say(Status("thinking", text))),
-    texts.map(lambda text: Say(Token(text, speaker="other"))),
-    st.just(Say(ToolCall("c", "clock", "{}"))),
-    texts.map(lambda text: Say(ToolResult("c", text, is_error=False))),
+    bursts,
+    bursts,
     short.map(Pause),
     st.integers(1, 400).map(Flood),
     st.builds(Fail, st.sampled_from(CODES), st.none() | short),
@@ -128,7 +138,6 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Stall),
     st.builds(Ignore),
 )
-calm_steps = st.one_of(texts.map(Say), short.map(Pause), st.integers(1, 50).map(Flood))
 settings = st.fixed_dictionaries(
     {
         "coalesce_ms": st.sampled_from([0, 0, 30]),
@@ -259,8 +268,9 @@ class Stage:
         deaf = False
         for step in steps:
             match step:
-                case Say(item):
-                    yield item
+                case Burst(items):
+                    for item in items:
+                        yield item
                 case Flood(pieces):
                     for n in range(pieces):
                         yield f"f{n} "
@@ -295,7 +305,8 @@ class WatchingLog(MemoryLog):
             if draft.type in TERMINALS and draft.agent_id not in (None, CALM):
                 self._check_closed(str(draft.agent_id), json.loads(draft.data))
         entries = await super().append(channel, drafts, **options)
-        self.history += entries
+        if channel != SYSTEM_CHANNEL:
+            self.history += entries
         return entries
 
     def _check_closed(self, agent_id: str, data: dict[str, Any]) -> None:
@@ -368,7 +379,7 @@ def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end:
     tokens = "".join(e.data["text"] for e in said if e.data["type"] == "token")
     if end.data["type"] == "done":
         assert end.data["text"] == tokens
-    for left, right in zip(said, said[1:], strict=False):
+    for left, right in pairwise(said):
         assert left.data["t"] <= right.data["t"]
     if agent_id == CALM:
         assert tokens == "".join(CALM_WORDS)[: len(tokens)]
@@ -380,7 +391,7 @@ def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end:
         assert seen == yielded
 
 
-def flat_emissions(items: Sequence[Any]) -> AsyncGenerator[Any, None] | Any:
+def flat_emissions(items: Sequence[Any]) -> Iterator[Any]:
     for item in items:
         item = Token(item) if isinstance(item, str) else item
         if isinstance(item, Token | Reasoning):
@@ -389,7 +400,7 @@ def flat_emissions(items: Sequence[Any]) -> AsyncGenerator[Any, None] | Any:
             yield (type(item).TYPE,)
 
 
-def flat_events(events: Sequence[Event]) -> Any:
+def flat_events(events: Sequence[Event]) -> Iterator[Any]:
     for event in events:
         kind = event.data["type"]
         if kind in ("token", "reasoning"):
@@ -398,8 +409,11 @@ def flat_events(events: Sequence[Event]) -> Any:
             yield (kind,)
 
 
-def check_reader(log: list[Event], seen: list[Event], kept: set[str] | None) -> None:
-    """Promise 4: each event once and in order, or a gap first. *seen* is what all connections brought."""
+def check_reader(log: list[Event], seen: list[Event], kept: set[str] | None, *, trimmed: bool) -> None:
+    """Promise 4: each event once and in order, or a gap first. *seen* is what all connections brought.
+
+    A gap is right only where the log was *trimmed*: these readers come back with what they saw.
+    """
     by_id = {event.id: event for event in log}
     wanted = [e for e in log if kept is None or e.data.get("agent_id") is None or e.data["agent_id"] in kept]
     place = {event.id: n for n, event in enumerate(log)}
@@ -408,6 +422,8 @@ def check_reader(log: list[Event], seen: list[Event], kept: set[str] | None) -> 
     for event in seen:
         if event.type == "run.gap":
             assert event.id is None
+            assert trimmed
+            assert event.data["reason"] == "trimmed"
             after_gap = True
             continue
         if event.type == "run.snapshot":

@@ -63,7 +63,9 @@ def imports(name: str, tree: ast.Module) -> Iterator[str]:
             base = package[: len(package) - node.level + 1]
             for alias in node.names:
                 target = ".".join([*base, *(node.module or "").split(".")]).strip(".")
-                yield "." + (target if target and not is_package(target) else f"{target}.{alias.name}".strip("."))
+                yield "." + (
+                    target if target and not is_package(target) else f"{target}.{alias.name}".strip(".")
+                )
 
 
 def is_package(target: str) -> bool:
@@ -91,9 +93,7 @@ def test_imports_run_downward(name: str, tree: ast.Module) -> None:
 
 @pytest.mark.parametrize("library", HOMES)
 def test_library_has_one_home(library: str) -> None:
-    users = {
-        name for name, tree in modules() if any(t.split(".")[0] == library for t in imports(name, tree))
-    }
+    users = {name for name, tree in modules() if any(t.split(".")[0] == library for t in imports(name, tree))}
     strangers = {n for n in users if not any(fnmatch(n, home) for home in HOMES[library])}
     assert not strangers, f"{library} is imported in {strangers}"
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,10 +106,8 @@ class Visitors:
             pass
         finally:
             writer.close()
-            try:
+            with suppress(ConnectionError):
                 await writer.wait_closed()
-            except ConnectionError:
-                pass
 
 
 async def settle(service: Service) -> None:
@@ -166,10 +165,8 @@ async def test_headers_that_never_end_close_the_connection(
             await asyncio.sleep(0.05)
 
     dribbling = asyncio.create_task(dribble())
-    try:
+    with suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 5) == b""
-    except ConnectionResetError:
-        pass
     assert 0.3 < time.monotonic() - before < 4
     dribbling.cancel()
     writer.close()

@@ -17,6 +17,7 @@ from orchestrator.eventlog.redis import RedisLog
 from orchestrator.eventlog.redis_cluster import RedisCluster
 from orchestrator.eventlog.runstore import Fence, RunRecord
 
+from .redis_proxy import lose_answer, proxied
 from .redis_server import RedisServer, redis_server
 
 LIMIT = 30.0
@@ -280,6 +281,30 @@ async def test_cut_connections_carry_no_command_out_twice(
         task.cancel()
     await asyncio.gather(cutting, serving, return_exceptions=True)
     assert heard == [b"%d" % n for n in range(50)]
+
+
+async def test_command_that_came_twice_is_carried_out_once(
+    server: RedisServer, workers: list[RedisCluster]
+) -> None:
+    """Its sender did not hear that it was posted, and posted it again."""
+    heard: list[bytes] = []
+
+    async def note(body: bytes) -> bytes:
+        heard.append(body)
+        return body
+
+    serving = asyncio.ensure_future(serve(workers[1], "worker_1", note))
+    async with proxied(server) as (proxy, url):
+        log = RedisLog(url)
+        sender = RedisCluster(log)
+        await sender.send("worker_1", b"first")
+        losing = asyncio.ensure_future(lose_answer(proxy, b"second"))
+        await sender.send("worker_1", b"second")
+        await losing
+        await sender.send("worker_1", b"third")
+        await log.aclose()
+    serving.cancel()
+    assert heard == [b"first", b"second", b"third"]
 
 
 async def test_inboxes_go_by_themselves(server: RedisServer, workers: list[RedisCluster]) -> None:

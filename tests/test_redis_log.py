@@ -20,6 +20,7 @@ from orchestrator.eventlog.redis_address import RedisAddress, parse_address
 from orchestrator.eventlog.redis_link import _unfit
 from orchestrator.eventlog.runstore import Fence, RunRecord
 
+from .redis_proxy import lose_answer, proxied
 from .redis_server import RedisServer, free_port, redis_server
 
 LIMIT = 30.0
@@ -159,7 +160,9 @@ async def test_wrong_credentials_are_a_mistake_of_the_configuration(tmp_path: Pa
 
 
 async def test_redis_cluster_is_refused(tmp_path: Path) -> None:
-    async with redis_server(tmp_path / "redis", cluster_enabled="yes") as server:
+    async with redis_server(
+        tmp_path / "redis", cluster_enabled="yes", cluster_port=str(free_port())
+    ) as server:
         log = RedisLog(server.url)
         with pytest.raises(ConfigError, match="Redis Cluster"):
             await log.start()
@@ -545,65 +548,14 @@ async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServ
 # ── answers that are lost ────────────────────────────────────────────────────────────────────
 
 
-class Proxy:
-    """A TCP relay before Redis that can cut a connection just before it hands on an answer."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.marker = b""
-        """The connection over which a command with these bytes goes is cut instead of answered."""
-        self.cuts = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        marked = asyncio.Event()
-
-        async def forward() -> None:
-            while data := await reader.read(65536):
-                if self.marker and self.marker in data:
-                    marked.set()
-                up_writer.write(data)
-            up_writer.close()
-
-        forwarding = asyncio.ensure_future(forward())
-        try:
-            while data := await up_reader.read(65536):
-                if marked.is_set():
-                    self.cuts += 1
-                    break
-                writer.write(data)
-        except ConnectionError:
-            pass
-        finally:
-            forwarding.cancel()
-            await asyncio.gather(forwarding, return_exceptions=True)
-            up_writer.close()
-            writer.close()
-
-
-@asynccontextmanager
-async def proxied(server: RedisServer) -> AsyncIterator[tuple[Proxy, str]]:
-    proxy = Proxy(server.port)
-    relay = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    yield proxy, f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}/0"
-    relay.close()
-
-
 async def test_write_whose_answer_was_lost_is_there_once(server: RedisServer) -> None:
     """The connection breaks after Redis carried the append out; it is sent again by itself."""
     async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
         await log.append("c", [draft(0)])
         for n in range(1, 20):
-            proxy.marker = b'{"n":%d}' % n
-
-            async def let_through(before: int = proxy.cuts) -> None:
-                while proxy.cuts == before:
-                    await asyncio.sleep(0)
-                proxy.marker = b""
-
-            letting = asyncio.ensure_future(let_through())
+            losing = asyncio.ensure_future(lose_answer(proxy, b'{"n":%d}' % n))
             (entry,) = await log.append("c", [draft(n)])
-            await letting
+            await losing
             assert entry.seq == n + 1
         assert proxy.cuts == 19
         assert await everything(log, "c") == list(range(20))
@@ -624,24 +576,40 @@ async def test_retry_by_the_caller_adds_once_too(server: RedisServer) -> None:
         assert await everything(log, "c") == [0, 6, 7, 8, 9]
 
 
+async def test_write_that_comes_too_late_is_refused(server: RedisServer) -> None:
+    """It hung in the network until its retry was through; nothing may come twice, or after its successors."""
+    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+        await log.append("c", [draft(0)])
+        proxy.delayed = b'{"n":1}'
+        with pytest.raises(LogUnavailable):
+            await log.append("c", [draft(1)])
+        proxy.delayed = b""
+        for n in (1, 2):
+            await persistently(log, "c", [draft(n)])
+        await server.ask("CONFIG", "RESETSTAT")
+        proxy.release.set()
+        async with asyncio.timeout(LIMIT):
+            while "cmdstat_evalsha" not in await server.ask("INFO", "commandstats"):
+                await asyncio.sleep(0.01)
+        await log.append("c", [draft(3)])
+        assert await everything(log, "c") == [0, 1, 2, 3]
+
+
 async def test_other_calls_may_be_sent_twice(server: RedisServer) -> None:
     async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
-
-        async def lose_answers(marker: bytes) -> None:
-            proxy.marker, before = marker, proxy.cuts
-            while proxy.cuts == before:
-                await asyncio.sleep(0)
-            proxy.marker = b""
-
+        # Once without a fault: what is lost below must not be "there is no such script".
+        await log.create_run(record("warm"))
+        await log.claim_run("warm", owner="warm", token=1)
+        await log.add_turn("warm", "warm", b"warm", keep=1)
         async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
-            tasks.create_task(lose_answers(b"run_1"))
+            tasks.create_task(lose_answer(proxy, b"run_1"))
             assert await log.create_run(record()) == record()
-            tasks.create_task(lose_answers(b"worker_2"))
+            tasks.create_task(lose_answer(proxy, b"worker_2"))
             taken = await log.claim_run(RUN, owner="worker_2", token=1)
             assert taken is not None
             assert taken.token == 2
             assert await log.claim_run(RUN, owner="worker_2", token=1) is None
-            tasks.create_task(lose_answers(b"turn"))
+            tasks.create_task(lose_answer(proxy, b"turn"))
             await log.add_turn("talk", "a", b"turn", keep=9)
             await log.add_turn("talk", "a", b"turn", keep=9)
             assert await log.turns("talk", "a") == [b"turn", b"turn"]

@@ -65,21 +65,20 @@ async def connected(service: Service, **options: Any) -> AsyncIterator[Socket]:
 
 
 async def test_start_answers_with_the_streams_data_plus_id_and_run_id() -> None:
-    async with serving({"a": words("x", "y"), "b": words("z")}) as service:
-        async with connected(service) as sock:
-            for ref in ("r1", 7, {"n": [1]}, None):
-                await sock.send("start", ref=ref, message="hi", agents=["a", "b"])
-                seen = await sock.until("run.done")
-                run_id = seen[0]["run_id"]
-                assert {message["run_id"] for message in seen} == {run_id}
-                assert seen[0].get("ref") == ref
-                assert all("ref" not in message for message in seen[1:])
-                events = await service.events(run_id)
-                assert [message["id"] for message in seen] == [event.id for event in events]
-                extra = {"id", "run_id", "ref"}
-                for message, event in zip(seen, events, strict=True):
-                    own = {key: value for key, value in message.items() if key not in extra}
-                    assert own == {key: value for key, value in event.data.items() if key != "run_id"}
+    async with serving({"a": words("x", "y"), "b": words("z")}) as service, connected(service) as sock:
+        for ref in ("r1", 7, {"n": [1]}, None):
+            await sock.send("start", ref=ref, message="hi", agents=["a", "b"])
+            seen = await sock.until("run.done")
+            run_id = seen[0]["run_id"]
+            assert {message["run_id"] for message in seen} == {run_id}
+            assert seen[0].get("ref") == ref
+            assert all("ref" not in message for message in seen[1:])
+            events = await service.events(run_id)
+            assert [message["id"] for message in seen] == [event.id for event in events]
+            extra = {"id", "run_id", "ref"}
+            for message, event in zip(seen, events, strict=True):
+                own = {key: value for key, value in message.items() if key not in extra}
+                assert own == {key: value for key, value in event.data.items() if key != "run_id"}
 
 
 async def test_many_runs_on_one_socket_do_not_mix() -> None:
@@ -183,7 +182,7 @@ async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
         assert (_name(state), state["id"], state["run_id"]) == ("run.snapshot", last, run_id)
         assert (state["status"], state["agents"]["a"]["text"]) == ("completed", "x")
         await sock.send("attach", run_id=run_id)
-        assert [_name(m) for m in await sock.until("run.done")][0] == "run.started"
+        assert _name((await sock.until("run.done"))[0]) == "run.started"
 
 
 @pytest.mark.parametrize(("after", "reason"), [("zzzz-1", "epoch"), ("-1", "malformed"), ("\0", "malformed")])

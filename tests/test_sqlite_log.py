@@ -21,7 +21,7 @@ import pytest
 from orchestrator.errors import ConfigError, Fenced, GapError, Gone, LogUnavailable
 from orchestrator.eventlog import Cursor, Draft, open_log, sqlite_channels, sqlite_runs, sqlite_schema
 from orchestrator.eventlog import sqlite as sqlite_log
-from orchestrator.eventlog.base import Entry
+from orchestrator.eventlog.base import Bounds, Entry
 from orchestrator.eventlog.runstore import Fence, RunRecord
 from orchestrator.eventlog.sqlite import SQLiteLog
 
@@ -650,16 +650,49 @@ async def test_channels_that_nobody_uses_are_not_kept(
     log: SQLiteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names that clients make up must not fill the memory, nor the file."""
-    log._shelf._most = 20
+    monkeypatch.setattr(sqlite_channels, "IDLE_BOOKS", 20)
     for n in range(200):
         bounds = await log.open(f"c{n}")
         if n % 2:
             await log.wait(f"c{n}", Cursor(bounds.epoch, 0), 0.001)
-    assert len(log._shelf.books) <= sqlite_channels.IDLE_BOOKS
+    assert len(log._shelf.books) <= 20
     assert await log._ask(lambda db: db.execute("SELECT count(*) FROM channels").fetchone()) == (0,)
     for n in range(200):
         await log.wait(f"c{n}", Cursor((await log.open(f"c{n}")).epoch, 0), 0.001)
     assert not log._shelf.books
+
+
+async def test_more_readers_than_books_all_come_to_wait(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands who come back after a restart must not close each other's books again and again."""
+    monkeypatch.setattr(sqlite_channels, "IDLE_BOOKS", 20)
+    count = 200
+    async with opened(path) as log:
+        for n in range(count):
+            await log.append(f"c{n}", batch(1, 1, "run_1"))
+    async with opened(path) as log:
+        loads = 0
+        load = log._load
+
+        async def counted(book: sqlite_channels.Book) -> Bounds:
+            nonlocal loads
+            loads += 1
+            return await load(book)
+
+        log._load = counted  # type: ignore[method-assign]
+
+        async def follow(channel: str) -> None:
+            cursor = Cursor((await log.open(channel)).epoch, 1)
+            while not await log.read(channel, cursor, most=9):
+                await log.wait(channel, cursor, 20)
+
+        followers = [asyncio.ensure_future(follow(f"c{n}")) for n in range(count)]
+        async with asyncio.timeout(20):
+            while log._waiters < count:
+                await asyncio.sleep(0.01)
+        assert loads <= 2 * count
+        for n in range(count):
+            await log.append(f"c{n}", batch(2, 1, "run_1"))
+        await asyncio.gather(*followers)
 
 
 async def test_waiting_asks_the_file_nothing_but_for_others(

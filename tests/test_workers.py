@@ -146,7 +146,11 @@ async def test_killed_worker_loses_nothing_that_a_client_has_seen(
             for run_id, reading in zip(runs, readings, strict=True):
                 before = await reading
                 last = str(before[-1].id) if before else None
-                after = [] if before and before[-1].name == "run.done" else await events(http, survivor.url, run_id, last)
+                after = (
+                    []
+                    if before and before[-1].name == "run.done"
+                    else await events(http, survivor.url, run_id, last)
+                )
                 whole = before + after
                 assert [e.id for e in whole] == [e.id for e in await events(http, survivor.url, run_id)]
                 assert seqs(whole) == list(range(1, len(whole) + 1))

@@ -248,27 +248,29 @@ class Writer:
 
     async def _resolve(self) -> None:
         """Ask what became of the doubtful writes to channels that are written again; match their retries."""
-        open_doubts = [
-            doubt for channel, doubt in self._doubts.items() if channel in self._waiting and not doubt.asked
-        ]
-        if open_doubts:
+        # In a loop: while we ask, somebody may come for a channel that is not asked about yet.
+        while unasked := self._unasked():
             now = int(time.time())
             commands: list[Command] = [
                 RESOLVE.command(
                     [self._keys.channel(doubt.write.channel).meta], [self._field, doubt.write.number, now]
                 )
-                for doubt in open_doubts
+                for doubt in unasked
             ]
             try:
                 answers = await self._exchange(commands)
             except LogUnavailable as exc:
-                for doubt in open_doubts:
+                for doubt in unasked:
                     _fail(self._waiting.pop(doubt.write.channel, []), exc)
-                return
-            for doubt, answer in zip(open_doubts, answers, strict=True):
+                continue
+            for doubt, answer in zip(unasked, answers, strict=True):
                 self._learn(doubt, answer)
         for channel in [channel for channel in self._waiting if channel in self._doubts]:
             self._match(channel, self._doubts[channel])
+
+    def _unasked(self) -> list[_Doubt]:
+        here = self._waiting.keys() & self._doubts.keys()
+        return [doubt for channel in here if not (doubt := self._doubts[channel]).asked]
 
     def _learn(self, doubt: _Doubt, answer: Any) -> None:
         if isinstance(answer, Refusal):

@@ -195,6 +195,13 @@ class SQLiteLog(SQLiteRuns):
             raise LogUnavailable("the log is closed")
         return await self._readers.ask(question)
 
+    async def _ask_of(self, book: Book, question: Callable[[sqlite3.Connection], T]) -> T:
+        book.asked += 1
+        try:
+            return await self._ask(question)
+        finally:
+            book.asked -= 1
+
     async def _trim(self, channel: str, excess: int) -> int:
         dropped = await self._write(
             lambda db: trim_channel(db, channel, excess),
@@ -205,13 +212,13 @@ class SQLiteLog(SQLiteRuns):
 
     async def _load(self, book: Book) -> Bounds:
         changes = book.changes
-        bounds = await self._ask(lambda db: read_bounds(db, book.name))
+        bounds = await self._ask_of(book, lambda db: read_bounds(db, book.name))
         # What the writer told meanwhile is newer than what was read.
         return book.loaded(bounds) if book.bounds is None or book.changes == changes else book.bounds
 
     async def _read(self, book: Book, after: Cursor, most: int) -> list[Entry]:
         changes = book.changes
-        bounds, page = await self._ask(lambda db: read_page(db, book.name, after, most))
+        bounds, page = await self._ask_of(book, lambda db: read_page(db, book.name, after, most))
         if bounds is not None:
             self._shelf.saw(book, bounds)
         else:

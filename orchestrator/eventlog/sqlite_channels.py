@@ -33,8 +33,17 @@ class Book:
     """One channel. `bounds` None: not known, ask the file. `proposed`: its epoch if it has to be made."""
 
     __slots__ = (
-        "bounds", "changes", "name", "proposed", "readers", "tail", "tail_after", "tail_bytes", "void"
-    )  # fmt: skip
+        "asked",
+        "bounds",
+        "changes",
+        "name",
+        "proposed",
+        "readers",
+        "tail",
+        "tail_after",
+        "tail_bytes",
+        "void",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -42,6 +51,8 @@ class Book:
         self.proposed: str | None = None
         self.changes = 0
         """Grows with each change, so that what was read meanwhile is known to be old."""
+        self.asked = 0
+        """How many questions about it are with the file: a book is not closed over them."""
         self.readers: set[asyncio.Future[None]] = set()
         self.tail: list[Entry] = []
         self.tail_after = 0
@@ -126,14 +137,14 @@ class Shelf:
 
     def __init__(self) -> None:
         self.books: OrderedDict[str, Book] = OrderedDict()
-        self._most = IDLE_BOOKS
+        self._most = 0
         self._tails_bytes = 0
 
     def find(self, name: str) -> Book:
         """Return a channel's book; make it where there is none."""
         book = self.books.get(name)
         if book is None:
-            if len(self.books) >= self._most:
+            if len(self.books) >= max(self._most, IDLE_BOOKS):
                 self._sweep()
             book = self.books[name] = Book(name)
         return book
@@ -189,6 +200,6 @@ class Shelf:
             self._tails_bytes -= book.drop_tail()
 
     def _sweep(self) -> None:
-        for book in [book for book in self.books.values() if not book.readers]:
+        for book in [book for book in self.books.values() if not book.readers and not book.asked]:
             self.remove(book.name)
-        self._most = max(IDLE_BOOKS, 2 * len(self.books))
+        self._most = 2 * len(self.books)

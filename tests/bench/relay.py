@@ -2,7 +2,8 @@
 
 Each path asks the same upstream, a process of its own, for the same words through the unmodified Runner
 and counts them; `whole` is this service end to end: upstream HTTP, openai-agents agents, log, one SSE client
-(curl, a process of its own, as the upstream is). The paths take turns, so that both see the same machine. `full`: eight agents as fast as
+(curl, a process of its own, as the upstream is). The paths take turns, so that both see the same machine.
+`full`: eight agents as fast as
 the upstream sends; `paced`: 64 agents at 38 tokens/s each. Run it: ``python -m tests.bench.relay``.
 
 A further path is one function from an `Ask` to a coroutine that returns what it heard, and a row in `PATHS`.

@@ -94,19 +94,23 @@ async def wake(store: Store, events: int, size: int, name: str) -> list[float]:
         while len(delays) < len(parts):
             page = await store.read(name, cursor, most=256)
             if not page:
-                caught_up.set()
+                if not begun:
+                    caught_up.set()
                 await store.wait(name, cursor, 10)
                 continue
             now = time.perf_counter()
             cursor = Cursor(page[-1].epoch, page[-1].seq)
             delays.extend(now - at for at in begun[len(delays) : cursor.seq // size])
+            caught_up.set()
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follow())
         await caught_up.wait()
         for part in parts:
+            caught_up.clear()
             begun.append(time.perf_counter())
             await store.append(name, part)
+            await caught_up.wait()
     return delays
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -51,7 +52,9 @@ async def service_of(upstream: Upstream, models: dict[str, str], **keys: Any) ->
 
 @pytest.mark.parametrize("api", ["chat_completions", "responses"])
 @pytest.mark.parametrize("transport", ["fast", "sdk"])
-async def test_one_fails_one_is_cancelled_the_third_is_whole_and_keeps_its_pace(api: str, transport: str) -> None:
+async def test_one_fails_one_is_cancelled_the_third_is_whole_and_keeps_its_pace(
+    api: str, transport: str
+) -> None:
     models = {"breaks": "breaks", "cut": "echo-5000@100", "whole": f"echo-{WORDS}@{PER_SECOND}"}
     async with Upstream() as upstream:
         upstream.script("breaks", [[Text("half ", delay=0.1), Text("an answer ", delay=0.1), Abort()]])
@@ -94,7 +97,7 @@ def check_whole(events: list[Event]) -> None:
     assert done["text"] == text_of(events, "whole") == text
     times = [e.data["t"] for e in events if e.type == "whole.token"]
     assert len(times) > WORDS * 0.6, "tokens come as they are made"
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 400
+    assert max(b - a for a, b in pairwise(times)) < 400
     nominal_ms = WORDS / PER_SECOND * 1000
     assert 0.7 * nominal_ms < times[-1] - times[0] < 2 * nominal_ms
 

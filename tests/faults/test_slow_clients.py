@@ -167,12 +167,16 @@ async def test_every_stream_bounds_what_the_kernel_holds_and_how_long() -> None:
         run_id = await service.start()
         async with raw_client(service, get(run_id)) as sock:
             await asyncio.get_running_loop().sock_recv(sock, 10)
-            (transport,) = [t for t in service.transports if buffered(t) == 0 and _port(t) == sock.getsockname()[1]]
+            (transport,) = [
+                t for t in service.transports if buffered(t) == 0 and _port(t) == sock.getsockname()[1]
+            ]
             server = transport.get_extra_info("socket")
             assert server.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * streams.SEND_BUFFER_BYTES
             timeout = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
             assert timeout == streams.USER_TIMEOUT_MS
-            assert timeout / 1000 + subscription.HEARTBEAT_SECONDS < 30, "a vanished client is noticed within 30 s"
+            assert timeout / 1000 + subscription.HEARTBEAT_SECONDS < 30, (
+                "a vanished client is noticed within 30 s"
+            )
 
 
 def _port(transport: asyncio.Transport) -> int:

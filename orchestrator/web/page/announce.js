@@ -1,0 +1,18 @@
+/** Owns the page's one polite live region: what ends is told there, whatever else is drawn. */
+
+/** What ends together is told together: a region that changes again at once is never read. */
+const TOGETHER_MS = 700;
+
+/** @type {string[]} */
+let lines = [];
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** @param {string} text */
+export function announce(text) {
+  const region = document.getElementById('news');
+  lines.push(text);
+  if (region) region.textContent = lines.join('. ');
+  clearTimeout(timer);
+  timer = setTimeout(() => (lines = []), TOGETHER_MS);
+}

@@ -1,0 +1,245 @@
+/** Owns the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
+
+import { Composer } from './composer.js';
+import { AskToken, Help } from './dialogs.js';
+import { History } from './history.js';
+import { html, useEffect, useState, useValue } from './html.js';
+import { Icon, IconButton } from './icons.js';
+import { listenToKeys } from './keys.js';
+import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './remember.js';
+import { RunView } from './run-view.js';
+
+/** @typedef {import('./desk.js').Desk} Desk */
+
+const NARROW = '(max-width: 639px)';
+const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
+const THEME_ICONS = { auto: 'auto', light: 'sun', dark: 'moon' };
+
+/** @param {{desk: Desk}} props */
+export function App({ desk }) {
+  const state = useValue(desk.subscribe, desk.getState);
+  const narrow = useMedia(NARROW);
+  const [help, setHelp] = useState(false);
+  const [history, setHistory] = useState(false);
+  const [choice, choose] = useChoice(state.agents);
+  const [proposal, setProposal] = useState({ text: '', n: 0 });
+  const propose = (/** @type {string} */ text) => setProposal({ text, n: proposal.n + 1 });
+  const { watch } = state;
+  const run = useRunOutline(watch);
+
+  useRoute(desk, state.phase === 'ready');
+  useEffect(() => {
+    const working = run === 'running' ? '● ' : '';
+    document.title = watch ? `${working}${watch.about.message.slice(0, 60)}` : 'Ask several agents';
+  }, [watch, run]);
+  useEffect(
+    () =>
+      listenToKeys({
+        ask: () => /** @type {HTMLFormElement | null} */ (document.querySelector('form.composer'))?.requestSubmit(),
+        stop: (agentId) => void desk.steer((run) => run.cancel(agentId)),
+        stopAll: () => void desk.steer((run) => run.cancel()),
+        help: () => setHelp(true),
+      }),
+    [desk],
+  );
+
+  const ask = async (/** @type {string} */ message, /** @type {boolean} */ blind) => {
+    const runId = await desk.ask({ message, agents: choice, followUp: watch !== null, blind });
+    if (runId !== null) location.hash = `run/${runId}`;
+    return runId !== null;
+  };
+  const forget = () => {
+    setHelp(false);
+    void desk.lock();
+  };
+  const askAgain = (/** @type {string} */ message, /** @type {string} */ agentId) => {
+    choose([agentId]);
+    propose(message);
+  };
+  return html`<${TopBar}
+      history=${history}
+      setHistory=${setHistory}
+      showHelp=${() => setHelp(true)}
+      ready=${state.phase === 'ready'}
+      fresh=${watch !== null}
+    />
+    <main class=${history ? 'with-history' : ''}>
+      ${history &&
+      state.phase === 'ready' &&
+      html`<${History}
+        desk=${desk}
+        state=${state}
+        current=${watch?.id ?? null}
+        refreshOn=${`${watch?.id} ${run}`}
+        close=${() => setHistory(false)}
+        forgotten=${(/** @type {string} */ id) => id === watch?.id && (location.hash = '')}
+      />`}
+      <div class="desk">
+        ${state.notice && html`<${NoticeBar} notice=${state.notice} close=${() => desk.say(null)} />`}
+        <div class="stage">
+          ${state.phase === 'locked' && html`<${AskToken} refused=${state.refused} unlock=${(/** @type {string} */ token, /** @type {boolean} */ stay) => desk.unlock(token, stay)} />`}
+          ${state.phase === 'ready' &&
+          (watch
+            ? html`<${RunView}
+                key=${watch.id}
+                desk=${desk}
+                state=${state}
+                watch=${watch}
+                narrow=${narrow}
+                askAgain=${askAgain}
+              />`
+            : html`<${Welcome} state=${state} choice=${choice} propose=${propose} />`)}
+        </div>
+        ${state.phase === 'ready' &&
+        html`<${Composer}
+          agents=${state.agents}
+          chosen=${choice}
+          choose=${choose}
+          followUp=${watch !== null}
+          busy=${busyBecause(state, run)}
+          proposal=${proposal}
+          canBlind=${state.blind}
+          ask=${ask}
+        />`}
+      </div>
+    </main>
+    ${help && html`<${Help} close=${() => setHelp(false)} forgetToken=${savedToken.get() === null ? null : forget} />`}`;
+}
+
+/**
+ * @param {object} props
+ * @param {boolean} props.history
+ * @param {(open: boolean) => void} props.setHistory
+ * @param {() => void} props.showHelp
+ * @param {boolean} props.ready
+ * @param {boolean} props.fresh Whether there is a run to turn away from.
+ */
+function TopBar({ history, setHistory, showHelp, ready, fresh }) {
+  const [theme, setTheme] = useState(savedTheme.get);
+  useEffect(() => {
+    document.documentElement.dataset['theme'] = theme;
+    savedTheme.set(theme);
+  }, [theme]);
+  const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? 'auto';
+  return html`<header class="top">
+    ${ready && html`<${IconButton} icon="history" label="History" aria-expanded=${history} onClick=${() => setHistory(!history)} />`}
+    <a class="brand" href="#">Fan-in<span class="hint"> · several agents, one question</span></a>
+    <span class="spread"></span>
+    ${fresh && html`<a class="menu-button" href="#"><${Icon} name="plus" /><span>New</span></a>`}
+    <${IconButton}
+      icon=${/** @type {any} */ (THEME_ICONS[theme])}
+      label=${`Theme: ${theme}. Switch to ${next}`}
+      onClick=${() => setTheme(next)}
+    />
+    <${IconButton} icon="help" label="Keys and help" onClick=${showHelp} />
+  </header>`;
+}
+
+/** @param {{notice: import('./desk.js').Notice, close: () => void}} props */
+function NoticeBar({ notice: { text, retry }, close }) {
+  return html`<div class="notice" role="alert">
+    <span>${text}</span>
+    ${retry && html`<button type="button" class="menu-button" onClick=${retry}>Try again</button>`}
+    <${IconButton} icon="close" label="Dismiss" onClick=${close} />
+  </div>`;
+}
+
+const EXAMPLES = [
+  'Should we rewrite our billing service, or grow it piece by piece?',
+  'What is 17.5 % of 2,480, and is it worth worrying about?',
+  'Explain backpressure to a product manager in five sentences.',
+];
+
+/** @param {{state: import('./desk.js').DeskState, choice: readonly string[], propose: (text: string) => void}} props */
+function Welcome({ state: { agents, opening }, choice, propose }) {
+  if (opening !== null) return html`<div class="welcome"><h1 class="hint">Opening the run…</h1></div>`;
+  const asked = agents.filter(({ agent_id }) => choice.includes(agent_id));
+  return html`<div class="welcome">
+    <h1>Ask once, hear ${asked.length === 1 ? 'one answer' : 'every answer'} side by side</h1>
+    ${agents.length === 0 && html`<p>No agent is configured. Add a YAML file to <code>agents_config/</code>.</p>`}
+    <ul class="cards">
+      ${asked.map(
+        ({ agent_id, title, description, model, backend }) => html`<li key=${agent_id} data-hue=${choice.indexOf(agent_id) % 8}>
+          <strong>${title}</strong>
+          <span>${description}</span>
+          <span class="hint">${model ?? backend}</span>
+        </li>`,
+      )}
+    </ul>
+    <p class="hint">For example:</p>
+    <ul class="examples">
+      ${EXAMPLES.map((text) => html`<li key=${text}><button type="button" onClick=${() => propose(text)}>${text}</button></li>`)}
+    </ul>
+  </div>`;
+}
+
+/**
+ * @param {import('./desk.js').DeskState} state
+ * @param {string | null} run
+ */
+function busyBecause({ starting, opening }, run) {
+  if (starting) return 'The question is on its way.';
+  if (opening !== null) return 'The run is being opened.';
+  return run === 'running' ? 'A follow-up can be asked once everyone has finished; New asks at once.' : null;
+}
+
+/**
+ * Who is asked: chosen last, else the configured default.
+ * @param {readonly import('../types.js').AgentInfo[]} agents
+ * @returns {[string[], (ids: string[]) => void]}
+ */
+function useChoice(agents) {
+  const [wish, setWish] = useState(savedChoice.get);
+  const known = agents.map(({ agent_id }) => agent_id);
+  const kept = wish === null ? [] : known.filter((id) => wish.includes(id));
+  const standard = agents.filter((agent) => agent.default).map(({ agent_id }) => agent_id);
+  const choice = kept.length > 0 || wish?.length === 0 ? kept : standard.length > 0 ? standard : known;
+  const choose = (/** @type {string[]} */ ids) => {
+    savedChoice.set(ids);
+    setWish(ids);
+  };
+  return [choice, choose];
+}
+
+/**
+ * Show what the address names: `#run/<id>` a run, nothing none.
+ * @param {Desk} desk
+ * @param {boolean} ready
+ */
+function useRoute(desk, ready) {
+  useEffect(() => {
+    if (!ready) return undefined;
+    const go = () => {
+      const id = /^#run\/(.+)$/.exec(location.hash)?.[1];
+      void desk.open(id === undefined ? null : decodeURIComponent(id));
+    };
+    go();
+    addEventListener('hashchange', go);
+    return () => removeEventListener('hashchange', go);
+  }, [desk, ready]);
+}
+
+/**
+ * Follow a run's status alone; `lost`: it cannot be followed any more.
+ * @param {import('./watch.js').Watch | null} watch
+ */
+function useRunOutline(watch) {
+  return useValue(watch?.subscribe ?? nothing, () => {
+    if (watch === null) return null;
+    return watch.alive ? 'running' : watch.getSnapshot().status === 'running' ? 'lost' : watch.getSnapshot().status;
+  });
+}
+
+const nothing = () => () => {};
+
+/** @param {string} query */
+function useMedia(query) {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const media = matchMedia(query);
+    const look = () => setMatches(media.matches);
+    media.addEventListener('change', look);
+    return () => media.removeEventListener('change', look);
+  }, [query]);
+  return matches;
+}

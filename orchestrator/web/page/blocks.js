@@ -1,0 +1,138 @@
+/**
+ * Owns where an answer that still grows can be cut: blocks that no later text can change, and the rest. Knows
+ * Markdown through the lexer it is given, and no DOM.
+ *
+ * CommonMark decides line by line, and a block that has been closed is never opened again. So of the whole lines
+ * that are there, every block but the last is final. A fenced code block is taken line by line.
+ */
+
+/** @typedef {import('../vendor/marked.js').Token} Token */
+/** @typedef {Record<string, {href: string, title?: string}>} LinkDefinitions */
+/** @typedef {{kind: 'tokens', tokens: Token[]} | {kind: 'code', language: string, text: string}} Block */
+
+/** The text of a fence so far; *text* grows. @typedef {{language: string, text: string}} OpenCode */
+
+const FENCE = /^ {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})[ \t]*([^\s`]*)[^\n]*\n/;
+
+export class Blocks {
+  #lex;
+  /** What belongs to no finished block; while `#fence` is set, its unfinished last line. */
+  #rest = '';
+  /** Whole lines in `#rest` that were looked at already. */
+  #seen = 0;
+  /** @type {LinkDefinitions} */
+  #links = {};
+  /** @type {{marker: string, indent: number, language: string, text: string} | null} */
+  #fence = null;
+
+  /** @param {(text: string, links: LinkDefinitions) => Token[]} lex It adds the definitions it meets to *links*. */
+  constructor(lex) {
+    this.#lex = lex;
+  }
+
+  /**
+   * Take more text and return the blocks that it finished.
+   * @param {string} text
+   * @returns {Block[]}
+   */
+  push(text) {
+    this.#rest += text.replaceAll('\0', '\ufffd');
+    /** @type {Block[]} */
+    const finished = [];
+    while (this.#fence === null ? this.#takeBlocks(finished) : this.#takeCode(finished));
+    return finished;
+  }
+
+  /**
+   * Return what is left, as blocks; call it when no text follows.
+   * @returns {Block[]}
+   */
+  end() {
+    const open = this.open;
+    const left = open === null ? this.tail() : [];
+    this.#fence = null;
+    this.#rest = '';
+    if (open !== null) return [{ kind: 'code', ...open }];
+    return left.length > 0 ? [{ kind: 'tokens', tokens: left }] : [];
+  }
+
+  /** The code block that is being written; null where there is none. @returns {OpenCode | null} */
+  get open() {
+    if (this.#fence === null) return null;
+    const { language, text } = this.#fence;
+    return { language, text: text + this.#unindented(this.#rest) };
+  }
+
+  /** Return the unfinished rest as it would look if it ended here. */
+  tail() {
+    return this.#fence === null && this.#rest !== '' ? this.#lex(this.#rest, { ...this.#links }) : [];
+  }
+
+  /**
+   * @param {Block[]} finished
+   * @returns {boolean} Whether there is more to take.
+   */
+  #takeBlocks(finished) {
+    const fence = FENCE.exec(this.#rest);
+    if (fence?.[1] !== undefined) {
+      const indent = this.#rest.length - this.#rest.trimStart().length;
+      this.#fence = { marker: fence[1], indent, language: fence[2] ?? '', text: '' };
+      this.#drop(fence[0].length);
+      return true;
+    }
+    const whole = this.#rest.lastIndexOf('\n') + 1;
+    if (whole <= this.#seen) return false;
+    this.#seen = whole;
+    const tokens = this.#final(this.#lex(this.#rest.slice(0, whole), this.#links));
+    if (tokens.length === 0) return false;
+    this.#drop(tokens.reduce((sum, token) => sum + token.raw.length, 0));
+    finished.push({ kind: 'tokens', tokens });
+    return true;
+  }
+
+  /**
+   * Return the tokens that are final: all before the last one that is not empty space, or before a fence, which
+   * is taken line by line. None where the lexer's
+   * pieces do not add up to the text, so that nothing is ever lost.
+   * @param {Token[]} tokens
+   */
+  #final(tokens) {
+    const last = tokens.findLastIndex((token) => token.type !== 'space');
+    const fence = tokens.findIndex((token, n) => n > 0 && token.type === 'code' && FENCE.test(token.raw));
+    const final = tokens.slice(0, Math.max(fence > 0 ? Math.min(fence, last) : last, 0));
+    return this.#rest.startsWith(final.map((token) => token.raw).join('')) ? final : [];
+  }
+
+  /**
+   * @param {Block[]} finished
+   * @returns {boolean}
+   */
+  #takeCode(finished) {
+    const fence = this.#fence;
+    const end = this.#rest.indexOf('\n') + 1;
+    if (fence === null || end === 0) return false;
+    const line = this.#rest.slice(0, end);
+    this.#drop(end);
+    const bare = line.trim();
+    const closes = bare.startsWith(fence.marker) && bare === fence.marker.charAt(0).repeat(bare.length);
+    if (!closes || /^ {4}/.test(line)) {
+      fence.text += this.#unindented(line);
+      return true;
+    }
+    this.#fence = null;
+    finished.push({ kind: 'code', language: fence.language, text: fence.text });
+    return true;
+  }
+
+  /** @param {string} line */
+  #unindented(line) {
+    const indent = this.#fence?.indent ?? 0;
+    return indent > 0 ? line.replace(new RegExp(`^ {0,${indent}}`), '') : line;
+  }
+
+  /** @param {number} length */
+  #drop(length) {
+    this.#rest = this.#rest.slice(length);
+    this.#seen = 0;
+  }
+}

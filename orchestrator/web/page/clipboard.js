@@ -1,0 +1,18 @@
+/** Owns putting text on the clipboard, also on pages without TLS, where browsers offer only the old way. */
+
+/** @param {string} text */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const box = document.createElement('textarea');
+    box.value = text;
+    box.className = 'unseen';
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    document.body.append(box);
+    box.select();
+    document.execCommand('copy');
+    box.remove();
+    before?.focus();
+  }
+}

@@ -1,0 +1,192 @@
+/** Owns one agent's column: who it is, how it is doing, what it says, and its buttons. */
+
+import { Answer, Difference } from './answer.js';
+import { html, useTick, useValue } from './html.js';
+import { Icon, IconButton } from './icons.js';
+import { Approvals, Reasoning, Tools } from './parts.js';
+import { useStickToEnd } from './scroll.js';
+import { AGENT_STATES, figures, hasEnded } from './words.js';
+
+/** @typedef {import('../types.js').AgentState} AgentState */
+
+/**
+ * @typedef {object} Face What a column needs of the page around it.
+ * @property {import('./watch.js').Source} source
+ * @property {boolean} steerable Whether buttons reach the agents: not in a replay.
+ * @property {boolean} open Whether the run still runs.
+ * @property {string} question
+ * @property {readonly import('./desk.js').Turn[]} earlier
+ * @property {import('./scroll.js').ScrollGroup} scrolls
+ * @property {string | null} compareWith
+ * @property {boolean} veiled Whether it is hidden who is who: no numbers then, they would tell.
+ * @property {import('./watch.js').Watch['revealed']} revealed
+ * @property {string | null} best Whose answer was voted for.
+ * @property {string | null} maximised
+ * @property {boolean} tabbed
+ * @property {(agentId: string) => boolean} announces Whether an error of this agent is news.
+ * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'copy', agentId: string) => void} act
+ * @property {(agentId: string, callId: string, approve: boolean) => void} approve
+ */
+
+/** @param {{agentId: string, hue: number, shown: boolean, face: Face}} props */
+export function Column({ agentId, hue, shown, face }) {
+  const { source, tabbed } = face;
+  const known = useValue(source.subscribe, () => source.getAgent(agentId));
+  if (known === undefined) return null;
+  const agent = { ...known, ...face.revealed?.[agentId] };
+  return html`<section
+    class="column"
+    id=${`column-${agentId}`}
+    data-agent=${agentId}
+    data-hue=${hue % 8}
+    data-state=${agent.status}
+    role=${tabbed ? 'tabpanel' : 'region'}
+    aria-labelledby=${`title-${agentId}`}
+    tabindex="-1"
+    hidden=${!shown}
+  >
+    <${Header} agent=${agent} face=${face} />
+    <${Body} agent=${agent} face=${face} />
+  </section>`;
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function Header({ agent, face }) {
+  const [glyph, word] = AGENT_STATES[agent.status];
+  const about = [agent.model ?? agent.backend, agent.attempt > 1 && `attempt ${agent.attempt}`];
+  return html`<header>
+    <div class="title-row">
+      <h2 id=${`title-${agent.agent_id}`}>${agent.title}</h2>
+      <p class="state"><span class="glyph" aria-hidden="true">${glyph}</span> <span class="word">${word}</span></p>
+      <${MainButton} agent=${agent} face=${face} />
+    </div>
+    <div class="model-row">
+      <p class="model" title=${agent.backend}>${about.filter(Boolean).join(' · ')}</p>
+      <${SmallButtons} agent=${agent} face=${face} />
+    </div>
+    ${!face.veiled && html`<${Figures} agent=${agent} face=${face} />`}
+  </header>`;
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function MainButton({ agent, face: { act, open, steerable } }) {
+  if (!steerable) return null;
+  const { agent_id: id, title } = agent;
+  const button = (/** @type {any} */ icon, /** @type {string} */ text, /** @type {any} */ action, disabled = false) =>
+    html`<button
+      type="button"
+      class=${`main-button ${action}`}
+      aria-label=${`${text} ${title}`}
+      disabled=${disabled}
+      onClick=${() => act(action, id)}
+    >
+      <${Icon} name=${icon} filled=${icon === 'stop'} /> ${text}
+    </button>`;
+  if (!hasEnded(agent)) return button('stop', 'Stop', 'stop', agent.status === 'cancelling');
+  if (open) return button('retry', 'Retry', 'retry');
+  // A run that has ended takes no new attempt, so the question is put again as a new one.
+  return agent.status === 'done' ? null : button('retry', 'Ask again', 'again');
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function SmallButtons({ agent, face: { act, best, maximised } }) {
+  const { agent_id: id, title } = agent;
+  const [voted, large] = [best === id, maximised === id];
+  return html`<div class="small-buttons">
+    <${IconButton}
+      icon="star"
+      filled=${voted}
+      class=${voted ? 'voted' : ''}
+      label=${`Vote for ${title}`}
+      aria-pressed=${voted}
+      disabled=${!hasEnded(agent)}
+      onClick=${() => act('vote', id)}
+    />
+    <${IconButton} icon="copy" label=${`Copy ${title}'s answer`} disabled=${agent.text === ''} onClick=${() => act('copy', id)} />
+    <${IconButton}
+      icon=${large ? 'shrink' : 'expand'}
+      label=${large ? 'Show all columns' : `Maximise ${title}`}
+      aria-pressed=${large}
+      class="maximise"
+      onClick=${() => act('maximise', id)}
+    />
+    <${IconButton} icon="hide" label=${`Hide ${title}`} onClick=${() => act('hide', id)} />
+  </div>`;
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function Figures({ agent, face: { source, steerable, open } }) {
+  useTick(!hasEnded(agent) && (open || !steerable), 200);
+  return html`<dl class="figures">
+    ${figures(agent, source.now()).map(
+      ({ name, label, value }) => html`<div key=${name} title=${name}>
+        <dt><span aria-hidden="true">${label}</span><span class="unseen">${name}</span></dt>
+        <dd>${value}</dd>
+      </div>`,
+    )}
+  </dl>`;
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function Body({ agent, face }) {
+  const { box, content, atEnd, toEnd } = useStickToEnd(face.scrolls, face.open || face.earlier.length > 0);
+  const { agent_id: id, title, error } = agent;
+  const turns = face.earlier.filter((turn) => turn.agents[id]);
+  const ended = hasEnded(agent);
+  return html`<div class="body" ref=${box} tabindex="0" role="group" aria-label=${`${title}'s answer`}>
+      <div class="content" ref=${content}>
+        ${turns.map((turn) => html`<${EarlierTurn} key=${turn.run_id} turn=${turn} agentId=${id} />`)}
+        ${turns.length > 0 && html`<p class="question">${face.question}</p>`}
+        <${Reasoning} agent=${agent} />
+        <${Tools} agent=${agent} />
+        <${Said} agent=${agent} face=${face} />
+        <${Approvals} agent=${agent} approve=${face.steerable && face.approve} />
+        ${error &&
+        html`<div class="error" role=${face.announces(id) ? 'alert' : undefined}>
+          <p><strong>${title} failed.</strong> ${error.message}</p>
+          <p class="hint">
+            <code>${error.code}</code>${error.error_id && html` · <code>${error.error_id}</code>`}${agent.text !== '' &&
+            ' · what it said before is kept above'}
+          </p>
+        </div>`}
+        ${agent.status === 'cancelled' &&
+        html`<p class="hint stopped">■ Stopped${agent.note && agent.note !== 'requested' ? `: ${agent.note}` : ''}.</p>`}
+      </div>
+    </div>
+    ${!atEnd &&
+    html`<button type="button" class="to-end" onClick=${toEnd}>
+      <${Icon} name="down" /> ${ended ? 'End' : 'Newest'}<span class="unseen"> of ${title}</span>
+    </button>`}`;
+}
+
+/** @param {{agent: AgentState, face: Face}} props */
+function Said({ agent, face: { source, compareWith } }) {
+  const ended = hasEnded(agent);
+  const base = compareWith !== null && compareWith !== agent.agent_id ? source.getAgent(compareWith) : undefined;
+  if (base !== undefined) {
+    const both = ended && hasEnded(base);
+    return html`<${Difference} text=${agent.text} base=${base.text} baseTitle=${base.title} ended=${both} />`;
+  }
+  if (agent.text === '' && agent.approvals.length > 0) return null;
+  if (agent.text === '' && !ended) return html`<p class="waiting"><span class="dots" aria-hidden="true" />${waitingFor(agent)}</p>`;
+  return html`<${Answer} text=${agent.text} ended=${ended} />`;
+}
+
+/** @param {AgentState} agent */
+function waitingFor({ status, note }) {
+  if (status === 'cancelling') return 'Stopping…';
+  if (note !== '') return note;
+  return status === 'queued' ? 'Waiting for its turn' : 'Thinking';
+}
+
+/** @param {{turn: import('./desk.js').Turn, agentId: string}} props */
+function EarlierTurn({ turn, agentId }) {
+  const said = turn.agents[agentId];
+  if (said === undefined) return null;
+  const [glyph, word] = AGENT_STATES[said.status];
+  return html`<article class="turn">
+    <p class="question">${turn.message}</p>
+    <${Answer} text=${said.text} ended=${true} />
+    ${said.status !== 'done' && html`<p class="hint">${glyph} ${word}</p>`}
+  </article>`;
+}

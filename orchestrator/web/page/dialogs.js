@@ -1,0 +1,67 @@
+/** Owns what stands in front of the page: the keys' help, and the one question for the token. */
+
+import { html, useEffect, useRef, useState } from './html.js';
+import { IconButton } from './icons.js';
+
+const KEYS = [
+  ['Ctrl + Enter', 'Ask'],
+  ['Esc', 'Stop the agent whose column has the focus'],
+  ['Shift + Esc', 'Stop all'],
+  ['1 – 9', 'Go to a column'],
+  ['M', 'Maximise the column, or show all again'],
+  ['/', 'Go to the question'],
+  ['?', 'This help'],
+];
+
+/** @param {{close: () => void, forgetToken: (() => void) | null}} props *forgetToken*: null where there is none. */
+export function Help({ close, forgetToken }) {
+  return html`<${Dialog} title="Keys" close=${close}>
+    <table class="keys">
+      <tbody>
+        ${KEYS.map(([key, does]) => html`<tr key=${key}><th scope="row"><kbd>${key}</kbd></th><td>${does}</td></tr>`)}
+      </tbody>
+    </table>
+    <p class="hint">
+      <a href="docs">The API</a> · <a href="web/vendor/manifest.json">Libraries of this page</a>
+    </p>
+    ${forgetToken && html`<button type="button" class="menu-button" onClick=${forgetToken}>Forget the token</button>`}
+  <//>`;
+}
+
+/** @param {{refused: boolean, unlock: (token: string, stay: boolean) => void}} props */
+export function AskToken({ refused, unlock }) {
+  const [token, setToken] = useState('');
+  const [stay, setStay] = useState(false);
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (token.trim() !== '') unlock(token.trim(), stay);
+  };
+  return html`<form class="token" onSubmit=${submit}>
+    <h2>This server asks for a token</h2>
+    <p class="hint">It was given to <code>orchestrator serve</code> as <code>--token</code> or <code>ORCHESTRATOR_TOKEN</code>.</p>
+    ${refused && html`<p class="error" role="alert">That token is not right.</p>`}
+    <label for="token">Token</label>
+    <input id="token" type="password" autocomplete="off" value=${token} onInput=${(/** @type {any} */ event) => setToken(event.target.value)} />
+    <label class="check">
+      <input type="checkbox" checked=${stay} onChange=${() => setStay(!stay)} /> Keep it on this device
+    </label>
+    <p class="hint">
+      ${stay ? 'Kept in this browser’s local storage until you take it away.' : 'Kept in this tab until it is closed.'}
+    </p>
+    <button class="ask" disabled=${token.trim() === ''}>Continue</button>
+  </form>`;
+}
+
+/** @param {{title: string, close: () => void, children?: any}} props */
+function Dialog({ title, close, children }) {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => dialog.current?.showModal(), []);
+  const onClick = (/** @type {MouseEvent} */ event) => event.target === dialog.current && close();
+  return html`<dialog ref=${dialog} aria-labelledby="dialog-title" onClose=${close} onClick=${onClick}>
+    <div class="dialog-head">
+      <h2 id="dialog-title">${title}</h2>
+      <${IconButton} icon="close" label="Close" onClick=${close} />
+    </div>
+    ${children}
+  </dialog>`;
+}

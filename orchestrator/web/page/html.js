@@ -1,0 +1,45 @@
+/** Owns how the page's parts are written: preact's elements in htm's templates, and its hooks, from one place. */
+
+import htm from '../vendor/htm.js';
+import { useEffect, useLayoutEffect, useReducer, useRef } from '../vendor/preact-hooks.js';
+import { h, render } from '../vendor/preact.js';
+
+export const html = htm.bind(h);
+export { render };
+export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact-hooks.js';
+
+/**
+ * Show what *read* gives, and again when *subscribe* tells of something new.
+ * @template T
+ * @param {(callback: () => void) => () => void} subscribe
+ * @param {() => T} read Gives the same object until there is something new.
+ * @returns {T}
+ */
+export function useValue(subscribe, read) {
+  const [, redraw] = useReducer((/** @type {number} */ n) => n + 1, 0);
+  const value = read();
+  const latest = useRef({ read, value });
+  latest.current = { read, value };
+  useLayoutEffect(() => {
+    const check = () => {
+      if (latest.current.read() !== latest.current.value) redraw(undefined);
+    };
+    check();
+    return subscribe(check);
+  }, [subscribe]);
+  return value;
+}
+
+/**
+ * Draw again every *ms* while *active*: for what the clock alone changes.
+ * @param {boolean} active
+ * @param {number} ms
+ */
+export function useTick(active, ms) {
+  const [, redraw] = useReducer((/** @type {number} */ n) => n + 1, 0);
+  useEffect(() => {
+    if (!active) return undefined;
+    const timer = setInterval(() => redraw(undefined), ms);
+    return () => clearInterval(timer);
+  }, [active, ms]);
+}

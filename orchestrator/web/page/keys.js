@@ -1,0 +1,73 @@
+/** Owns what keys mean on the whole page. */
+
+/**
+ * @typedef {object} KeyActions
+ * @property {() => void} ask
+ * @property {(agentId: string) => void} stop
+ * @property {() => void} stopAll
+ * @property {() => void} help
+ */
+
+/**
+ * Hear keys until the returned function is called.
+ * @param {KeyActions} actions
+ * @returns {() => void}
+ */
+export function listenToKeys(actions) {
+  const hear = (/** @type {KeyboardEvent} */ event) => {
+    if (document.querySelector('dialog[open]') || event.defaultPrevented) return;
+    if (handle(event, actions)) event.preventDefault();
+  };
+  document.addEventListener('keydown', hear);
+  return () => document.removeEventListener('keydown', hear);
+}
+
+/**
+ * @param {KeyboardEvent} event
+ * @param {KeyActions} actions
+ * @returns {boolean} Whether the key meant something.
+ */
+function handle({ key, ctrlKey, metaKey, altKey, shiftKey, target }, actions) {
+  if (key === 'Enter' && (ctrlKey || metaKey)) return (actions.ask(), true);
+  if (key === 'Escape' && shiftKey) return (actions.stopAll(), true);
+  if (key === 'Escape') {
+    const agent = focusedColumn()?.dataset['agent'];
+    return agent !== undefined && (actions.stop(agent), true);
+  }
+  if (ctrlKey || metaKey || altKey || isTyping(target)) return false;
+  if (key === '?') return (actions.help(), true);
+  if (key === '/') return focus(document.getElementById('message'));
+  if (key === 'm') return press(focusedColumn()?.querySelector('.maximise'));
+  return /^[1-9]$/.test(key) && goToColumn(Number(key));
+}
+
+/** @returns {HTMLElement | null} */
+function focusedColumn() {
+  return document.activeElement?.closest('.column') ?? null;
+}
+
+/** @param {number} n From 1; a column behind a tab is shown first. */
+function goToColumn(n) {
+  const tab = document.querySelectorAll('.tabs [role=tab]')[n - 1];
+  if (tab instanceof HTMLElement) return press(tab) && focus(tab);
+  const column = document.querySelectorAll('.column:not([hidden])')[n - 1];
+  column?.scrollIntoView({ inline: 'nearest', block: 'nearest' });
+  return focus(column);
+}
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return target instanceof HTMLElement && target.matches('input:not([type=checkbox], [type=range]), textarea, select');
+}
+
+/** @param {Element | null | undefined} element */
+function focus(element) {
+  if (element instanceof HTMLElement) element.focus();
+  return element instanceof HTMLElement;
+}
+
+/** @param {Element | null | undefined} element */
+function press(element) {
+  if (element instanceof HTMLElement) element.click();
+  return element instanceof HTMLElement;
+}

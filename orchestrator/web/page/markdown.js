@@ -1,0 +1,115 @@
+/**
+ * Owns the one way from an agent's words to elements: marked's tokens, our renderer, DOMPurify. Raw HTML is shown
+ * as text, images as links: a page that fetched them would tell a stranger that it was read.
+ */
+
+import { Marked } from '../vendor/marked.js';
+import '../vendor/purify.js';
+
+/** @typedef {import('../vendor/marked.js').Token} Token */
+/** @typedef {import('./blocks.js').LinkDefinitions} LinkDefinitions */
+
+/** purify.js is a classic script: as a module it leaves its name on the window. */
+const DOMPurify = /** @type {import('dompurify').DOMPurify} */ (Reflect.get(globalThis, 'DOMPurify'));
+
+const ALLOWED = {
+  ALLOWED_TAGS: [
+    'a', 'blockquote', 'br', 'code', 'del', 'em', 'h3', 'h4', 'h5', 'h6', 'hr', 'li', 'ol', 'p', 'pre', 'span',
+    'strong', 'table', 'tbody', 'td', 'th', 'thead', 'tr', 'ul',
+  ],
+  ALLOWED_ATTR: ['align', 'class', 'href', 'start', 'title'],
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ALLOW_ARIA_ATTR: false,
+  ALLOW_DATA_ATTR: false,
+  RETURN_DOM_FRAGMENT: /** @type {true} */ (true),
+};
+
+/** @param {string} text */
+function escape(text) {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+/** An outline below the column's own heading (h2), without a step left out. */
+export class Outline {
+  constructor(last = 2) {
+    this.last = last;
+  }
+
+  /** @param {number} depth */
+  level(depth) {
+    this.last = Math.min(depth + 2, this.last + 1, 6);
+    return this.last;
+  }
+}
+
+let outline = new Outline();
+
+/** Plain functions: marked takes a renderer's own properties, and a class has its methods elsewhere. */
+const marked = new Marked({
+  gfm: true,
+  renderer: {
+    html: ({ text }) => escape(text),
+    heading({ tokens, depth }) {
+      const level = outline.level(depth);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>\n`;
+    },
+    image: ({ href, text }) => `<a href="${escape(href)}" title="An image, not loaded">🖼 ${escape(text || href)}</a>`,
+    checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
+  },
+});
+
+/**
+ * Cut *text* into tokens; definitions of links are added to *links*.
+ * @param {string} text
+ * @param {LinkDefinitions} links
+ * @returns {Token[]}
+ */
+export function lex(text, links) {
+  const lexer = new marked.Lexer(marked.defaults);
+  lexer.tokens.links = links;
+  return lexer.lex(text);
+}
+
+/**
+ * Make elements of *tokens*. *within* goes on from block to block.
+ * @param {Token[]} tokens
+ * @param {Outline} within
+ * @param {(language: string, text: string) => Element} finishedCode Shows code inside of lists and quotes.
+ */
+export function render(tokens, within, finishedCode) {
+  outline = within;
+  const fragment = sanitize(/** @type {string} */ (marked.parser(tokens)));
+  for (const link of fragment.querySelectorAll('a[href]')) {
+    link.setAttribute('target', '_blank');
+    link.setAttribute('rel', 'noopener noreferrer nofollow');
+  }
+  for (const code of fragment.querySelectorAll('pre > code')) {
+    const language = /^language-(\S+)$/.exec(code.className)?.[1] ?? '';
+    code.parentElement?.replaceWith(finishedCode(language, code.textContent ?? ''));
+  }
+  for (const item of fragment.querySelectorAll('li')) {
+    if (/^\s*[☑☐]/.test(item.textContent ?? '')) item.classList.add('task');
+  }
+  for (const table of fragment.querySelectorAll('table')) table.replaceWith(scroller(table));
+  return fragment;
+}
+
+/**
+ * The only place where markup becomes elements.
+ * @param {string} markup
+ * @returns {DocumentFragment}
+ */
+export function sanitize(markup) {
+  return DOMPurify.sanitize(markup, ALLOWED);
+}
+
+/** @param {Element} table */
+function scroller(table) {
+  const box = document.createElement('div');
+  box.className = 'table';
+  box.tabIndex = 0;
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', 'Table');
+  box.append(table.cloneNode(true));
+  return box;
+}

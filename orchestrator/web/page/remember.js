@@ -1,0 +1,97 @@
+/**
+ * Owns what the browser remembers: theme, saved sets, votes, drafts, the token. A browser that keeps nothing
+ * (private windows, blocked storage) is no error: then it is forgotten with the page.
+ */
+
+const PREFIX = 'orchestrator.';
+const MAX_VOTES = 500;
+
+/** @typedef {{name: string, agents: string[]}} AgentSet */
+
+/**
+ * @template T
+ * @param {Storage} storage
+ * @param {string} key
+ * @param {T} fallback
+ * @returns {T}
+ */
+function read(storage, key, fallback) {
+  try {
+    const text = storage.getItem(PREFIX + key);
+    return text === null ? fallback : JSON.parse(text);
+  } catch {
+    return fallback;
+  }
+}
+
+/**
+ * @param {Storage} storage
+ * @param {string} key
+ * @param {unknown} value null forgets.
+ */
+function write(storage, key, value) {
+  try {
+    if (value === null) storage.removeItem(PREFIX + key);
+    else storage.setItem(PREFIX + key, JSON.stringify(value));
+  } catch {
+    // Full or forbidden: see above.
+  }
+}
+
+/** The token: for this tab's life, or for longer where the user said so. */
+export const token = {
+  /** @returns {string | null} */
+  get: () => read(sessionStorage, 'token', null) ?? read(localStorage, 'token', null),
+  /**
+   * @param {string | null} value null forgets it.
+   * @param {boolean} [stay] Keep it on this device, in `localStorage`.
+   */
+  set(value, stay = false) {
+    write(sessionStorage, 'token', stay ? null : value);
+    write(localStorage, 'token', stay ? value : null);
+  },
+};
+
+export const theme = {
+  /** @returns {'auto' | 'light' | 'dark'} */
+  get: () => read(localStorage, 'theme', 'auto'),
+  /** @param {'auto' | 'light' | 'dark'} value */
+  set: (value) => write(localStorage, 'theme', value === 'auto' ? null : value),
+};
+
+export const sets = {
+  /** @returns {AgentSet[]} */
+  get: () => read(localStorage, 'sets', /** @type {AgentSet[]} */ ([])),
+  /** @param {AgentSet[]} value */
+  set: (value) => write(localStorage, 'sets', value),
+};
+
+/** Which agents were chosen last. */
+export const chosen = {
+  /** @returns {string[] | null} */
+  get: () => read(localStorage, 'chosen', null),
+  /** @param {string[]} value */
+  set: (value) => write(localStorage, 'chosen', value),
+};
+
+export const draft = {
+  /** @returns {string} */
+  get: () => read(sessionStorage, 'draft', ''),
+  /** @param {string} value */
+  set: (value) => write(sessionStorage, 'draft', value || null),
+};
+
+/** Run id → the agent whose answer was found best. */
+export const votes = {
+  /** @returns {Record<string, string>} */
+  all: () => read(localStorage, 'votes', {}),
+  /**
+   * @param {string} runId
+   * @param {string | null} agentId null takes the vote back.
+   */
+  set(runId, agentId) {
+    const { [runId]: _, ...others } = votes.all();
+    const kept = Object.entries(agentId === null ? others : { ...others, [runId]: agentId });
+    write(localStorage, 'votes', Object.fromEntries(kept.slice(-MAX_VOTES)));
+  },
+};

@@ -1,0 +1,180 @@
+/** Owns one open run's screen: toolbar, timeline, tabs, columns, and which of them are seen. */
+
+import { announce } from './announce.js';
+import { copyText } from './clipboard.js';
+import { Column } from './column.js';
+import { download, toJson, toJsonLines, toMarkdown } from './export.js';
+import { html, useEffect, useMemo, useRef, useState, useValue } from './html.js';
+import { votes } from './remember.js';
+import { ReplayBar } from './replay-bar.js';
+import { Replay } from './replay.js';
+import { ScrollGroup } from './scroll.js';
+import { Tabs } from './tabs.js';
+import { TimelineView } from './timeline-view.js';
+import { Toolbar } from './toolbar.js';
+import { AGENT_STATES, progress } from './words.js';
+
+/** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
+const DOUBLE_CLICK_MS = 700;
+
+/**
+ * @param {object} props
+ * @param {import('./desk.js').Desk} props.desk
+ * @param {import('./desk.js').DeskState} props.state
+ * @param {import('./watch.js').Watch} props.watch
+ * @param {boolean} props.narrow
+ * @param {(message: string, agentId: string) => void} props.askAgain
+ */
+export function RunView({ desk, state, watch, narrow, askAgain }) {
+  const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
+  const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
+  const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
+  const [tab, setTab] = useState(/** @type {string | null} */ (null));
+  const [best, setBest] = useState(() => votes.all()[watch.id] ?? null);
+  const [layout, setLayout] = useState({ sync: false, timeline: !narrow, compareWith: /** @type {string | null} */ (null) });
+  const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
+  const scrolls = useMemo(() => new ScrollGroup(), []);
+  scrolls.enabled = layout.sync;
+  const source = replay ?? watch;
+  useValue(source.subscribe, () => `${watch.veiled} ${outline(source.getSnapshot())}`);
+  const run = source.getSnapshot();
+  const lost = replay === null && !watch.alive && run.status === 'running';
+  const failed = useNews(watch);
+
+  useEffect(() => () => replay?.pause(), [replay]);
+
+  const seen = run.agentIds.filter((id) => !hidden.includes(id));
+  const tabbed = narrow || maximised !== null;
+  const current = [narrow ? tab : maximised, seen[0]].find((id) => id != null && seen.includes(id)) ?? null;
+  const showTab = narrow ? setTab : setMaximised;
+
+  const vote = (/** @type {string} */ id) => {
+    const next = best === id ? null : id;
+    votes.set(watch.id, next);
+    if (watch.veiled && next !== null) void desk.vote(next);
+    setBest(next);
+    announce(next === null ? 'Vote taken back' : `Voted for ${run.agents[id]?.title}`);
+  };
+  const exportAs = (/** @type {string} */ kind) => {
+    const state = watch.getSnapshot();
+    if (kind === 'md') download(`${watch.id}.md`, 'text/markdown', toMarkdown(state, watch.about));
+    else if (kind === 'json') download(`${watch.id}.json`, 'application/json', toJson(state, watch.about));
+    else download(`${watch.id}.jsonl`, 'application/jsonl', toJsonLines(watch.events));
+  };
+  /** @type {Record<string, (value: string) => unknown>} */
+  const actions = {
+    stop(id) {
+      stopped.current.set(id, performance.now());
+      return desk.steer((run) => run.cancel(id));
+    },
+    retry(id) {
+      const settled = performance.now() - (stopped.current.get(id) ?? -Infinity) > DOUBLE_CLICK_MS;
+      return settled && desk.steer((run) => run.retry(id));
+    },
+    add: (id) => desk.steer((run) => run.add(id)),
+    'stop-all': () => desk.steer((run) => run.cancel()),
+    again: (id) => askAgain(watch.about.message, id),
+    copy: (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
+    hide: (id) => setHidden([...hidden, id]),
+    show: (id) => setHidden(hidden.filter((other) => other !== id)),
+    maximise: (id) => setMaximised(maximised === id ? null : id),
+    vote,
+    export: exportAs,
+    replay() {
+      const again = new Replay(watch.events, { id: watch.id, message: watch.about.message });
+      setReplay(again);
+      setLayout({ ...layout, timeline: true });
+      again.play();
+    },
+  };
+  const act = (/** @type {string} */ action, value = '') => void actions[action]?.(value);
+
+  /** @type {import('./column.js').Face} */
+  const face = {
+    source,
+    steerable: replay === null && !lost,
+    open: run.status === 'running' && !lost,
+    question: watch.about.message,
+    earlier: state.earlier,
+    scrolls,
+    compareWith: layout.compareWith,
+    veiled: watch.veiled,
+    revealed: watch.revealed,
+    best,
+    maximised,
+    tabbed,
+    announces: (id) => failed.has(id),
+    act,
+    approve: (id, callId, yes) => void desk.steer((run) => run.approve(id, callId, yes)),
+  };
+  return html`<div class="run">
+    <h1 class="run-question">${watch.about.message}</h1>
+    <${Toolbar}
+      source=${source}
+      steerable=${replay === null}
+      alive=${watch.alive}
+      tabbed=${tabbed}
+      others=${state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
+      hidden=${hidden}
+      layout=${layout}
+      setLayout=${(/** @type {object} */ changes) => setLayout({ ...layout, ...changes })}
+      act=${act}
+    />
+    ${lost &&
+    html`<p class="error" role="alert">
+      <strong>This run cannot be followed any more.</strong> ${watch.run.failure?.message} What it said so far is kept here.
+    </p>`}
+    ${replay && html`<${ReplayBar} replay=${replay} leave=${() => setReplay(null)} />`}
+    ${layout.timeline && !watch.veiled && html`<${Strip} watch=${watch} replay=${replay} />`}
+    ${tabbed && html`<${Tabs} run=${run} ids=${seen} current=${current} select=${showTab} />`}
+    <div class=${tabbed ? 'columns one' : 'columns'} key=${replay ? 'replay' : 'live'}>
+      ${run.agentIds.map(
+        (id, n) => html`<${Column}
+          key=${id}
+          agentId=${id}
+          hue=${n}
+          shown=${tabbed ? id === current : seen.includes(id)}
+          face=${face}
+        />`,
+      )}
+      ${seen.length === 0 && run.agentIds.length > 0 && html`<p class="hint empty">All columns are hidden.</p>`}
+    </div>
+  </div>`;
+}
+
+/** @param {{watch: import('./watch.js').Watch, replay: Replay | null}} props */
+function Strip({ watch, replay }) {
+  const source = replay ?? watch;
+  useValue(source.subscribe, () => (replay ? replay.now() : outline(watch.getSnapshot())));
+  const seek = replay && ((/** @type {number} */ t) => replay.seek(t));
+  return html`<${TimelineView} watch=${watch} at=${replay ? replay.now() : null} seek=${seek} />`;
+}
+
+/**
+ * What the screen around the columns shows of a run, as one value: it changes rarely, whatever is said.
+ * @param {import('../types.js').RunState} state
+ */
+function outline({ status, connection, agentIds, agents }) {
+  return `${status} ${connection} ${agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}`).join(' ')}`;
+}
+
+/**
+ * Tell of ends as they happen. Returns whose error is news.
+ * @param {import('./watch.js').Watch} watch
+ */
+function useNews(watch) {
+  const failed = useRef(/** @type {Set<string>} */ (new Set()));
+  useEffect(
+    () =>
+      watch.onNews(({ agent_id, type }) => {
+        if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
+        if (type === 'error') failed.current.add(agent_id);
+        const { agents } = watch.run;
+        const { ended, all } = progress({ agents, agentIds: Object.keys(agents) });
+        const word = type === 'done' ? 'finished' : AGENT_STATES[/** @type {'cancelled'} */ (type)][1];
+        announce(`${agents[agent_id]?.title} ${word}, ${ended} of ${all}`);
+      }),
+    [watch],
+  );
+  return failed.current;
+}

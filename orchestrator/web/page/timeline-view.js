@@ -1,0 +1,78 @@
+/** Owns the timeline's drawing: a lane for each agent, speech, first tokens, tools, ends. */
+
+import { html, useTick } from './html.js';
+import { ticks } from './timeline.js';
+import { AGENT_STATES, duration } from './words.js';
+
+const LANE_PX = 20;
+const GLYPHS = { first: '▸', tool: '⚒', retry: '↻', done: '✓', error: '✗', cancelled: '■' };
+const NAMES = { first: 'first token', tool: 'tool', retry: 'again', done: 'done', error: 'failed', cancelled: 'stopped' };
+
+/**
+ * @param {object} props
+ * @param {import('./watch.js').Watch} props.watch
+ * @param {number | null} props.at Where a replay stands.
+ * @param {((t: number) => void) | null} props.seek
+ */
+export function TimelineView({ watch, at, seek }) {
+  const state = watch.getSnapshot();
+  useTick(state.status === 'running', 250);
+  const now = watch.now();
+  const end = Math.max(now, 500) * 1.02;
+  const x = (/** @type {number} */ t) => `${((t / end) * 100).toFixed(2)}%`;
+  const height = state.agentIds.length * LANE_PX;
+  const onClick = (/** @type {MouseEvent} */ event) => {
+    const box = /** @type {Element} */ (event.currentTarget).getBoundingClientRect();
+    seek?.(((event.clientX - box.left) / box.width) * end);
+  };
+  return html`<div class="timeline">
+    <div class="timeline-names" aria-hidden="true">
+      ${state.agentIds.map((id) => html`<span key=${id}>${state.agents[id]?.title}</span>`)}
+    </div>
+    <svg
+      class=${seek ? 'seekable' : ''}
+      height=${height + 18}
+      role="img"
+      aria-label=${`Timeline. ${state.agentIds.map((id) => told(watch, id)).join('; ')}`}
+      onClick=${onClick}
+    >
+      ${ticks(end).map(
+        (t) => html`<g class="tick" key=${t}>
+          <line x1=${x(t)} x2=${x(t)} y1="0" y2=${height} />
+          <text x=${x(t)} y=${height + 14}>${duration(t)}</text>
+        </g>`,
+      )}
+      ${state.agentIds.map((id, n) => html`<${LaneView} key=${id} watch=${watch} id=${id} n=${n} x=${x} end=${end} now=${now} />`)}
+      ${at !== null && html`<line class="playhead" x1=${x(at)} x2=${x(at)} y1="0" y2=${height} />`}
+    </svg>
+  </div>`;
+}
+
+/** @param {{watch: import('./watch.js').Watch, id: string, n: number, x: (t: number) => string, end: number, now: number}} props */
+function LaneView({ watch, id, n, x, end, now }) {
+  const lane = watch.timeline.lanes.get(id);
+  if (lane === undefined) return null;
+  const y = n * LANE_PX;
+  const width = (/** @type {{from: number, to: number}} */ { from, to }) => `${(Math.max((to - from) / end, 0.003) * 100).toFixed(2)}%`;
+  return html`<g class="lane" data-hue=${n % 8}>
+    ${watch.timeline.work(lane, now).map((stretch) => html`<rect class="work" x=${x(stretch.from)} y=${y + 8} width=${width(stretch)} height="4" rx="2" />`)}
+    ${lane.speech.map((stretch) => html`<rect class="speech" x=${x(stretch.from)} y=${y + 4} width=${width(stretch)} height="12" rx="3" />`)}
+    ${lane.marks.map(
+      ({ t, kind }) => html`<text class=${`mark ${kind}`} x=${x(t)} y=${y + 14}>
+        <title>${`${NAMES[kind]}, ${duration(t)}`}</title>${GLYPHS[kind]}
+      </text>`,
+    )}
+  </g>`;
+}
+
+/**
+ * @param {import('./watch.js').Watch} watch
+ * @param {string} id
+ */
+function told(watch, id) {
+  const agent = watch.getAgent(id);
+  if (agent === undefined) return id;
+  const first = agent.first_token_t === null ? '' : `, first token at ${duration(agent.first_token_t)}`;
+  const end = agent.ended_t === null ? '' : ` at ${duration(agent.ended_t)}`;
+  return `${agent.title}${first}, ${AGENT_STATES[agent.status][1]}${end}`;
+}

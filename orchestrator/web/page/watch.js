@@ -1,0 +1,111 @@
+/** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
+
+import { reaches } from '../cursor.js';
+import { Timeline } from './timeline.js';
+
+/** @typedef {import('../types.js').RunEvent} RunEvent */
+/** @typedef {import('../types.js').RunState} RunState */
+/** @typedef {import('../run.js').Run} Run */
+
+/**
+ * What columns draw from: a run that is followed, or one that is played again.
+ * @typedef {object} Source
+ * @property {() => RunState} getSnapshot
+ * @property {(agentId: string) => import('../types.js').AgentState | undefined} getAgent
+ * @property {(callback: () => void) => () => void} subscribe
+ * @property {() => number} now Milliseconds since the run's start.
+ */
+
+/**
+ * @typedef {object} About What the stream does not tell of a run.
+ * @property {string} message
+ * @property {string | null} conversation_id
+ * @property {number} created_at
+ */
+
+/** @implements {Source} */
+export class Watch {
+  /** @type {RunEvent[]} */
+  events = [];
+  timeline = new Timeline();
+  /** Whether the server hides who is who until the vote. */
+  blind = false;
+  /** Who is who, once it is told. @type {Record<string, {title: string, model: string | null, backend: string}> | null} */
+  revealed = null;
+  /** When the run started, by this page's clock. @type {number} */
+  #start = Infinity;
+  #known;
+  /** @type {Set<(event: RunEvent) => void>} */
+  #news = new Set();
+  /** What happened before somebody listened. @type {RunEvent[]} */
+  #unheard = [];
+
+  /**
+   * @param {Run} run
+   * @param {About} about
+   * @param {string | null} known What was said up to this id is not news.
+   */
+  constructor(run, about, known) {
+    this.run = run;
+    this.about = about;
+    this.#known = known;
+    this.leave = run.on('*', (event) => this.#take(event));
+  }
+
+  get id() {
+    return this.run.id;
+  }
+
+  /** Whether more can come: false once the run has ended, or where it cannot be followed any more. */
+  get alive() {
+    return this.run.status === 'running' && this.run.connection !== 'closed';
+  }
+
+  getSnapshot = () => this.run.getSnapshot();
+
+  /** @param {string} agentId */
+  getAgent = (agentId) => this.run.getAgent(agentId);
+
+  /** @param {() => void} callback */
+  subscribe = (callback) => this.run.subscribe(callback);
+
+  /** Milliseconds since the run's start; stands still once it has ended. */
+  now = () => {
+    if (!this.alive || this.#start === Infinity) return this.timeline.end;
+    return Math.max(performance.now() - this.#start, this.timeline.end);
+  };
+
+  /**
+   * Hear of events that happen while the page looks on.
+   * @param {(event: RunEvent) => void} callback
+   * @returns {() => void}
+   */
+  onNews(callback) {
+    this.#news.add(callback);
+    for (const event of this.#unheard.splice(0)) callback(event);
+    return () => void this.#news.delete(callback);
+  }
+
+  /** @param {{agent_id: string, title: string, model: string | null, backend: string}[]} agents */
+  #reveal(agents) {
+    this.revealed = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
+  }
+
+  /** Whether names and numbers are to be hidden now. */
+  get veiled() {
+    return this.blind && this.revealed === null;
+  }
+
+  /** @param {RunEvent} event */
+  #take(event) {
+    this.events.push(event);
+    this.timeline.add(event);
+    if (event.name === 'run.started') this.blind = event.data['blind'] === true;
+    if (event.name === 'run.revealed') this.#reveal(event.data['agents'] ?? []);
+    // No event arrives before it happened, so the earliest guess at the start is the best.
+    this.#start = Math.min(this.#start, performance.now() - event.t);
+    if (this.#known !== null && event.id !== null && reaches(this.#known, event.id)) return;
+    if (this.#news.size === 0 && event.type !== 'token') this.#unheard.push(event);
+    for (const callback of this.#news) callback(event);
+  }
+}

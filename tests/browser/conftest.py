@@ -1,0 +1,91 @@
+"""What the page's tests share: Debian's browser, the real server with the agents of `voices.py`, a page on it.
+
+Playwright's own pytest plugin is not used: it would ask for its own browsers. Everything a page says on its
+console, and every error in it, fails the test: a policy violation shows there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.parts import chromium_options
+from tests.served import orchestrator
+
+from .voices import write_config
+
+PATIENCE_MS = 15_000
+
+VOICES = (
+    "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer", "attacker",
+    "flood:flood1", "flood:flood2", "flood:flood3", "flood:flood4", "flood:flood5",
+)  # fmt: skip
+DEFAULT = ("essay", "toolsmith", "rememberer")
+
+NewPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Not kept for longer: while Playwright's loop stands, no test may run one of its own."""
+    options = chromium_options()
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that all tests share: each test looks only at runs of its own."""
+    folder = write_config(tmp_path_factory.mktemp("page") / "agents", *VOICES, default=DEFAULT)
+    with orchestrator("--config", str(folder)) as address:
+        yield address
+
+
+@pytest.fixture
+def new_page(browser: Browser, server: str) -> Iterator[NewPage]:
+    """Make pages, each in a context of its own unless told another; their complaints fail the test."""
+    complaints: list[str] = []
+    with ExitStack() as stack:
+
+        def make(
+            path: str = "/",
+            *,
+            url: str | None = None,
+            context: BrowserContext | None = None,
+            may_complain: bool = False,
+            **options: Any,
+        ) -> Page:
+            if context is None:
+                options = {"viewport": {"width": 1280, "height": 800}, "accept_downloads": True} | options
+                context = browser.new_context(**options)
+                stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            if not may_complain:
+                listen(page)
+            page.goto((url or server) + path)
+            return page
+
+        def listen(page: Page) -> None:
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+
+        yield make
+    assert [c for c in complaints if not _expected(c)] == []
+
+
+def _expected(complaint: str) -> bool:
+    """Whether the browser itself wrote a line for an answer that the test provokes."""
+    return "Failed to load resource" in complaint
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()

@@ -1,0 +1,204 @@
+"""Covers the page: runs that are left and found again, conversations, the history, the token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.served import orchestrator
+
+from .conftest import NewPage
+from .crash import crashing
+from .desk import ask, choose, column, ended, state, text
+from .voices import write_config
+
+
+def lines(page: Page, agent: str) -> list[str]:
+    """The paragraphs of an answer, whole ones only."""
+    return page.locator(f".column[data-agent={agent}] .prose > p").all_inner_texts()
+
+
+def test_a_reload_in_the_middle_loses_nothing_and_doubles_nothing(page: Page) -> None:
+    """The run goes on without the page; what was said before and meanwhile is there, and the buttons work."""
+    ask(page, "talker", "second")
+    expect(column(page, "talker").locator(".prose > p").nth(5)).to_be_attached()
+    page.reload()
+    expect(column(page, "talker").locator(".prose > p").nth(20)).to_be_attached()
+    page.get_by_role("button", name="Stop Talker").click()
+    state(page, "talker", "cancelled")
+    state(page, "second", "running")
+    seen = lines(page, "talker")
+    assert seen == [f"Line {n} of a long speech." for n in range(1, len(seen) + 1)]
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)
+
+
+def test_an_address_restores_a_run_that_has_ended(new_page: NewPage) -> None:
+    page = new_page()
+    run_id = ask(page, "essay", "failing")
+    ended(page)
+    other = new_page(f"/#run/{run_id}")
+    state(other, "essay", "done")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Rewrite, or grow?")
+    expect(column(other, "failing").locator(".error")).to_contain_text("The model refused to go on.")
+    assert column(other, "failing").locator("[role=alert]").count() == 0, "an old error is no news"
+    assert text(other, "essay").replace("\n", " ") == text(page, "essay").replace("\n", " ")
+    assert column(other, "essay").locator(".body").evaluate("b => b.scrollTop") == 0, (
+        "it is read from its beginning"
+    )
+
+
+def test_what_is_gone_is_said(page: Page) -> None:
+    page.evaluate("location.hash = 'run/run_that_never_was'")
+    expect(page.get_by_role("alert")).to_contain_text("404")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("side by side")
+
+
+def test_a_follow_up_goes_on_with_the_conversation(page: Page) -> None:
+    """Agents remember their own answers; columns show the earlier turns, after a reload too."""
+    ask(page, "rememberer", message="How old is it?")
+    ended(page)
+    page.get_by_label("Follow-up question").fill("And now?")
+    page.get_by_role("button", name="Follow up").click()
+    said = column(page, "rememberer").locator(".content")
+    expect(said).to_contain_text("You asked And now?; before that: How old is it?.")
+    ended(page)
+    for _ in range(2):
+        expect(said.locator(".question")).to_have_text(["How old is it?", "And now?"])
+        expect(said.locator(".turn")).to_contain_text("before that: nothing")
+        page.reload()
+        state(page, "rememberer", "done")
+    page.get_by_role("link", name="New").click()
+    ask(page, "rememberer", message="Who?")
+    expect(column(page, "rememberer").locator(".content")).to_contain_text("before that: nothing")
+    ended(page)
+
+
+def test_no_follow_up_while_somebody_still_answers(page: Page) -> None:
+    ask(page, "talker")
+    page.get_by_label("Follow-up question").fill("And?")
+    expect(page.get_by_role("button", name="Follow up")).to_be_disabled()
+    expect(page.locator(".busy")).to_contain_text("once everyone has finished")
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)
+    expect(page.get_by_role("button", name="Follow up")).to_be_enabled()
+
+
+def test_asking_again_puts_the_question_to_that_agent_alone(page: Page) -> None:
+    ask(page, "failing", "essay")
+    ended(page)
+    page.get_by_role("button", name="Ask again Failing").click()
+    expect(page.get_by_label("Follow-up question")).to_have_value("Rewrite, or grow?")
+    expect(page.locator(".chips input:checked")).to_have_attribute("value", "failing")
+
+
+def test_the_history_lists_opens_and_forgets_runs(page: Page) -> None:
+    first = ask(page, "essay", message="The first of the history")
+    ended(page)
+    page.get_by_role("link", name="New").click()
+    ask(page, "toolsmith", message="The second of the history")
+    ended(page)
+    page.get_by_role("button", name="History", exact=True).click()
+    history = page.get_by_role("complementary", name="History")
+    expect(history.locator("li").first).to_contain_text("The second of the history")
+    expect(history.locator("[aria-current=page]")).to_contain_text("The second")
+    history.get_by_role("link", name="The first of the history").first.click()
+    state(page, "essay", "done")
+    assert page.evaluate("location.hash") == f"#run/{first}"
+    history.get_by_role("button", name="Delete: The first of the history").first.click()
+    expect(history.get_by_text("The first of the history")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("side by side")
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text("410")
+
+
+def test_a_draft_survives_a_reload(page: Page) -> None:
+    page.get_by_label("Question", exact=True).fill("Half a thou")
+    page.reload()
+    expect(page.get_by_label("Question", exact=True)).to_have_value("Half a thou")
+
+
+def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
+    """It stays in the tab, or on the device where the user says so; a wrong one is said to be wrong."""
+    folder = write_config(tmp_path / "agents", "talker", "essay", default=("talker",))
+    with orchestrator("--config", str(folder), "--token", "open-sesame") as address:
+        page = new_page(url=address)
+        page.get_by_label("Token", exact=True).fill("wrong")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_have_text("That token is not right.")
+        page.get_by_label("Token", exact=True).fill("open-sesame")
+        page.get_by_role("button", name="Continue").click()
+        ask(page, "talker")
+        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        page.reload()
+        page.get_by_role("button", name="Stop Talker").click()
+        state(page, "talker", "cancelled")
+        kept = "[sessionStorage.getItem('orchestrator.token'), localStorage.getItem('orchestrator.token')]"
+        assert page.evaluate(kept) == ['"open-sesame"', None]
+        tab = new_page(url=address, context=page.context)
+        tab.get_by_label("Token", exact=True).fill("open-sesame")
+        tab.get_by_label("Keep it on this device").check()
+        tab.get_by_role("button", name="Continue").click()
+        expect(tab.get_by_role("button", name="Ask")).to_be_attached()
+        assert tab.evaluate(kept) == [None, '"open-sesame"']
+        third = new_page(url=address, context=page.context)
+        expect(third.get_by_role("button", name="Ask")).to_be_attached()
+        third.get_by_role("button", name="Keys and help").click()
+        third.get_by_role("button", name="Forget the token").click()
+        expect(third.get_by_label("Token", exact=True)).to_be_visible()
+        assert third.evaluate(kept) == [None, None]
+        page.close(), tab.close(), third.close()
+
+
+def test_a_server_that_comes_back_without_the_run_is_told_of(new_page: NewPage, tmp_path: Path) -> None:
+    """The memory log forgets: the page says so instead of waiting for ever, and keeps what it has."""
+    folder = write_config(tmp_path / "agents", "talker")
+    with crashing(folder) as address:
+        page = new_page(url=address)
+        ask(page, "talker")
+        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+    expect(page.locator(".lost")).to_be_attached()
+    before = text(page, "talker")
+    assert "Line 3 of a long speech." in before
+    with crashing(folder, port=address.rpartition(":")[2]):
+        expect(page.get_by_role("alert")).to_contain_text("404", timeout=30_000)
+        assert "Line 3 of a long speech." in text(page, "talker")
+        choose(page, "talker")
+        page.close()
+
+
+def test_a_server_that_is_killed_and_started_again_is_survived(new_page: NewPage, tmp_path: Path) -> None:
+    """With a durable log the page goes on by itself, from where it stood: nothing lost, nothing twice."""
+    folder = write_config(tmp_path / "agents", "talker", "toolsmith")
+    log = f"sqlite:///{tmp_path / 'log.db'}"
+    with crashing(folder, "--log", log) as address:
+        page = new_page(url=address)
+        ask(page, "talker", "toolsmith")
+        state(page, "toolsmith", "done")
+        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+    expect(page.locator(".lost")).to_be_attached()
+    with crashing(folder, "--log", log, port=address.rpartition(":")[2]):
+        ended(page)
+        expect(page.locator(".lost")).to_have_count(0)
+        expect(column(page, "talker").locator(".error")).to_contain_text("worker_lost")
+        seen = lines(page, "talker")
+        assert seen == [f"Line {n} of a long speech." for n in range(1, len(seen) + 1)]
+        page.reload()
+        state(page, "toolsmith", "done")
+        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        page.close()
+
+
+def test_seven_tabs_are_alive_at_once(new_page: NewPage) -> None:
+    """Browsers open six connections to a server; the client's tabs share one, so the seventh lives too."""
+    first = new_page()
+    tabs = [first, *(new_page(context=first.context) for _ in range(6))]
+    for n, tab in enumerate(tabs):
+        ask(tab, "talker", message=f"Tab {n}")
+    for tab in tabs:
+        expect(column(tab, "talker").locator(".prose > p").nth(5)).to_be_attached()
+        state(tab, "talker", "running")
+    for tab in tabs:
+        tab.get_by_role("button", name="Stop Talker").click()
+        state(tab, "talker", "cancelled")

@@ -1,0 +1,154 @@
+"""Covers the page: what agents say cannot harm it, long answers do not freeze it, everybody can use it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.commands import ROOT
+
+from .conftest import NewPage
+from .desk import ask, column, ended, state
+
+AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+LONG_TASK_MS = 200
+
+
+def test_what_an_agent_says_never_becomes_more_than_text(new_page: NewPage) -> None:
+    """Scripts, handlers, frames, forms, styles, images, script addresses: all are words."""
+    page = new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    ask(page, "attacker", "essay")
+    ended(page)
+    said = column(page, "attacker").locator(".prose")
+    expect(said).to_contain_text("the end of it")
+    expect(said).to_contain_text("<script>window.pwned = 1</script>")
+    assert page.evaluate("window.pwned") is None
+    tags = set(said.evaluate("e => [...e.querySelectorAll('*')].map(n => n.tagName.toLowerCase())"))
+    assert tags <= {"p", "a", "div", "span", "button", "pre", "code", "em", "strong", "table"}, tags
+    attributes = set(said.evaluate("e => [...e.querySelectorAll('*')].flatMap(n => n.getAttributeNames())"))
+    allowed = {"class", "href", "title", "target", "rel", "tabindex", "type", "aria-label"}
+    assert attributes <= allowed, attributes
+    links = said.evaluate("e => [...e.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+    assert [link for link in links if link] == ["https://tracker.invalid/pixel.png"]
+    expect(page.locator("#app")).to_have_count(1)
+    assert [url for url in asked if "tracker" in url or url.startswith("data:")] == []
+
+
+def test_the_policy_leaves_no_way_around(new_page: NewPage, server: str) -> None:
+    """Even a mistake in the page could not run a script, load from elsewhere or make markup of a string."""
+    page = new_page(may_complain=True)
+    answer = page.request.get(server)
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "script-src 'self';" in policy
+    assert page.evaluate(
+        "() => { try { document.body.innerHTML = '<b>x</b>'; } catch (e) { return e.name; } }"
+    ) == ("TypeError")
+    refused = page.evaluate(
+        """() => new Promise(resolve => {
+            document.addEventListener('securitypolicyviolation', e => resolve(e.violatedDirective), { once: true });
+            const image = document.createElement('img');
+            image.src = 'https://tracker.invalid/pixel.png';
+            document.body.append(image);
+        })"""
+    )
+    assert refused == "img-src"
+
+
+def test_five_agents_with_2000_tokens_each_never_freeze_the_page(page: Page) -> None:
+    """Ten thousand tokens of Markdown and code, live and again after a reload: no task over 200 ms."""
+    watch = """() => {
+        window.longest = 0;
+        new PerformanceObserver(list => {
+            for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+        }).observe({ type: 'longtask', buffered: true });
+    }"""
+    agents = [f"flood{n}" for n in range(1, 6)]
+    page.evaluate(watch)
+    ask(page, *agents)
+    ended(page)
+    for agent in agents:
+        expect(column(page, agent).locator(".prose > p").nth(60)).to_be_attached()
+        expect(column(page, agent).locator(".code pre")).to_contain_text("x = 1")
+    live = page.evaluate("window.longest")
+    page.reload()
+    page.evaluate(watch)
+    for agent in agents:
+        state(page, agent, "done")
+        expect(column(page, agent).locator(".prose .tail")).to_be_empty()
+        expect(column(page, agent).locator(".prose > p").nth(60)).to_be_attached()
+    restored = page.evaluate("window.longest")
+    assert max(live, restored) < LONG_TASK_MS, (live, restored)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
+    """Each screen, wide and narrow: welcome, a live run with an error, an ended run with all there is, dialogs."""
+    if not AXE.exists():
+        message = "axe-core is not installed; `npm ci` in tests/web brings it"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    page = new_page(color_scheme=scheme)
+    wide, narrow = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
+    faults: list[str] = []
+
+    def look(where: str) -> None:
+        for size in (wide, narrow):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            faults.extend(f"{where} at {size['width']} px: {fault}" for fault in violations(page))
+        page.set_viewport_size(wide)  # type: ignore[arg-type]
+
+    expect(page.locator(".chips input").first).to_be_attached()
+    look("welcome")
+    ask(page, "essay", "failing", "toolsmith", "talker")
+    state(page, "essay", "done")
+    expect(column(page, "essay").locator(".prose td").first).to_be_attached()
+    for details in page.locator("details").all():
+        details.evaluate("d => { d.open = true; }")
+    look("live")
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("button", name="With Essay").click()
+    page.get_by_role("button", name="History", exact=True).click()
+    look("ended, compared, with history")
+    page.get_by_role("button", name="Close the history").click()
+    page.get_by_role("button", name="Replay").click()
+    page.get_by_role("button", name="Maximise Essay").click()
+    look("replay, maximised")
+    page.get_by_role("button", name="Leave replay").click()
+    page.get_by_role("button", name="Sets").click()
+    look("a menu")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    look("help")
+    assert faults == [], "\n".join(faults)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page as it stands, best practices too."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{fault['id']}: {json.dumps([node['html'][:160], node['failureSummary'][:200]])}"
+        for fault in found["violations"]
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_reduced_motion_and_forced_colours_are_heeded(new_page: NewPage) -> None:
+    page = new_page(reduced_motion="reduce", forced_colors="active")
+    ask(page, "talker")
+    state(page, "talker", "running")
+    moving = "document.getAnimations().length"
+    assert page.evaluate(moving) == 0
+    ground = "c => getComputedStyle(c).backgroundColor"
+    chosen, other = page.locator(".chip:has(:checked)"), page.locator(".chip:not(:has(:checked))").first
+    assert chosen.evaluate(ground) != other.evaluate(ground), "what is chosen is seen without our colours"
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)

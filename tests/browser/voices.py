@@ -1,0 +1,157 @@
+"""The agents that the page is tested with: each says or does one thing that a column has to show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from orchestrator.backends.base import AgentInput, Emission, Finish
+from orchestrator.errors import AgentError
+from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult, Usage
+
+ESSAY = """# Two ways
+
+Growing **piece by piece** keeps the service earning while it changes, see [the notes](https://example.com/notes).
+
+1. Put the old code behind an interface.
+2. Move *one* invoice type, measure, go on.
+
+- [x] Tests around the old behaviour
+- [ ] A switch for each invoice type
+
+```python
+def total(lines: list[Line]) -> Decimal:
+    # Rounded once, at the end.
+    return sum((line.net for line in lines), Decimal()).quantize(CENT)
+```
+
+| way | risk | first result |
+| --- | --- | --- |
+| rewrite | high | in a year |
+| grow | low | in a week |
+
+> A rewrite has to be right all at once.
+
+So: grow, and `measure` each step.
+"""
+
+LOADED = """<script>window.pwned = 1</script>
+<img src=x onerror="window.pwned = 2">
+
+<svg onload="window.pwned = 3"><style>body { display: none }</style></svg>
+
+[click](javascript:window.pwned=4) [data](data:text/html,<script>window.pwned=5</script>)
+
+![tracker](https://tracker.invalid/pixel.png)
+
+<iframe srcdoc="<script>parent.pwned = 6</script>"></iframe> <form action="/v1/runs"><button id="app">x</button></form>
+
+```html
+<script>window.pwned = 7</script><img src=x onerror=window.pwned=8>
+```
+
+```"><img/src=x/onerror=window.pwned=9>
+code
+```
+
+<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.pwned=10&gt;">
+
+the end of it
+"""
+
+
+def _pieces(text: str, size: int = 7) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+async def essay(request: AgentInput) -> AsyncIterator[Emission]:
+    """Think, then say some Markdown in pieces that cut it anywhere."""
+    yield Reasoning("The question is about risk, ")
+    yield Reasoning("so the answer should be about steps.")
+    for piece in _pieces(ESSAY):
+        yield piece
+        await asyncio.sleep(0.004)
+    yield Finish(usage=Usage(input_tokens=20, output_tokens=210))
+
+
+async def variant(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say nearly what `essay` says."""
+    yield ESSAY.replace("a year", "two years").replace("low", "small")
+
+
+async def talker(request: AgentInput) -> AsyncIterator[Emission]:
+    """Talk until it is stopped, a line at a time."""
+    n = 0
+    while True:
+        n += 1
+        yield f"Line {n} of a long speech.\n\n"
+        await asyncio.sleep(0.05)
+
+
+async def failing(request: AgentInput) -> AsyncIterator[Emission]:
+    """Break off in the middle, the first time; answer on the second attempt."""
+    yield "This much was said "
+    await asyncio.sleep(0.05)
+    if request.attempt == 1:
+        raise AgentError("upstream_rejected", "The model refused to go on.")
+    yield "and then the rest."
+
+
+async def toolsmith(request: AgentInput) -> AsyncIterator[Emission]:
+    """Use two tools, the second of which fails."""
+    yield Status("tool", "Looking it up")
+    yield ToolCall(call_id="c1", name="search", arguments='{"query": "billing"}')
+    yield ToolResult(call_id="c1", output='{"hits": 3}', is_error=False)
+    yield ToolCall(call_id="c2", name="fetch", arguments='{"page": 4}')
+    yield ToolResult(call_id="c2", output="There is no page 4.", is_error=True)
+    yield "Three pages were found."
+
+
+async def careful(request: AgentInput) -> AsyncIterator[Emission]:
+    """Wait for leave before it goes on."""
+    yield ApprovalRequest(call_id="a1", name="send_mail", arguments='{"to": "all"}')
+    allowed = await request.approve("a1")
+    yield "Sent." if allowed else "Not sent."
+
+
+async def rememberer(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say what was asked before."""
+    before = ", ".join(turn.message for turn in request.history) or "nothing"
+    yield f"You asked **{request.message}**; before that: {before}."
+
+
+async def attacker(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say what should not run in anybody's browser, in small pieces."""
+    for piece in _pieces(LOADED, 11):
+        yield piece
+        await asyncio.sleep(0)
+
+
+async def flood(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say 2,000 tokens of Markdown as quickly as they are taken, 200 of them code."""
+    for n in range(2_000):
+        if n == 1_000:
+            yield "\n\n```python\n"
+        yield "x = 1  # one more\n" if 1_000 <= n < 1_200 else "**word** " if n % 25 else "next.\n\n"
+        if n == 1_199:
+            yield "```\n\n"
+        await asyncio.sleep(0.0005)
+
+
+def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Path:
+    """Write an `agents_config` with these voices; a name may be `flood:one` for another id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        voice, _, other = name.partition(":")
+        agent_id = other or voice
+        lines = [
+            "backend: function",
+            f"stream: tests.browser.voices:{voice}",
+            f"title: {agent_id.capitalize()}",
+            f"description: The {voice} of the tests.",
+            f"default: {str(agent_id in default).lower()}",
+            "retry: {attempts: 1}",
+        ]
+        (folder / f"{agent_id}.yaml").write_text("\n".join(lines) + "\n")
+    return folder
