@@ -31,6 +31,9 @@ STOP_SECONDS = 5.0
 ABANDON_SECONDS = 3.0
 """How long after that it is left behind."""
 
+LEAST_WAIT_SECONDS = 0.001
+"""How exactly a time limit is kept."""
+
 ITEMS_PER_TURN = 32
 """Items taken from an agent that never waits before the event loop gets its turn."""
 
@@ -143,7 +146,9 @@ class Attempt:
             left, code = self._watch.remaining()
             if left <= 0:
                 return Ending(error=AgentError(code, _limit_text(code, self._limits)))
-            await asyncio.wait((task, stopped), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            # A clock's rounding may leave less than it can count: waiting for that would spin.
+            timeout = max(left, LEAST_WAIT_SECONDS)
+            await asyncio.wait((task, stopped), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return None
             if stopped.done():

@@ -18,6 +18,9 @@ PAGE_EVENTS = 256
 """Most entries read at once, so that a replay of any length needs bounded memory."""
 
 HEARTBEAT_SECONDS = 15.0
+UNSEEN_EVENTS = 4096
+"""How far back a gap looks for what a snapshot lacks: some appends that are under way."""
+
 REQUESTED_CHARS = 200
 """How much of a strange cursor is said back."""
 
@@ -53,11 +56,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The cursor could not be used: the notice, then what stands instead, at `cursor`."""
+    """The cursor could not be used: the notice, then what stands instead, at `cursor`.
+
+    `seen` is, by run, the seq up to which the snapshots hold its events; some may lie behind `cursor`.
+    """
 
     notice: RunGap
     snapshots: list[Snapshot]
     cursor: Cursor
+    seen: dict[str, int]
 
 
 class Idle:
@@ -98,13 +105,14 @@ async def follow(
     except GapError as exc:
         stranded = exc
     told_at = clock()
+    seen: dict[str, int] = {}
     while True:
         if stranded is not None:
             gap = await _gap(log, view, stranded, requested or f"{cursor.epoch}-{cursor.seq}", snapshots)
             yield gap
             if _ended(view, gap.snapshots):
                 return
-            cursor, requested, stranded, told_at = gap.cursor, None, None, clock()
+            cursor, seen, requested, stranded, told_at = gap.cursor, gap.seen, None, None, clock()
         try:
             page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
         except GapError as exc:
@@ -117,6 +125,9 @@ async def follow(
         if page:
             cursor = Cursor(page[-1].epoch, page[-1].seq)
             kept = page if view.everything else [entry for entry in page if view.keeps(entry)]
+            if seen:
+                kept = [entry for entry in kept if entry.seq > seen.get(entry.run_id, 0)]
+                seen = seen if cursor.seq < max(seen.values()) else {}
             if kept:
                 yield kept
                 if view.run_id is not None and _is_end(kept[-1]):
@@ -143,23 +154,42 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
 
 async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots) -> Gap:
     bounds = await log.open(view.channel)
-    told = await snapshots()
+    told = [each for each in await snapshots() if view.runs is None or each.run_id in view.runs]
+    seen = {each.run_id: _seen(each, bounds) for each in told}
     # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
     shown = clean_text(requested[:REQUESTED_CHARS])
     notice = RunGap(exc.reason, shown, exc.earliest, exc.latest)
-    return Gap(notice, told, _resume_at(view, bounds, told))
+    if view.run_id is not None:
+        # Others of the channel may have pushed out what followed the run's own last event.
+        after = max(bounds.first - 1, *seen.values()) if seen else bounds.last
+    else:
+        running = {each.run_id: seen[each.run_id] for each in told if each.status == "running"}
+        after = await _before_unseen(log, view.channel, bounds, running)
+    return Gap(notice, told, Cursor(bounds.epoch, after), seen)
 
 
-def _resume_at(view: View, bounds: Bounds, told: list[Snapshot]) -> Cursor:
-    """Tell where to go on after a gap: behind the log's newest entry, or what the run's snapshot has seen.
+def _seen(snapshot: Snapshot, bounds: Bounds) -> int:
+    """Return the seq up to which *snapshot* holds its run's events."""
+    at = parse_cursor(snapshot.last_event_id or "")
+    return at.seq if at is not None and at.epoch == bounds.epoch else bounds.last
 
-    A log that takes its time may hold events that the snapshot lacks, and have lacked some that it has.
+
+async def _before_unseen(log: EventLog, channel: str, bounds: Bounds, running: dict[str, int]) -> int:
+    """Return the seq after which to go on so that each event is in a snapshot or comes: mostly the newest.
+
+    A log that takes its time holds events of a run's last append before the run's snapshot does.
     """
-    seen = parse_cursor(told[0].last_event_id or "") if view.run_id is not None and told else None
-    if seen is None or seen.epoch != bounds.epoch:
-        return Cursor(bounds.epoch, bounds.last)
-    # Others of the channel may have pushed out what followed the run's own last event.
-    return Cursor(bounds.epoch, max(seen.seq, bounds.first - 1))
+    start = max(bounds.first - 1, bounds.last - UNSEEN_EVENTS, min(running.values(), default=bounds.last))
+    cursor = Cursor(bounds.epoch, start)
+    try:
+        while cursor.seq < bounds.last and (page := await log.read(channel, cursor, most=PAGE_EVENTS)):
+            for entry in page:
+                if entry.seq > running.get(entry.run_id, entry.seq):
+                    return entry.seq - 1
+            cursor = Cursor(bounds.epoch, page[-1].seq)
+    except GapError:
+        pass  # trimmed meanwhile: whoever reads on from the newest hears of it
+    return bounds.last
 
 
 def _ended(view: View, snapshots: list[Snapshot]) -> bool:

@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("attempt", "conversation", "merge", "runstate", "subscription", "framing.*"),
     ("archive", "pump", "roster"),
     ("run",),
+    ("commands",),
     ("supervisor",),
     ("local", "server.*", "client", "client_*", "check"),
     ("terminal", "terminal_*"),

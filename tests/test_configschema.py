@@ -46,7 +46,6 @@ def test_the_shipped_files_fit_the_schema(schema: Draft202012Validator, path: Pa
         OFFLINE + "agent_id: x\nenabled: ${env:E:-auto}\ndefault: ${env:D}\ncoalesce_ms: ${env:C:-3}",
         OPENAI + "agent: m:a",
         OPENAI + "model: m\nmodel_settings: {temperature: '${env:T:-0.5}', reasoning: {effort: low}}",
-        OPENAI
         OPENAI + "model: m\nlimits: {timeout_s: 3, max_cost: '${env:T:-1}'}\nprices: {input: 1, output: 2}",
         OPENAI + "model: m\nmcp_servers: [{command: c}]",
         OPENAI + "model: m\napi: ${env:A:-responses}\nbase_url: ${env:B:-http://x}\ntools: ['${env:T:-m:f}']",

@@ -653,10 +653,8 @@ class LateLog(MemoryLog):
 
 
 @pytest.mark.parametrize("log", [MemoryLog, LateLog])
-@pytest.mark.parametrize("channel", [None, "room"])
-async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(
-    log: type[MemoryLog], channel: str | None
-) -> None:
+@pytest.mark.parametrize("view", ["own channel", "shared channel", "channel"])
+async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(log: type[MemoryLog], view: str) -> None:
     """Nothing twice and nothing missing where they meet, however the append races with the gap."""
 
     async def counting(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -664,53 +662,33 @@ async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(
             yield f"{n} "
             await asyncio.sleep(0.002)
 
+    channel = None if view == "own channel" else "room"
     async with serving({"a": counting, "b": counting}, log=log()) as service:
-        run_id = await service.start(agents=["a", "b"], channel=channel)
-        other = await service.start(agents=["a"], channel=channel)
-        path = f"/v1/runs/{run_id}/events"
-        told: list[tuple[Event, list[Event]]] = []
+        runs = [await service.start(agents=agents, channel=channel) for agents in (["a", "b"], ["a"])]
+        path = "/v1/channels/room/events" if view == "channel" else f"/v1/runs/{runs[0]}/events"
+        followed = runs if view == "channel" else runs[:1]
+        told: list[list[Event]] = []
 
         async def look() -> None:
             async with service.stream(path, headers={"Last-Event-ID": "no-such"}) as stream:
-                assert (await stream.event()).type == "run.gap"
-                snapshot = await stream.event()
-                told.append((snapshot, await stream.until("run.done")))
+                seen = await stream.until("run.done")
+                for _ in followed[1:]:
+                    seen += await stream.until("run.done")
+                told.append(seen)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(30):
                 group.create_task(look())
                 await asyncio.sleep(0.01)
-        await service.ended(other)
+        for run_id in runs:
+            await service.ended(run_id)
     whole = "".join(f"{n} " for n in range(300))
     assert len(told) == 30
-    for snapshot, events in told:
-        for agent_id, agent in snapshot.data["agents"].items():
-            rest = [e.data["text"] for e in events if e.type == f"{agent_id}.token"]
-            assert agent["text"] + "".join(rest) == whole
-
-
-async def test_system_channel_carries_the_milestones_of_every_run() -> None:
-    """For dashboards: one connection tells which runs there are, whatever their channels."""
-    async with serving({"a": words("x")}) as service:
-        first = await service.start(channel="tab")
-        second = await service.start()
-        await service.ended(first)
-        await service.ended(second)
-        async with service.stream("/v1/channels/system/events") as reader:
-            seen = [await reader.event() for _ in range(4)]
-        assert sorted((e.type, e.data["run_id"]) for e in seen) == sorted(
-            (name, run_id) for name in ("run.started", "run.done") for run_id in (first, second)
-        )
-        answer = await service.call("POST", "/v1/runs", json={"message": "x", "channel": "system"})
-        assert answer.status == 422
-
-
-async def test_channel_is_filtered_by_runs() -> None:
-    async with serving({"a": words("x")}) as service:
-        first, second = await service.start(channel="tab"), await service.start(channel="tab")
-        await service.ended(first)
-        await service.ended(second)
-        async with service.stream(f"/v1/channels/tab/events?runs={second}") as reader:
-            seen = await reader.until("run.done")
-        assert {e.data["run_id"] for e in seen} == {second}
-        assert seen[0].type == "run.started"
+    for gap, *events in told:
+        assert gap.type == "run.gap"
+        for run_id in followed:
+            own = [e for e in events if e.data.get("run_id", run_id) == run_id]
+            (snapshot,) = [e for e in own if e.type == "run.snapshot"]
+            for agent_id, agent in snapshot.data["agents"].items():
+                rest = [e.data["text"] for e in own if e.type == f"{agent_id}.token"]
+                assert agent["text"] + "".join(rest) == whole

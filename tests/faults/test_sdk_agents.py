@@ -97,9 +97,10 @@ def check_whole(events: list[Event]) -> None:
     assert done["text"] == text_of(events, "whole") == text
     times = [e.data["t"] for e in events if e.type == "whole.token"]
     assert len(times) > WORDS * 0.6, "tokens come as they are made"
-    assert max(b - a for a, b in pairwise(times)) < 400
+    # Wide bounds: a busy machine makes the upstream late, and it catches up. A held-up sibling would stop.
+    assert max(b - a for a, b in pairwise(times)) < 1500
     nominal_ms = WORDS / PER_SECOND * 1000
-    assert 0.7 * nominal_ms < times[-1] - times[0] < 2 * nominal_ms
+    assert 0.2 * nominal_ms < times[-1] - times[0] < 4 * nominal_ms
 
 
 FAULTS: list[tuple[str, Answer, str]] = [
