@@ -1,4 +1,4 @@
-"""Random runs: what each agent does, what callers do to them, how readers read; and the promises checked.
+"""Random runs: what each agent does, what callers do to them, how readers read.
 
 A `Scenario` is drawn by hypothesis and played on the real spine; times are in its own unit, so that it runs
 in virtual time or, scaled down, in real time behind HTTP.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,7 +18,7 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.base import Draft
-from orchestrator.events import Reasoning, Status, Token, ToolCall, ToolResult, clean_text
+from orchestrator.events import Reasoning, Status, Token, ToolCall, ToolResult
 from orchestrator.run import SYSTEM_CHANNEL
 
 from .service import Event
@@ -319,140 +318,3 @@ class WatchingLog(MemoryLog):
             Event(entry.id, f"{entry.agent_id or 'run'}.{entry.type}", json.loads(entry.data))
             for entry in self.history
         ]
-
-
-# ── the promises ──────────────────────────────────────────────────────────────────────────────
-
-
-def check_log(stage: Stage, events: list[Event]) -> None:
-    """Check promises 1, 2, 3 and 6 on the whole log of a run that has ended."""
-    assert events[0].type == "run.started"
-    assert events[-1].type == "run.done"
-    assert [e.type for e in events].count("run.done") == 1
-    epoch = str(events[0].id).partition("-")[0]
-    assert [e.id for e in events] == [f"{epoch}-{n}" for n in range(1, len(events) + 1)]
-    agents = {info["agent_id"] for info in events[0].data["agents"]}
-    agents |= {e.data["agent"]["agent_id"] for e in events if e.type == "run.agent_added"}
-    assert agents == set(events[-1].data["agents"])
-    for agent_id in agents:
-        own = [e for e in events if e.data.get("agent_id") == agent_id]
-        outcome = check_agent(stage, agent_id, own)
-        assert events[-1].data["agents"][agent_id] == outcome
-    assert events[-1].data["status"] == verdict([o["status"] for o in events[-1].data["agents"].values()])
-    assert SECRET not in str(events)
-
-
-def verdict(statuses: list[str]) -> str:
-    if "done" in statuses:
-        return "completed" if set(statuses) == {"done"} else "partial"
-    return "failed" if "error" in statuses else "cancelled"
-
-
-def check_agent(stage: Stage, agent_id: str, own: list[Event]) -> dict[str, Any]:
-    attempts: list[list[Event]] = [[]]
-    for event in own:
-        kind = event.data["type"]
-        if kind == "retry":
-            assert attempts[-1] == [], "a retry follows an error"
-            assert attempts[-2][-1].data["type"] == "error"
-            assert event.data["attempt"] == attempts[-2][-1].data["attempt"] + 1
-            continue
-        attempts[-1].append(event)
-        if kind in TERMINALS:
-            attempts.append([])
-    assert attempts.pop() == [], "nothing after the last terminal event"
-    for number, attempt in enumerate(attempts, 1):
-        *said, end = attempt
-        assert end.data["attempt"] == number
-        if said and said[0].data["type"] == "status" and said[0].data["status"] == "queued":
-            said = said[1:]
-        if not said:
-            assert end.data["type"] in ("cancelled", "error"), "it never began"
-            continue
-        assert (said[0].data["type"], said[0].data["attempt"]) == ("started", number)
-        check_said(stage, agent_id, number, said[1:], end)
-    return {"status": attempts[-1][-1].data["type"], "attempt": len(attempts)}
-
-
-def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end: Event) -> None:
-    """Promise 3, and more: all that was yielded came out, in its order, merged only with its neighbours."""
-    tokens = "".join(e.data["text"] for e in said if e.data["type"] == "token")
-    if end.data["type"] == "done":
-        assert end.data["text"] == tokens
-    for left, right in pairwise(said):
-        assert left.data["t"] <= right.data["t"]
-    if agent_id == CALM:
-        assert tokens == "".join(CALM_WORDS)[: len(tokens)]
-        return
-    yielded = list(flat_emissions(stage.tried[agent_id, number].said))
-    seen = list(flat_events(said))
-    assert seen == yielded[: len(seen)]
-    if end.data["type"] == "done":
-        assert seen == yielded
-
-
-def flat_emissions(items: Sequence[Any]) -> Iterator[Any]:
-    for item in items:
-        item = Token(item) if isinstance(item, str) else item
-        if isinstance(item, Token | Reasoning):
-            yield from ((type(item).TYPE, item.speaker, char) for char in clean_text(item.text))
-        else:
-            yield (type(item).TYPE,)
-
-
-def flat_events(events: Sequence[Event]) -> Iterator[Any]:
-    for event in events:
-        kind = event.data["type"]
-        if kind in ("token", "reasoning"):
-            yield from ((kind, event.data.get("speaker"), char) for char in event.data["text"])
-        else:
-            yield (kind,)
-
-
-def check_reader(log: list[Event], seen: list[Event], kept: set[str] | None, *, trimmed: bool) -> None:
-    """Promise 4: each event once and in order, or a gap first. *seen* is what all connections brought.
-
-    A gap is right only where the log was *trimmed*: these readers come back with what they saw.
-    """
-    by_id = {event.id: event for event in log}
-    wanted = [e for e in log if kept is None or e.data.get("agent_id") is None or e.data["agent_id"] in kept]
-    place = {event.id: n for n, event in enumerate(log)}
-    at = -1
-    after_gap = False
-    for event in seen:
-        if event.type == "run.gap":
-            assert event.id is None
-            assert trimmed
-            assert event.data["reason"] == "trimmed"
-            after_gap = True
-            continue
-        if event.type == "run.snapshot":
-            assert after_gap, "a snapshot follows a gap"
-            check_snapshot(log[: place[event.id] + 1], event)
-            at = place[event.id]
-            after_gap = False
-            continue
-        assert not after_gap, "after a gap comes the snapshot"
-        assert by_id[event.id].data == event.data
-        missed = [e for e in wanted if at < place[e.id] < place[event.id]]
-        assert not missed, missed
-        assert place[event.id] > at, "each event once, in order"
-        at = place[event.id]
-    assert at == len(log) - 1, "it saw the end"
-
-
-def check_snapshot(log: list[Event], event: Event) -> None:
-    """What the snapshot says is what the events up to it say; a caller's retry voids the text at once."""
-    for agent_id, told in event.data["agents"].items():
-        text, attempt = "", 1
-        for e in log:
-            if e.data.get("agent_id") != agent_id:
-                continue
-            attempt = e.data.get("attempt", attempt)
-            kind = e.data["type"]
-            if kind in ("retry", "started"):
-                text = ""
-            elif kind == "token":
-                text += e.data["text"]
-        assert told["attempt"] in (attempt, attempt + 1)
-        assert told["text"] == (text if told["attempt"] == attempt else "")

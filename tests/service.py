@@ -23,6 +23,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector, 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
 from orchestrator.eventlog.base import Store
+from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.roster import Roster
 from orchestrator.server.app import create_app
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
@@ -218,6 +219,16 @@ async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield ""
 
 
+async def talkative(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    for n in range(6):
+        yield Status("thinking", f"step {n}")
+        yield Reasoning(f"hm {n} ")
+        yield ToolCall(f"c{n}", "clock", "{}")
+        yield ToolResult(f"c{n}", "noon\n", is_error=False)
+        yield f"word {n} "
+        await asyncio.sleep(0)
+
+
 class Service:
     """The service as a client sees it, and its inner parts for what no client can see."""
 
@@ -287,6 +298,13 @@ class Service:
         """Wait until a run has ended."""
         self._seen.setdefault(run_id, await self.supervisor.get(run_id))
         await eventually(lambda: self.run(run_id).status != "running")
+
+
+async def finished_run(service: Service, **keys: Any) -> tuple[str, bytes]:
+    """Return an ended run's id and the bytes of its whole stream."""
+    run_id = await service.start(**keys)
+    await service.ended(run_id)
+    return run_id, await service.body(f"/v1/runs/{run_id}/events")
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from orchestrator.run import Run
 from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import StartRequest, Supervisor
 
+from .promises import check_log, check_reader
 from .scenario import (
     CALM,
     CALM_PAUSE,
@@ -33,8 +34,6 @@ from .scenario import (
     Scenario,
     Stage,
     WatchingLog,
-    check_log,
-    check_reader,
     scenarios,
 )
 from .service import Event, Service, events_in, finished_part, serving
