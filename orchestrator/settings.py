@@ -13,6 +13,8 @@ from typing import (
     Any,
     Literal,
     Self,  # pydantic needs this one below Python 3.12
+    get_args,
+    get_type_hints,
 )
 from urllib.parse import urlsplit
 
@@ -26,7 +28,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, is_typeddict
 
 from .environment import EnvText
 from .events import AGENT_ID_PATTERN, RESERVED_IDS
@@ -396,10 +398,20 @@ SETTINGS: Mapping[str, type[AgentSettings]] = {
 }
 """Backend → the class of its settings."""
 
+
+def _keys_of(annotation: object) -> frozenset[str]:
+    """The keys of a mapping with fixed keys; none for any other type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return frozenset(annotation.model_fields)
+    if is_typeddict(annotation):
+        return frozenset(get_type_hints(annotation))
+    return frozenset().union(*map(_keys_of, get_args(annotation)))
+
+
 PARTS: Mapping[tuple[str, ...], frozenset[str]] = {
-    ("limits",): frozenset(Limits.model_fields),
-    ("retry",): frozenset(RetryPolicy.model_fields),
-    ("model_settings",): frozenset(ModelSettings.__annotations__),
-    ("mcp_servers",): frozenset(MCPServer.model_fields),
+    (name,): keys
+    for settings in SETTINGS.values()
+    for name, field in settings.model_fields.items()
+    if (keys := _keys_of(field.annotation))
 }
-"""Where a mapping of its own stands (indexes left out) → the keys that it may hold."""
+"""Where a mapping with fixed keys stands (indexes left out) → the keys that it may hold."""

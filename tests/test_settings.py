@@ -210,6 +210,8 @@ def test_settings_cannot_be_changed(folder: Folder) -> None:
         (OFFLINE + "letta_agent_id: x", 2, "letta_agent_id", "`backend: letta` only"),
         (OFFLINE + "file: x", 2, "file", "is not a known key"),
         (OFFLINE + "_file: x", 2, "_file", "is not a known key"),
+        (OFFLINE + "prices: {'': 1, input: 1, output: 2}", 2, "prices.", "is not a known key"),
+        (OFFLINE + "prices: {inputs: 1, output: 2, input: 1}", 2, "prices.inputs", "did you mean 'input'?"),
         (OFFLINE + "limits: {qqqqq: 1}", 2, "limits.qqqqq", "known are approval_timeout_s, "),
         (
             OPENAI + "model: m\nmodel_settings: {retry: {}}",
