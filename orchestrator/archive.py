@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
-import msgspec
-
 from .attempt import Stop
 from .errors import Conflict, NotFound
 from .eventlog.base import Cursor, EventLog
 from .eventlog.runstore import RunRecord
 from .events import RunStatus, Snapshot, decode_payload
-from .runstate import Participant, RunSpec, RunState
+from .runspec import spec_of
+from .runstate import Participant, RunState
 
 PAGE_EVENTS = 1024
 KEPT_RUNS = 256
@@ -115,17 +114,3 @@ class Archive:
     def drop(self, run_id: str) -> None:
         """Forget what is kept of a run."""
         self._kept.pop(run_id, None)
-
-
-def spec_of(record: RunRecord) -> RunSpec:
-    """Return what a run was started with."""
-    request = msgspec.json.decode(record.request) if record.request else {}
-    return RunSpec(
-        run_id=record.run_id,
-        channel=record.channel,
-        message=record.message,
-        agents=tuple(record.agents),
-        conversation_id=record.conversation_id,
-        on_disconnect=record.on_disconnect,
-        images=tuple(request.get("images", ())),
-    )

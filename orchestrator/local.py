@@ -13,9 +13,10 @@ from .eventlog import MemoryLog
 from .events import Snapshot
 from .roster import Roster
 from .run import Run
+from .runspec import StartRequest
 from .runview import Event, RunHandle, RunView, parse_event
 from .subscription import View, follow
-from .supervisor import StartRequest, Supervisor
+from .supervisor import Supervisor
 
 
 class LocalRun(RunHandle):

@@ -1,4 +1,4 @@
-"""One run on the worker that owns it: its agents' tasks, and the one writer that logs what they say.
+"""One run on the worker that owns it: its agents' tasks, from the first to the last event.
 
 What it has come to is `runstate`'s; which runs there are, and for how long, is the supervisor's.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -17,26 +16,20 @@ from .attempt import Stop
 from .backends.base import AgentInput, Turn
 from .budget import Purse
 from .conversation import Conversations
-from .errors import Conflict, ErrorCode, LogUnavailable, NotFound
-from .eventlog.base import Draft, Entry, EventLog
+from .errors import Conflict, ErrorCode, NotFound
+from .eventlog.base import EventLog
 from .eventlog.runstore import Fence
 from .events import (
     RUN,
     AgentAdded,
     AgentInfo,
     AgentMetrics,
-    AgentStatus,
-    Cancelled,
-    Done,
     Error,
     Payload,
     Retry,
-    RunDone,
     RunStarted,
     RunStatus,
     Snapshot,
-    Token,
-    encode_data,
 )
 from .mailbox import Mailbox
 from .merge import Batch, Joining, fan_in
@@ -44,14 +37,9 @@ from .observer import Observer
 from .pump import Pump, new_error_id
 from .roster import Roster
 from .runstate import Participant, RunState
+from .writer import Writer
 
 log = structlog.get_logger(__name__)
-
-SYSTEM_CHANNEL = "system"
-"""Carries `run.started` and `run.done` of every run, for dashboards."""
-
-RETRY_APPEND_SECONDS = (0.1, 2.0)
-"""First and longest pause before an append that the store could not take is tried again."""
 
 
 @dataclass(slots=True)
@@ -85,20 +73,16 @@ class Run:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._fence = fence
+        self._writer = Writer(state, event_log, observer, fence=fence)
         self._roster = roster
-        self._log = event_log
         self._conversations = conversations
         self._observer = observer
         self._purse = Purse("run", max_output_tokens=self.spec.max_output_tokens, max_cost=self.spec.max_cost)
         self._purses: dict[str, Purse] = {}
         self._live: dict[str, _Live] = {}
         self._history: dict[str, tuple[Turn, ...]] = {}
-        # Wall-clock jumps must not reach `t`; only a run that is taken over has to begin from it.
-        self._t0 = time.monotonic() - max(0.0, time.time() - state.created_at / 1000)
         self._joining: Joining = asyncio.Queue()
         self._tasks: asyncio.TaskGroup | None = None
-        self._log_context = {"run_id": self.spec.run_id}
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
 
@@ -108,14 +92,14 @@ class Run:
         for info in infos:
             await self._recall(info.agent_id)
             self._prepare(self._join(info))
-        await self._append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
+        await self._writer.append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
 
     async def resume(self) -> None:
         """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
             infos = [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
-            await self._append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
+            await self._writer.append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
         for participant in self.state.participants.values():
             agent_id = participant.info.agent_id
             self._observer.agent_state(agent_id, None, participant.status)
@@ -133,7 +117,7 @@ class Run:
             ]
             if again:
                 batch.append(Retry(attempt + 1, 0.0, "worker_lost"))
-            await self._append([Batch(agent_id, batch)])
+            await self._writer.append([Batch(agent_id, batch)])
             if again:
                 await self._recall(agent_id)
                 self._prepare(participant)
@@ -159,7 +143,7 @@ class Run:
         for agent_id, participant in self.state.participants.items():
             if not participant.ended:
                 text = "The run broke; the server's log has the details."
-                await self._append([Batch(agent_id, [self._loss(participant, "internal", text)])])
+                await self._writer.append([Batch(agent_id, [self._loss(participant, "internal", text)])])
         await self._finish()
 
     # ── what may be asked of it ──────────────────────────────────────────────────────────────
@@ -170,7 +154,7 @@ class Run:
         for participant in chosen:
             live = self._live.get(participant.info.agent_id)
             if live is not None and not self._at_rest(participant) and live.pump.stop(stop):
-                self._enter(participant, "cancelling")
+                self._writer.enter(participant, "cancelling")
 
     async def add(self, agent_id: str) -> None:
         """Let an agent join.
@@ -200,7 +184,7 @@ class Run:
                 f"Agent {agent_id!r} is {participant.status}; only one that has ended can be retried."
             )
         participant.fold(Retry(participant.attempt + 1, 0.0, "internal"))
-        self._enter(participant, "queued")
+        self._writer.enter(participant, "queued")
         self._prepare(participant)
         self._launch(agent_id)
 
@@ -230,7 +214,7 @@ class Run:
     @property
     def t(self) -> int:
         """Milliseconds since the run's start."""
-        return int((time.monotonic() - self._t0) * 1000)
+        return self._writer.t
 
     # ── agents ───────────────────────────────────────────────────────────────────────────────
 
@@ -319,7 +303,7 @@ class Run:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
-                await self._append(batches)
+                await self._writer.append(batches)
                 self._close_if_ended()
 
     def _close_if_ended(self) -> bool:
@@ -328,94 +312,22 @@ class Run:
             self._joining.put_nowait(None)
         return not self.open
 
-    async def _append(self, batches: Sequence[Batch]) -> None:
-        """Bring *batches* into the log as one write, then into the state."""
-        t = self.t
-        named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
-        run_id = self.spec.run_id
-        drafts = [Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)) for who, payload in named]
-        entries = await self._log_all(self.spec.channel, drafts)
-        milestones = [
-            draft
-            for (_, payload), draft in zip(named, drafts, strict=True)
-            if isinstance(payload, RunStarted | RunDone)
-        ]
-        if milestones:
-            await self._log_all(SYSTEM_CHANNEL, milestones)
-        tokens: dict[str, list[int]] = {}
-        for (who, payload), entry in zip(named, entries, strict=True):
-            if isinstance(payload, Token) and who is not None:
-                tokens.setdefault(who, []).append(len(payload.text))
-            self._fold(who, payload, entry)
-        for agent_id, lengths in tokens.items():
-            self._observer.tokens(agent_id, sum(lengths), len(lengths))
-        self._observer.log_bytes(self._log.size)
-
-    async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
-        """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
-        # A store may keep channels apart, so only the run's own can be checked in the same step.
-        fence = self._fence if channel == self.spec.channel else None
-        delay, longest = RETRY_APPEND_SECONDS
-        while True:
-            try:
-                return await self._log.append(channel, drafts, fence=fence)
-            except LogUnavailable as exc:
-                log.warning("append_delayed", reason=str(exc), **self._log_context)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, longest)
-
-    def _fold(self, agent_id: str | None, payload: Payload, entry: Entry) -> None:
-        if agent_id is None:
-            self.state.fold(None, payload, entry.id)
-            return
-        participant = self.state.participants[agent_id]
-        before = participant.status
-        self.state.fold(agent_id, payload, entry.id)
-        if participant.status != before:
-            self._observer.agent_state(agent_id, before, participant.status)
-        if isinstance(payload, Done | Error | Cancelled):
-            self._report(agent_id, payload)
-
-    def _enter(self, participant: Participant, status: AgentStatus) -> None:
-        self._observer.agent_state(participant.info.agent_id, participant.status, status)
-        participant.status = status
-
     def _loss(self, participant: Participant, code: ErrorCode, text: str, *, again: bool = False) -> Error:
         """Return the end of an attempt that nothing moves any more."""
         chars = sum(map(len, participant.pieces))
         metrics = AgentMetrics(0, None, self.t, chars, None, participant.retries)
         return Error(code, text, new_error_id(), again, metrics, participant.attempt)
 
-    def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
-        metrics = payload.metrics
-        self._observer.agent_ended(
-            agent_id,
-            payload.TYPE,
-            payload.code if isinstance(payload, Error) else None,
-            None if metrics.ttft_ms is None else metrics.ttft_ms / 1000,
-            metrics.duration_ms / 1000,
-            payload.usage.output_tokens if isinstance(payload, Done) and payload.usage else None,
-        )
-        log.info(
-            "agent_ended",
-            agent_id=agent_id,
-            outcome=payload.TYPE,
-            attempt=payload.attempt,
-            duration_ms=metrics.duration_ms,
-            ttft_ms=metrics.ttft_ms,
-            **self._log_context,
-        )
-
     async def _finish(self) -> None:
         done = self.state.conclusion(self.t)
-        await self._append([Batch(RUN, [done])])
+        await self._writer.append([Batch(RUN, [done])])
         self.state.ended_at = int(time.time() * 1000)
-        log.info("run_ended", status=done.status, duration_ms=done.metrics.duration_ms, **self._log_context)
+        log.info(
+            "run_ended",
+            run_id=self.spec.run_id,
+            status=done.status,
+            duration_ms=done.metrics.duration_ms,
+        )
         self._observer.run_ended(done.status, done.metrics.duration_ms / 1000)
         for participant in self.state.participants.values():
             self._observer.agent_state(participant.info.agent_id, participant.status, None)
-
-
-def _owner(agent_id: str, payload: Payload) -> str | None:
-    """Name whose event it is; `run.agent_added` comes out of the new agent's mailbox and is the run's."""
-    return None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id

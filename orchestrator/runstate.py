@@ -31,6 +31,7 @@ from .events import (
     Token,
     Usage,
 )
+from .runspec import RunSpec
 
 
 @dataclass(slots=True)
@@ -92,21 +93,6 @@ class Participant:
             self.pieces[:] = ["".join(self.pieces)]
         text = self.pieces[0] if self.pieces else ""
         return AgentSnapshot(self.status, self.attempt, text, self.error, self.metrics, self.usage)
-
-
-@dataclass(frozen=True, slots=True)
-class RunSpec:
-    """What a run was started with."""
-
-    run_id: str
-    channel: str
-    message: str
-    agents: tuple[str, ...]
-    conversation_id: str | None = None
-    on_disconnect: str = "continue"
-    images: tuple[str, ...] = ()
-    max_output_tokens: int | None = None
-    max_cost: float | None = None
 
 
 class RunState:

@@ -1,7 +1,7 @@
-"""The runs there are and who owns their tasks: start, find, cancel, forget, drain.
+"""The runs there are: start, find, cancel, forget, drain.
 
-Owns limits on runs, idempotency, retention and the watch over abandoned runs. What happens
-inside a run is `run`'s; who may ask is the server's.
+Owns limits on runs and idempotency. Who executes them is `ownership`'s, what happens inside one is
+`run`'s; who may ask is the server's.
 """
 
 from __future__ import annotations
@@ -9,93 +9,50 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Self
 
 import msgspec
 import structlog
 
-from .archive import Archive, ArchivedRun, spec_of
+from .archive import Archive, ArchivedRun
 from .attempt import Stop
-from .commands import Command, answer, decode, encode, outcome, perform
+from .attendance import Attendance
+from .colleagues import answer_commands, take_work
+from .commands import Command, encode, outcome, perform
 from .conversation import Conversations
 from .errors import (
     Conflict,
-    Fenced,
     FieldProblem,
     Gone,
     InvalidRequest,
     LimitReached,
     LogUnavailable,
     NotFound,
-    RequestError,
     Unavailable,
 )
 from .eventlog.base import Store, parse_cursor
 from .eventlog.cluster import Cluster
-from .eventlog.runstore import Fence, RunRecord
+from .eventlog.runstore import RunRecord
 from .events import Snapshot
+from .janitor import LEASE_SECONDS, Janitor
+from .limits import RunLimits
 from .observer import Observer
+from .ownership import Ownership
 from .roster import Roster
-from .run import SYSTEM_CHANNEL, Run
-from .runstate import RunSpec, RunState
+from .run import Run
+from .runspec import StartRequest
+from .runstate import RunState
+from .writer import SYSTEM_CHANNEL
 
 log = structlog.get_logger(__name__)
 
-JANITOR_SECONDS = 0.5
-LEASE_SECONDS = 5.0
-"""A worker that was not heard of for so long has lost its runs."""
-
 HOLD_TRIES, HOLD_PAUSE_SECONDS = 40, 0.05
-WATCHED, WATCHED_SECONDS = "watched ", 2.0
-"""How a worker says that it has subscribers of a run that another one owns."""
-
 MOVED_TRIES, MOVED_PAUSE_SECONDS = 60, 0.05
-EXPIRED_AT_ONCE = 100
-"""Ended runs that one round of cleaning forgets at most."""
-
 DRAIN_GRACE_SECONDS = 10.0
 """After the drain time, how long ended agents may take to close their streams."""
-
-SHUTDOWN = Stop("The server is shutting down; ask again.", "shutdown")
-
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """Bounds on what one process carries.
-
-    Args:
-        max_runs: Runs at once. retention_s: How long an ended run stays.
-        abandon_after_s: With `on_disconnect: cancel`, seconds without any subscriber.
-        max_subscribers: Streams at once on one run or channel.
-        max_log_bytes: Of all runs; beyond it ended runs go, the oldest first.
-        max_run_tokens, max_run_cost: What the agents of one run may spend together.
-    """
-
-    max_runs: int = 1000
-    retention_s: float = 3600.0
-    abandon_after_s: float = 10.0
-    max_subscribers: int = 1000
-    max_log_bytes: int = 512 * 1024 * 1024
-    max_run_tokens: int | None = None
-    max_run_cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    """A checked `POST /v1/runs`. `agents` None means the default ones."""
-
-    message: str
-    agents: tuple[str, ...] | None = None
-    conversation_id: str | None = None
-    channel: str | None = None
-    on_disconnect: str = "continue"
-    images: tuple[str, ...] = ()
-
 
 AnyRun = Run | ArchivedRun
 
@@ -125,39 +82,51 @@ class Supervisor:
         self.limits = limits or RunLimits()
         self.worker = worker or f"worker_{secrets.token_hex(6)}"
         self.cluster = cluster
-        self._observer = observer or Observer()
         self._conversations = Conversations(store)
         self._archive = Archive(store)
-        self._runs: dict[str, Run] = {}
-        self._watchers: Counter[str] = Counter()
-        self._absent_since: dict[str, float] = {}
         self._tasks = asyncio.TaskGroup()
-        self._janitor: asyncio.Task[None] | None = None
         self._serving: list[asyncio.Task[None]] = []
-        self._owners: set[asyncio.Task[None]] = set()
         self._starting: set[str] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.draining = False
+        self._attendance = Attendance(store, self.limits, shared=cluster is not None)
+        observer = observer or Observer()
+        self._owned = Ownership(
+            roster,
+            store,
+            self._conversations,
+            self._archive,
+            observer,
+            limits=self.limits,
+            cluster=cluster,
+            tasks=self._tasks,
+        )
+        self._janitor = Janitor(
+            store,
+            self._owned,
+            self._attendance,
+            observer,
+            worker=self.worker,
+            limits=self.limits,
+            forget=self.forget,
+        )
 
     async def __aenter__(self) -> Self:
         await self.log.start()
         await self.log.beat(self.worker, LEASE_SECONDS)
         await self._tasks.__aenter__()
-        self._janitor = self._tasks.create_task(self._clean(), name="janitor")
+        self._serving = [self._tasks.create_task(self._janitor.clean(), name="janitor")]
         if self.cluster is not None:
-            self._serving = [
-                self._tasks.create_task(self._take_work(self.cluster), name="take-work"),
-                self._tasks.create_task(self._answer_commands(self.cluster), name="commands"),
-            ]
+            work = take_work(self.cluster, self.log, self._owned, worker=self.worker, busy=lambda: self._busy)
+            asked = answer_commands(self.cluster, self._owned, worker=self.worker)
+            self._serving.append(self._tasks.create_task(work, name="take-work"))
+            self._serving.append(self._tasks.create_task(asked, name="commands"))
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        for task in (self._janitor, *self._serving, *self._owners):
-            if task is not None:
-                task.cancel()
+        for task in self._serving:
+            task.cancel()
+        self._owned.abandon_all()
         await self._tasks.__aexit__(exc_type, exc, tb)
         with suppress(LogUnavailable):
             # Whoever shares the store need not wait for our lease to run out.
@@ -193,19 +162,19 @@ class Supervisor:
         except Conflict:
             await self.log.forget_run(record.run_id, "was refused")
             raise
-        run = self._make(record, RunState(self._spec(record), record.created_at))
-        self._runs[record.run_id] = run
+        run = self._owned.make(record, RunState(self._owned.spec(record), record.created_at))
+        self._owned.hold(run)
         try:
             await run.begin()
         except BaseException:
-            del self._runs[record.run_id]
+            self._owned.release(record.run_id)
             raise
         log.info("run_started", run_id=record.run_id, agents=record.agents)
         if self.cluster is None:
-            self._adopt(run, record)
+            self._owned.adopt(run, record)
             return run, True
         # Any worker may execute it; until one has claimed it, it is ours.
-        del self._runs[record.run_id]
+        self._owned.release(record.run_id)
         run.hand_over()
         await self.cluster.offer_work(record.run_id)
         return ArchivedRun(run.state), True
@@ -216,7 +185,7 @@ class Supervisor:
         Raises:
             Gone: It was deleted or has expired. NotFound: There never was one. LogUnavailable.
         """
-        run = self._runs.get(run_id)
+        run = self._owned.find(run_id)
         if run is not None:
             return run
         record = await self.log.find_run(run_id)
@@ -231,7 +200,7 @@ class Supervisor:
             NotFound, Gone, Conflict: It cannot be done. Unavailable: The owner does not answer.
         """
         for _ in range(MOVED_TRIES):
-            run = self._runs.get(command.run_id)
+            run = self._owned.find(command.run_id)
             if run is not None:
                 return await perform(run, command)
             found = await self.get(command.run_id)
@@ -272,47 +241,49 @@ class Supervisor:
 
     # ── watch, forget, drain ─────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def watching(self, channel: str, run_id: str | None = None) -> Iterator[None]:
+    def watching(self, channel: str, run_id: str | None = None) -> AbstractContextManager[None]:
         """Count a subscriber of a run, or of a whole channel, while inside.
 
         Raises:
             LimitReached: There are `max_subscribers` already.
         """
-        key = run_id or f"channel {channel}"
-        if self._watchers[key] >= self.limits.max_subscribers:
-            raise LimitReached(f"There are {self.limits.max_subscribers} subscribers already.", retry_after=5)
-        self._watchers[key] += 1
-        try:
-            yield
-        finally:
-            self._watchers[key] -= 1
-            if not self._watchers[key]:
-                del self._watchers[key]
+        return self._attendance.watching(channel, run_id)
 
     async def forget(self, run_id: str, why: str = "was deleted") -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on."""
-        run = self._runs.get(run_id)
+        run = self._owned.find(run_id)
         if run is not None:
             run.cancel(Stop(why))
         await self.log.forget_run(run_id, why)
         await self.log.erase(SYSTEM_CHANNEL, run_id)
-        self._runs.pop(run_id, None)
+        self._owned.release(run_id)
         self._archive.drop(run_id)
-        self._absent_since.pop(run_id, None)
+
+    def refuse_new(self) -> None:
+        """Take no new runs from here on."""
+        self._owned.draining = True
 
     async def drain(self, seconds: float) -> None:
         """Take no new runs; let the others end within *seconds*, then end them with `shutdown`."""
-        self.draining = True
-        await self._wait_for_runs(seconds)
-        for run in list(self._runs.values()):
-            run.cancel(SHUTDOWN)
-        await self._wait_for_runs(DRAIN_GRACE_SECONDS)
+        self.refuse_new()
+        await self._owned.wait_idle(seconds)
+        self._owned.cancel_all()
+        await self._owned.wait_idle(DRAIN_GRACE_SECONDS)
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new runs are taken any more."""
+        return self._owned.draining
 
     @property
     def running(self) -> int:
         """How many runs of this worker have not ended."""
-        return len({run_id for run_id, run in self._runs.items() if run.status == "running"} | self._starting)
+        executed = {run_id for run_id, run in self._owned.items() if run.status == "running"}
+        return len(executed | self._starting)
+
+    @property
+    def _busy(self) -> bool:
+        return self.draining or self.running >= self.limits.max_runs
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
@@ -363,195 +334,8 @@ class Supervisor:
             f"Conversation {conversation_id!r} is busy with {holder}; wait for its end or cancel it."
         )
 
-    def _spec(self, record: RunRecord) -> RunSpec:
-        limits = self.limits
-        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
-
-    def _make(self, record: RunRecord, state: RunState) -> Run:
-        fence = Fence(record.run_id, record.token)
-        return Run(state, self.roster, self.log, self._conversations, self._observer, fence=fence)
-
-    def _adopt(self, run: Run, record: RunRecord) -> None:
-        """Own *run* from here on."""
-        self._runs[record.run_id] = run
-        self._idle.clear()
-        owner = self._tasks.create_task(self._own(run, record), name=record.run_id)
-        self._owners.add(owner)
-        if self.draining:
-            run.cancel(SHUTDOWN)
-        owner.add_done_callback(self._disown)
-
-    def _disown(self, owner: asyncio.Task[None]) -> None:
-        self._owners.discard(owner)
-        if not self._owners:
-            self._idle.set()
-
-    async def _own(self, run: Run, record: RunRecord) -> None:
-        try:
-            await self._execute(run)
-            await self._note_end(run, record)
-            if record.run_id in self._runs:
-                self._archive.keep(run.state)
-        except Fenced:
-            log.warning(
-                "run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten"
-            )
-        finally:
-            self._runs.pop(record.run_id, None)
-            self._absent_since.pop(record.run_id, None)
-
-    async def _execute(self, run: Run) -> None:
-        """Run to the end, also where the run's own machinery breaks.
-
-        Raises:
-            Fenced: The run is not ours any more.
-        """
-        try:
-            try:
-                await run.execute()
-            except BaseExceptionGroup as group:
-                fenced = group.subgroup(Fenced)
-                if fenced is not None:
-                    raise Fenced("the run has another owner") from fenced
-                raise
-        except (Fenced, asyncio.CancelledError):
-            raise
-        except Exception:
-            log.exception("run_failed", run_id=run.spec.run_id)
-            await run.fail()
-
-    async def _note_end(self, run: Run, record: RunRecord) -> None:
-        state = run.state
-        await self._until_available(
-            lambda: self.log.end_run(
-                Fence(record.run_id, record.token), state.status, state.ended_at or int(time.time() * 1000)
-            )
-        )
-        if self.cluster is not None:
-            cluster = self.cluster
-            await self._until_available(lambda: cluster.finish_work(record.run_id))
-        if record.conversation_id is not None:
-            conversation_id = record.conversation_id
-            await self._until_available(lambda: self._conversations.release(conversation_id, record.run_id))
-
-    async def _until_available(self, call: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                return await call()
-            except LogUnavailable as exc:
-                log.warning("store_away", reason=str(exc))
-                await asyncio.sleep(1.0)
-
     async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
-        return [self._runs.get(record.run_id) or await self._archive.read(record) for record in records]
-
-    # ── other workers ────────────────────────────────────────────────────────────────────────
-
-    async def _take_work(self, cluster: Cluster) -> None:
-        while True:
-            # Several things end this.
-            while self.draining or self.running >= self.limits.max_runs:  # noqa: ASYNC110
-                await asyncio.sleep(JANITOR_SECONDS)
-            run_id = await cluster.take_work(self.worker)
-            try:
-                await self._execute_work(cluster, run_id)
-            except RequestError:
-                await cluster.finish_work(run_id)
-            except LogUnavailable as exc:
-                log.warning("work_not_taken", run_id=run_id, reason=str(exc))
-
-    async def _execute_work(self, cluster: Cluster, run_id: str) -> None:
-        record = await self.log.find_run(run_id)
-        if record is None or record.status != "running":
-            await cluster.finish_work(run_id)
-            return
-        claimed = await self.log.claim_run(run_id, owner=self.worker, token=record.token)
-        if claimed is not None:
-            await self._go_on(claimed)
-
-    async def _answer_commands(self, cluster: Cluster) -> None:
-        async with aclosing(cluster.commands(self.worker)) as commands:
-            async for command in commands:
-                try:
-                    run = self._runs.get(decode(command.body).run_id)
-                    await command.reply(await answer(run, command.body))
-                except LogUnavailable as exc:
-                    log.warning("command_not_answered", reason=str(exc))
-                except Exception:
-                    log.exception("command_failed")
-
-    async def _wait_for_runs(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-
-    # ── the janitor ──────────────────────────────────────────────────────────────────────────
-
-    async def _clean(self) -> None:
-        while True:
-            try:
-                await self.log.beat(self.worker, LEASE_SECONDS)
-                await self._cancel_abandoned()
-                await self._take_over_lost()
-                await self._expire()
-            except LogUnavailable as exc:
-                log.warning("store_away", reason=str(exc))
-            except Exception:
-                log.exception("janitor_failed")
-            await asyncio.sleep(JANITOR_SECONDS)
-
-    async def _cancel_abandoned(self) -> None:
-        now = time.monotonic()
-        if self.cluster is not None:
-            # Whoever owns a run that is watched here must hear of it.
-            for key in list(self._watchers):
-                await self.log.beat(f"{WATCHED}{key}", WATCHED_SECONDS)
-        mortal = {run_id: run for run_id, run in self._runs.items() if run.spec.on_disconnect == "cancel"}
-        living = await self.log.living() if mortal and self.cluster is not None else set()
-        for run_id, run in mortal.items():
-            keys = (run_id, f"channel {run.spec.channel}")
-            if any(self._watchers[key] or f"{WATCHED}{key}" in living for key in keys):
-                self._absent_since.pop(run_id, None)
-            elif now - self._absent_since.setdefault(run_id, now) >= self.limits.abandon_after_s:
-                run.cancel(Stop("abandoned"))
-
-    async def _take_over_lost(self) -> None:
-        """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
-        running = [r for r in await self.log.running_runs() if r.owner != self.worker]
-        if not running or self.draining:
-            return
-        living = await self.log.living()
-        for lost in running:
-            if lost.owner not in living:
-                record = await self.log.claim_run(lost.run_id, owner=self.worker, token=lost.token)
-                if record is not None:
-                    log.warning("run_taken_over", run_id=record.run_id, owner=lost.owner)
-                    self._observer.run_taken_over()
-                    await self._go_on(record)
-
-    async def _go_on(self, record: RunRecord) -> None:
-        """Execute a run that was claimed: one that has only begun, or one whose worker was lost."""
-        state = await self._archive.fold(record)
-        if state.status != "running":
-            # Its worker died between `run.done` and the note that it ended.
-            await self.log.end_run(Fence(record.run_id, record.token), state.status, int(time.time() * 1000))
-            return
-        state.spec = self._spec(record)
-        run = self._make(record, state)
-        await run.resume()
-        self._adopt(run, record)
-
-    async def _expire(self) -> None:
-        now_ms = int(time.time() * 1000)
-        old = int(now_ms - self.limits.retention_s * 1000)
-        for record in await self.log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
-            await self.forget(record.run_id, "has expired")
-        while self.log.size > self.limits.max_log_bytes:
-            ended = await self.log.ended_runs(before=now_ms + 1, limit=1)
-            if not ended:
-                await self.log.shrink(self.limits.max_log_bytes)
-                return
-            await self.forget(ended[0].run_id, "has expired")
+        return [self._owned.find(record.run_id) or await self._archive.read(record) for record in records]
 
 
 async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:

@@ -24,13 +24,14 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
+from orchestrator.limits import RunLimits
 from orchestrator.roster import Roster
 from orchestrator.server.app import create_app
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.runner import ProblemRunner
 from orchestrator.server.security import SecuritySettings
-from orchestrator.supervisor import AnyRun, RunLimits
+from orchestrator.supervisor import AnyRun
 
 from .probe import Answer
 from .spine import Script, ScriptedRoster
@@ -261,7 +262,7 @@ class Service:
 
     def run(self, run_id: str) -> AnyRun:
         """Return a run that was started here, as it stands: also after its end."""
-        return self.supervisor._runs.get(run_id) or self._seen[run_id]
+        return self.supervisor._owned.find(run_id) or self._seen[run_id]
 
     async def find(self, run_id: str) -> AnyRun:
         """Return any run, read back from the log where it has ended."""

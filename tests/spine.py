@@ -12,12 +12,14 @@ from typing import Any
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.events import Snapshot
+from orchestrator.limits import RunLimits
 from orchestrator.observer import Observer
 from orchestrator.roster import Roster
 from orchestrator.run import Run
+from orchestrator.runspec import StartRequest
 from orchestrator.settings import FunctionSettings
 from orchestrator.subscription import Gap, View, follow
-from orchestrator.supervisor import RunLimits, StartRequest, Supervisor
+from orchestrator.supervisor import Supervisor
 
 Script = Callable[[AgentInput], AsyncGenerator[Emission, None]]
 

@@ -10,8 +10,8 @@ from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.budget import Purse, cost_of
 from orchestrator.errors import AgentError
 from orchestrator.events import Usage
+from orchestrator.limits import RunLimits
 from orchestrator.settings import OpenAIAgentsSettings, Prices
-from orchestrator.supervisor import RunLimits
 
 from .spine import of, read, settings, start, supervised, text_of
 

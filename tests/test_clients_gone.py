@@ -133,7 +133,7 @@ async def test_ten_thousand_connects_and_disconnects_leave_nothing(service: Serv
     assert descriptors() == files
     grown = resident_bytes() - memory
     assert grown < RSS_TOLERANCE_BYTES, f"{grown / CONNECTS:.0f} bytes each"
-    assert not service.supervisor._watchers
+    assert not service.supervisor._attendance
     assert service.run(run_id).status == "running"
 
 
@@ -146,7 +146,7 @@ async def test_stream_of_a_client_that_left_is_closed_at_once(service: Service) 
     assert len(service.streams._open) == 1
     writer.close()
     await eventually(lambda: not service.streams._open, limit=2)
-    assert not service.supervisor._watchers
+    assert not service.supervisor._attendance
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: "])
@@ -216,7 +216,7 @@ async def test_posting_client_that_leaves_at_once_starts_a_whole_run_or_none(ser
     await eventually(lambda: not service.transports)
     listed = (await service.call("GET", "/v1/runs?limit=200")).json["runs"]
     await eventually(
-        lambda: all(r.participants["a"].status == "running" for r in service.supervisor._runs.values())
+        lambda: all(r.participants["a"].status == "running" for _, r in service.supervisor._owned.items())
     )
     for run in listed:
         await service.call("POST", f"/v1/runs/{run['run_id']}/cancel")

@@ -21,8 +21,9 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.events import RunGap, encode_data, encode_snapshot
 from orchestrator.framing.sse import SseFraming
 from orchestrator.run import Run
+from orchestrator.runspec import StartRequest
 from orchestrator.subscription import Gap, View, follow
-from orchestrator.supervisor import StartRequest, Supervisor
+from orchestrator.supervisor import Supervisor
 
 from .promises import check_log, check_reader
 from .scenario import (

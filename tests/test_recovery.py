@@ -17,9 +17,11 @@ from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Snapshot
+from orchestrator.limits import RunLimits
 from orchestrator.run import Run
+from orchestrator.runspec import StartRequest
 from orchestrator.subscription import View, follow
-from orchestrator.supervisor import RunLimits, StartRequest, Supervisor
+from orchestrator.supervisor import Supervisor
 
 from .spine import ScriptedRoster, Seen, of, read, start, text_of
 
@@ -71,8 +73,7 @@ class Worker:
 
 async def lose(supervisor: Supervisor) -> None:
     """Let a worker say nothing more to the others, while its tasks still want to append."""
-    assert supervisor._janitor is not None
-    supervisor._janitor.cancel()
+    supervisor._serving[0].cancel()
     await supervisor.log.beat(supervisor.worker, 0.05)
 
 
@@ -167,7 +168,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         # The lost worker wakes up: it has lost the right to append.
         async with asyncio.timeout(5):
-            while first._owners:
+            while first._owned._owners:
                 await asyncio.sleep(0.01)
         again = await follow_to_end(third, run.spec.run_id)
         assert [e.id for e in again] == [e.id for e in events]
@@ -185,10 +186,10 @@ async def test_agent_that_may_be_repeated_is_taken_over(reopen: Reopen) -> None:
         keys = {"b": {"on_worker_lost": "restart"}}
         second = await stack.enter_async_context(Worker(await reopen(), keys))
         async with asyncio.timeout(10):
-            while run.spec.run_id not in second._runs:
+            while (taken := second._owned.find(run.spec.run_id)) is None:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
-        second._runs[run.spec.run_id].cancel(Stop("requested"), "b")
+        taken.cancel(Stop("requested"), "b")
         events = await follow_to_end(second, run.spec.run_id)
     said = [(e.type, e.data["attempt"]) for e in of(events, "b") if "attempt" in e.data]
     assert said == [("started", 1), ("error", 1), ("retry", 2), ("started", 2), ("cancelled", 2)]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.runspec import StartRequest
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.problem import ProblemError
 from orchestrator.server.requests import parse_start, start_schema
-from orchestrator.supervisor import StartRequest
 
 KNOWN = ("optimist", "skeptic", "analyst", "x-1")
 LIMITS = ServerOptions(max_message_chars=20, max_agents_per_run=3)

@@ -147,7 +147,7 @@ async def test_client_that_does_not_read_does_not_hold_the_drain_up(monkeypatch:
             await asyncio.sleep(0.05)
             started = started if stream.sending else time.monotonic()
         before = time.monotonic()
-        service.supervisor.draining = True
+        service.supervisor.refuse_new()
         await service.streams.announce_drain()
         assert time.monotonic() - before < 2 * streams.ANNOUNCE_SECONDS
         await service.supervisor.drain(0.1)

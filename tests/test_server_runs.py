@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Finish
 from orchestrator.events import ApprovalRequest, Usage
-from orchestrator.supervisor import RunLimits
+from orchestrator.limits import RunLimits
 
 from .probe import exchange
 from .service import Puppet, Service, endless, eventually, serving, silent, words

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.limits import RunLimits
 from orchestrator.server.options import ServerOptions
-from orchestrator.supervisor import RunLimits
 
 from .service import Puppet, Service, endless, events_in, serving, silent, words
 from .test_server_runs import JSON, STREAM, check_snapshot

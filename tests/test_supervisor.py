@@ -19,7 +19,7 @@ from orchestrator.errors import (
     Unavailable,
 )
 from orchestrator.events import Status, Token, Usage
-from orchestrator.supervisor import RunLimits
+from orchestrator.limits import RunLimits
 
 from .spine import of, read, start, supervised, text_of
 
@@ -380,7 +380,7 @@ async def test_limit_on_runs() -> None:
 
 
 async def test_same_idempotency_key_is_the_same_run() -> None:
-    from orchestrator.supervisor import StartRequest
+    from orchestrator.runspec import StartRequest
 
     async with supervised({"a": words}) as supervisor:
         first, new = await supervisor.start(StartRequest("hi"), key="k")

@@ -23,46 +23,6 @@ from .redis_server import RedisServer
 from .service import Event, parse_stream
 from .workers.agents import check
 
-LIMIT = 30.0
-CONFIG = "tests/workers/agents_config"
-
-
-class Process:
-    """One `orchestrator serve` of the test's own."""
-
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
-        self.process = process
-        self.url = url
-
-    async def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        return await asyncio.wait_for(self.process.wait(), LIMIT)
-
-
-@asynccontextmanager
-async def worker(log: str, *options: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--config", CONFIG, "--log", log,
-        "--drain", "0", *options,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment(),
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        line = (await asyncio.wait_for(process.stdout.readline(), LIMIT)).decode()
-        found = re.search(r"http://[\d.:]+", line)
-        assert found is not None, line
-        one = Process(process, found[0])
-        async with ClientSession() as http, asyncio.timeout(LIMIT):
-            while (await http.get(f"{one.url}/readyz")).status != 200:
-                await asyncio.sleep(0.05)
-        yield one
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
 @pytest.fixture
 async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
     require("redis-server")
@@ -125,81 +85,6 @@ async def test_any_worker_serves_and_commands_any_run(redis: RedisServer, http: 
                 assert (await answer.json())["status"] == "cancelled"
         async with http.get(f"{a.url}/v1/runs") as listed:
             assert len((await listed.json())["runs"]) == 2
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("store", ["redis", "sqlite"])
-async def test_killed_worker_loses_nothing_that_a_client_has_seen(
-    redis: RedisServer, http: ClientSession, tmp_path: Path, store: str
-) -> None:
-    """SIGKILL in the middle, again and again: every run has its terminals within 10 s, each chain is whole."""
-    log = redis.url if store == "redis" else f"sqlite:///{tmp_path}/log.db"
-    async with worker(log) as survivor:
-        for round_ in range(2):
-            async with worker(log) as victim:
-                at = survivor if store == "redis" else victim
-                agents = ["one", "two", "again"]
-                runs = [await begin(http, victim.url, 150, agents=agents) for _ in range(4)]
-                readings = [asyncio.ensure_future(partly(http, at.url, run_id)) for run_id in runs]
-                await asyncio.sleep(0.4 + 0.2 * round_)
-                await victim.end(signal.SIGKILL)
-            for run_id, reading in zip(runs, readings, strict=True):
-                before = await reading
-                last = str(before[-1].id) if before else None
-                after = (
-                    []
-                    if before and before[-1].name == "run.done"
-                    else await events(http, survivor.url, run_id, last)
-                )
-                whole = before + after
-                assert [e.id for e in whole] == [e.id for e in await events(http, survivor.url, run_id)]
-                assert seqs(whole) == list(range(1, len(whole) + 1))
-                check_run(whole, 150)
-
-
-async def partly(http: ClientSession, url: str, run_id: str) -> list[Event]:
-    """Read until the stream ends or breaks; only whole frames count."""
-    body = b""
-    try:
-        async with http.get(f"{url}/v1/runs/{run_id}/events") as answer:
-            async for piece in answer.content.iter_any():
-                body += piece
-    except Exception:
-        pass
-    whole = body[: body.rfind(b"\n\n") + 2]
-    return [frame for frame in parse_stream(whole) if isinstance(frame, Event)]
-
-
-def check_run(seen: list[Event], links: int) -> None:
-    """One terminal for each attempt and nothing of it afterwards; each agent's text is an unbroken chain."""
-    assert (seen[0].name, seen[-1].name) == ("run.started", "run.done")
-    for agent_id in seen[-1].data["agents"]:
-        attempts: dict[int, str] = {}
-        ended: set[int] = set()
-        now = 0
-        for event in seen:
-            if event.data.get("agent_id") != agent_id:
-                continue
-            kind = event.data["type"]
-            if kind == "started":
-                now = event.data["attempt"]
-                attempts[now] = ""
-            elif kind == "token":
-                assert now not in ended
-                attempts[now] += event.data["text"]
-            elif kind in ("done", "error", "cancelled"):
-                assert event.data["attempt"] not in ended
-                ended.add(event.data["attempt"])
-                if kind == "error":
-                    assert event.data["code"] == "worker_lost"
-                else:
-                    assert kind == "done"
-                    assert check(agent_id, attempts[now]) == links
-        assert ended == set(attempts)
-        for text in attempts.values():
-            check(agent_id, text)
-    if any(e.name == "again.error" for e in seen):
-        assert seen[-1].data["agents"]["again"]["status"] == "done"
 
 
 @pytest.mark.timeout(120)

@@ -19,10 +19,11 @@ from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.opening import cluster_of, open_log
+from ..limits import RunLimits
 from ..roster import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
-from ..supervisor import RunLimits, Supervisor
+from ..supervisor import Supervisor
 from . import channels, operations, runs, websocket
 from .docs import ApiDocs
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
@@ -187,7 +188,7 @@ async def _drain(app: web.Application, seconds: float) -> None:
     """Let clients know, runs end, and streams close, in this order."""
     supervisor, streams = app[SUPERVISOR], app[STREAMS]
     log.info("draining", runs=supervisor.running, seconds=seconds)
-    supervisor.draining = True
+    supervisor.refuse_new()
     await streams.announce_drain()
     if supervisor.cluster is not None:
         # Any other worker goes on with these streams.

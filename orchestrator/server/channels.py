@@ -10,8 +10,8 @@ from aiohttp import web
 from ..errors import NotFound
 from ..events import Snapshot
 from ..framing.sse import SseFraming
-from ..run import SYSTEM_CHANNEL
 from ..subscription import View, follow
+from ..writer import SYSTEM_CHANNEL
 from .keys import METRICS, STREAMS, SUPERVISOR
 from .openapi import RUNS_FILTER, STREAM, STREAM_PARAMETERS, operation
 from .reading import requested_cursor, wanted_agents, wanted_runs, wants_names

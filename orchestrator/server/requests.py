@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..events import AGENT_ID_PATTERN, clean_text
-from ..run import SYSTEM_CHANNEL
-from ..supervisor import StartRequest
+from ..runspec import StartRequest
+from ..writer import SYSTEM_CHANNEL
 from .options import ServerOptions
 from .problem import ProblemError
 

@@ -17,12 +17,13 @@ def link(agent_id: str, n: int, before: str) -> str:
 
 
 async def chain(request: AgentInput) -> AsyncIterator[str]:
-    """Say as many links as the message asks for."""
+    """Say as many links as the message asks for: ``150``, or ``150@0.002`` with another pause between them."""
+    count, _, pause = request.message.partition("@")
     said = ""
-    for n in range(int(request.message)):
+    for n in range(int(count)):
         said = link(request.agent_id, n, said)
         yield said
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(float(pause) if pause else PAUSE)
 
 
 def check(agent_id: str, text: str) -> int:

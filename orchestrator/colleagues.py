@@ -1,0 +1,57 @@
+"""What a worker does for the others on the same store: takes runs that any may execute, and answers
+what they were asked about runs that are its own. Owns neither the runs nor the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+import structlog
+
+from .commands import answer, decode
+from .errors import LogUnavailable, RequestError
+from .eventlog.base import Store
+from .eventlog.cluster import Cluster
+from .ownership import Ownership
+
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 0.5
+"""How long a worker that is full, or draining, waits before it looks again."""
+
+
+async def take_work(
+    cluster: Cluster, store: Store, owned: Ownership, *, worker: str, busy: Callable[[], bool]
+) -> None:
+    """Execute what was offered, one after another, while not *busy*; until cancelled."""
+    while True:
+        # Several things end this.
+        while busy():  # noqa: ASYNC110
+            await asyncio.sleep(BUSY_SECONDS)
+        run_id = await cluster.take_work(worker)
+        try:
+            record = await store.find_run(run_id)
+            if record is None or record.status != "running":
+                await cluster.finish_work(run_id)
+                continue
+            claimed = await store.claim_run(run_id, owner=worker, token=record.token)
+            if claimed is not None:
+                await owned.go_on(claimed)
+        except RequestError:
+            await cluster.finish_work(run_id)
+        except LogUnavailable as exc:
+            log.warning("work_not_taken", run_id=run_id, reason=str(exc))
+
+
+async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) -> None:
+    """Answer what other workers ask of our runs; until cancelled."""
+    async with aclosing(cluster.commands(worker)) as commands:
+        async for command in commands:
+            try:
+                run = owned.find(decode(command.body).run_id)
+                await command.reply(await answer(run, command.body))
+            except LogUnavailable as exc:
+                log.warning("command_not_answered", reason=str(exc))
+            except Exception:
+                log.exception("command_failed")

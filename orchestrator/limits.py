@@ -1,0 +1,26 @@
+"""Bounds on what one process carries. Owns numbers only; who keeps to them is the supervisor's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Bounds on what one process carries.
+
+    Args:
+        max_runs: Runs at once. retention_s: How long an ended run stays.
+        abandon_after_s: With `on_disconnect: cancel`, seconds without any subscriber.
+        max_subscribers: Streams at once on one run or channel.
+        max_log_bytes: Of all runs; beyond it ended runs go, the oldest first.
+        max_run_tokens, max_run_cost: What the agents of one run may spend together.
+    """
+
+    max_runs: int = 1000
+    retention_s: float = 3600.0
+    abandon_after_s: float = 10.0
+    max_subscribers: int = 1000
+    max_log_bytes: int = 512 * 1024 * 1024
+    max_run_tokens: int | None = None
+    max_run_cost: float | None = None

@@ -1,0 +1,190 @@
+"""The runs that this worker executes, each from its first event, or from where another worker was lost, to its end.
+
+Owns their tasks. Which runs may begin is the supervisor's; what happens inside one is `run`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, ItemsView
+from dataclasses import replace
+
+import structlog
+
+from .archive import Archive
+from .attempt import Stop
+from .conversation import Conversations
+from .errors import Fenced, LogUnavailable
+from .eventlog.base import Store
+from .eventlog.cluster import Cluster
+from .eventlog.runstore import Fence, RunRecord
+from .limits import RunLimits
+from .observer import Observer
+from .roster import Roster
+from .run import Run
+from .runspec import RunSpec, spec_of
+from .runstate import RunState
+
+log = structlog.get_logger(__name__)
+
+STORE_AWAY_SECONDS = 1.0
+SHUTDOWN = Stop("The server is shutting down; ask again.", "shutdown")
+
+
+class Ownership:
+    """Runs by id, and the tasks that execute them.
+
+    Args:
+        tasks: Owns the tasks.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        store: Store,
+        conversations: Conversations,
+        archive: Archive,
+        observer: Observer,
+        *,
+        limits: RunLimits,
+        cluster: Cluster | None,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._roster = roster
+        self._log = store
+        self._conversations = conversations
+        self._archive = archive
+        self._observer = observer
+        self._limits = limits
+        self._cluster = cluster
+        self._tasks = tasks
+        self._runs: dict[str, Run] = {}
+        self._owners: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    def find(self, run_id: str) -> Run | None:
+        return self._runs.get(run_id)
+
+    def items(self) -> ItemsView[str, Run]:
+        """Return the runs by id; iterate over a copy where something is awaited."""
+        return self._runs.items()
+
+    def hold(self, run: Run) -> None:
+        """Let *run* be found before it is executed."""
+        self._runs[run.spec.run_id] = run
+
+    def release(self, run_id: str) -> None:
+        """Let a run be found no more; its task, if any, goes on."""
+        self._runs.pop(run_id, None)
+
+    def spec(self, record: RunRecord) -> RunSpec:
+        """Return what a run was started with, and what it may spend here."""
+        limits = self._limits
+        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
+
+    def make(self, record: RunRecord, state: RunState) -> Run:
+        """Make a run that may append as long as *record*'s token is the newest."""
+        fence = Fence(record.run_id, record.token)
+        return Run(state, self._roster, self._log, self._conversations, self._observer, fence=fence)
+
+    def adopt(self, run: Run, record: RunRecord) -> None:
+        """Execute *run* from here on."""
+        self._runs[record.run_id] = run
+        self._idle.clear()
+        owner = self._tasks.create_task(self._own(run, record), name=record.run_id)
+        self._owners.add(owner)
+        if self.draining:
+            run.cancel(SHUTDOWN)
+        owner.add_done_callback(self._disown)
+
+    async def go_on(self, record: RunRecord) -> None:
+        """Execute a run that was claimed: one that has only begun, or one whose worker was lost."""
+        state = await self._archive.fold(record)
+        if state.status != "running":
+            # Its worker died between `run.done` and the note that it ended.
+            fence = Fence(record.run_id, record.token)
+            await self._log.end_run(fence, state.status, int(time.time() * 1000))
+            return
+        state.spec = self.spec(record)
+        run = self.make(record, state)
+        await run.resume()
+        self.adopt(run, record)
+
+    async def wait_idle(self, seconds: float) -> None:
+        """Return when no run is executed, or after *seconds*."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+
+    def cancel_all(self) -> None:
+        """Ask every run to end with `shutdown`."""
+        for run in list(self._runs.values()):
+            run.cancel(SHUTDOWN)
+
+    def abandon_all(self) -> None:
+        """Stop executing, without any further event."""
+        for owner in self._owners:
+            owner.cancel()
+
+    def _disown(self, owner: asyncio.Task[None]) -> None:
+        self._owners.discard(owner)
+        if not self._owners:
+            self._idle.set()
+
+    async def _own(self, run: Run, record: RunRecord) -> None:
+        try:
+            await self._execute(run)
+            await self._note_end(run, record)
+            if record.run_id in self._runs:
+                self._archive.keep(run.state)
+        except Fenced:
+            log.warning(
+                "run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten"
+            )
+        finally:
+            self._runs.pop(record.run_id, None)
+
+    async def _execute(self, run: Run) -> None:
+        """Run to the end, also where the run's own machinery breaks.
+
+        Raises:
+            Fenced: The run is not ours any more.
+        """
+        try:
+            try:
+                await run.execute()
+            except BaseExceptionGroup as group:
+                fenced = group.subgroup(Fenced)
+                if fenced is not None:
+                    raise Fenced("the run has another owner") from fenced
+                raise
+        except (Fenced, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("run_failed", run_id=run.spec.run_id)
+            await run.fail()
+
+    async def _note_end(self, run: Run, record: RunRecord) -> None:
+        state, fence = run.state, Fence(record.run_id, record.token)
+        ended_at = state.ended_at or int(time.time() * 1000)
+        await _until_available(lambda: self._log.end_run(fence, state.status, ended_at))
+        if self._cluster is not None:
+            cluster = self._cluster
+            await _until_available(lambda: cluster.finish_work(record.run_id))
+        if record.conversation_id is not None:
+            conversation_id = record.conversation_id
+            await _until_available(lambda: self._conversations.release(conversation_id, record.run_id))
+
+
+async def _until_available(call: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await call()
+        except LogUnavailable as exc:
+            log.warning("store_away", reason=str(exc))
+            await asyncio.sleep(STORE_AWAY_SECONDS)

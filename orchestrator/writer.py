@@ -1,0 +1,145 @@
+"""The one writer of a run: brings batches of events into the log, then into the run's state.
+
+Owns the run's clock and its right to append. What is to be said is the run's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from .errors import LogUnavailable
+from .eventlog.base import Draft, Entry, EventLog
+from .eventlog.runstore import Fence
+from .events import (
+    AgentAdded,
+    AgentStatus,
+    Cancelled,
+    Done,
+    Error,
+    Payload,
+    RunDone,
+    RunStarted,
+    Token,
+    encode_data,
+)
+from .merge import Batch
+from .observer import Observer
+from .runstate import Participant, RunState
+
+log = structlog.get_logger(__name__)
+
+SYSTEM_CHANNEL = "system"
+"""Carries `run.started` and `run.done` of every run, for dashboards."""
+
+RETRY_APPEND_SECONDS = (0.1, 2.0)
+"""First and longest pause before an append that the store could not take is tried again."""
+
+
+class Writer:
+    """Logs what a run says, one append at a time.
+
+    Args:
+        state: Takes in every event that was logged.
+        fence: The right to append; void once another worker took the run over.
+    """
+
+    def __init__(
+        self, state: RunState, event_log: EventLog, observer: Observer, *, fence: Fence | None = None
+    ) -> None:
+        self._state = state
+        self._log = event_log
+        self._observer = observer
+        self._fence = fence
+        # Wall-clock jumps must not reach `t`; only a run that is taken over has to begin from it.
+        self._t0 = time.monotonic() - max(0.0, time.time() - state.created_at / 1000)
+        self._log_context = {"run_id": state.spec.run_id}
+
+    @property
+    def t(self) -> int:
+        """Milliseconds since the run's start."""
+        return int((time.monotonic() - self._t0) * 1000)
+
+    async def append(self, batches: Sequence[Batch]) -> None:
+        """Bring *batches* into the log as one write, then into the state.
+
+        Waits while the store is away. Raises Fenced where the run has another owner.
+        """
+        t = self.t
+        named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
+        run_id = self._state.spec.run_id
+        drafts = [Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)) for who, payload in named]
+        entries = await self._log_all(self._state.spec.channel, drafts)
+        milestones = [
+            draft
+            for (_, payload), draft in zip(named, drafts, strict=True)
+            if isinstance(payload, RunStarted | RunDone)
+        ]
+        if milestones:
+            await self._log_all(SYSTEM_CHANNEL, milestones)
+        tokens: dict[str, list[int]] = {}
+        for (who, payload), entry in zip(named, entries, strict=True):
+            if isinstance(payload, Token) and who is not None:
+                tokens.setdefault(who, []).append(len(payload.text))
+            self._fold(who, payload, entry)
+        for agent_id, lengths in tokens.items():
+            self._observer.tokens(agent_id, sum(lengths), len(lengths))
+        self._observer.log_bytes(self._log.size)
+
+    async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
+        """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
+        # A store may keep channels apart, so only the run's own can be checked in the same step.
+        fence = self._fence if channel == self._state.spec.channel else None
+        delay, longest = RETRY_APPEND_SECONDS
+        while True:
+            try:
+                return await self._log.append(channel, drafts, fence=fence)
+            except LogUnavailable as exc:
+                log.warning("append_delayed", reason=str(exc), **self._log_context)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, longest)
+
+    def _fold(self, agent_id: str | None, payload: Payload, entry: Entry) -> None:
+        if agent_id is None:
+            self._state.fold(None, payload, entry.id)
+            return
+        participant = self._state.participants[agent_id]
+        before = participant.status
+        self._state.fold(agent_id, payload, entry.id)
+        if participant.status != before:
+            self._observer.agent_state(agent_id, before, participant.status)
+        if isinstance(payload, Done | Error | Cancelled):
+            self._report(agent_id, payload)
+
+    def enter(self, participant: Participant, status: AgentStatus) -> None:
+        """Give an agent a status that no event gives it."""
+        self._observer.agent_state(participant.info.agent_id, participant.status, status)
+        participant.status = status
+
+    def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
+        metrics = payload.metrics
+        self._observer.agent_ended(
+            agent_id,
+            payload.TYPE,
+            payload.code if isinstance(payload, Error) else None,
+            None if metrics.ttft_ms is None else metrics.ttft_ms / 1000,
+            metrics.duration_ms / 1000,
+            payload.usage.output_tokens if isinstance(payload, Done) and payload.usage else None,
+        )
+        log.info(
+            "agent_ended",
+            agent_id=agent_id,
+            outcome=payload.TYPE,
+            attempt=payload.attempt,
+            duration_ms=metrics.duration_ms,
+            ttft_ms=metrics.ttft_ms,
+            **self._log_context,
+        )
+
+
+def _owner(agent_id: str, payload: Payload) -> str | None:
+    """Name whose event it is; `run.agent_added` comes out of the new agent's mailbox and is the run's."""
+    return None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id
