@@ -10,6 +10,7 @@ from .errors import Conflict, NotFound
 from .eventlog.base import Cursor, EventLog
 from .eventlog.runstore import RunRecord
 from .events import RunStatus, Snapshot, decode_payload
+from .panelsettings import PanelSettings
 from .runspec import spec_of
 from .runstate import Participant, RunState
 
@@ -62,6 +63,10 @@ class ArchivedRun:
         """Raise NotFound: nothing waits any more."""
         self._require(agent_id)
         raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
+
+    def convene_over(self, panel: PanelSettings) -> None:
+        """Raise Conflict: the run has ended."""
+        raise Conflict("The run has ended; start a new one.")
 
     def _require(self, agent_id: str | None) -> None:
         if agent_id is not None and agent_id not in self.state.participants:

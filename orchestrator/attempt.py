@@ -17,7 +17,7 @@ import structlog
 from .backends.base import AgentInput, Backend, Finish, Spent
 from .budget import Purse, cost_of
 from .errors import AgentError, ErrorCode
-from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, check_types, clean_text
+from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, check_types, clean_text, encode_json
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 from .watch import Watch
@@ -174,7 +174,7 @@ class Attempt:
         if exc is None:
             return Ending(finish=self._finish or Finish())
         if isinstance(exc, AgentError):
-            return Ending(error=exc, cause=exc)
+            return Ending(error=_sound(exc), cause=exc)
         return Ending(
             error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
         )
@@ -225,7 +225,7 @@ class Attempt:
         elif isinstance(item, Spent):
             self._charge(_checked(item.usage))
         elif isinstance(item, Finish):
-            self._finish = replace(item, reason=clean_text(item.reason))
+            self._finish = replace(item, reason=clean_text(item.reason), memory=_kept(item.memory))
             if item.usage is not None:
                 _checked(item.usage)
             if item.usage is not None:
@@ -274,12 +274,31 @@ class Attempt:
             await self._mailbox.room()
 
 
+def _sound(exc: AgentError) -> AgentError:
+    """Return what *exc* says: a subclass of the user's own may have left fields out, or changed them."""
+    try:
+        return AgentError(exc.code, exc.message, retryable=exc.retryable, retry_after=exc.retry_after)
+    except Exception:  # noqa: BLE001 - whatever it is, only this agent may fail of it
+        return AgentError("internal", "The agent failed; the server's log has the details.")
+
+
 def _checked(item: _S) -> _S:
     """Return *item* with the types it declares: what cannot be encoded would break the run, not the agent."""
     try:
         return check_types(item)
     except (TypeError, ValueError, RecursionError) as exc:
         wrong = f"The agent yielded a {type(item).__name__} with a field of a wrong type."
+        raise AgentError("upstream_invalid", wrong, retryable=False) from exc
+
+
+def _kept(memory: Any) -> Any:
+    """Return *memory* where it can be kept: it is stored as JSON."""
+    if memory is None:
+        return None
+    try:
+        return msgspec.json.decode(encode_json(memory))
+    except (TypeError, ValueError, RecursionError) as exc:
+        wrong = "The agent's Finish has a memory that is no JSON."
         raise AgentError("upstream_invalid", wrong, retryable=False) from exc
 
 

@@ -6,20 +6,24 @@ and `decode` carry it and what came of it across.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from .attempt import Stop
 from .errors import Conflict, NotFound, RequestError, Unavailable
 from .events import Snapshot
+from .panelsettings import PanelSettings
 from .run import Run
 
-Verb = Literal["cancel", "add", "retry", "approve"]
+Verb = Literal["cancel", "add", "retry", "approve", "convene"]
 
 
 class Command(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something asked of a run. `agent_id` None means all of its agents, which only `cancel` takes."""
+    """Something asked of a run. `agent_id` None means all of its agents, which only `cancel` takes.
+
+    `panel` is a `PanelSettings` with its members filled in, as plain data.
+    """
 
     verb: Verb
     run_id: str
@@ -27,6 +31,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     call_id: str = ""
     approve: bool = False
     reason: str = "requested"
+    panel: dict[str, Any] | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +57,8 @@ async def perform(run: Run, command: Command) -> Snapshot:
         await run.retry(agent_id)
     elif command.verb == "approve" and agent_id is not None:
         run.approve(agent_id, command.call_id, command.approve)
+    elif command.verb == "convene" and command.panel is not None:
+        run.convene_over(PanelSettings.model_validate(command.panel))
     return run.snapshot()
 
 

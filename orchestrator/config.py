@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from .configproblems import explain, explain_backend, nearest, quoted
 from .configschema import json_schema
 from .errors import ConfigError, ConfigProblem
+from .panelconfig import SkippedPanel, load_panels
+from .panelsettings import PanelSettings
 from .settings import (
     SETTINGS,
     AgentSettings,
@@ -39,8 +41,10 @@ __all__ = [
     "MCPServer",
     "OfflineSettings",
     "OpenAIAgentsSettings",
+    "PanelSettings",
     "RetryPolicy",
     "SkippedAgent",
+    "SkippedPanel",
     "json_schema",
     "load_config",
 ]
@@ -59,11 +63,13 @@ class SkippedAgent:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The agents of a folder, in the order of their files' names."""
+    """The agents of a folder, and the panels of its `panels/`, in the order of their files' names."""
 
     agents: dict[str, AgentSettings]
     skipped: tuple[SkippedAgent, ...]
     directory: Path
+    panels: dict[str, PanelSettings] = field(default_factory=dict)
+    skipped_panels: tuple[SkippedPanel, ...] = ()
 
     def default_agents(self) -> list[str]:
         """Return the ids that take part where a request names none: those marked `default`, else all."""
@@ -88,9 +94,12 @@ def load_config(directory: Path, environ: Mapping[str, str] = os.environ) -> Con
     skipped = tuple(SkippedAgent(file.agent_id, file.reason) for file in files if file.reason)
     if not agents and not problems:
         problems.append(_nobody_left(directory, skipped))
+    named = {file.agent_id: file.reason or "is switched off (`enabled: false`)" for file in files}
+    panels = load_panels(directory / "panels", environ, agents=agents, left_out=named)
+    problems += panels.problems
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
-    return Config(agents, skipped, directory)
+    return Config(agents, skipped, directory, panels.panels, panels.skipped)
 
 
 # ── the folder ────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from .environment import EnvText
 from .errors import ConfigProblem
-from .settings import PARTS, SETTINGS, AgentSettings
+from .settings import SETTINGS, AgentSettings, Settings, parts_of
 from .yamlfile import KeyPath, YamlFile
 
 _SECRET_KEYS = frozenset({"api_key", "headers", "env", "extra_headers"})
@@ -19,7 +19,7 @@ _SHOWN_CHARS = 60
 
 
 def explain(
-    content: YamlFile, error: ValidationError, model: type[AgentSettings] | None
+    content: YamlFile, error: ValidationError, model: type[Settings] | None
 ) -> Iterator[ConfigProblem]:
     """Turn pydantic's errors about *content* into problems.
 
@@ -67,14 +67,15 @@ def nearest(value: object, known: Iterable[str]) -> str:
     return f"did you mean {found[0]!r}? " if found else ""
 
 
-def _unknown_key(path: KeyPath, model: type[AgentSettings]) -> str:
+def _unknown_key(path: KeyPath, model: type[Settings]) -> str:
     *parents, key = (str(step) for step in path if not isinstance(step, int))
-    here = PARTS[tuple(parents)] if parents else frozenset(model.model_fields)
-    parts = {part: names for part, names in PARTS.items() if part[0] in model.model_fields}
+    parts = parts_of(model)
+    here = parts[tuple(parents)] if parents else frozenset(model.model_fields)
     elsewhere = {name: ".".join((*part, name)) for part, names in parts.items() for name in names}
     if parents:
         elsewhere |= {name: name for name in model.model_fields}
-    backends = [name for name, other in SETTINGS.items() if key in other.model_fields and not parents]
+    of_agents = issubclass(model, AgentSettings) and not parents
+    backends = [name for name, other in SETTINGS.items() if of_agents and key in other.model_fields]
     if key in elsewhere:
         return f"is not a key here; did you mean {elsewhere[key]!r}?"
     if backends:

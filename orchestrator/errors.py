@@ -22,9 +22,10 @@ The tree::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 ErrorCode = Literal[
     "upstream_auth",
@@ -46,6 +47,7 @@ ErrorCode = Literal[
     "shutdown",
     "internal",
 ]
+ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 GapReason = Literal["trimmed", "epoch", "ahead", "malformed"]
 
 RETRYABLE_CODES: frozenset[ErrorCode] = frozenset(
@@ -89,10 +91,10 @@ class AgentError(OrchestratorError):
     """One agent failed.
 
     Args:
-        code: One of the protocol's error codes.
+        code: One of the protocol's error codes; any other becomes `internal`.
         message: Said to clients, so it holds no secret and no provider's body.
         retryable: Whether another attempt may succeed; None asks the code.
-        retry_after: Seconds the upstream asked for, if it did.
+        retry_after: Seconds the upstream asked for, if it did; what is no such number counts as None.
     """
 
     def __init__(
@@ -104,10 +106,24 @@ class AgentError(OrchestratorError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.code: ErrorCode = code
-        self.message = message
-        self.retryable = code in RETRYABLE_CODES if retryable is None else retryable
-        self.retry_after = retry_after
+        # Agents of users raise this too, and what they say goes to clients and into the log: only what the
+        # protocol knows may pass, whatever the annotations say.
+        self.code: ErrorCode = code if code in ERROR_CODES else "internal"
+        said: object = message
+        self.message = said if isinstance(said, str) else "The agent failed without saying why."
+        self.retryable = self.code in RETRYABLE_CODES if retryable is None else bool(retryable)
+        self.retry_after = _seconds(retry_after)
+
+
+def _seconds(value: object) -> float | None:
+    """Return *value* where it is a time that can be waited for."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 class RequestError(OrchestratorError):

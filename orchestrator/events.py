@@ -18,7 +18,10 @@ RunStatus = Literal["running", "completed", "partial", "cancelled", "failed"]
 RUN = "run"
 """Prefix of the events that belong to the run itself."""
 
-RESERVED_IDS = frozenset({"run", "panel", "error", "open", "message"})
+PANEL = "panel"
+"""Prefix of the events of a run's panel. The log names them by it; their data has no `agent_id`."""
+
+RESERVED_IDS = frozenset({RUN, PANEL, "error", "open", "message"})
 """Agent ids that would collide with event names of the protocol or of EventSource."""
 
 AGENT_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
@@ -120,11 +123,37 @@ class ApprovalRequest(Payload, frozen=True, omit_defaults=True):
 # ── the life of an attempt ────────────────────────────────────────────────────────────────────
 
 
+class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent in a panel is told of another one's answer; `of_chars` is the whole, where it was cut."""
+
+    agent: str
+    attempt: int
+    chars: int
+    of_chars: int | None = None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """An agent of a panel that had no answer when one was wanted."""
+
+    agent: str
+    status: AgentStatus
+
+
 class Started(Payload, frozen=True, omit_defaults=True):
-    """An attempt begins; the first is 1."""
+    """An attempt begins; the first is 1.
+
+    In a panel an agent may speak several times: each time is a `turn`, and a retry keeps it. `round` and
+    `layer` number the stages of those names.
+    """
 
     TYPE: ClassVar[str] = "started"
     attempt: int
+    stage: str | None = None
+    round: int | None = None
+    layer: int | None = None
+    turn: int | None = None
+    inputs: list[Heard] = []
+    missing: list[Missing] = []
 
 
 class Retry(Payload, frozen=True, omit_defaults=True):
@@ -198,6 +227,28 @@ class RunMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: float | None = None
 
 
+class Given(msgspec.Struct, frozen=True):
+    """An answer that a panel begins with, because another run gave it."""
+
+    agent: str
+    title: str
+    attempt: int
+    chars: int
+
+
+class PanelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the agents of a run work together. `of` names the run whose answers are `given`."""
+
+    panel_id: str | None
+    title: str
+    method: str
+    members: list[str]
+    moderator: str | None
+    fallback: list[str]
+    of: str | None = None
+    given: list[Given] = []
+
+
 class RunStarted(Payload, frozen=True, omit_defaults=True):
     """The run's first event: who takes part."""
 
@@ -205,6 +256,7 @@ class RunStarted(Payload, frozen=True, omit_defaults=True):
     run_id: str
     channel: str
     agents: list[AgentInfo]
+    panel: PanelInfo | None = None
 
 
 class AgentAdded(Payload, frozen=True, omit_defaults=True):
@@ -233,8 +285,94 @@ class RunGap(Payload, frozen=True, omit_defaults=True):
     latest: str | None
 
 
-class AgentSnapshot(msgspec.Struct):
-    """One agent as it stands: `text` is what its last attempt said so far."""
+# ── a panel ───────────────────────────────────────────────────────────────────────────────────
+
+
+class PanelStage(Payload, frozen=True, omit_defaults=True):
+    """A stage begins: `agents` speak, and `missing` are those whose answers it goes without.
+
+    `info` is there where the panel was called during the run, so that `run.started` could not tell of it.
+    """
+
+    TYPE: ClassVar[str] = "stage"
+    panel: str
+    method: str
+    stage: str
+    agents: list[str]
+    round: int | None = None
+    layer: int | None = None
+    missing: list[Missing] = []
+    info: PanelInfo | None = None
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One agent's place in a ranking."""
+
+    agent: str
+    score: float
+
+
+class PanelResult(Payload, frozen=True, omit_defaults=True):
+    """What came of the panel. `by` and `attempt` name the last speech, where one agent had the last word.
+
+    `tally` counts what was chosen: a vote's answers, a judge's or a ranking's agents.
+    """
+
+    TYPE: ClassVar[str] = "result"
+    panel: str
+    method: str
+    status: Literal["decided", "tie", "undecided", "failed", "cancelled"]
+    winner: str | None
+    ranking: list[Score]
+    tally: dict[str, float]
+    missing: list[Missing]
+    answer: str | None = None
+    by: str | None = None
+    attempt: int | None = None
+    revision: int | None = None
+
+
+class PanelLate(Payload, frozen=True, omit_defaults=True):
+    """A member answered after the last word had begun."""
+
+    TYPE: ClassVar[str] = "late"
+    panel: str
+    agent: str
+    attempt: int
+    status: AgentStatus
+    chars: int
+
+
+class EarlierTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent said in an earlier turn of a panel."""
+
+    turn: int
+    stage: str
+    attempt: int
+    status: AgentStatus
+    text: str
+    round: int | None = None
+    layer: int | None = None
+
+
+class PanelState(msgspec.Struct, omit_defaults=True):
+    """A panel as it stands: `PanelInfo`, the newest stage and result, and who was late."""
+
+    panel_id: str | None
+    title: str
+    method: str
+    members: list[str]
+    moderator: str | None
+    fallback: list[str]
+    stage: str | None
+    result: PanelResult | None
+    late: list[PanelLate]
+    of: str | None = None
+    given: list[Given] = []
+
+
+class AgentSnapshot(msgspec.Struct, omit_defaults=True):
+    """One agent as it stands: `text` is what its last attempt said so far. What follows it is of a panel."""
 
     status: AgentStatus
     attempt: int
@@ -242,9 +380,16 @@ class AgentSnapshot(msgspec.Struct):
     error: dict[str, Any] | None
     metrics: AgentMetrics | None
     usage: Usage | None
+    stage: str | None = None
+    round: int | None = None
+    layer: int | None = None
+    turn: int | None = None
+    inputs: list[Heard] = []
+    missing: list[Missing] = []
+    turns: list[EarlierTurn] = []
 
 
-class Snapshot(msgspec.Struct):
+class Snapshot(msgspec.Struct, omit_defaults=True):
     """A run as it stands at `last_event_id`. Times are milliseconds since 1970 (UTC)."""
 
     run_id: str
@@ -256,6 +401,7 @@ class Snapshot(msgspec.Struct):
     ended_at: int | None
     last_event_id: str | None
     agents: dict[str, AgentSnapshot]
+    panel: PanelState | None = None
 
 
 SNAPSHOT_TYPE = "snapshot"
@@ -269,6 +415,7 @@ AGENT_PAYLOADS: dict[str, type[Payload]] = {
     )
 }  # fmt: skip
 RUN_PAYLOADS: dict[str, type[Payload]] = {p.TYPE: p for p in (RunStarted, AgentAdded, RunDone, RunGap)}
+PANEL_PAYLOADS: dict[str, type[Payload]] = {p.TYPE: p for p in (PanelStage, PanelResult, PanelLate)}
 
 _encoder = msgspec.json.Encoder()
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -324,18 +471,21 @@ def encode_data(agent_id: str | None, payload: Payload, t: int) -> bytes:
     """Encode an event's `data`: who, what and when, then the payload's own fields.
 
     Args:
-        agent_id: None for the run's own events.
+        agent_id: None for the run's own events, `PANEL` for its panel's.
         t: Milliseconds since the run's start.
     """
     body = encode_json(payload)
-    who = "" if agent_id is None else f'"agent_id":"{agent_id}",'
+    who = "" if agent_id is None or agent_id == PANEL else f'"agent_id":"{agent_id}",'
     head = f'{{{who}"type":"{payload.TYPE}","t":{t}'.encode()
     return head + b"," + body[1:] if len(body) > 2 else head + b"}"
 
 
 def decode_payload(agent_id: str | None, type_: str, data: bytes) -> Payload | None:
     """Read an event's `data` back; None for an event of a newer version, which changes no state here."""
-    kind = (RUN_PAYLOADS if agent_id is None else AGENT_PAYLOADS).get(type_)
+    kinds = AGENT_PAYLOADS
+    if agent_id is None or agent_id == PANEL:
+        kinds = RUN_PAYLOADS if agent_id is None else PANEL_PAYLOADS
+    kind = kinds.get(type_)
     return None if kind is None else msgspec.json.decode(data, type=kind)
 
 

@@ -17,14 +17,18 @@ from typing import Any
 import structlog
 
 from .attempt import Attempt, Ending, Stop
-from .backends.base import AgentInput, Backend, Turn
+from .backends.base import AgentInput, Backend, Part, Turn
 from .budget import Purse
-from .errors import AgentError, OrchestratorError
+from .errors import AgentError, LogUnavailable, OrchestratorError
 from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
+from .events import Heard as HeardPart
 from .mailbox import Mailbox
 from .observer import Observer
 
 log = structlog.get_logger(__name__)
+
+STORE_AWAY_SECONDS = 0.5
+"""Pause before a turn that the store could not take is offered again."""
 
 
 class Pump:
@@ -100,12 +104,17 @@ class Pump:
 
     async def _one(self, number: int, *, last: bool) -> Retry | None:
         """Make one attempt and say how it ended; return the announcement of the next, if any."""
+        part = self._request.part
+        if part is not None:
+            # Before anything can end it: only `started` tells this turn from the one before.
+            self._mailbox.post(opening_of(part, number))
         backend = await self._ready()
         attempt: Attempt | None = None
         if isinstance(backend, Ending):
             ending = backend
         else:
-            self._mailbox.post(Started(number))
+            if part is None:
+                self._mailbox.post(Started(number))
             attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._purse)
             request = replace(
                 self._request, attempt=number, approve=attempt.approvals.wait, cancelled=threading.Event()
@@ -115,14 +124,27 @@ class Pump:
         if ending.abandoned:
             self._observer.abandoned(self._settings.agent_id)
         if self._on_done is not None and ending.finish is not None and attempt is not None:
-            text = "".join(attempt.pieces)
-            await self._on_done(Turn(self._request.message, text, ending.finish.memory))
+            await self._remember(
+                self._on_done,
+                Turn(self._request.message, "".join(attempt.pieces), ending.finish.memory),
+            )
         terminal = self._terminal(ending, attempt, number)
         self._mailbox.post(terminal)
         if not isinstance(terminal, Error) or last or not self._may_retry(terminal, attempt):
             return None
         delay = self._delay(number - self._request.attempt, ending)
         return None if delay is None else Retry(number + 1, round(delay, 3), terminal.code)
+
+    async def _remember(self, on_done: Callable[[Turn], Awaitable[None]], turn: Turn) -> None:
+        """Tell of a good answer; while the store is away again and again, unless the agent is to end."""
+        while True:
+            try:
+                return await on_done(turn)
+            except LogUnavailable as exc:
+                log.warning("turn_not_kept_yet", run_id=self._request.run_id, reason=str(exc))
+            await asyncio.wait((self._stopped,), timeout=STORE_AWAY_SECONDS)
+            if self._stopped.done():
+                return None
 
     async def _ready(self) -> Backend | Ending:
         if self._stopped.done():
@@ -200,6 +222,22 @@ class Pump:
         policy = self._settings.retry
         ceiling: float = min(policy.max_backoff_s, policy.backoff_s * 2.0**failed)
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+def opening_of(part: Part, attempt: int) -> Started:
+    """Return the `started` of an attempt in a panel, which says what it is part of."""
+    return Started(
+        attempt,
+        stage=part.stage,
+        round=part.number if part.stage == "round" else None,
+        layer=part.number if part.stage == "layer" else None,
+        turn=part.turn,
+        inputs=[
+            HeardPart(h.agent_id, h.attempt, h.chars, None if h.chars == len(h.text) else len(h.text))
+            for h in part.heard
+        ],
+        missing=list(part.missing),
+    )
 
 
 def new_error_id() -> str:

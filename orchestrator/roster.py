@@ -1,4 +1,4 @@
-"""The configured agents and their backends, which load in a thread while the service listens."""
+"""The configured agents and panels, and the agents' backends, which load in a thread while the service listens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 from .backends.base import Backend
 from .backends.loader import create_backend
 from .events import AgentInfo
+from .panelsettings import PanelSettings
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ class Roster:
         agents: `AgentSettings` by id, in the order they are shown.
         load: Ids of those that are needed; all unless given.
         backends: Those that are there already; the others are built by `load`.
+        panels: `PanelSettings` by id; their agents are among *agents*.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class Roster:
         *,
         load: Collection[str] | None = None,
         backends: Mapping[str, Backend] | None = None,
+        panels: Mapping[str, PanelSettings] | None = None,
     ) -> None:
         self.agents = dict(agents)
+        self.panels = dict(panels or {})
         self._ready = dict(backends or {})
         self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
         self._backends: dict[str, asyncio.Future[Backend]] = {}

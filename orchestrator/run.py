@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -25,6 +26,7 @@ from .events import (
     AgentInfo,
     AgentMetrics,
     Error,
+    PanelState,
     Payload,
     Retry,
     RunStarted,
@@ -34,9 +36,12 @@ from .events import (
 from .mailbox import Mailbox
 from .merge import Batch, Joining, fan_in
 from .observer import Observer
-from .pump import Pump, new_error_id
+from .panels.base import Answer
+from .panelsettings import PanelSettings
+from .pump import Pump, new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
+from .sitting import AskedFor, Sitting, answer_of, info_of
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -81,6 +86,9 @@ class Run:
         self._purses: dict[str, Purse] = {}
         self._live: dict[str, _Live] = {}
         self._history: dict[str, tuple[Turn, ...]] = {}
+        self._asked: dict[str, AskedFor] = {}
+        self._sitting: Sitting | None = None
+        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._joining: Joining = asyncio.Queue()
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -91,20 +99,22 @@ class Run:
         infos = [self._roster.info(agent_id) for agent_id in self.spec.agents]
         for info in infos:
             await self._recall(info.agent_id)
-            self._prepare(self._join(info))
-        await self._writer.append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
+            participant = self._join(info)
+            if self.spec.panel is None:
+                self._prepare(participant)
+        await self._writer.append([Batch(RUN, [self._opening(infos)])])
 
     async def resume(self) -> None:
         """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
             infos = [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
-            await self._writer.append([Batch(RUN, [RunStarted(self.spec.run_id, self.spec.channel, infos)])])
+            await self._writer.append([Batch(RUN, [self._opening(infos)])])
         for participant in self.state.participants.values():
             agent_id = participant.info.agent_id
             self._observer.agent_state(agent_id, None, participant.status)
-            if participant.ended:
-                continue
+            if participant.ended or (participant.status == "queued" and self.spec.panel is not None):
+                continue  # a panel asks again itself, and knows what
             if participant.status == "queued" and agent_id in self._roster.agents:
                 # Nothing of it had begun, so nothing was lost.
                 await self._recall(agent_id)
@@ -120,6 +130,7 @@ class Run:
             await self._writer.append([Batch(agent_id, batch)])
             if again:
                 await self._recall(agent_id)
+            if again and self.spec.panel is None:
                 self._prepare(participant)
 
     def hand_over(self) -> None:
@@ -133,6 +144,8 @@ class Run:
         async with asyncio.TaskGroup() as self._tasks:
             for agent_id in list(self._live):
                 self._launch(agent_id)
+            if self.state.panel is not None and self.state.panel.result is None:
+                self._go_on_sitting(self.state.panel)
             if not self._close_if_ended():
                 await self._write()
         await self._finish()
@@ -153,8 +166,10 @@ class Run:
         chosen = [self._participant(agent_id)] if agent_id is not None else self.state.participants.values()
         for participant in chosen:
             live = self._live.get(participant.info.agent_id)
-            if live is not None and not self._at_rest(participant) and live.pump.stop(stop):
+            if live is not None and not self.at_rest(participant) and live.pump.stop(stop):
                 self._writer.enter(participant, "cancelling")
+        if agent_id is None and self._sitting is not None:
+            self._sitting.call_off()
 
     async def add(self, agent_id: str) -> None:
         """Let an agent join.
@@ -179,13 +194,13 @@ class Run:
         await self._recall(agent_id)
         participant = self._participant(agent_id)
         self._require_open()
-        if not self._at_rest(participant):
+        if not self.at_rest(participant):
             raise Conflict(
                 f"Agent {agent_id!r} is {participant.status}; only one that has ended can be retried."
             )
         participant.fold(Retry(participant.attempt + 1, 0.0, "internal"))
         self._writer.enter(participant, "queued")
-        self._prepare(participant)
+        self._prepare(participant, part=self._asked.get(agent_id))
         self._launch(agent_id)
 
     def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
@@ -198,6 +213,74 @@ class Run:
         live = self._live.get(agent_id)
         if live is None or not live.pump.answer(call_id, approve):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
+
+    def convene(self, sitting: Sitting) -> None:
+        """Let a panel sit in this run; the run stays open until it has risen.
+
+        Raises:
+            Conflict: Another one sits, or the run has ended.
+        """
+        self._require_open()
+        if self.sitting:
+            raise Conflict("A panel is under way in this run; wait for its `panel.result`.")
+        if self._tasks is None:
+            raise RuntimeError("panels sit while `execute` runs")
+        self._sitting = sitting
+        self._joining.put_nowait(sitting.mailbox)
+        self._tasks.create_task(sitting.sit(), name=f"{self.spec.run_id}/panel")
+
+    def convene_over(self, panel: PanelSettings) -> None:
+        """Let a panel sit over what its members have said so far. Raises as `convene`."""
+        there = self.state.participants
+        given = [answer_of(there[agent_id]) for agent_id in panel.members if agent_id in there]
+        self.convene(Sitting(self, panel, given=given, late_call=True))
+
+    @property
+    def sitting(self) -> bool:
+        """Whether a panel is under way."""
+        return self._sitting is not None and not self._sitting.mailbox.drained
+
+    async def speak(self, agent_id: str, part: AskedFor) -> None:
+        """Let an agent begin another turn; one that does not take part yet joins.
+
+        Raises:
+            Conflict: The run has ended.
+        """
+        await self._recall(agent_id)
+        self._require_open()
+        participant, joined = self.state.participants.get(agent_id), None
+        if participant is None:
+            info = self._roster.info(agent_id)
+            participant, joined = self._join(info), AgentAdded(info)
+        self._asked[agent_id] = part
+        fresh = participant.turn is None and participant.status == "queued"
+        attempt = participant.attempt
+        if participant.turn != part.part.turn:
+            attempt += 0 if fresh else 1
+            participant.enter_turn(opening_of(part.part, attempt))
+            participant.attempt = attempt
+            self._writer.enter(participant, "queued")
+        self._prepare(participant, announce=joined, part=part)
+        self._launch(agent_id)
+
+    async def when(self, true: Callable[[], bool]) -> None:
+        """Wait until *true* returns True; asked after every append."""
+        if true():
+            return
+        waiting = (true, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        try:
+            await waiting[1]
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+
+    def title(self, agent_id: str) -> str:
+        """Return the name that people see of an agent, whether or not it takes part."""
+        participant = self.state.participants.get(agent_id)
+        if participant is not None:
+            return participant.info.title
+        return self._roster.agents[agent_id].title if agent_id in self._roster.agents else agent_id
 
     def snapshot(self) -> Snapshot:
         """Return the run as of its last logged event."""
@@ -232,7 +315,23 @@ class Run:
         self._observer.agent_state(info.agent_id, None, "queued")
         return self.state.join(info)
 
-    def _at_rest(self, participant: Participant) -> bool:
+    def _opening(self, infos: list[AgentInfo]) -> RunStarted:
+        panel = None if self.spec.panel is None else info_of(self.spec.panel, self.spec)
+        return RunStarted(self.spec.run_id, self.spec.channel, infos, panel)
+
+    def _go_on_sitting(self, panel: PanelState) -> None:
+        """Begin the run's own panel, or go on with it; one that was called during the run has died with its worker."""
+        if self.spec.panel is not None and panel.method == self.spec.panel.method:
+            self.convene(Sitting(self, self.spec.panel, given=self._given()))
+        else:
+            self.convene(Sitting.lost(self, panel))
+
+    def _given(self) -> list[Answer] | None:
+        if self.spec.of is None:
+            return None
+        return [Answer(g.agent_id, g.title, g.status, g.text, g.attempt) for g in self.spec.given]
+
+    def at_rest(self, participant: Participant) -> bool:
         """Whether the agent has ended and all that it said is in the log."""
         live = self._live.get(participant.info.agent_id)
         return participant.ended and (live is None or live.mailbox.drained)
@@ -246,7 +345,9 @@ class Run:
             turns = await self._conversations.history(self.spec.conversation_id, agent_id)
             self._history[agent_id] = turns
 
-    def _prepare(self, participant: Participant, announce: Payload | None = None) -> None:
+    def _prepare(
+        self, participant: Participant, announce: Payload | None = None, part: AskedFor | None = None
+    ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
         agent_id = participant.info.agent_id
         settings = self._roster.agents[agent_id]
@@ -255,18 +356,22 @@ class Run:
             mailbox.post(announce)
         conversation = self.spec.conversation_id
         request = AgentInput(
-            message=self.spec.message,
+            message=part.message if part else self.spec.message,
             run_id=self.spec.run_id,
             agent_id=agent_id,
             attempt=participant.attempt,
             conversation_id=conversation,
             images=self.spec.images,
             history=self._history.get(agent_id, ()),
+            part=part.part if part else None,
         )
 
         async def remember(turn: Turn) -> None:
-            if conversation:
-                await self._conversations.add(conversation, agent_id, turn)
+            if conversation and (part is None or part.remember):
+                # What the user asked, not what a panel made of it.
+                await self._conversations.add(
+                    conversation, agent_id, replace(turn, message=self.spec.message)
+                )
 
         pump = Pump(
             settings,
@@ -304,10 +409,27 @@ class Run:
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
                 await self._writer.append(batches)
+                if self._waiting:
+                    self._wake()
                 self._close_if_ended()
 
+    def settle(self) -> None:
+        """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""
+        for agent_id, participant in self.state.participants.items():
+            if not participant.ended and agent_id not in self._live:
+                self._prepare(participant)
+                self._live[agent_id].pump.stop(Stop("not_asked"))
+                self._launch(agent_id)
+        self._wake()
+        self._close_if_ended()
+
+    def _wake(self) -> None:
+        for true, waiter in list(self._waiting):
+            if not waiter.done() and true():
+                waiter.set_result(None)
+
     def _close_if_ended(self) -> bool:
-        if self.open and all(self._at_rest(p) for p in self.state.participants.values()):
+        if self.open and not self.sitting and all(self.at_rest(p) for p in self.state.participants.values()):
             self.open = False
             self._joining.put_nowait(None)
         return not self.open

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from .eventlog.runstore import RunRecord
+from .events import AgentStatus
+from .panelsettings import PanelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An agent's answer in another run, for a panel that begins with it."""
+
+    agent_id: str
+    title: str
+    status: AgentStatus
+    text: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A checked `POST /v1/runs`. `agents` None means the default ones."""
+    """A checked `POST /v1/runs`. `agents` None means the default ones.
+
+    `panel` is a `PanelSettings` with its members filled in, as plain data; `of` names the run whose
+    answers are `given`, so that its members are not asked again.
+    """
 
     message: str
     agents: tuple[str, ...] | None = None
@@ -19,6 +37,9 @@ class StartRequest:
     channel: str | None = None
     on_disconnect: str = "continue"
     images: tuple[str, ...] = ()
+    panel: dict[str, Any] | None = None
+    given: tuple[GivenAnswer, ...] = ()
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +55,14 @@ class RunSpec:
     images: tuple[str, ...] = ()
     max_output_tokens: int | None = None
     max_cost: float | None = None
+    panel: PanelSettings | None = None
+    given: tuple[GivenAnswer, ...] = ()
+    of: str | None = None
 
 
 def spec_of(record: RunRecord) -> RunSpec:
     """Return what a run was started with."""
-    request = msgspec.json.decode(record.request) if record.request else {}
+    request = _read(record)
     return RunSpec(
         run_id=record.run_id,
         channel=record.channel,
@@ -46,5 +70,14 @@ def spec_of(record: RunRecord) -> RunSpec:
         agents=tuple(record.agents),
         conversation_id=record.conversation_id,
         on_disconnect=record.on_disconnect,
-        images=tuple(request.get("images", ())),
+        images=request.images,
+        panel=None if request.panel is None else PanelSettings.model_validate(request.panel),
+        given=request.given,
+        of=request.of,
     )
+
+
+def _read(record: RunRecord) -> StartRequest:
+    if not record.request:
+        return StartRequest(record.message)
+    return msgspec.json.decode(record.request, type=StartRequest)

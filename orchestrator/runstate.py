@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from .events import (
+    PANEL,
     AgentAdded,
     AgentInfo,
     AgentMetrics,
@@ -19,7 +22,15 @@ from .events import (
     AgentStatus,
     Cancelled,
     Done,
+    EarlierTurn,
     Error,
+    Heard,
+    Missing,
+    PanelInfo,
+    PanelLate,
+    PanelResult,
+    PanelStage,
+    PanelState,
     Payload,
     Retry,
     RunDone,
@@ -46,6 +57,22 @@ class Participant:
     metrics: AgentMetrics | None = None
     usage: Usage | None = None
     retries: int = 0
+    stage: str | None = None
+    round: int | None = None
+    layer: int | None = None
+    turn: int | None = None
+    inputs: list[Heard] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    turns: list[EarlierTurn] = field(default_factory=list)
+    spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)
+    """Of each earlier turn."""
+
+    @property
+    def text(self) -> str:
+        """What it has said so far in its newest attempt."""
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
 
     @property
     def ended(self) -> bool:
@@ -58,6 +85,7 @@ class Participant:
             case Token(text=text, parent=None):
                 self.pieces.append(text)
             case Started(attempt=attempt):
+                self.enter_turn(payload)
                 self._begin(attempt)
                 return self._unless_cancelling("running")
             case Retry(attempt=attempt):
@@ -79,6 +107,26 @@ class Participant:
                 pass
         return self.status
 
+    def enter_turn(self, opening: Started) -> None:
+        """Take in what an attempt is part of. What was said in the turn before is kept, not void."""
+        # What was said before any panel sat was the first turn.
+        before = self.turn or (1 if self.ended else None)
+        if opening.turn is not None and before is not None and opening.turn != before:
+            earlier = EarlierTurn(
+                turn=before,
+                stage=self.stage or "panel",
+                attempt=self.attempt,
+                status=self.status,
+                text=self.text,
+                round=self.round,
+                layer=self.layer,
+            )
+            self.turns.append(earlier)
+            self.spent.append((self.metrics, self.usage))
+            self._begin(opening.attempt)
+        self.stage, self.round, self.layer = opening.stage, opening.round, opening.layer
+        self.turn, self.inputs, self.missing = opening.turn, opening.inputs, opening.missing
+
     def _unless_cancelling(self, status: AgentStatus) -> AgentStatus:
         # A cancel may have been asked for before the event was logged.
         return "cancelling" if self.status == "cancelling" else status
@@ -89,10 +137,21 @@ class Participant:
         self.error = self.metrics = self.usage = None
 
     def snapshot(self) -> AgentSnapshot:
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        text = self.pieces[0] if self.pieces else ""
-        return AgentSnapshot(self.status, self.attempt, text, self.error, self.metrics, self.usage)
+        return AgentSnapshot(
+            self.status,
+            self.attempt,
+            self.text,
+            self.error,
+            self.metrics,
+            self.usage,
+            stage=self.stage,
+            round=self.round,
+            layer=self.layer,
+            turn=self.turn,
+            inputs=self.inputs,
+            missing=self.missing,
+            turns=list(self.turns),
+        )
 
 
 class RunState:
@@ -109,6 +168,9 @@ class RunState:
         self.created_at = created_at
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
+        self.panel: PanelState | None = None
+        self.stages: set[tuple[str, int]] = set()
+        self.panel_events = 0
 
     def join(self, info: AgentInfo) -> Participant:
         """Let an agent take part; one that does already stays as it is."""
@@ -117,7 +179,9 @@ class RunState:
     def fold(self, agent_id: str | None, payload: Payload, event_id: str) -> None:
         """Take a logged event in. `run.done` leaves `ended_at` to whoever knows the time."""
         self.last_event_id = event_id
-        if agent_id is not None:
+        if agent_id == PANEL:
+            self._fold_panel(payload)
+        elif agent_id is not None:
             # Where `run.started` was trimmed away, nothing but the id is known of an agent.
             participant = self.participants.get(agent_id) or self.join(
                 AgentInfo(agent_id, agent_id, "", None)
@@ -126,10 +190,30 @@ class RunState:
         elif isinstance(payload, RunStarted):
             for info in payload.agents:
                 self.join(info)
+            self.panel = _panel_of(payload.panel) if payload.panel else None
         elif isinstance(payload, AgentAdded):
             self.join(payload.agent)
         elif isinstance(payload, RunDone):
             self.status = payload.status
+
+    def _fold_panel(self, payload: Payload) -> None:
+        self.panel_events += 1
+        if isinstance(payload, PanelStage):
+            if payload.info is not None:
+                self.panel = _panel_of(payload.info)
+                self.stages.clear()
+            self.stages.add((payload.stage, payload.round or payload.layer or 0))
+        # Where `run.started` was trimmed away, nothing but these events is known of a panel.
+        panel = self.panel
+        if panel is None:
+            named = getattr(payload, "method", "")
+            panel = self.panel = PanelState(None, named, named, [], None, [], None, None, [])
+        if isinstance(payload, PanelStage):
+            panel.stage = payload.stage
+        elif isinstance(payload, PanelResult):
+            panel.result = payload
+        elif isinstance(payload, PanelLate):
+            panel.late.append(payload)
 
     def snapshot(self) -> Snapshot:
         spec = self.spec
@@ -143,6 +227,9 @@ class RunState:
             ended_at=self.ended_at,
             last_event_id=self.last_event_id,
             agents={agent_id: p.snapshot() for agent_id, p in self.participants.items()},
+            panel=None
+            if self.panel is None
+            else msgspec.structs.replace(self.panel, late=list(self.panel.late)),
         )
 
     def conclusion(self, duration_ms: int) -> RunDone:
@@ -160,12 +247,23 @@ def _verdict(statuses: Sequence[AgentStatus]) -> RunStatus:
     return "failed" if "error" in statuses else "cancelled"
 
 
+def _panel_of(info: PanelInfo) -> PanelState:
+    return PanelState(
+        **{name: getattr(info, name) for name in PanelInfo.__struct_fields__},
+        stage=None,
+        result=None,
+        late=[],
+    )
+
+
 def _sum(participants: Sequence[Participant], duration_ms: int) -> RunMetrics:
-    usages = [p.usage for p in participants if p.usage is not None]
-    costs = [p.metrics.cost for p in participants if p.metrics is not None and p.metrics.cost is not None]
+    spent = [each for p in participants for each in (*p.spent, (p.metrics, p.usage))]
+    metrics = [each for each, _ in spent if each is not None]
+    usages = [each for _, each in spent if each is not None]
+    costs = [each.cost for each in metrics if each.cost is not None]
     return RunMetrics(
         duration_ms=duration_ms,
-        output_chars=sum(p.metrics.output_chars for p in participants if p.metrics is not None),
+        output_chars=sum(each.output_chars for each in metrics),
         input_tokens=sum(u.input_tokens for u in usages) if usages else None,
         output_tokens=sum(u.output_tokens for u in usages) if usages else None,
         retries=sum(p.retries for p in participants),

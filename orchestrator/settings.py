@@ -121,13 +121,13 @@ Free = Annotated[Any, BeforeValidator(_plain)]
 # ── parts ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Model(BaseModel):
+class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
     )
 
 
-class Limits(_Model):
+class Limits(Settings):
     """What an agent may take before it is stopped or held back."""
 
     timeout_s: PositiveNumber = 300
@@ -152,7 +152,7 @@ class Limits(_Model):
     """Events buffered before the agent is held back."""
 
 
-class RetryPolicy(_Model):
+class RetryPolicy(Settings):
     """When and how often a failed attempt is tried again."""
 
     attempts: PositiveInt = 3
@@ -171,7 +171,7 @@ class RetryPolicy(_Model):
         return self
 
 
-class Prices(_Model):
+class Prices(Settings):
     """What a million tokens cost, in a currency of your choice; `limits.max_cost` is in the same."""
 
     input: NumberFromZero
@@ -180,7 +180,7 @@ class Prices(_Model):
     """Per million tokens that the model writes, reasoning included."""
 
 
-class MCPServer(_Model):
+class MCPServer(Settings):
     """A tool server that speaks the Model Context Protocol: a program to start, or an address."""
 
     command: Text | None = None
@@ -248,7 +248,7 @@ def _api_from_base_url(data: dict[str, Any]) -> Api:
     return "responses" if data["base_url"] is None else "chat_completions"
 
 
-class AgentSettings(_Model):
+class AgentSettings(Settings):
     """What every agent has, whatever its backend."""
 
     agent_id: AgentId
@@ -408,10 +408,7 @@ def _keys_of(annotation: object) -> frozenset[str]:
     return frozenset().union(*map(_keys_of, get_args(annotation)))
 
 
-PARTS: Mapping[tuple[str, ...], frozenset[str]] = {
-    (name,): keys
-    for settings in SETTINGS.values()
-    for name, field in settings.model_fields.items()
-    if (keys := _keys_of(field.annotation))
-}
-"""Where a mapping with fixed keys stands (indexes left out) → the keys that it may hold."""
+def parts_of(model: type[Settings]) -> dict[tuple[str, ...], frozenset[str]]:
+    """Return where in *model* a mapping with fixed keys stands (indexes left out), and the keys it may hold."""
+    fields = model.model_fields.items()
+    return {(name,): keys for name, field in fields if (keys := _keys_of(field.annotation))}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .errors import GapError
 from .eventlog.base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
-from .events import RunDone, RunGap, Snapshot, clean_text
+from .events import PANEL, RunDone, RunGap, Snapshot, clean_text
 
 PAGE_EVENTS = 256
 """Most entries read at once, so that a replay of any length needs bounded memory."""
@@ -47,7 +47,9 @@ class View:
             return False
         if self.runs is not None and entry.run_id not in self.runs:
             return False
-        return self.agents is None or entry.agent_id is None or entry.agent_id in self.agents
+        if self.agents is None or entry.agent_id is None or entry.agent_id == PANEL:
+            return True
+        return entry.agent_id in self.agents
 
     @property
     def everything(self) -> bool:

@@ -41,6 +41,8 @@ from .janitor import LEASE_SECONDS, Janitor
 from .limits import RunLimits
 from .observer import Observer
 from .ownership import Ownership
+from .panelrequests import given, panel_over
+from .panelsettings import PanelSettings
 from .roster import Roster
 from .run import Run
 from .runspec import StartRequest
@@ -216,6 +218,39 @@ class Supervisor:
             await asyncio.sleep(MOVED_PAUSE_SECONDS)
         raise Unavailable("The run is on its way to another worker; ask again.", retry_after=1)
 
+    async def convene(self, run_id: str, value: object) -> AnyRun:
+        """Let a panel sit over a run's answers; return the run in which it sits.
+
+        That is this one while it is open, else a new one.
+
+        Args:
+            value: A panel's id, or an inline panel.
+        Raises:
+            InvalidRequest: The panel is wrong. Conflict: Another one sits, or nobody has answered. As `get`, `start`.
+        """
+        run = await self.get(run_id)
+        panel, answers = panel_over(value, self.roster, run.spec, run.state)
+        plain = panel.model_dump(mode="json")
+        if run.status == "running":
+            try:
+                await self.perform(Command("convene", run_id, panel=plain))
+                return await self.get(run_id)
+            except Conflict:
+                run = await self.get(run_id)
+                if run.status == "running":
+                    raise
+                panel, answers = panel_over(value, self.roster, run.spec, run.state)
+        spec = run.spec
+        request = StartRequest(
+            message=spec.message,
+            channel=None if spec.channel == run_id else spec.channel,
+            panel=plain,
+            given=given(answers),
+            of=spec.of or run_id,
+        )
+        convened, _ = await self.start(request)
+        return convened
+
     async def _ask(self, cluster: Cluster, owner: str, command: Command) -> bytes:
         try:
             return await cluster.send(owner, encode(command))
@@ -294,6 +329,10 @@ class Supervisor:
         if self.running >= self.limits.max_runs:
             raise LimitReached(f"{self.limits.max_runs} runs are under way already.", retry_after=5)
         agents = request.agents or tuple(self.roster.default_agents())
+        if request.panel is not None:
+            panel = PanelSettings.model_validate(request.panel)
+            # Over another run's answers nobody takes part until he is asked.
+            agents = panel.opening if request.of is None else ()
         unknown = [
             FieldProblem(f"agents[{n}]", f"There is no agent {agent_id!r}.")
             for n, agent_id in enumerate(agents)
@@ -347,6 +386,8 @@ async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:
         await run.retry(agent_id)
     elif command.verb == "approve":
         run.approve(agent_id, command.call_id, command.approve)
+    elif command.verb == "convene" and command.panel is not None:
+        run.convene_over(PanelSettings.model_validate(command.panel))
     else:
         run.cancel(Stop(command.reason), command.agent_id)
     return run.snapshot()

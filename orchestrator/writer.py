@@ -15,6 +15,7 @@ from .errors import LogUnavailable
 from .eventlog.base import Draft, Entry, EventLog
 from .eventlog.runstore import Fence
 from .events import (
+    PANEL,
     AgentAdded,
     AgentStatus,
     Cancelled,
@@ -23,6 +24,7 @@ from .events import (
     Payload,
     RunDone,
     RunStarted,
+    Started,
     Token,
     encode_data,
 )
@@ -71,7 +73,7 @@ class Writer:
         t = self.t
         named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
         run_id = self._state.spec.run_id
-        drafts = [Draft(run_id, who, payload.TYPE, encode_data(who, payload, t)) for who, payload in named]
+        drafts = [Draft(run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named]
         entries = await self._log_all(self._state.spec.channel, drafts)
         milestones = [
             draft
@@ -102,9 +104,16 @@ class Writer:
             await asyncio.sleep(delay)
             delay = min(delay * 2, longest)
 
+    def _encode(self, who: str | None, payload: Payload, t: int) -> bytes:
+        data = encode_data(who, payload, t)
+        participant = self._state.participants.get(who) if who is not None else None
+        if participant is None or participant.stage is None or isinstance(payload, Started):
+            return data
+        return data[:-1] + _stage_of(participant)
+
     def _fold(self, agent_id: str | None, payload: Payload, entry: Entry) -> None:
-        if agent_id is None:
-            self._state.fold(None, payload, entry.id)
+        if agent_id is None or agent_id == PANEL:
+            self._state.fold(agent_id, payload, entry.id)
             return
         participant = self._state.participants[agent_id]
         before = participant.status
@@ -143,3 +152,13 @@ class Writer:
 def _owner(agent_id: str, payload: Payload) -> str | None:
     """Name whose event it is; `run.agent_added` comes out of the new agent's mailbox and is the run's."""
     return None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id
+
+
+def _stage_of(participant: Participant) -> bytes:
+    """Return what every event of an agent in a panel ends with; its `started` says it by itself."""
+    number = ""
+    if participant.round is not None:
+        number = f',"round":{participant.round}'
+    elif participant.layer is not None:
+        number = f',"layer":{participant.layer}'
+    return f',"stage":"{participant.stage}"{number}}}'.encode()

@@ -83,7 +83,7 @@ class Seen:
         self.data: dict[str, Any] = json.loads(entry.data)
         self.agent_id: str | None = self.data.get("agent_id")
         self.type: str = self.data["type"]
-        self.name = f"{self.agent_id or 'run'}.{self.type}"
+        self.name = f"{entry.agent_id or 'run'}.{self.type}"
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.name} {self.data}>"

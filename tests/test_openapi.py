@@ -59,8 +59,9 @@ PROTOCOL_CALLS = {
     "GET /openapi.json",
     "GET /docs",
     "GET /v1/panels",
+    "POST /v1/runs/{run_id}/panel",
 }
-"""The protocol's table of calls; running a panel comes with the panels."""
+"""The protocol's table of calls."""
 
 
 def build(app: web.Application) -> dict[str, Any]:

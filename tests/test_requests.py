@@ -10,17 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
+from orchestrator.roster import Roster
 from orchestrator.runspec import StartRequest
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.problem import ProblemError
 from orchestrator.server.requests import parse_start, start_schema
+from tests.spine import settings
 
 KNOWN = ("optimist", "skeptic", "analyst", "x-1")
 LIMITS = ServerOptions(max_message_chars=20, max_agents_per_run=3)
 
 
+ROSTER = Roster({name: settings(name, default=name in KNOWN[:2]) for name in KNOWN})
+
+
 def parse(body: dict[str, Any]) -> StartRequest:
-    return parse_start(body, known_agents=KNOWN, limits=LIMITS)
+    return parse_start(body, roster=ROSTER, limits=LIMITS)
 
 
 def wrong(body: dict[str, Any]) -> dict[str, str]:
@@ -42,6 +47,19 @@ def test_every_key_arrives() -> None:
         "on_disconnect": "cancel",
     }
     assert parse(body) == StartRequest("hi", ("skeptic", "optimist"), "c_1", "Ch-1", on_disconnect="cancel")
+
+
+def test_inline_panel_gets_its_members() -> None:
+    """Its own, else the request's agents, else the default ones."""
+    inline = {"method": "debate"}
+    for body, members in (
+        ({"panel": inline}, ["optimist", "skeptic"]),
+        ({"panel": inline, "agents": ["skeptic", "analyst"]}, ["skeptic", "analyst"]),
+        ({"panel": inline | {"members": ["analyst", "x-1"]}}, ["analyst", "x-1"]),
+    ):
+        wanted = parse({"message": "hi"} | body)
+        assert wanted.panel is not None
+        assert wanted.panel["members"] == members
 
 
 def test_null_is_a_key_left_out() -> None:
@@ -86,7 +104,19 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         ({"message": "hi", "channel": 5}, "channel"),
         ({"message": "hi", "on_disconnect": True}, "on_disconnect"),
         ({"message": "hi", "on_disconnect": ["cancel"]}, "on_disconnect"),
-        ({"message": "hi", "panel": {"method": "debate"}}, "panel"),
+        ({"message": "hi", "panel": "jury"}, "panel"),
+        ({"message": "hi", "panel": ["jury"]}, "panel"),
+        ({"message": "hi", "panel": {}}, "panel.method"),
+        ({"message": "hi", "panel": {"method": "fight"}}, "panel.method"),
+        ({"message": "hi", "panel": {"method": "os:system"}}, "panel.method"),
+        ({"message": "hi", "panel": {"method": "judge"}}, "panel"),
+        ({"message": "hi", "panel": {"method": "judge", "moderator": "nobody"}}, "panel"),
+        ({"message": "hi", "panel": {"method": "rank", "members": ["skeptic"]}}, "panel"),
+        ({"message": "hi", "panel": {"method": "debate", "round": 3}}, "panel.round"),
+        (
+            {"message": "hi", "panel": {"method": "moderator", "moderator": "x-1", "prompt": "{x}"}},
+            "panel.prompt",
+        ),
     ],
 )
 def test_each_field_is_checked(body: dict[str, Any], at: str) -> None:
@@ -159,6 +189,6 @@ def test_what_is_no_image_is_refused(image: Any) -> None:
     """Neither a file of the server's nor something a browser would run may be named."""
     with pytest.raises(InvalidRequest) as caught:
         parse_start(
-            {"message": "hi", "images": ["https://x/a.png", image]}, known_agents=(), limits=ServerOptions()
+            {"message": "hi", "images": ["https://x/a.png", image]}, roster=Roster({}), limits=ServerOptions()
         )
     assert [field.at for field in caught.value.fields] == ["images[1]"]

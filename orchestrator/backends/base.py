@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ..errors import AgentError
-from ..events import Payload, Usage
+from ..events import Missing, Payload, Usage
 
 Approve = Callable[[str], Awaitable[bool]]
 """Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.
@@ -37,6 +37,43 @@ class Turn:
     memory: Any = None
 
 
+Task = Literal["answer", "moderate", "judge", "review", "vote"]
+"""What an agent of a panel is asked for: its own answer, the last word, a choice, a ranking, a short answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Another agent's answer, as an agent in a panel is told of it.
+
+    `text` is the whole; `chars` of it are in the message. `label` is what the message calls it.
+    """
+
+    agent_id: str
+    attempt: int
+    label: str
+    text: str
+    chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an agent is asked as part of a panel; the message already says all of it in words.
+
+    Attributes:
+        question: What the user asked. number: Of the round or layer, from 1; 0 for other stages.
+        turn: How often the agent has spoken in this run, this time included.
+        missing: Ids of agents that had no answer, with their status.
+    """
+
+    question: str
+    stage: str
+    task: Task = "answer"
+    number: int = 0
+    turn: int = 1
+    heard: tuple[Heard, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class AgentInput:
     """What an agent is asked.
@@ -44,6 +81,7 @@ class AgentInput:
     Attributes:
         history: Earlier turns of the conversation, oldest first; only those that ended well.
         images: Addresses (`https:`) or `data:` URLs of images that belong to the message.
+        part: What the agent does in a panel; None outside of one.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
     """
@@ -55,6 +93,7 @@ class AgentInput:
     conversation_id: str | None = None
     history: tuple[Turn, ...] = ()
     images: tuple[str, ...] = ()
+    part: Part | None = None
     approve: Approve = field(default=_nobody_answers, compare=False)
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 

@@ -24,7 +24,7 @@ from ..roster import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import Supervisor
-from . import channels, operations, runs, websocket
+from . import channels, operations, panels, runs, websocket
 from .docs import ApiDocs
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .logs import AccessLog, configure_logging
@@ -77,7 +77,7 @@ def create_app(
     app[SUPERVISOR] = Supervisor(
         app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics, cluster=cluster
     )
-    for module in (runs, channels, websocket, operations):
+    for module in (runs, panels, channels, websocket, operations):
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     app.add_routes(ApiDocs(app[OPTIONS]).routes())
@@ -94,7 +94,7 @@ def _roster(config: Config | None, made: Mapping[str, StreamFunction | Backend])
     for agent_id, agent in made.items():
         settings[agent_id] = FunctionSettings(agent_id=agent_id, stream="python:agent")
         backends[agent_id] = FunctionBackend.of(agent) if callable(agent) else agent
-    return Roster(settings, backends=backends)
+    return Roster(settings, backends=backends, panels=config.panels if config else None)
 
 
 async def _supervise(app: web.Application) -> AsyncIterator[None]:
@@ -127,6 +127,8 @@ def serve(settings: ServeSettings) -> int:
     config = load_config(settings.config, os.environ)
     for skipped in config.skipped:
         log.info("agent_left_out", agent_id=skipped.agent_id, reason=skipped.reason)
+    for panel in config.skipped_panels:
+        log.info("panel_left_out", panel_id=panel.panel_id, reason=panel.reason)
     listener = _listen(settings.host, settings.port)
     try:
         if settings.workers > 1:

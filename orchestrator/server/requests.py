@@ -6,11 +6,13 @@ Checks shape and names; whether the run can be started now is the supervisor's t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..events import AGENT_ID_PATTERN, clean_text
+from ..panelrequests import choose_panel
+from ..roster import Roster
 from ..runspec import StartRequest
 from ..writer import SYSTEM_CHANNEL
 from .options import ServerOptions
@@ -24,9 +26,7 @@ _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
 
 
-def parse_start(
-    body: Mapping[str, Any], *, known_agents: Collection[str], limits: ServerOptions
-) -> StartRequest:
+def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOptions) -> StartRequest:
     """Check *body* as a whole. A null is taken for a key that is not there, except for `message`.
 
     Raises:
@@ -34,16 +34,18 @@ def parse_start(
         ProblemError: 413, the message is too long; other fields that are wrong are named too.
     """
     check = _Check(body)
+    known_agents = roster.agents
     message = check.field("message", lambda value: _message(value, limits.max_message_chars), required=True)
+    agents = check.field("agents", lambda value: _agents(check, value, known_agents, limits))
     wanted = StartRequest(
         message=message or "",
-        agents=check.field("agents", lambda value: _agents(check, value, known_agents, limits)),
+        agents=agents,
         conversation_id=check.field("conversation_id", _name),
         channel=check.field("channel", _channel),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
+        panel=check.field("panel", lambda value: _panel(check, value, roster, agents, limits)),
     )
-    check.field("panel", _panel)
     check.unknown_keys()
     check.finish()
     return wanted
@@ -158,8 +160,16 @@ def _on_disconnect(value: Any) -> str:
     return str(value)
 
 
-def _panel(value: Any) -> None:
-    raise _Wrong("is not possible: this server has no panels")
+def _panel(
+    check: _Check, value: Any, roster: Roster, agents: Sequence[str] | None, limits: ServerOptions
+) -> dict[str, Any] | None:
+    known = agents and all(agent_id in roster.agents for agent_id in agents)
+    try:
+        panel = choose_panel(value, roster, agents=agents if known else None, most=limits.max_agents_per_run)
+    except InvalidRequest as exc:
+        check.problems.extend(exc.fields)
+        return None
+    return panel.model_dump(mode="json")
 
 
 def _shown(text: str) -> str:
@@ -203,7 +213,10 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
             "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
             "channel": optional(name, "The log that the run writes to; its own where it is left out."),
             "images": optional(images, "Images that belong to the message, for models that take them."),
-            "panel": {"type": "null", "default": None, "description": "This server has no panels."},
+            "panel": optional(
+                {"anyOf": [{"type": "string"}, {"type": "object", "required": ["method"]}]},
+                "A panel's id (see GET /v1/panels) or an inline panel; `agents`, where given, are its members.",
+            ),
             "on_disconnect": optional(
                 {"enum": list(ON_DISCONNECT)},
                 "`cancel` cancels the run once no subscriber has been there for a while; default `continue`.",

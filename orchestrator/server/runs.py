@@ -101,7 +101,7 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
 async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
     body = await read_json(request, max_bytes=options.max_body_bytes)
-    wanted = parse_start(body, known_agents=request.app[ROSTER].agents, limits=options)
+    wanted = parse_start(body, roster=request.app[ROSTER], limits=options)
     names = wants_names(request)
     run, _ = await request.app[SUPERVISOR].start(wanted, key=_idempotency_key(request))
     headers = {
@@ -282,11 +282,3 @@ def _whole(request: web.Request, name: str, default: int, least: int, most: int)
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise ProblemError(400, f"{name} must be a whole number from {least} to {most}.")
     return int(text)
-
-
-@routes.get("/v1/panels")
-@operation(
-    "List the panels", tag="panels", answers={200: Answer("The configured panels.", {"type": "object"})}
-)
-async def list_panels(request: web.Request) -> web.StreamResponse:
-    return json_response({"panels": []})

@@ -10,7 +10,16 @@ from typing import Any, get_args
 import msgspec
 
 from ..errors import ErrorCode
-from ..events import AGENT_PAYLOADS, RUN_PAYLOADS, SNAPSHOT_TYPE, AgentInfo, Payload, Snapshot
+from ..events import (
+    AGENT_PAYLOADS,
+    PANEL,
+    PANEL_PAYLOADS,
+    RUN_PAYLOADS,
+    SNAPSHOT_TYPE,
+    AgentInfo,
+    Payload,
+    Snapshot,
+)
 from .options import ServerOptions
 from .requests import start_schema
 
@@ -49,6 +58,40 @@ class Approval(msgspec.Struct, forbid_unknown_fields=True):
     approve: bool
 
 
+class StartWhenDescription(msgspec.Struct):
+    """When a panel's last word begins: at the first of these that comes true."""
+
+    all: bool | None
+    quorum: int | None
+    deadline_s: float | None
+
+
+class PanelDescription(msgspec.Struct):
+    """One configured panel. `fallback` has the last word where `moderator` fails."""
+
+    panel_id: str
+    title: str
+    description: str
+    method: str
+    members: list[str]
+    moderator: str | None
+    fallback: list[str]
+    start_when: StartWhenDescription
+    revise: bool
+
+
+class PanelList(msgspec.Struct):
+    """The configured panels."""
+
+    panels: list[PanelDescription]
+
+
+class CallPanel(msgspec.Struct):
+    """A panel's id, or an inline panel as in agents_config/panels."""
+
+    panel: str | dict[str, Any]
+
+
 class FieldProblemItem(msgspec.Struct):
     """One field at fault: `at` is its path, as in `agents[1]`."""
 
@@ -67,14 +110,20 @@ class ProblemDocument(msgspec.Struct, omit_defaults=True):
     error_id: str = ""
 
 
+STAGE: Schema = {
+    "stage": {"type": "string", "description": "In a panel: what the agent's attempt is part of."},
+    "round": {"type": "integer", "minimum": 1, "description": "With the stage `round`."},
+    "layer": {"type": "integer", "minimum": 1, "description": "With the stage `layer`."},
+}
+
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    AddAgent, AgentList, Approval, ProblemDocument, RunList, Snapshot,
+    AddAgent, AgentList, Approval, CallPanel, PanelList, ProblemDocument, RunList, Snapshot,
 )  # fmt: skip
 
 
 def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
     """Return every named schema: requests, answers, and each event's `data`."""
-    payloads = (*AGENT_PAYLOADS.values(), *RUN_PAYLOADS.values())
+    payloads = (*AGENT_PAYLOADS.values(), *RUN_PAYLOADS.values(), *PANEL_PAYLOADS.values())
     _, found = msgspec.json.schema_components([*STRUCTS, *payloads], ref_template=PREFIX + "{name}")
     agent_events = {
         f"{p.__name__}Event": _agent_event(p, found.pop(p.__name__)) for p in AGENT_PAYLOADS.values()
@@ -83,12 +132,18 @@ def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
         f"{p.__name__}Event": _run_event(p.TYPE, found.pop(p.__name__)) for p in RUN_PAYLOADS.values()
     }
     run_events["RunSnapshotEvent"] = _run_event(SNAPSHOT_TYPE, found["Snapshot"])
+    # A snapshot holds these two as well, so their own schemas stay.
+    panel_events = {
+        f"{p.__name__}Event": _event(f"{PANEL}.{p.TYPE}", p.TYPE, found[p.__name__], {})
+        for p in PANEL_PAYLOADS.values()
+    }
+    found["PanelEvent"] = _one_of("The `data` of a panel's event; has `panel`.", panel_events)
     found["AgentEvent"] = _one_of("The `data` of an agent's event.", agent_events)
     found["RunEvent"] = _one_of("The `data` of the run's own event.", run_events)
     found["Event"] = {
         "title": "Event",
         "description": "One event's `data`.",
-        "anyOf": [{"$ref": PREFIX + "AgentEvent"}, {"$ref": PREFIX + "RunEvent"}],
+        "anyOf": [{"$ref": PREFIX + name} for name in ("AgentEvent", "RunEvent", "PanelEvent")],
     }
     found["ErrorCode"] = {
         "type": "string",
@@ -97,12 +152,14 @@ def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
     }
     found["StartRequest"] = start_schema(limits)
     found["SocketOperation"] = socket_schema(found["StartRequest"])
-    return run_events | agent_events | dict(sorted(found.items()))
+    return run_events | agent_events | panel_events | dict(sorted(found.items()))
 
 
 def _agent_event(payload: type[Payload], schema: Schema) -> Schema:
     who = {"agent_id": {"type": "string", "description": "Whose event it is."}}
-    return _event(f"<agent_id>.{payload.TYPE}", payload.TYPE, schema, who)
+    event = _event(f"<agent_id>.{payload.TYPE}", payload.TYPE, schema, who)
+    event["properties"] = event["properties"] | STAGE
+    return event
 
 
 def _run_event(type_: str, schema: Schema) -> Schema:

@@ -141,7 +141,7 @@ class Socket:
     async def _start(self, operation: Operation) -> None:
         self._check_room()
         app = self._request.app
-        wanted = parse_start(operation.body, known_agents=app[ROSTER].agents, limits=app[OPTIONS])
+        wanted = parse_start(operation.body, roster=app[ROSTER], limits=app[OPTIONS])
         run, _ = await self._supervisor.start(wanted)
         self._follow(self._one_run(run), operation)
 

@@ -1,0 +1,128 @@
+"""agents_config/panels/*.yaml → checked panels. Owns what a panel and the agents it names must have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .configproblems import explain, nearest, quoted
+from .errors import ConfigError, ConfigProblem
+from .panelsettings import PanelSettings
+from .yamlfile import KeyPath, YamlFile, read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPanel:
+    """A panel that is left out because an agent of it is."""
+
+    panel_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """What became of a folder's files."""
+
+    panels: dict[str, PanelSettings]
+    skipped: tuple[SkippedPanel, ...]
+    problems: tuple[ConfigProblem, ...]
+
+
+def load_panels(
+    directory: Path,
+    environ: Mapping[str, str],
+    *,
+    agents: Collection[str],
+    left_out: Mapping[str, str],
+) -> Panels:
+    """Read every ``*.yaml`` in *directory*, which need not be there. Blocks on the disk.
+
+    Args:
+        agents: Ids of those that take part.
+        left_out: Ids of all that have a file → why they do not take part, if they do not.
+    """
+    panels: dict[str, PanelSettings] = {}
+    skipped: list[SkippedPanel] = []
+    problems: list[ConfigProblem] = []
+    for path in _files(directory):
+        try:
+            content = read_yaml(path, environ)
+            panel = _read(content, path)
+        except ConfigError as exc:
+            problems += exc.problems
+            continue
+        panel_id = panel.panel_id or path.stem
+        wrong = list(_unknown_agents(content, panel, agents, left_out))
+        gone = [agent_id for agent_id in panel.everyone if agent_id not in agents]
+        if panel_id in panels:
+            wrong.append(
+                content.problem(("panel_id",), f"{panel_id!r} is the id of another panel; rename it")
+            )
+        if wrong:
+            problems += wrong
+        elif gone:
+            skipped.append(SkippedPanel(panel_id, f"agent {gone[0]!r} {_because(left_out[gone[0]])}"))
+        else:
+            panels[panel_id] = panel
+    return Panels(panels, tuple(skipped), tuple(problems))
+
+
+def check_panel(data: Mapping[str, Any], *, file: str = "panel") -> PanelSettings:
+    """Check an inline panel.
+
+    Raises:
+        ConfigError: Whose problems' keys say where in *data*.
+    """
+    return _validate(YamlFile(file, dict(data)))
+
+
+def _files(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        return []
+    return sorted(e for e in directory.iterdir() if e.suffix == ".yaml" and not e.name.startswith("."))
+
+
+def _read(content: YamlFile, path: Path) -> PanelSettings:
+    problems = list(content.problems)
+    problems += [
+        content.problem(each.path, f"the variable {each.name} is not set; set it or give a fallback")
+        for each in content.missing
+    ]
+    if problems:
+        raise ConfigError(problems)
+    panel = _validate(content, panel_id=path.stem)
+    if not panel.opening:
+        raise ConfigError([content.problem(("members",), "is missing; name the agents that answer")])
+    return panel
+
+
+def _validate(content: YamlFile, *, panel_id: str | None = None) -> PanelSettings:
+    data = content.data if panel_id is None else {"panel_id": panel_id} | content.data
+    try:
+        return PanelSettings.model_validate(data)
+    except ValidationError as exc:
+        raise ConfigError(list(explain(content, exc, PanelSettings))) from exc
+
+
+def _unknown_agents(
+    content: YamlFile, panel: PanelSettings, agents: Collection[str], known: Mapping[str, str]
+) -> Iterator[ConfigProblem]:
+    for agent_id in panel.everyone:
+        if agent_id not in known and agent_id not in agents:
+            hint = nearest(agent_id, list(agents))
+            message = f"{quoted(agent_id)}is no agent here; {hint}correct or remove it"
+            yield content.problem(_place(panel, agent_id), message)
+
+
+def _place(panel: PanelSettings, agent_id: str) -> KeyPath:
+    if agent_id in panel.members:
+        return ("members", panel.members.index(agent_id))
+    return ("moderator",) if agent_id in panel.last_words else ("layers",)
+
+
+def _because(reason: str) -> str:
+    return reason if reason.startswith("is ") else f"is left out ({reason})"

@@ -1,0 +1,119 @@
+"""What a client asks of panels: a panel for a new run, or another one over answers that are there.
+
+Owns which agents such a panel has. Whether it can sit now is the run's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .errors import ConfigError, Conflict, FieldProblem, InvalidRequest
+from .panelconfig import check_panel
+from .panels.base import Answer
+from .panelsettings import METHODS, PanelSettings
+from .roster import Roster
+from .runspec import GivenAnswer, RunSpec
+from .runstate import RunState
+from .sitting import answer_of
+
+
+def choose_panel(
+    value: object, roster: Roster, *, agents: Sequence[str] | None = None, most: int | None = None
+) -> PanelSettings:
+    """Return the panel that *value*, an id or an inline panel, asks for, with its members.
+
+    Args:
+        agents: Who shall be its members; the panel's own unless given, the default agents where it has none.
+        most: Agents that may take part in all.
+    Raises:
+        InvalidRequest: With what is wrong and where.
+    """
+    panel = _find(value, roster)
+    members = tuple(agents) if agents else panel.members or tuple(roster.default_agents())
+    if panel.method != "layers" or isinstance(panel.layers, int) or agents:
+        panel = _with_members(panel, members)
+    _require_known(panel, roster)
+    if most is not None and len(panel.everyone) > most:
+        raise _wrong("panel", f"has {len(panel.everyone)} agents; at most {most} are allowed")
+    return panel
+
+
+def panel_over(
+    value: object, roster: Roster, spec: RunSpec, state: RunState
+) -> tuple[PanelSettings, list[Answer]]:
+    """Return the panel that shall sit over a run's answers, and these.
+
+    Raises:
+        InvalidRequest: The panel is wrong. Conflict: There is no answer yet.
+    """
+    panel = _find(value, roster)
+    there = {answer.agent_id: answer for answer in _answers(spec, state)}
+    inline = isinstance(value, dict) and bool(panel.members)
+    for index, agent_id in enumerate(panel.members if inline else ()):
+        if agent_id not in there:
+            raise _wrong(f"panel.members[{index}]", f"agent {agent_id!r} has no answer in this run")
+    members = panel.members if inline else tuple(there)
+    if not any(there[agent_id].good for agent_id in members):
+        raise Conflict("No agent of this run has answered yet.")
+    panel = _with_members(panel, members)
+    _require_known(panel, roster, but=members)
+    return panel, [there[agent_id] for agent_id in members]
+
+
+def given(answers: Iterable[Answer]) -> tuple[GivenAnswer, ...]:
+    """Return *answers* as a new run keeps them."""
+    return tuple(GivenAnswer(a.agent_id, a.title, a.status, a.text, a.attempt) for a in answers)
+
+
+def _answers(spec: RunSpec, state: RunState) -> list[Answer]:
+    if spec.of is not None:
+        return [Answer(g.agent_id, g.title, g.status, g.text, g.attempt) for g in spec.given]
+    members = state.panel.members if state.panel and state.panel.members else list(state.participants)
+    return [answer_of(state.participants[agent_id]) for agent_id in members if agent_id in state.participants]
+
+
+def _find(value: object, roster: Roster) -> PanelSettings:
+    if isinstance(value, str):
+        if value not in roster.panels:
+            known = ", ".join(roster.panels) or "none"
+            raise _wrong("panel", f"there is no panel {value[:80]!r}; configured: {known}")
+        return roster.panels[value]
+    if not isinstance(value, dict):
+        raise _wrong("panel", "must be a panel's id, or an object with `method`")
+    try:
+        panel = check_panel(value)
+    except ConfigError as exc:
+        problems = [FieldProblem(f"panel.{p.key}" if p.key else "panel", p.message) for p in exc.problems]
+        raise InvalidRequest("The panel is wrong.", problems) from exc
+    if panel.method not in METHODS:
+        # Importing what a request names would let anybody run any function that there is.
+        raise _wrong("panel.method", "may be your own only in a file of agents_config/panels")
+    if panel.panel_id is not None:
+        raise _wrong("panel.panel_id", "belongs to configured panels; remove it")
+    return panel
+
+
+def _with_members(panel: PanelSettings, members: Sequence[str]) -> PanelSettings:
+    changed: dict[str, Any] = panel.model_dump(mode="json") | {"members": list(members)}
+    if not isinstance(panel.layers, int):
+        changed["layers"] = len(panel.layers)
+    try:
+        return check_panel(changed)
+    except ConfigError as exc:
+        raise InvalidRequest(
+            "The panel does not fit its members.", [FieldProblem("panel", p.message) for p in exc.problems]
+        ) from exc
+
+
+def _require_known(panel: PanelSettings, roster: Roster, *, but: Sequence[str] = ()) -> None:
+    asked = set(panel.everyone)
+    if panel.method not in ("rank", "layers", "debate"):
+        asked -= set(but) - set(panel.last_words)  # these are read, and not asked again
+    unknown = sorted(agent_id for agent_id in asked if agent_id not in roster.agents)
+    if unknown:
+        raise _wrong("panel", f"there is no agent {unknown[0]!r}")
+
+
+def _wrong(at: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(f"The panel is wrong: {detail}.", [FieldProblem(at, detail)])

@@ -1,0 +1,130 @@
+"""What every panel method implements, and what it is told: the `Method` Protocol, answers and verdicts.
+
+A method is one file beside this one plus a row in `METHODS`, or a user's own "module:function".
+Owns no agent: `Session` asks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ..backends.base import Heard, Task
+from ..events import AgentStatus, Missing, PanelInfo, Payload
+
+if TYPE_CHECKING:
+    from .session import Session
+
+Outcome = Literal["decided", "tie", "undecided", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one agent said in one turn, as it stands; `code` is why it failed."""
+
+    agent_id: str
+    title: str
+    status: AgentStatus
+    text: str = ""
+    attempt: int = 1
+    code: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether it is whole and says anything."""
+        return self.status == "done" and bool(self.text.strip())
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("done", "error", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What an agent is asked in one turn.
+
+    Args:
+        number: Of the round or layer, from 1; 0 for other stages.
+        heard: The answers in *message*, with how much of each.
+        remember: Whether the turn belongs to the conversation, as the answer to the user's own question.
+    """
+
+    message: str
+    stage: str
+    task: Task = "answer"
+    number: int = 0
+    heard: tuple[Heard, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    remember: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a method came to.
+
+    Args:
+        ranking: Agent and score, the best first.
+        tally: What was chosen → how often, or with how many points.
+        answer: A decided text that no single agent's answer is.
+        last: Who had the last word.
+    """
+
+    status: Outcome
+    winner: str | None = None
+    ranking: Sequence[tuple[str, float]] = ()
+    tally: dict[str, float] | None = None
+    answer: str | None = None
+    last: Answer | None = None
+
+
+class Method(Protocol):
+    """Brings a panel to its verdict.
+
+    It may be run more than once for one panel (after a late answer, or on another worker): what was
+    asked before is then answered from the log, so it should depend on nothing but the session.
+    Cancelling it ends the panel; its agents are ended by the run.
+    """
+
+    async def __call__(self, session: Session, /) -> Verdict: ...
+
+
+class Host(Protocol):
+    """The run that a panel sits in."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    async def speak(self, agent_id: str, turn: int, speech: Speech) -> Answer:
+        """Let an agent speak for the *turn*-th time, and wait for its end; known turns are answered at once."""
+        ...
+
+    async def ending(self, agent_id: str) -> Answer:
+        """Wait until an agent that was asked by somebody else has ended."""
+        ...
+
+    def answer_of(self, agent_id: str) -> Answer:
+        """Return an agent's newest answer as it stands: reviews and last words are none."""
+        ...
+
+    def turns(self, agent_id: str) -> int:
+        """Return how often an agent has spoken."""
+        ...
+
+    def cancel_agent(self, agent_id: str, reason: str) -> None:
+        """Ask an agent to end, where it has not."""
+        ...
+
+    async def emit(self, payload: Payload) -> None:
+        """Log an event of the panel; return when it is logged."""
+        ...
+
+    def title(self, agent_id: str) -> str: ...
+
+    def announced(self, stage: str, number: int) -> bool:
+        """Whether this stage's `panel.stage` is in the log already."""
+        ...
+
+    def unannounced(self) -> PanelInfo | None:
+        """Return what clients do not know of the panel yet; None where `run.started` told it."""
+        ...

@@ -1,0 +1,47 @@
+"""Panel method `layers`, a mixture of agents: each layer reads the one before, and the moderator the last.
+
+Source: Wang et al., "Mixture-of-Agents Enhances Large Language Model Capabilities", 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import Answer, Speech, Verdict
+from .moderator import PROMPT
+from .session import Session
+
+REFINE = """\
+{question}
+
+---
+Others have answered the question above; what they said follows. Some of it may be wrong or one-sided.
+Write a better answer than any of them.
+
+{answers}"""
+
+
+async def layers(session: Session) -> Verdict:
+    """Let layer after layer answer, then the moderator."""
+    answers: list[Answer] = []
+    for number, agents in enumerate(_plan(session), start=1):
+        before = [answer for answer in answers if answer.good]
+        if number > 1 and not before:
+            return Verdict("failed")
+        speeches = {agent_id: _speech(session, number, before) for agent_id in agents}
+        answers = await session.stage("layer", speeches, number=number, missing=session.missing(answers))
+    if not any(answer.good for answer in answers):
+        return Verdict("failed")
+    last = await session.last_word(session.settings.prompt or PROMPT, answers)
+    return Verdict("decided" if last else "failed", last=last)
+
+
+def _plan(session: Session) -> Sequence[Sequence[str]]:
+    planned = session.settings.layers
+    return [session.members] * planned if isinstance(planned, int) else planned
+
+
+def _speech(session: Session, number: int, before: Sequence[Answer]) -> Speech:
+    if number == 1:
+        return Speech(session.question, "layer", number=1)
+    return session.compose(REFINE, before, stage="layer", task="answer", number=number)

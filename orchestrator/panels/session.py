@@ -1,0 +1,338 @@
+"""One sitting of a panel: stages, questions, waiting, the last word. What a method works with.
+
+Owns the order of the panel's own events. The agents' are the run's, which is the `Host`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from ..backends.base import Task
+from ..events import Missing, PanelLate, PanelResult, PanelStage, Score
+from ..panelsettings import PanelSettings
+from .base import Answer, Host, Method, Speech, Verdict
+from .prompts import Quoted, fill, name_missing, quote
+
+TOO_LONG = frozenset({"upstream_rejected"})
+"""Codes after which the last word is tried with half as much to read: so servers refuse what is too long."""
+
+Asked = Mapping[str, "asyncio.Task[Answer]"]
+
+
+class Session:
+    """A panel that sits in a run.
+
+    Args:
+        question: What the user asked.
+        given: Answers that are there already; their agents are not asked for others.
+    Attributes:
+        members: Who answers. `settings`: How the panel was set up.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        settings: PanelSettings,
+        question: str,
+        tasks: asyncio.TaskGroup,
+        *,
+        given: Sequence[Answer] | None = None,
+    ) -> None:
+        self._host = host
+        self._tasks = tasks
+        self._given = None if given is None else {answer.agent_id: answer for answer in given}
+        self._turns: dict[str, int] = {}
+        self._open: dict[str, asyncio.Task[Answer]] = {}
+        self._late: set[asyncio.Task[None]] = set()
+        self._late_answers = 0
+        self._opened_at = time.monotonic()
+        self._revision = 0
+        self.settings = settings
+        self.question = question
+        self.members = settings.members
+
+    # ── for methods ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def run_id(self) -> str:
+        return self._host.run_id
+
+    def title(self, agent_id: str) -> str:
+        """Return the name that people see."""
+        given = (self._given or {}).get(agent_id)
+        return given.title if given else self._host.title(agent_id)
+
+    async def open_stage(
+        self, stage: str, agents: Sequence[str], *, number: int = 0, missing: Sequence[Missing] = ()
+    ) -> None:
+        """Say that a stage begins, and who speaks in it."""
+        self._opened_at = time.monotonic()
+        again = self._revision > 0 and stage == "final"
+        if self._host.announced(stage, number) and not again:
+            return  # on another worker, or before a late answer
+        await self._host.emit(
+            PanelStage(
+                panel=self.settings.name,
+                method=self.settings.method,
+                stage=stage,
+                agents=list(agents),
+                round=number if stage == "round" else None,
+                layer=number if stage == "layer" else None,
+                missing=list(missing),
+                info=self._host.unannounced(),
+            )
+        )
+
+    def ask(self, agent_id: str, speech: Speech) -> asyncio.Task[Answer]:
+        """Let an agent speak once more; its answer comes with the task. A cancelled task cancels no agent."""
+        turn = self._turns[agent_id] = self._turns.get(agent_id, 0) + 1
+        if self._revision and speech.stage == "final":
+            turn = self._turns[agent_id] = self._host.turns(agent_id) + 1
+        asked = self._tasks.create_task(self._host.speak(agent_id, turn, speech))
+        self._open[agent_id] = asked
+        return asked
+
+    async def answers(self) -> list[Answer]:
+        """Ask every member the user's question; return what they have said once `start_when` comes true.
+
+        Who has not ended by then goes on, and is `late` if an answer comes of it.
+        """
+        asked = await self.ask_members()
+        if self._given is None:
+            await self.wait(asked)
+        return self.standing(asked)
+
+    async def ask_members(self, prompt: str | None = None, *, task: Task = "answer") -> Asked:
+        """Open the stage `panel` and ask every member; *prompt* may hold `{question}`."""
+        message = (
+            self.question if prompt is None else fill(prompt, question=self.question, answers="", missing="")
+        )
+        if self._given is not None:
+            return {agent_id: self._present(agent_id) for agent_id in self.members}
+        await self.open_stage("panel", self.members)
+        return {agent_id: self.ask(agent_id, Speech(message, "panel", task)) for agent_id in self.members}
+
+    async def stage(
+        self, stage: str, speeches: Mapping[str, Speech], *, number: int = 0, missing: Sequence[Missing] = ()
+    ) -> list[Answer]:
+        """Let several agents speak at once, at most `limits.stage_timeout_s`; who has not ended is cancelled.
+
+        The first stage of all waits as `start_when` says, too.
+        """
+        first = not self._turns
+        await self.open_stage(stage, list(speeches), number=number, missing=missing)
+        asked = {agent_id: self.ask(agent_id, speech) for agent_id, speech in speeches.items()}
+        if first:
+            await self.wait(asked)
+        else:
+            await self._wait_all(asked, self.settings.limits.stage_timeout_s)
+        for agent_id, answer in asked.items():
+            if not answer.done():
+                self.cancel(agent_id, "late" if first else "stage_timeout")
+        return self.standing(asked)
+
+    async def as_they_end(self, asked: Asked) -> AsyncGenerator[Answer, None]:
+        """Yield answers in the order in which they end, until `start_when` comes true."""
+        waiting = set(asked.values())
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=self._time_left(asked), return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in asked.values():
+                if task in done:
+                    yield task.result()
+            if self._met(asked):
+                return
+
+    async def wait(self, asked: Asked) -> None:
+        """Wait until `start_when` comes true for *asked*."""
+        async with aclosing(self.as_they_end(asked)) as ending:
+            async for _ in ending:
+                pass
+
+    def standing(self, asked: Asked) -> list[Answer]:
+        """Return what each of *asked* has said, whole or not."""
+        return [task.result() if task.done() else self._now(agent_id) for agent_id, task in asked.items()]
+
+    def cancel(self, agent_id: str, reason: str) -> None:
+        """End an agent that is not needed any more; its `cancelled` gives *reason*."""
+        self._host.cancel_agent(agent_id, reason)
+
+    def missing(self, answers: Sequence[Answer]) -> tuple[Missing, ...]:
+        """Name those of *answers* that are none."""
+        return tuple(Missing(answer.agent_id, answer.status) for answer in answers if not answer.good)
+
+    def compose(
+        self,
+        template: str,
+        answers: Sequence[Answer],
+        *,
+        stage: str,
+        task: Task,
+        number: int = 0,
+        label: Callable[[int, Answer], str] | None = None,
+        missing: Sequence[Missing] = (),
+        max_chars: int | None = None,
+        remember: bool = False,
+    ) -> Speech:
+        """Write the question for an agent that is to read *answers*.
+
+        Args:
+            label: What each answer is called, by its place; its agent's title unless given.
+        """
+        quoted = [
+            Quoted(
+                answer.agent_id,
+                answer.attempt,
+                label(place, answer) if label else answer.title,
+                answer.text,
+            )
+            for place, answer in enumerate(answers)
+        ]
+        quotation = quote(quoted, max_chars=max_chars or self.settings.limits.max_input_chars)
+        titles = {each.agent: self.title(each.agent) for each in missing}
+        message = fill(
+            template,
+            question=self.question,
+            answers=quotation.text,
+            missing=name_missing(missing, titles),
+        )
+        return Speech(message, stage, task, number, quotation.heard, tuple(missing), remember)
+
+    async def last_word(
+        self,
+        template: str,
+        answers: Sequence[Answer],
+        *,
+        task: Task = "moderate",
+        label: Callable[[int, Answer], str] | None = None,
+        opened: bool = False,
+    ) -> Answer | None:
+        """Let the moderator speak, again where it fails, then its fallbacks; None where nobody could.
+
+        From here on members that have not ended are late. A cancelled moderator is not asked again.
+
+        Args:
+            opened: Whether the stage `final` was opened before.
+        """
+        moderator = self.settings.moderator
+        if moderator is None:
+            return None
+        missing, good = self.missing(answers), [answer for answer in answers if answer.good]
+        if not opened:
+            await self.open_stage("final", [moderator.agent], missing=missing)
+            self._watch_late(answers)
+        max_chars = self.settings.limits.max_input_chars
+        for agent_id in self.settings.last_words:
+            for _ in range(moderator.attempts):
+                speech = self.compose(
+                    template,
+                    good,
+                    stage="final",
+                    task=task,
+                    label=label,
+                    missing=missing,
+                    max_chars=max_chars,
+                    remember=True,
+                )
+                answer = await self.ask(agent_id, speech)
+                if answer.good or answer.status == "cancelled":
+                    return answer if answer.good else None
+                if answer.code in TOO_LONG:
+                    max_chars = max(1, min(max_chars, sum(heard.chars for heard in speech.heard)) // 2)
+        return None
+
+    # ── its life ─────────────────────────────────────────────────────────────────────────────
+
+    async def conduct(self, method: Method) -> None:
+        """Sit until the verdict is out, and nobody can be late any more. Raises what *method* raises."""
+        await self._conclude(await method(self))
+        if self._late:
+            await asyncio.wait(self._late)
+        if self._late_answers and self.settings.revise:
+            self._revision += 1
+            self._turns.clear()
+            await self._conclude(await method(self))
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        last = verdict.last
+        await self._host.emit(
+            PanelResult(
+                panel=self.settings.name,
+                method=self.settings.method,
+                status=verdict.status,
+                winner=verdict.winner,
+                ranking=[Score(agent_id, score) for agent_id, score in verdict.ranking],
+                tally=verdict.tally or {},
+                missing=list(self.missing(self._members_now())),
+                answer=verdict.answer,
+                by=last.agent_id if last else None,
+                attempt=last.attempt if last else None,
+                revision=self._revision or None,
+            )
+        )
+
+    def _now(self, agent_id: str) -> Answer:
+        given = (self._given or {}).get(agent_id)
+        return given if given is not None and given.ended else self._host.answer_of(agent_id)
+
+    def _members_now(self) -> list[Answer]:
+        if self._given is not None:
+            return [self._given[agent_id] for agent_id in self.members]
+        return [self._host.answer_of(agent_id) for agent_id in self.members]
+
+    def _present(self, agent_id: str) -> asyncio.Task[Answer]:
+        """Return the answer that is there, or is on its way, without asking."""
+        given = (self._given or {})[agent_id]
+
+        async def there() -> Answer:
+            return given if given.ended else await self._host.ending(agent_id)
+
+        present = self._open[agent_id] = self._tasks.create_task(there())
+        return present
+
+    def _met(self, asked: Asked) -> bool:
+        """Whether `start_when` is true: of its conditions, any that is given."""
+        if all(task.done() for task in asked.values()):
+            return True
+        when = self.settings.start_when
+        answered = sum(task.done() and task.result().good for task in asked.values())
+        if when.quorum is not None and answered >= when.quorum:
+            return True
+        return self._overdue and answered > 0
+
+    @property
+    def _overdue(self) -> bool:
+        deadline = self.settings.start_when.deadline_s
+        return deadline is not None and time.monotonic() - self._opened_at >= deadline
+
+    def _time_left(self, asked: Asked) -> float | None:
+        """Seconds to the deadline; None where there is none, or it has passed and the first answer is awaited."""
+        deadline = self.settings.start_when.deadline_s
+        if deadline is None or self._overdue:
+            return None
+        return max(0.0, deadline - (time.monotonic() - self._opened_at))
+
+    async def _wait_all(self, asked: Asked, seconds: float) -> None:
+        if asked:
+            await asyncio.wait(asked.values(), timeout=seconds)
+
+    def _watch_late(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            task = self._open.get(answer.agent_id)
+            if not answer.ended and task is not None and not task.done():
+                watching = self._tasks.create_task(self._tell_late(task))
+                self._late.add(watching)
+
+    async def _tell_late(self, task: asyncio.Task[Answer]) -> None:
+        answer = await asyncio.shield(task)
+        if answer.good:
+            self._late_answers += 1
+            await self._host.emit(
+                PanelLate(
+                    self.settings.name, answer.agent_id, answer.attempt, answer.status, len(answer.text)
+                )
+            )

@@ -1,0 +1,254 @@
+"""A panel within a run: the `Host` that its session talks to, and the task that it sits in.
+
+Owns the panel's mailbox and its turns. The agents' tasks are the run's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from .attempt import Stop
+from .backends.base import Part
+from .errors import Conflict
+from .events import PANEL, EarlierTurn, Given, PanelInfo, PanelResult, PanelState, Payload
+from .mailbox import Mailbox
+from .panels.base import Answer, Speech
+from .panels.loader import load_method
+from .panels.session import Session
+from .panelsettings import PanelSettings
+from .runspec import RunSpec
+from .runstate import Participant, RunState
+
+log = structlog.get_logger(__name__)
+
+NO_ANSWERS = ("review", "final")
+"""Stages in which an agent speaks about answers, and gives none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """What an agent is asked in one turn of a panel."""
+
+    message: str
+    part: Part
+    remember: bool
+
+
+class Room(Protocol):
+    """The run, as far as a panel needs it."""
+
+    state: RunState
+    spec: RunSpec
+
+    async def speak(self, agent_id: str, part: AskedFor) -> None: ...
+    async def when(self, true: Callable[[], bool]) -> None: ...
+    def cancel(self, stop: Stop, agent_id: str | None = None) -> None: ...
+    def at_rest(self, participant: Participant) -> bool: ...
+    def title(self, agent_id: str) -> str: ...
+    def settle(self) -> None: ...
+
+
+class Sitting:
+    """One panel in one run, from its first stage to its verdict.
+
+    Args:
+        given: Answers that are there already.
+        late_call: Whether the panel was called during the run, so that `run.started` did not tell of it.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        settings: PanelSettings,
+        *,
+        given: Sequence[Answer] | None = None,
+        late_call: bool = False,
+    ) -> None:
+        self.mailbox = Mailbox(PANEL)
+        self._room = room
+        self._settings = settings
+        self._given = given
+        self._unannounced = info_of(settings, room.spec) if late_call else None
+        self._before = (
+            {agent_id: _turns(p) for agent_id, p in room.state.participants.items()} if late_call else {}
+        )
+        self._emitted = room.state.panel_events
+        self._called_off = False
+        self._lost = False
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def lost(cls, room: Room, panel: PanelState) -> Sitting:
+        """Return a sitting that only says that it failed: its worker was lost."""
+        settings = PanelSettings.model_construct(method=panel.method, panel_id=panel.panel_id)
+        sitting = cls(room, settings)
+        sitting._lost = True
+        return sitting
+
+    async def sit(self) -> None:
+        """Conduct the panel; whatever happens, it has a result and the mailbox is closed."""
+        self._task = asyncio.current_task()
+        try:
+            if self._lost:
+                return self._give_up("failed")
+            method = load_method(self._settings.method)
+            async with asyncio.TaskGroup() as tasks:
+                session = Session(self, self._settings, self._room.spec.message, tasks, given=self._given)
+                await session.conduct(method)
+        except asyncio.CancelledError:
+            if not self._called_off:
+                raise
+            self._give_up("cancelled")
+        except Exception:
+            log.exception("panel_failed", run_id=self.run_id, method=self._settings.method)
+            self._give_up("failed")
+        finally:
+            self.mailbox.close()
+            self._room.settle()
+
+    def call_off(self) -> None:
+        """End the panel, because its run is cancelled. Its agents are not touched."""
+        if not self._called_off and not self.mailbox.closed:
+            self._called_off = True
+            if self._task is not None:
+                self._task.cancel()
+
+    def _give_up(self, status: str) -> None:
+        state = self._room.state.panel
+        if state is not None and state.result is not None and self._unannounced is None:
+            return
+        name, method = self._settings.name, self._settings.method
+        self.mailbox.post(PanelResult(name, method, status, None, [], {}, []))  # type: ignore[arg-type]  # one of its words
+
+    # ── the host of the session ──────────────────────────────────────────────────────────────
+
+    @property
+    def run_id(self) -> str:
+        return self._room.spec.run_id
+
+    async def speak(self, agent_id: str, turn: int, speech: Speech) -> Answer:
+        """See `panels.base.Host`."""
+        turn += self._before.get(agent_id, 0)
+        known = self._known(agent_id, turn)
+        if known is not None:
+            return known
+        part = Part(
+            question=self._room.spec.message,
+            stage=speech.stage,
+            task=speech.task,
+            number=speech.number,
+            turn=turn,
+            heard=speech.heard,
+            missing=speech.missing,
+        )
+        participant = self._room.state.participants.get(agent_id)
+        if participant is not None and participant.status in ("running", "cancelling"):
+            # It was cancelled for being late, and is still closing its stream.
+            await self.ending(agent_id)
+        try:
+            await self._room.speak(agent_id, AskedFor(speech.message, part, speech.remember))
+        except Conflict:
+            return Answer(agent_id, self.title(agent_id), "cancelled")
+        return await self.ending(agent_id)
+
+    async def ending(self, agent_id: str) -> Answer:
+        """See `panels.base.Host`."""
+        participant = self._room.state.participants[agent_id]
+        turn = participant.turn
+        await self._room.when(lambda: participant.turn != turn or self._room.at_rest(participant))
+        return self._known(agent_id, turn or 1) or _newest(participant)
+
+    def answer_of(self, agent_id: str) -> Answer:
+        """See `panels.base.Host`."""
+        participant = self._room.state.participants.get(agent_id)
+        if participant is None:
+            return Answer(agent_id, self.title(agent_id), "queued")
+        return answer_of(participant)
+
+    def turns(self, agent_id: str) -> int:
+        """See `panels.base.Host`."""
+        participant = self._room.state.participants.get(agent_id)
+        spoken = _turns(participant) if participant is not None else 0
+        return spoken - self._before.get(agent_id, 0)
+
+    def cancel_agent(self, agent_id: str, reason: str) -> None:
+        """See `panels.base.Host`."""
+        if agent_id in self._room.state.participants:
+            self._room.cancel(Stop(reason), agent_id)
+
+    async def emit(self, payload: Payload) -> None:
+        """See `panels.base.Host`."""
+        state = self._room.state
+        self.mailbox.post(payload)
+        self._emitted += 1
+        mine = self._emitted
+        await self._room.when(lambda: state.panel_events >= mine)
+
+    def title(self, agent_id: str) -> str:
+        """See `panels.base.Host`."""
+        return self._room.title(agent_id)
+
+    def announced(self, stage: str, number: int) -> bool:
+        """See `panels.base.Host`."""
+        return self._unannounced is None and (stage, number) in self._room.state.stages
+
+    def unannounced(self) -> PanelInfo | None:
+        """See `panels.base.Host`."""
+        info, self._unannounced = self._unannounced, None
+        return info
+
+    def _known(self, agent_id: str, turn: int) -> Answer | None:
+        """What an agent said in a turn that has ended, be it on another worker."""
+        participant = self._room.state.participants.get(agent_id)
+        if participant is None:
+            return None
+        if participant.turn == turn and self._room.at_rest(participant):
+            return _newest(participant)
+        earlier = next((each for each in participant.turns if each.turn == turn), None)
+        return None if earlier is None else _earlier(participant, earlier)
+
+
+def answer_of(participant: Participant) -> Answer:
+    """Return an agent's newest answer as it stands: reviews and last words are none."""
+    if participant.stage in NO_ANSWERS:
+        for earlier in reversed(participant.turns):
+            if earlier.stage not in NO_ANSWERS:
+                return _earlier(participant, earlier)
+    return _newest(participant)
+
+
+def _newest(participant: Participant) -> Answer:
+    info, error = participant.info, participant.error
+    code = error["code"] if error else None
+    return Answer(info.agent_id, info.title, participant.status, participant.text, participant.attempt, code)
+
+
+def _earlier(participant: Participant, earlier: EarlierTurn) -> Answer:
+    info = participant.info
+    return Answer(info.agent_id, info.title, earlier.status, earlier.text, earlier.attempt)
+
+
+def info_of(settings: PanelSettings, spec: RunSpec) -> PanelInfo:
+    """Describe a panel as `run.started` does."""
+    moderator = settings.moderator
+    return PanelInfo(
+        panel_id=settings.panel_id,
+        title=settings.title or settings.name,
+        method=settings.method,
+        members=list(settings.members),
+        moderator=moderator.agent if moderator else None,
+        fallback=list(moderator.fallback) if moderator else [],
+        of=spec.of,
+        given=[Given(g.agent_id, g.title, g.attempt, len(g.text)) for g in spec.given],
+    )
+
+
+def _turns(participant: Participant) -> int:
+    if participant.turn is not None:
+        return participant.turn
+    return 0 if participant.status == "queued" else 1
