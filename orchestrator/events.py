@@ -166,13 +166,16 @@ class Retry(Payload, frozen=True, omit_defaults=True):
 
 
 class Done(Payload, frozen=True, omit_defaults=True):
-    """An attempt ended well. `text` is the whole answer; `usage` is null where no provider counted."""
+    """An attempt ended well. `text` is the whole answer; `usage` is null where no provider counted.
+
+    `metrics` is null only in a blind run, here and in the other endings.
+    """
 
     TYPE: ClassVar[str] = "done"
     text: str
     usage: Usage | None
     finish_reason: str
-    metrics: AgentMetrics
+    metrics: AgentMetrics | None
     attempt: int
 
 
@@ -184,7 +187,7 @@ class Error(Payload, frozen=True, omit_defaults=True):
     message: str
     error_id: str
     retryable: bool
-    metrics: AgentMetrics
+    metrics: AgentMetrics | None
     attempt: int
 
 
@@ -193,7 +196,7 @@ class Cancelled(Payload, frozen=True, omit_defaults=True):
 
     TYPE: ClassVar[str] = "cancelled"
     reason: str
-    metrics: AgentMetrics
+    metrics: AgentMetrics | None
     attempt: int
 
 
@@ -257,6 +260,7 @@ class RunStarted(Payload, frozen=True, omit_defaults=True):
     channel: str
     agents: list[AgentInfo]
     panel: PanelInfo | None = None
+    blind: bool = False
 
 
 class AgentAdded(Payload, frozen=True, omit_defaults=True):
@@ -389,6 +393,26 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
     turns: list[EarlierTurn] = []
 
 
+class RevealedAgent(msgspec.Struct, frozen=True):
+    """Who an agent of a blind run is: `configured` is its true id. The rest is null until it has ended."""
+
+    agent_id: str
+    configured: str
+    title: str
+    backend: str
+    model: str | None
+    metrics: AgentMetrics | None
+    usage: Usage | None
+    error: dict[str, Any] | None
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """What a vote reveals: whom it was for, and who all are."""
+
+    vote: str
+    agents: list[RevealedAgent]
+
+
 class Snapshot(msgspec.Struct, omit_defaults=True):
     """A run as it stands at `last_event_id`. Times are milliseconds since 1970 (UTC)."""
 
@@ -402,6 +426,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     last_event_id: str | None
     agents: dict[str, AgentSnapshot]
     panel: PanelState | None = None
+    blind: bool = False
+    revealed: Revealed | None = None
 
 
 SNAPSHOT_TYPE = "snapshot"
@@ -487,6 +513,15 @@ def decode_payload(agent_id: str | None, type_: str, data: bytes) -> Payload | N
         kinds = RUN_PAYLOADS if agent_id is None else PANEL_PAYLOADS
     kind = kinds.get(type_)
     return None if kind is None else msgspec.json.decode(data, type=kind)
+
+
+class _Timed(msgspec.Struct):
+    t: int
+
+
+def decode_time(data: bytes) -> int:
+    """Read back from an event's `data` when it was, in milliseconds since the run's start."""
+    return msgspec.json.decode(data, type=_Timed).t
 
 
 def encode_snapshot(snapshot: Snapshot, t: int) -> bytes:

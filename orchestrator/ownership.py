@@ -25,6 +25,7 @@ from .roster import Roster
 from .run import Run
 from .runspec import RunSpec, spec_of
 from .runstate import RunState
+from .veil import Seals
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Ownership:
         self._roster = roster
         self._log = store
         self._conversations = conversations
+        self._seals = Seals(store)
         self._archive = archive
         self._observer = observer
         self._limits = limits
@@ -88,7 +90,15 @@ class Ownership:
     def make(self, record: RunRecord, state: RunState) -> Run:
         """Make a run that may append as long as *record*'s token is the newest."""
         fence = Fence(record.run_id, record.token)
-        return Run(state, self._roster, self._log, self._conversations, self._observer, fence=fence)
+        return Run(
+            state,
+            self._roster,
+            self._log,
+            self._conversations,
+            self._observer,
+            fence=fence,
+            seals=self._seals,
+        )
 
     def adopt(self, run: Run, record: RunRecord) -> None:
         """Execute *run* from here on."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -17,11 +17,12 @@ from .attempt import Stop
 from .backends.base import AgentInput, Turn
 from .budget import Purse
 from .conversation import Conversations
-from .errors import Conflict, ErrorCode, NotFound
+from .errors import Conflict, ErrorCode, LogUnavailable, NotFound
 from .eventlog.base import EventLog
 from .eventlog.runstore import Fence
 from .events import (
     RUN,
+    TERMINALS,
     AgentAdded,
     AgentInfo,
     AgentMetrics,
@@ -42,9 +43,13 @@ from .pump import Pump, new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
 from .sitting import AskedFor, Sitting, answer_of, info_of
+from .veil import Seals, Veil
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
+
+SEAL_AGAIN_SECONDS = 0.5
+"""Pause before the truth about a blind run is offered to the store again."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,7 @@ class Run:
 
     Args:
         fence: The right to append; void once another worker took the run over.
+        seals: Keep the truth about a blind run.
     """
 
     def __init__(
@@ -74,11 +80,14 @@ class Run:
         observer: Observer,
         *,
         fence: Fence | None = None,
+        seals: Seals | None = None,
     ) -> None:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._writer = Writer(state, event_log, observer, fence=fence)
+        self._seals = seals
+        self._veil = Veil(self.spec.agents) if self.spec.blind else None
+        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._veil)
         self._roster = roster
         self._conversations = conversations
         self._observer = observer
@@ -96,8 +105,9 @@ class Run:
 
     async def begin(self) -> None:
         """Log `run.started`; afterwards the run can be read."""
-        infos = [self._roster.info(agent_id) for agent_id in self.spec.agents]
+        infos = self._infos()
         for info in infos:
+            await self._seal(info.agent_id)
             await self._recall(info.agent_id)
             participant = self._join(info)
             if self.spec.panel is None:
@@ -108,14 +118,13 @@ class Run:
         """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
-            infos = [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
-            await self._writer.append([Batch(RUN, [self._opening(infos)])])
+            await self._writer.append([Batch(RUN, [self._opening(self._infos())])])
         for participant in self.state.participants.values():
             agent_id = participant.info.agent_id
             self._observer.agent_state(agent_id, None, participant.status)
             if participant.ended or (participant.status == "queued" and self.spec.panel is not None):
                 continue  # a panel asks again itself, and knows what
-            if participant.status == "queued" and agent_id in self._roster.agents:
+            if participant.status == "queued" and self._configured(agent_id) in self._roster.agents:
                 # Nothing of it had begun, so nothing was lost.
                 await self._recall(agent_id)
                 self._prepare(participant)
@@ -179,6 +188,8 @@ class Run:
         """
         await self._recall(agent_id)
         self._require_open()
+        if self._veil is not None:
+            raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
         info = self._roster.info(agent_id)
@@ -317,7 +328,21 @@ class Run:
 
     def _opening(self, infos: list[AgentInfo]) -> RunStarted:
         panel = None if self.spec.panel is None else info_of(self.spec.panel, self.spec)
-        return RunStarted(self.spec.run_id, self.spec.channel, infos, panel)
+        return RunStarted(self.spec.run_id, self.spec.channel, infos, panel, self.spec.blind)
+
+    def _infos(self) -> list[AgentInfo]:
+        if self._veil is not None:
+            return self._veil.infos()
+        return [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
+
+    def _configured(self, agent_id: str) -> str:
+        return self._veil.configured(agent_id) if self._veil is not None else agent_id
+
+    async def _seal(self, agent_id: str, terminal: Payload | None = None) -> None:
+        """Keep what a blind run does not tell."""
+        configured = self._configured(agent_id)
+        if self._veil is not None and self._seals is not None and configured in self._roster.agents:
+            await self._seals.seal(self.spec.run_id, agent_id, self._roster.info(configured), terminal)
 
     def _go_on_sitting(self, panel: PanelState) -> None:
         """Begin the run's own panel, or go on with it; one that was called during the run has died with its worker."""
@@ -337,12 +362,12 @@ class Run:
         return participant.ended and (live is None or live.mailbox.drained)
 
     def _may_restart(self, agent_id: str) -> bool:
-        settings = self._roster.agents.get(agent_id)
+        settings = self._roster.agents.get(self._configured(agent_id))
         return settings is not None and settings.on_worker_lost == "restart"
 
     async def _recall(self, agent_id: str) -> None:
         if self.spec.conversation_id and agent_id not in self._history:
-            turns = await self._conversations.history(self.spec.conversation_id, agent_id)
+            turns = await self._conversations.history(self.spec.conversation_id, self._configured(agent_id))
             self._history[agent_id] = turns
 
     def _prepare(
@@ -350,7 +375,8 @@ class Run:
     ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
         agent_id = participant.info.agent_id
-        settings = self._roster.agents[agent_id]
+        configured = self._configured(agent_id)
+        settings = self._roster.agents[configured]
         mailbox = Mailbox(agent_id, limit=settings.limits.mailbox, coalesce_s=settings.coalesce_ms / 1000)
         if announce is not None:
             mailbox.post(announce)
@@ -358,7 +384,7 @@ class Run:
         request = AgentInput(
             message=part.message if part else self.spec.message,
             run_id=self.spec.run_id,
-            agent_id=agent_id,
+            agent_id=configured,
             attempt=participant.attempt,
             conversation_id=conversation,
             images=self.spec.images,
@@ -370,12 +396,12 @@ class Run:
             if conversation and (part is None or part.remember):
                 # What the user asked, not what a panel made of it.
                 await self._conversations.add(
-                    conversation, agent_id, replace(turn, message=self.spec.message)
+                    conversation, configured, replace(turn, message=self.spec.message)
                 )
 
         pump = Pump(
             settings,
-            lambda: self._roster.backend(agent_id),
+            lambda: self._roster.backend(configured),
             request,
             mailbox,
             purse=self._purse_of(agent_id),
@@ -385,7 +411,7 @@ class Run:
         self._live[agent_id] = _Live(pump, mailbox)
 
     def _purse_of(self, agent_id: str) -> Purse:
-        limits = self._roster.agents[agent_id].limits
+        limits = self._roster.agents[self._configured(agent_id)].limits
         if agent_id not in self._purses:
             self._purses[agent_id] = Purse(
                 "agent",
@@ -408,10 +434,24 @@ class Run:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
+                if self._veil is not None:
+                    await self._seal_ended(batches)
                 await self._writer.append(batches)
                 if self._waiting:
                     self._wake()
                 self._close_if_ended()
+
+    async def _seal_ended(self, batches: Sequence[Batch]) -> None:
+        # Before the ending is logged, so that whoever has seen it can be told the rest.
+        ended = [(who, each) for who, events in batches for each in events if isinstance(each, TERMINALS)]
+        for agent_id, terminal in ended:
+            while True:
+                try:
+                    await self._seal(agent_id, terminal)
+                    break
+                except LogUnavailable as exc:
+                    log.warning("seal_delayed", run_id=self.spec.run_id, reason=str(exc))
+                    await asyncio.sleep(SEAL_AGAIN_SECONDS)
 
     def settle(self) -> None:
         """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""

@@ -28,7 +28,7 @@ class StartRequest:
     """A checked `POST /v1/runs`. `agents` None means the default ones.
 
     `panel` is a `PanelSettings` with its members filled in, as plain data; `of` names the run whose
-    answers are `given`, so that its members are not asked again.
+    answers are `given`, so that its members are not asked again. `blind` hides who is who until the vote.
     """
 
     message: str
@@ -40,6 +40,7 @@ class StartRequest:
     panel: dict[str, Any] | None = None
     given: tuple[GivenAnswer, ...] = ()
     of: str | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class RunSpec:
     panel: PanelSettings | None = None
     given: tuple[GivenAnswer, ...] = ()
     of: str | None = None
+    blind: bool = False
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -74,6 +76,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         panel=None if request.panel is None else PanelSettings.model_validate(request.panel),
         given=request.given,
         of=request.of,
+        blind=request.blind,
     )
 
 

@@ -168,6 +168,8 @@ class RunState:
         self.created_at = created_at
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
+        self.t = 0
+        """What its newest event said, where it was read from the log."""
         self.panel: PanelState | None = None
         self.stages: set[tuple[str, int]] = set()
         self.panel_events = 0

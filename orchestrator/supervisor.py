@@ -7,6 +7,7 @@ Owns limits on runs and idempotency. Who executes them is `ownership`'s, what ha
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ from .errors import (
 from .eventlog.base import Store, parse_cursor
 from .eventlog.cluster import Cluster
 from .eventlog.runstore import RunRecord
-from .events import Snapshot
+from .events import Revealed, RevealedAgent, Snapshot
 from .janitor import LEASE_SECONDS, Janitor
 from .limits import RunLimits
 from .observer import Observer
@@ -45,8 +46,9 @@ from .panelrequests import given, panel_over
 from .panelsettings import PanelSettings
 from .roster import Roster
 from .run import Run
-from .runspec import StartRequest
-from .runstate import RunState
+from .runspec import StartRequest, spec_of
+from .runstate import Participant, RunState
+from .veil import Seals, neutral_id
 from .writer import SYSTEM_CHANNEL
 
 log = structlog.get_logger(__name__)
@@ -86,6 +88,7 @@ class Supervisor:
         self.cluster = cluster
         self._conversations = Conversations(store)
         self._archive = Archive(store)
+        self._seals = Seals(store)
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
         self._starting: set[str] = set()
@@ -218,6 +221,28 @@ class Supervisor:
             await asyncio.sleep(MOVED_PAUSE_SECONDS)
         raise Unavailable("The run is on its way to another worker; ask again.", retry_after=1)
 
+    async def vote(self, run_id: str, agent_id: str) -> Revealed:
+        """Keep a vote for an agent of a run, and say who all are. A later vote replaces it.
+
+        Raises:
+            NotFound: The agent takes no part. As `get`.
+        """
+        run = await self.get(run_id)
+        if agent_id not in run.participants:
+            raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
+        await self._seals.vote(run_id, agent_id)
+        revealed = await self.revealed(run)
+        if revealed is None:
+            raise Unavailable("The vote was not kept; vote again.", retry_after=1)
+        return revealed
+
+    async def revealed(self, run: AnyRun) -> Revealed | None:
+        """Say who the agents of a blind run are, and of any other; None before a vote. Raises LogUnavailable."""
+        found = await self._seals.revealed(run.spec.run_id, list(run.participants))
+        if found is None or run.spec.blind:
+            return found
+        return Revealed(found.vote, [_plain(participant) for participant in run.participants.values()])
+
     async def convene(self, run_id: str, value: object) -> AnyRun:
         """Let a panel sit over a run's answers; return the run in which it sits.
 
@@ -289,6 +314,9 @@ class Supervisor:
         run = self._owned.find(run_id)
         if run is not None:
             run.cancel(Stop(why))
+        found = await self.log.find_run(run_id)
+        if found is not None and spec_of(found).blind:
+            await self._seals.forget(run_id, [neutral_id(place) for place in range(len(found.agents))])
         await self.log.forget_run(run_id, why)
         await self.log.erase(SYSTEM_CHANNEL, run_id)
         self._owned.release(run_id)
@@ -340,6 +368,8 @@ class Supervisor:
         ]
         if unknown:
             raise InvalidRequest("An agent is unknown; GET /v1/agents lists them.", unknown)
+        if request.blind:
+            agents = tuple(random.SystemRandom().sample(agents, len(agents)))
         run_id = f"run_{secrets.token_urlsafe(18)}"
         return RunRecord(
             run_id=run_id,
@@ -391,3 +421,17 @@ async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:
     else:
         run.cancel(Stop(command.reason), command.agent_id)
     return run.snapshot()
+
+
+def _plain(participant: Participant) -> RevealedAgent:
+    info = participant.info
+    return RevealedAgent(
+        info.agent_id,
+        info.agent_id,
+        info.title,
+        info.backend,
+        info.model,
+        participant.metrics,
+        participant.usage,
+        participant.error,
+    )

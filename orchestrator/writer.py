@@ -31,6 +31,7 @@ from .events import (
 from .merge import Batch
 from .observer import Observer
 from .runstate import Participant, RunState
+from .veil import Veil
 
 log = structlog.get_logger(__name__)
 
@@ -47,17 +48,26 @@ class Writer:
     Args:
         state: Takes in every event that was logged.
         fence: The right to append; void once another worker took the run over.
+        veil: What is hidden of a blind run.
     """
 
     def __init__(
-        self, state: RunState, event_log: EventLog, observer: Observer, *, fence: Fence | None = None
+        self,
+        state: RunState,
+        event_log: EventLog,
+        observer: Observer,
+        *,
+        fence: Fence | None = None,
+        veil: Veil | None = None,
     ) -> None:
         self._state = state
         self._log = event_log
         self._observer = observer
         self._fence = fence
+        self._veil = veil
         # Wall-clock jumps must not reach `t`; only a run that is taken over has to begin from it.
-        self._t0 = time.monotonic() - max(0.0, time.time() - state.created_at / 1000)
+        elapsed = time.time() - state.created_at / 1000
+        self._t0 = time.monotonic() - max(state.t / 1000, elapsed)
         self._log_context = {"run_id": state.spec.run_id}
 
     @property
@@ -72,6 +82,9 @@ class Writer:
         """
         t = self.t
         named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
+        told = named
+        if self._veil is not None:
+            named = [(who, self._veil.cover(payload)) for who, payload in named]
         run_id = self._state.spec.run_id
         drafts = [Draft(run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named]
         entries = await self._log_all(self._state.spec.channel, drafts)
@@ -83,10 +96,12 @@ class Writer:
         if milestones:
             await self._log_all(SYSTEM_CHANNEL, milestones)
         tokens: dict[str, list[int]] = {}
-        for (who, payload), entry in zip(named, entries, strict=True):
+        for (who, payload), (_, whole), entry in zip(named, told, entries, strict=True):
             if isinstance(payload, Token) and who is not None:
                 tokens.setdefault(who, []).append(len(payload.text))
             self._fold(who, payload, entry)
+            if who is not None and isinstance(whole, Done | Error | Cancelled):
+                self._report(who, whole)
         for agent_id, lengths in tokens.items():
             self._observer.tokens(agent_id, sum(lengths), len(lengths))
         self._observer.log_bytes(self._log.size)
@@ -120,8 +135,6 @@ class Writer:
         self._state.fold(agent_id, payload, entry.id)
         if participant.status != before:
             self._observer.agent_state(agent_id, before, participant.status)
-        if isinstance(payload, Done | Error | Cancelled):
-            self._report(agent_id, payload)
 
     def enter(self, participant: Participant, status: AgentStatus) -> None:
         """Give an agent a status that no event gives it."""
@@ -130,6 +143,8 @@ class Writer:
 
     def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
         metrics = payload.metrics
+        if metrics is None:
+            return
         self._observer.agent_ended(
             agent_id,
             payload.TYPE,

@@ -60,6 +60,7 @@ PROTOCOL_CALLS = {
     "GET /docs",
     "GET /v1/panels",
     "POST /v1/runs/{run_id}/panel",
+    "POST /v1/runs/{run_id}/vote",
 }
 """The protocol's table of calls."""
 

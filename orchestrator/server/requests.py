@@ -21,7 +21,7 @@ from .problem import ProblemError
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 ON_DISCONNECT = ("continue", "cancel")
 IMAGE_PATTERN = r"https://[^\s]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
-_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images")
+_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images", "blind")
 _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
 
@@ -45,7 +45,12 @@ def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOption
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
         panel=check.field("panel", lambda value: _panel(check, value, roster, agents, limits)),
+        blind=check.field("blind", _blind) or False,
     )
+    if wanted.blind and wanted.panel is not None:
+        check.problems.append(
+            FieldProblem("blind", "is not possible in a panel, whose agents know each other")
+        )
     check.unknown_keys()
     check.finish()
     return wanted
@@ -172,6 +177,12 @@ def _panel(
     return panel.model_dump(mode="json")
 
 
+def _blind(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("must be true or false")
+    return value
+
+
 def _shown(text: str) -> str:
     """Return *text* short and printable enough to be quoted."""
     cleaned = clean_text(text)
@@ -216,6 +227,10 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
             "panel": optional(
                 {"anyOf": [{"type": "string"}, {"type": "object", "required": ["method"]}]},
                 "A panel's id (see GET /v1/panels) or an inline panel; `agents`, where given, are its members.",
+            ),
+            "blind": optional(
+                {"type": "boolean"},
+                "Hides names, models, errors' wording and metrics until a vote; not in a panel.",
             ),
             "on_disconnect": optional(
                 {"enum": list(ON_DISCONNECT)},

@@ -138,7 +138,11 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/runs/{run_id}", name="run")
 @operation("Show a run", answers={200: SNAPSHOT}, errors=(404, 410))
 async def show_run(request: web.Request) -> web.StreamResponse:
-    return json_response((await run_of(request)).snapshot())
+    run = await run_of(request)
+    snapshot = run.snapshot()
+    if run.spec.blind:
+        snapshot.revealed = await request.app[SUPERVISOR].revealed(run)
+    return json_response(snapshot)
 
 
 @routes.delete("/v1/runs/{run_id}")
@@ -183,6 +187,26 @@ async def run_events(request: web.Request) -> web.StreamResponse:
 )
 async def cancel_run(request: web.Request) -> web.StreamResponse:
     return await _command(request, "cancel")
+
+
+@routes.post("/v1/runs/{run_id}/vote")
+@operation(
+    "Vote for an agent",
+    description="In a blind run this tells who the agents are; a later vote replaces an earlier one.",
+    answers={200: Answer("Who the agents are.", "Revealed")},
+    body="Vote",
+    errors=(404, 410, 503),
+)
+async def vote(request: web.Request) -> web.StreamResponse:
+    run = await run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    agent_id = body.get("agent_id")
+    if not isinstance(agent_id, str) or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"agent_id": …} with an agent of this run.',
+            [FieldProblem("agent_id", "must be a string")],
+        )
+    return json_response(await request.app[SUPERVISOR].vote(run.spec.run_id, agent_id))
 
 
 @routes.post("/v1/runs/{run_id}/agents")

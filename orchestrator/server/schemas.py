@@ -18,6 +18,7 @@ from ..events import (
     SNAPSHOT_TYPE,
     AgentInfo,
     Payload,
+    Revealed,
     Snapshot,
 )
 from .options import ServerOptions
@@ -92,6 +93,12 @@ class CallPanel(msgspec.Struct):
     panel: str | dict[str, Any]
 
 
+class Vote(msgspec.Struct, forbid_unknown_fields=True):
+    """Which agent of the run is the best."""
+
+    agent_id: str
+
+
 class FieldProblemItem(msgspec.Struct):
     """One field at fault: `at` is its path, as in `agents[1]`."""
 
@@ -117,7 +124,7 @@ STAGE: Schema = {
 }
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    AddAgent, AgentList, Approval, CallPanel, PanelList, ProblemDocument, RunList, Snapshot,
+    AddAgent, AgentList, Approval, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Snapshot, Vote,
 )  # fmt: skip
 
 
