@@ -1,0 +1,115 @@
+"""A panel whose worker is lost goes on elsewhere: what was said is not asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from orchestrator.backends.base import AgentInput
+from orchestrator.run import Run
+from orchestrator.runspec import StartRequest
+
+from . import test_recovery
+from .spine import Seen, of, start
+from .test_panels import panel, result, stages
+from .test_recovery import Reopen, Worker, follow_to_end, lose
+
+reopen = test_recovery.reopen
+"""Its fixture: SQLite, and memory shared within the process."""
+
+asked: list[str] = []
+
+
+async def short(request: AgentInput) -> AsyncGenerator[str, None]:
+    asked.append(request.agent_id)
+    yield f"{request.agent_id} answers"
+
+
+async def stuck(request: AgentInput) -> AsyncGenerator[str, None]:
+    asked.append(request.agent_id)
+    yield "half "
+    await asyncio.Event().wait()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+class Panelist(Worker):
+    """A worker with other scripts."""
+
+    def __init__(self, store: Any, scripts: dict[str, Any], keys: dict[str, Any] | None = None) -> None:
+        super().__init__(store)
+        self.supervisor.roster = test_recovery.ScriptedRoster(scripts, keys)
+        self.supervisor._owned._roster = self.supervisor.roster
+
+
+async def lost_panel(
+    reopen: Reopen, first: dict[str, Any], second: dict[str, Any], when: Callable[[Run], object], **keys: Any
+) -> list[Seen]:
+    """Lose the worker of a panel once *when* is true; return the events that another one brought to an end."""
+    asked.clear()
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(Panelist(await reopen(), first))
+        run = await start(one, panel=panel(method="moderator", members=["a", "b"], moderator="chair"))
+        await until(lambda: when(run))
+        await lose(one)
+        two = await stack.enter_async_context(Panelist(await reopen(), second, keys))
+        return await follow_to_end(two, run.spec.run_id)
+
+
+async def test_moderator_is_asked_again_and_members_are_not(reopen: Reopen) -> None:
+    members = {"a": short, "b": short}
+    events = await lost_panel(
+        reopen, members | {"chair": stuck}, members | {"chair": short}, lambda run: asked[-1:] == ["chair"]
+    )
+    assert asked.count("a") == asked.count("b") == 1
+    assert [e.data["code"] for e in of(events, "chair", "error")] == ["worker_lost"]
+    assert of(events, "chair", "done")[0].data["text"] == "chair answers"
+    assert [i["agent"] for i in of(events, "chair", "started")[-1].data["inputs"]] == ["a", "b"]
+    assert stages(events) == [("panel", 0), ("final", 0)]
+    assert result(events)["status"] == "decided"
+    assert events[-1].name == "run.done"
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+
+
+async def test_lost_member_is_missing(reopen: Reopen) -> None:
+    scripts = {"a": short, "b": stuck, "chair": short}
+    events = await lost_panel(reopen, scripts, scripts, lambda run: run.participants["a"].ended)
+    assert result(events)["missing"] == [{"agent": "b", "status": "error"}]
+    assert [i["agent"] for i in of(events, "chair", "started")[0].data["inputs"]] == ["a"]
+
+
+async def test_lost_member_that_may_be_repeated_answers_after_all(reopen: Reopen) -> None:
+    first = {"a": short, "b": stuck, "chair": short}
+    events = await lost_panel(
+        reopen,
+        first,
+        first | {"b": short},
+        lambda run: run.participants["a"].ended and run.participants["b"].pieces,
+        b={"on_worker_lost": "restart"},
+    )
+    assert result(events)["missing"] == []
+    assert [(e.data["attempt"], e.data["turn"]) for e in of(events, "b", "started")] == [(1, 1), (2, 1)]
+    assert [i["attempt"] for i in of(events, "chair", "started")[0].data["inputs"]] == [1, 2]
+
+
+async def test_panel_called_during_the_run_fails_with_its_worker(reopen: Reopen) -> None:
+    """Nothing says what it was called with; but its readers hear of its end."""
+    scripts = {"a": short, "b": stuck, "chair": stuck}
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(Panelist(await reopen(), scripts))
+        run, _ = await one.start(StartRequest("hi", ("a", "b")))
+        assert isinstance(run, Run)
+        await until(lambda: run.participants["a"].ended)
+        await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "chair"})
+        await until(lambda: "chair" in run.participants and run.participants["chair"].pieces)
+        await lose(one)
+        two = await stack.enter_async_context(Panelist(await reopen(), scripts))
+        events = await follow_to_end(two, run.spec.run_id)
+    assert result(events)["status"] == "failed"
+    assert events[-1].name == "run.done"
