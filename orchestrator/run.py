@@ -9,20 +9,17 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 
 import structlog
 
 from .attempt import Stop
-from .backends.base import AgentInput, Turn
-from .budget import Purse
+from .cast import Cast, Live
 from .conversation import Conversations
 from .errors import Conflict, ErrorCode, LogUnavailable, NotFound
 from .eventlog.base import EventLog
 from .eventlog.runstore import Fence
 from .events import (
     RUN,
-    TERMINALS,
     AgentAdded,
     AgentInfo,
     AgentMetrics,
@@ -34,30 +31,21 @@ from .events import (
     RunStatus,
     Snapshot,
 )
-from .mailbox import Mailbox
 from .merge import Batch, Joining, fan_in
 from .observer import Observer
 from .panels.base import Answer
 from .panelsettings import PanelSettings
-from .pump import Pump, new_error_id, opening_of
+from .pump import new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
 from .sitting import AskedFor, Sitting, answer_of, info_of
-from .veil import Seals, Veil
+from .veil import Seals
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
 
 SEAL_AGAIN_SECONDS = 0.5
 """Pause before the truth about a blind run is offered to the store again."""
-
-
-@dataclass(slots=True)
-class _Live:
-    """What moves one agent."""
-
-    pump: Pump
-    mailbox: Mailbox
 
 
 class Run:
@@ -85,16 +73,10 @@ class Run:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._seals = seals
-        self._veil = Veil(self.spec.agents) if self.spec.blind else None
-        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._veil)
-        self._roster = roster
-        self._conversations = conversations
+        self._cast = Cast(state.spec, roster, conversations, observer, seals=seals)
+        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._cast.veil)
         self._observer = observer
-        self._purse = Purse("run", max_output_tokens=self.spec.max_output_tokens, max_cost=self.spec.max_cost)
-        self._purses: dict[str, Purse] = {}
-        self._live: dict[str, _Live] = {}
-        self._history: dict[str, tuple[Turn, ...]] = {}
+        self._live: dict[str, Live] = {}
         self._asked: dict[str, AskedFor] = {}
         self._sitting: Sitting | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -105,10 +87,10 @@ class Run:
 
     async def begin(self) -> None:
         """Log `run.started`; afterwards the run can be read."""
-        infos = self._infos()
+        infos = self._cast.opening()
         for info in infos:
-            await self._seal(info.agent_id)
-            await self._recall(info.agent_id)
+            await self._cast.seal(info.agent_id)
+            await self._cast.recall(info.agent_id)
             participant = self._join(info)
             if self.spec.panel is None:
                 self._prepare(participant)
@@ -118,18 +100,18 @@ class Run:
         """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
-            await self._writer.append([Batch(RUN, [self._opening(self._infos())])])
+            await self._writer.append([Batch(RUN, [self._opening(self._cast.opening())])])
         for participant in self.state.participants.values():
             agent_id = participant.info.agent_id
             self._observer.agent_state(agent_id, None, participant.status)
             if participant.ended or (participant.status == "queued" and self.spec.panel is not None):
                 continue  # a panel asks again itself, and knows what
-            if participant.status == "queued" and self._configured(agent_id) in self._roster.agents:
+            if participant.status == "queued" and self._cast.knows(agent_id):
                 # Nothing of it had begun, so nothing was lost.
-                await self._recall(agent_id)
+                await self._cast.recall(agent_id)
                 self._prepare(participant)
                 continue
-            again = self._may_restart(agent_id)
+            again = self._cast.may_restart(agent_id)
             attempt = participant.attempt
             batch: list[Payload] = [
                 self._loss(participant, "worker_lost", "Its worker was lost.", again=again)
@@ -138,7 +120,7 @@ class Run:
                 batch.append(Retry(attempt + 1, 0.0, "worker_lost"))
             await self._writer.append([Batch(agent_id, batch)])
             if again:
-                await self._recall(agent_id)
+                await self._cast.recall(agent_id)
             if again and self.spec.panel is None:
                 self._prepare(participant)
 
@@ -186,13 +168,13 @@ class Run:
         Raises:
             Conflict: It takes part already, or the run has ended.
         """
-        await self._recall(agent_id)
+        await self._cast.recall(agent_id)
         self._require_open()
-        if self._veil is not None:
+        if self._cast.veil is not None:
             raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
-        info = self._roster.info(agent_id)
+        info = self._cast.info(agent_id)
         self._prepare(self._join(info), announce=AgentAdded(info))
         self._launch(agent_id)
 
@@ -202,7 +184,7 @@ class Run:
         Raises:
             NotFound: It does not take part. Conflict: It has not ended, or the run has.
         """
-        await self._recall(agent_id)
+        await self._cast.recall(agent_id)
         participant = self._participant(agent_id)
         self._require_open()
         if not self.at_rest(participant):
@@ -211,7 +193,7 @@ class Run:
             )
         participant.fold(Retry(participant.attempt + 1, 0.0, "internal"))
         self._writer.enter(participant, "queued")
-        self._prepare(participant, part=self._asked.get(agent_id))
+        self._prepare(participant, asked=self._asked.get(agent_id))
         self._launch(agent_id)
 
     def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
@@ -251,27 +233,27 @@ class Run:
         """Whether a panel is under way."""
         return self._sitting is not None and not self._sitting.mailbox.drained
 
-    async def speak(self, agent_id: str, part: AskedFor) -> None:
+    async def speak(self, agent_id: str, asked: AskedFor) -> None:
         """Let an agent begin another turn; one that does not take part yet joins.
 
         Raises:
             Conflict: The run has ended.
         """
-        await self._recall(agent_id)
+        await self._cast.recall(agent_id)
         self._require_open()
         participant, joined = self.state.participants.get(agent_id), None
         if participant is None:
-            info = self._roster.info(agent_id)
+            info = self._cast.info(agent_id)
             participant, joined = self._join(info), AgentAdded(info)
-        self._asked[agent_id] = part
+        self._asked[agent_id] = asked
         fresh = participant.turn is None and participant.status == "queued"
         attempt = participant.attempt
-        if participant.turn != part.part.turn:
+        if participant.turn != asked.part.turn:
             attempt += 0 if fresh else 1
-            participant.enter_turn(opening_of(part.part, attempt))
+            participant.enter_turn(opening_of(asked.part, attempt))
             participant.attempt = attempt
             self._writer.enter(participant, "queued")
-        self._prepare(participant, announce=joined, part=part)
+        self._prepare(participant, announce=joined, asked=asked)
         self._launch(agent_id)
 
     async def when(self, true: Callable[[], bool]) -> None:
@@ -291,7 +273,7 @@ class Run:
         participant = self.state.participants.get(agent_id)
         if participant is not None:
             return participant.info.title
-        return self._roster.agents[agent_id].title if agent_id in self._roster.agents else agent_id
+        return self._cast.title(agent_id)
 
     def snapshot(self) -> Snapshot:
         """Return the run as of its last logged event."""
@@ -330,20 +312,6 @@ class Run:
         panel = None if self.spec.panel is None else info_of(self.spec.panel, self.spec)
         return RunStarted(self.spec.run_id, self.spec.channel, infos, panel, self.spec.blind)
 
-    def _infos(self) -> list[AgentInfo]:
-        if self._veil is not None:
-            return self._veil.infos()
-        return [self._roster.info(a) for a in self.spec.agents if a in self._roster.agents]
-
-    def _configured(self, agent_id: str) -> str:
-        return self._veil.configured(agent_id) if self._veil is not None else agent_id
-
-    async def _seal(self, agent_id: str, terminal: Payload | None = None) -> None:
-        """Keep what a blind run does not tell."""
-        configured = self._configured(agent_id)
-        if self._veil is not None and self._seals is not None and configured in self._roster.agents:
-            await self._seals.seal(self.spec.run_id, agent_id, self._roster.info(configured), terminal)
-
     def _go_on_sitting(self, panel: PanelState) -> None:
         """Begin the run's own panel, or go on with it; one that was called during the run has died with its worker."""
         if self.spec.panel is not None and panel.method == self.spec.panel.method:
@@ -361,65 +329,11 @@ class Run:
         live = self._live.get(participant.info.agent_id)
         return participant.ended and (live is None or live.mailbox.drained)
 
-    def _may_restart(self, agent_id: str) -> bool:
-        settings = self._roster.agents.get(self._configured(agent_id))
-        return settings is not None and settings.on_worker_lost == "restart"
-
-    async def _recall(self, agent_id: str) -> None:
-        if self.spec.conversation_id and agent_id not in self._history:
-            turns = await self._conversations.history(self.spec.conversation_id, self._configured(agent_id))
-            self._history[agent_id] = turns
-
     def _prepare(
-        self, participant: Participant, announce: Payload | None = None, part: AskedFor | None = None
+        self, participant: Participant, announce: Payload | None = None, asked: AskedFor | None = None
     ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
-        agent_id = participant.info.agent_id
-        configured = self._configured(agent_id)
-        settings = self._roster.agents[configured]
-        mailbox = Mailbox(agent_id, limit=settings.limits.mailbox, coalesce_s=settings.coalesce_ms / 1000)
-        if announce is not None:
-            mailbox.post(announce)
-        conversation = self.spec.conversation_id
-        request = AgentInput(
-            message=part.message if part else self.spec.message,
-            run_id=self.spec.run_id,
-            agent_id=configured,
-            attempt=participant.attempt,
-            conversation_id=conversation,
-            images=self.spec.images,
-            history=self._history.get(agent_id, ()),
-            part=part.part if part else None,
-        )
-
-        async def remember(turn: Turn) -> None:
-            if conversation and (part is None or part.remember):
-                # What the user asked, not what a panel made of it.
-                await self._conversations.add(
-                    conversation, configured, replace(turn, message=self.spec.message)
-                )
-
-        pump = Pump(
-            settings,
-            lambda: self._roster.backend(configured),
-            request,
-            mailbox,
-            purse=self._purse_of(agent_id),
-            observer=self._observer,
-            on_done=remember,
-        )
-        self._live[agent_id] = _Live(pump, mailbox)
-
-    def _purse_of(self, agent_id: str) -> Purse:
-        limits = self._roster.agents[self._configured(agent_id)].limits
-        if agent_id not in self._purses:
-            self._purses[agent_id] = Purse(
-                "agent",
-                max_output_tokens=limits.max_output_tokens,
-                max_cost=limits.max_cost,
-                parent=self._purse,
-            )
-        return self._purses[agent_id]
+        self._live[participant.info.agent_id] = self._cast.prepare(participant, announce, asked)
 
     def _launch(self, agent_id: str) -> None:
         if self._tasks is None:
@@ -434,7 +348,7 @@ class Run:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
-                if self._veil is not None:
+                if self._cast.veil is not None:
                     await self._seal_ended(batches)
                 await self._writer.append(batches)
                 if self._waiting:
@@ -442,16 +356,13 @@ class Run:
                 self._close_if_ended()
 
     async def _seal_ended(self, batches: Sequence[Batch]) -> None:
-        # Before the ending is logged, so that whoever has seen it can be told the rest.
-        ended = [(who, each) for who, events in batches for each in events if isinstance(each, TERMINALS)]
-        for agent_id, terminal in ended:
-            while True:
-                try:
-                    await self._seal(agent_id, terminal)
-                    break
-                except LogUnavailable as exc:
-                    log.warning("seal_delayed", run_id=self.spec.run_id, reason=str(exc))
-                    await asyncio.sleep(SEAL_AGAIN_SECONDS)
+        """Before endings are logged, so that whoever has seen one can be told the rest."""
+        while True:
+            try:
+                return await self._cast.seal_ended(batches)
+            except LogUnavailable as exc:
+                log.warning("seal_delayed", run_id=self.spec.run_id, reason=str(exc))
+            await asyncio.sleep(SEAL_AGAIN_SECONDS)
 
     def settle(self) -> None:
         """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""

@@ -26,6 +26,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("archive", "attendance", "pump", "roster", "writer"),
     ("panels.*",),
     ("sitting",),
+    ("cast",),
     ("panelrequests",),
     ("run",),
     ("commands", "ownership"),

@@ -1,0 +1,162 @@
+"""The agents of one run, made ready: who they are, what they remember, what they may spend, their pumps.
+
+Starts nothing: the run owns the tasks, and says when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .backends.base import AgentInput, Turn
+from .budget import Purse
+from .conversation import Conversations
+from .events import TERMINALS, AgentInfo, Payload
+from .mailbox import Mailbox
+from .merge import Batch
+from .observer import Observer
+from .pump import Pump
+from .roster import Roster
+from .runspec import RunSpec
+from .runstate import Participant
+from .sitting import AskedFor
+from .veil import Seals, Veil
+
+
+@dataclass(slots=True)
+class Live:
+    """What moves one agent."""
+
+    pump: Pump
+    mailbox: Mailbox
+
+
+class Cast:
+    """Everybody who may speak in a run.
+
+    Args:
+        seals: Keep the truth about a blind run.
+    Attributes:
+        veil: The names in a blind run; None in any other.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        roster: Roster,
+        conversations: Conversations,
+        observer: Observer,
+        *,
+        seals: Seals | None = None,
+    ) -> None:
+        self._spec = spec
+        self._roster = roster
+        self._conversations = conversations
+        self._observer = observer
+        self._seals = seals
+        self._purse = Purse("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
+        self._purses: dict[str, Purse] = {}
+        self._history: dict[str, tuple[Turn, ...]] = {}
+        self.veil = Veil(spec.agents) if spec.blind else None
+
+    def opening(self) -> list[AgentInfo]:
+        """Describe those that the run begins with."""
+        if self.veil is not None:
+            return self.veil.infos()
+        return [self._roster.info(a) for a in self._spec.agents if a in self._roster.agents]
+
+    def info(self, agent_id: str) -> AgentInfo:
+        """Describe an agent that joins."""
+        return self._roster.info(agent_id)
+
+    def title(self, agent_id: str) -> str:
+        """Return the name that people see of an agent that need not take part."""
+        settings = self._roster.agents.get(agent_id)
+        return agent_id if settings is None else settings.title
+
+    def knows(self, agent_id: str) -> bool:
+        """Whether the agent is configured on this worker."""
+        return self._configured(agent_id) in self._roster.agents
+
+    def may_restart(self, agent_id: str) -> bool:
+        """Whether a lost attempt of the agent may be repeated."""
+        settings = self._roster.agents.get(self._configured(agent_id))
+        return settings is not None and settings.on_worker_lost == "restart"
+
+    async def recall(self, agent_id: str) -> None:
+        """Read what the agent remembers of the conversation. Raises LogUnavailable."""
+        conversation = self._spec.conversation_id
+        if conversation and agent_id not in self._history:
+            turns = await self._conversations.history(conversation, self._configured(agent_id))
+            self._history[agent_id] = turns
+
+    def prepare(
+        self, participant: Participant, announce: Payload | None = None, asked: AskedFor | None = None
+    ) -> Live:
+        """Make the pump of an agent's next attempts.
+
+        Args:
+            announce: Said before anything of its own.
+            asked: What a panel asks; the run's message unless given.
+        """
+        agent_id = participant.info.agent_id
+        configured = self._configured(agent_id)
+        settings = self._roster.agents[configured]
+        mailbox = Mailbox(agent_id, limit=settings.limits.mailbox, coalesce_s=settings.coalesce_ms / 1000)
+        if announce is not None:
+            mailbox.post(announce)
+        spec = self._spec
+        request = AgentInput(
+            message=asked.message if asked else spec.message,
+            run_id=spec.run_id,
+            agent_id=configured,
+            attempt=participant.attempt,
+            conversation_id=spec.conversation_id,
+            images=spec.images,
+            history=self._history.get(agent_id, ()),
+            part=asked.part if asked else None,
+        )
+
+        async def remember(turn: Turn) -> None:
+            if spec.conversation_id and (asked is None or asked.remember):
+                # What the user asked, not what a panel made of it.
+                kept = replace(turn, message=spec.message)
+                await self._conversations.add(spec.conversation_id, configured, kept)
+
+        pump = Pump(
+            settings,
+            lambda: self._roster.backend(configured),
+            request,
+            mailbox,
+            purse=self._purse_of(agent_id),
+            observer=self._observer,
+            on_done=remember,
+        )
+        return Live(pump, mailbox)
+
+    async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
+        """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
+        if self.veil is not None and self._seals is not None and self.knows(agent_id):
+            info = self._roster.info(self._configured(agent_id))
+            await self._seals.seal(self._spec.run_id, agent_id, info, terminal)
+
+    async def seal_ended(self, batches: Sequence[Batch]) -> None:
+        """Keep what a blind run does not tell of endings that are about to be logged. Raises LogUnavailable."""
+        for agent_id, events in batches:
+            for payload in events:
+                if isinstance(payload, TERMINALS):
+                    await self.seal(agent_id, payload)
+
+    def _configured(self, agent_id: str) -> str:
+        return self.veil.configured(agent_id) if self.veil is not None else agent_id
+
+    def _purse_of(self, agent_id: str) -> Purse:
+        if agent_id not in self._purses:
+            limits = self._roster.agents[self._configured(agent_id)].limits
+            self._purses[agent_id] = Purse(
+                "agent",
+                max_output_tokens=limits.max_output_tokens,
+                max_cost=limits.max_cost,
+                parent=self._purse,
+            )
+        return self._purses[agent_id]
