@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from .errors import ConfigError, OrchestratorError
+from .errors import ConfigError, InvalidRequest, OrchestratorError
 from .serve_settings import LOG_FORMATS, ServeSettings, parse_duration
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ config_option = option(
 )
 server_option = option("--server", default=DEFAULT_SERVER, show_default=True, help="Address of the server.")
 token_option = option("--token", help="The server's token; safer in the variable than on the command line.")
+moderator_option = option("--moderator", metavar="AGENT", help="Who has the last word, with a method.")
 json_option = option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 
 
@@ -162,6 +163,8 @@ def serve(**given: Any) -> Any:
 @cli.command()
 @click.argument("question")
 @option("--agents", type=Listed(), help="Who is asked; else those marked as default.")
+@option("--panel", metavar="PANEL", help="Let them work together: a panel's id, or a method (judge, vote …).")
+@moderator_option
 @option("--server", metavar="URL", help="Ask through this server; else in this process.")
 @json_option
 @config_option
@@ -169,6 +172,8 @@ def serve(**given: Any) -> Any:
 def run(
     question: str,
     agents: tuple[str, ...] | None,
+    panel: str | None,
+    moderator: str | None,
     server: str | None,
     as_json: bool,
     config: Path,
@@ -178,12 +183,38 @@ def run(
 
     Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
     """
+    from .openings import PanelWish, start_at, start_here
+
     question = sys.stdin.read() if question == "-" else question
     if not question.strip():
         raise click.UsageError("the question is empty")
+    if moderator and not panel:
+        raise click.UsageError("--moderator needs a --panel: the method that it has the last word in")
+    wish = PanelWish(panel, moderator) if panel else None
     if server:
-        return _watch(_start_at(_client(server, token), question, agents), as_json)
-    return _watch(_start_here(config, question, agents), as_json)
+        return _watch(start_at(_client(server, token), question, agents, wish), as_json)
+    _see_own_modules()
+    return _watch(start_here(config, question, agents, wish), as_json)
+
+
+@cli.command()
+@click.argument("run_id")
+@click.argument("panel")
+@moderator_option
+@server_option
+@json_option
+@token_option
+def panel(
+    run_id: str, panel: str, moderator: str | None, server: str, as_json: bool, token: str | None
+) -> int:
+    """Let PANEL, a panel's id or a method, work over the answers of a run at a server.
+
+    Who has answered is not asked again. It happens in that run while it is open, else in a new one. Ctrl-C
+    cancels that run, a second one quits. Exit code as `run`.
+    """
+    from .openings import PanelWish, panel_over
+
+    return _watch(panel_over(_client(server, token), run_id, PanelWish(panel, moderator)), as_json)
 
 
 @cli.command()
@@ -194,7 +225,9 @@ def run(
 @token_option
 def tail(run_id: str, server: str, after: str | None, as_json: bool, token: str | None) -> int:
     """Follow a run at a server. Ctrl-C leaves; the run goes on."""
-    return _watch(_attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
+    from .openings import attach_to
+
+    return _watch(attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
 
 
 @cli.command()
@@ -218,7 +251,7 @@ def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) ->
 @config_option
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, no_load: bool) -> int:
-    """Say what is wrong with the agents' files, all at once."""
+    """Say what is wrong with the files of agents and panels, all at once."""
     from .check import check_agents
 
     _see_own_modules()
@@ -233,13 +266,14 @@ def check(config: Path, no_load: bool) -> int:
 
 
 @cli.command()
-def schema() -> None:
-    """Print the JSON Schema of an agent's file, for editors."""
+@click.argument("kind", type=click.Choice(["agent", "panel"]), default="agent")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of an agent's file, or of a panel's, for editors."""
     import json
 
-    from .config import json_schema
+    from .configschema import json_schema, panel_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(json_schema() if kind == "agent" else panel_schema(), indent=2))
 
 
 # ── what the commands share ───────────────────────────────────────────────────────────────────
@@ -262,39 +296,6 @@ def _client(server: str, token: str | None) -> Client:
         return Client(server, token or None, give_up_s=GIVE_UP_SECONDS)
     except ValueError as exc:
         raise click.UsageError(f"--server {exc}") from exc
-
-
-@asynccontextmanager
-async def _start_at(
-    client: Client, question: str, agents: tuple[str, ...] | None
-) -> AsyncIterator[RunHandle]:
-    async with client:
-        yield await client.start(question, agents=agents)
-
-
-@asynccontextmanager
-async def _attach_to(client: Client, run_id: str, after: str | None) -> AsyncIterator[RunHandle]:
-    async with client:
-        yield client.attach(run_id, after)
-
-
-def _start_here(
-    directory: Path, question: str, agents: tuple[str, ...] | None
-) -> AbstractAsyncContextManager[RunHandle]:
-    from .config import load_config
-    from .local import local_run
-    from .server.logs import configure_logging
-
-    # The answers are what is shown; what goes well needs no line between them.
-    configure_logging(level="warning")
-    _see_own_modules()
-    config = load_config(directory, os.environ)
-    unknown = [agent_id for agent_id in agents or () if agent_id not in config.agents]
-    if unknown:
-        known = ", ".join(config.agents)
-        raise click.UsageError(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
-    opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None)
-    return opening
 
 
 def _watch(
@@ -336,6 +337,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _complain(exc.format_message(), exc.exit_code)
     except ConfigError as exc:
         code = _complain(str(exc), FAILED)
+    except InvalidRequest as exc:
+        faults = "; ".join(f"{field.at}: {field.detail}" for field in exc.fields)
+        code = _complain(f"{exc} ({faults})" if faults else str(exc), MISUSED)
     except OrchestratorError as exc:
         code = _complain(str(exc), MISUSED if getattr(exc, "status", None) in REFUSED_INPUT else FAILED)
     except (KeyboardInterrupt, click.Abort):

@@ -15,27 +15,35 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-import weakref
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeVar
+from weakref import WeakSet
 
 import aiohttp
 
+from .agentview import AgentView, ToolView, TurnView
+from .client_channel import Channel
+from .client_follow import Follower
 from .client_http import HEARTBEAT_LIMIT_SECONDS, TRIES, ClientError, Http, path_of
-from .client_run import Run
-from .runview import AgentView, Event, RunView, ToolView
+from .client_run import Run, begun_view
+from .eventview import Event
+from .panelview import PanelView
+from .runview import RunView
 
 __all__ = [
     "AgentView",
+    "Channel",
     "Client",
     "ClientError",
     "Event",
+    "PanelView",
     "Run",
     "RunView",
     "SyncClient",
     "SyncRun",
     "ToolView",
+    "TurnView",
     "ask",
 ]
 
@@ -66,7 +74,7 @@ class Client:
     ) -> None:
         self._http = Http(base_url, token, session, silence_s)
         self._give_up_s = give_up_s
-        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._family: WeakSet[Follower] = WeakSet()
 
     async def __aenter__(self) -> Client:
         self._http.open()
@@ -78,9 +86,9 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave every run and close the connections."""
-        for run in list(self._runs):
-            await run.detach()
+        """Leave every run and channel and close the connections."""
+        for followed in list(self._family):
+            await followed.detach()
         await self._http.aclose()
 
     async def start(
@@ -97,6 +105,9 @@ class Client:
 
         A start whose answer was lost is repeated under the same Idempotency-Key: one run, not two.
 
+        Args:
+            panel: How its agents work together: a configured panel's id, or an inline one, as
+                `{"method": "judge", "moderator": "analyst"}`; *agents* are its members.
         Raises:
             ClientError: The server refuses it, or does not answer.
         """
@@ -110,13 +121,7 @@ class Client:
         body = {"message": message} | {key: value for key, value in optional.items() if value is not None}
         key = {"Idempotency-Key": uuid.uuid4().hex}
         snapshot = await self._http.call("POST", path_of("runs"), body=body, headers=key, tries=TRIES)
-        view = RunView(
-            snapshot["run_id"], snapshot.get("channel") or "", snapshot.get("conversation_id"), message
-        )
-        # The texts are left to the events, which are read from the first one on.
-        for agent_id in snapshot.get("agents", {}):
-            view.agent(agent_id)
-        return self._follow(view, None)
+        return self._follow(begun_view({**snapshot, "message": message}), None)
 
     def attach(self, run_id: str, after: str | None = None) -> Run:
         """Follow a run that was started elsewhere or earlier. No request is made yet.
@@ -126,6 +131,25 @@ class Client:
                 of an agent in the middle of its answer lacks what came before, until that agent is done.
         """
         return self._follow(RunView(run_id), after)
+
+    def channel(
+        self,
+        name: str,
+        *,
+        runs: Iterable[str] | None = None,
+        agents: Iterable[str] | None = None,
+        after: str | None = None,
+    ) -> Channel:
+        """Follow every run of a channel, those to come too. No request is made yet.
+
+        Args:
+            runs, agents: Only the events of these; a run's own and its panel's come with any agents.
+            after: The id that was seen last; None replays the channel from its first event.
+        """
+        return Channel(
+            self._http, name, runs=runs, agents=agents, after=after,
+            give_up_s=self._give_up_s, family=self._family,
+        )  # fmt: skip
 
     async def runs(self, *, limit: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
         """Return runs, newest first. *before* is a run id, for the next page."""
@@ -149,10 +173,14 @@ class Client:
         found: list[dict[str, Any]] = answer["agents"]
         return found
 
+    async def panels(self) -> list[dict[str, Any]]:
+        """Return the configured panels: `panel_id`, `title`, `method`, `members`, `moderator` …"""
+        answer = await self._http.call("GET", path_of("panels"), tries=TRIES)
+        found: list[dict[str, Any]] = answer["panels"]
+        return found
+
     def _follow(self, view: RunView, after: str | None) -> Run:
-        run = Run(self._http, view, after=after, give_up_s=self._give_up_s)
-        self._runs.add(run)
-        return run
+        return Run(self._http, view, after=after, give_up_s=self._give_up_s, family=self._family)
 
 
 class SyncClient:
@@ -187,6 +215,10 @@ class SyncClient:
         """As `Client.attach`."""
         return SyncRun(self._client.attach(run_id, after), self._runner)
 
+    def channel(self, name: str, **options: Any) -> SyncChannel:
+        """As `Client.channel`."""
+        return SyncChannel(self._client.channel(name, **options), self._runner)
+
     def runs(self, *, limit: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
         """As `Client.runs`."""
         return self._wait(self._client.runs(limit=limit, before=before))
@@ -202,6 +234,10 @@ class SyncClient:
     def agents(self) -> list[dict[str, Any]]:
         """As `Client.agents`."""
         return self._wait(self._client.agents())
+
+    def panels(self) -> list[dict[str, Any]]:
+        """As `Client.panels`."""
+        return self._wait(self._client.panels())
 
     def _wait(self, what: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(what)
@@ -232,9 +268,7 @@ class SyncRun:
         return self.run.agents
 
     def __iter__(self) -> Iterator[Event]:
-        events = self._runner.run(_iterate(self.run))
-        while (event := self._runner.run(_next(events))) is not None:
-            yield event
+        return _events(self.run, self._runner)
 
     def result(self) -> RunView:
         """As `Run.result`."""
@@ -252,18 +286,45 @@ class SyncRun:
         """As `Run.add`."""
         self._runner.run(self.run.add(agent_id))
 
+    def panel(self, panel: str | Mapping[str, Any]) -> SyncRun:
+        """As `Run.panel`."""
+        run = self._runner.run(self.run.panel(panel))
+        return self if run is self.run else SyncRun(run, self._runner)
+
     def detach(self) -> None:
         """As `Run.detach`."""
         self._runner.run(self.run.detach())
 
 
-async def _iterate(run: Run) -> Any:
-    return aiter(run)
+class SyncChannel:
+    """A `Channel` without `async`; its `runs` move only while it is iterated. Iterating waits for ever."""
+
+    def __init__(self, channel: Channel, runner: asyncio.Runner) -> None:
+        self.channel = channel
+        self._runner = runner
+
+    @property
+    def runs(self) -> dict[str, RunView]:
+        return self.channel.runs
+
+    def __iter__(self) -> Iterator[Event]:
+        return _events(self.channel, self._runner)
+
+    def detach(self) -> None:
+        """As `Channel.detach`."""
+        self._runner.run(self.channel.detach())
 
 
-async def _next(events: Any) -> Event | None:
-    event: Event | None = await anext(events, None)
-    return event
+def _events(followed: Follower, runner: asyncio.Runner) -> Iterator[Event]:
+    async def iterate() -> AsyncIterator[Event]:
+        return aiter(followed)
+
+    async def following() -> Event | None:
+        return await anext(events, None)
+
+    events = runner.run(iterate())
+    while (event := runner.run(following())) is not None:
+        yield event
 
 
 def ask(base_url: str, message: str, *, token: str | None = None, **options: Any) -> Iterator[Event]:

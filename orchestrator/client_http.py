@@ -155,7 +155,9 @@ class Http:
             return answer
 
     @asynccontextmanager
-    async def stream(self, path: str, last_event_id: str | None) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def stream(
+        self, path: str, last_event_id: str | None, params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a stream's events later than *last_event_id*; closes the connection on leaving."""
         # Not compressed: a proxy that compresses may hold events back to fill its window.
         headers = {**self._headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"}
@@ -163,7 +165,7 @@ class Http:
             headers["Last-Event-ID"] = last_event_id
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self._silence_s)
         async with self._live_session().get(
-            self.base + path, headers=headers, timeout=timeout, allow_redirects=False
+            self.base + path, params=params, headers=headers, timeout=timeout, allow_redirects=False
         ) as response:
             yield response
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -11,10 +12,12 @@ from .attempt import Stop
 from .config import Config
 from .eventlog import MemoryLog
 from .events import Snapshot
+from .eventview import Event, parse_event
+from .panelrequests import choose_panel
 from .roster import Roster
 from .run import Run
 from .runspec import StartRequest
-from .runview import Event, RunHandle, RunView, parse_event
+from .runview import RunHandle, RunView
 from .subscription import View, follow
 from .supervisor import Supervisor
 
@@ -58,22 +61,31 @@ class LocalRun(RunHandle):
 
 @asynccontextmanager
 async def local_run(
-    config: Config, message: str, agents: Sequence[str] | None = None
+    config: Config,
+    message: str,
+    agents: Sequence[str] | None = None,
+    *,
+    panel: str | Mapping[str, Any] | None = None,
 ) -> AsyncIterator[LocalRun]:
     """Start a run of the configured agents in this process.
 
     Args:
-        agents: Who takes part; None for those marked as default.
+        agents: Who takes part; None for those marked as default, or the panel's members.
+        panel: A configured panel's id, or an inline one as in `POST /v1/runs`.
     Raises:
         ConfigError: An agent that takes part cannot be loaded.
+        InvalidRequest: The panel is not possible.
     """
-    chosen = list(agents) if agents else config.default_agents()
-    needed = {agent_id: config.agents[agent_id] for agent_id in chosen}
-    roster = Roster(config.agents, load=needed)
+    everybody = Roster(config.agents, panels=config.panels)
+    sits = None if panel is None else choose_panel(panel, everybody, agents=agents)
+    chosen = sits.opening if sits is not None else tuple(agents or config.default_agents())
+    # An agent that is not asked need not be loaded: its SDK may not be installed, its key not set.
+    roster = Roster(config.agents, load=sits.everyone if sits else chosen, panels=config.panels)
     async with Supervisor(roster, MemoryLog()) as supervisor:
         await roster.load()
         try:
-            run, _ = await supervisor.start(StartRequest(message, tuple(chosen)))
+            plain = None if sits is None else sits.model_dump(mode="json")
+            run, _ = await supervisor.start(StartRequest(message, chosen, panel=plain))
             if not isinstance(run, Run):
                 raise RuntimeError("a run without an idempotency key is always a new one")
             yield LocalRun(supervisor, run)

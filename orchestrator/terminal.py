@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 from .events import (
+    PANEL,
     RUN,
     AgentAdded,
     ApprovalRequest,
@@ -30,7 +31,9 @@ from .events import (
     ToolCall,
     ToolResult,
 )
-from .runview import Event, RunHandle
+from .eventview import Event
+from .runview import RunHandle
+from .terminal_panel import describe_panel, panel_words, reading_words, stage_of
 
 MAX_LINE_CHARS = 8192
 """A line that is longer is broken: the buffer of an agent that never ends its line is bounded."""
@@ -116,7 +119,10 @@ class JsonLines:
 
 
 class PrefixedLines:
-    """``skeptic │ text``, line by line: what agents say at the same time is never mixed within a line."""
+    """``skeptic │ text``, line by line: what agents say at the same time is never mixed within a line.
+
+    In a panel an agent's prefix names its stage, ``moderator[final] │ text``, where it does not simply answer.
+    """
 
     def __init__(self, out: TextIO, notices: TextIO) -> None:
         self._out = out
@@ -126,10 +132,12 @@ class PrefixedLines:
 
     def event(self, event: Event, run: RunHandle) -> None:
         self._width = max([self._width, *(len(agent_id) for agent_id in run.agents)])
-        who = event.agent_id
-        if who is None:
-            self._write(RUN, describe_run(event))
-        elif event.type in (Token.TYPE, Reasoning.TYPE) and event.data.get("parent") is None:
+        if event.agent_id is None:
+            self._write(*self._own(event))
+            return
+        stage = stage_of(event.data)
+        who = f"{event.agent_id}[{stage}]" if stage else event.agent_id
+        if event.type in (Token.TYPE, Reasoning.TYPE) and event.data.get("parent") is None:
             self._gather(who, event.type, event.data.get("text", ""))
         else:
             line = describe(event)
@@ -147,6 +155,14 @@ class PrefixedLines:
         for who in list(self._partial):
             self._flush(who)
         self._out.flush()
+
+    @staticmethod
+    def _own(event: Event) -> tuple[str, str | None]:
+        """Return prefix and line of an event that is no agent's."""
+        if event.name == f"{PANEL}.{event.type}":
+            said = describe_panel(event)
+            return PANEL, None if said is None else one_line(said)
+        return RUN, describe_run(event)
 
     def _gather(self, who: str, kind: str, text: str) -> None:
         held_kind, pieces = self._partial.get(who, (kind, []))
@@ -171,6 +187,7 @@ class PrefixedLines:
     def _write(self, who: str, text: str | None, *, mark: str = "│") -> None:
         if text is None:
             return
+        self._width = max(self._width, len(who))
         prefix = f"{clean(who):<{self._width}} {mark}"
         lines = [f"{prefix} {line}".rstrip() for line in clean(text).split("\n")]
         print("\n".join(lines), file=self._out, flush=True)
@@ -184,7 +201,7 @@ def describe(event: Event) -> str | None:
     data = event.data
     match event.type:
         case Started.TYPE:
-            return f"[attempt {data['attempt']}]" if data.get("attempt", 1) > 1 else None
+            return _describe_start(data)
         case Status.TYPE:
             return one_line(f"[{data.get('status', '')}] {data.get('detail', '')}")
         case ToolCall.TYPE:
@@ -208,6 +225,15 @@ def describe(event: Event) -> str | None:
     return None
 
 
+def _describe_start(data: Mapping[str, Any]) -> str | None:
+    read = reading_words(data.get("inputs") or (), data.get("missing") or ())
+    if read:
+        return one_line(f"[{read}]")
+    # Another turn of a panel is another attempt too, but nothing failed.
+    again = data.get("attempt", 1) > 1 and data.get("turn") is None
+    return f"[attempt {data['attempt']}]" if again else None
+
+
 def describe_run(event: Event) -> str | None:
     """Say one of the run's own events in a line; None where it is not worth one."""
     data = event.data
@@ -216,7 +242,9 @@ def describe_run(event: Event) -> str | None:
     match event.type:
         case RunStarted.TYPE:
             names = ", ".join(info["agent_id"] for info in data.get("agents", ()))
-            return one_line(f"{data.get('run_id', '')} starts: {names}")
+            panel = data.get("panel")
+            told = f"; {panel_words(panel)}" if panel else ""
+            return one_line(f"{data.get('run_id', '')} starts{names and f': {names}'}{told}")
         case AgentAdded.TYPE:
             return one_line(f"{data['agent']['agent_id']} joins")
         case RunGap.TYPE:

@@ -1,7 +1,9 @@
 """Owns the agents side by side on a terminal, with rich; the only module that imports it.
 
-The columns grow below the prompt, not on an alternate screen. Each shows the newest lines that fit; at
-the end they make way for every answer whole, as Markdown, in the scrollback.
+The columns stand on the alternate screen: a terminal made narrower breaks the lines of the other one anew and
+pushes them into the scrollback, whence nobody can take them back. Each column shows the newest lines that
+fit; at the end every answer goes whole, as Markdown, into the scrollback. In a panel, who has the last
+word stands below the others, over the whole width.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from .runview import AgentView, Event, RunHandle
+from .agentview import AgentView, TurnView
+from .eventview import Event
+from .runview import RunHandle
 from .terminal import clean, one_line, speed
+from .terminal_panel import missing_words, reading_words, result_words, stage_words
 
 MIN_COLUMN_CELLS = 26
 """Three columns still fit the 80 cells of a plain terminal; narrower ones are stacked."""
@@ -30,6 +35,8 @@ MIN_PANEL_LINES = 6
 ROOMY_LINES = 10
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
+VOICES_ROW = 1000
+"""Where the heights of the rows below the members' are remembered."""
 
 # State → glyph and colour; the word beside it says the same without either.
 STATES = {
@@ -51,7 +58,7 @@ class Columns:
         self._began: float | None = None
         self._heights: dict[int, int] = {}
         self._note = ""
-        self._live = Live(console=self.console, auto_refresh=False, transient=True, vertical_overflow="crop")
+        self._live = Live(console=self.console, auto_refresh=False, screen=True)
         self._live.start()
         self._live.update(Text("starting …", "dim"), refresh=True)
 
@@ -70,8 +77,13 @@ class Columns:
         self._live.update("")
         self._live.stop()
         if run is not None:
-            for view in run.agents.values():
-                self.console.print(self.answer(view))
+            for views in _parts(run):
+                for view in views:
+                    for turn in view.turns:
+                        self.console.print(self._earlier(view, turn))
+                    self.console.print(self.answer(view))
+            for line in self._panel_line(run):
+                self.console.print(line)
             self.console.print(Text(f"{one_line(run.id)} · {run.status}", "dim"))
 
     # ── while it runs ─────────────────────────────────────────────────────────────────────────
@@ -80,22 +92,37 @@ class Columns:
         """Draw the run as it stands, within the terminal's present size."""
         views = list(run.agents.values())
         width, height = self.console.size
-        space = max(1, height - 2)  # the footer, and the line the cursor stands on
-        rows = -(-len(views) // max(1, min(len(views), width // MIN_COLUMN_CELLS))) if views else 1
-        if views and space // rows >= MIN_PANEL_LINES:
-            body = self._grid(views, -(-len(views) // rows), width, space // rows)
-        else:
-            body = self._stack(views, width, space)
-        return Group(body, self._footer(run, width))
+        told = self._panel_line(run, width) if height >= ROOMY_LINES else []
+        space = max(1, height - 2 - len(told))  # the footer, and the line the cursor stands on
+        body = self._grids(_parts(run), width, space) or self._stack(views, width, space)
+        return Group(body, *told, self._footer(run, width))
 
-    def _grid(self, views: list[AgentView], per_row: int, width: int, height: int) -> RenderableType:
+    def _grids(
+        self, parts: tuple[list[AgentView], list[AgentView]], width: int, space: int
+    ) -> RenderableType | None:
+        """Draw the members above the voices; None where that does not fit."""
+        members, voices = parts
+        if not members or not voices:
+            return self._grid([*members, *voices], 0, width, space)
+        above = self._grid(members, 0, width, space - space // 2)
+        used = sum(tall for row, tall in self._heights.items() if row < VOICES_ROW)
+        below = self._grid(voices, VOICES_ROW, width, space - used)
+        return None if above is None or below is None else Group(above, below)
+
+    def _grid(self, views: list[AgentView], first: int, width: int, space: int) -> RenderableType | None:
+        """Draw *views* in rows, as many beside each other as fit; *first* is their first row's name."""
+        rows = -(-len(views) // max(1, min(len(views), width // MIN_COLUMN_CELLS))) if views else 1
+        height = space // rows
+        if not views or height < MIN_PANEL_LINES:
+            return None
+        per_row = -(-len(views) // rows)
         cells = width // per_row
-        rows = []
+        drawn = []
         for at in range(0, len(views), per_row):
             row = Table.grid(*[Column(width=cells) for _ in range(per_row)])
-            row.add_row(*self._panels(views[at : at + per_row], at, cells, height))
-            rows.append(row)
-        return Group(*rows)
+            row.add_row(*self._panels(views[at : at + per_row], first + at, cells, height))
+            drawn.append(row)
+        return Group(*drawn)
 
     def _panels(self, views: list[AgentView], row: int, cells: int, height: int) -> list[Panel]:
         inner = cells - 4
@@ -126,6 +153,22 @@ class Columns:
             lines.append(more)
         return Group(*lines)
 
+    def _panel_line(self, run: RunHandle, width: int | None = None) -> list[Text]:
+        """Say how the run's panel stands; nothing where it has none."""
+        panel = run.view.panel
+        if panel is None:
+            return []
+        if panel.result is not None:
+            said = result_words(panel.result)
+        else:
+            stage = stage_words(panel.stage, panel.round, panel.layer) or "answers"
+            said = " · ".join(filter(None, [stage, missing_words(panel.missing)]))
+        method = "" if panel.method == panel.title else f" ({one_line(panel.method)})"
+        line = Text.assemble((one_line(panel.title), "bold"), f"{method} · {one_line(said)}")
+        if width is not None:
+            line.truncate(width, overflow="ellipsis")
+        return [line]
+
     def _footer(self, run: RunHandle, width: int) -> Text:
         parts = [self._note or "Ctrl-C stops", one_line(run.id)]
         if run.connection == "retrying":
@@ -142,7 +185,8 @@ class Columns:
     def _header(self, view: AgentView, width: int) -> list[Text]:
         title = _title(view)
         title.truncate(width, overflow="ellipsis")
-        meta = Text(" · ".join(filter(None, [one_line(view.model or ""), *self._pace(view)])), "dim")
+        read = one_line(reading_words(view.inputs, view.missing))
+        meta = Text(" · ".join(filter(None, [one_line(view.model or ""), *self._pace(view), read])), "dim")
         return [title, *meta.wrap(self.console, width)[:2]] if meta else [title]
 
     def _pace(self, view: AgentView) -> list[str]:
@@ -193,7 +237,8 @@ class Columns:
 
     def answer(self, view: AgentView) -> RenderableType:
         """Draw an agent's whole answer, however it ended."""
-        told = ", ".join(filter(None, [one_line(view.model or ""), speed(view.metrics or {})]))
+        read = one_line(reading_words(view.inputs, view.missing))
+        told = ", ".join(filter(None, [one_line(view.model or ""), speed(view.metrics or {}), read]))
         title = Text.assemble(_title(view), (f"  {told}", "dim"))
         parts: list[RenderableType] = [Rule(title, align="left", style=STATES[view.status][1])]
         if view.text.strip():
@@ -202,6 +247,19 @@ class Columns:
         if view.error is not None:
             parts.append(Text(_said(view.error), "red"))
         return Group(*parts, Text())
+
+    def _earlier(self, view: AgentView, turn: TurnView) -> RenderableType:
+        """Draw what an agent said in an earlier turn of its panel."""
+        stage = stage_words(turn.stage, turn.round, turn.layer) or "answer"
+        glyph, colour = STATES[turn.status]
+        title = Text.assemble(
+            (f"{glyph} ", colour),
+            (one_line(view.agent_id), "bold"),
+            f" {one_line(stage)}",
+            (" earlier", "dim"),
+        )
+        said = _Cleaned(Markdown(clean(turn.text), hyperlinks=False))
+        return Group(Rule(title, align="left", style=colour), said, Text())
 
 
 def columns_on(out: TextIO) -> Columns:
@@ -221,10 +279,24 @@ class _Cleaned:
                 yield Segment(clean(segment.text), segment.style)
 
 
+def _parts(run: RunHandle) -> tuple[list[AgentView], list[AgentView]]:
+    """Part a run's agents into those that answer and those that have a panel's last word."""
+    panel, views = run.view.panel, list(run.agents.values())
+    if panel is None:
+        return views, []
+    chairs = {panel.moderator, *panel.fallback} - set(panel.members)
+    voices = [view for view in views if view.stage == "final" or view.agent_id in chairs]
+    return [view for view in views if view not in voices], voices
+
+
 def _title(view: AgentView) -> Text:
     glyph, colour = STATES[view.status]
+    stage = stage_words(view.stage, view.round, view.layer)
     return Text.assemble(
-        (f"{glyph} ", colour), (one_line(view.agent_id), "bold"), (f" {state_word(view)}", colour)
+        (f"{glyph} ", colour),
+        (one_line(view.agent_id), "bold"),
+        f" {one_line(stage)}" if stage else "",
+        (f" {state_word(view)}", colour),
     )
 
 

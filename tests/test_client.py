@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.client import Client, ClientError, SyncClient, ask
 from orchestrator.client_http import MAX_BACKOFF_SECONDS, Backoff
+from tests.panelscript import INFO, INPUTS, RESULT, council
 from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 from tests.test_client_run import collect, ids, two_agents
 
@@ -193,6 +194,69 @@ async def test_the_other_calls_ask_for_what_they_say(server: ScriptedServer) -> 
     ]
 
 
+# ── panels ──────────────────────────────────────────────────────────────────────
+
+
+async def test_a_panel_is_started_and_its_members_are_known_at_once(server: ScriptedServer) -> None:
+    for name, data in council():
+        server.say(name, **data)
+    inline = {"method": "judge", "moderator": "mod"}
+    async with Client(server.base_url) as client:
+        assert await client.panels() == [{"panel_id": "council", "title": "Council"}]
+        await client.start("hi", panel=inline, agents=["ann", "bob"])
+        server.snapshot["panel"] = {**INFO, "stage": "panel", "result": None, "late": []}
+        run = await client.start("hi", panel="council")
+        assert run.view.panel is not None
+        assert (run.view.panel.info, run.view.panel.stage) == (INFO, None), "the rest comes with the events"
+        view = await run.result()
+    assert view.panel is not None
+    assert (view.panel.result, view.agents["mod"].inputs) == (RESULT, INPUTS)
+    posts = [body for method, _, body, _ in server.requests if method == "POST"]
+    assert posts == [
+        {"message": "hi", "agents": ["ann", "bob"], "panel": inline},
+        {"message": "hi", "panel": "council"},
+    ]
+
+
+async def test_a_panel_over_an_open_run_happens_in_that_run(server: ScriptedServer) -> None:
+    server.begin("a")
+    async with Client(server.base_url) as client:
+        run = client.attach(RUN_ID)
+        iterator = aiter(run)
+        await anext(iterator)
+        assert await run.panel("council") is run
+        await run.detach()
+        again = await run.panel("council")
+        assert again is not run, "one that was left cannot be followed any more"
+        assert (again.id, (await anext(aiter(again))).name) == (RUN_ID, "run.started")
+    posts = [request[:3] for request in server.requests if request[0] == "POST"]
+    assert posts == [("POST", f"{PATH}/panel", {"panel": "council"})] * 2
+
+
+async def test_a_panel_over_an_ended_run_is_a_new_run(server: ScriptedServer) -> None:
+    server.begin("a")
+    over = {**INFO, "of": RUN_ID, "stage": None, "result": None, "late": []}
+    server.over = {**server.snapshot, "run_id": "run_over", "message": "hi", "agents": {}, "panel": over}
+    async with Client(server.base_url) as client:
+        run = client.attach(RUN_ID)
+        judged = await run.panel({"method": "judge", "moderator": "mod"})
+        assert (judged.id, judged.view.message, judged.status) == ("run_over", "hi", "running")
+        assert judged.view.panel is not None
+        assert judged.view.panel.info["of"] == RUN_ID
+        await anext(aiter(judged))
+    assert (judged.connection, judged.failure) == ("closed", None), "a closing client leaves it, too"
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("follow ")]
+    paths = [path for method, path, *_ in server.requests if method == "GET"]
+    assert paths[-1] == "/v1/runs/run_over/events"
+
+
+async def test_a_panel_that_is_refused_says_why(server: ScriptedServer) -> None:
+    server.refuse[f"{PATH}/panel"] = (409, {"detail": "another one sits"}, {})
+    async with Client(server.base_url) as client:
+        with pytest.raises(ClientError, match="409: another one sits"):
+            await client.attach(RUN_ID).panel("council")
+
+
 async def test_a_session_of_ones_own_stays_open(server: ScriptedServer) -> None:
     import aiohttp
 
@@ -267,6 +331,11 @@ def test_the_synchronous_client_has_the_same_calls() -> None:
         assert ids(list(again)) == [entry[0] for entry in server.entries[9:]]
         again.detach()
         assert client.agents() == [{"agent_id": "a"}]
+        assert client.panels() == [{"panel_id": "council", "title": "Council"}]
+        assert run.panel("council").id == RUN_ID
+        channel = client.channel("c", agents=["a"])
+        assert next(iter(channel)).name == "run.started"
+        channel.detach()
         assert len(client.runs(limit=1)) == 1
         assert client.snapshot(RUN_ID)["run_id"] == RUN_ID
         client.delete(RUN_ID)
@@ -283,5 +352,8 @@ def test_the_client_needs_nothing_of_the_server() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('orchestrator')))\n"
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    own = "client client_http client_run errors events runview sse_parser"
+    own = (
+        "agentview client client_channel client_follow client_http client_run errors events eventview panelview"
+        " runview sse_parser"
+    )
     assert out.split() == ["orchestrator", *(f"orchestrator.{name}" for name in own.split())]

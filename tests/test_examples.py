@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,7 @@ from orchestrator.client import Client
 from tests.commands import ROOT, environment, finish
 from tests.parts import require
 from tests.served import orchestrator, paced_agents, serving
-from tests.upstream import Call, Upstream
+from tests.upstream import Call, Received, Stall, Turn, Upstream, failed
 
 EXAMPLES = ROOT / "examples"
 PATIENCE = 30.0
@@ -68,7 +69,7 @@ def frames(text: str) -> list[dict[str, str]]:
 
 PROGRAMS = (
     "curl/ask.sh", "eventsource/serve.py", "progress/long_tasks.py", "sdk_agents/support.py",
-    "websocket_chat/chat.py", "python_client/ask.py", "embed/app.py", "nginx/nginx.conf",
+    "websocket_chat/chat.py", "python_client/ask.py", "judge/compare.py", "embed/app.py", "nginx/nginx.conf",
 )  # fmt: skip
 
 
@@ -216,6 +217,140 @@ async def test_sdk_agents_say_that_a_key_is_missing() -> None:
     assert "needs a key: set `api_key`, or OPENAI_API_KEY" in err
 
 
+# ── panels ────────────────────────────────────────────────────────────────────────────────────
+
+MODELS = {"OPENAI_COMPATIBLE_API_KEY": "k", "OPENAI_API_KEY": ""}
+
+
+async def run_panel(
+    folder: str, panel: str, question: str = "Tea?", **env: str
+) -> tuple[int | None, list[dict[str, Any]]]:
+    """Run `orchestrator run --panel` in an example's own folder; return its exit code and events."""
+    command = (sys.executable, "-m", "orchestrator", "run", "--json", question, "--panel", panel)
+    code, out, err = await example_ended(*command, cwd=EXAMPLES / folder, **env)
+    assert out, err
+    return code, [json.loads(line) for line in out.splitlines()]
+
+
+def result_of(events: list[dict[str, Any]]) -> dict[str, Any]:
+    return [event for event in events if event["event"] == "panel.result"][-1]
+
+
+def prompt_of(received: Received) -> str:
+    """Return all that a model was told, as it stands in the request."""
+    return "\n".join(str(message["content"]) for message in received.body["messages"])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_council_hears_its_members_and_the_chairman_sums_up(fails: bool) -> None:
+    async with Upstream(api_key="k") as upstream:
+        upstream.script("member", [["I say ", "so."]])
+        upstream.script("chair", [["All in ", "all: so."]], fault=failed(401) if fails else None)
+        env = {"OPENAI_COMPATIBLE_BASE_URL": upstream.url, "SMALL_MODEL": "member", "LARGE_MODEL": "chair"}
+        code, events = await run_panel("council", "council", **MODELS, **env)
+        spoken_to = [received.model for received in upstream.requests]
+        last = prompt_of(upstream.requests[-1])
+    result = result_of(events)
+    assert spoken_to[:4] == ["member", "member", "member", "chair"]
+    assert "Tea?" in last
+    assert last.count("I say so.") == 3
+    (start,) = [event for event in of(events, result["by"], "started") if event["stage"] == "final"][-1:]
+    assert {one["agent"] for one in start["inputs"]} == {"engineer", "economist", "resident"}
+    if fails:
+        # The economist spoke twice: its own answer stays, and the panel's is its second.
+        assert (code, result["by"], result["status"]) == (3, "economist", "decided")
+        assert of(events, "economist", "done")[-1]["stage"] == "final"
+    else:
+        assert (code, result["by"], result["status"]) == (0, "chairman", "decided")
+        assert of(events, "chairman", "done")[0]["text"] == "All in all: so."
+
+
+VERDICTS: list[Turn] = [
+    ["Winner: A"], ["Winner: B"],  # the first model, wherever it stands
+    ["Winner: A"], ["Winner: A"],  # whoever stands first
+    ["Winner: B"], ["Winner: A"],  # the second model
+    ["I cannot ", "say."], ["Nor now."],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["txt", "jsonl"])
+async def test_two_models_are_compared_in_both_orders(tmp_path: Path, form: str) -> None:
+    questions = ["One?", "Two?", "Three?", "Four?"]
+    text = "# four\n\n" + "\n".join(questions)
+    lines = "\n".join(json.dumps({"question": question}) for question in questions)
+    (tmp_path / f"questions.{form}").write_text(lines if form == "jsonl" else text)
+    async with Upstream(api_key="k") as upstream:
+        upstream.script("left", [["An answer."]])
+        upstream.script("right", [["Another answer."]])
+        upstream.script("referee", VERDICTS)
+        env = {
+            "MODEL_A": "left",
+            "MODEL_B": "right",
+            "JUDGE_MODEL": "referee",
+            "OPENAI_COMPATIBLE_BASE_URL": upstream.url,
+        }
+        with ExitStack() as stack:
+            served = orchestrator("--config", str(EXAMPLES / "judge" / "agents_config"), **MODELS, **env)
+            address = await asyncio.to_thread(stack.enter_context, served)
+            program = (
+                sys.executable,
+                str(EXAMPLES / "judge" / "compare.py"),
+                str(tmp_path / f"questions.{form}"),
+            )
+            code, out, err = await example_ended(*program, "--at-once", "1", ORCHESTRATOR_SERVER=address)
+            await asyncio.to_thread(stack.close)
+        asked = [prompt_of(received) for received in upstream.requests if received.model == "referee"]
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "  1  model-a       One?",
+        "  2  tie           Two?",
+        "  3  model-b       Three?",
+        "  4  undecided     Four?",
+        "",
+        "model    wins  ties  losses  chosen",
+        "model-a     1     1       1  3 of 6",
+        "model-b     1     1       1  3 of 6",
+        "4 questions, each in both orders; 1 without a verdict",
+    ]
+    first, second = asked[:2]
+    assert first.index("An answer.") < first.index("Another answer.")
+    assert second.index("An answer.") > second.index("Another answer.")
+
+
+async def test_a_comparison_without_a_server_says_so() -> None:
+    program = (
+        sys.executable,
+        str(EXAMPLES / "judge" / "compare.py"),
+        str(EXAMPLES / "judge" / "questions.txt"),
+    )
+    code, _, err = await example_ended(*program, ORCHESTRATOR_SERVER="http://127.0.0.1:9")
+    assert code == 1
+    assert "http://127.0.0.1:9 does not answer" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("first", ["stalls", "breaks off", "fails"])
+async def test_the_provider_that_answers_validly_wins_the_race(first: str) -> None:
+    async with Upstream(api_key="k") as slow, Upstream(api_key="k") as quick:
+        turn: Turn = ["Two threads ", Stall()] if first == "stalls" else ["Two threads meet, and"]
+        slow.script("a", [turn], fault=failed(500) if first == "fails" else None)
+        quick.script("b", [["Two threads ", "run for one thing."]], tokens_per_s=10)
+        code, events = await run_panel(
+            "race", "fastest",
+            FIRST_BASE_URL=slow.url, FIRST_API_KEY="k", FIRST_MODEL="a",
+            SECOND_BASE_URL=quick.url, SECOND_API_KEY="k", SECOND_MODEL="b",
+        )  # fmt: skip
+        await slow.wait_all_closed()
+        assert len(slow.requests) == 1
+    assert (result_of(events)["status"], result_of(events)["winner"]) == ("decided", "second")
+    assert of(events, "second", "done")[0]["text"] == "Two threads run for one thing."
+    ended = {"stalls": "cancelled", "breaks off": "done", "fails": "error"}[first]
+    (loser,) = of(events, "first", ended)
+    assert code == (0 if first == "breaks off" else 3)
+    if first == "stalls":
+        assert loser["reason"] == "lost_race"
+
+
 # ── clients ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -310,6 +445,26 @@ async def test_the_python_client_stops_the_slower_of_two(server: str) -> None:
         run = (await client.runs(limit=1))[0]
     assert run["agents"]["optimist"]["text"].strip() == whole.strip()
     assert run["agents"]["skeptic"]["text"].strip() == broken.strip()
+
+
+async def test_the_readmes_program_hears_a_council_and_a_jury(tmp_path: Path) -> None:
+    (program,) = [
+        block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+        if "SyncClient(" in block
+    ]  # fmt: skip
+    folder = paced_agents(tmp_path, skeptic=400, optimist=400, analyst=400, moderator=400)
+    shutil.copytree(ROOT / "agents_config" / "panels", folder / "panels")
+    with ExitStack() as stack:
+        address = await asyncio.to_thread(stack.enter_context, orchestrator("--config", str(folder)))
+        code, out, err = await example_ended(
+            sys.executable, "-c", program.replace("http://127.0.0.1:8080", address)
+        )
+        await asyncio.to_thread(stack.close)
+    assert (code, err) == (0, "")
+    *events, said = out.split("\nrun.done ")
+    assert "moderator.token" in events[0]
+    assert "I compare 3 answers" in said
+    assert "'method': 'judge'" in said.splitlines()[-1]
 
 
 # ── embedding ─────────────────────────────────────────────────────────────────────────────────

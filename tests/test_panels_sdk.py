@@ -147,6 +147,8 @@ async def test_moderator_begins_while_a_member_hangs_upstream() -> None:
 async def test_prompt_too_long_for_the_moderator_is_halved() -> None:
     """A server that refuses what is too long gets half of every answer at the next try."""
     async with Upstream() as upstream, council(upstream) as service:
+        for name in "abc":
+            upstream.script(name, [[Text(name * 2_000)]])
         upstream.script("chair", [[Text("Short is good.")]], fault=failed(400), fail_times=1)
         events = await sit(service, method="moderator", moderator="chair")
         first, second = data_of(events, "chair.started")

@@ -109,9 +109,9 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         ({"message": "hi", "panel": {}}, "panel.method"),
         ({"message": "hi", "panel": {"method": "fight"}}, "panel.method"),
         ({"message": "hi", "panel": {"method": "os:system"}}, "panel.method"),
-        ({"message": "hi", "panel": {"method": "judge"}}, "panel"),
+        ({"message": "hi", "panel": {"method": "judge"}}, "panel.moderator"),
         ({"message": "hi", "panel": {"method": "judge", "moderator": "nobody"}}, "panel"),
-        ({"message": "hi", "panel": {"method": "rank", "members": ["skeptic"]}}, "panel"),
+        ({"message": "hi", "panel": {"method": "rank", "members": ["skeptic"]}}, "panel.members"),
         ({"message": "hi", "panel": {"method": "debate", "round": 3}}, "panel.round"),
         (
             {"message": "hi", "panel": {"method": "moderator", "moderator": "x-1", "prompt": "{x}"}},

@@ -15,13 +15,14 @@ from orchestrator.events import (
     Usage,
     encode_data,
 )
-from orchestrator.runview import Cursor, Event, RunView, parse_event
+from orchestrator.eventview import Cursor, Event, parse_event
+from orchestrator.runview import RunView
 from tests.scripted_server import METRICS
 
 
 def event(full_name: str, /, *, event_id: str | None = None, **data: Any) -> Event:
     agent_id, _, kind = full_name.rpartition(".")
-    who = {} if agent_id == "run" else {"agent_id": agent_id}
+    who = {} if agent_id in ("run", "panel") else {"agent_id": agent_id}
     made = parse_event(json.dumps({**who, "type": kind, "t": 0} | data), id=event_id, name=full_name)
     assert made is not None
     return made

@@ -88,10 +88,10 @@ async def test_data_of_panel_events_has_no_agent_id() -> None:
     ("body", "at"),
     [
         ({"panel": "nobody"}, "panel"),
-        ({"panel": {"method": "judge"}}, "panel"),
+        ({"panel": {"method": "judge"}}, "panel.moderator"),
         ({"panel": {"method": "moderator", "moderator": "who"}}, "panel"),
         ({"panel": {"method": "os:system"}}, "panel.method"),
-        ({"panel": {"method": "race", "members": ["a", "a"]}}, "panel"),
+        ({"panel": {"method": "race", "members": ["a", "a"]}}, "panel.members"),
         ({"panel": COUNCIL | {"limits": {"max_input_chars": 0}}}, "panel.limits.max_input_chars"),
     ],
 )

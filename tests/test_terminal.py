@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from orchestrator.runview import Event, RunHandle, RunView
+from orchestrator.eventview import Event
+from orchestrator.runview import RunHandle, RunView
 from orchestrator.terminal import MAX_LINE_CHARS, JsonLines, PrefixedLines, clean, one_line
 from orchestrator.terminal_columns import Columns
 from tests.scripted_server import METRICS

@@ -169,8 +169,27 @@ async def test_a_terminal_shows_columns_then_the_answers(server: ScriptedServer)
         assert "**bold**" not in last
         assert "upstream_auth: no such key" in last
         assert "\x1b]0;" not in screen.seen
-        assert "\x1b[?1049h" not in screen.seen, "the scrollback is kept: no alternate screen"
+        assert "●" not in screen.seen.partition("\x1b[?1049l")[2], "the answers are in the scrollback"
         assert cursor_is_back(screen.seen)
+
+
+async def test_a_terminal_made_narrower_keeps_no_rest_of_the_columns(server: ScriptedServer) -> None:
+    """It breaks lines of the normal screen anew, and what that pushes out above nobody can take back."""
+    server.begin("a", "b", "c")
+    server.say("a.token", text="first\n")
+    with terminal("run", "hi", "--server", server.base_url) as screen:
+        await screen.until("first")
+        fcntl.ioctl(screen.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+        server.say("a.token", text="second\n")
+        await server.wake()
+        await screen.until("second")
+        server.end("completed")
+        await server.wake()
+        await screen.end()
+        before, _, rest = screen.seen.partition("\x1b[?1049h")
+        drawn, _, after = rest.partition("\x1b[?1049l")
+        assert ("╭" in drawn, "╭" in before + after) == (True, False)
+        assert "second" in after
 
 
 @pytest.mark.parametrize("ends", [True, False])

@@ -11,13 +11,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from ..backends.base import Task
-from ..events import Missing, PanelLate, PanelResult, PanelStage, Score
+from ..events import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
 from ..panelsettings import PanelSettings
 from .base import Answer, Host, Method, Speech, Verdict
 from .prompts import Quoted, fill, name_missing, quote
 
 TOO_LONG = frozenset({"upstream_rejected"})
 """Codes after which the last word is tried with half as much to read: so servers refuse what is too long."""
+
+NEVER_TOO_LONG_CHARS = 2_000
+"""Answers that have no more characters together are refused for another reason than their length."""
 
 Asked = Mapping[str, "asyncio.Task[Answer]"]
 
@@ -163,7 +166,7 @@ class Session:
 
     def missing(self, answers: Sequence[Answer]) -> tuple[Missing, ...]:
         """Name those of *answers* that are none."""
-        return tuple(Missing(answer.agent_id, answer.status) for answer in answers if not answer.good)
+        return tuple(Missing(answer.agent_id, _settled(answer)) for answer in answers if not answer.good)
 
     def compose(
         self,
@@ -225,8 +228,8 @@ class Session:
         if not opened:
             await self.open_stage("final", [moderator.agent], missing=missing)
             self._watch_late(answers)
-        max_chars = self.settings.limits.max_input_chars
         for agent_id in self.settings.last_words:
+            max_chars = self.settings.limits.max_input_chars
             for _ in range(moderator.attempts):
                 speech = self.compose(
                     template,
@@ -241,8 +244,9 @@ class Session:
                 answer = await self.ask(agent_id, speech)
                 if answer.good or answer.status == "cancelled":
                     return answer if answer.good else None
-                if answer.code in TOO_LONG:
-                    max_chars = max(1, min(max_chars, sum(heard.chars for heard in speech.heard)) // 2)
+                heard = sum(each.chars for each in speech.heard)
+                if answer.code in TOO_LONG and heard > NEVER_TOO_LONG_CHARS:
+                    max_chars = heard // 2
         return None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
@@ -336,3 +340,8 @@ class Session:
                     self.settings.name, answer.agent_id, answer.attempt, answer.status, len(answer.text)
                 )
             )
+
+
+def _settled(answer: Answer) -> AgentStatus:
+    """An agent that is being cancelled has no answer any more, whenever its stream is closed."""
+    return "cancelled" if answer.status == "cancelling" else answer.status

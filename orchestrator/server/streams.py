@@ -28,6 +28,9 @@ SEND_BUFFER_BYTES = 128 * 1024
 PIECE_BYTES = 64 * 1024
 """Framed for one subscriber at a time, and written between two looks at the clock."""
 
+ROOM_BYTES = 32 * 1024
+"""Less than the 64 KiB of asyncio's high-water mark: a write of so much into an empty buffer never waits."""
+
 USER_TIMEOUT_MS = 12_000
 """Unacknowledged data ends the connection after this; with the heartbeat a vanished client is noticed within 30 s."""
 
@@ -88,6 +91,9 @@ class EventStream:
         async with self._writing:
             if self._compressor is not None:
                 data = self._compressor.compress(data)
+            if self._has_room(len(data)):
+                await self.response.write(data)
+                return
             try:
                 for start in range(0, len(data), PIECE_BYTES):
                     async with asyncio.timeout(SEND_SECONDS):
@@ -113,6 +119,11 @@ class EventStream:
             self._drop()
         except ConnectionError:
             pass  # gone by itself
+
+    def _has_room(self, size: int) -> bool:
+        """Whether *size* bytes can be written without waiting for the client, and so without a clock."""
+        transport = self._request.transport
+        return size <= ROOM_BYTES and transport is not None and not transport.get_write_buffer_size()
 
     def _drop(self) -> None:
         self._on_drop("too_slow")
@@ -230,8 +241,10 @@ def _render(item: Item, framing: sse.SseFraming, clock: Callable[[], int]) -> It
         cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
         t = clock()
         yield framing.notice(RunGap.TYPE, encode_data(None, item.notice, t))
-        for snapshot in item.snapshots:
-            yield framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=cursor)
+        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
+            # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
+            event_id = None if left else cursor
+            yield framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
 
 
 def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -1,0 +1,95 @@
+"""Owns how the run that a command shows comes about: started at a server or here, found again, a panel over it.
+
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .runview import RunHandle
+
+
+@dataclass(frozen=True, slots=True)
+class PanelWish:
+    """What a command line says of a panel: a configured one's id, or a method with who has the last word."""
+
+    name: str
+    moderator: str | None = None
+
+    def spelled_out(self, configured: Collection[str]) -> str | dict[str, Any]:
+        """Return it as a request has it; a configured panel goes before a method of the same name.
+
+        Raises:
+            InvalidRequest: A configured panel is given another moderator.
+        """
+        if self.name not in configured:
+            return {"method": self.name} | ({"moderator": self.moderator} if self.moderator else {})
+        if self.moderator:
+            raise InvalidRequest(
+                f"--moderator goes with a method; the panel {self.name!r} has its own, or none"
+            )
+        return self.name
+
+
+@asynccontextmanager
+async def start_at(
+    client: Client, question: str, agents: tuple[str, ...] | None, wish: PanelWish | None
+) -> AsyncIterator[RunHandle]:
+    """Start a run at a server."""
+    async with client:
+        panel = None if wish is None else wish.spelled_out(await _panels_of(client))
+        yield await client.start(question, agents=agents, panel=panel)
+
+
+@asynccontextmanager
+async def attach_to(client: Client, run_id: str, after: str | None) -> AsyncIterator[RunHandle]:
+    """Find a run at a server again."""
+    async with client:
+        yield client.attach(run_id, after)
+
+
+@asynccontextmanager
+async def panel_over(client: Client, run_id: str, wish: PanelWish) -> AsyncIterator[RunHandle]:
+    """Let a panel work over a run's answers; the run is that in which it happens."""
+    async with client:
+        panel = wish.spelled_out(await _panels_of(client))
+        yield await client.attach(run_id).panel(panel)
+
+
+def start_here(
+    directory: Path, question: str, agents: tuple[str, ...] | None, wish: PanelWish | None
+) -> AbstractAsyncContextManager[RunHandle]:
+    """Start a run in this process.
+
+    Raises:
+        ConfigError: The agents' files are wrong.
+        InvalidRequest: An agent is unknown, or the panel is not possible.
+    """
+    from .config import load_config
+    from .local import local_run
+    from .server.logs import configure_logging
+
+    # The answers are what is shown; what goes well needs no line between them.
+    configure_logging(level="warning")
+    config = load_config(directory, os.environ)
+    unknown = [agent_id for agent_id in agents or () if agent_id not in config.agents]
+    if unknown:
+        known = ", ".join(config.agents)
+        raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
+    panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels)
+    opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)
+    return opening
+
+
+async def _panels_of(client: Client) -> set[str]:
+    return {panel["panel_id"] for panel in await client.panels()}
