@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, ItemsView
+from collections.abc import ItemsView
 from dataclasses import replace
 
 import structlog
@@ -15,12 +15,13 @@ import structlog
 from .archive import Archive
 from .attempt import Stop
 from .conversation import Conversations
-from .errors import Fenced, LogUnavailable
+from .errors import Fenced
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
 from .eventlog.runstore import Fence, RunRecord
 from .limits import RunLimits
 from .observer import Observer
+from .patience import until_available
 from .roster import Roster
 from .run import Run
 from .runspec import RunSpec, spec_of
@@ -29,7 +30,6 @@ from .veil import Seals
 
 log = structlog.get_logger(__name__)
 
-STORE_AWAY_SECONDS = 1.0
 SHUTDOWN = Stop("The server is shutting down; ask again.", "shutdown")
 
 
@@ -63,12 +63,17 @@ class Ownership:
         self._tasks = tasks
         self._runs: dict[str, Run] = {}
         self._owners: set[asyncio.Task[None]] = set()
+        self._coming: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
 
     def find(self, run_id: str) -> Run | None:
         return self._runs.get(run_id)
+
+    def __contains__(self, run_id: object) -> bool:
+        """Whether the run is executed here, or about to be."""
+        return run_id in self._runs or run_id in self._coming
 
     def items(self) -> ItemsView[str, Run]:
         """Return the runs by id; iterate over a copy where something is awaited."""
@@ -111,7 +116,20 @@ class Ownership:
         owner.add_done_callback(self._disown)
 
     async def go_on(self, record: RunRecord) -> None:
-        """Execute a run that was claimed: one that has only begun, or one whose worker was lost."""
+        """Execute a run that was claimed: one that has only begun, or one whose worker was lost.
+
+        Waits while the store is away: who has claimed a run must go on with it, for nobody else will. Does
+        nothing where the run was forgotten meanwhile, or has another owner.
+        """
+        self._coming.add(record.run_id)
+        try:
+            await until_available(lambda: self._go_on(record))
+        except Fenced:
+            _log_loss(record)
+        finally:
+            self._coming.discard(record.run_id)
+
+    async def _go_on(self, record: RunRecord) -> None:
         state = await self._archive.fold(record)
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
@@ -182,19 +200,14 @@ class Ownership:
     async def _note_end(self, run: Run, record: RunRecord) -> None:
         state, fence = run.state, Fence(record.run_id, record.token)
         ended_at = state.ended_at or int(time.time() * 1000)
-        await _until_available(lambda: self._log.end_run(fence, state.status, ended_at))
+        await until_available(lambda: self._log.end_run(fence, state.status, ended_at))
         if self._cluster is not None:
             cluster = self._cluster
-            await _until_available(lambda: cluster.finish_work(record.run_id))
+            await until_available(lambda: cluster.finish_work(record.run_id))
         if record.conversation_id is not None:
             conversation_id = record.conversation_id
-            await _until_available(lambda: self._conversations.release(conversation_id, record.run_id))
+            await until_available(lambda: self._conversations.release(conversation_id, record.run_id))
 
 
-async def _until_available(call: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await call()
-        except LogUnavailable as exc:
-            log.warning("store_away", reason=str(exc))
-            await asyncio.sleep(STORE_AWAY_SECONDS)
+def _log_loss(record: RunRecord) -> None:
+    log.warning("run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten")

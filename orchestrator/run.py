@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
 from .attempt import Stop
 from .cast import Cast, Live
 from .conversation import Conversations
-from .errors import Conflict, ErrorCode, LogUnavailable, NotFound
+from .errors import Conflict, ErrorCode, Fenced, NotFound
 from .eventlog.base import EventLog
 from .eventlog.runstore import Fence
 from .events import (
@@ -35,6 +36,7 @@ from .merge import Batch, Joining, fan_in
 from .observer import Observer
 from .panels.base import Answer
 from .panelsettings import PanelSettings
+from .patience import until_available
 from .pump import new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
@@ -43,9 +45,6 @@ from .veil import Seals
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
-
-SEAL_AGAIN_SECONDS = 0.5
-"""Pause before the truth about a blind run is offered to the store again."""
 
 
 class Run:
@@ -111,18 +110,19 @@ class Run:
                 await self._cast.recall(agent_id)
                 self._prepare(participant)
                 continue
-            again = self._cast.may_restart(agent_id)
-            attempt = participant.attempt
+            attempt, anchor = participant.attempt, self._anchor_of(participant)
+            again = anchor is not None or self._cast.may_restart(agent_id)
+            if again:
+                # Before anything is logged: where the store is away, all of this is done again.
+                await self._cast.recall(agent_id)
             batch: list[Payload] = [
                 self._loss(participant, "worker_lost", "Its worker was lost.", again=again)
             ]
             if again:
                 batch.append(Retry(attempt + 1, 0.0, "worker_lost"))
             await self._writer.append([Batch(agent_id, batch)])
-            if again:
-                await self._cast.recall(agent_id)
             if again and self.spec.panel is None:
-                self._prepare(participant)
+                self._prepare(participant, anchor=anchor)
 
     def hand_over(self) -> None:
         """Let another worker execute what was begun here."""
@@ -329,11 +329,21 @@ class Run:
         live = self._live.get(participant.info.agent_id)
         return participant.ended and (live is None or live.mailbox.drained)
 
+    def _anchor_of(self, participant: Participant) -> str | None:
+        """Return what a lost attempt has begun upstream, where it can be gone on with."""
+        # A panel asks again itself.
+        here = self.spec.panel is None and self._cast.knows(participant.info.agent_id)
+        return participant.anchor if here else None
+
     def _prepare(
-        self, participant: Participant, announce: Payload | None = None, asked: AskedFor | None = None
+        self,
+        participant: Participant,
+        announce: Payload | None = None,
+        asked: AskedFor | None = None,
+        anchor: str | None = None,
     ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
-        self._live[participant.info.agent_id] = self._cast.prepare(participant, announce, asked)
+        self._live[participant.info.agent_id] = self._cast.prepare(participant, announce, asked, anchor)
 
     def _launch(self, agent_id: str) -> None:
         if self._tasks is None:
@@ -349,20 +359,17 @@ class Run:
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
                 if self._cast.veil is not None:
-                    await self._seal_ended(batches)
-                await self._writer.append(batches)
+                    # Before an ending is logged, so that whoever has seen it can be told the rest.
+                    await until_available(partial(self._cast.seal_ended, batches))
+                try:
+                    await self._writer.append(batches)
+                except Fenced:
+                    for live in self._live.values():
+                        live.pump.disown()
+                    raise
                 if self._waiting:
                     self._wake()
                 self._close_if_ended()
-
-    async def _seal_ended(self, batches: Sequence[Batch]) -> None:
-        """Before endings are logged, so that whoever has seen one can be told the rest."""
-        while True:
-            try:
-                return await self._cast.seal_ended(batches)
-            except LogUnavailable as exc:
-                log.warning("seal_delayed", run_id=self.spec.run_id, reason=str(exc))
-            await asyncio.sleep(SEAL_AGAIN_SECONDS)
 
     def settle(self) -> None:
         """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""

@@ -5,7 +5,6 @@ Owns the run's clock and its right to append. What is to be said is the run's.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -30,6 +29,7 @@ from .events import (
 )
 from .merge import Batch
 from .observer import Observer
+from .patience import until_available
 from .runstate import Participant, RunState
 from .veil import Veil
 
@@ -37,9 +37,6 @@ log = structlog.get_logger(__name__)
 
 SYSTEM_CHANNEL = "system"
 """Carries `run.started` and `run.done` of every run, for dashboards."""
-
-RETRY_APPEND_SECONDS = (0.1, 2.0)
-"""First and longest pause before an append that the store could not take is tried again."""
 
 
 class Writer:
@@ -110,14 +107,11 @@ class Writer:
         """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
         # A store may keep channels apart, so only the run's own can be checked in the same step.
         fence = self._fence if channel == self._state.spec.channel else None
-        delay, longest = RETRY_APPEND_SECONDS
-        while True:
-            try:
-                return await self._log.append(channel, drafts, fence=fence)
-            except LogUnavailable as exc:
-                log.warning("append_delayed", reason=str(exc), **self._log_context)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, longest)
+        try:
+            return await self._log.append(channel, drafts, fence=fence)
+        except LogUnavailable as exc:
+            log.warning("append_delayed", reason=str(exc), **self._log_context)
+        return await until_available(lambda: self._log.append(channel, drafts, fence=fence))
 
     def _encode(self, who: str | None, payload: Payload, t: int) -> bytes:
         data = encode_data(who, payload, t)

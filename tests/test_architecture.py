@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
     ("events",),
-    ("budget", "grace", "limits", "mailbox", "observer", "pace", "sse_parser", "watch", "serve_settings"),
+    ("budget", "grace", "limits", "mailbox", "patience", "observer", "pace", "sse_parser", "watch", "serve_settings"),
     ("environment", "yamlfile", "settings", "panelsettings", "panelconfig", "configproblems", "configschema", "config"),
     ("eventview",),
     ("agentview", "panelview"),
@@ -51,6 +51,7 @@ HOMES = {
     "prometheus_client": ("server.metrics",),
     "ruamel": ("yamlfile",),
     "click": ("cli",),
+    "stamina": ("patience",),
 }
 """A library → the only modules that may import it."""
 
