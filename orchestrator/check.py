@@ -1,4 +1,7 @@
-"""Owns what `orchestrator check` finds: mistakes in files, agents that cannot be built. Asks no model."""
+"""Owns what `orchestrator check` finds: mistakes in files, agents and panel methods that are not there.
+
+Asks no model.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,21 @@ from pathlib import Path
 from .backends.base import Backend
 from .config import AgentSettings, Config, load_config
 from .errors import ConfigError, ConfigProblem
+from .panelsettings import METHODS, PanelSettings
+from .yamlfile import key_name, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One line for each agent that is well, and every problem of the others."""
+    """One line for each agent and panel that is well, and every problem of the others."""
 
     lines: list[str]
     problems: list[ConfigProblem]
 
 
 def check_agents(directory: Path, environ: Mapping[str, str], *, load: bool = True) -> Report:
-    """Read the agents' files and, with *load*, build every agent: wrong references are found here.
+    """Read the files of agents and panels and, with *load*, load what they refer to: wrong references are
+    found here.
 
     Slow with *load*: it imports SDKs and the user's own modules.
     """
@@ -32,10 +38,17 @@ def check_agents(directory: Path, environ: Mapping[str, str], *, load: bool = Tr
     if not load:
         return Report(_lines(config, {}), [])
     backends, problems = _build(config)
+    problems += _missing_methods(config)
     asyncio.run(_close(backends))
     faulty = {problem.file for problem in problems}
-    well = replace(config, agents={a: s for a, s in config.agents.items() if s.file not in faulty})
-    return Report(_lines(well, backends), problems)
+    agents = {agent_id: each for agent_id, each in config.agents.items() if each.file not in faulty}
+    panels = {
+        panel_id: panel
+        for panel_id, panel in config.panels.items()
+        if panel.file not in faulty and agents.keys() >= set(panel.everyone)
+    }
+    well = replace(config, agents=agents, panels=panels)
+    return Report(_lines(well, backends), [_with_line(problem, environ) for problem in problems])
 
 
 def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
@@ -53,6 +66,33 @@ def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
     return backends, problems
 
 
+def _missing_methods(config: Config) -> list[ConfigProblem]:
+    from .panels.loader import load_method
+
+    problems: list[ConfigProblem] = []
+    for panel in config.panels.values():
+        try:
+            load_method(panel.method, file=panel.file)
+        except ConfigError as exc:
+            problems += exc.problems
+        except Exception as exc:  # noqa: BLE001 -- as above
+            problems.append(ConfigProblem(panel.file, None, "method", f"{type(exc).__name__}: {exc}"))
+    return problems
+
+
+def _with_line(problem: ConfigProblem, environ: Mapping[str, str]) -> ConfigProblem:
+    """Add the line of the key: what is built from checked settings does not know lines any more."""
+    if problem.line is not None or not problem.key:
+        return problem
+    try:
+        content = read_yaml(Path(problem.file), environ)
+    except ConfigError:
+        return problem
+    return replace(
+        problem, line=next((n for at, n in content.lines.items() if key_name(at) == problem.key), None)
+    )
+
+
 async def _close(backends: Mapping[str, Backend]) -> None:
     await asyncio.gather(*(backend.aclose() for backend in backends.values()), return_exceptions=True)
 
@@ -61,6 +101,8 @@ def _lines(config: Config, backends: Mapping[str, Backend]) -> list[str]:
     default = set(config.default_agents())
     rows = [_row(settings, backends.get(a), a in default) for a, settings in config.agents.items()]
     rows += [(skipped.agent_id, "skipped", skipped.reason) for skipped in config.skipped]
+    rows += [(panel_id, "panel", _described(panel)) for panel_id, panel in config.panels.items()]
+    rows += [(panel.panel_id, "skipped", f"panel: {panel.reason}") for panel in config.skipped_panels]
     first, second = (max((len(row[column]) for row in rows), default=0) for column in range(2))
     return [f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]}" for row in rows]
 
@@ -68,3 +110,10 @@ def _lines(config: Config, backends: Mapping[str, Backend]) -> list[str]:
 def _row(settings: AgentSettings, backend: Backend | None, default: bool) -> tuple[str, str, str]:
     model = backend.model if backend is not None else getattr(settings, "model", None)
     return settings.agent_id, settings.backend, f"{model or '-'}{' (default)' if default else ''}"
+
+
+def _described(panel: PanelSettings) -> str:
+    layers = () if panel.method != "layers" or isinstance(panel.layers, int) else panel.layers
+    members = " → ".join(", ".join(layer) for layer in layers) or ", ".join(panel.members)
+    last = f"; last word: {', then '.join(panel.last_words)}" if panel.last_words else ""
+    return f"{panel.method}{'' if panel.method in METHODS else ' (own)'}: {members}{last}"

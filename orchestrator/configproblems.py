@@ -101,7 +101,9 @@ def _sentence(content: YamlFile, detail: ErrorDetails) -> str:
     value = _given(content, path)
     if isinstance(value, EnvText):
         return f"its variable's value {message}"
-    return message if _SECRET_KEYS.intersection(path) else quoted(value) + message
+    if _SECRET_KEYS.intersection(path) or (value is None and path not in content.lines):
+        return message  # a secret, or a default that does not do
+    return quoted(value) + message
 
 
 _PLAIN = {
@@ -122,6 +124,6 @@ _PLAIN = {
 
 def _given(content: YamlFile, path: KeyPath) -> object:
     """The value as the file has it, not as a validator saw it: only the file's own tells of a variable."""
-    if path == ("agent_id",) and "agent_id" not in content.data:
+    if path in (("agent_id",), ("panel_id",)) and path[0] not in content.data:
         return Path(content.file).stem
     return content.value(path)

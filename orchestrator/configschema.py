@@ -1,11 +1,13 @@
-"""The JSON Schema of a file of agents_config, for editors; says nothing that the models do not say."""
+"""The JSON Schemas of an agent's and of a panel's file, for editors; say nothing that the models do not say."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from .panelsettings import LEAST_MEMBERS, MAY_HAVE_MODERATOR, METHODS, NEEDS_MODERATOR, PanelSettings
 from .settings import FunctionSettings, LettaSettings, OfflineSettings, OpenAIAgentsSettings
 
 _ANY_AGENT = Annotated[
@@ -16,6 +18,7 @@ _VARIABLE = {
     "type": "string",
     "pattern": r"\$\{env:[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}",
 }
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ANNOTATIONS = ("title", "description", "default")
 
 
@@ -33,11 +36,50 @@ def json_schema() -> dict[str, Any]:
         for name, definition in schema["$defs"].items()
     }
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": _DIALECT,
         "title": "An agent of the orchestrator",
         "oneOf": schema["oneOf"],
         "$defs": definitions | {"Variable": _VARIABLE},
     }
+
+
+def panel_schema() -> dict[str, Any]:
+    """Return the schema (2020-12) of one panel's file; ``${env:…}`` as in `json_schema`, but for `method`."""
+    schema = TypeAdapter(PanelSettings).json_schema()
+    definitions = {name: _with_variables(each) for name, each in schema.pop("$defs").items()}
+    definitions["StartWhen"]["not"] = {  # `all: false` alone says nothing
+        "properties": {"all": {"const": False}}, "required": ["all"], "maxProperties": 1,
+    }  # fmt: skip
+    changed: dict[str, Any] = _with_variables(schema)
+    changed["properties"]["method"] = schema["properties"]["method"]
+    return changed | {
+        "$schema": _DIALECT,
+        "title": "A panel of the orchestrator",
+        "required": ["method"],
+        "allOf": list(_rules_of_methods()),
+        "$defs": definitions | {"Variable": _VARIABLE},
+    }
+
+
+def _rules_of_methods() -> Iterator[dict[str, Any]]:
+    """Yield what a method asks of other keys."""
+    for method in METHODS:
+        rule: dict[str, Any] = {"required": []}
+        if method in NEEDS_MODERATOR:
+            rule = {"required": ["moderator"], "properties": {"moderator": {"not": {"type": "null"}}}}
+        elif method not in MAY_HAVE_MODERATOR:
+            rule = {"properties": {"moderator": {"type": "null"}}}
+        least = {"members": {"minItems": LEAST_MEMBERS.get(method, 1)}}
+        rule |= {"properties": rule.get("properties", {}) | least}
+        named: dict[str, Any] = {"required": ["members"]}
+        if method == "layers":
+            named = {"anyOf": [named, {"required": ["layers"], "properties": {"layers": {"type": "array"}}}]}
+        yield {
+            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "then": {"allOf": [rule, named]},
+        }
+    own = {"properties": {"method": {"enum": list(METHODS)}}}
+    yield {"if": {"not": own}, "then": {"required": ["members"], "properties": {"members": {"minItems": 1}}}}
 
 
 def _agent(definition: dict[str, Any]) -> dict[str, Any]:

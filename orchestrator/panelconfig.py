@@ -49,8 +49,12 @@ def load_panels(
     skipped: list[SkippedPanel] = []
     problems: list[ConfigProblem] = []
     for path in _files(directory):
+        if path.suffix != ".yaml":
+            message = f"ends in {path.suffix}; rename it to {path.stem}.yaml"
+            problems.append(ConfigProblem(str(path), None, "", message))
+            continue
         try:
-            content = read_yaml(path, environ)
+            content = read_yaml(path, environ, least="method: moderator")
             panel = _read(content, path)
         except ConfigError as exc:
             problems += exc.problems
@@ -83,7 +87,8 @@ def check_panel(data: Mapping[str, Any], *, file: str = "panel") -> PanelSetting
 def _files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
-    return sorted(e for e in directory.iterdir() if e.suffix == ".yaml" and not e.name.startswith("."))
+    shown = (e for e in directory.iterdir() if not e.is_dir() and not e.name.startswith("."))
+    return sorted(e for e in shown if e.suffix.lower() in (".yaml", ".yml"))
 
 
 def _read(content: YamlFile, path: Path) -> PanelSettings:
@@ -103,7 +108,7 @@ def _read(content: YamlFile, path: Path) -> PanelSettings:
 def _validate(content: YamlFile, *, panel_id: str | None = None) -> PanelSettings:
     data = content.data if panel_id is None else {"panel_id": panel_id} | content.data
     try:
-        return PanelSettings.model_validate(data)
+        return PanelSettings.model_validate(data, context={"file": content.file if panel_id else ""})
     except ValidationError as exc:
         raise ConfigError(list(explain(content, exc, PanelSettings))) from exc
 
@@ -111,17 +116,24 @@ def _validate(content: YamlFile, *, panel_id: str | None = None) -> PanelSetting
 def _unknown_agents(
     content: YamlFile, panel: PanelSettings, agents: Collection[str], known: Mapping[str, str]
 ) -> Iterator[ConfigProblem]:
-    for agent_id in panel.everyone:
+    for path, agent_id in _named(content, panel):
         if agent_id not in known and agent_id not in agents:
-            hint = nearest(agent_id, list(agents))
-            message = f"{quoted(agent_id)}is no agent here; {hint}correct or remove it"
-            yield content.problem(_place(panel, agent_id), message)
+            message = f"{quoted(content.value(path))}is no agent here; {nearest(agent_id, agents)}"
+            yield content.problem(path, f"{message}correct or remove it")
 
 
-def _place(panel: PanelSettings, agent_id: str) -> KeyPath:
-    if agent_id in panel.members:
-        return ("members", panel.members.index(agent_id))
-    return ("moderator",) if agent_id in panel.last_words else ("layers",)
+def _named(content: YamlFile, panel: PanelSettings) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every agent that the file names, and where."""
+    yield from ((("members", n), agent_id) for n, agent_id in enumerate(panel.members))
+    if panel.moderator is not None:
+        short = isinstance(content.data.get("moderator"), str)
+        yield ("moderator",) if short else ("moderator", "agent"), panel.moderator.agent
+        one = isinstance(content.value(("moderator", "fallback")), str)
+        for n, agent_id in enumerate(panel.moderator.fallback):
+            yield ("moderator", "fallback") if one else ("moderator", "fallback", n), agent_id
+    if panel.method == "layers" and not isinstance(panel.layers, int):
+        for at, layer in enumerate(panel.layers):
+            yield from ((("layers", at, n), agent_id) for n, agent_id in enumerate(layer))
 
 
 def _because(reason: str) -> str:

@@ -6,10 +6,20 @@ Owns names, types, defaults and what fits together within one panel. Which agent
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from .environment import EnvText
 from .settings import (
     REFERENCE_PATTERN,
     AgentId,
@@ -18,6 +28,7 @@ from .settings import (
     PositiveNumber,
     Settings,
     Text,
+    check_agent_id,
 )
 
 METHODS = ("moderator", "judge", "rank", "vote", "race", "layers", "debate")
@@ -27,6 +38,8 @@ LEAST_MEMBERS = {"judge": 2, "rank": 3, "vote": 2, "race": 2, "debate": 2}
 PLACEHOLDERS = frozenset({"question", "answers", "missing"})
 PANEL_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 MOST_STAGES = 16
+UNKNOWN = rf"\{{(?!(?:{'|'.join(sorted(PLACEHOLDERS))})\}})\w+\}}"
+"""Matches a placeholder that a prompt cannot have."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -59,25 +72,55 @@ def _check_regex(value: str) -> str:
 
 
 def _layers_or_count(value: Any) -> Any:
+    if isinstance(value, EnvText) and value.isdecimal():
+        value = int(value)
     counted = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_STAGES
     listed = isinstance(value, list | tuple) and 0 < len(value) <= MOST_STAGES
-    if counted or (listed and all(isinstance(layer, list | tuple) and layer for layer in value)):
-        return value
-    raise ValueError(
-        f"should be a number from 1 to {MOST_STAGES}, or a list with a list of agents for each layer"
-    )
+    if not counted and not (listed and all(isinstance(layer, list | tuple) and layer for layer in value)):
+        raise ValueError(
+            f"should be a number from 1 to {MOST_STAGES}, or a list with a list of agents for each layer"
+        )
+    for layer in () if counted else value:
+        for agent_id in layer:
+            _check_layer_agent(agent_id)
+        if len(set(layer)) < len(layer):
+            raise ValueError("names an agent twice in one layer; remove one")
+    return value
+
+
+def _check_layer_agent(agent_id: Any) -> None:
+    """Check an id here: pydantic would tell it as a fault in one branch of a union."""
+    if not isinstance(agent_id, str):
+        raise ValueError("holds an agent's id that is no text; put it in quotes")
+    try:
+        check_agent_id(agent_id)
+    except ValueError as exc:
+        raise ValueError(f"names {agent_id[:60]!r}, which {exc}") from exc
 
 
 def _all_spelled_out(value: Any) -> Any:
-    return {"all": True} if value == "all" else value
+    if value == "all":
+        return {"all": True}
+    if isinstance(value, Mapping | StartWhen):
+        return value
+    raise ValueError("should be all, or keys such as {quorum: 2, deadline_s: 10}")
 
 
 def _agent_spelled_out(value: Any) -> Any:
-    return {"agent": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"agent": check_agent_id(value)}
+    if value is None or isinstance(value, Mapping | Moderator):
+        return value
+    raise ValueError("should be an agent's id, or keys such as {agent: first, fallback: [second]}")
 
 
 def _list_of_one(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+Agents = Annotated[
+    tuple[AgentId, ...], BeforeValidator(_list_of_one, json_schema_input_type=AgentId | tuple[AgentId, ...])
+]
 
 
 class StartWhen(Settings):
@@ -101,10 +144,17 @@ class Moderator(Settings):
     """Who has the last word, and who has it if that one fails."""
 
     agent: AgentId
-    fallback: Annotated[tuple[AgentId, ...], BeforeValidator(_list_of_one)] = ()
+    fallback: Agents = ()
     """Asked one after another until one answers."""
     attempts: PositiveInt = 2
     """How often each of them is asked; its own `retry:` comes on top."""
+
+    @model_validator(mode="after")
+    def _check_fallback(self) -> Moderator:
+        named = (self.agent, *self.fallback)
+        if len(set(named)) < len(named):
+            raise ValueError("names an agent twice; say `attempts` to ask it more often")
+        return self
 
 
 class PanelLimits(Settings):
@@ -116,53 +166,101 @@ class PanelLimits(Settings):
     """Seconds for a review, a layer or a round; who has not ended then is cancelled."""
 
 
+PanelId = Annotated[
+    str, AfterValidator(_check_panel_id), Field(json_schema_extra={"pattern": f"^{PANEL_ID_PATTERN}$"})
+]
+Method = Annotated[
+    str,
+    AfterValidator(_check_method),
+    Field(json_schema_extra={"anyOf": [{"enum": list(METHODS)}, {"pattern": REFERENCE_PATTERN}]}),
+]
+LayerCount = Annotated[int, Field(ge=1, le=MOST_STAGES)]
+LayerList = Annotated[
+    tuple[Annotated[tuple[AgentId, ...], Field(min_length=1)], ...],
+    Field(min_length=1, max_length=MOST_STAGES),
+]
+
+
 class PanelSettings(Settings):
     """How several agents come to one answer."""
 
-    panel_id: Annotated[str, AfterValidator(_check_panel_id)] | None = None
+    panel_id: PanelId | None = None
     """The file's name without `.yaml` unless given; inline panels have none."""
     title: Text | None = None
     """Name that people see; the id unless given."""
     description: str = ""
-    method: Annotated[str, AfterValidator(_check_method)]
+    method: Method
     """moderator, judge, rank, vote, race, layers, debate, or your own as "module:function"."""
-    members: tuple[AgentId, ...] = ()
+    members: Annotated[tuple[AgentId, ...], Field(json_schema_extra={"uniqueItems": True})] = ()
     """Who answers; inline, the agents of the request unless given."""
-    moderator: Annotated[Moderator, BeforeValidator(_agent_spelled_out)] | None = None
+    moderator: (
+        Annotated[Moderator, BeforeValidator(_agent_spelled_out, json_schema_input_type=AgentId | Moderator)]
+        | None
+    ) = Field(default=None, validate_default=True)
     """Who has the last word: an agent's id, or `{agent, fallback, attempts}`."""
-    start_when: Annotated[StartWhen, BeforeValidator(_all_spelled_out)] = StartWhen(all=True)
+    start_when: Annotated[
+        StartWhen,
+        BeforeValidator(_all_spelled_out, json_schema_input_type=Literal["all"] | StartWhen),
+    ] = StartWhen(all=True)
     """`all`, or `{quorum, deadline_s, all}`."""
-    prompt: Annotated[Text, AfterValidator(_check_prompt)] | None = None
+    prompt: (
+        Annotated[Text, AfterValidator(_check_prompt), Field(json_schema_extra={"not": {"pattern": UNKNOWN}})]
+        | None
+    ) = None
     """Replaces the method's own; {question}, {answers} and {missing} are filled in."""
     revise: Flag = False
     """Whether late answers let the moderator write once more."""
-    rounds: Annotated[PositiveInt, Field(le=MOST_STAGES)] = 2
+    rounds: Annotated[PositiveInt, Field(le=MOST_STAGES, json_schema_extra={"maximum": MOST_STAGES})] = 2
     """Rounds of a debate."""
-    layers: Annotated[int | tuple[tuple[AgentId, ...], ...], BeforeValidator(_layers_or_count)] = 2
+    layers: Annotated[
+        int | tuple[tuple[AgentId, ...], ...],
+        BeforeValidator(_layers_or_count, json_schema_input_type=LayerCount | LayerList),
+    ] = 2
     """Layers of `layers`: how many of the members, or the agents of each."""
     valid: Annotated[Text, AfterValidator(_check_regex)] | None = None
     """What the answer that wins a race must match (Python's `re.search`)."""
     limits: PanelLimits = Field(default_factory=PanelLimits)
 
-    @model_validator(mode="after")
-    def _check_method_fits(self) -> PanelSettings:
-        if self.method in NEEDS_MODERATOR and self.moderator is None:
-            raise ValueError(f"has `method: {self.method}`, which needs a `moderator`; name an agent")
-        if self.method in METHODS and self.method not in MAY_HAVE_MODERATOR and self.moderator is not None:
-            raise ValueError(f"has `method: {self.method}`, in which no `moderator` speaks; remove it")
-        return self
+    _file: str = PrivateAttr(default="")
 
-    @model_validator(mode="after")
-    def _check_members(self) -> PanelSettings:
-        if len(set(self.members)) < len(self.members):
+    @field_validator("members")
+    @classmethod
+    def _check_members(cls, members: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        method = info.data.get("method", "")
+        if len(set(members)) < len(members):
             raise ValueError("names a member twice; remove one")
-        least = LEAST_MEMBERS.get(self.method, 1)
-        if self.members and len(self.members) < least:
-            raise ValueError(f"has `method: {self.method}`, which needs {least} members; add one")
-        quorum = self.start_when.quorum
-        if self.members and quorum is not None and quorum > len(self.members):
-            raise ValueError(f"has a `quorum` of {quorum} but {len(self.members)} members; lower it")
-        return self
+        least = LEAST_MEMBERS.get(method, 1)
+        if members and len(members) < least:
+            raise ValueError(f"has too few for `method: {method}`, which needs {least} members; add one")
+        return members
+
+    @field_validator("moderator")
+    @classmethod
+    def _check_moderator(cls, moderator: Moderator | None, info: ValidationInfo) -> Moderator | None:
+        method = info.data.get("method", "")
+        if method in NEEDS_MODERATOR and moderator is None:
+            raise ValueError(f"is missing, which `method: {method}` needs; name an agent")
+        if method in METHODS and method not in MAY_HAVE_MODERATOR and moderator is not None:
+            raise ValueError(f"has no part in `method: {method}`; remove it")
+        return moderator
+
+    @field_validator("start_when")
+    @classmethod
+    def _check_start_when(cls, start_when: StartWhen, info: ValidationInfo) -> StartWhen:
+        quorum, members = start_when.quorum, info.data.get("members")
+        if members and quorum is not None and quorum > len(members):
+            raise ValueError(f"has a `quorum` of {quorum} but {len(members)} members; lower it")
+        return start_when
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take the file's path from the validation context."""
+        if isinstance(context, Mapping):
+            self._file = context["file"]
+
+    @property
+    def file(self) -> str:
+        """Path of the YAML file, as given; empty for an inline panel."""
+        return self._file
 
     @property
     def name(self) -> str:

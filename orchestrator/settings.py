@@ -71,7 +71,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, EnvText) else value
 
 
-def _check_agent_id(value: str) -> str:
+def check_agent_id(value: str) -> str:
+    """Return *value*; ValueError says what is wrong with it as an agent's id."""
     if value in RESERVED_IDS:
         raise ValueError(f"is reserved ({', '.join(sorted(RESERVED_IDS))} are); choose another")
     if not re.fullmatch(AGENT_ID_PATTERN, value):
@@ -101,7 +102,7 @@ Flag = Annotated[bool, Field(strict=True), BeforeValidator(_truth_from_variable)
 Text = Annotated[str, Field(min_length=1)]
 AgentId = Annotated[
     str,
-    AfterValidator(_check_agent_id),
+    AfterValidator(check_agent_id),
     Field(json_schema_extra={"pattern": f"^{AGENT_ID_PATTERN}$", "not": {"enum": sorted(RESERVED_IDS)}}),
 ]
 Reference = Annotated[

@@ -58,7 +58,7 @@ def test_instructions_file_is_read_from_beside_the_yaml(folder: Folder) -> None:
 
 
 def test_subfolders_and_other_files_are_left_alone(folder: Folder) -> None:
-    for name in ("panels", "odd.yaml"):
+    for name in ("prompts", "odd.yaml"):
         (folder.path / name).mkdir()
         (folder.path / name / "p.yaml").write_text("not: an agent")
     (folder.path / "README.md").write_text("hello")
@@ -323,8 +323,8 @@ def test_auto_agents_are_left_out_with_the_agents_they_hand_off_to(folder: Folde
 def test_the_shipped_agents_work_without_any_variable() -> None:
     config = load_config(SHIPPED, {})
     offline = [agent for agent in config.agents.values() if isinstance(agent, OfflineSettings)]
-    assert len(offline) >= 3
-    assert config.default_agents() == [agent.agent_id for agent in offline]
+    assert config.default_agents() == ["analyst", "optimist", "skeptic"]
+    assert [agent.agent_id for agent in offline if not agent.default] == ["moderator"]
     assert {agent.agent_id for agent in config.skipped} == {"openai", "openai-compatible", "letta"}
 
 

@@ -390,6 +390,8 @@ def test_only_the_backend_itself_loads_the_sdk() -> None:
         "offline_reading",
         "offline_voices",
         "offline_script",
+        "offline_comparison",
+        "offline_panel",
     )
     imports = ", ".join(f"orchestrator.backends.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'agents', 'openai'}} & set(sys.modules)))"

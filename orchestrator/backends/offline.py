@@ -1,7 +1,7 @@
 """The offline backend: an agent that needs no key and no network, run by the real Agents SDK runner.
 
-Owns how such an agent is put together. Its words are `offline_script`'s, its pace and its wire
-items `offline_model`'s, the run itself `openai_stream`'s.
+Owns how such an agent is put together. Its words are `offline_script`'s and, in a panel, `offline_panel`'s;
+its pace and its wire items `offline_model`'s, the run itself `openai_stream`'s.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ class OfflineBackend:
 
     def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
         tools = [_load_tool(name, settings, f"tools[{i}]") for i, name in enumerate(settings.tools)]
-        model = OfflineModel(title=settings.title, seed=settings.seed, tokens_per_s=settings.tokens_per_s)
-        model.rehearse()
+        self._model = OfflineModel(
+            title=settings.title, seed=settings.seed, tokens_per_s=settings.tokens_per_s
+        )
+        self._model.rehearse()
         self._agent: Agent[Any] = Agent(
-            name=settings.agent_id, instructions=settings.instructions or None, model=model, tools=tools
+            name=settings.agent_id, instructions=settings.instructions or None, model=self._model, tools=tools
         )
 
     @property
@@ -50,7 +52,10 @@ class OfflineBackend:
         Raises:
             AgentError: The run failed.
         """
-        run = stream_agent(self._agent, conversation_items(request), request=request)
+        agent = self._agent
+        if request.part is not None:
+            agent = agent.clone(model=self._model.playing(request.part, request.agent_id))
+        run = stream_agent(agent, conversation_items(request), request=request)
         async with aclosing(run) as emissions:
             async for emission in emissions:
                 yield emission

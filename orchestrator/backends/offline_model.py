@@ -11,6 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from agents import Model, ModelResponse, ModelSettings, ModelTracing, Tool, Usage
@@ -38,7 +40,9 @@ from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ..events import clean_text
-from .offline_script import Call, Finding, Scene, announce, answer, next_call, think
+from .base import Part
+from .offline_panel import announce, answer, next_call, think
+from .offline_script import Call, Finding, Scene
 
 MODEL_NAME = "offline"
 THINKING_SECONDS = 0.4
@@ -57,7 +61,20 @@ class OfflineModel(Model):
     def __init__(self, *, title: str, seed: int, tokens_per_s: float) -> None:
         self._title = title
         self._seed = seed
+        self._agent_id = ""
+        self._part: Part | None = None
         self._interval = 1 / tokens_per_s if tokens_per_s > 0 else 0.0
+
+    def playing(self, part: Part, agent_id: str) -> OfflineModel:
+        """Return this model as it speaks in one turn of a panel; messages alone would not tell it what is asked."""
+        model = copy(self)
+        model._part = replace(
+            part,
+            question=clean_text(part.question),
+            heard=tuple(replace(heard, text=clean_text(heard.text)) for heard in part.heard),
+        )
+        model._agent_id = agent_id
+        return model
 
     def rehearse(self) -> None:
         """Make every kind of event once; blocks for 0.3 s in a new process.
@@ -124,14 +141,17 @@ class OfflineModel(Model):
         questions, findings = _read_items(
             [{"role": "user", "content": input}] if isinstance(input, str) else input
         )
+        message = questions[-1][0] if questions else ""
         return Scene(
-            message=questions[-1][0] if questions else "",
+            message=message if self._part is None else self._part.question,
             instructions=instructions or "",
             title=self._title,
             seed=self._seed,
             tools=schemas,
             earlier=tuple(questions[:-1]),
             findings=findings,
+            agent_id=self._agent_id,
+            part=self._part,
         )
 
 
@@ -189,7 +209,10 @@ class _Reply:
         self._call = next_call(scene)
         self.thought = think(scene, self._call)
         key = f"{scene.seed}\0{scene.message}\0{len(scene.earlier)}\0{len(scene.findings)}"
+        if scene.part is not None:
+            key += f"\0{scene.part.turn}"  # else the calls of two turns in one run would share their ids
         self._id = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
+        self._text = self._words()
         self._sequence = 0
         self.usage = self._count()
         self.response = Response.model_construct(
@@ -210,8 +233,8 @@ class _Reply:
             response=self.response.model_copy(), sequence_number=self._next(), type="response.created"
         )
         yield from self._reason()
-        if text := self._words():
-            yield from self._say(text)
+        if self._text:
+            yield from self._say(self._text)
         if self._call is not None:
             yield from self._ask(self._call)
         self.response.usage = self.usage
@@ -305,9 +328,10 @@ class _Reply:
         """Count pieces, which is what this model has for tokens."""
         heard = [self._scene.instructions, self._scene.message, *(f.output for f in self._scene.findings)]
         heard += [text for turn in self._scene.earlier for text in turn]
+        heard += [each.text[: each.chars] for each in (self._scene.part.heard if self._scene.part else ())]
         read = sum(len(text.split()) for text in heard)
         thought = len(_pieces(self.thought))
-        said = thought + len(_pieces(self._words()))
+        said = thought + len(_pieces(self._text))
         return ResponseUsage(
             input_tokens=read,
             input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),

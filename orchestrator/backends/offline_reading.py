@@ -58,7 +58,7 @@ def find_expression(message: str, earlier_answer: str = "") -> str | None:
 
     One that begins with an operator ("and times 2?") goes on from the last result in *earlier_answer*.
     """
-    text = _spell_out(message[:SCAN_CHARS])
+    text = spell_out(message[:SCAN_CHARS])
     if (continued := _CONTINUES.match(text)) and (results := _RESULT.findall(earlier_answer)):
         rest = _ARITHMETIC.match(continued[1])
         if rest and re.search(r"\d", rest[0]):
@@ -102,7 +102,8 @@ def shorten(text: str, limit: int) -> str:
     return f"{head if space and len(head) > limit // 2 else cut}…"
 
 
-def _spell_out(text: str) -> str:
+def spell_out(text: str) -> str:
+    """Return *text* with its arithmetic in a calculator's signs: "6 times 7" becomes "6 * 7"."""
     for pattern, sign in _SPOKEN:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     return text

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .base import Part
 from .offline_reading import asks_the_time, find_expression, find_place, foreign_script, shorten
 from .offline_tools import find_key_words, words
 from .offline_voices import Voice, choose_voice
 
 MAX_CALLS = 2
-KNOWN_TOOLS = frozenset({"calculator", "clock", "text_statistics", "key_words"})
-"""Tools of `offline_tools`; any other is the user's own."""
+KNOWN_TOOLS = frozenset({"calculator", "clock", "text_statistics", "key_words", "compare_answers"})
+"""Tools of `offline_tools` and `offline_comparison`; any other is the user's own."""
 
 TOOL_TEXT_CHARS = 2_000
 """How much of a message goes into a tool's arguments: they become an event that every client gets."""
@@ -32,7 +33,7 @@ class Call:
     """A tool to call and its arguments."""
 
     name: str
-    arguments: Mapping[str, str]
+    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Scene:
     """All that the agent's words depend on.
 
     `tools` maps each tool's name to the JSON schema of its parameters; `earlier` holds the
-    conversation's questions and answers, oldest first; `findings` this answer's tool results.
+    conversation's questions and answers, oldest first; `findings` this answer's tool results; `part`
+    what is asked in a panel, whose question `message` then is.
     """
 
     message: str
@@ -63,14 +65,18 @@ class Scene:
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     earlier: Sequence[tuple[str, str]] = ()
     findings: Sequence[Finding] = ()
+    agent_id: str = ""
+    part: Part | None = None
 
     @property
     def voice(self) -> Voice:
         return choose_voice(f"{self.title}. {self.instructions}", self.seed)
 
     def pick(self, purpose: str, options: Sequence[str]) -> str:
-        """Choose one of *options* by seed and message, the same one every time."""
-        digest = hashlib.sha256(f"{self.seed}\0{purpose}\0{self.message}".encode("utf-8", "replace")).digest()
+        """Choose one of *options* by seed and message (and turn in a panel), the same one every time."""
+        again = f"\0{self.part.turn}" if self.part is not None and self.part.turn > 1 else ""
+        key = f"{self.seed}\0{purpose}\0{self.message}{again}"
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
         return options[int.from_bytes(digest[:4], "big") % len(options)]
 
 
@@ -82,10 +88,10 @@ def next_call(scene: Scene) -> Call | None:
     if len(scene.findings) >= MAX_CALLS:
         return None
     made = {finding.call.name for finding in scene.findings}
-    return next((call for call in _wishes(scene) if _can(scene, call) and call.name not in made), None)
+    return next((call for call in _wishes(scene) if can_call(scene, call) and call.name not in made), None)
 
 
-def _can(scene: Scene, call: Call) -> bool:
+def can_call(scene: Scene, call: Call) -> bool:
     """Return whether the agent has this tool; one of the same name may take other arguments."""
     schema = scene.tools.get(call.name)
     return schema is not None and call.arguments.keys() <= schema.get("properties", {}).keys()
@@ -95,7 +101,7 @@ def _wishes(scene: Scene) -> list[Call]:
     """Return the calls that would serve this message, the most telling first."""
     text = scene.message[:TOOL_TEXT_CHARS]
     calls: list[Call] = []
-    if expression := _sum_of(scene):
+    if expression := sum_of(scene):
         calls.append(Call("calculator", {"expression": expression}))
     if asks_the_time(scene.message):
         calls.append(Call("clock", {"place": find_place(scene.message)}))
@@ -109,7 +115,7 @@ def _wishes(scene: Scene) -> list[Call]:
     return calls
 
 
-def _sum_of(scene: Scene) -> str | None:
+def sum_of(scene: Scene) -> str | None:
     """Return the sum that the message asks for, be it on top of the last answer's."""
     return find_expression(scene.message, scene.earlier[-1][1] if scene.earlier else "")
 
@@ -153,12 +159,12 @@ def think(scene: Scene, call: Call | None) -> str:
 def _shape(message: str) -> str:
     count = len(message.split()) if words(message[:TOOL_TEXT_CHARS]) else 0
     kind = "A question" if "?" in message or "？" in message else "A message"
-    return f"{kind} of {_number(count, 'word')}"
+    return f"{kind} of {counted(count, 'word')}"
 
 
 def _purpose(scene: Scene, call: Call) -> str:
     match call:
-        case Call("calculator", {"expression": expression}) if expression != _sum_of(scene):
+        case Call("calculator", {"expression": expression}) if expression != sum_of(scene):
             return "turn the word count into a reading time"
         case Call("calculator", {"expression": expression}):
             return f"work out {shorten(expression, 40)} with the calculator"
@@ -168,6 +174,8 @@ def _purpose(scene: Scene, call: Call) -> str:
             return "measure the message"
         case Call("key_words"):
             return "look for the words it turns on"
+        case Call("compare_answers", {"answers": list(answers)}):
+            return f"compare {counted(len(answers), 'answer')}"
     return f"ask {call.name}"
 
 
@@ -180,20 +188,26 @@ def announce(scene: Scene, call: Call) -> str:
     return f"{opening.format(purpose=_purpose(scene, call))}\n\n"
 
 
-def answer(scene: Scene) -> str:
+def answer(scene: Scene, *opening: str) -> str:
     """Return the answer: what the tools found, a view, what was said earlier, and what this is."""
     parts = [
-        *_facts(scene),
+        *opening,
+        *facts(scene),
         _missing_tool(scene),
         _view(scene),
         _recall(scene),
         _script_note(scene),
-        _disclosure(scene),
+        disclosure(scene),
     ]
+    return in_voice(scene, parts)
+
+
+def in_voice(scene: Scene, parts: Sequence[str]) -> str:
+    """Join *parts* as the agent's voice does."""
     return scene.voice.separator.join(scene.voice.prefix + part for part in parts if part)
 
 
-def _facts(scene: Scene) -> list[str]:
+def facts(scene: Scene) -> list[str]:
     """Say what each tool found, the remark on it never twice the same; a failure gets none."""
     remark = scene.pick("fact", scene.voice.facts)
     order = [remark, *(other for other in scene.voice.facts if other != remark)]
@@ -207,7 +221,7 @@ def _fact(scene: Scene, finding: Finding) -> str:
     if finding.failure:
         return f"My {finding.call.name} could not: {shorten(finding.failure, 160)}."
     match finding.call:
-        case Call("calculator", {"expression": expression}) if expression != _sum_of(scene):
+        case Call("calculator", {"expression": expression}) if expression != sum_of(scene):
             return f"Reading it aloud takes {expression} = {shorten(finding.output, 40)} seconds."
         case Call("calculator", {"expression": expression}):
             return f"{shorten(expression, 60)} = {shorten(finding.output, 120)}."
@@ -220,24 +234,24 @@ def _fact(scene: Scene, finding: Finding) -> str:
             telling = isinstance(found, list) and found
             if not telling:
                 return "I find no word that it turns on."
-            return scene.voice.turning.format(words=_listing(found))
+            return scene.voice.turning.format(words=listing(found))
     return f"{finding.call.name} answered: {shorten(finding.output, 160)}."
 
 
 def _measure(counts: Mapping[str, Any]) -> str:
     total = _count(counts, "words")
     if not total:
-        return f"Your message has {_number(_count(counts, 'characters'), 'character')} and not one word."
-    size = f"{_number(total, 'word')} ({_count(counts, 'distinct_words'):,} distinct)"
+        return f"Your message has {counted(_count(counts, 'characters'), 'character')} and not one word."
+    size = f"{counted(total, 'word')} ({_count(counts, 'distinct_words'):,} distinct)"
     longest = shorten(str(counts.get("longest_word", "")), 30)
     return (
-        f"I count {size} in {_number(_count(counts, 'sentences'), 'sentence')}; the longest is “{longest}”."
+        f"I count {size} in {counted(_count(counts, 'sentences'), 'sentence')}; the longest is “{longest}”."
     )
 
 
 def _missing_tool(scene: Scene) -> str:
     """Say which tool would have helped; an agent that guesses instead is of no use."""
-    expression = _sum_of(scene)
+    expression = sum_of(scene)
     if expression and "calculator" not in scene.tools:
         return f"There is a sum here, {shorten(expression, 40)}, but I have no calculator."
     if asks_the_time(scene.message) and "clock" not in scene.tools:
@@ -261,11 +275,11 @@ def _recall(scene: Scene) -> str:
         return ""
     question = scene.earlier[-1][0]
     about = f"Earlier you asked “{shorten(question, 70)}”"
-    if _sum_of(scene) != find_expression(scene.message):
+    if sum_of(scene) != find_expression(scene.message):
         return f"{about}; I go on from its result."
     now = {word.lower() for word in find_key_words(scene.message[:TOOL_TEXT_CHARS], 20)}
     shared = [word for word in find_key_words(question[:TOOL_TEXT_CHARS], 20) if word.lower() in now]
-    link = f"both are about {_listing(shared[:2])}." if shared else scene.pick("recall", scene.voice.links)
+    link = f"both are about {listing(shared[:2])}." if shared else scene.pick("recall", scene.voice.links)
     return f"{about}; {link}"
 
 
@@ -274,7 +288,7 @@ def _script_note(scene: Scene) -> str:
     return f"You write in {script} script; my sentences are fixed and English." if script else ""
 
 
-def _disclosure(scene: Scene) -> str:
+def disclosure(scene: Scene) -> str:
     """Say plainly what is speaking, and on whose instructions."""
     first = re.split(r"(?<=[.!?])\s", scene.instructions.strip(), maxsplit=1)[0]
     brief = f" My instructions: “{shorten(first, 110)}”" if first else ""
@@ -282,12 +296,14 @@ def _disclosure(scene: Scene) -> str:
     return f"{what}{brief}"
 
 
-def _listing(items: Sequence[object]) -> str:
+def listing(items: Sequence[object]) -> str:
+    """Quote up to three of *items*."""
     names = [f"“{shorten(str(item), 24)}”" for item in items[:3]]
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def _number(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Say how many there are: "1 word", "2 words"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -121,7 +121,27 @@ POET = Voice(
     disclosures=("({title} is an offline stand-in: no language model, only rules that scan.)",),
     separator="\n\n",
 )
+CHAIR = Voice(
+    role="a moderator",
+    cues=r"moderat|chair|judge|arbit|referee|sums? up|summari",
+    announcements=("Before I sum up, I {purpose}.", "I have read them all; now I {purpose}."),
+    facts=("{fact} That is settled.", "For the minutes: {fact}"),
+    turning="On the table: {words}.",
+    views=(
+        "I would hear one voice for {topic} and one against it before {other} is decided.",
+        "Two questions are mixed here, {topic} and {other}; let us take them one after the other.",
+    ),
+    views_of_nothing=("Nobody has put a word on the table yet.",),
+    links=("I note that the subject has changed.", "the earlier point stays in the minutes."),
+    disclosures=(
+        "I, {title}, am an offline stand-in: no language model has read this, only rules and tools.",
+        "{title} is an offline stand-in with no language model; it compared words and sums, not meanings.",
+    ),
+    separator="\n\n",
+)
 VOICES = (ANALYST, SKEPTIC, OPTIMIST, TEACHER, POET)
+"""Those that speak where nothing is asked for."""
+ON_REQUEST = (*VOICES, CHAIR)
 
 
 def choose_voice(instructions: str, seed: int) -> Voice:
@@ -129,8 +149,10 @@ def choose_voice(instructions: str, seed: int) -> Voice:
 
     First, not most often: "You are a skeptic. Measure …" is a skeptic.
     """
-    asked = [(match.start(), at) for at, voice in enumerate(VOICES) if (match := _cue(voice, instructions))]
-    return VOICES[min(asked)[1]] if asked else VOICES[seed % len(VOICES)]
+    asked = [
+        (match.start(), at) for at, voice in enumerate(ON_REQUEST) if (match := _cue(voice, instructions))
+    ]
+    return ON_REQUEST[min(asked)[1]] if asked else VOICES[seed % len(VOICES)]
 
 
 def _cue(voice: Voice, instructions: str) -> re.Match[str] | None:
