@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from contextlib import suppress
 
 from .attempt import Stop
-from .errors import Conflict, NotFound
+from .errors import Conflict, GapError, LogUnavailable, NotFound
 from .eventlog.base import Cursor, EventLog
 from .eventlog.runstore import RunRecord
-from .events import RunStatus, Snapshot, decode_payload
+from .events import RunStatus, Snapshot, decode_payload, decode_time
 from .panelsettings import PanelSettings
 from .runspec import spec_of
 from .runstate import Participant, RunState
 
 PAGE_EVENTS = 1024
+FOLD_TRIES = 8
 KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
 
@@ -37,7 +39,8 @@ class ArchivedRun:
     @property
     def t(self) -> int:
         """Milliseconds from the run's start to now, or to its end."""
-        return (self.state.ended_at or int(time.time() * 1000)) - self.state.created_at
+        elapsed = (self.state.ended_at or int(time.time() * 1000)) - self.state.created_at
+        return max(self.state.t, elapsed)  # the clock may have been set back
 
     def snapshot(self) -> Snapshot:
         return self.state.snapshot()
@@ -101,17 +104,30 @@ class Archive:
         return run
 
     async def fold(self, record: RunRecord) -> RunState:
-        """Fold a run's events into a state of the caller's own."""
-        state = RunState(spec_of(record), record.created_at)
+        """Fold a run's events into a state of the caller's own; anew where some are trimmed meanwhile.
+
+        Raises:
+            LogUnavailable: The store does not answer.
+        """
+        for _ in range(FOLD_TRIES):
+            with suppress(GapError):
+                return await self._fold(record)
+        raise LogUnavailable(f"The events of run {record.run_id!r} are trimmed faster than they can be read.")
+
+    async def _fold(self, record: RunRecord) -> RunState:
+        state, newest = RunState(spec_of(record), record.created_at), None
         bounds = await self._log.open(record.channel)
         cursor = Cursor(bounds.epoch, bounds.first - 1)
         while page := await self._log.read(record.channel, cursor, most=PAGE_EVENTS):
             for entry in page:
                 if entry.run_id == record.run_id:
+                    newest = entry
                     payload = decode_payload(entry.agent_id, entry.type, entry.data)
                     if payload is not None:
                         state.fold(entry.agent_id, payload, entry.id)
             cursor = Cursor(page[-1].epoch, page[-1].seq)
+        if newest is not None:
+            state.t = decode_time(newest.data)
         if record.ended_at is not None:
             state.status, state.ended_at = record.status, record.ended_at
         return state

@@ -17,7 +17,17 @@ import structlog
 from .backends.base import AgentInput, Backend, Finish, Spent
 from .budget import Purse, cost_of
 from .errors import AgentError, ErrorCode
-from .events import ApprovalRequest, Payload, Reasoning, Token, Usage, check_types, clean_text, encode_json
+from .events import (
+    ApprovalRequest,
+    Payload,
+    Reasoning,
+    Status,
+    Token,
+    Usage,
+    check_types,
+    clean_text,
+    encode_json,
+)
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 from .watch import Watch
@@ -186,7 +196,9 @@ class Attempt:
             async for item in items:
                 if not self._live:
                     return
-                watch.heard = True
+                if not watch.heard:
+                    # What is for other workers only is no first word.
+                    watch.heard = not (isinstance(item, Status) and item.anchor is not None)
                 watch.last = clock()
                 if type(item) is Token and item.speaker is None and item.parent is None:
                     item = item.text

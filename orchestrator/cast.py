@@ -91,13 +91,18 @@ class Cast:
             self._history[agent_id] = turns
 
     def prepare(
-        self, participant: Participant, announce: Payload | None = None, asked: AskedFor | None = None
+        self,
+        participant: Participant,
+        announce: Payload | None = None,
+        asked: AskedFor | None = None,
+        anchor: str | None = None,
     ) -> Live:
         """Make the pump of an agent's next attempts.
 
         Args:
             announce: Said before anything of its own.
             asked: What a panel asks; the run's message unless given.
+            anchor: What a lost worker has begun upstream.
         """
         agent_id = participant.info.agent_id
         configured = self._configured(agent_id)
@@ -115,6 +120,7 @@ class Cast:
             images=spec.images,
             history=self._history.get(agent_id, ()),
             part=asked.part if asked else None,
+            anchor=anchor,
         )
 
         async def remember(turn: Turn) -> None:

@@ -42,6 +42,9 @@ async def take_work(
             await cluster.finish_work(run_id)
         except LogUnavailable as exc:
             log.warning("work_not_taken", run_id=run_id, reason=str(exc))
+        except Exception:
+            # One run must not end them all: this task is the worker's.
+            log.exception("work_failed", run_id=run_id)
 
 
 async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) -> None:

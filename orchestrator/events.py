@@ -59,11 +59,16 @@ class AgentMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Status(Payload, frozen=True, omit_defaults=True):
-    """Progress that is neither text nor a tool: `thinking`, `tool`, or the agent's own word."""
+    """Progress that is neither text nor a tool: `thinking`, `tool`, or the agent's own word.
+
+    `anchor` is for no client: where the agent's worker is lost, the next attempt gets the last one that was
+    said, and may go on with the same upstream work. It holds no secret.
+    """
 
     TYPE: ClassVar[str] = "status"
     status: str
     detail: str = ""
+    anchor: str | None = None
 
 
 class Token(Payload, frozen=True, omit_defaults=True):

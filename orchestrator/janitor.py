@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
@@ -13,6 +13,9 @@ from .attempt import Stop
 from .attendance import Attendance
 from .errors import LogUnavailable
 from .eventlog.base import Store
+from .eventlog.cluster import Cluster
+from .eventlog.runstore import RunRecord
+from .grace import Grace
 from .limits import RunLimits
 from .observer import Observer
 from .ownership import Ownership
@@ -23,6 +26,9 @@ JANITOR_SECONDS = 0.5
 LEASE_SECONDS = 5.0
 """A worker that was not heard of for so long has lost its runs."""
 
+ADRIFT_SECONDS = 5.0
+"""A run of ours that nobody executes for so long is gone on with."""
+
 EXPIRED_AT_ONCE = 100
 """Ended runs that one round of cleaning forgets at most."""
 
@@ -32,6 +38,8 @@ class Janitor:
 
     Args:
         worker: The name under which this process owns runs.
+        starting: The runs of ours that are being started just now.
+        cluster: Where work is offered to all workers; None where this one executes what it starts.
         forget: Forgets a run and its events; the second argument says why.
     """
 
@@ -44,6 +52,8 @@ class Janitor:
         *,
         worker: str,
         limits: RunLimits,
+        starting: Collection[str],
+        cluster: Cluster | None,
         forget: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._log = store
@@ -52,7 +62,11 @@ class Janitor:
         self._observer = observer
         self._worker = worker
         self._limits = limits
+        self._starting = starting
+        self._cluster = cluster
+        self._adrift_since: dict[str, float] = {}
         self._forget = forget
+        self._grace = Grace(limits.retention_s)
 
     async def clean(self) -> None:
         """Do a round every `JANITOR_SECONDS`; what fails is tried again in the next."""
@@ -77,8 +91,12 @@ class Janitor:
 
     async def _take_over_lost(self) -> None:
         """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
-        running = [r for r in await self._log.running_runs() if r.owner != self._worker]
-        if not running or self._owned.draining:
+        if self._owned.draining:
+            return
+        running = await self._log.running_runs()
+        await self._take_up_own([r for r in running if r.owner == self._worker])
+        running = [r for r in running if r.owner != self._worker]
+        if not running:
             return
         living = await self._log.living()
         for lost in running:
@@ -87,11 +105,41 @@ class Janitor:
                 if record is not None:
                     log.warning("run_taken_over", run_id=record.run_id, owner=lost.owner)
                     self._observer.run_taken_over()
-                    await self._owned.go_on(record)
+                    await self._go_on(record)
+
+    async def _take_up_own(self, own: list[RunRecord]) -> None:
+        """Go on with what is ours and nobody executes.
+
+        A client may leave in the middle of its POST, and an answer of the store may be lost after the run was
+        made, offered or claimed.
+        """
+        now = time.monotonic()
+        adrift = [r for r in own if r.run_id not in self._owned and r.run_id not in self._starting]
+        since = self._adrift_since
+        self._adrift_since = {record.run_id: since.get(record.run_id, now) for record in adrift}
+        for record in adrift:
+            if now - self._adrift_since[record.run_id] < ADRIFT_SECONDS:
+                continue
+            self._adrift_since[record.run_id] = now
+            if self._cluster is not None and record.token == 1:
+                await self._cluster.offer_work(record.run_id)  # once more: that changes nothing
+                continue
+            # With a new token, so that whoever might execute it after all cannot append any more.
+            claimed = await self._log.claim_run(record.run_id, owner=self._worker, token=record.token)
+            if claimed is not None:
+                log.warning("run_taken_up", run_id=record.run_id)
+                await self._go_on(claimed)
+
+    async def _go_on(self, record: RunRecord) -> None:
+        try:
+            await self._owned.go_on(record)
+        except Exception:
+            # The others that were lost are still to be taken over.
+            log.exception("takeover_failed", run_id=record.run_id)
 
     async def _expire(self) -> None:
         now_ms = int(time.time() * 1000)
-        old = int(now_ms - self._limits.retention_s * 1000)
+        old = int(now_ms - (self._limits.retention_s + self._grace.now()) * 1000)
         for record in await self._log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
             await self._forget(record.run_id, "has expired")
         while self._log.size > self._limits.max_log_bytes:

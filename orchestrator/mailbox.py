@@ -102,11 +102,11 @@ class Mailbox:
         else:
             self._tail = tail = _Gather(kind, text, speaker, parent)
             self._queue.append(tail)
-        self._items += 1
-        self._chars += size
+        self._items = items = self._items + 1
+        self._chars = chars = self._chars + size
         if not self._announced:
             self._announce()
-        return self._items < self._limit and self._chars < MAX_CHARS
+        return items < self._limit and chars < MAX_CHARS
 
     def post(self, payload: Payload) -> bool:
         """Add an event that is not text; return whether there is room for more."""

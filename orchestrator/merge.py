@@ -21,7 +21,7 @@ from .mailbox import Mailbox
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""
 
-MAX_SOURCES = 8
+MAX_SOURCES = 2
 """Drainers of one merge. aiostream's cost per item grows with its sources, so beyond these they are shared."""
 
 BUSY_TURNS = 32
@@ -29,6 +29,15 @@ BUSY_TURNS = 32
 
 BUSY_ITEMS = 16
 """A drainer is busy when one of its mailboxes holds this many at its return."""
+
+LATE_SECONDS = 0.001
+"""The loop is loaded when it wakes a drainer later than this, on average."""
+
+LATE_WEIGHT = 0.1
+"""Of the newest wake-up in that average: one late one, after a collection of garbage perhaps, changes nothing."""
+
+GATHER_RATIO, GATHER_SECONDS = 16.0, 0.025
+"""While the loop is loaded, a woken drainer gathers for so many times its lateness, and at most for so long."""
 
 
 class Batch(NamedTuple):
@@ -90,6 +99,9 @@ class _Drainer:
         self._turnstile = turnstile
         self._ready: deque[Mailbox] = deque()
         self._wake: asyncio.Future[None] | None = None
+        self._clock = asyncio.get_running_loop().time
+        self._woken_at = 0.0
+        self._late = 0.0
 
     def add(self, mailbox: Mailbox) -> None:
         self.mailboxes += 1
@@ -99,12 +111,15 @@ class _Drainer:
         """Yield rounds, each in its turn, until the mailboxes are closed and empty.
 
         What is ready after a quiet time goes at once. While a mailbox keeps filling, the pause before the
-        next turn doubles up to `BUSY_TURNS`, because a larger round is what makes each token cheap.
+        next turn doubles up to `BUSY_TURNS`, because a larger round is what makes each token cheap. For the same
+        reason all gather for some milliseconds while the loop has more to do than it can: it is late already.
         """
         pause = 1
         while self.mailboxes:
             if not self._ready:
                 await self._wait()
+                if self._late > LATE_SECONDS:
+                    await asyncio.sleep(min(self._late * GATHER_RATIO, GATHER_SECONDS))
             # Held until the merge asks for more, that is until this round was taken.
             async with self._turnstile:
                 if each := self._take():
@@ -113,6 +128,8 @@ class _Drainer:
                 pause = 1
                 continue
             for _ in range(pause):
+                if all(mailbox.full for mailbox in self._ready):
+                    break  # their agents wait for us
                 await asyncio.sleep(0)
             pause = min(pause * 2, BUSY_TURNS)
 
@@ -132,8 +149,10 @@ class _Drainer:
             await self._wake
         finally:
             self._wake = None
+        self._late += (self._clock() - self._woken_at - self._late) * LATE_WEIGHT
 
     def _on_ready(self, mailbox: Mailbox) -> None:
         self._ready.append(mailbox)
         if self._wake is not None and not self._wake.done():
+            self._woken_at = self._clock()
             self._wake.set_result(None)

@@ -78,6 +78,10 @@ class Pump:
         self._stopped.set_result(stop)
         return True
 
+    def disown(self) -> None:
+        """Note that another worker goes on with what this agent began upstream, before the agent is ended here."""
+        self._request.taken.set()
+
     def answer(self, call_id: str, approve: bool) -> bool:
         """Answer an approval; False where none waits."""
         return self._current is not None and self._current.approvals.answer(call_id, approve)
@@ -117,7 +121,12 @@ class Pump:
                 self._mailbox.post(Started(number))
             attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._purse)
             request = replace(
-                self._request, attempt=number, approve=attempt.approvals.wait, cancelled=threading.Event()
+                self._request,
+                attempt=number,
+                # Only the first: a retry begins anew, and the attempt before it has ended its upstream work.
+                anchor=self._request.anchor if number == self._request.attempt else None,
+                approve=attempt.approvals.wait,
+                cancelled=threading.Event(),
             )
             ending = await attempt.run(request, self._stopped)
             self._current = None

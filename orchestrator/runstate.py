@@ -39,6 +39,7 @@ from .events import (
     RunStatus,
     Snapshot,
     Started,
+    Status,
     Token,
     Usage,
 )
@@ -57,6 +58,8 @@ class Participant:
     metrics: AgentMetrics | None = None
     usage: Usage | None = None
     retries: int = 0
+    anchor: str | None = None
+    """How another worker finds what its newest attempt has begun upstream."""
     stage: str | None = None
     round: int | None = None
     layer: int | None = None
@@ -84,6 +87,8 @@ class Participant:
         match payload:
             case Token(text=text, parent=None):
                 self.pieces.append(text)
+            case Status(anchor=str(anchor)):
+                self.anchor = anchor
             case Started(attempt=attempt):
                 self.enter_turn(payload)
                 self._begin(attempt)
@@ -134,7 +139,7 @@ class Participant:
     def _begin(self, attempt: int) -> None:
         self.attempt = attempt
         self.pieces.clear()
-        self.error = self.metrics = self.usage = None
+        self.error = self.metrics = self.usage = self.anchor = None
 
     def snapshot(self) -> AgentSnapshot:
         return AgentSnapshot(

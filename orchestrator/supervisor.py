@@ -111,6 +111,8 @@ class Supervisor:
             observer,
             worker=self.worker,
             limits=self.limits,
+            starting=self._starting,
+            cluster=cluster,
             forget=self.forget,
         )
 

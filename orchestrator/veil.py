@@ -22,6 +22,7 @@ from .events import (
     Reasoning,
     Revealed,
     RevealedAgent,
+    Status,
     Token,
     Usage,
 )
@@ -72,6 +73,8 @@ class Veil:
                 return msgspec.structs.replace(payload, speaker=HIDDEN)
             case Handoff():
                 return Handoff(HIDDEN)
+            case Status(anchor=str()):
+                return msgspec.structs.replace(payload, anchor=None)
             case _:
                 return payload
 

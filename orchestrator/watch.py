@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import ErrorCode
@@ -17,13 +18,13 @@ class Watch:
     """
 
     def __init__(self, *, first_s: float, idle_s: float, total_s: float) -> None:
-        self._clock = asyncio.get_running_loop().time
+        self.clock = _clock()
         self._first_s = first_s
         self._idle_s = idle_s
         self._total_s = total_s
         self._pauses = 0
         self._paused_at = 0.0
-        self.started = self._clock()
+        self.started = self.clock()
         self._total_from = self.started
         self.last = self.started
         """When the agent last said something, by the loop's clock. Whoever hears it sets this."""
@@ -34,14 +35,14 @@ class Watch:
     def paused(self) -> Iterator[None]:
         """Stop all clocks: the agent waits for us, for a reader or for a person. May be nested."""
         if not self._pauses:
-            self._paused_at = self._clock()
+            self._paused_at = self.clock()
         self._pauses += 1
         try:
             yield
         finally:
             self._pauses -= 1
             if not self._pauses:
-                waited = self._clock() - self._paused_at
+                waited = self.clock() - self._paused_at
                 self.last += waited
                 self._total_from += waited
 
@@ -50,7 +51,7 @@ class Watch:
 
         Look again after at most that time: what the agent says meanwhile moves its limits.
         """
-        now = self._clock()
+        now = self.clock()
         if self._pauses:
             return min(1.0, self._idle_s), "timeout_idle"
         total = self._total_from + self._total_s - now
@@ -61,3 +62,9 @@ class Watch:
             return quiet, "timeout_idle"
         # The first event starts the idle limit, which may be the shorter one.
         return (quiet if quiet <= 0 else min(quiet, self._idle_s)), "timeout_first_token"
+
+
+def _clock() -> Callable[[], float]:
+    """Return the loop's clock; asyncio's own without the call around it, as every token reads it."""
+    loop = asyncio.get_running_loop()
+    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time

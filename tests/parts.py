@@ -14,6 +14,7 @@ DEBIAN = {
     "chromium": ("/usr/bin/chromium", "chromium"),
     "node": ("/usr/bin/node", "nodejs"),
     "curl": ("/usr/bin/curl", "curl"),
+    "openssl": ("/usr/bin/openssl", "openssl"),
     "redis-server": ("/usr/bin/redis-server", "redis-server"),
 }
 """Program → where Debian puts it (not every PATH has /usr/sbin), and the package that brings it."""

@@ -60,6 +60,8 @@ class ScriptedServer:
             "status": "running",
             "agents": {},
         }
+        self.over: dict[str, Any] | None = None
+        """The run in which another panel sits over this one's answers; None: in this one."""
         self.on_cancel: dict[str | None, list[tuple[str, dict[str, Any]]]] = {}
         self.grown = asyncio.Condition()
         self.closed = 0
@@ -150,6 +152,8 @@ class ScriptedServer:
             return await self._stream(request)
         if path.endswith("/cancel"):
             return await self._cancel(path)
+        if path.endswith("/panel"):
+            return web.json_response(self.over or self.snapshot, status=202)
         if method == "POST" and path == "/v1/runs":
             return web.json_response(self.snapshot, status=201)
         if method == "POST":
@@ -158,6 +162,8 @@ class ScriptedServer:
             return web.Response(status=204)
         if path == "/v1/agents":
             return web.json_response({"agents": [{"agent_id": "a"}]})
+        if path == "/v1/panels":
+            return web.json_response({"panels": [{"panel_id": "council", "title": "Council"}]})
         if path == "/v1/runs":
             return web.json_response({"runs": [self.snapshot]})
         return web.json_response(self.snapshot)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,13 @@ from letta_client import AsyncLetta
 from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
-from tests.letta.ask import backend_at, pool_of, said, tasks_of_ours, words
+from tests.faults.oracle import Account, begin, patient_session
+from tests.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
 from tests.letta.proxy import CuttingProxy
 from tests.letta_server import LettaServer, letta_server
 from tests.upstream import SECRET, Abort, Call, Gate, Upstream, Use, failed
 from tests.upstream import Reasoning as Thought
+from tests.workers.process import worker
 
 __all__ = ["letta_server"]
 
@@ -122,7 +126,7 @@ async def test_a_token_comes_while_the_model_still_speaks(
     async with (
         backend_at(letta_server.url, await make_agent("m")) as backend,
         asyncio.timeout(ROUND_TRIPS),
-        aclosing(backend.stream(AgentInput("hi"))) as stream,
+        aclosing(saying(backend, AgentInput("hi"))) as stream,
     ):
         assert await anext(stream) == "first"
         gate.open.set()
@@ -209,7 +213,7 @@ async def test_a_cancelled_run_is_cancelled_at_the_server(
     agent_id = await make_agent("echo-2000@20")
     before = asyncio.all_tasks()
     async with backend_at(letta_server.url, agent_id, background=background) as backend:
-        stream = backend.stream(AgentInput("hi"))
+        stream = saying(backend, AgentInput("hi"))
         async with asyncio.timeout(ROUND_TRIPS):
             heard = [await anext(stream) for _ in range(5)]
             if how == "aclose":
@@ -285,7 +289,7 @@ async def test_a_cancelled_turn_leaves_nothing_in_its_conversation(
         first = await said(backend, AgentInput("one", conversation_id="c"))
         assert isinstance(first[-1], Finish)
         history = (Turn("one", words(first), first[-1].memory),)
-        stream = backend.stream(AgentInput("two", conversation_id="c", history=history))
+        stream = saying(backend, AgentInput("two", conversation_id="c", history=history))
         async with asyncio.timeout(ROUND_TRIPS):
             assert await anext(stream) == "I wi"
             await stream.aclose()
@@ -353,3 +357,43 @@ async def test_cancels_at_random_moments_leave_nothing_open(
         assert pool_of(backend) == []
     active = [run.id async for run in client.runs.list(agent_id=agent_id, statuses=["created", "running"])]
     assert active == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_run_outlives_the_worker_that_began_it(
+    letta_server: LettaServer, upstream: Upstream, make_agent: MakeAgent, tmp_path: Path, number: int
+) -> None:
+    """The next worker attaches to it: the model is asked once, and the whole text is there once.
+
+    A worker that was only frozen, and comes back, does not end what is another's now.
+    """
+    agent_id = await make_agent("echo-200@15")
+    (tmp_path / "memo.yaml").write_text(
+        f"backend: letta\nletta_agent_id: {agent_id}\nbase_url: {letta_server.url}\ndefault: true\n"
+    )
+    log = f"sqlite:///{tmp_path}/log.db"
+    async with (
+        asyncio.timeout(120),
+        patient_session() as http,
+        worker(log, config=tmp_path) as first,
+        worker(log, config=tmp_path) as second,
+    ):
+        account = await begin(http, first.url, "hi")
+        before = Account(account.run_id)
+        while not any(event.type == "memo.token" for event in before.seen):
+            await before.connect(http, second.url, most=2000)
+        first.send(number)
+        if number == signal.SIGSTOP:
+            other = Account(account.run_id)
+            while not any(event.data.get("attempt") == 2 for event in other.seen):
+                await other.connect(http, second.url, most=500)
+            first.send(signal.SIGCONT)
+        await account.follow(http, second.url, limit=60)
+        seen = account.seen
+    ends = [(e.data["type"], e.data["attempt"]) for e in seen if "attempt" in e.data]
+    assert ends == [("started", 1), ("error", 1), ("retry", 2), ("started", 2), ("done", 2)]
+    assert [e.data["code"] for e in seen if e.type == "memo.error"] == ["worker_lost"]
+    second_half = seen[[e.type for e in seen].index("memo.retry") :]
+    said = "".join(e.data["text"] for e in second_half if e.type == "memo.token")
+    assert said == "".join(f" w{n}" if n else "w0" for n in range(200))
+    assert len(upstream.requests) == 1, "the message was sent once, and the model asked once"

@@ -14,7 +14,18 @@ from orchestrator.backends import letta_run
 from orchestrator.backends.letta import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.settings import Limits
-from tests.letta.ask import ASK, answer_of, backend_at, failure_of, pool_of, said, sent, tasks_of_ours, words
+from tests.letta.ask import (
+    ASK,
+    answer_of,
+    backend_at,
+    failure_of,
+    pool_of,
+    said,
+    saying,
+    sent,
+    tasks_of_ours,
+    words,
+)
 from tests.letta.wire import CONVERSATION, RUN, SECRET, WELL, Answer, LettaWire, Stream, ping, text
 from tests.upstream import refusing_url
 
@@ -163,7 +174,7 @@ async def cancel_when(
     first = asyncio.Event()
 
     async def consume() -> None:
-        async with aclosing(backend.stream(ASK)) as stream:
+        async with aclosing(saying(backend)) as stream:
             async for _ in stream:
                 first.set()
 
@@ -202,7 +213,7 @@ async def test_closing_at_a_yield_does_the_same() -> None:
     """The consumer stands between two pieces when it is told to stop."""
     wire = LettaWire(Stream([ping(1), text("a", 2), text("b", 3)], "stall"))
     async with wire, backend_at(wire.url) as backend:
-        stream = backend.stream(ASK)
+        stream = saying(backend)
         assert await anext(stream) == "a"
         async with asyncio.timeout(5):
             await stream.aclose()

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from orchestrator import merge
 from orchestrator.events import Status, Token
 from orchestrator.mailbox import Mailbox
 from orchestrator.merge import MAX_SOURCES, Batch, Joining, fan_in
@@ -158,3 +159,32 @@ async def test_a_crowd_shares_the_sources_and_each_agent_is_heard() -> None:
     fair = sum(counts.values()) / len(boxes)
     assert len(counts) == len(boxes)
     assert all(abs(count - fair) <= 0.25 * fair for count in counts.values()), counts
+
+
+@pytest.mark.parametrize(("late", "rounds"), [(False, 2), (True, 1)])
+async def test_gathers_while_the_loop_is_late_and_only_then(
+    monkeypatch: pytest.MonkeyPatch, late: bool, rounds: int
+) -> None:
+    """A loop that has more to do than it can wakes everybody late: fewer, larger rounds cure that."""
+    if late:
+        monkeypatch.setattr(merge, "LATE_SECONDS", -1.0)
+        monkeypatch.setattr(merge, "GATHER_RATIO", float("inf"))
+    monkeypatch.setattr(merge, "GATHER_SECONDS", 0.5)
+    box = Mailbox("a")
+    heard: list[Batch] = []
+
+    async def speak() -> None:
+        await asyncio.sleep(0.05)
+        box.say("one ")
+        await asyncio.sleep(0.05)
+        box.say("two")
+        box.close()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(speak())
+        heard += [batch async for batch in batches(joining(box))]
+    assert len(heard) == rounds
+    assert (
+        "".join(event.text for batch in heard for event in batch.events if isinstance(event, Token))
+        == "one two"
+    )

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator import janitor
 from orchestrator.archive import ArchivedRun
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
-from orchestrator.events import Snapshot
+from orchestrator.events import Snapshot, Status
 from orchestrator.limits import RunLimits
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
@@ -59,9 +60,15 @@ async def endless(request: AgentInput) -> AsyncGenerator[str, None]:
 class Worker:
     """A supervisor that can be lost: frozen, as a stopped process is."""
 
-    def __init__(self, store: Store, keys: dict[str, Any] | None = None, **limits: Any) -> None:
-        scripts = {"a": words, "b": endless}
-        self.supervisor = Supervisor(ScriptedRoster(scripts, keys), store, limits=RunLimits(**limits))
+    def __init__(
+        self,
+        store: Store,
+        keys: dict[str, Any] | None = None,
+        scripts: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> None:
+        roster = ScriptedRoster(scripts or {"a": words, "b": endless}, keys)
+        self.supervisor = Supervisor(roster, store, limits=RunLimits(**limits))
 
     async def __aenter__(self) -> Supervisor:
         await self.supervisor.roster.load()
@@ -194,3 +201,46 @@ async def test_agent_that_may_be_repeated_is_taken_over(reopen: Reopen) -> None:
     said = [(e.type, e.data["attempt"]) for e in of(events, "b") if "attempt" in e.data]
     assert said == [("started", 1), ("error", 1), ("retry", 2), ("started", 2), ("cancelled", 2)]
     assert of(events, "b", "retry")[0].data["code"] == "worker_lost"
+
+
+async def anchored(request: AgentInput) -> AsyncGenerator[Any, None]:
+    """Say where its upstream work is, and what it was told of that."""
+    yield Status("thinking", anchor=f"work of attempt {request.attempt}")
+    yield f"anchor {request.anchor} "
+    while request.attempt == 1:
+        await asyncio.sleep(0.01)
+
+
+async def test_agent_that_can_be_found_again_is_taken_over_unasked(reopen: Reopen) -> None:
+    """Without `on_worker_lost: restart`: it does not begin again, it goes on with the same upstream work."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(Worker(await reopen(), scripts={"a": anchored}))
+        run = await start(first, "again", agents=("a",))
+        async with asyncio.timeout(5):
+            while not run.participants["a"].pieces:
+                await asyncio.sleep(0.01)
+        await lose(first)
+        second = await stack.enter_async_context(Worker(await reopen(), scripts={"a": anchored}))
+        events = await follow_to_end(second, run.spec.run_id)
+    said = [(e.type, e.data["attempt"]) for e in of(events, "a") if "attempt" in e.data]
+    assert said == [("started", 1), ("error", 1), ("retry", 2), ("started", 2), ("done", 2)]
+    assert [e.data["text"] for e in of(events, "a", "token")] == ["anchor None ", "anchor work of attempt 1 "]
+    assert events[-1].data["status"] == "completed"
+
+
+async def test_run_whose_start_was_broken_off_begins_all_the_same(
+    reopen: Reopen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client may leave in the middle of its POST, with the run in the store already: it must not stay there."""
+    monkeypatch.setattr(janitor, "ADRIFT_SECONDS", 0.2)
+    async with Worker(await reopen()) as supervisor:
+        for turns in range(12):
+            starting = asyncio.ensure_future(supervisor.start(StartRequest("hi", ("a",))))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.wait((starting,))
+        async with asyncio.timeout(10):
+            # Some were kept before their client left.
+            while {run.status for run in await supervisor.page(limit=50)} != {"completed"}:
+                await asyncio.sleep(0.05)

@@ -82,8 +82,12 @@ class AgentInput:
         history: Earlier turns of the conversation, oldest first; only those that ended well.
         images: Addresses (`https:`) or `data:` URLs of images that belong to the message.
         part: What the agent does in a panel; None outside of one.
+        anchor: The last `Status.anchor` of an attempt whose worker was lost: what it began upstream may be gone on
+            with, from its beginning, for all that it said is void. None at any other attempt.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
+        taken: Set before the attempt is stopped where another worker has the run now, and with it what `anchor`
+            names: that is not to be ended upstream.
     """
 
     message: str
@@ -94,8 +98,10 @@ class AgentInput:
     history: tuple[Turn, ...] = ()
     images: tuple[str, ...] = ()
     part: Part | None = None
+    anchor: str | None = None
     approve: Approve = field(default=_nobody_answers, compare=False)
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    taken: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

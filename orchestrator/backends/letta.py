@@ -1,7 +1,7 @@
 """The letta backend: an agent that lives in a Letta server answers.
 
-Owns the turn: its conversation, its approvals and its finish. A request's connection is `letta_run`'s,
-what the messages say is `letta_stream`'s, and the SDK is known in `letta_api` alone.
+Owns the course of a turn: its runs, its approvals and its finish. What is sent is `letta_turn`'s, a request's
+connection `letta_run`'s, what the messages say `letta_stream`'s, and the SDK is known in `letta_api` alone.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from ..errors import AgentError
 from ..events import ApprovalRequest, Status
-from .base import AgentInput, Emission, Finish, Turn
+from .base import AgentInput, Emission, Finish
 from .letta_api import LettaApi, tls_context
 from .letta_errors import finish_reason
-from .letta_run import LettaRun
+from .letta_run import LettaRun, NeverBegan
 from .letta_stream import Translator
+from .letta_turn import LettaTurn, open_turn
 
-CONVERSATION = "conversation_id"
-"""The key in `Turn.memory` under which the Letta conversation of a turn stands."""
 FOREGROUND_SECONDS = 60.0
 """How long a server's refusal of background runs is remembered."""
 QUIET_SHARE = 0.25
@@ -67,35 +66,51 @@ class LettaBackend:
         Cancelling and closing return when the connection is closed and the run is cancelled at the server.
         """
         api = self._api()
-        conversation, messages = await _open_turn(api, request)
+        turn = await open_turn(api, request)
         translator = Translator()
+        heard = False
         while True:
-            async with aclosing(self._run(api, conversation, messages, translator)) as emissions:
-                async for emission in emissions:
-                    yield emission
+            try:
+                async with aclosing(self._run(api, request, turn, translator)) as emissions:
+                    async for emission in emissions:
+                        yield emission
+            except NeverBegan as exc:
+                if heard:
+                    lost = "The answer to an approval was lost with the worker that had it; ask again."
+                    raise AgentError("worker_lost", lost, retryable=False) from exc
+                # That worker was lost before it had asked anything, so the agent is not asked twice.
+                turn = await open_turn(api, replace(request, anchor=None))
+                continue
+            heard = True
             if translator.stop_reason != "requires_approval":
                 break
-            answers: list[dict[str, Any]] = []
-            async with aclosing(_approvals(request, translator, answers)) as emissions:
+            async with aclosing(_approvals(request, turn, translator)) as emissions:
                 async for emission in emissions:
                     yield emission
-            messages = [_message({"type": "approval", "approvals": answers})]
         reason = finish_reason(translator.stop_reason)
         for emission in translator.end():
             yield emission
-        kept = request.conversation_id is not None and conversation is not None
-        yield Finish(reason, translator.usage, {CONVERSATION: conversation} if kept else None)
+        yield Finish(reason, translator.usage, turn.memory if request.conversation_id is not None else None)
 
     async def _run(
-        self, api: LettaApi, conversation: str | None, messages: list[dict[str, Any]], translator: Translator
+        self, api: LettaApi, request: AgentInput, turn: LettaTurn, translator: Translator
     ) -> AsyncGenerator[Emission, None]:
-        """Send *messages* and yield what the agent says."""
+        """Send the turn's messages, or find the run that a lost worker began with them; yield what the agent says.
+
+        Raises:
+            NeverBegan: The lost worker never sent them.
+        """
         limits, clock = self._settings.limits, asyncio.get_running_loop().time
         background = self._settings.background and clock() >= self._foreground_until
         quiet_s = max(limits.first_token_timeout_s, limits.idle_timeout_s)
-        run = LettaRun(api, conversation, messages, background=background, quiet_s=quiet_s)
+        begun = turn.begun.pop(0) if turn.begun else None
+        run = LettaRun(
+            api, turn.conversation, turn.messages, background=background, quiet_s=quiet_s, begun=begun
+        )
         pulse = _Pulse(limits.idle_timeout_s)
         try:
+            if background and begun is None and (anchor := turn.anchor()) is not None:
+                yield Status(translator.activity, anchor=anchor)
             async with aclosing(run.messages()) as received:
                 async for message in received:
                     if message.get("message_type") == "ping" and pulse.ping():
@@ -106,7 +121,7 @@ class LettaBackend:
         finally:
             if background and not run.background:
                 self._foreground_until = clock() + FOREGROUND_SECONDS
-            await run.aclose()
+            await run.aclose(leave=request.taken.is_set())
 
     def _api(self) -> LettaApi:
         if self._connected is None:
@@ -149,65 +164,25 @@ class _Pulse:
         return True
 
 
-async def _open_turn(api: LettaApi, request: AgentInput) -> tuple[str | None, list[dict[str, Any]]]:
-    """Choose the turn's Letta conversation, and what to send to it."""
-    question = _message({"role": "user", "content": _content(request)})
-    history = request.history if request.conversation_id is not None else ()
-    if history and (earlier := _conversation_of(history[-1])) is not None:
-        forked = await api.fork_conversation(earlier)
-        if forked is not None:
-            return forked, [question]
-    conversation = await api.new_conversation()
-    if conversation is None:
-        return None, [question]
-    # Turns of another backend, or of a conversation that is gone at the server, are told in words.
-    return conversation, [*_told(history), question]
-
-
-def _conversation_of(turn: Turn) -> str | None:
-    found = turn.memory.get(CONVERSATION) if isinstance(turn.memory, dict) else None
-    return found if isinstance(found, str) and found else None
-
-
-def _told(history: tuple[Turn, ...]) -> list[dict[str, Any]]:
-    told = []
-    for turn in history:
-        told.append(_message({"role": "user", "content": turn.message}))
-        if turn.text:
-            told.append(_message({"role": "assistant", "content": turn.text}))
-    return told
-
-
-def _content(request: AgentInput) -> str | list[dict[str, Any]]:
-    if not request.images:
-        return request.message
-    images = [{"type": "image", "source": _image_source(url)} for url in request.images]
-    return [{"type": "text", "text": request.message}, *images]
-
-
-def _image_source(url: str) -> dict[str, str]:
-    if not url.startswith("data:"):
-        return {"type": "url", "url": url}
-    kind, _, data = url.removeprefix("data:").partition(";base64,")
-    return {"type": "base64", "media_type": kind, "data": data}
-
-
-def _message(content: dict[str, Any]) -> dict[str, Any]:
-    """Give a message the id of ours by which the server finds its run."""
-    return {**content, "otid": str(uuid4())}
-
-
 async def _approvals(
-    request: AgentInput, translator: Translator, answers: list[dict[str, Any]]
+    request: AgentInput, turn: LettaTurn, translator: Translator
 ) -> AsyncGenerator[Emission, None]:
-    """Ask for each waiting call, one after the other; the answers go into *answers*."""
+    """Ask for each waiting call, one after the other, and send the answers next.
+
+    Those that a lost worker has sent already are not asked again.
+    """
     if not translator.waiting:
         raise AgentError("upstream_invalid", "The Letta server waits for an approval of nothing.")
+    answers: list[dict[str, Any]] = []
     for call in list(translator.waiting.values()):
-        yield ApprovalRequest(call.call_id, call.name, call.arguments)
-        approve = await request.approve(call.call_id)
-        answers.append({"type": "approval", "approve": approve, "tool_call_id": call.call_id})
+        approve = bool(turn.begun)
+        if not turn.begun:
+            yield ApprovalRequest(call.call_id, call.name, call.arguments)
+            approve = await request.approve(call.call_id)
+            answers.append({"type": "approval", "approve": approve, "tool_call_id": call.call_id})
         if approve:
             yield translator.approved(call)
+    if not turn.begun:
+        turn.answer(answers)
     translator.waiting.clear()
     translator.stop_reason = None

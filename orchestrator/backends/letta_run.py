@@ -40,6 +40,10 @@ FINALIZER_TURNS = 5
 """Turns of the loop in which httpx's nested generators close: each level takes one."""
 
 
+class NeverBegan(Exception):
+    """The server knows of no run that was to be found: the messages were never sent."""
+
+
 class LettaRun:
     """Sends messages once and yields everything that the server answers.
 
@@ -48,6 +52,7 @@ class LettaRun:
         messages: Each with an `otid`, by which a run is found whose answer was lost.
         background: Re-attach instead of failing, where the server offers it.
         quiet_s: The longest silence that the agent's own limits allow.
+        begun: The `otid` of messages that a worker sent which was lost: their run is found, and nothing sent.
 
     Attributes:
         background: False once the server has refused a background run.
@@ -63,12 +68,14 @@ class LettaRun:
         *,
         background: bool,
         quiet_s: float,
+        begun: str | None = None,
     ) -> None:
-        self.background = background
+        self.background = background or begun is not None
         self._api = api
         self._conversation = conversation
         self._messages = messages
         self._quiet_s = quiet_s
+        self._begun = begun
         self._request: asyncio.Task[httpx.Response] | None = None
         self._response: httpx.Response | None = None
         self._run_id: str | None = None
@@ -79,7 +86,7 @@ class LettaRun:
         """Yield the messages of the stream, each once and in order, until the server has ended it.
 
         Raises:
-            AgentError: The server refuses, fails, or is lost for good.
+            AgentError: The server refuses, fails, or is lost for good. NeverBegan: There is no such run.
 
         Cancelling leaves the run at work until `aclose`.
         """
@@ -97,21 +104,27 @@ class LettaRun:
                     raise
                 tries = await self._attach(1 if self._seq > seen else tries + 1, exc)
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, leave: bool = False) -> None:
         """Close the connection and, unless the server has ended the run, cancel it there.
+
+        Args:
+            leave: Another worker goes on with the run: a background run is left at work.
 
         Takes `CLEAN_UP_SECONDS` at most. A cancel of the caller waits for that, and is then passed on.
         """
-        if self._request is None:
+        if self._request is None and self._begun is None:
             return
         try:
-            await uninterrupted(self._release(), CLEAN_UP_SECONDS)
+            await uninterrupted(self._release(leave and self.background), CLEAN_UP_SECONDS)
         except (AgentError, TimeoutError) as exc:
             reason = exc.code if isinstance(exc, AgentError) else "timeout"
             log.warning("letta_run_not_cancelled", letta_run_id=self._run_id, reason=reason)
 
     # beginning
     async def _begin(self) -> None:
+        if self._begun is not None:
+            await self._rejoin()
+            return
         try:
             await self._send()
         except LettaRefused as exc:
@@ -123,6 +136,18 @@ class LettaRun:
         except LettaUnreachable as exc:
             if not (self.background and exc.sent and self._conversation):
                 raise
+            await self._attach(1, exc)
+
+    async def _rejoin(self) -> None:
+        """Attach to the run that a lost worker began, from its first message on."""
+        try:
+            self._response = await self._find()
+        except LettaRefused as exc:
+            if exc.status != 404:
+                raise
+            self._ended = True
+            raise NeverBegan from exc
+        except LettaUnreachable as exc:
             await self._attach(1, exc)
 
     async def _send(self) -> None:
@@ -154,7 +179,7 @@ class LettaRun:
             return await self._api.attach(self._run_id, after=self._seq, silence_s=self._silence_s)
         if self._conversation is None:
             raise LettaUnreachable
-        otid = str(self._messages[0]["otid"])
+        otid = self._begun or str(self._messages[0]["otid"])
         return await self._api.find(self._conversation, otid, silence_s=self._silence_s)
 
     @property
@@ -204,26 +229,30 @@ class LettaRun:
         return message
 
     # ending
-    async def _release(self) -> None:
+    async def _release(self, leave: bool) -> None:
         await self._close()
-        if self._ended or self._request is None:
+        if self._ended:
             return
-        if not self._request.done():
-            await asyncio.wait((self._request,), timeout=LEARN_SECONDS)
-        if not self._request.done():
-            self._request.cancel()
-            await asyncio.wait((self._request,))
-        if not self._request.cancelled() and self._request.exception() is None:
-            await self._request.result().aclose()
-        elif self._run_id is None and not self._may_run():
-            return
-        await self._api.cancel(run_id=self._run_id, conversation=self._conversation)
+        if self._request is not None:
+            await self._learn(self._request)
+            leave = leave or (self._run_id is None and not self._may_run(self._request))
+        if not leave:
+            await self._api.cancel(run_id=self._run_id, conversation=self._conversation)
 
-    def _may_run(self) -> bool:
-        """Whether a request that failed may have begun a run all the same."""
-        if self._request is None or self._request.cancelled():
+    async def _learn(self, request: asyncio.Task[httpx.Response]) -> None:
+        """Wait for the answer to a request for a while, and close its connection."""
+        if not request.done():
+            await asyncio.wait((request,), timeout=LEARN_SECONDS)
+        if not request.done():
+            request.cancel()
+            await asyncio.wait((request,))
+        if not request.cancelled() and request.exception() is None:
+            await request.result().aclose()
+
+    def _may_run(self, request: asyncio.Task[httpx.Response]) -> bool:
+        """Whether a request has begun a run, or may have begun one though it failed."""
+        if request.cancelled() or (exc := request.exception()) is None:
             return True
-        exc = self._request.exception()
         return isinstance(exc, LettaUnreachable) and exc.sent
 
     async def _close(self) -> None:

@@ -34,7 +34,7 @@ class MemoryRuns:
     """The calls of `RunStore`, for a log that can erase a run's events.
 
     Args:
-        clock: Seconds, for leases and for how long forgotten runs are known.
+        clock: Seconds, for how long forgotten runs are known. Leases are of this process, and go by its own clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -135,10 +135,10 @@ class MemoryRuns:
         await self.erase(record.channel, run_id)
 
     async def beat(self, worker: str, seconds: float) -> None:
-        self._beats[worker] = self._clock() + seconds
+        self._beats[worker] = time.monotonic() + seconds
 
     async def living(self) -> set[str]:
-        now = self._clock()
+        now = time.monotonic()
         self._beats = {worker: until for worker, until in self._beats.items() if until > now}
         return set(self._beats)
 

@@ -82,6 +82,8 @@ class RedisLog(RedisRuns):
             if self._parts is not None or self._closed:
                 return
             await self._link.check()
+            # It may be back just now, and we be the first of all workers to hear of it.
+            self._leases.doubt()
             listener = Listener(self._link, self.keys, self.name)
             writer = Writer(
                 self._link,

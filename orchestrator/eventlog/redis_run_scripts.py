@@ -7,6 +7,7 @@ workers' clocks differ. A record travels as (body, owner, token, status, ended, 
 
 from __future__ import annotations
 
+from .leases import KEPT_SECONDS
 from .redis_link import Script
 
 _COMMON = """
@@ -143,15 +144,25 @@ return channel
 
 BEAT = _script(
     _FREES,
-    "return redis.call('ZADD', key('workers'), string.format('%.0f', now() + ARGV[3]), ARGV[2])",
+    """
+-- ARGV: P, worker, for how long (ms); 0 is a farewell, and is told as a negative time.
+local t = now()
+local till = tonumber(ARGV[3]) > 0 and t + ARGV[3] or -t
+return redis.call('ZADD', key('workers'), string.format('%.0f', till), ARGV[2])
+""",
 )
 
 LIVING = _script(
     _FREES,
-    """
-local t = string.format('%.0f', now())
-redis.call('ZREMRANGEBYSCORE', key('workers'), '-inf', t)
-return redis.call('ZRANGE', key('workers'), 0, -1)
+    f"""
+-- ARGV: P. Returns the time, then each worker and until when it says that it lives. What is long over goes:
+-- not at once, because others must see that the number changed, or was a farewell.
+local t, kept = now(), {KEPT_SECONDS * 1000:.0f}
+redis.call('ZREMRANGEBYSCORE', key('workers'), 0, string.format('%.0f', t - kept))
+redis.call('ZREMRANGEBYSCORE', key('workers'), string.format('%.0f', kept - t), 0)
+local told = redis.call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
+table.insert(told, 1, string.format('%.0f', t))
+return told
 """,
 )
 

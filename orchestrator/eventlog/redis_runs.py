@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -12,6 +11,7 @@ import msgspec
 from ..errors import Fenced, Gone, NotFound
 from ..events import RunStatus
 from . import redis_run_scripts as scripts
+from .leases import Leases
 from .redis_keys import Keys
 from .redis_link import Link, Script
 from .runstore import GONE_SECONDS, Fence, RunRecord
@@ -36,10 +36,9 @@ class RedisRuns:
         self.keys = keys
         self._own: dict[str, RunRecord] = {}
         """The running runs whose owner's part this process plays: kept to outlive a flush."""
-        self._last_living: set[str] = set()
-        self._lease_s = 0.0
-        self._doubt_leases_until = 0.0
-        link.on_back.append(self._doubt_leases)
+        self._leases = Leases()
+        # While Redis was away nobody could beat.
+        link.on_back.append(self._leases.doubt)
 
     async def create_run(self, record: RunRecord) -> RunRecord:
         found = _record(await self._create(record))
@@ -96,19 +95,13 @@ class RedisRuns:
     # ── leases ───────────────────────────────────────────────────────────────────────────────
 
     async def beat(self, worker: str, seconds: float) -> None:
-        self._lease_s = max(self._lease_s, seconds)
         await self._do(scripts.BEAT, worker, int(seconds * 1000))
+        self._leases.beaten(seconds)
 
     async def living(self) -> set[str]:
-        found = {bytes(worker).decode() for worker in await self._do(scripts.LIVING)}
-        if asyncio.get_running_loop().time() < self._doubt_leases_until:
-            # While Redis was away nobody could beat: who lived before may beat first.
-            return found | self._last_living
-        self._last_living = found
-        return found
-
-    def _doubt_leases(self) -> None:
-        self._doubt_leases_until = asyncio.get_running_loop().time() + self._lease_s
+        now, *told = await self._do(scripts.LIVING)
+        until = {bytes(w).decode(): float(at) / 1000 for w, at in zip(told[::2], told[1::2], strict=True)}
+        return self._leases.living(until, int(now) / 1000)
 
     # ── conversations ────────────────────────────────────────────────────────────────────────
 

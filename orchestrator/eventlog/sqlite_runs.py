@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import Fenced, Gone, NotFound
 from ..events import RunStatus
+from .leases import KEPT_SECONDS, Leases
 from .runstore import GONE_SECONDS, Fence, RunRecord
 from .sqlite_blocks import Dropped, erase_run
 
@@ -38,6 +39,7 @@ class SQLiteRuns:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._leases = Leases()
 
     @abstractmethod
     async def _write(
@@ -93,13 +95,13 @@ class SQLiteRuns:
 
     async def beat(self, worker: str, seconds: float) -> None:
         now = self._clock()
-        await self._write(lambda db: _beat(db, worker, now, now + seconds))
+        until = now + seconds if seconds > 0 else -now
+        await self._write(lambda db: _beat(db, worker, now, until))
+        self._leases.beaten(seconds)
 
     async def living(self) -> set[str]:
-        found = await self._ask(
-            lambda db: _all(db, "SELECT worker FROM workers WHERE until > ?", self._clock())
-        )
-        return {worker for (worker,) in found}
+        found = await self._ask(lambda db: _all(db, "SELECT worker, until FROM workers"))
+        return self._leases.living(dict(found), self._clock())
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
         await self._write(lambda db: _add_turn(db, conversation_id, agent_id, turn, keep, self._clock()))
@@ -201,7 +203,8 @@ def _forget(db: sqlite3.Connection, run_id: str, channel: str, why: str, now: fl
 
 
 def _beat(db: sqlite3.Connection, worker: str, now: float, until: float) -> None:
-    _change(db, "DELETE FROM workers WHERE until <= ?", now)
+    # Those that are over stay for a while: others must see that the number changed, or was a farewell.
+    _change(db, "DELETE FROM workers WHERE abs(until) <= ?", now - KEPT_SECONDS)
     _change(db, "INSERT OR REPLACE INTO workers (worker, until) VALUES (?, ?)", worker, until)
 
 

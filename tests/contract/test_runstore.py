@@ -261,6 +261,28 @@ async def test_worker_lives_as_long_as_it_said(store: Store) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("hours", [3, -3])
+async def test_setting_the_clock_kills_no_worker_and_revives_none(
+    store: Store, clock: Clock, hours: float
+) -> None:
+    """Summer time, or a clock that was wrong: nobody's lease may end, or become endless, by that."""
+    await store.beat("alive", 5)
+    await store.beat("dead", 1)
+    await store.beat("parted", 5)
+    assert await store.living() == {"alive", "dead", "parted"}
+    await store.beat("parted", 0.0)
+    assert await store.living() == {"alive", "dead"}
+    clock.ahead += hours * 3600
+    assert await store.living() == {"alive", "dead"}
+    await store.beat("alive", 5)
+    await store.beat("new", 5)
+    assert await store.living() == {"alive", "dead", "new"}
+    async with asyncio.timeout(20):
+        while "dead" in await store.living():
+            await asyncio.sleep(0.02)
+    assert await store.living() == {"alive", "new"}
+
+
 # ── conversations ────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from orchestrator import attempt
 from orchestrator.backends.base import AgentInput, Finish
-from orchestrator.errors import AgentError
+from orchestrator.errors import ERROR_CODES, AgentError
 from orchestrator.events import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 
 from ..service import FLOOD_KEYS, Event, flood, serving, words
+from ..workers.agents import chain, check
+from .oracle import Baseline, agents_of, begin
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
@@ -180,3 +184,186 @@ async def test_flood_delays_a_quiet_sibling_by_milliseconds_only() -> None:
     delays.sort()
     assert delays[50] < 0.02
     assert delays[95] < 0.1
+
+
+# ── what an error of the agent's own may hold ────────────────────────────────────────────────
+
+
+class Careless(AgentError):
+    """A user's own, which forgets what it inherits."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "sk-secret")
+
+
+def changed(**fields: Any) -> AgentError:
+    error = AgentError("upstream_unavailable", "busy")
+    for name, value in fields.items():
+        setattr(error, name, value)
+    return error
+
+
+ODD_ERRORS: list[AgentError] = [
+    *(
+        AgentError("upstream_rate_limited", "busy", retry_after=after)  # type: ignore[arg-type]
+        for after in ("soon", float("nan"), float("inf"), -1, 10**400, True, object(), [])
+    ),
+    AgentError("no_such_code", "busy", retryable=True),  # type: ignore[arg-type]
+    AgentError(["unhashable"], "busy", retryable=True),  # type: ignore[arg-type]
+    AgentError("upstream_unavailable", object()),  # type: ignore[arg-type]
+    AgentError("upstream_unavailable", "busy", retryable="maybe"),  # type: ignore[arg-type]
+    changed(retry_after="soon"),
+    changed(message=5, code=None, retryable=None),
+    Careless(),
+]
+
+
+def raising(error: AgentError) -> Any:
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        if request.attempt == 1 or isinstance(error, Careless):
+            raise error
+        yield "well"
+
+    return script
+
+
+async def test_error_with_odd_fields_is_told_and_retried_as_ever() -> None:
+    """`Retry-After: soon` as a number to wait for took the whole run down; an unknown code made it unreadable."""
+    bad = {f"bad{n}": raising(error) for n, error in enumerate(ODD_ERRORS)}
+    keys = {name: {"retry": {"attempts": 2, "backoff_s": 0.01}} for name in bad}
+    async with serving(bad | {"good": words("fine")}, keys=keys) as service:
+        run_id = await service.start()
+        events = await service.events(run_id)
+        service.supervisor._archive.drop(run_id)
+        assert (await service.find(run_id)).snapshot().agents["good"].text == "fine", "it can be read back"
+    outcomes = {name: end["status"] for name, end in events[-1].data["agents"].items()}
+    careless = f"bad{len(ODD_ERRORS) - 1}"
+    dead_end = f"bad{len(ODD_ERRORS) - 2}"
+    assert outcomes == {**dict.fromkeys([*bad, "good"], "done"), careless: "error", dead_end: "error"}
+    for event in events:
+        if event.data["type"] == "error":
+            assert event.data["code"] in ERROR_CODES
+            assert isinstance(event.data["message"], str)
+            assert isinstance(event.data["retryable"], bool)
+        if event.data["type"] == "retry":
+            assert 0 <= event.data["delay_s"] < 1
+    assert "sk-secret" not in str(events)
+
+
+async def test_memory_that_cannot_be_kept_fails_its_own_agent() -> None:
+    async def hoards(request: AgentInput) -> AsyncGenerator[Any, None]:
+        yield "x"
+        yield Finish(memory={"open": object()})
+
+    async def odd_but_json(request: AgentInput) -> AsyncGenerator[Any, None]:
+        yield f"after {len(request.history)}"
+        yield Finish(memory={"text": "half \ud800"})
+
+    async with serving({"hoards": hoards, "odd": odd_but_json, "good": words("fine")}) as service:
+        for turn in range(2):
+            events = await service.events(await service.start(conversation_id="talk"))
+            ends = {e.data["agent_id"]: e.data for e in events[:-1] if e.data["type"] in ("done", "error")}
+            assert ends["hoards"]["code"] == "upstream_invalid"
+            assert (ends["good"]["text"], ends["odd"]["text"]) == ("fine", f"after {turn}")
+
+
+# ── raising, hanging, blocking, shouting: beside a chain whose every link is checked ──────────
+
+
+async def raises_before(request: AgentInput) -> AsyncGenerator[str, None]:
+    raise ValueError("before")
+    yield ""
+
+
+async def raises_in(request: AgentInput) -> AsyncGenerator[str, None]:
+    yield "said "
+    raise ValueError("in")
+
+
+async def raises_after(request: AgentInput) -> AsyncGenerator[Any, None]:
+    try:
+        yield "said "
+        yield Finish()
+    finally:
+        raise ValueError("after")
+
+
+async def hangs_before(request: AgentInput) -> AsyncGenerator[str, None]:
+    await asyncio.Event().wait()
+    yield ""
+
+
+async def hangs_in(request: AgentInput) -> AsyncGenerator[str, None]:
+    yield "said "
+    await asyncio.Event().wait()
+
+
+async def hangs_after(request: AgentInput) -> AsyncGenerator[Any, None]:
+    yield "said "
+    yield Finish()
+    await asyncio.Event().wait()
+
+
+async def blocks(request: AgentInput) -> AsyncGenerator[str, None]:
+    """Hold the loop up for a second, as no agent may."""
+    yield "said "
+    time.sleep(1.0)
+    yield "said "
+
+
+LOUD = 10 * 1024 * 1024
+
+
+async def shouts(request: AgentInput) -> AsyncGenerator[str, None]:
+    yield "x" * LOUD
+
+
+WRONG = {
+    "raises_before": (raises_before, "internal", ""),
+    "raises_in": (raises_in, "internal", "said "),
+    "raises_after": (raises_after, "internal", "said "),
+    "hangs_before": (hangs_before, "timeout_first_token", ""),
+    "hangs_in": (hangs_in, "timeout_idle", "said "),
+    "hangs_after": (hangs_after, "timeout_idle", "said "),
+    "shouts": (shouts, "output_limit", "x" * 200_000),
+}
+QUICK = {"limits": {"first_token_timeout_s": 1.5, "idle_timeout_s": 1.5}, "retry": {"attempts": 1}}
+
+
+@pytest.mark.timeout(90)
+async def test_whatever_an_agent_does_its_siblings_chains_are_whole(http: ClientSession) -> None:
+    """All of them at once, and nothing of them is left afterwards."""
+    scripts = {name: script for name, (script, _, _) in WRONG.items()}
+    scripts |= {"blocks": blocks, "one": chain, "two": chain}
+    baseline = Baseline()
+    async with serving(scripts, keys=dict.fromkeys(WRONG, QUICK)) as service:
+        account = await begin(http, service.url, "200", agents=["one", "two", *WRONG, "blocks"])
+        await account.follow(http, service.url)
+    await baseline.restored(memory=64 * 1024 * 1024)
+    chains = ("one", "two")
+    told = {name: e for e in account.seen if (name := e.data.get("agent_id")) and e.data["type"] == "error"}
+    assert {name: e.data["code"] for name, e in told.items()} == {
+        n: code for n, (_, code, _) in WRONG.items()
+    }
+    for name, (_, _, said) in WRONG.items():
+        assert texts(account.seen, name) == said
+    assert texts(account.seen, "blocks") == "said said "
+    for name in chains:
+        assert check(name, texts(account.seen, name)) == 200
+    assert agents_of(account.seen) == {
+        **dict.fromkeys(WRONG, "error"), "blocks": "done", "one": "done", "two": "done",
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(90)
+async def test_token_of_ten_megabytes_passes_where_it_may(http: ClientSession) -> None:
+    """In events that each fit into a piece of a stream, so that it holds nobody up."""
+    keys = {"shouts": {"limits": {"max_output_chars": 2 * LOUD}}}
+    async with serving({"shouts": shouts, "one": chain}, keys=keys) as service:
+        account = await begin(http, service.url, "200")
+        await account.follow(http, service.url)
+    pieces = [e.data["text"] for e in account.seen if e.type == "shouts.token"]
+    assert "".join(pieces) == "x" * LOUD
+    assert max(map(len, pieces)) <= 64 * 1024
+    assert check("one", texts(account.seen, "one")) == 200
+    assert agents_of(account.seen) == {"shouts": "done", "one": "done"}

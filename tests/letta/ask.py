@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.letta import LettaBackend
 from orchestrator.errors import AgentError
+from orchestrator.events import Status
 from orchestrator.settings import LettaSettings
 from tests.letta.wire import SECRET, LettaWire
 
@@ -30,9 +31,17 @@ async def backend_at(url: str, agent_id: str = "agent-1", **settings: Any) -> As
         await backend.aclose()
 
 
+async def saying(backend: LettaBackend, request: AgentInput = ASK) -> AsyncGenerator[Emission, None]:
+    """What *backend* says, without what it says for other workers only."""
+    async with aclosing(backend.stream(request)) as stream:
+        async for emission in stream:
+            if not (isinstance(emission, Status) and emission.anchor is not None):
+                yield emission
+
+
 async def said(backend: LettaBackend, request: AgentInput = ASK) -> list[Emission]:
     """Everything that *backend* answers."""
-    async with asyncio.timeout(LIMIT_SECONDS), aclosing(backend.stream(request)) as stream:
+    async with asyncio.timeout(LIMIT_SECONDS), aclosing(saying(backend, request)) as stream:
         return [emission async for emission in stream]
 
 

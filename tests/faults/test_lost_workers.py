@@ -1,0 +1,163 @@
+"""SIGKILL and SIGSTOP of a worker at random moments, through the service, on SQLite and on Redis.
+
+Nothing that a client has seen is missing afterwards, and every run has its terminals within ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.redis_server import RedisServer
+from tests.workers.process import Process, worker
+
+from .oracle import Account, agents_of, begin, judge, let_go, whole_run
+
+STORES = ("redis", "sqlite")
+KILLS, AT_ONCE = 3, 4
+"""Of each store; `FAULT_ROUNDS` says another number."""
+
+LINKS = 150
+ENDED_SECONDS = 10.0
+LOST = ("worker_lost",)
+AGENTS = ["one", "two", "again"]
+"""The last of them says `on_worker_lost: restart`."""
+
+
+def log_of(store: str, redis: RedisServer, folder: Path) -> str:
+    return redis.url if store == "redis" else f"sqlite:///{folder}/log.db"
+
+
+async def begin_and_read(
+    http: ClientSession, victim: Process, survivor: Process, store: str
+) -> list[tuple[Account, asyncio.Task[int]]]:
+    """Start runs at the victim and read them: on Redis through the other worker, which sees them live."""
+    at = survivor if store == "redis" else victim
+    accounts = [await begin(http, victim.url, str(LINKS), agents=AGENTS) for _ in range(2)]
+    return [(account, asyncio.create_task(account.connect(http, at.url))) for account in accounts]
+
+
+async def check_ended(
+    http: ClientSession, url: str, account: Account, reading: asyncio.Task[int], lost_at: float
+) -> None:
+    """Come back at *url* for the rest; all is there, once, and in time."""
+    await let_go(reading, limit=ENDED_SECONDS)
+    before = list(account.seen)
+    await account.follow(http, url)
+    # What was running needs 1.5 s for itself where it begins again.
+    assert time.monotonic() - lost_at < ENDED_SECONDS + LINKS * 0.01 + 3
+    again = await whole_run(http, url, account.run_id)
+    assert account.seen == again
+    assert account.seen[: len(before)] == before, "what a client has seen stays"
+    judge(account.seen, links=LINKS, codes=LOST)
+    assert agents_of(account.seen)["again"] == "done"
+
+
+@pytest.mark.timeout(3600)
+async def test_killed_worker_loses_nothing_that_a_client_has_seen(
+    redis: RedisServer, http: ClientSession, tmp_path: Path, chance: random.Random, rounds: int | None
+) -> None:
+    """Each round kills several workers at moments of their own; one lives on and ends what they left."""
+    both = (kill_workers(http, store, log_of(store, redis, tmp_path), chance, rounds) for store in STORES)
+    for store, lost in zip(STORES, await asyncio.gather(*both), strict=True):
+        assert lost > 0, "no kill came while a run was under way"
+        print(f"{store}: {rounds or KILLS} kills, {lost} attempts lost their worker")
+
+
+async def kill_workers(
+    http: ClientSession, store: str, log: str, chance: random.Random, rounds: int | None
+) -> int:
+    """Kill workers on one log; return how many attempts that ended."""
+    kills, lost = rounds or KILLS, 0
+    async with worker(log) as survivor:
+
+        async def one(delay: float) -> int:
+            async with worker(log) as victim:
+                read = await begin_and_read(http, victim, survivor, store)
+                await asyncio.sleep(delay)
+                await victim.end(signal.SIGKILL)
+            lost_at = time.monotonic()
+            for account, reading in read:
+                await check_ended(http, survivor.url, account, reading, lost_at)
+            return sum(e.data.get("code") == "worker_lost" for account, _ in read for e in account.seen)
+
+        for start in range(0, kills, AT_ONCE):
+            delays = [chance.uniform(0.0, 1.6) for _ in range(min(AT_ONCE, kills - start))]
+            lost += sum(await asyncio.gather(*map(one, delays)))
+    return lost
+
+
+@pytest.mark.timeout(3600)
+async def test_frozen_worker_that_comes_back_cannot_append(
+    redis: RedisServer, http: ClientSession, tmp_path: Path, chance: random.Random, rounds: int | None
+) -> None:
+    """SIGSTOP looks like a death to the others; after SIGCONT the old owner must not say another word.
+
+    A short freeze, on the other hand, costs nobody anything.
+    """
+    for _ in range(max(1, (rounds or 0) // 20)):
+        await asyncio.gather(
+            *(freeze_worker(http, log_of(store, redis, tmp_path), chance) for store in STORES)
+        )
+
+
+async def freeze_worker(http: ClientSession, log: str, chance: random.Random) -> None:
+    """Freeze a worker shortly, and then until its lease is over; wake it up when others have ended its runs."""
+    async with worker(log) as victim:
+        # Begun while nobody else is there, so that it is the victim who owns them.
+        accounts = [await begin(http, victim.url, "400", agents=AGENTS) for _ in range(2)]
+        reading = [asyncio.create_task(account.connect(http, victim.url)) for account in accounts]
+        async with worker(log) as survivor:
+            await freeze(victim, chance.uniform(0.1, 0.5))
+            await asyncio.sleep(chance.uniform(0.1, 0.3))
+            victim.send(signal.SIGSTOP)
+            frozen_at = time.monotonic()
+            ended = [Account(account.run_id) for account in accounts]
+            await asyncio.gather(*(account.follow(http, survivor.url) for account in ended))
+            assert time.monotonic() - frozen_at < ENDED_SECONDS + 400 * 0.01 + 3
+            victim.send(signal.SIGCONT)
+            # It has more to say, and tries to: that is refused.
+            await asyncio.sleep(1.0)
+            for account in ended:
+                judge(account.seen, links=400, codes=LOST)
+                assert agents_of(account.seen) == {"one": "error", "two": "error", "again": "done"}
+                assert await whole_run(http, survivor.url, account.run_id) == account.seen
+                assert await whole_run(http, victim.url, account.run_id) == account.seen
+            await let_go(*reading, limit=ENDED_SECONDS)
+            for account, told in zip(accounts, ended, strict=True):
+                await account.follow(http, victim.url)
+                assert account.seen == told.seen
+
+
+async def freeze(process: Process, seconds: float) -> None:
+    """Stop *process* for less than its lease."""
+    process.send(signal.SIGSTOP)
+    await asyncio.sleep(seconds)
+    process.send(signal.SIGCONT)
+
+
+@pytest.mark.timeout(120)
+async def test_client_of_another_worker_sees_the_loss_and_the_end(
+    redis: RedisServer, http: ClientSession
+) -> None:
+    """Started on A, streamed and cancelled in part on B; then A is killed."""
+    async with worker(redis.url) as a:
+        account = await begin(http, a.url, "1000", agents=["one", "two"])
+        async with worker(redis.url) as b:
+            reading = asyncio.create_task(account.connect(http, b.url))
+            async with http.post(f"{b.url}/v1/runs/{account.run_id}/agents/one/cancel") as answer:
+                assert answer.status == 202
+            await asyncio.sleep(0.3)
+            await a.end(signal.SIGKILL)
+            killed_at = time.monotonic()
+            assert await reading == 200
+            assert time.monotonic() - killed_at < ENDED_SECONDS
+    judge(account.seen, codes=LOST)
+    assert agents_of(account.seen) == {"one": "cancelled", "two": "error"}
+    assert len(account.connections) == 1, "its one connection outlived the other worker"

@@ -1,0 +1,101 @@
+"""The bench runs: every server answers every scenario it is asked, and the report has its shape. Never how fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.chunked import Chunked
+from tests.bench.contenders import NEEDS, missing
+from tests.bench.plot import Line, draw
+from tests.bench.result import Promise
+from tests.bench.scenarios import HOMES, find
+from tests.commands import ROOT, environment
+
+PATIENCE = 55.0
+
+
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench", *options],
+        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def require_rivals() -> None:
+    """Skip the test where a rival's packages are missing, or fail it where `CI` is set."""
+    absent = missing(list(NEEDS))
+    if absent is not None and os.environ.get("CI", "").lower() in ("", "0", "false"):
+        pytest.skip(absent)
+    assert absent is None, absent
+
+
+def report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def test_quick_bench_measures_us_and_the_rivals_in_turns(tmp_path: Path) -> None:
+    """Each run checks that all tokens came; here that each server took its turn in each round."""
+    require_rivals()
+    done = bench("--quick", "--only", "a,c", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    scenarios = report(tmp_path)["scenarios"]
+    assert set(scenarios) == {"a", "c"}
+    for scenario in scenarios.values():
+        assert set(scenario["rows"]) == {"ours", "tutorial", "stock", "sse", "limit"}
+        assert {len(rounds) for rounds in scenario["rows"].values()} == {2}
+    written = (tmp_path / "results.md").read_text()
+    assert all(scenario["title"] in written for scenario in scenarios.values())
+    assert "| a | tokens/s, ours : tutorial | ≥ 8 |" in written
+    assert written in done.stdout
+
+
+def test_growth_is_measured_and_drawn(tmp_path: Path) -> None:
+    require_rivals()
+    done = bench("--quick", "--only", "h", "--rounds", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rows = report(tmp_path)["scenarios"]["h"]["rows"]
+    assert all(sample["cpu_us"] > 0 for rounds in rows.values() for sample in rounds)
+    assert (tmp_path / "growth.svg").read_text().count("<polyline") == 5
+
+
+def test_unknown_scenario_is_named() -> None:
+    done = bench("--only", "a,z")
+    assert done.returncode == 2
+    assert "z" in done.stderr
+
+
+@pytest.mark.parametrize("letter", HOMES)
+def test_every_letter_has_its_scenario(letter: str) -> None:
+    assert callable(find(letter))
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_chunks_are_taken_out_wherever_the_body_is_cut(cut: int) -> None:
+    """A stamp that a chunk's header cuts would count as a token that came years late."""
+    body = b"5\r\nhello\r\nb; x=y\r\n 1234567890\r\n0\r\n\r\n"
+    chunked = Chunked()
+    parts = [chunked.feed(body[at : at + cut]) for at in range(0, len(body), cut)]
+    assert b"".join(parts) == b"hello 1234567890"
+
+
+def test_promise_is_kept_by_its_median() -> None:
+    assert Promise("x", (1.0, 9.0, 10.0), at_least=8).kept
+    assert not Promise("x", (1.0, 7.0, 10.0), at_least=8).kept
+    assert Promise("x", (1.0, 1.4, 9.0), at_most=1.5).kept
+    assert not Promise("x", (1.0, 1.6, 1.7), at_most=1.5).kept
+
+
+def test_picture_has_a_point_for_each_size_within_its_frame() -> None:
+    picture = draw([Line("agents", (1, 8, 256), (3.0, 2.0, 2.5))], x="how many", y="µs")
+    heights = [float(part.split('"')[0]) for part in picture.split('cy="')[1:]]
+    assert len(heights) == 3
+    assert heights[0] < heights[2] < heights[1]
+    assert all(34 <= height <= 194 for height in heights)

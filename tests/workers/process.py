@@ -1,0 +1,88 @@
+"""`orchestrator serve` with the chaining agents, as processes of a test's own. Ends what it started, by pid."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession
+
+from tests.commands import ROOT, environment
+
+LIMIT = 30.0
+CONFIG = "tests/workers/agents_config"
+
+
+class Process:
+    """One `orchestrator serve`. `url` is its address."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def send(self, number: int) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        """Signal it, and return its exit code."""
+        self.send(number)
+        return await asyncio.wait_for(self.process.wait(), LIMIT)
+
+
+@asynccontextmanager
+async def worker(
+    log: str,
+    *options: str,
+    port: int = 0,
+    config: str | Path = CONFIG,
+    module: str = "orchestrator",
+    **env: str,
+) -> AsyncIterator[Process]:
+    """Run a worker on *log* while inside; it is ready when this enters.
+
+    Args:
+        module: What is run in the place of `orchestrator`.
+        env: Further variables of its environment.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, "serve", "--port", str(port), "--config", str(config),
+        "--log", log, "--drain", "0", *options,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment(**env),
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), LIMIT)).decode()
+        found = re.search(r"http://[\d.:]+", line)
+        assert found is not None, line
+        one = Process(process, found[0])
+        async with ClientSession() as http:
+            await until_ready(http, one.url)
+        yield one
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def until_ready(http: ClientSession, url: str, status: int = 200, limit: float = LIMIT) -> None:
+    """Wait until `/readyz` answers *status*."""
+    async with asyncio.timeout(limit):
+        while True:
+            try:
+                async with http.get(f"{url}/readyz") as answer:
+                    if answer.status == status:
+                        return
+            except ClientError:
+                pass
+            await asyncio.sleep(0.05)
