@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.server import compression
-from orchestrator.server.compression import ENCODINGS, Compressor, Encoding, choose_encoding
+from orchestrator.server.compression import ENCODINGS, Compressor, Encoding, choose_encoding, pack
 
 needs_zstd = pytest.mark.skipif(
     "zstd" not in ENCODINGS, reason="zstd comes with Python 3.14 or backports.zstd"
@@ -126,3 +127,14 @@ def test_the_clients_wish_is_followed(header: str | None, expected: Encoding | N
 @given(st.text(alphabet="gzipstdquality=*;,. 01", max_size=40))
 def test_any_header_can_be_read(header: str) -> None:
     assert choose_encoding(header) in (None, *ENCODINGS)
+
+
+@pytest.mark.parametrize("encoding", EACH)
+def test_what_is_packed_once_is_smaller_than_a_stream(encoding: Encoding) -> None:
+    """And decodes to the same; gzip's header holds no date, so the same bytes are packed the same."""
+    data = Path(__file__).read_bytes()
+    compressor = Compressor(encoding)
+    packed = pack(data, encoding)
+    assert decoder(encoding)(packed) == data
+    assert packed == pack(data, encoding)
+    assert len(packed) < len(compressor.compress(data) + compressor.finish())

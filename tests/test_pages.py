@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from aiohttp import web
 
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
-from orchestrator.server.pages import PAGE_POLICY
+from orchestrator.server.pages import ASKED_FOR, KEPT_FOR_EVER, PAGE_POLICY, Pages
 from tests.probe import ask, exchange, listen
 
 WEB = Path(__file__).parents[1] / "orchestrator" / "web"
+BUNDLE = WEB / "bundle"
+SCRIPT = next(file.name for file in BUNDLE.glob("page-*.js"))
 
 
 def app() -> web.Application:
@@ -32,28 +35,32 @@ async def test_the_page_is_served_with_a_policy_of_its_own() -> None:
     answer = await ask(app, path="/")
     assert answer.status == 200
     assert answer.content_type == "text/html"
-    assert answer.body == (WEB / "index.html").read_bytes()
+    assert answer.body == (BUNDLE / "index.html").read_bytes()
+    assert answer.headers["Cache-Control"] == ASKED_FOR
     policy = answer.headers["Content-Security-Policy"]
     assert policy == PAGE_POLICY
     assert "unsafe" not in policy
     assert "require-trusted-types-for 'script'" in policy
 
 
-def test_the_page_has_nothing_inline_and_nothing_foreign() -> None:
+@pytest.mark.parametrize("page", [WEB / "index.html", BUNDLE / "index.html"], ids=["source", "bundle"])
+def test_the_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
     """The policy would refuse it, and a page without it should not need one to be safe."""
-    markup = (WEB / "index.html").read_text()
+    markup = page.read_text()
     assert re.findall(r"<script(?![^>]*\bsrc=)", markup) == []
     assert re.findall(r"<style|\bstyle=|\bon\w+=", markup) == []
     assert not any("//" in address for address in re.findall(r'(?:src|href)="([^"]*)"', markup))
-    for file in [*WEB.glob("page/*.js"), *WEB.glob("page/*.css")]:
+    for file in [*WEB.glob("page/*.*s"), *BUNDLE.glob("*.*s")]:
         assert not re.search(r"""(?:from|import\(|url\()\s*['"]?(?:https?:)?//""", file.read_text()), file
 
 
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
+        (f"/web/bundle/{SCRIPT}", "text/javascript"),
+        (f"/web/bundle/{next(BUNDLE.glob('page-*.css')).name}", "text/css"),
+        ("/web/bundle/shared-worker.js", "text/javascript"),
         ("/web/page/main.js", "text/javascript"),
-        ("/web/page/page.css", "text/css"),
         ("/web/page/icon.svg", "image/svg+xml"),
         ("/web/client.js", "text/javascript"),
         ("/web/shared-worker.js", "text/javascript"),
@@ -93,13 +100,39 @@ async def test_an_unchanged_file_is_not_sent_again() -> None:
     assert other.status == 200
 
 
+async def test_what_is_named_by_its_content_is_kept_for_ever() -> None:
+    """And nothing else is: a new version of the package has to be a new page at once."""
+    for file in [*BUNDLE.iterdir(), WEB / "client.js", WEB / "page" / "app.js"]:
+        answer = await ask(app, path=f"/web/{file.relative_to(WEB)}")
+        hashed = re.search(r"-[0-9a-f]{12}\.", file.name) is not None
+        assert answer.headers["Cache-Control"] == (KEPT_FOR_EVER if hashed else ASKED_FOR), file
+    assert answer.headers["Vary"] == "Accept-Encoding"
+
+
 async def test_files_are_compressed_for_those_who_take_it(port: int) -> None:
     """And each coding has an ETag of its own, so that no cache mixes them up."""
-    request = "GET /web/page/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    request = f"GET /web/bundle/{SCRIPT} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
     plain_head, plain = await exchange(port, f"{request}\r\n".encode())
     head, packed = await exchange(port, f"{request}Accept-Encoding: gzip\r\n\r\n".encode())
     assert b"Content-Encoding: gzip" in head
     assert b"Vary: Accept-Encoding" in head
-    assert gzip.decompress(packed) == plain == (WEB / "page" / "app.js").read_bytes()
+    assert gzip.decompress(packed) == plain == (BUNDLE / SCRIPT).read_bytes()
+    assert len(packed) < 0.36 * len(plain), "as small as it gets"
     etags = [re.search(rb"ETag: (\S+)", h)[1] for h in (head, plain_head)]  # type: ignore[index]
     assert etags[0] != etags[1]
+
+
+async def test_a_package_that_is_replaced_below_a_running_server_mixes_no_pages(tmp_path: Path) -> None:
+    """The page names its parts by their content, and those of another version are not among the files."""
+    folder = tmp_path / "web"
+    shutil.copytree(BUNDLE, folder / "bundle")
+    application = web.Application()
+    application.add_routes(Pages(folder).routes())
+    async with listen(application) as port:
+        request = "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        _, page = await exchange(port, request.format("/").encode())
+        shutil.rmtree(folder)
+        head, script = await exchange(port, request.format(f"/web/bundle/{SCRIPT}").encode())
+    assert SCRIPT.encode() in page
+    assert b"200 OK" in head
+    assert script == (BUNDLE / SCRIPT).read_bytes()

@@ -1,12 +1,14 @@
 """Serves the web page and what it loads: `/` and `/web/…`. Owns neither markup nor scripts.
 
 Everything is read from the package once, kept compressed, and answered with an `ETag`. A request can name only
-files that were found there, so no path leads out of the folder.
+files that were found there, so no path leads out of the folder. `/` is the page as `tests/web/bundle.js` made it
+of `web/page`; the sources and the JavaScript client are served beside it as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
@@ -15,7 +17,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import hdrs, web
 
 from ..errors import NotFound
-from .compression import ENCODINGS, Compressor, Encoding, choose_encoding
+from .compression import ENCODINGS, Encoding, choose_encoding, pack
 from .openapi import Answer, asset, operation
 
 TYPES = {
@@ -34,35 +36,47 @@ PAGE_POLICY = (
 )
 """What the page itself may do, narrower than what the server says of every answer."""
 
+KEPT_FOR_EVER = "public, max-age=31536000, immutable"
+"""For files whose name changes with their content: a year without asking, which is as long as HTTP has."""
+
+ASKED_FOR = "no-cache"
+"""For the rest: kept, but asked for each time, so that a new version of the package is a new page at once."""
+
+_NAMED_BY_CONTENT = re.compile(r"bundle/[\w-]+-[0-9a-f]{12}\.(?:js|css|svg)")
 _NOT_SERVED = frozenset({"types", "node_modules", "package.json", "package-lock.json"})
 
 
 class WebFile:
     """One file of the page in every coding that it is answered in."""
 
-    def __init__(self, content_type: str, body: bytes) -> None:
-        self.content_type = content_type
+    def __init__(self, path: str, body: bytes) -> None:
+        self.content_type = TYPES[_ending(path)]
+        self.caching = KEPT_FOR_EVER if _NAMED_BY_CONTENT.fullmatch(path) else ASKED_FOR
         self.etag = sha256(body).hexdigest()[:32]
         self.bodies: dict[Encoding | None, bytes] = {None: body}
-        for encoding in ENCODINGS:
-            packer = Compressor(encoding)
-            self.bodies[encoding] = packer.compress(body) + packer.finish()
+        self.bodies.update((encoding, pack(body, encoding)) for encoding in ENCODINGS)
 
 
 class Pages:
-    """The page's routes. Files are read at the first request for each."""
+    """The page's routes.
+
+    All files are read at the first request, so that a package that is replaced below a running server never mixes
+    two pages; each is compressed at the first request for it.
+    """
 
     def __init__(self, folder: Traversable | None = None) -> None:
         self._folder = folder or files("orchestrator") / "web"
-        self._found: dict[str, Traversable] | None = None
-        self._read: dict[str, WebFile] = {}
+        self._found: dict[str, bytes] | None = None
+        self._packed: dict[str, WebFile] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/", self.show_web_page), web.get("/web/{path:.+}", self.show_web_file)]
 
     @operation("The web page", tag="server", answers={200: Answer("The page.", media="text/html")})
     async def show_web_page(self, request: web.Request) -> web.StreamResponse:
-        return _answer(request, await self._file("index.html"), {"Content-Security-Policy": PAGE_POLICY})
+        return _answer(
+            request, await self._file("bundle/index.html"), {"Content-Security-Policy": PAGE_POLICY}
+        )
 
     @asset
     async def show_web_file(self, request: web.Request) -> web.StreamResponse:
@@ -74,16 +88,16 @@ class Pages:
         Raises:
             NotFound: It is none of the page's.
         """
-        if path not in self._read:
-            self._read[path] = await asyncio.to_thread(self._load, path)
-        return self._read[path]
+        if path not in self._packed:
+            self._packed[path] = await asyncio.to_thread(self._load, path)
+        return self._packed[path]
 
     def _load(self, path: str) -> WebFile:
         if self._found is None:
-            self._found = dict(_walk(self._folder))
+            self._found = {name: file.read_bytes() for name, file in _walk(self._folder)}
         if path not in self._found:
             raise NotFound(f"There is no file {path[:80]!r}.")
-        return WebFile(TYPES[_ending(path)], self._found[path].read_bytes())
+        return WebFile(path, self._found[path])
 
 
 def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
@@ -103,8 +117,12 @@ def _ending(name: str) -> str:
 def _answer(request: web.Request, file: WebFile, headers: dict[str, str] | None = None) -> web.Response:
     encoding = choose_encoding(request.headers.get(hdrs.ACCEPT_ENCODING))
     etag = f"{file.etag}-{encoding or 'plain'}"
-    # no-cache: kept, but asked for each time, so that a new version of the package is a new page at once.
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "ETag": f'"{etag}"', **(headers or {})}
+    headers = {
+        "Cache-Control": file.caching,
+        "Vary": "Accept-Encoding",
+        "ETag": f'"{etag}"',
+        **(headers or {}),
+    }
     if any(known.value in (etag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     if encoding is not None:

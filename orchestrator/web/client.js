@@ -82,8 +82,8 @@ export class Client {
   }
 
   /**
-   * Follow a run that was started elsewhere or earlier. Returns at once; a run that does not exist shows as the
-   * run's failure.
+   * Follow a run that was started elsewhere or earlier. Returns at once; what was asked, and in which conversation,
+   * is in the state before the run's first event. A run that does not exist shows as the run's failure.
    * @param {string} runId
    * @param {AttachOptions} [options]
    */
@@ -96,6 +96,11 @@ export class Client {
   /** Return the configured agents. @returns {Promise<AgentInfo[]>} */
   async agents() {
     return (await this.#http.call('GET', '/v1/agents')).agents;
+  }
+
+  /** Return the configured panels. @returns {Promise<import('./types.js').PanelListing[]>} */
+  async panels() {
+    return (await this.#http.call('GET', '/v1/panels')).panels;
   }
 
   /**
@@ -154,7 +159,12 @@ export class Client {
   #run(id, { throttle, ...about }) {
     const onBlocked = (/** @type {string} */ message) => this.#tellBlocked(message);
     const pace = throttle === undefined ? {} : { throttle };
-    const run = new Run({ http: this.#http, links: this.#links, id, ...about, ...pace, onBlocked });
+    const attach = (/** @type {RunSnapshot} */ snapshot) => {
+      const next = this.#run(snapshot.run_id, { throttle, message: snapshot.message, snapshot });
+      next.follow();
+      return next;
+    };
+    const run = new Run({ http: this.#http, links: this.#links, id, ...about, ...pace, onBlocked, attach });
     this.#runs.add(run);
     run.on('closed', () => this.#runs.delete(run));
     return run;

@@ -16,6 +16,7 @@ const MAX_QUEUED_EVENTS = 10_000;
 /**
  * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
  * @property {(events: RunEvent[]) => void} receive
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
@@ -87,7 +88,8 @@ export class Follower {
   async attach(after) {
     try {
       const snapshot = await this.#fetchSnapshot();
-      if (after !== null) this.#sink.assume(snapshot, { live: true });
+      if (after === null) this.#sink.introduce(snapshot);
+      else this.#sink.assume(snapshot, { live: true });
       if (this.#links === null || snapshot.status !== 'running') await this.#readOwn(() => null);
       else await this.#catchUp(await this.#links.acquire(snapshot.channel, snapshot.last_event_id), snapshot);
     } catch (error) {

@@ -5,7 +5,7 @@ import { Cursor, isSnapshot, reaches } from './cursor.js';
 import { Follower } from './follow.js';
 import { pathOf } from './http.js';
 import { Tap, iterate } from './iterate.js';
-import { acknowledge, change, emptyRun, expect, reduce, replace } from './store.js';
+import { acknowledge, change, emptyRun, expect, introduce, reduce, replace } from './store.js';
 
 /** @typedef {import('./types.js').RunEvent} RunEvent */
 /** @typedef {import('./types.js').RunState} RunState */
@@ -29,6 +29,7 @@ const FREQUENT = new Set(['token', 'reasoning']);
  * @property {number | undefined} [throttle]
  * @property {RunSnapshot | undefined} [snapshot] What its start answered.
  * @property {(message: string) => void} onBlocked
+ * @property {(snapshot: RunSnapshot) => Run} attach Follows another run.
  */
 
 /**
@@ -44,6 +45,7 @@ export class Run {
   #after;
   #cursor;
   #onBlocked;
+  #attach;
   /** @type {string | null} What agents said up to this id is in the state already. */
   #known = null;
   /** @type {Tap | null} Waits for the first iterator. */
@@ -55,11 +57,12 @@ export class Run {
   #ended = /** @type {Promise<void>} */ (new Promise((resolve) => (this.#announceEnd = resolve)));
 
   /** @param {Origin} origin */
-  constructor({ http, links, id, message, after = null, throttle = THROTTLE_MS, snapshot, onBlocked }) {
+  constructor({ http, links, id, message, after = null, throttle = THROTTLE_MS, snapshot, onBlocked, attach }) {
     this.#http = http;
     this.#after = after;
     this.#cursor = new Cursor(after);
     this.#onBlocked = onBlocked;
+    this.#attach = attach;
     this.#taps.add((this.#early = new Tap(false)));
     this.#board = new Board(initialState(id, message, snapshot), throttle);
     this.#follower = new Follower({
@@ -68,6 +71,7 @@ export class Run {
       id,
       sink: {
         receive: (events) => this.#receive(events),
+        introduce: (snapshot) => this.#update(introduce(this.#board.state, snapshot)),
         assume: (told, { live }) => this.#assume(told, live),
         onState: (connection, detail) => this.#onState(connection, detail),
         close: (failure) => this.#close(failure),
@@ -102,6 +106,11 @@ export class Run {
     return this.#board.state.agents;
   }
 
+  /** Its panel; null where its agents do not work together. */
+  get panel() {
+    return this.#board.state.panel;
+  }
+
   /** The id seen last: keep it, and `attach` goes on from there. */
   get lastEventId() {
     return this.#cursor.last;
@@ -127,7 +136,7 @@ export class Run {
   /**
    * Hear of events from now on, before the throttle; returns what ends that.
    *
-   * *type* is an agent event's type (`token`, `done`, `error`, …), a full name (`skeptic.token`, `run.done`) or
+   * *type* is an agent event's type (`token`, `done`, `error`, …), a full name (`skeptic.token`, `run.done`, `panel.result`) or
    * `*` for all of the server's events. Of the client's own: `connection` (`{connection, detail}`), `blocked`
    * (`{message}`), `failure` (a ClientError: the run cannot be followed) and `closed`.
    * @param {string} type
@@ -194,6 +203,18 @@ export class Run {
   }
 
   /**
+   * Let a panel sit over the answers that are there; members are not asked again, but for reviews and further rounds.
+   *
+   * ClientError 409 while a panel of this run is under way, or where no agent has answered.
+   * @param {string | import('./types.js').InlinePanel} panel A configured one's id, or a panel.
+   * @returns {Promise<Run>} The run in which it sits: this one while it is open, else a new one, which is followed.
+   */
+  async callPanel(panel) {
+    const snapshot = await this.#http.call('POST', pathOf('runs', this.id, 'panel'), { body: { panel } });
+    return snapshot.run_id === this.id ? this : this.#attach(snapshot);
+  }
+
+  /**
    * Answer an `approval_request`; ClientError 404 where none waits.
    * @param {string} agentId
    * @param {string} callId
@@ -253,8 +274,8 @@ export class Run {
    * Whether a snapshot has told of *event* before it came. The run's own events may be applied twice.
    * @param {RunEvent} event
    */
-  #knows({ id, agent_id }) {
-    return this.#known !== null && id !== null && agent_id !== null && reaches(this.#known, id);
+  #knows({ id, name }) {
+    return this.#known !== null && id !== null && !name.startsWith('run.') && reaches(this.#known, id);
   }
 
   /**
@@ -311,6 +332,5 @@ export class Run {
 function initialState(id, message, snapshot) {
   const empty = emptyRun(id, message);
   if (snapshot === undefined) return empty;
-  const { channel, conversation_id, agents } = snapshot;
-  return expect(change(empty, { channel, conversation_id: conversation_id ?? null }), Object.keys(agents ?? {}));
+  return expect(introduce(empty, snapshot), Object.keys(snapshot.agents ?? {}));
 }

@@ -11,6 +11,7 @@ import { reason } from './http.js';
  * @property {Run | null} run
  * @property {'idle' | 'starting' | import('./types.js').RunStatus} status
  * @property {readonly string[]} agentIds
+ * @property {import('./types.js').PanelState | null} panel
  * @property {import('./types.js').Connection | null} connection null where there is no run.
  * @property {import('./types.js').ConnectionDetail | null} detail
  * @property {Error | null} error Why the last call failed, or why the run cannot be followed.
@@ -21,6 +22,7 @@ const IDLE = Object.freeze({
   run: null,
   status: 'idle',
   agentIds: Object.freeze([]),
+  panel: null,
   connection: null,
   detail: null,
   error: null,
@@ -119,9 +121,9 @@ export class Session {
   /** @param {Run} run */
   #show(run) {
     const update = () => {
-      const { status, agentIds, connection, detail } = run.getSnapshot();
+      const { status, agentIds, panel, connection, detail } = run.getSnapshot();
       const error = run.failure ?? this.#state.error;
-      this.#set({ run, status, agentIds, connection, detail, error });
+      this.#set({ run, status, agentIds, panel, connection, detail, error });
     };
     const unsubscribe = run.subscribe(update);
     this.#leave = () => {

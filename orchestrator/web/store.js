@@ -3,6 +3,8 @@
  * events' arrival nor who is told.
  */
 
+import { NO_TURN, beginTurn, panelOf, placeOf, reducePanel } from './panel.js';
+
 /** @typedef {import('./types.js').RunState} RunState */
 /** @typedef {import('./types.js').AgentState} AgentState */
 /** @typedef {import('./types.js').AgentStatus} AgentStatus */
@@ -51,6 +53,7 @@ export function emptyRun(id, message = '') {
     agentIds: Object.freeze([]),
     agents: Object.freeze({}),
     metrics: null,
+    panel: null,
     gap: null,
     connection: 'connecting',
     detail: null,
@@ -62,7 +65,8 @@ export function emptyRun(id, message = '') {
  * @returns {AgentState}
  */
 function emptyAgent(agentId) {
-  return { agent_id: agentId, title: agentId, backend: '', model: null, attempt: 0, status: 'queued', ...FRESH_ATTEMPT };
+  const unknown = { title: agentId, backend: '', model: null, attempt: 0, status: /** @type {const} */ ('queued') };
+  return { agent_id: agentId, ...unknown, ...FRESH_ATTEMPT, ...NO_TURN };
 }
 
 /** @param {AgentState} agent */
@@ -83,6 +87,10 @@ export function reduce(state, event) {
     const after = reduceAgent(before, event);
     return after === before ? state : withAgent(state, after);
   }
+  if (event.name.startsWith('panel.')) {
+    const panel = reducePanel(state.panel, event);
+    return panel === state.panel ? state : change(state, { panel });
+  }
   return event.name.startsWith('run.') ? reduceRun(state, event) : state;
 }
 
@@ -94,7 +102,10 @@ export function reduce(state, event) {
 function reduceRun(state, { type, data }) {
   switch (type) {
     case 'started':
-      return (data.agents ?? []).reduce(describe, change(state, { channel: data.channel ?? '' }));
+      return (data.agents ?? []).reduce(
+        describe,
+        change(state, { channel: data.channel ?? '', panel: data.panel ? panelOf(data.panel) : null }),
+      );
     case 'agent_added':
       return describe(state, data.agent);
     case 'done':
@@ -109,6 +120,20 @@ function reduceRun(state, { type, data }) {
     default:
       return state;
   }
+}
+
+/**
+ * Take over what a snapshot tells of a run and no event does.
+ * @param {RunState} state
+ * @param {RunSnapshot} snapshot
+ * @returns {RunState}
+ */
+export function introduce(state, { channel, conversation_id, message }) {
+  return change(state, {
+    channel: channel ?? state.channel,
+    conversation_id: conversation_id ?? null,
+    message: message ?? state.message,
+  });
 }
 
 /**
@@ -130,13 +155,12 @@ export function replace(state, snapshot) {
       error: told.error ?? null,
       metrics: told.metrics ?? null,
       usage: told.usage ?? null,
+      ...placeOf(told),
     });
   }
-  return change(state, {
-    channel: snapshot.channel ?? '',
-    conversation_id: snapshot.conversation_id ?? null,
-    message: snapshot.message ?? '',
+  return change(introduce(state, snapshot), {
     status: snapshot.status ?? state.status,
+    panel: snapshot.panel ? panelOf(snapshot.panel) : null,
     agents: Object.freeze(agents),
     agentIds: sameIds(state.agentIds, Object.keys(agents)),
   });
@@ -223,7 +247,10 @@ function reduceAgent(agent, event) {
       return say(agent, event);
     case 'started':
       // A cancel that was acknowledged before the start goes on being awaited.
-      return begin(agent, data.attempt, agent.status === 'cancelling' ? 'cancelling' : 'running', { started_t: t });
+      return begin(agent, data.attempt, agent.status === 'cancelling' ? 'cancelling' : 'running', {
+        started_t: t,
+        ...beginTurn(agent, data),
+      });
     case 'status':
       return change(agent, { note: data.detail || data.status || '' });
     case 'tool_call':

@@ -2,6 +2,7 @@
 
 import { Cursor, isSnapshot } from './cursor.js';
 import { BLOCKED_MESSAGE, Backoff, ClientError, parseJson, reason, refusal, sleep } from './http.js';
+import { PANEL_TYPES } from './panel.js';
 import { SseParser } from './parser.js';
 
 /** @typedef {import('./types.js').RunEvent} RunEvent */
@@ -177,7 +178,9 @@ export function toEvent(raw) {
   if (data === null || typeof data.type !== 'string') return null;
   const agentId = data.agent_id ?? null;
   if (agentId !== null && typeof agentId !== 'string') return null;
-  const name = raw.event === 'message' ? `${agentId ?? 'run'}.${data.type}` : raw.event;
+  // Without a name, as `?framing=message` and a WebSocket send it.
+  const place = agentId ?? (typeof data.panel === 'string' && PANEL_TYPES.has(data.type) ? 'panel' : 'run');
+  const name = raw.event === 'message' ? `${place}.${data.type}` : raw.event;
   return {
     id: raw.id || null,
     name,

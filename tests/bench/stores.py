@@ -21,8 +21,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,35 +206,45 @@ def print_table(found: dict[tuple[str, int], Measured]) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.stores")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--events", type=int, default=64_000, help="of each turn at batch 32; 1 and 8 do fewer"
     )
     options = parser.parse_args()
+    with redis_running():
+        found, paths = compare(options.rounds, options.events)
+    print_table(found)
+    print_paths(paths)
+
+
+@contextmanager
+def redis_running() -> Iterator[None]:
+    """Run `SERVER` for the stores that need it, and keep the spine's log lines off the screen."""
+    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
     asyncio.run(SERVER.start())
     try:
-        compare(options.rounds, options.events)
+        yield
     finally:
         asyncio.run(SERVER.stop(kill=True))
         shutil.rmtree(SERVER.folder)
+        structlog.configure(**before)
 
 
-def compare(rounds: int, events: int) -> None:
-    """Let the stores take turns; print both tables."""
+def compare(rounds: int, events: int) -> tuple[dict[tuple[str, int], Measured], dict[str, Measured]]:
+    """Let the stores take turns; return what was measured by store and batch, and of the whole path by store."""
     found = {(name, size): Measured() for size in BATCHES for name in STORES}
     for _ in range(rounds):
         for (name, size), into in found.items():
             count = max(256, events * size // max(BATCHES) // 256 * 256)
             asyncio.run(measure(STORES[name], into, count, size))
-    print_table(found)
     paths = {name: Measured() for name in STORES}
     for _ in range(rounds):
         for name, into in paths.items():
             asyncio.run(whole_path(STORES[name], events, into))
-    print_paths(paths)
+    return found, paths
 
 
 if __name__ == "__main__":

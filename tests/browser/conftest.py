@@ -29,9 +29,12 @@ DEFAULT = ("essay", "toolsmith", "rememberer")
 NewPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Not kept for longer: while Playwright's loop stands, no test may run one of its own."""
+    """Debian's Chromium. Not kept for longer: while Playwright's loop stands, no test may run one of its own.
+
+    So no test of this folder is a coroutine.
+    """
     options = chromium_options()
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:

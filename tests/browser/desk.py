@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 
 def choose(page: Page, *agents: str) -> None:
     """Have exactly these agents checked."""
     boxes = page.locator(".chips input")
     expect(boxes.first).to_be_attached()
-    for box in boxes.all():
-        box.set_checked(box.get_attribute("value") in agents, force=True)
+    for value, checked in boxes.evaluate_all("boxes => boxes.map(box => [box.value, box.checked])"):
+        if checked != (value in agents):
+            page.locator(f".chips input[value={value}]").set_checked(not checked, force=True)
 
 
 def ask(page: Page, *agents: str, message: str = "Rewrite, or grow?") -> str:
@@ -31,15 +32,29 @@ def column(page: Page, agent: str) -> Locator:
     return page.locator(f".column[data-agent={agent}]")
 
 
-def state(page: Page, agent: str, *states: str) -> None:
-    """Wait until an agent is in one of these states."""
-    wanted = ",".join(f".column[data-agent={agent}][data-state={state}]" for state in states)
-    expect(page.locator(wanted)).to_be_attached()
+def state(page: Page, agent: str, state: str) -> None:
+    """Wait until an agent is in this state."""
+    _appears(page, f".column[data-agent={agent}][data-state={state}]")
 
 
 def ended(page: Page) -> None:
     """Wait for the run's end."""
-    expect(page.locator(".summary:not([data-status=running])")).to_be_attached()
+    _appears(page, ".summary:not([data-status=running])")
+
+
+def talks(page: Page, agent: str, paragraphs: int) -> None:
+    """Wait until an agent has said so many paragraphs."""
+    _appears(page, f".column[data-agent={agent}] .prose > p", paragraphs)
+
+
+def _appears(page: Page, selector: str, count: int = 1) -> None:
+    """Wait for elements. Looks at every frame, where `expect` would look up to a second later."""
+    there = "([selector, count]) => document.querySelectorAll(selector).length >= count"
+    try:
+        page.wait_for_function(there, arg=[selector, count])
+    except TimeoutError as late:
+        seen = page.locator(".columns").all_inner_texts()
+        raise AssertionError(f"{count} × {selector} never came; there was: {seen}") from late
 
 
 def text(page: Page, agent: str) -> str:

@@ -14,10 +14,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.parts import chromium_options
 from tests.served import orchestrator
 
+from .smallpng import repacked
+
 PICTURES = Path(__file__).parent / "pictures"
 QUESTION = "What is 17.5 % of 2,480, and should we rewrite our billing service?"
 PATIENCE_MS = 30_000
-WIDE, PHONE = (1280, 800), (390, 780)
+WIDE, HIGH, PHONE = (1200, 760), (1200, 900), (390, 760)
 
 ALL_SPEAK = """n => {
     const said = [...document.querySelectorAll('.column .prose')].map(answer => answer.innerText.length);
@@ -25,31 +27,42 @@ ALL_SPEAK = """n => {
 }"""
 
 
-def take(folder: Path, *, alive_chars: int = 160) -> list[Path]:
+def take(browser: Browser, address: str, folder: Path, *, alive_chars: int = 160) -> list[Path]:
     """Take all pictures into *folder* and return them; *alive_chars*: what each has said in the first ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    options = chromium_options()
-    with orchestrator() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**options)
-        page = _open(browser, address, "light", WIDE)
-        page.get_by_role("button", name="Ask").wait_for()
-        pictures = [_picture(page, folder / "welcome.png")]
-        page.get_by_label("Question", exact=True).fill(QUESTION)
-        page.keyboard.press("Control+Enter")
-        page.wait_for_function(ALL_SPEAK, arg=alive_chars)
-        pictures.append(_picture(page, folder / "alive.png"))
-        page.get_by_role("button", name="Stop Skeptic").click()
-        page.locator(".column[data-agent=skeptic][data-state=cancelled]").wait_for()
-        pictures.append(_picture(page, folder / "stopped.png"))
+    page = _open(browser, address, "light", WIDE)
+    page.get_by_role("button", name="Ask").wait_for()
+    pictures = [_picture(page, folder / "welcome.png")]
+    page.get_by_label("Question", exact=True).fill(QUESTION)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(ALL_SPEAK, arg=alive_chars)
+    pictures.append(_picture(page, folder / "alive.png"))
+    page.get_by_role("button", name="Stop Skeptic").click()
+    page.locator(".column[data-agent=skeptic][data-state=cancelled]").wait_for()
+    pictures.append(_picture(page, folder / "stopped.png"))
+    page.locator(".summary:not([data-status=running])").wait_for()
+    pictures.append(_picture(page, folder / "ended.png"))
+    run = str(page.evaluate("location.hash"))
+    page.close()
+    for name, scheme, size in (("dark", "dark", WIDE), ("phone", "light", PHONE)):
+        page = _open(browser, f"{address}/{run}", scheme, size)
         page.locator(".summary:not([data-status=running])").wait_for()
-        pictures.append(_picture(page, folder / "ended.png"))
-        run = str(page.evaluate("location.hash"))
-        for name, scheme, size in (("dark", "dark", WIDE), ("phone", "light", PHONE)):
-            page = _open(browser, f"{address}/{run}", scheme, size)
-            page.locator(".summary:not([data-status=running])").wait_for()
-            pictures.append(_picture(page, folder / f"{name}.png"))
-        browser.close()
-    return pictures
+        pictures.append(_picture(page, folder / f"{name}.png"))
+        page.close()
+    return [*pictures, _panel(browser, address, folder)]
+
+
+def _panel(browser: Browser, address: str, folder: Path) -> Path:
+    """Let a jury sit over the same question: three answers, and above them who is chosen and why."""
+    page = _open(browser, address, "light", HIGH)
+    page.get_by_label("Panel", exact=True).select_option("panel:jury")
+    page.get_by_label("Question", exact=True).fill(QUESTION)
+    page.keyboard.press("Control+Enter")
+    page.locator(".panel-card .scores").wait_for()
+    page.locator(".summary:not([data-status=running])").wait_for()
+    picture = _picture(page, folder / "panel.png")
+    page.close()
+    return picture
 
 
 def _open(browser: Browser, address: str, scheme: str, size: tuple[int, int]) -> Page:
@@ -70,5 +83,8 @@ def _picture(page: Page, file: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for picture in take(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES):
-        print(picture)
+    wanted = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    with orchestrator() as its_address, sync_playwright() as playwright:
+        for picture in take(playwright.chromium.launch(**chromium_options()), its_address, wanted):
+            picture.write_bytes(repacked(picture.read_bytes()))
+            print(picture)

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from .conftest import NewPage
-from .desk import ask, choose, column, ended, state, text
+from .desk import ask, choose, column, ended, state, talks, text
 
 
 def test_a_question_is_answered_side_by_side(page: Page) -> None:
@@ -57,9 +57,9 @@ def test_finished_blocks_are_never_drawn_again(page: Page) -> None:
     """A mark put on a finished paragraph survives whatever comes after it."""
     ask(page, "talker")
     paragraphs = column(page, "talker").locator(".prose > p")
-    expect(paragraphs.nth(3)).to_be_attached()
+    talks(page, "talker", 4)
     paragraphs.first.evaluate("p => { p.dataset.mark = 'mine'; }")
-    expect(paragraphs.nth(20)).to_be_attached()
+    talks(page, "talker", 21)
     expect(paragraphs.first).to_have_attribute("data-mark", "mine")
     page.get_by_role("button", name="Stop Talker").click()
     state(page, "talker", "cancelled")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from .conftest import NewPage
-from .desk import ask, column, ended, state, text
+from .desk import ask, choose, column, ended, state, text
 
 AT_END = "b => b.scrollHeight - b.scrollTop - b.clientHeight < 8"
 
@@ -61,7 +62,7 @@ def test_answers_are_compared_word_by_word(page: Page) -> None:
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("button", name="With Essay").click()
     diff = column(page, "variant").locator(".diff-text")
-    assert diff.locator("ins").all_inner_texts() == ["two years", "small"]
+    expect(diff.locator("ins")).to_have_text(["two years", "small"])
     assert diff.locator("del").all_inner_texts() == ["a year", "low"]
     expect(column(page, "essay").locator(".prose h3")).to_have_text("Two ways")
     page.get_by_role("button", name="Compare").click()
@@ -156,25 +157,43 @@ def test_a_vote_is_kept_and_taken_back(page: Page) -> None:
     expect(page.locator("[aria-label^='Vote for'][aria-pressed=true]")).to_have_count(0)
 
 
-def test_blind_is_offered_where_the_server_offers_it(page: Page) -> None:
-    """Found in the API's own description; then the question says so."""
-    expect(page.get_by_label("Question", exact=True)).to_be_visible()
-    assert page.get_by_role("checkbox", name="Blind").count() == 0
-    page.route(
-        "**/openapi.json",
-        lambda route: route.fulfill(
-            json={
-                "paths": {"/v1/runs/{run_id}/vote": {}},
-                "components": {"schemas": {"StartRequest": {"properties": {"blind": {}}}}},
-            }
-        ),
-    )
-    page.reload()
+def test_a_blind_run_tells_who_is_who_after_the_vote(page: Page) -> None:
+    """Names, numbers and an error's own words come with the vote, and are there after a reload."""
+    choose(page, "essay", "failing")
     page.get_by_role("checkbox", name="Blind").check(force=True)
     page.get_by_label("Question", exact=True).fill("Who is it?")
-    with page.expect_request(lambda request: request.method == "POST") as asked:
-        page.keyboard.press("Control+Enter")
-    assert asked.value.post_data_json["blind"] is True
+    page.keyboard.press("Control+Enter")
+    ended(page)
+    expect(page.locator(".column h2")).to_have_text(["Agent 1", "Agent 2"])
+    for told in ("Essay", "Failing", "The model refused"):
+        expect(page.locator(".run")).not_to_contain_text(told)
+    assert page.locator(".figures").count() == 0, "numbers would tell"
+    assert page.get_by_role("img", name="Timeline").count() == 0
+    page.reload()
+    ended(page)
+    page.get_by_role("button", name="Vote for Agent 1").click()
+    for _ in range(2):
+        expect(page.locator(".column h2").filter(has_text="Essay")).to_have_count(1)
+        expect(page.locator(".column h2").filter(has_text="Failing")).to_have_count(1)
+        expect(page.locator("div.error")).to_contain_text("The model refused to go on.")
+        numbers = page.locator(".column", has=page.get_by_role("heading", name="Essay")).locator(".figures")
+        expect(numbers).to_contain_text(re.compile(r"Tokens of output\s*210"))
+        page.reload()
+
+
+def test_a_vote_while_others_still_talk_tells_their_numbers_in_the_end(page: Page) -> None:
+    choose(page, "toolsmith", "talker")
+    page.get_by_role("checkbox", name="Blind").check(force=True)
+    page.get_by_label("Question", exact=True).fill("Who is it?")
+    page.keyboard.press("Control+Enter")
+    star = page.get_by_role("button", name="Vote for Agent").and_(page.locator(":enabled"))
+    star.click()
+    expect(page.locator(".column h2").filter(has_text="Talker")).to_have_count(1)
+    assert page.get_by_role("button", name="Add agent").count() == 0, "a blind run takes no further agents"
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)
+    told = page.locator(".column", has_text="Talker").locator(".figures")
+    expect(told).to_contain_text(re.compile(r"Elapsed\s*\d+\.\d s"))
 
 
 def test_keys_ask_stop_and_move(page: Page) -> None:

@@ -10,7 +10,7 @@ from tests.served import orchestrator
 
 from .conftest import NewPage
 from .crash import crashing
-from .desk import ask, choose, column, ended, state, text
+from .desk import ask, choose, column, ended, state, talks, text
 from .voices import write_config
 
 
@@ -22,9 +22,9 @@ def lines(page: Page, agent: str) -> list[str]:
 def test_a_reload_in_the_middle_loses_nothing_and_doubles_nothing(page: Page) -> None:
     """The run goes on without the page; what was said before and meanwhile is there, and the buttons work."""
     ask(page, "talker", "second")
-    expect(column(page, "talker").locator(".prose > p").nth(5)).to_be_attached()
+    talks(page, "talker", 6)
     page.reload()
-    expect(column(page, "talker").locator(".prose > p").nth(20)).to_be_attached()
+    talks(page, "talker", 21)
     page.get_by_role("button", name="Stop Talker").click()
     state(page, "talker", "cancelled")
     state(page, "second", "running")
@@ -130,7 +130,7 @@ def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
         page.get_by_label("Token", exact=True).fill("open-sesame")
         page.get_by_role("button", name="Continue").click()
         ask(page, "talker")
-        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        talks(page, "talker", 4)
         page.reload()
         page.get_by_role("button", name="Stop Talker").click()
         state(page, "talker", "cancelled")
@@ -157,7 +157,7 @@ def test_a_server_that_comes_back_without_the_run_is_told_of(new_page: NewPage, 
     with crashing(folder) as address:
         page = new_page(url=address)
         ask(page, "talker")
-        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        talks(page, "talker", 4)
     expect(page.locator(".lost")).to_be_attached()
     before = text(page, "talker")
     assert "Line 3 of a long speech." in before
@@ -176,7 +176,7 @@ def test_a_server_that_is_killed_and_started_again_is_survived(new_page: NewPage
         page = new_page(url=address)
         ask(page, "talker", "toolsmith")
         state(page, "toolsmith", "done")
-        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        talks(page, "talker", 4)
     expect(page.locator(".lost")).to_be_attached()
     with crashing(folder, "--log", log, port=address.rpartition(":")[2]):
         ended(page)
@@ -186,7 +186,7 @@ def test_a_server_that_is_killed_and_started_again_is_survived(new_page: NewPage
         assert seen == [f"Line {n} of a long speech." for n in range(1, len(seen) + 1)]
         page.reload()
         state(page, "toolsmith", "done")
-        expect(column(page, "talker").locator(".prose > p").nth(3)).to_be_attached()
+        talks(page, "talker", 4)
         page.close()
 
 
@@ -197,7 +197,7 @@ def test_seven_tabs_are_alive_at_once(new_page: NewPage) -> None:
     for n, tab in enumerate(tabs):
         ask(tab, "talker", message=f"Tab {n}")
     for tab in tabs:
-        expect(column(tab, "talker").locator(".prose > p").nth(5)).to_be_attached()
+        talks(tab, "talker", 6)
         state(tab, "talker", "running")
     for tab in tabs:
         tab.get_by_role("button", name="Stop Talker").click()

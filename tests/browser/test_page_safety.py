@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.commands import ROOT
 
 from .conftest import NewPage
-from .desk import ask, column, ended, state
+from .desk import ask, column, ended, state, talks
 
 AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 LONG_TASK_MS = 200
@@ -74,7 +74,7 @@ def test_five_agents_with_2000_tokens_each_never_freeze_the_page(page: Page) -> 
     ask(page, *agents)
     ended(page)
     for agent in agents:
-        expect(column(page, agent).locator(".prose > p").nth(60)).to_be_attached()
+        talks(page, agent, 61)
         expect(column(page, agent).locator(".code pre")).to_contain_text("x = 1")
     live = page.evaluate("window.longest")
     page.reload()
@@ -82,7 +82,7 @@ def test_five_agents_with_2000_tokens_each_never_freeze_the_page(page: Page) -> 
     for agent in agents:
         state(page, agent, "done")
         expect(column(page, agent).locator(".prose .tail")).to_be_empty()
-        expect(column(page, agent).locator(".prose > p").nth(60)).to_be_attached()
+        talks(page, agent, 61)
     restored = page.evaluate("window.longest")
     assert max(live, restored) < LONG_TASK_MS, (live, restored)
 
@@ -94,6 +94,7 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
         message = "axe-core is not installed; `npm ci` in tests/web brings it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     page = new_page(color_scheme=scheme)
+    page.evaluate(AXE.read_text())
     wide, narrow = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
     faults: list[str] = []
 
@@ -116,23 +117,26 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("button", name="With Essay").click()
     page.get_by_role("button", name="History", exact=True).click()
+    expect(page.locator(".diff-text")).to_have_count(3)
+    expect(page.locator(".history li").first).to_be_visible()
     look("ended, compared, with history")
     page.get_by_role("button", name="Close the history").click()
     page.get_by_role("button", name="Replay").click()
     page.get_by_role("button", name="Maximise Essay").click()
+    expect(page.get_by_role("group", name="Replay")).to_be_visible()
     look("replay, maximised")
     page.get_by_role("button", name="Leave replay").click()
     page.get_by_role("button", name="Sets").click()
     look("a menu")
     page.keyboard.press("Escape")
     page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     look("help")
     assert faults == [], "\n".join(faults)
 
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds on the page as it stands, best practices too."""
-    page.evaluate(AXE.read_text())
     found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
     return [
         f"{fault['id']}: {json.dumps([node['html'][:160], node['failureSummary'][:200]])}"

@@ -44,7 +44,7 @@ def wait_until_ready(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=20, optimist=20, skeptic=6)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=50, optimist=50, skeptic=6)
     with orchestrator("--config", str(folder)) as address:
         wait_until_ready(address)
         yield address

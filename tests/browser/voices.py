@@ -121,6 +121,19 @@ async def rememberer(request: AgentInput) -> AsyncIterator[Emission]:
     yield f"You asked **{request.message}**; before that: {before}."
 
 
+async def latecomer(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say nothing until the others have long finished."""
+    await asyncio.sleep(0.9)
+    yield "Better late than never."
+
+
+async def chairman(request: AgentInput) -> AsyncIterator[Emission]:
+    """Have the last word, in more than one piece, and long enough for a latecomer to come in."""
+    for piece in ("**In short:** ", "grow, ", "and measure."):
+        yield piece
+        await asyncio.sleep(0.4)
+
+
 async def attacker(request: AgentInput) -> AsyncIterator[Emission]:
     """Say what should not run in anybody's browser, in small pieces."""
     for piece in _pieces(LOADED, 11):

@@ -312,9 +312,9 @@ test('a stream that falls silent is opened again', withServer(async ({ server, c
 }));
 
 test('comments keep a silent stream alive', withServer(async ({ server, connect }) => {
-  const { run } = await started(server, connect, { timing: { silence: 400 } });
+  const { run } = await started(server, connect, { timing: { silence: 1_000 } });
   const beat = setInterval(() => server.streams.forEach(({ response }) => response.write(': heartbeat\n\n')), 50);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
   clearInterval(beat);
   assert.equal(byUrl(server, '/events').length, 1);
   assert.equal(run.connection, 'open');
@@ -461,6 +461,24 @@ test('attach misses nothing while the run goes on talking', withServer(async ({ 
     server.end(id);
     for (const told of await events) assert.deepEqual(told.map((event) => event.id), server.ids(id));
   }
+}));
+
+test('attach knows what was asked, and in which conversation, before the first event', withServer(async ({ server, connect }) => {
+  const { id } = server.start(['a'], { message: 'And now?', conversation_id: 'talk_1' });
+  for (const after of [undefined, server.ids(id)[0]]) {
+    const run = connect().attach(id, { after });
+    const told = [];
+    run.on('run.started', () => told.push(run.getSnapshot().message));
+    await until(() => run.getSnapshot().message !== '');
+    const { message, conversation_id, channel } = run.getSnapshot();
+    assert.deepEqual([message, conversation_id, channel], ['And now?', 'talk_1', id]);
+    await until(() => run.connection === 'open');
+    assert.deepEqual(told, after === undefined ? ['And now?'] : []);
+  }
+  server.say(id, 'a', 'started', { attempt: 1 });
+  server.end(id);
+  const { message, conversation_id } = await connect().attach(id).result();
+  assert.deepEqual([message, conversation_id], ['And now?', 'talk_1']);
 }));
 
 test('attach after an id tells what came later, and its texts are whole', withServer(async ({ server, connect }) => {

@@ -187,8 +187,8 @@ test('a blind run is veiled until it is told who is who', () => {
   assert.equal(watch.veiled, false);
   run.say({ ...EVENTS[0], data: { ...EVENTS[0].data, blind: true } });
   assert.equal(watch.veiled, true);
-  const anna = { agent_id: 'a', title: 'Anna', model: 'm', backend: 'offline' };
-  run.say({ id: 'e-20', name: 'run.revealed', agent_id: null, type: 'revealed', t: 1, run_id: null, data: { agents: [anna] } });
+  const anna = { agent_id: 'a', configured: 'anna', title: 'Anna', model: 'm', backend: 'offline', metrics: null, usage: null, error: null };
+  watch.reveal([anna]);
   assert.equal(watch.veiled, false);
   assert.deepEqual(watch.revealed, { a: anna });
 });

@@ -74,13 +74,15 @@ export class ProtocolServer {
     return this.#runs.get(runId);
   }
 
-  start(agents, { channel, message = 'hello' } = {}) {
+  start(agents, { channel, message = 'hello', conversation_id = null, panel = null } = {}) {
     const id = `run_${String(++this.#count).padStart(4, '0')}`;
-    const run = { id, channel: channel ?? id, message, status: 'running', agents: {}, last: null, t: 0 };
+    const run = { id, channel: channel ?? id, conversation_id, message, status: 'running', agents: {}, last: null, t: 0 };
+    if (panel !== null) run.panel = { ...panelInfo(panel, agents), stage: null, result: null, late: [] };
     for (const agent of agents) run.agents[agent] = { status: 'queued', attempt: 1, text: '', error: null };
     this.#runs.set(id, run);
     const infos = agents.map((agent) => info(agent));
-    this.#append(run, null, 'started', { run_id: id, channel: run.channel, agents: infos });
+    const about = panel === null ? {} : { panel: panelInfo(panel, agents) };
+    this.#append(run, null, 'started', { run_id: id, channel: run.channel, agents: infos, ...about });
     return run;
   }
 
@@ -88,7 +90,14 @@ export class ProtocolServer {
   say(runId, agentId, type, data = {}) {
     const run = this.#runs.get(runId);
     const agent = run.agents[agentId];
-    if (type === 'started') Object.assign(agent, { status: 'running', attempt: data.attempt, text: '', error: null });
+    if (type === 'started') {
+      const { attempt, stage, turn } = data;
+      if (turn !== undefined && agent.turn !== turn && agent.turn) {
+        const { turn, stage, attempt, status, text } = agent;
+        agent.turns = [...(agent.turns ?? []), { turn, stage, attempt, status, text }];
+      }
+      Object.assign(agent, { status: 'running', attempt, text: '', error: null, stage, turn });
+    }
     else if (type === 'token') agent.text += data.text;
     else if (type === 'retry') Object.assign(agent, { status: 'queued', attempt: data.attempt, text: '', error: null });
     else if (type === 'done') agent.status = 'done';
@@ -97,9 +106,19 @@ export class ProtocolServer {
     this.#append(run, agentId, type, data);
   }
 
+  /** Log one event of the run's panel, and fold it into the snapshot. */
+  tell(runId, type, data) {
+    const run = this.#runs.get(runId);
+    if (data.info) run.panel = { ...data.info, stage: null, result: null, late: [] };
+    if (type === 'stage') run.panel.stage = data.stage;
+    else if (type === 'result') run.panel.result = data;
+    else run.panel.late.push(data);
+    this.#append(run, 'panel', type, data);
+  }
+
   /** One agent's whole answer, a token per word. */
-  answer(runId, agentId, text, attempt = 1) {
-    this.say(runId, agentId, 'started', { attempt });
+  answer(runId, agentId, text, attempt = 1, place = {}) {
+    this.say(runId, agentId, 'started', { attempt, ...place });
     for (const word of text.match(/\s*\S+/g)) this.say(runId, agentId, 'token', { text: word });
     this.say(runId, agentId, 'done', { text, usage: null, finish_reason: 'stop', metrics: METRICS, attempt });
   }
@@ -153,7 +172,7 @@ export class ProtocolServer {
 
   #append(run, agentId, type, data) {
     const channel = this.#channel(run.channel);
-    const head = agentId === null ? { type } : { agent_id: agentId, type };
+    const head = agentId === null || agentId === 'panel' ? { type } : { agent_id: agentId, type };
     channel.entries.push({ runId: run.id, agentId, type, data: { ...head, t: ++run.t, ...data } });
     run.last = channel.id(channel.last);
     for (const reader of [...channel.readers]) this.#pump(channel, reader);
@@ -193,6 +212,7 @@ export class ProtocolServer {
 
   #route({ method, headers, body }, response, [kind, id, ...rest]) {
     if (kind === 'agents') return json(response, 200, { agents: [{ ...info('skeptic'), description: '' }] });
+    if (kind === 'panels') return json(response, 200, { panels: [{ panel_id: 'council', title: 'Council', method: 'moderator' }] });
     if (kind === 'channels') return this.#stream(response, this.#channel(id), null, headers['last-event-id']);
     if (id === undefined && method === 'POST') return this.#start(response, headers, body);
     if (id === undefined) return json(response, 200, { runs: [...this.#runs.values()].reverse().map((run) => snapshot(run)) });
@@ -204,6 +224,10 @@ export class ProtocolServer {
     }
     if (rest[0] === 'events') return this.#events(response, run, headers['last-event-id']);
     if (method === 'GET') return this.#show(response, run);
+    if (rest[0] === 'panel' && run.status !== 'running') {
+      const sits = this.start([], { message: run.message, panel: { ...body.panel, of: run.id } });
+      return json(response, 202, snapshot(sits));
+    }
     this.#act(run, rest, body);
     return json(response, 202, snapshot(run));
   }
@@ -267,6 +291,11 @@ function info(agentId) {
   return { agent_id: agentId, title: agentId.toUpperCase(), backend: 'offline', model: 'm1' };
 }
 
+function panelInfo(panel, agents) {
+  const known = typeof panel === 'string' ? { panel_id: panel } : { panel_id: null, ...panel };
+  return { title: known.panel_id ?? known.method, method: 'moderator', members: agents, moderator: null, fallback: [], ...known };
+}
+
 function cancelling(agent) {
   if (['queued', 'running'].includes(agent.status)) agent.status = 'cancelling';
 }
@@ -276,13 +305,14 @@ function snapshot(run) {
   return {
     run_id: run.id,
     channel: run.channel,
-    conversation_id: null,
+    conversation_id: run.conversation_id,
     message: run.message,
     status: run.status,
     created_at: 0,
     ended_at: null,
     last_event_id: run.last,
     agents: Object.fromEntries(agents),
+    ...(run.panel ? { panel: run.panel } : {}),
   };
 }
 

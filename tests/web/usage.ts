@@ -18,6 +18,13 @@ export async function ask(): Promise<string> {
   const connection: 'connecting' | 'open' | 'retrying' | 'closed' = run.getSnapshot().connection;
   const agent = run.getAgent('a');
   const { agents } = await run.result();
+  const council = await client.start({ message: 'hi', panel: { method: 'judge', moderator: 'a', start_when: { quorum: 1 } } });
+  const stage: 'panel' | 'review' | 'final' | 'round' | 'layer' | null = council.getAgent('a')?.stage ?? null;
+  const over = await council.callPanel((await client.panels())[0]?.panel_id ?? 'council');
+  const winner: string | null = over.panel?.result?.winner ?? stage;
+  if (winner !== null) return (agent?.turns[0]?.text ?? '') + (agent?.inputs[0]?.of_chars ?? 0);
+  // @ts-expect-error A panel has a method.
+  await run.callPanel({ moderator: 'a' });
   // @ts-expect-error A state is read, not written.
   run.agents = {};
   // @ts-expect-error A start needs a message.

@@ -26,7 +26,7 @@ const FILES = [
   ['preact-hooks.js', 'preact', 'hooks/dist/hooks.mjs', ['from"preact"', 'from"./preact.js"']],
   ['htm.js', 'htm', 'dist/htm.mjs'],
   ['marked.js', 'marked', 'lib/marked.esm.js'],
-  ['purify.js', 'dompurify', 'dist/purify.min.js'],
+  ['purify.js', 'dompurify', 'dist/purify.es.mjs'],
   ['highlight/core.js', HIGHLIGHT, 'es/core.min.js'],
   ...LANGUAGES.map((name) => [`highlight/${name}.js`, HIGHLIGHT, `es/languages/${name}.min.js`]),
 ];
@@ -41,7 +41,7 @@ const TYPES = {
     'declare const htm: { bind<T>(make: Make<T>): (strings: TemplateStringsArray, ...values: any[]) => T | T[] };\n' +
     'export default htm;\n',
   'marked.d.ts': "export * from 'marked';\n",
-  'purify.d.ts': 'export {};\n',
+  'purify.d.ts': "export { default } from 'dompurify';\n",
   'highlight/core.d.ts': 'declare const hljs: any;\nexport default hljs;\n',
   ...Object.fromEntries(
     LANGUAGES.map((name) => [`highlight/${name}.d.ts`, 'declare const grammar: unknown;\nexport default grammar;\n']),

@@ -1,15 +1,19 @@
 /** Owns the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
 
 import { Composer } from './composer.js';
-import { AskToken, Help } from './dialogs.js';
-import { History } from './history.js';
 import { html, useEffect, useState, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
+import { lazy } from './lazy.js';
+import { requestOf } from './methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './remember.js';
 import { RunView } from './run-view.js';
 
 /** @typedef {import('./desk.js').Desk} Desk */
+
+const AskToken = lazy(async () => (await import('./dialogs.js')).AskToken);
+const Help = lazy(async () => (await import('./dialogs.js')).Help);
+const History = lazy(async () => (await import('./history.js')).History);
 
 const NARROW = '(max-width: 639px)';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
@@ -43,8 +47,9 @@ export function App({ desk }) {
     [desk],
   );
 
-  const ask = async (/** @type {string} */ message, /** @type {boolean} */ blind) => {
-    const runId = await desk.ask({ message, agents: choice, followUp: watch !== null, blind });
+  /** @type {Parameters<typeof Composer>[0]['ask']} */
+  const ask = async (message, { blind, panel }) => {
+    const runId = await desk.ask({ message, followUp: watch !== null, blind, ...requestOf(panel, choice, state.panels) });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
@@ -52,8 +57,8 @@ export function App({ desk }) {
     setHelp(false);
     void desk.lock();
   };
-  const askAgain = (/** @type {string} */ message, /** @type {string} */ agentId) => {
-    choose([agentId]);
+  const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId) => {
+    if (agentId !== null) choose([agentId]);
     propose(message);
   };
   return html`<${TopBar}
@@ -93,12 +98,12 @@ export function App({ desk }) {
         ${state.phase === 'ready' &&
         html`<${Composer}
           agents=${state.agents}
+          panels=${state.panels}
           chosen=${choice}
           choose=${choose}
           followUp=${watch !== null}
           busy=${busyBecause(state, run)}
           proposal=${proposal}
-          canBlind=${state.blind}
           ask=${ask}
         />`}
       </div>

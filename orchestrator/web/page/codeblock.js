@@ -9,18 +9,15 @@ const PIECE_CHARS = 2_500;
 /** Up to here a finished block is coloured once as a whole, which also joins what a piece's border cut apart. */
 const WHOLE_CHARS = 30_000;
 
-/** @type {Promise<typeof import('./highlight.js')> | null} */
-let loading = null;
-/** @type {typeof import('./highlight.js').highlight | null} */
-let highlight = null;
+/** Fetched with the first code there is. @type {typeof import('./highlight.js') | null} */
+let highlighter = null;
 
-/** Fetch the highlighter, with the first code there is. */
-function load() {
-  loading ??= import('./highlight.js').then((module) => {
-    highlight = module.highlight;
-    return module;
-  });
-  return loading;
+/** @param {string} language Returns whether it can be coloured now, and could not before. */
+async function learn(language) {
+  // Nothing is fetched for code without a language.
+  if (language === '' || highlighter?.knows(language)) return false;
+  highlighter = await import('./highlight.js');
+  return highlighter.learn(language);
 }
 
 export class CodeBlock {
@@ -55,8 +52,8 @@ export class CodeBlock {
     this.#code.append(this.#last);
     pre.append(this.#code);
     this.element.append(bar, pre);
-    // Nothing is fetched for code without a language. Then a task for each block: several at once would be a long one.
-    if (language !== '' && highlight === null) void load().then(() => setTimeout(() => this.#redraw()), () => {});
+    // A task for each block: several at once would be a long one. What cannot be fetched is not coloured.
+    void learn(this.#language).then((news) => news && setTimeout(() => this.#redraw()), () => {});
   }
 
   /**
@@ -96,7 +93,7 @@ export class CodeBlock {
 
   /** @param {string} text */
   #colour(text) {
-    const markup = highlight?.(text, this.#language) ?? null;
+    const markup = highlighter?.highlight(text, this.#language) ?? null;
     return markup === null ? document.createTextNode(text) : sanitize(markup);
   }
 

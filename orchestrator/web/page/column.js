@@ -1,11 +1,16 @@
 /** Owns one agent's column: who it is, how it is doing, what it says, and its buttons. */
 
-import { Answer, Difference } from './answer.js';
+import { Answer } from './answer.js';
 import { html, useTick, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
+import { lazy } from './lazy.js';
+import { answerOf, stageWord } from './panel-roles.js';
 import { Approvals, Reasoning, Tools } from './parts.js';
 import { useStickToEnd } from './scroll.js';
 import { AGENT_STATES, figures, hasEnded } from './words.js';
+
+const Turns = lazy(async () => (await import('./turns.js')).Turns);
+const Difference = lazy(async () => (await import('./difference.js')).Difference);
 
 /** @typedef {import('../types.js').AgentState} AgentState */
 
@@ -24,16 +29,21 @@ import { AGENT_STATES, figures, hasEnded } from './words.js';
  * @property {string | null} maximised
  * @property {boolean} tabbed
  * @property {(agentId: string) => boolean} announces Whether an error of this agent is news.
- * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'copy', agentId: string) => void} act
+ * @property {string | null} winner Who won a panel.
+ * @property {readonly string[]} speakers Whose last words the panel's card shows.
+ * @property {(agentId: string) => boolean} owns Whether the agent is of this run, not of one whose answers it was given.
+ * @property {(agentId: string) => string} title
+ * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'copy' | 'copy-last', agentId: string) => void} act
  * @property {(agentId: string, callId: string, approve: boolean) => void} approve
  */
 
 /** @param {{agentId: string, hue: number, shown: boolean, face: Face}} props */
-export function Column({ agentId, hue, shown, face }) {
-  const { source, tabbed } = face;
+export function Column({ agentId, hue, shown, face: whole }) {
+  const { source, tabbed } = whole;
   const known = useValue(source.subscribe, () => source.getAgent(agentId));
   if (known === undefined) return null;
-  const agent = { ...known, ...face.revealed?.[agentId] };
+  const agent = { ...known, ...whole.revealed?.[agentId] };
+  const face = whole.owns(agentId) ? whole : { ...whole, open: false, steerable: whole.steerable && hasEnded(known) };
   return html`<section
     class="column"
     id=${`column-${agentId}`}
@@ -53,11 +63,13 @@ export function Column({ agentId, hue, shown, face }) {
 /** @param {{agent: AgentState, face: Face}} props */
 function Header({ agent, face }) {
   const [glyph, word] = AGENT_STATES[agent.status];
-  const about = [agent.model ?? agent.backend, agent.attempt > 1 && `attempt ${agent.attempt}`];
+  const again = agent.attempt > (agent.turn ?? 1);
+  const about = [agent.stage && stageWord(agent), agent.model ?? agent.backend, again && `attempt ${agent.attempt}`];
   return html`<header>
     <div class="title-row">
       <h2 id=${`title-${agent.agent_id}`}>${agent.title}</h2>
       <p class="state"><span class="glyph" aria-hidden="true">${glyph}</span> <span class="word">${word}</span></p>
+      ${face.winner === agent.agent_id && html`<span class="winner">★ Winner</span>`}
       <${MainButton} agent=${agent} face=${face} />
     </div>
     <div class="model-row">
@@ -69,7 +81,7 @@ function Header({ agent, face }) {
 }
 
 /** @param {{agent: AgentState, face: Face}} props */
-function MainButton({ agent, face: { act, open, steerable } }) {
+export function MainButton({ agent, face: { act, open, steerable } }) {
   if (!steerable) return null;
   const { agent_id: id, title } = agent;
   const button = (/** @type {any} */ icon, /** @type {string} */ text, /** @type {any} */ action, disabled = false) =>
@@ -102,7 +114,7 @@ function SmallButtons({ agent, face: { act, best, maximised } }) {
       disabled=${!hasEnded(agent)}
       onClick=${() => act('vote', id)}
     />
-    <${IconButton} icon="copy" label=${`Copy ${title}'s answer`} disabled=${agent.text === ''} onClick=${() => act('copy', id)} />
+    <${IconButton} icon="copy" label=${`Copy ${title}'s answer`} disabled=${answerOf(agent).text === ''} onClick=${() => act('copy', id)} />
     <${IconButton}
       icon=${large ? 'shrink' : 'expand'}
       label=${large ? 'Show all columns' : `Maximise ${title}`}
@@ -130,33 +142,40 @@ function Figures({ agent, face: { source, steerable, open } }) {
 /** @param {{agent: AgentState, face: Face}} props */
 function Body({ agent, face }) {
   const { box, content, atEnd, toEnd } = useStickToEnd(face.scrolls, face.open || face.earlier.length > 0);
-  const { agent_id: id, title, error } = agent;
+  const { agent_id: id, title } = agent;
   const turns = face.earlier.filter((turn) => turn.agents[id]);
   const ended = hasEnded(agent);
   return html`<div class="body" ref=${box} tabindex="0" role="group" aria-label=${`${title}'s answer`}>
       <div class="content" ref=${content}>
         ${turns.map((turn) => html`<${EarlierTurn} key=${turn.run_id} turn=${turn} agentId=${id} />`)}
         ${turns.length > 0 && html`<p class="question">${face.question}</p>`}
-        <${Reasoning} agent=${agent} />
-        <${Tools} agent=${agent} />
-        <${Said} agent=${agent} face=${face} />
-        <${Approvals} agent=${agent} approve=${face.steerable && face.approve} />
-        ${error &&
-        html`<div class="error" role=${face.announces(id) ? 'alert' : undefined}>
-          <p><strong>${title} failed.</strong> ${error.message}</p>
-          <p class="hint">
-            <code>${error.code}</code>${error.error_id && html` · <code>${error.error_id}</code>`}${agent.text !== '' &&
-            ' · what it said before is kept above'}
-          </p>
-        </div>`}
-        ${agent.status === 'cancelled' &&
-        html`<p class="hint stopped">■ Stopped${agent.note && agent.note !== 'requested' ? `: ${agent.note}` : ''}.</p>`}
+        ${agent.stage && html`<${Turns} agent=${agent} face=${face} />`}
+        ${!face.speakers.includes(id) && html`<${Speech} agent=${agent} face=${face} />`}
       </div>
     </div>
     ${!atEnd &&
     html`<button type="button" class="to-end" onClick=${toEnd}>
       <${Icon} name="down" /> ${ended ? 'End' : 'Newest'}<span class="unseen"> of ${title}</span>
     </button>`}`;
+}
+
+/** What an agent does and says in this turn. @param {{agent: AgentState, face: Face}} props */
+export function Speech({ agent, face }) {
+  const { agent_id: id, title, error } = agent;
+  return html`<${Reasoning} agent=${agent} />
+    <${Tools} agent=${agent} />
+    <${Said} agent=${agent} face=${face} />
+    <${Approvals} agent=${agent} approve=${face.steerable && face.approve} />
+    ${error &&
+    html`<div class="error" role=${face.announces(id) ? 'alert' : undefined}>
+      <p><strong>${title} failed.</strong> ${error.message}</p>
+      <p class="hint">
+        <code>${error.code}</code>${error.error_id && html` · <code>${error.error_id}</code>`}${agent.text !== '' &&
+        ' · what it said before is kept above'}
+      </p>
+    </div>`}
+    ${agent.status === 'cancelled' &&
+    html`<p class="hint stopped">■ Stopped${agent.note && agent.note !== 'requested' ? `: ${agent.note.replace('_', ' ')}` : ''}.</p>`}`;
 }
 
 /** @param {{agent: AgentState, face: Face}} props */
@@ -168,6 +187,7 @@ function Said({ agent, face: { source, compareWith } }) {
     return html`<${Difference} text=${agent.text} base=${base.text} baseTitle=${base.title} ended=${both} />`;
   }
   if (agent.text === '' && agent.approvals.length > 0) return null;
+  if (agent.text === '' && agent.status === 'done' && agent.note !== '') return html`<p class="hint">${agent.note}</p>`;
   if (agent.text === '' && !ended) return html`<p class="waiting"><span class="dots" aria-hidden="true" />${waitingFor(agent)}</p>`;
   return html`<${Answer} text=${agent.text} ended=${ended} />`;
 }

@@ -1,9 +1,14 @@
-/** Owns the ask box: the question, who is asked, saved sets of agents. */
+/** Owns the ask box: the question, who is asked, and how. */
 
 import { html, useEffect, useRef, useState } from './html.js';
-import { Icon, IconButton } from './icons.js';
+import { Icon } from './icons.js';
+import { lazy } from './lazy.js';
 import { Menu } from './menu.js';
-import { draft, sets as savedSets } from './remember.js';
+import { NO_PANEL, tooFew } from './methods.js';
+import { PanelPicker } from './panel-picker.js';
+import { draft } from './remember.js';
+
+const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 
 /** @typedef {import('../types.js').AgentInfo} AgentInfo */
 
@@ -12,17 +17,20 @@ const MAX_MESSAGE_CHARS = 100_000;
 /**
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
+ * @param {readonly import('../types.js').PanelListing[]} props.panels
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {string | null} props.busy Why nothing can be asked now.
  * @param {{text: string, n: number}} props.proposal A question to put into the box, whenever *n* changes.
- * @param {boolean} props.canBlind Whether the server can hide who is who until the vote.
- * @param {(message: string, blind: boolean) => Promise<boolean>} props.ask True where it was taken.
+ * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True where it was taken.
  */
-export function Composer({ agents, chosen, choose, followUp, busy, proposal, canBlind, ask }) {
+export function Composer({ agents, panels, chosen, choose, followUp, busy: waits, proposal, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
+  const [panel, setPanel] = useState(NO_PANEL);
+  const together = panel !== NO_PANEL;
+  const busy = waits ?? tooFew(panel.method, chosen.length);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const write = (/** @type {string} */ text) => {
     setMessage(text);
@@ -33,10 +41,16 @@ export function Composer({ agents, chosen, choose, followUp, busy, proposal, can
     write(proposal.text);
     box.current?.focus();
   }, [proposal.n]);
+  const takePanel = (/** @type {import('./methods.js').PanelChoice} */ choice) => {
+    setPanel(choice);
+    if (choice !== NO_PANEL) setBlind(false);
+    const listed = panels.find(({ panel_id }) => panel_id === choice.panel);
+    if (listed && listed.panel_id !== panel.panel) choose(listed.members);
+  };
   const ready = message.trim() !== '' && chosen.length > 0 && busy === null;
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (ready && (await ask(message.trim(), canBlind && blind))) write('');
+    if (ready && (await ask(message.trim(), { blind, panel }))) write('');
   };
   return html`<form class="composer" onSubmit=${submit}>
     <label class="unseen" for="message">${followUp ? 'Follow-up question' : 'Question'}</label>
@@ -52,11 +66,11 @@ export function Composer({ agents, chosen, choose, followUp, busy, proposal, can
     <div class="composer-row">
       <${Chips} agents=${agents} chosen=${chosen} choose=${choose} />
       <${Sets} agents=${agents} chosen=${chosen} choose=${choose} />
-      ${canBlind &&
-      html`<label class="chip" title="Hides names and numbers until you have voted">
-        <input type="checkbox" checked=${blind} onChange=${() => setBlind(!blind)} />
+      <${PanelPicker} agents=${agents} panels=${panels} members=${chosen} choice=${panel} choose=${takePanel} />
+      <label class="chip blind" title=${together ? 'Who works together is no secret' : 'Hides names and numbers until you have voted'}>
+        <input type="checkbox" checked=${blind} disabled=${together} onChange=${() => setBlind(!blind)} />
         <span class="tick" aria-hidden="true"></span>Blind
-      </label>`}
+      </label>
       <button class="ask" disabled=${!ready} title=${busy ?? 'Ctrl+Enter'}>
         <${Icon} name="send" filled /> <span>${followUp ? 'Follow up' : 'Ask'}</span><kbd aria-hidden="true">Ctrl ⏎</kbd>
       </button>
@@ -85,50 +99,8 @@ function Chips({ agents, chosen, choose }) {
 }
 
 /** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */
-function Sets({ agents, chosen, choose }) {
-  const [sets, setSets] = useState(savedSets.get);
-  const [name, setName] = useState('');
-  const keep = (/** @type {import('./remember.js').AgentSet[]} */ next) => {
-    savedSets.set(next);
-    setSets(next);
-  };
-  const save = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    event.stopPropagation();
-    const wanted = name.trim();
-    if (wanted === '' || chosen.length === 0) return;
-    keep([...sets.filter((set) => set.name !== wanted), { name: wanted, agents: [...chosen] }]);
-    setName('');
-  };
-  const known = new Set(agents.map(({ agent_id }) => agent_id));
+function Sets(props) {
   return html`<${Menu} label="Sets" icon="sets" up=${true}>
-    ${(/** @type {() => void} */ close) => {
-      const take = (/** @type {readonly string[]} */ ids) => {
-        choose(ids.filter((id) => known.has(id)));
-        close();
-      };
-      return html`
-        <button type="button" onClick=${() => take(agents.map(({ agent_id }) => agent_id))}>Everyone</button>
-        ${sets.map(
-          (set) => html`<div class="menu-pair" key=${set.name}>
-            <button type="button" onClick=${() => take(set.agents)}>
-              ${set.name} <span class="hint">${set.agents.length} agents</span>
-            </button>
-            <${IconButton} icon="trash" label=${`Delete the set ${set.name}`} onClick=${() => keep(sets.filter((other) => other !== set))} />
-          </div>`,
-        )}
-        <div class="menu-form">
-          <label for="set-name">Save this choice as</label>
-          <input
-            id="set-name"
-            value=${name}
-            maxlength="40"
-            onInput=${(/** @type {any} */ event) => setName(event.target.value)}
-            onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && save(event)}
-          />
-          <button type="button" onClick=${save} disabled=${name.trim() === '' || chosen.length === 0}>Save</button>
-        </div>
-      `;
-    }}
+    ${(/** @type {() => void} */ close) => html`<${SetItems} ...${props} close=${close} />`}
   <//>`;
 }

@@ -3,11 +3,14 @@
 import { ClientError, createClient } from '../client.js';
 import { randomName } from '../feed.js';
 import { Backoff, Http, TIMING, pathOf, reason, sleep } from '../http.js';
+import { answerOf } from './panel-roles.js';
 import { token as savedToken } from './remember.js';
 import { Watch } from './watch.js';
 
 /** @typedef {import('../types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
+/** @typedef {import('../types.js').PanelListing} PanelListing */
+/** @typedef {import('../types.js').InlinePanel} InlinePanel */
 
 /** How far back the earlier questions of a conversation are looked for. */
 const MAX_EARLIER = 200;
@@ -30,7 +33,7 @@ const baseUrl = () => new URL('.', location.href).href;
  * @property {'loading' | 'locked' | 'ready' | 'down'} phase
  * @property {boolean} refused Whether a token was given, and was not right.
  * @property {readonly AgentInfo[]} agents
- * @property {boolean} blind Whether the server can hide who is who until the vote.
+ * @property {readonly PanelListing[]} panels
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting
@@ -46,7 +49,7 @@ export class Desk {
     phase: 'loading',
     refused: false,
     agents: [],
-    blind: false,
+    panels: [],
     notice: null,
     opening: null,
     starting: false,
@@ -81,24 +84,13 @@ export class Desk {
     this.#client.on('blocked', ({ message }) => this.say(message));
     this.#set({ phase: 'loading', notice: null });
     try {
-      this.#set({ phase: 'ready', agents: await this.#client.agents(), refused: false });
+      const [agents, panels] = await Promise.all([this.#client.agents(), this.#client.panels().catch(() => [])]);
+      this.#set({ phase: 'ready', agents, panels, refused: false });
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });
       else this.#set({ phase: 'down', notice: { text: reason(error), retry: () => void this.connect() } });
     }
-    if (this.#state.phase === 'ready') void this.#findAbilities();
     return this.#state.phase === 'ready';
-  }
-
-  /** Find out from the API's own description what this server can do beyond the protocol's first version. */
-  async #findAbilities() {
-    try {
-      const { paths, components } = await this.#http.call('GET', '/openapi.json');
-      const vote = '/v1/runs/{run_id}/vote' in paths;
-      this.#set({ blind: vote && 'blind' in (components.schemas.StartRequest?.properties ?? {}) });
-    } catch {
-      // A page without the blind mode is a page all the same.
-    }
   }
 
   /**
@@ -121,16 +113,16 @@ export class Desk {
 
   /**
    * Start a run and show it.
-   * @param {{message: string, agents: string[], followUp: boolean, blind: boolean}} question
+   * @param {{message: string, agents?: string[], panel?: string | InlinePanel, followUp: boolean, blind: boolean}} question
    * @returns {Promise<string | null>} Its id; null where it was refused, which `notice` tells.
    */
-  async ask({ message, agents, followUp, blind }) {
+  async ask({ message, followUp, blind, ...whom }) {
     if (this.#state.starting) return null;
     const { watch } = this.#state;
     const conversation_id = (followUp && watch?.about.conversation_id) || randomName('talk');
     this.#set({ starting: true, notice: null });
     try {
-      const run = await this.#client.start({ message, agents, conversation_id, ...(blind ? { blind } : {}) });
+      const run = await this.#client.start({ message, conversation_id, ...whom, ...(blind ? { blind } : {}) });
       const earlier = followUp && watch ? [...this.#state.earlier, turnOf(watch)] : [];
       this.#leave();
       const about = { message, conversation_id, created_at: Date.now() };
@@ -155,17 +147,65 @@ export class Desk {
     const { signal } = this.#turn;
     try {
       const snapshot = await this.#find(runId, signal);
-      const earlier = await this.#findEarlier(snapshot);
+      const of = await this.#findGiven(snapshot, signal);
+      const earlier = await this.#findEarlier(of?.snapshot ?? snapshot);
       if (signal.aborted) return;
-      const { message, conversation_id, created_at } = snapshot;
-      const about = { message, conversation_id, created_at };
-      const watch = new Watch(this.#client.attach(runId), about, snapshot.last_event_id);
+      const watch = this.#watch(snapshot, of && { join: of.join, base: of.snapshot && this.#watch(of.snapshot, null) });
+      if (snapshot.revealed) this.#reveal(watch, snapshot.revealed.agents);
       this.#set({ watch, earlier, opening: null });
     } catch (error) {
       if (signal.aborted) return;
       this.#set({ opening: null });
       this.#fail(error, () => void this.open(runId));
     }
+  }
+
+  /**
+   * Let another panel sit over the answers of the open run, and show the run in which it does.
+   * @param {string | InlinePanel} panel
+   */
+  sumUp = async (panel) => {
+    const { watch } = this.#state;
+    if (watch === null) return;
+    try {
+      const [{ joiner }, run] = await Promise.all([import('./joined.js'), watch.run.callPanel(panel)]);
+      if (run === watch.run || this.#state.watch !== watch) return void (run !== watch.run && run.detach());
+      // The answers are always those of the first run, however many panels sit over them.
+      const base = watch.given ? watch.given.base : watch;
+      this.#leave(base);
+      const about = { ...(base ?? watch).about, created_at: Date.now() };
+      this.#set({ watch: new Watch(run, about, null, { base, join: joiner() }), notice: null });
+      location.hash = `run/${run.id}`;
+    } catch (error) {
+      this.#fail(error);
+    }
+  };
+
+  /**
+   * Find the run over whose answers a panel sits in this one; null where these are its own.
+   * @param {RunSnapshot} snapshot
+   * @param {AbortSignal} signal
+   */
+  async #findGiven({ panel }, signal) {
+    if (!panel?.of) return null;
+    const [{ joiner }, snapshot] = await Promise.all([
+      import('./joined.js'),
+      this.#find(panel.of, signal).catch((error) => {
+        if (error instanceof ClientError && (error.status === 404 || error.status === 410)) return null;
+        throw error;
+      }),
+    ]);
+    return { join: joiner(), snapshot };
+  }
+
+  /**
+   * Follow a run that is there.
+   * @param {RunSnapshot} snapshot
+   * @param {import('./watch.js').Given | null} given
+   */
+  #watch({ run_id, message, conversation_id, created_at, last_event_id }, given) {
+    const about = { message, conversation_id: given?.base?.about.conversation_id ?? conversation_id, created_at };
+    return new Watch(this.#client.attach(run_id), about, last_event_id, given);
   }
 
   /**
@@ -187,8 +227,30 @@ export class Desk {
    * @param {string} agentId
    */
   async vote(agentId) {
-    const body = { agent_id: agentId };
-    await this.steer((run) => this.#http.call('POST', pathOf('runs', run.id, 'vote'), { body }));
+    const { watch } = this.#state;
+    if (watch === null) return;
+    await this.steer(async () => {
+      const { agents } = await this.#http.call('POST', pathOf('runs', watch.id, 'vote'), { body: { agent_id: agentId } });
+      this.#reveal(watch, agents);
+    });
+  }
+
+  /**
+   * Show who is who. What an agent took is told only once it has ended, so it is asked for again at the run's end.
+   * @param {Watch} watch
+   * @param {import('../types.js').RevealedAgent[]} agents
+   */
+  #reveal(watch, agents) {
+    watch.reveal(agents);
+    this.#set({});
+    if (!watch.alive) return;
+    const again = async () => {
+      await watch.run.result();
+      if (this.#state.watch !== watch) return;
+      const { revealed } = await this.#client.snapshot(watch.id);
+      if (revealed) this.#reveal(watch, revealed.agents);
+    };
+    again().catch(() => {}); // what is shown already stays
   }
 
   /** @param {string | null} text null takes the notice away. */
@@ -224,15 +286,19 @@ export class Desk {
     if (conversation_id === null) return [];
     const runs = await this.#client.runs({ limit: MAX_EARLIER, before: run_id }).catch(() => []);
     const mine = runs.filter((run) => run.conversation_id === conversation_id && run.created_at <= created_at);
-    return mine.reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents }));
+    return mine.reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
   }
 
-  #leave() {
+  /** @param {Watch | null} [keep] */
+  #leave(keep = null) {
     this.#turn.abort();
     this.#turn = new AbortController();
     const { watch } = this.#state;
-    watch?.leave();
-    watch?.run.detach();
+    for (const each of [watch, watch?.given?.base]) {
+      if (each === keep) continue;
+      each?.leave();
+      each?.run.detach();
+    }
   }
 
   // ── history ────────────────────────────────────────────────────────────────────────────────────
@@ -305,8 +371,11 @@ function isLocked(error) {
  * @param {Watch} watch
  * @returns {Turn}
  */
-function turnOf({ id, about, run }) {
-  const { agents } = run;
-  const kept = Object.entries(agents).map(([agentId, { text, status }]) => [agentId, { text, status }]);
-  return { run_id: id, message: about.message, agents: Object.fromEntries(kept) };
+function turnOf(watch) {
+  return { run_id: watch.id, message: watch.about.message, agents: answersOf(watch.getSnapshot().agents) };
+}
+
+/** @param {Readonly<Record<string, import('../types.js').AgentState | import('../types.js').AgentSnapshot>>} agents */
+function answersOf(agents) {
+  return Object.fromEntries(Object.entries(agents).map(([agentId, agent]) => [agentId, answerOf(agent)]));
 }

@@ -1,10 +1,31 @@
 /** Owns how a run leaves the page: Markdown, JSON, the event log as JSONL. */
 
-import { AGENT_STATES, RUN_STATES, duration } from './words.js';
+import { answering, lastWords, stageWord } from './panel-roles.js';
+import { MISSING_STATES, scores, verdict } from './panel-words.js';
+import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
 
 /** @typedef {import('../types.js').RunState} RunState */
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('./watch.js').About} About */
+
+/**
+ * Hand a run to the browser as a file.
+ * @param {string} kind `md`, `json`, else the event log.
+ * @param {import('./watch.js').Watch} watch
+ */
+export function exportAs(kind, watch) {
+  const state = told(watch);
+  if (kind === 'md') download(`${watch.id}.md`, 'text/markdown', toMarkdown(state, watch.about));
+  else if (kind === 'json') download(`${watch.id}.json`, 'application/json', toJson(state, watch.about));
+  else download(`${watch.id}.jsonl`, 'application/jsonl', toJsonLines(watch.events));
+}
+
+/** A blind run's agents by their names, once these are told. @param {import('./watch.js').Watch} watch @returns {RunState} */
+function told(watch) {
+  const state = watch.getSnapshot();
+  const agents = Object.entries(state.agents).map(([id, agent]) => [id, { ...agent, ...watch.revealed?.[id] }]);
+  return { ...state, agents: Object.fromEntries(agents) };
+}
 
 /**
  * @param {RunState} state
@@ -13,27 +34,60 @@ import { AGENT_STATES, RUN_STATES, duration } from './words.js';
 export function toMarkdown(state, about) {
   const parts = [`# ${about.message.trim()}`];
   parts.push(`Run \`${state.id}\`, ${new Date(about.created_at).toISOString()}, ${RUN_STATES[state.status][1]}.`);
-  for (const agentId of state.agentIds) {
+  if (state.panel) parts.push(...panelParts(state, state.panel));
+  for (const agentId of answering(state)) {
     const agent = state.agents[agentId];
-    if (agent === undefined) continue;
-    const time = agent.metrics ? `, ${duration(agent.metrics.duration_ms)}` : '';
-    const model = agent.model ? ` (${agent.model})` : '';
-    parts.push(`## ${agent.title}${model}: ${AGENT_STATES[agent.status][1]}${time}`);
-    // An answer's own headings go below this one.
-    if (agent.text !== '') parts.push(deeper(agent.text.trim()));
-    if (agent.error) parts.push(`> **${agent.error.code}** ${agent.error.message} (${agent.error.error_id})`);
+    if (agent !== undefined) parts.push(...agentParts(agent));
   }
   return `${parts.join('\n\n')}\n`;
 }
 
-/** @param {string} text */
-function deeper(text) {
+/** @param {import('../types.js').AgentState} agent */
+function agentParts(agent) {
+  const time = agent.metrics ? `, ${duration(agent.metrics.duration_ms)}` : '';
+  const model = agent.model ? ` (${agent.model})` : '';
+  const parts = [`## ${agent.title}${model}: ${AGENT_STATES[agent.status][1]}${time}`];
+  for (const turn of agent.turns) parts.push(`### ${stageWord(turn)}`, deeper(turn.text.trim(), 3));
+  if (agent.turns.length > 0) parts.push(`### ${stageWord(agent)}`);
+  // An answer's own headings go below this one.
+  if (agent.text !== '') parts.push(deeper(agent.text.trim(), agent.turns.length > 0 ? 3 : 2));
+  if (agent.error) parts.push(`> **${agent.error.code}** ${agent.error.message} (${agent.error.error_id})`);
+  return parts;
+}
+
+/**
+ * @param {RunState} state
+ * @param {import('../types.js').PanelState} panel
+ */
+function panelParts(state, panel) {
+  const title = (/** @type {string} */ id) => state.agents[id]?.title ?? id;
+  const parts = [`## Panel: ${panel.title}`];
+  const { result } = panel;
+  if (result !== null) {
+    parts.push(`**${verdict(result, title)[1]}** (${panel.method})`);
+    const rows = scores(panel, state).map(({ key, agent, score }) => `| ${agent === null ? key : title(agent)} | ${score} |`);
+    if (rows.length > 0) parts.push(['| | score |', '| --- | --- |', ...rows].join('\n'));
+    for (const { agent, status } of result.missing) parts.push(`Without ${title(agent)}: ${MISSING_STATES[status]}.`);
+  }
+  for (const { agent, chars } of panel.late) parts.push(`Late: ${title(agent)}, ${count(chars)} characters.`);
+  for (const id of lastWords(state)) {
+    const agent = state.agents[id];
+    if (agent !== undefined && !panel.members.includes(id)) parts.push(...agentParts(agent));
+  }
+  return parts;
+}
+
+/**
+ * @param {string} text
+ * @param {number} by
+ */
+function deeper(text, by) {
   let fenced = false;
   return text
     .split('\n')
     .map((line) => {
       if (/^ {0,3}(```|~~~)/.test(line)) fenced = !fenced;
-      return fenced ? line : line.replace(/^(#{1,6})(?= )/, (signs) => '#'.repeat(Math.min(signs.length + 2, 6)));
+      return fenced ? line : line.replace(/^(#{1,6})(?= )/, (signs) => '#'.repeat(Math.min(signs.length + by, 6)));
     })
     .join('\n');
 }
@@ -43,9 +97,9 @@ function deeper(text) {
  * @param {About} about
  */
 export function toJson(state, about) {
-  const { id: run_id, channel, status, metrics, agents } = state;
+  const { id: run_id, channel, status, metrics, panel, agents } = state;
   const { message, conversation_id, created_at } = about;
-  return `${JSON.stringify({ run_id, channel, conversation_id, message, status, created_at, metrics, agents }, null, 2)}\n`;
+  return `${JSON.stringify({ run_id, channel, conversation_id, message, status, created_at, metrics, panel, agents }, null, 2)}\n`;
 }
 
 /** One event a line, with its id and name. @param {readonly RunEvent[]} events */
@@ -54,12 +108,11 @@ export function toJsonLines(events) {
 }
 
 /**
- * Hand *text* to the browser as a file.
  * @param {string} name
  * @param {string} type
  * @param {string} text
  */
-export function download(name, type, text) {
+function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement('a');
   link.href = url;

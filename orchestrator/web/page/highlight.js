@@ -1,29 +1,75 @@
 /** Owns which languages are coloured. Gives markup that still has to pass `markdown.js`'s sanitizer. */
 
 import hljs from '../vendor/highlight/core.js';
-import bash from '../vendor/highlight/bash.js';
-import diff from '../vendor/highlight/diff.js';
-import go from '../vendor/highlight/go.js';
-import json from '../vendor/highlight/json.js';
-import python from '../vendor/highlight/python.js';
-import rust from '../vendor/highlight/rust.js';
-import sql from '../vendor/highlight/sql.js';
-import typescript from '../vendor/highlight/typescript.js';
-import xml from '../vendor/highlight/xml.js';
-import yaml from '../vendor/highlight/yaml.js';
 
-const LANGUAGES = { bash, diff, go, json, python, rust, sql, typescript, xml, yaml };
-for (const [name, grammar] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, grammar);
-hljs.registerAliases(['js', 'javascript', 'jsx', 'mjs'], { languageName: 'typescript' });
-hljs.registerAliases(['shell', 'console', 'zsh'], { languageName: 'bash' });
+/** Each is fetched with the first code that is written in it: no answer holds them all. */
+const GRAMMARS = {
+  bash: () => import('../vendor/highlight/bash.js'),
+  diff: () => import('../vendor/highlight/diff.js'),
+  go: () => import('../vendor/highlight/go.js'),
+  json: () => import('../vendor/highlight/json.js'),
+  python: () => import('../vendor/highlight/python.js'),
+  rust: () => import('../vendor/highlight/rust.js'),
+  sql: () => import('../vendor/highlight/sql.js'),
+  typescript: () => import('../vendor/highlight/typescript.js'),
+  xml: () => import('../vendor/highlight/xml.js'),
+  yaml: () => import('../vendor/highlight/yaml.js'),
+};
+
+/** @typedef {keyof typeof GRAMMARS} Name */
+
+/** Other names of a language, and languages that its grammar does for. @type {Record<Name, string>} */
+const ALIASES = {
+  bash: 'console sh shell zsh',
+  diff: 'patch',
+  go: 'golang',
+  json: 'json5 jsonc jsonl',
+  python: 'py pycon',
+  rust: 'rs',
+  sql: 'postgresql sqlite',
+  typescript: 'cjs javascript js jsx mjs mts ts tsx',
+  xml: 'html svg xhtml',
+  yaml: 'yml',
+};
+
+/** @type {Map<string, Name>} */
+const NAMES = new Map();
+for (const [name, others] of /** @type {[Name, string][]} */ (Object.entries(ALIASES))) {
+  for (const alias of [name, ...others.split(' ')]) NAMES.set(alias, name);
+}
 
 /**
- * Colour *code*; null where the language is not known.
+ * Fetch what colours *language*. Returns whether there is such a thing.
+ * @param {string} language
+ * @returns {Promise<boolean>}
+ */
+export async function learn(language) {
+  const name = NAMES.get(language);
+  if (name === undefined) return false;
+  // A page's scripts are coloured too.
+  await Promise.all([register(name), ...(name === 'xml' ? [register('typescript')] : [])]);
+  return true;
+}
+
+/** @param {Name} name */
+async function register(name) {
+  if (hljs.getLanguage(name)) return;
+  hljs.registerLanguage(name, (await GRAMMARS[name]()).default);
+  hljs.registerAliases(ALIASES[name].split(' '), { languageName: name });
+}
+
+/** @param {string} language Whether `highlight` can colour it now. */
+export function knows(language) {
+  return hljs.getLanguage(language) !== undefined;
+}
+
+/**
+ * Colour *code*; null where the language is not known, or not yet.
  * @param {string} code
  * @param {string} language
  * @returns {string | null} Markup.
  */
 export function highlight(code, language) {
-  if (!hljs.getLanguage(language)) return null;
+  if (!knows(language)) return null;
   return hljs.highlight(code, { language, ignoreIllegals: true }).value;
 }

@@ -24,6 +24,8 @@ const PATHS = {
   play: 'm7 4 13 8-13 8z',
   pause: 'M7 5h3v14H7zM14 5h3v14h-3z',
   down: 'M12 5v14M6 13l6 6 6-6',
+  up: 'M12 19V5M6 11l6-6 6 6',
+  panel: 'M12 4v3M5 7h14M5 7l-2 7h5zM19 7l-3 7h5zM12 7v12M8 20h8',
   chevron: 'm7 10 5 5 5-5',
   sets: 'M4 7h10M4 12h10M4 17h10M18 6v12',
   trash: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',

@@ -31,8 +31,8 @@ function handle({ key, ctrlKey, metaKey, altKey, shiftKey, target }, actions) {
   if (key === 'Enter' && (ctrlKey || metaKey)) return (actions.ask(), true);
   if (key === 'Escape' && shiftKey) return (actions.stopAll(), true);
   if (key === 'Escape') {
-    const agent = focusedColumn()?.dataset['agent'];
-    return agent !== undefined && (actions.stop(agent), true);
+    const agent = document.activeElement?.closest('[data-agent]')?.getAttribute('data-agent') ?? null;
+    return agent !== null && (actions.stop(agent), true);
   }
   if (ctrlKey || metaKey || altKey || isTyping(target)) return false;
   if (key === '?') return (actions.help(), true);

@@ -5,11 +5,14 @@ import { Desk } from './desk.js';
 import { html, render } from './html.js';
 import { theme } from './remember.js';
 
-// The page's policy takes no script address but from here: the client's SharedWorker is the one there is.
+/** The client's SharedWorker: beside the bundle, or above this file. */
+const WORKERS = ['./shared-worker.js', '../shared-worker.js'].map((path) => new URL(path, import.meta.url).href);
+
+// The page's policy takes no script address but from here.
 const policies = Reflect.get(globalThis, 'trustedTypes');
 policies?.createPolicy('default', {
   createScriptURL: (/** @type {string} */ address) =>
-    new URL(address, location.href).href === new URL('../shared-worker.js', import.meta.url).href ? address : null,
+    WORKERS.includes(new URL(address, location.href).href) ? address : null,
 });
 
 // Before anything is drawn, so that nothing flashes.

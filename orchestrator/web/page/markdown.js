@@ -4,13 +4,10 @@
  */
 
 import { Marked } from '../vendor/marked.js';
-import '../vendor/purify.js';
+import DOMPurify from '../vendor/purify.js';
 
 /** @typedef {import('../vendor/marked.js').Token} Token */
 /** @typedef {import('./blocks.js').LinkDefinitions} LinkDefinitions */
-
-/** purify.js is a classic script: as a module it leaves its name on the window. */
-const DOMPurify = /** @type {import('dompurify').DOMPurify} */ (Reflect.get(globalThis, 'DOMPurify'));
 
 const ALLOWED = {
   ALLOWED_TAGS: [

@@ -26,7 +26,7 @@ export function Menu({ label, icon, up = false, disabled = false, marked = false
     };
     document.addEventListener('pointerdown', outside);
     document.addEventListener('focusin', outside);
-    /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector('.menu-items :is(button, input)'))?.focus();
+    /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector('.menu-items :is(button:enabled, input, select)'))?.focus();
     return () => {
       document.removeEventListener('pointerdown', outside);
       document.removeEventListener('focusin', outside);

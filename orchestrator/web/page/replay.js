@@ -11,6 +11,7 @@ const FRAME_MS = 50;
 /** @implements {Source} */
 export class Replay {
   #events;
+  #joined;
   #empty;
   /** @type {RunState} */
   #state;
@@ -27,9 +28,11 @@ export class Replay {
   /**
    * @param {readonly RunEvent[]} events
    * @param {{id: string, message: string}} about
+   * @param {(state: RunState) => RunState} [joined] Adds the answers that the run was given.
    */
-  constructor(events, { id, message }) {
+  constructor(events, { id, message }, joined = (state) => state) {
     this.#events = events;
+    this.#joined = joined;
     this.#empty = change(emptyRun(id, message), { connection: 'closed' });
     this.#state = this.#empty;
     /** Milliseconds. */
@@ -38,10 +41,10 @@ export class Replay {
     this.seek(0);
   }
 
-  getSnapshot = () => this.#state;
+  getSnapshot = () => this.#joined(this.#state);
 
   /** @param {string} agentId */
-  getAgent = (agentId) => this.#state.agents[agentId];
+  getAgent = (agentId) => this.getSnapshot().agents[agentId];
 
   /** @param {() => void} callback */
   subscribe = (callback) => {

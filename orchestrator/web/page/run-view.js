@@ -3,16 +3,20 @@
 import { announce } from './announce.js';
 import { copyText } from './clipboard.js';
 import { Column } from './column.js';
-import { download, toJson, toJsonLines, toMarkdown } from './export.js';
 import { html, useEffect, useMemo, useRef, useState, useValue } from './html.js';
+import { NOT_FETCHED, lazy } from './lazy.js';
+import { answerOf, answering, lastWords } from './panel-roles.js';
 import { votes } from './remember.js';
-import { ReplayBar } from './replay-bar.js';
-import { Replay } from './replay.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
 import { TimelineView } from './timeline-view.js';
 import { Toolbar } from './toolbar.js';
 import { AGENT_STATES, progress } from './words.js';
+
+/** @typedef {import('./replay.js').Replay} Replay */
+
+const PanelCard = lazy(async () => (await import('./panel-card.js')).PanelCard);
+const ReplayBar = lazy(async () => (await import('./replay-bar.js')).ReplayBar);
 
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
 const DOUBLE_CLICK_MS = 700;
@@ -23,7 +27,7 @@ const DOUBLE_CLICK_MS = 700;
  * @param {import('./desk.js').DeskState} props.state
  * @param {import('./watch.js').Watch} props.watch
  * @param {boolean} props.narrow
- * @param {(message: string, agentId: string) => void} props.askAgain
+ * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null where it is hidden.
  */
 export function RunView({ desk, state, watch, narrow, askAgain }) {
   const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
@@ -43,7 +47,9 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
 
   useEffect(() => () => replay?.pause(), [replay]);
 
-  const seen = run.agentIds.filter((id) => !hidden.includes(id));
+  const ids = answering(run);
+  const seen = ids.filter((id) => !hidden.includes(id));
+  const title = (/** @type {string} */ id) => run.agents[id]?.title ?? id;
   const tabbed = narrow || maximised !== null;
   const current = [narrow ? tab : maximised, seen[0]].find((id) => id != null && seen.includes(id)) ?? null;
   const showTab = narrow ? setTab : setMaximised;
@@ -55,12 +61,7 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     setBest(next);
     announce(next === null ? 'Vote taken back' : `Voted for ${run.agents[id]?.title}`);
   };
-  const exportAs = (/** @type {string} */ kind) => {
-    const state = watch.getSnapshot();
-    if (kind === 'md') download(`${watch.id}.md`, 'text/markdown', toMarkdown(state, watch.about));
-    else if (kind === 'json') download(`${watch.id}.json`, 'application/json', toJson(state, watch.about));
-    else download(`${watch.id}.jsonl`, 'application/jsonl', toJsonLines(watch.events));
-  };
+  const notFetched = () => desk.say(NOT_FETCHED);
   /** @type {Record<string, (value: string) => unknown>} */
   const actions = {
     stop(id) {
@@ -73,19 +74,21 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     },
     add: (id) => desk.steer((run) => run.add(id)),
     'stop-all': () => desk.steer((run) => run.cancel()),
-    again: (id) => askAgain(watch.about.message, id),
-    copy: (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
+    again: (id) => askAgain(watch.about.message, watch.blind ? (watch.revealed?.[id]?.configured ?? null) : id),
+    copy: (id) => copyText(answerOf(source.getAgent(id) ?? NOTHING).text).then(() => announce('Copied')),
+    'copy-last': (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
     hide: (id) => setHidden([...hidden, id]),
     show: (id) => setHidden(hidden.filter((other) => other !== id)),
     maximise: (id) => setMaximised(maximised === id ? null : id),
     vote,
-    export: exportAs,
-    replay() {
-      const again = new Replay(watch.events, { id: watch.id, message: watch.about.message });
-      setReplay(again);
-      setLayout({ ...layout, timeline: true });
-      again.play();
-    },
+    export: (kind) => import('./export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
+    replay: () =>
+      import('./replay.js').then(({ Replay }) => {
+        const again = new Replay(watch.events, { id: watch.id, message: watch.about.message }, watch.joined);
+        setReplay(again);
+        setLayout((current) => ({ ...current, timeline: true }));
+        again.play();
+      }, notFetched),
   };
   const act = (/** @type {string} */ action, value = '') => void actions[action]?.(value);
 
@@ -95,12 +98,18 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     steerable: replay === null && !lost,
     open: run.status === 'running' && !lost,
     question: watch.about.message,
-    earlier: state.earlier,
+    // In a blind run nobody's earlier answers may be known by.
+    earlier: watch.blind ? [] : state.earlier,
     scrolls,
     compareWith: layout.compareWith,
     veiled: watch.veiled,
     revealed: watch.revealed,
     best,
+    // An answer that several gave is nobody's own.
+    winner: run.panel?.result?.answer ? null : (run.panel?.result?.winner ?? null),
+    speakers: lastWords(run),
+    owns: (id) => run.panel?.of == null || id in watch.run.agents,
+    title,
     maximised,
     tabbed,
     announces: (id) => failed.has(id),
@@ -114,7 +123,8 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
       steerable=${replay === null}
       alive=${watch.alive}
       tabbed=${tabbed}
-      others=${state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
+      sumUp=${{ state, watch, run, call: desk.sumUp }}
+      others=${watch.blind ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
       hidden=${hidden}
       layout=${layout}
       setLayout=${(/** @type {object} */ changes) => setLayout({ ...layout, ...changes })}
@@ -126,18 +136,19 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     </p>`}
     ${replay && html`<${ReplayBar} replay=${replay} leave=${() => setReplay(null)} />`}
     ${layout.timeline && !watch.veiled && html`<${Strip} watch=${watch} replay=${replay} />`}
+    ${run.panel && html`<${PanelCard} panel=${run.panel} speakers=${face.speakers} face=${face} />`}
     ${tabbed && html`<${Tabs} run=${run} ids=${seen} current=${current} select=${showTab} />`}
     <div class=${tabbed ? 'columns one' : 'columns'} key=${replay ? 'replay' : 'live'}>
-      ${run.agentIds.map(
-        (id, n) => html`<${Column}
+      ${ids.map(
+        (id) => html`<${Column}
           key=${id}
           agentId=${id}
-          hue=${n}
+          hue=${run.agentIds.indexOf(id)}
           shown=${tabbed ? id === current : seen.includes(id)}
           face=${face}
         />`,
       )}
-      ${seen.length === 0 && run.agentIds.length > 0 && html`<p class="hint empty">All columns are hidden.</p>`}
+      ${seen.length === 0 && ids.length > 0 && html`<p class="hint empty">All columns are hidden.</p>`}
     </div>
   </div>`;
 }
@@ -154,9 +165,12 @@ function Strip({ watch, replay }) {
  * What the screen around the columns shows of a run, as one value: it changes rarely, whatever is said.
  * @param {import('../types.js').RunState} state
  */
-function outline({ status, connection, agentIds, agents }) {
-  return `${status} ${connection} ${agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}`).join(' ')}`;
+function outline({ status, connection, agentIds, agents, panel }) {
+  const each = agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}:${agents[id]?.turn}`).join(' ');
+  return `${status} ${connection} ${each} ${JSON.stringify(panel)}`;
 }
+
+const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
  * Tell of ends as they happen. Returns whose error is news.
@@ -166,7 +180,11 @@ function useNews(watch) {
   const failed = useRef(/** @type {Set<string>} */ (new Set()));
   useEffect(
     () =>
-      watch.onNews(({ agent_id, type }) => {
+      watch.onNews(({ agent_id, type, name, data }) => {
+        if (name.startsWith('panel.') || data['stage'] === 'final') {
+          const state = { agents: { ...watch.getSnapshot().agents, ...watch.run.agents }, panel: watch.run.panel };
+          import('./panel-words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
+        }
         if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
         if (type === 'error') failed.current.add(agent_id);
         const { agents } = watch.run;

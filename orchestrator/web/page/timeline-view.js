@@ -16,24 +16,25 @@ const NAMES = { first: 'first token', tool: 'tool', retry: 'again', done: 'done'
  */
 export function TimelineView({ watch, at, seek }) {
   const state = watch.getSnapshot();
+  const ids = state.agentIds.filter((id) => watch.run.agents[id]);
   useTick(state.status === 'running', 250);
   const now = watch.now();
   const end = Math.max(now, 500) * 1.02;
   const x = (/** @type {number} */ t) => `${((t / end) * 100).toFixed(2)}%`;
-  const height = state.agentIds.length * LANE_PX;
+  const height = ids.length * LANE_PX;
   const onClick = (/** @type {MouseEvent} */ event) => {
     const box = /** @type {Element} */ (event.currentTarget).getBoundingClientRect();
     seek?.(((event.clientX - box.left) / box.width) * end);
   };
   return html`<div class="timeline">
     <div class="timeline-names" aria-hidden="true">
-      ${state.agentIds.map((id) => html`<span key=${id}>${state.agents[id]?.title}</span>`)}
+      ${ids.map((id) => html`<span key=${id}>${state.agents[id]?.title}</span>`)}
     </div>
     <svg
       class=${seek ? 'seekable' : ''}
       height=${height + 18}
       role="img"
-      aria-label=${`Timeline. ${state.agentIds.map((id) => told(watch, id)).join('; ')}`}
+      aria-label=${`Timeline. ${ids.map((id) => told(watch, id)).join('; ')}`}
       onClick=${onClick}
     >
       ${ticks(end).map(
@@ -42,19 +43,19 @@ export function TimelineView({ watch, at, seek }) {
           <text x=${x(t)} y=${height + 14}>${duration(t)}</text>
         </g>`,
       )}
-      ${state.agentIds.map((id, n) => html`<${LaneView} key=${id} watch=${watch} id=${id} n=${n} x=${x} end=${end} now=${now} />`)}
+      ${ids.map((id, n) => html`<${LaneView} key=${id} watch=${watch} id=${id} n=${n} hue=${state.agentIds.indexOf(id)} x=${x} end=${end} now=${now} />`)}
       ${at !== null && html`<line class="playhead" x1=${x(at)} x2=${x(at)} y1="0" y2=${height} />`}
     </svg>
   </div>`;
 }
 
-/** @param {{watch: import('./watch.js').Watch, id: string, n: number, x: (t: number) => string, end: number, now: number}} props */
-function LaneView({ watch, id, n, x, end, now }) {
+/** @param {{watch: import('./watch.js').Watch, id: string, n: number, hue: number, x: (t: number) => string, end: number, now: number}} props */
+function LaneView({ watch, id, n, hue, x, end, now }) {
   const lane = watch.timeline.lanes.get(id);
   if (lane === undefined) return null;
   const y = n * LANE_PX;
   const width = (/** @type {{from: number, to: number}} */ { from, to }) => `${(Math.max((to - from) / end, 0.003) * 100).toFixed(2)}%`;
-  return html`<g class="lane" data-hue=${n % 8}>
+  return html`<g class="lane" data-hue=${hue % 8}>
     ${watch.timeline.work(lane, now).map((stretch) => html`<rect class="work" x=${x(stretch.from)} y=${y + 8} width=${width(stretch)} height="4" rx="2" />`)}
     ${lane.speech.map((stretch) => html`<rect class="speech" x=${x(stretch.from)} y=${y + 4} width=${width(stretch)} height="12" rx="3" />`)}
     ${lane.marks.map(

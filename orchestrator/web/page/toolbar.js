@@ -2,8 +2,20 @@
 
 import { html, useTick } from './html.js';
 import { Icon } from './icons.js';
+import { lazy } from './lazy.js';
 import { Menu } from './menu.js';
+import { answerOf, answering } from './panel-roles.js';
 import { RUN_STATES, count, duration, money, progress } from './words.js';
+
+const SumUpItems = lazy(async () => (await import('./sum-up.js')).SumUpItems);
+
+/**
+ * @typedef {object} SumUpProps What another panel over this run needs.
+ * @property {import('./desk.js').DeskState} state
+ * @property {import('./watch.js').Watch} watch
+ * @property {import('../types.js').RunState} run
+ * @property {(panel: string | import('../types.js').InlinePanel) => void} call
+ */
 
 /**
  * @param {object} props
@@ -11,13 +23,14 @@ import { RUN_STATES, count, duration, money, progress } from './words.js';
  * @param {boolean} props.steerable Whether this is the run itself, no replay.
  * @param {boolean} props.alive Whether it still runs.
  * @param {boolean} props.tabbed Whether one column is seen at a time.
+ * @param {SumUpProps} props.sumUp
  * @param {readonly import('../types.js').AgentInfo[]} props.others Who does not take part yet.
  * @param {readonly string[]} props.hidden
  * @param {{sync: boolean, timeline: boolean, compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
  * @param {(action: string, value?: string) => void} props.act
  */
-export function Toolbar({ source, steerable, alive, tabbed, others, hidden, layout, setLayout, act }) {
+export function Toolbar({ source, steerable, alive, tabbed, sumUp, others, hidden, layout, setLayout, act }) {
   const state = source.getSnapshot();
   const several = state.agentIds.length > 1;
   return html`<div class="toolbar" role="group" aria-label="This run">
@@ -43,6 +56,7 @@ export function Toolbar({ source, steerable, alive, tabbed, others, hidden, layo
           </button>`,
         )}
     <//>`}
+    ${steerable && html`<${SumUp} ...${sumUp} />`}
     ${several && !tabbed && html`<${Toggle} icon="sync" label="Sync scroll" on=${layout.sync} set=${(/** @type {boolean} */ sync) => setLayout({ sync })} />`}
     ${several && html`<${Compare} state=${state} layout=${layout} setLayout=${setLayout} />`}
     <${Toggle} icon="timeline" label="Timeline" on=${layout.timeline} set=${(/** @type {boolean} */ timeline) => setLayout({ timeline })} />
@@ -61,6 +75,22 @@ export function Toolbar({ source, steerable, alive, tabbed, others, hidden, layo
     alive &&
     html`<button type="button" class="menu-button danger" onClick=${() => act('stop-all')}><${Icon} name="stop" filled />Stop all</button>`}
   </div>`;
+}
+
+/** A blind run has no panel, and a panel needs answers. @param {SumUpProps} props */
+function SumUp({ state, watch, run, call }) {
+  const members = answering(run).filter((id) => {
+    const agent = run.agents[id];
+    return agent !== undefined && answerOf(agent).status === 'done';
+  });
+  if (watch.blind || members.length === 0) return null;
+  const busy = watch.alive && run.panel !== null && run.panel.result === null;
+  return html`<${Menu} label="Sum up…" icon="panel" disabled=${busy}>
+    ${(/** @type {() => void} */ close) => {
+      const take = (/** @type {string | import('../types.js').InlinePanel} */ panel) => (call(panel), close());
+      return html`<${SumUpItems} state=${state} members=${members} take=${take} />`;
+    }}
+  <//>`;
 }
 
 /** @param {{source: import('./watch.js').Source, steerable: boolean, alive: boolean}} props */

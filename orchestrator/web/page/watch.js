@@ -23,6 +23,12 @@ import { Timeline } from './timeline.js';
  * @property {number} created_at
  */
 
+/**
+ * @typedef {object} Given Another run, over whose answers a panel sits in this one.
+ * @property {Watch | null} base null where it is gone.
+ * @property {(state: RunState, base: RunState | null) => RunState} join
+ */
+
 /** @implements {Source} */
 export class Watch {
   /** @type {RunEvent[]} */
@@ -30,7 +36,7 @@ export class Watch {
   timeline = new Timeline();
   /** Whether the server hides who is who until the vote. */
   blind = false;
-  /** Who is who, once it is told. @type {Record<string, {title: string, model: string | null, backend: string}> | null} */
+  /** Who is who, once it is told. @type {Record<string, import('../types.js').RevealedAgent> | null} */
   revealed = null;
   /** When the run started, by this page's clock. @type {number} */
   #start = Infinity;
@@ -44,11 +50,13 @@ export class Watch {
    * @param {Run} run
    * @param {About} about
    * @param {string | null} known What was said up to this id is not news.
+   * @param {Given | null} [given]
    */
-  constructor(run, about, known) {
+  constructor(run, about, known, given = null) {
     this.run = run;
     this.about = about;
     this.#known = known;
+    this.given = given;
     this.leave = run.on('*', (event) => this.#take(event));
   }
 
@@ -61,13 +69,24 @@ export class Watch {
     return this.run.status === 'running' && this.run.connection !== 'closed';
   }
 
-  getSnapshot = () => this.run.getSnapshot();
+  /** @returns {RunState} */
+  getSnapshot = () => this.joined(this.run.getSnapshot());
 
   /** @param {string} agentId */
-  getAgent = (agentId) => this.run.getAgent(agentId);
+  getAgent = (agentId) => this.getSnapshot().agents[agentId];
 
   /** @param {() => void} callback */
-  subscribe = (callback) => this.run.subscribe(callback);
+  subscribe = (callback) => {
+    const leave = [this.run, ...(this.given?.base ? [this.given.base] : [])].map((source) => source.subscribe(callback));
+    return () => leave.forEach((each) => each());
+  };
+
+  /**
+   * Add the answers that this run was given, where it was.
+   * @param {RunState} state
+   * @returns {RunState}
+   */
+  joined = (state) => (this.given === null ? state : this.given.join(state, this.given.base?.getSnapshot() ?? null));
 
   /** Milliseconds since the run's start; stands still once it has ended. */
   now = () => {
@@ -86,8 +105,8 @@ export class Watch {
     return () => void this.#news.delete(callback);
   }
 
-  /** @param {{agent_id: string, title: string, model: string | null, backend: string}[]} agents */
-  #reveal(agents) {
+  /** @param {import('../types.js').RevealedAgent[]} agents */
+  reveal(agents) {
     this.revealed = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
   }
 
@@ -101,7 +120,6 @@ export class Watch {
     this.events.push(event);
     this.timeline.add(event);
     if (event.name === 'run.started') this.blind = event.data['blind'] === true;
-    if (event.name === 'run.revealed') this.#reveal(event.data['agents'] ?? []);
     // No event arrives before it happened, so the earliest guess at the start is the best.
     this.#start = Math.min(this.#start, performance.now() - event.t);
     if (this.#known !== null && event.id !== null && reaches(this.#known, event.id)) return;

@@ -39,14 +39,16 @@ export declare class Client {
      */
     start({ throttle, signal, channel, ...body }: StartOptions): Promise<Run>;
     /**
-     * Follow a run that was started elsewhere or earlier. Returns at once; a run that does not exist shows as the
-     * run's failure.
+     * Follow a run that was started elsewhere or earlier. Returns at once; what was asked, and in which conversation,
+     * is in the state before the run's first event. A run that does not exist shows as the run's failure.
      * @param {string} runId
      * @param {AttachOptions} [options]
      */
     attach(runId: string, { after, throttle }?: AttachOptions): Run;
     /** Return the configured agents. @returns {Promise<AgentInfo[]>} */
     agents(): Promise<AgentInfo[]>;
+    /** Return the configured panels. @returns {Promise<import('./types.js').PanelListing[]>} */
+    panels(): Promise<import('./types.js').PanelListing[]>;
     /**
      * Return runs, newest first. *before* is a run id, for the next page.
      * @param {{limit?: number, before?: string}} [page]

@@ -8,6 +8,10 @@ export type Link = import('./link.js').Link;
 export type Sink = {
     receive: (events: RunEvent[]) => void;
     /**
+     * Learn what no event tells; all else is still to come.
+     */
+    introduce: (snapshot: RunSnapshot) => void;
+    /**
      * Become what a snapshot says; *live*:
      * events later than it are still to come.
      */
@@ -25,6 +29,7 @@ export type Sink = {
 /**
  * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
  * @property {(events: RunEvent[]) => void} receive
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState

@@ -18,6 +18,7 @@ export declare function useRun({ client, runId, throttle }: {
     run: import("./session.js").Run | null;
     status: 'idle' | 'starting' | import('./types.js').RunStatus;
     agentIds: readonly string[];
+    panel: import('./types.js').PanelState | null;
     connection: import('./types.js').Connection | null;
     detail: import('./types.js').ConnectionDetail | null;
     error: Error | null;

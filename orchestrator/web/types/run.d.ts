@@ -27,6 +27,10 @@ export type Origin = {
      */
     snapshot?: RunSnapshot | undefined;
     onBlocked: (message: string) => void;
+    /**
+     * Follows another run.
+     */
+    attach: (snapshot: RunSnapshot) => Run;
 };
 /**
  * @typedef {object} Origin How a run came to be followed.
@@ -38,6 +42,7 @@ export type Origin = {
  * @property {number | undefined} [throttle]
  * @property {RunSnapshot | undefined} [snapshot] What its start answered.
  * @property {(message: string) => void} onBlocked
+ * @property {(snapshot: RunSnapshot) => Run} attach Follows another run.
  */
 /**
  * A run on a server. Leaving it, in whatever way, never cancels it.
@@ -50,7 +55,7 @@ export declare class Run {
     /** @type {ClientError | null} Why the run cannot be followed; null while it can, and once it has ended. */
     failure: ClientError | null;
     /** @param {Origin} origin */
-    constructor({ http, links, id, message, after, throttle, snapshot, onBlocked }: Origin);
+    constructor({ http, links, id, message, after, throttle, snapshot, onBlocked, attach }: Origin);
     get id(): string;
     /** The run's status. This and the next three do not wait for the throttle. */
     get status(): import("./types.js").RunStatus;
@@ -59,6 +64,8 @@ export declare class Run {
     get detail(): import("./types.js").ConnectionDetail | null;
     /** Agent id → what is known of it, in the run's own order. */
     get agents(): Readonly<Record<string, import("./types.js").AgentState>>;
+    /** Its panel; null where its agents do not work together. */
+    get panel(): Readonly<import("./types.js").PanelInfo & import("./types.js").PanelProgress> | null;
     /** The id seen last: keep it, and `attach` goes on from there. */
     get lastEventId(): string | null;
     /** Return the run as subscribers know it: the same object until they are told of the next. */
@@ -76,7 +83,7 @@ export declare class Run {
     /**
      * Hear of events from now on, before the throttle; returns what ends that.
      *
-     * *type* is an agent event's type (`token`, `done`, `error`, …), a full name (`skeptic.token`, `run.done`) or
+     * *type* is an agent event's type (`token`, `done`, `error`, …), a full name (`skeptic.token`, `run.done`, `panel.result`) or
      * `*` for all of the server's events. Of the client's own: `connection` (`{connection, detail}`), `blocked`
      * (`{message}`), `failure` (a ClientError: the run cannot be followed) and `closed`.
      * @param {string} type
@@ -106,6 +113,14 @@ export declare class Run {
      * @param {string} agentId
      */
     add(agentId: string): Promise<void>;
+    /**
+     * Let a panel sit over the answers that are there; members are not asked again, but for reviews and further rounds.
+     *
+     * ClientError 409 while a panel of this run is under way, or where no agent has answered.
+     * @param {string | import('./types.js').InlinePanel} panel A configured one's id, or a panel.
+     * @returns {Promise<Run>} The run in which it sits: this one while it is open, else a new one, which is followed.
+     */
+    callPanel(panel: string | import('./types.js').InlinePanel): Promise<Run>;
     /**
      * Answer an `approval_request`; ClientError 404 where none waits.
      * @param {string} agentId

@@ -6,6 +6,7 @@ export type SessionState = {
     run: Run | null;
     status: 'idle' | 'starting' | import('./types.js').RunStatus;
     agentIds: readonly string[];
+    panel: import('./types.js').PanelState | null;
     /**
      * null where there is no run.
      */

@@ -80,6 +80,35 @@ export type Approval = {
     name: string;
     arguments: string;
 };
+export type Stage = 'panel' | 'review' | 'final' | 'round' | 'layer';
+export type Input = {
+    agent: string;
+    attempt: number;
+    /**
+     * How much of it.
+     */
+    chars: number;
+    /**
+     * How long it is, where it was cut to fit.
+     */
+    of_chars?: number;
+};
+export type Missing = {
+    agent: string;
+    status: AgentStatus;
+};
+export type Turn = {
+    turn: number;
+    stage: Stage;
+    round: number | null;
+    layer: number | null;
+    attempt: number;
+    /**
+     * How it ended.
+     */
+    status: AgentStatus;
+    text: string;
+};
 export type AgentState = {
     agent_id: string;
     title: string;
@@ -115,6 +144,168 @@ export type AgentState = {
     started_t: number | null;
     first_token_t: number | null;
     ended_t: number | null;
+    /**
+     * What it speaks in; this and all below only in a panel.
+     */
+    stage: Stage | null;
+    /**
+     * The number of that stage, where it is one of several.
+     */
+    round: number | null;
+    layer: number | null;
+    /**
+     * How often it has spoken, this time included; a new attempt keeps it.
+     */
+    turn: number | null;
+    /**
+     * What it said in earlier turns, oldest first.
+     */
+    turns: readonly Turn[];
+    /**
+     * Whose answers it was given in this turn.
+     */
+    inputs: readonly Input[];
+    /**
+     * Whose answers this turn goes without.
+     */
+    missing: readonly Missing[];
+};
+export type PanelInfo = {
+    /**
+     * null for one that was written into the request.
+     */
+    panel_id: string | null;
+    title: string;
+    /**
+     * `moderator`, `judge`, `rank`, `vote`, `race`, `layers`, `debate`, or a server's own.
+     */
+    method: string;
+    members: readonly string[];
+    /**
+     * Who has the last word, where somebody has.
+     */
+    moderator: string | null;
+    /**
+     * Who has it where that one fails.
+     */
+    fallback: readonly string[];
+    /**
+     * The run over whose answers it sits, where they are not this run's.
+     */
+    of: string | null;
+    /**
+     * These answers.
+     */
+    given: readonly {
+        agent: string;
+        title: string;
+        attempt: number;
+        chars: number;
+    }[];
+};
+export type PanelResult = {
+    status: 'decided' | 'tie' | 'undecided' | 'failed' | 'cancelled';
+    /**
+     * An agent's id.
+     */
+    winner: string | null;
+    /**
+     * Best first.
+     */
+    ranking: readonly {
+        agent: string;
+        score: number;
+    }[];
+    /**
+     * What was chosen → how often. vote: answers; else agents.
+     */
+    tally: Readonly<Record<string, number>>;
+    missing: readonly Missing[];
+    /**
+     * The text that was decided, where that is no agent's whole answer.
+     */
+    answer?: string;
+    /**
+     * Who had the last word, in which attempt.
+     */
+    by?: string;
+    attempt?: number;
+    /**
+     * 1 where a late answer had the last word spoken again.
+     */
+    revision?: number;
+};
+export type PanelProgress = {
+    /**
+     * The newest; null before the first.
+     */
+    stage: Stage | null;
+    /**
+     * Its number, where it is one of several.
+     */
+    round: number | null;
+    layer: number | null;
+    /**
+     * Who speaks in it.
+     */
+    speakers: readonly string[];
+    /**
+     * Whose answers it goes without.
+     */
+    missing: readonly Missing[];
+    /**
+     * The newest.
+     */
+    result: Readonly<PanelResult> | null;
+    /**
+     * Who answered after
+     * the last word had begun.
+     */
+    late: readonly {
+        agent: string;
+        attempt: number;
+        status: AgentStatus;
+        chars: number;
+    }[];
+};
+export type PanelState = Readonly<PanelInfo & PanelProgress>;
+export type PanelListing = {
+    panel_id: string;
+    title: string;
+    description: string;
+    method: string;
+    members: string[];
+    moderator: string | null;
+    fallback: string[];
+    start_when: {
+        all: boolean;
+        quorum: number | null;
+        deadline_s: number | null;
+    };
+    revise: boolean;
+};
+export type InlinePanel = {
+    method: string;
+    title?: string;
+    members?: readonly string[];
+    moderator?: string | {
+        agent: string;
+        fallback?: readonly string[];
+    };
+    start_when?: 'all' | {
+        all?: boolean;
+        quorum?: number;
+        deadline_s?: number;
+    };
+    prompt?: string;
+    revise?: boolean;
+    rounds?: number;
+    layers?: number | readonly (readonly string[])[];
+    valid?: string;
+    limits?: {
+        max_input_chars?: number;
+        stage_timeout_s?: number;
+    };
 };
 export type RunState = {
     id: string;
@@ -129,12 +320,34 @@ export type RunState = {
     agents: Readonly<Record<string, AgentState>>;
     metrics: Readonly<Record<string, any>> | null;
     /**
+     * null where the agents do not work together.
+     */
+    panel: PanelState | null;
+    /**
      * The last `run.gap`: what was said meanwhile is in the
      * texts, but was never seen as events.
      */
     gap: Readonly<Record<string, any>> | null;
     connection: Connection;
     detail: ConnectionDetail | null;
+};
+export type AgentSnapshot = {
+    status: AgentStatus;
+    attempt: number;
+    text: string;
+    error: AgentError | null;
+    metrics: AgentMetrics | null;
+    usage: Usage | null;
+    /**
+     * This and all below only in a panel.
+     */
+    stage?: Stage;
+    round?: number;
+    layer?: number;
+    turn?: number;
+    turns?: Turn[];
+    inputs?: Input[];
+    missing?: Missing[];
 };
 export type RunSnapshot = {
     run_id: string;
@@ -145,14 +358,32 @@ export type RunSnapshot = {
     created_at: number;
     ended_at: number | null;
     last_event_id: string | null;
-    agents: Record<string, {
-        status: AgentStatus;
-        attempt: number;
-        text: string;
-        error: AgentError | null;
-        metrics: AgentMetrics | null;
-        usage: Usage | null;
-    }>;
+    agents: Record<string, AgentSnapshot>;
+    panel?: Partial<PanelState> & PanelInfo;
+    /**
+     * Whether it is hidden who is who until a vote.
+     */
+    blind?: boolean;
+    /**
+     * Whom the last vote was for, and who all are.
+     */
+    revealed?: {
+        vote: string;
+        agents: RevealedAgent[];
+    };
+};
+export type RevealedAgent = {
+    agent_id: string;
+    /**
+     * Its true id.
+     */
+    configured: string;
+    title: string;
+    backend: string;
+    model: string | null;
+    metrics: AgentMetrics | null;
+    usage: Usage | null;
+    error: AgentError | null;
 };
 export type AgentInfo = {
     agent_id: string;
@@ -169,7 +400,14 @@ export type StartOptions = {
      */
     agents?: readonly string[];
     conversation_id?: string;
-    panel?: string | object;
+    /**
+     * A configured panel's id, or a panel; `agents` are its members.
+     */
+    panel?: string | InlinePanel;
+    /**
+     * Hide who is who until somebody has voted.
+     */
+    blind?: boolean;
     on_disconnect?: 'continue' | 'cancel';
     /**
      * Another one than the client's.
@@ -302,9 +540,32 @@ export type ClientOptions = {
  * @property {string} name
  * @property {string} arguments
  */
+/** @typedef {'panel' | 'review' | 'final' | 'round' | 'layer'} Stage What an agent speaks in, in a panel. */
 /**
- * One agent of a run. A new object whenever something changed, never changed itself; all but the first five are
- * of the newest attempt, so a new attempt voids them.
+ * @typedef {object} Input An answer that an agent of a panel was given to read.
+ * @property {string} agent
+ * @property {number} attempt
+ * @property {number} chars How much of it.
+ * @property {number} [of_chars] How long it is, where it was cut to fit.
+ */
+/**
+ * @typedef {object} Missing An agent of a panel that had no answer when one was wanted.
+ * @property {string} agent
+ * @property {AgentStatus} status
+ */
+/**
+ * @typedef {object} Turn What an agent said in an earlier turn of a panel.
+ * @property {number} turn
+ * @property {Stage} stage
+ * @property {number | null} round
+ * @property {number | null} layer
+ * @property {number} attempt
+ * @property {AgentStatus} status How it ended.
+ * @property {string} text
+ */
+/**
+ * One agent of a run. A new object whenever something changed, never changed itself; what is not told otherwise is
+ * of the newest attempt, so a new attempt voids it.
  * @typedef {object} AgentState
  * @property {string} agent_id
  * @property {string} title
@@ -325,6 +586,76 @@ export type ClientOptions = {
  * @property {number | null} started_t Milliseconds since the run's start, as the two below.
  * @property {number | null} first_token_t
  * @property {number | null} ended_t
+ * @property {Stage | null} stage What it speaks in; this and all below only in a panel.
+ * @property {number | null} round The number of that stage, where it is one of several.
+ * @property {number | null} layer
+ * @property {number | null} turn How often it has spoken, this time included; a new attempt keeps it.
+ * @property {readonly Turn[]} turns What it said in earlier turns, oldest first.
+ * @property {readonly Input[]} inputs Whose answers it was given in this turn.
+ * @property {readonly Missing[]} missing Whose answers this turn goes without.
+ */
+/**
+ * @typedef {object} PanelInfo How the agents of a run work together.
+ * @property {string | null} panel_id null for one that was written into the request.
+ * @property {string} title
+ * @property {string} method `moderator`, `judge`, `rank`, `vote`, `race`, `layers`, `debate`, or a server's own.
+ * @property {readonly string[]} members
+ * @property {string | null} moderator Who has the last word, where somebody has.
+ * @property {readonly string[]} fallback Who has it where that one fails.
+ * @property {string | null} of The run over whose answers it sits, where they are not this run's.
+ * @property {readonly {agent: string, title: string, attempt: number, chars: number}[]} given These answers.
+ */
+/**
+ * @typedef {object} PanelResult What came of a panel.
+ * @property {'decided' | 'tie' | 'undecided' | 'failed' | 'cancelled'} status
+ * @property {string | null} winner An agent's id.
+ * @property {readonly {agent: string, score: number}[]} ranking Best first.
+ * @property {Readonly<Record<string, number>>} tally What was chosen → how often. vote: answers; else agents.
+ * @property {readonly Missing[]} missing
+ * @property {string} [answer] The text that was decided, where that is no agent's whole answer.
+ * @property {string} [by] Who had the last word, in which attempt.
+ * @property {number} [attempt]
+ * @property {number} [revision] 1 where a late answer had the last word spoken again.
+ */
+/**
+ * @typedef {object} PanelProgress
+ * @property {Stage | null} stage The newest; null before the first.
+ * @property {number | null} round Its number, where it is one of several.
+ * @property {number | null} layer
+ * @property {readonly string[]} speakers Who speaks in it.
+ * @property {readonly Missing[]} missing Whose answers it goes without.
+ * @property {Readonly<PanelResult> | null} result The newest.
+ * @property {readonly {agent: string, attempt: number, status: AgentStatus, chars: number}[]} late Who answered after
+ *   the last word had begun.
+ */
+/** @typedef {Readonly<PanelInfo & PanelProgress>} PanelState The newest panel of a run. */
+/**
+ * A panel as the server is configured to hold it.
+ * @typedef {object} PanelListing
+ * @property {string} panel_id
+ * @property {string} title
+ * @property {string} description
+ * @property {string} method
+ * @property {string[]} members
+ * @property {string | null} moderator
+ * @property {string[]} fallback
+ * @property {{all: boolean, quorum: number | null, deadline_s: number | null}} start_when
+ * @property {boolean} revise
+ */
+/**
+ * A panel written into a request. What is left out is the server's default.
+ * @typedef {object} InlinePanel
+ * @property {string} method
+ * @property {string} [title]
+ * @property {readonly string[]} [members]
+ * @property {string | {agent: string, fallback?: readonly string[]}} [moderator]
+ * @property {'all' | {all?: boolean, quorum?: number, deadline_s?: number}} [start_when]
+ * @property {string} [prompt]
+ * @property {boolean} [revise]
+ * @property {number} [rounds]
+ * @property {number | readonly (readonly string[])[]} [layers]
+ * @property {string} [valid]
+ * @property {{max_input_chars?: number, stage_timeout_s?: number}} [limits]
  */
 /**
  * One run, immutable.
@@ -337,10 +668,27 @@ export type ClientOptions = {
  * @property {readonly string[]} agentIds In the run's own order; the same array until an agent joins.
  * @property {Readonly<Record<string, AgentState>>} agents
  * @property {Readonly<Record<string, any>> | null} metrics
+ * @property {PanelState | null} panel null where the agents do not work together.
  * @property {Readonly<Record<string, any>> | null} gap The last `run.gap`: what was said meanwhile is in the
  *   texts, but was never seen as events.
  * @property {Connection} connection
  * @property {ConnectionDetail | null} detail
+ */
+/**
+ * @typedef {object} AgentSnapshot
+ * @property {AgentStatus} status
+ * @property {number} attempt
+ * @property {string} text
+ * @property {AgentError | null} error
+ * @property {AgentMetrics | null} metrics
+ * @property {Usage | null} usage
+ * @property {Stage} [stage] This and all below only in a panel.
+ * @property {number} [round]
+ * @property {number} [layer]
+ * @property {number} [turn]
+ * @property {Turn[]} [turns]
+ * @property {Input[]} [inputs]
+ * @property {Missing[]} [missing]
  */
 /**
  * What the server tells of a run.
@@ -353,8 +701,21 @@ export type ClientOptions = {
  * @property {number} created_at
  * @property {number | null} ended_at
  * @property {string | null} last_event_id
- * @property {Record<string, {status: AgentStatus, attempt: number, text: string, error: AgentError | null,
- *   metrics: AgentMetrics | null, usage: Usage | null}>} agents
+ * @property {Record<string, AgentSnapshot>} agents
+ * @property {Partial<PanelState> & PanelInfo} [panel]
+ * @property {boolean} [blind] Whether it is hidden who is who until a vote.
+ * @property {{vote: string, agents: RevealedAgent[]}} [revealed] Whom the last vote was for, and who all are.
+ */
+/**
+ * @typedef {object} RevealedAgent Who an agent of a blind run is. The last three are null until it has ended.
+ * @property {string} agent_id
+ * @property {string} configured Its true id.
+ * @property {string} title
+ * @property {string} backend
+ * @property {string | null} model
+ * @property {AgentMetrics | null} metrics
+ * @property {Usage | null} usage
+ * @property {AgentError | null} error
  */
 /**
  * @typedef {object} AgentInfo
@@ -371,7 +732,8 @@ export type ClientOptions = {
  * @property {string} message
  * @property {readonly string[]} [agents] The server's default ones where it is left out.
  * @property {string} [conversation_id]
- * @property {string | object} [panel]
+ * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
+ * @property {boolean} [blind] Hide who is who until somebody has voted.
  * @property {'continue' | 'cancel'} [on_disconnect]
  * @property {string} [channel] Another one than the client's.
  * @property {number} [throttle] Milliseconds between two updates by tokens; 50. 0 updates with each arrival.

@@ -1,0 +1,84 @@
+/** Owns which panels can be asked for: the methods there are, what each needs, how a choice becomes a request. */
+
+/** @typedef {import('../types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../types.js').PanelListing} PanelListing */
+/** @typedef {import('../types.js').InlinePanel} InlinePanel */
+
+/**
+ * @typedef {object} Method
+ * @property {string} id
+ * @property {string} title
+ * @property {string} does What happens, in a few words.
+ * @property {'needed' | 'possible' | null} moderator
+ * @property {number} least How many answers it works on.
+ */
+
+/** @type {readonly Method[]} */
+export const METHODS = [
+  { id: 'moderator', title: 'Moderator', does: 'one sums up', moderator: 'needed', least: 1 },
+  { id: 'judge', title: 'Judge', does: 'one picks the best', moderator: 'needed', least: 2 },
+  { id: 'rank', title: 'Ranking', does: 'they rank each other', moderator: 'possible', least: 3 },
+  { id: 'vote', title: 'Vote', does: 'most of one mind win', moderator: null, least: 2 },
+  { id: 'race', title: 'Race', does: 'the first one wins', moderator: null, least: 2 },
+  { id: 'layers', title: 'Layers', does: 'they improve, one sums up', moderator: 'needed', least: 1 },
+  { id: 'debate', title: 'Debate', does: 'they answer each other', moderator: 'possible', least: 2 },
+];
+
+/** @param {string} id @returns {Method | undefined} */
+export const methodOf = (id) => METHODS.find((method) => method.id === id);
+
+/**
+ * What is chosen: none, a configured panel or a method; *moderator* is '' for nobody.
+ * @typedef {{panel: string, method: string, moderator: string}} PanelChoice
+ */
+
+/** @type {PanelChoice} */
+export const NO_PANEL = Object.freeze({ panel: '', method: '', moderator: '' });
+
+/**
+ * Return who should have the last word unless somebody else is chosen: who has it in a configured panel, else
+ * somebody who does not answer.
+ * @param {readonly AgentInfo[]} agents
+ * @param {readonly PanelListing[]} panels
+ * @param {readonly string[]} members
+ */
+export function usualModerator(agents, panels, members) {
+  const known = new Set(agents.map(({ agent_id }) => agent_id));
+  const configured = panels.map(({ moderator }) => moderator).find((id) => id !== null && known.has(id));
+  return configured ?? agents.find(({ agent_id }) => !members.includes(agent_id))?.agent_id ?? members[0] ?? '';
+}
+
+/**
+ * Return the request's `panel` and `agents`; a configured panel with its own members is asked for by its id alone.
+ * @param {PanelChoice} choice
+ * @param {readonly string[]} agents
+ * @param {readonly PanelListing[]} panels
+ * @returns {{agents?: string[], panel?: string | InlinePanel}}
+ */
+export function requestOf({ panel, method, moderator }, agents, panels) {
+  if (method !== '') return { agents: [...agents], panel: inline(method, moderator) };
+  const listed = panels.find(({ panel_id }) => panel_id === panel);
+  if (listed === undefined) return { agents: [...agents] };
+  const own = listed.members.length === agents.length && listed.members.every((id) => agents.includes(id));
+  return own ? { panel } : { agents: [...agents], panel };
+}
+
+/**
+ * @param {string} method
+ * @param {string} moderator '' for nobody.
+ * @returns {InlinePanel}
+ */
+export function inline(method, moderator) {
+  return moderator !== '' && methodOf(method)?.moderator ? { method, moderator } : { method };
+}
+
+/**
+ * Say why a method cannot work with so many answers; null where it can.
+ * @param {string} id
+ * @param {number} answers
+ */
+export function tooFew(id, answers) {
+  const method = methodOf(id);
+  if (method === undefined || answers >= method.least) return null;
+  return `${method.title} needs ${method.least} agents that answer.`;
+}

@@ -1,0 +1,91 @@
+/** Owns how a panel is told in words: how far it is, what came of it, who was missing. */
+
+import { hasEnded } from './words.js';
+
+/** @typedef {import('../types.js').PanelState} PanelState */
+/** @typedef {import('../types.js').RunState} RunState */
+
+/** Why somebody's answer is missing. @type {Record<import('../types.js').AgentStatus, string>} */
+export const MISSING_STATES = {
+  queued: 'not begun',
+  running: 'still answering',
+  cancelling: 'stopping',
+  done: 'said nothing',
+  error: 'failed',
+  cancelled: 'stopped',
+};
+
+const PROGRESS = { panel: 'Members answer', review: 'Reviews', final: 'Final', round: 'Round', layer: 'Layer' };
+
+/** @param {PanelState} panel */
+function stageName({ stage, round, layer }) {
+  const number = round ?? layer;
+  return `${PROGRESS[stage ?? 'panel'] ?? stage}${number ? ` ${number}` : ''}`;
+}
+
+/**
+ * Say how far a panel without a result is.
+ * @param {PanelState} panel
+ * @param {Pick<RunState, 'agents'>} run
+ */
+export function panelProgress(panel, { agents }) {
+  const { speakers } = panel;
+  const word = stageName(panel);
+  if (speakers.length < 2) return word;
+  return `${word}, ${speakers.filter((id) => hasEnded(agents[id])).length} of ${speakers.length}`;
+}
+
+/** @type {Record<import('../types.js').PanelResult['status'], [glyph: string, word: string]>} */
+const VERDICTS = {
+  decided: ['✓', 'Decided'],
+  tie: ['=', 'Tie'],
+  undecided: ['≠', 'Undecided'],
+  failed: ['✗', 'No result'],
+  cancelled: ['■', 'Stopped'],
+};
+
+/**
+ * Say what came of a panel.
+ * @param {import('../types.js').PanelResult} result
+ * @param {(agentId: string) => string} title
+ * @returns {[glyph: string, word: string]}
+ */
+export function verdict({ status, winner, answer }, title) {
+  if (status !== 'decided') return VERDICTS[status] ?? ['•', status];
+  if (answer) return ['✓', `Decided: ${answer}`];
+  return winner === null ? ['✓', 'Summed up'] : ['★', `Decided: ${title(winner)}`];
+}
+
+/**
+ * Say what an event tells of a panel to whoever does not see it: a line, or none.
+ * @param {string} name
+ * @param {import('../types.js').RunEvent['data']} data
+ * @param {Pick<RunState, 'agents' | 'panel'>} run The run, after that event.
+ * @returns {string[]}
+ */
+export function stageNews(name, data, { agents, panel }) {
+  const title = (/** @type {string} */ id) => agents[id]?.title ?? id;
+  if (name === 'panel.result' && panel?.result) {
+    const [, word] = verdict(panel.result, title);
+    return [`Panel ${word[0]?.toLowerCase()}${word.slice(1)}`];
+  }
+  // Who has the last word begins by a line of its own, below.
+  if (name === 'panel.stage' && panel && !['panel', 'final'].includes(data['stage'])) return [stageName(panel)];
+  const begins = name.endsWith('.started') && data['stage'] === 'final' && agents[data['agent_id']]?.turns.at(-1)?.stage !== 'final';
+  return begins ? [`${title(data['agent_id'])} begins`] : [];
+}
+
+/**
+ * Return the bars, best first: a vote's answers, else agents.
+ * @param {PanelState} panel
+ * @param {RunState} run
+ * @returns {{key: string, score: number, agent: string | null}[]}
+ */
+export function scores({ method, result }, run) {
+  if (result === null || method === 'race') return [];
+  const tally = Object.entries(result.tally).sort(([, a], [, b]) => b - a);
+  const texts = method === 'vote' || method === 'debate' || !tally.every(([key]) => key in run.agents);
+  if (texts) return tally.map(([key, score]) => ({ key, score, agent: null }));
+  const ranked = result.ranking.length > 0 ? result.ranking : tally.map(([agent, score]) => ({ agent, score }));
+  return ranked.map(({ agent, score }) => ({ key: agent, score, agent }));
+}

@@ -1,0 +1,58 @@
+/** Owns the saved sets of agents: taking one, keeping the present choice as another. */
+
+import { html, useEffect, useRef, useState } from './html.js';
+import { IconButton } from './icons.js';
+import { sets as savedSets } from './remember.js';
+
+/**
+ * @param {object} props
+ * @param {readonly import('../types.js').AgentInfo[]} props.agents
+ * @param {readonly string[]} props.chosen
+ * @param {(agents: string[]) => void} props.choose
+ * @param {() => void} props.close
+ */
+export function SetItems({ agents, chosen, choose, close }) {
+  const [sets, setSets] = useState(savedSets.get);
+  const [name, setName] = useState('');
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  useEffect(() => box.current?.querySelector('button')?.focus(), []);
+  const keep = (/** @type {import('./remember.js').AgentSet[]} */ next) => {
+    savedSets.set(next);
+    setSets(next);
+  };
+  const save = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const wanted = name.trim();
+    if (wanted === '' || chosen.length === 0) return;
+    keep([...sets.filter((set) => set.name !== wanted), { name: wanted, agents: [...chosen] }]);
+    setName('');
+  };
+  const known = new Set(agents.map(({ agent_id }) => agent_id));
+  const take = (/** @type {readonly string[]} */ ids) => {
+    choose(ids.filter((id) => known.has(id)));
+    close();
+  };
+  return html`<div ref=${box}>
+    <button type="button" onClick=${() => take(agents.map(({ agent_id }) => agent_id))}>Everyone</button>
+    ${sets.map(
+      (set) => html`<div class="menu-pair" key=${set.name}>
+        <button type="button" onClick=${() => take(set.agents)}>
+          ${set.name} <span class="hint">${set.agents.length} agents</span>
+        </button>
+        <${IconButton} icon="trash" label=${`Delete the set ${set.name}`} onClick=${() => keep(sets.filter((other) => other !== set))} />
+      </div>`,
+    )}
+    <div class="menu-form">
+      <label for="set-name">Save this choice as</label>
+      <input
+        id="set-name"
+        value=${name}
+        maxlength="40"
+        onInput=${(/** @type {any} */ event) => setName(event.target.value)}
+        onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && save(event)}
+      />
+      <button type="button" onClick=${save} disabled=${name.trim() === '' || chosen.length === 0}>Save</button>
+    </div>
+  </div>`;
+}

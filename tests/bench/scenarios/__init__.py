@@ -1,0 +1,32 @@
+"""The scenarios by their letter; each is a function from `Options` to a `Result`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from ..options import Options
+from ..result import Result
+
+Scenario = Callable[[Options], Result]
+
+HOMES = {
+    "a": "throughput:one_client",
+    "b": "throughput:many_clients",
+    "c": "latency:paced",
+    "d": "latency:beside_flood",
+    "e": "load:model_server",
+    "f": "holding:idle_subscribers",
+    "g": "holding:replay",
+    "h": "growth:growth",
+    "i": "startup:startup",
+    "j": "kept:stores",
+    "k": "models:relayed",
+}
+"""Letter → `module:function` in this folder; a further scenario is one row and one function."""
+
+
+def find(letter: str) -> Scenario:
+    module, _, function = HOMES[letter].partition(":")
+    scenario: Scenario = getattr(import_module(f".{module}", __package__), function)
+    return scenario

@@ -1,0 +1,1 @@
+"""What is measured: this service and its rivals, each a program that prints its address once it listens."""

@@ -1,0 +1,88 @@
+"""This service as `orchestrator serve` runs it: the whole application, the memory log, its own runner.
+
+Only limits are raised, on an agent's output and on the log's size, so that seconds of a flood fit in.
+
+The agents `a0` … are function agents that follow the plan in the message; with `--upstream` the agents `m0` …
+are of the Agents SDK and ask the model server there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from orchestrator.backends.base import AgentInput, Backend, Emission
+from orchestrator.backends.function import FunctionBackend, StreamFunction
+from orchestrator.eventlog import MemoryLog
+from orchestrator.events import Reasoning
+from orchestrator.roster import Roster
+from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
+from orchestrator.server.keys import LOADED
+from orchestrator.server.logs import AccessLog, configure_logging
+from orchestrator.server.options import ServerOptions
+from orchestrator.server.runner import ProblemRunner
+from orchestrator.settings import FunctionSettings, OpenAIAgentsSettings
+from orchestrator.supervisor import RunLimits
+
+from ..sources import KINDS, Plan, flood, parse_plan
+from .launch import launch, listen
+
+AGENTS = 256
+SDK_AGENTS = 3
+MAX_RUNS = 2000
+MAX_CHARS = 1_000_000_000
+CHANNEL_BYTES = 2**30
+"""A flood of seconds is longer than any answer: beyond the usual 64 MiB its oldest events would go."""
+
+
+async def distinct(plan: Plan, number: int) -> AsyncGenerator[Emission, None]:
+    """Flood with tokens that no neighbour can be joined to: every other one is reasoning."""
+    count = 0
+    async for text in flood(plan, number):
+        count += 1
+        yield text if count % 2 else Reasoning(text)
+
+
+def follows_plan(number: int) -> StreamFunction:
+    def talk(request: AgentInput) -> AsyncIterator[Emission]:
+        plan = parse_plan(request.message)
+        return distinct(plan, number) if plan.kind == "distinct" else KINDS[plan.kind](plan, number)
+
+    return talk
+
+
+def roster(url: str) -> Roster:
+    """Return agents as `create_app` makes them, but for a limit on their output that no scenario reaches."""
+    settings: dict[str, Any] = {}
+    backends: dict[str, Backend] = {}
+    for n in range(AGENTS):
+        keys = {"agent_id": f"a{n}", "stream": "python:agent", "limits": {"max_output_chars": MAX_CHARS}}
+        settings[f"a{n}"] = FunctionSettings.model_validate(keys)
+        backends[f"a{n}"] = FunctionBackend.of(follows_plan(n))
+    for n in range(SDK_AGENTS if url else 0):
+        keys = {"agent_id": f"m{n}", "model": "bench", "base_url": url, "api_key": "none"}
+        settings[f"m{n}"] = OpenAIAgentsSettings.model_validate(keys)
+    return Roster(settings, backends=backends)
+
+
+async def main(options: argparse.Namespace) -> None:
+    configure_logging("json")
+    app = create_app(
+        roster=roster(options.upstream),
+        options=ServerOptions(max_agents_per_run=AGENTS),
+        event_log=MemoryLog(max_channel_bytes=CHANNEL_BYTES),
+        limits=RunLimits(max_runs=MAX_RUNS, max_log_bytes=4 * CHANNEL_BYTES),
+    )
+    runner = ProblemRunner(
+        app, handler_cancellation=True, access_log_class=AccessLog, shutdown_timeout=CLEANUP_SECONDS
+    )
+    await listen(runner)
+    await app[LOADED]
+    keep_loaded()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    launch(main)

@@ -1,0 +1,56 @@
+/** Covers the page's bundle: it is what the sources give, and stays small. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+
+import { bundle, folder, minifyStyle, packed } from './bundle.js';
+
+/** With room for one language's grammar: what a browser fetches in all is measured by tests/browser/test_weight.py. */
+const MAX_PAGE_BYTES = 78_000;
+
+/** @type {Map<string, string>} */
+let made;
+before(async () => {
+  made = await bundle();
+});
+
+/** @param {RegExp} pattern */
+const weigh = (pattern) =>
+  [...made].reduce((sum, [name, text]) => sum + (pattern.test(name) ? packed(text) : 0), 0);
+
+test('the bundle is what the sources give: else run `npm run bundle`', () => {
+  assert.deepEqual(readdirSync(folder).sort(), [...made.keys()].sort());
+  for (const [name, text] of made) {
+    // Not assert.equal: its message would be the whole of both.
+    assert.ok(readFileSync(join(folder, name), 'utf8') === text, `${name} is not what the sources give`);
+  }
+});
+
+test('every file but two is named by its content, as pages.py knows them', () => {
+  const others = [...made.keys()].filter((name) => !/^[\w-]+-[0-9a-f]{12}\.(js|css|svg)$/.test(name));
+  assert.deepEqual(others.sort(), ['index.html', 'shared-worker.js']);
+});
+
+test('the markup names the bundle, and nothing of the sources', () => {
+  const addresses = [...(made.get('index.html') ?? '').matchAll(/(?:src|href)="web\/([^"]*)"/g)].map(([, path]) => path ?? '');
+  assert.equal(addresses.length, 4);
+  for (const path of addresses) assert.ok(path.startsWith('bundle/') && made.has(path.slice('bundle/'.length)), path);
+});
+
+test('what every visit fetches stays small, compressed', (t) => {
+  const grammars = weigh(/^(bash|diff|go|json|python|rust|sql|typescript|xml|yaml)-/);
+  const page = weigh(/^(index|page|feed|shared-worker|icon|highlight)[-.]/);
+  const all = weigh(/./);
+  t.diagnostic(`page ${page}, opened rarely ${all - page - grammars}, languages ${grammars}, everything ${all} bytes`);
+  assert.ok(page < MAX_PAGE_BYTES, `${page} bytes`);
+});
+
+test('a minified style keeps what its spaces mean', () => {
+  const style = '/* why */\na :hover , b > c {\n  margin: 0 -1px;\n  content: \'▸\';\n}\n@media (max-width: 9px) and (hover) { p { top: calc(1px + 2%) } }\n';
+  assert.equal(
+    minifyStyle(style),
+    "a :hover,b > c{margin:0 -1px;content:'▸'}@media (max-width:9px) and (hover){p{top:calc(1px + 2%)}}\n",
+  );
+});
