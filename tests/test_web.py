@@ -1,4 +1,4 @@
-"""The JavaScript client: its own tests under node, those against the real server included."""
+"""The JavaScript client against the real server; `tests/run` runs its other tests with `npm test`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SECONDS = 240
 
 
 @pytest.mark.timeout(SECONDS + 30)
-def test_the_javascript_client_passes_its_tests() -> None:
+def test_the_javascript_client_works_with_the_real_server() -> None:
     with orchestrator() as address:
         result = subprocess.run(
-            [require("node"), "--test", "--test-reporter=spec", f"--test-timeout={SECONDS * 1000}"],
+            [require("node"), "--test", "--test-reporter=spec", f"--test-timeout={SECONDS * 1000}", "real-server.js"],
             capture_output=True, text=True, cwd=ROOT / "tests" / "web", timeout=SECONDS, check=False,
             env=environment(ORCHESTRATOR_URL=address),
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Where models are reached: one client for each server and key, made once and closed with the backend.
 
 Owns the choice of transport and key. What a client does on the wire is its own: `openai_model` (fast) or
-`openai_stock` (the SDK's).
+`openai_stock` (the SDK's), or any-llm's for a model's name that begins with `any-llm/`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ READ_GRACE_SECONDS = 5.0
 """The stock client gives a silent connection up this long after the agent's own limits, which tell more."""
 NO_KEY = "none"
 """Sent by the stock client to a server of one's own that asks for no key; it insists on one."""
+ANY_LLM = "any-llm/"
+"""Begins the name of a model that any-llm reaches: `any-llm/<provider>/<model>`, as in the SDK."""
 
 
 class Endpoints:
@@ -29,13 +31,16 @@ class Endpoints:
     def __init__(self) -> None:
         self._fast: dict[tuple[str | None, str | None], FastTransport] = {}
         self._stock: dict[tuple[str | None, str | None], CheckedClient] = {}
+        self._any_llm: dict[tuple[Any, ...], Model] = {}
 
     def create_model(self, settings: Any, name: str) -> Model:
         """Make the model called *name* over the API, server, key and transport that *settings* say.
 
         Raises:
-            ConfigError: OpenAI itself is asked for, and there is no key.
+            ConfigError: OpenAI itself is asked for, and there is no key; or any-llm, and it is not installed.
         """
+        if name.startswith(ANY_LLM):
+            return self._any_llm_model(settings, name)
         chat = settings.api == "chat_completions"
         if settings.transport == "fast":
             transport = self._transport(settings)
@@ -50,6 +55,8 @@ class Endpoints:
             await transport.aclose()
         for client in self._stock.values():
             await client.close()
+        for model in self._any_llm.values():
+            await model.close()
 
     def _transport(self, settings: Any) -> FastTransport:
         which = (settings.base_url, _key(settings))
@@ -69,6 +76,23 @@ class Endpoints:
                 timeout=httpx2.Timeout(patience, connect=CONNECT_SECONDS),
             )
         return self._stock[which]
+
+    def _any_llm_model(self, settings: Any, name: str) -> Model:
+        try:
+            from agents.extensions.models.any_llm_model import AnyLLMModel
+        except ImportError as exc:
+            message = f"{name!r} needs any-llm: pip install 'fanin-orchestrator[any-llm]'"
+            problem = ConfigProblem(settings.file or settings.agent_id, None, "model", message)
+            raise ConfigError([problem]) from exc
+        # Which of the two APIs a provider has is any-llm's to know, unless the file says it.
+        api = settings.api if "api" in settings.model_fields_set else None
+        which = (name, settings.base_url, secret_text(settings.api_key), api)
+        if which not in self._any_llm:
+            _, base_url, key, api = which
+            self._any_llm[which] = AnyLLMModel(
+                name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api
+            )
+        return self._any_llm[which]
 
 
 def secret_text(value: Any) -> str | None:

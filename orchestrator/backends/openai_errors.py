@@ -104,6 +104,8 @@ def transport_error(exc: BaseException) -> AgentError | None:
         return AgentError(*_CODES.get(exc.code or "", _BROKE_OFF))
     if isinstance(exc, _CONNECTION_LOST):
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
+    if isinstance(cause := getattr(exc, "original_exception", None), Exception):  # any-llm's wrapping
+        return transport_error(cause)
     if isinstance(exc, (ValueError, openai.OpenAIError)):  # JSON and text that cannot be decoded
         return AgentError("upstream_invalid", _INVALID)
     return None
