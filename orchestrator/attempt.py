@@ -44,7 +44,7 @@ ABANDON_SECONDS = 3.0
 LEAST_WAIT_SECONDS = 0.001
 """How exactly a time limit is kept."""
 
-ITEMS_PER_TURN = 32
+ITEMS_PER_TURN = 64
 """Items taken from an agent that never waits before the event loop gets its turn."""
 
 
@@ -125,10 +125,18 @@ class Attempt:
         self.cost: float | None = None
         self._live = True
         self.approvals = Approvals(self._watch, limits.approval_timeout_s)
+        self._left: int = limits.max_output_chars
+        # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
+        self._plain = False
         self.pieces: list[str] = []
-        self.chars = 0
         self.first_token_at: float | None = None
         self.started_at = self._watch.started
+
+    @property
+    def chars(self) -> int:
+        """Characters that the agent said itself."""
+        said: int = self._limits.max_output_chars - self._left
+        return said
 
     async def run(self, request: AgentInput, stopped: asyncio.Future[Stop]) -> Ending:
         """Run to the end, a limit, or until *stopped* has a result; cancelling stops the agent too.
@@ -173,7 +181,7 @@ class Attempt:
             if task.done():
                 _swallow(task)
                 return True
-        self._live = False
+        self._live = self._plain = False
         task.add_done_callback(_swallow)
         return False
 
@@ -190,40 +198,40 @@ class Attempt:
         )
 
     async def _consume(self, request: AgentInput) -> None:
-        watch, say, clock = self._watch, self._mailbox.say, asyncio.get_running_loop().time
+        watch, clock, pieces, more = self._watch, self._watch.clock, self.pieces, self._mailbox.more
         count = 0
         async with aclosing(self._backend.stream(request)) as items:
             async for item in items:
-                if not self._live:
-                    return
-                if not watch.heard:
-                    # What is for other workers only is no first word.
-                    watch.heard = not (isinstance(item, Status) and item.anchor is not None)
                 watch.last = clock()
                 if type(item) is Token and item.speaker is None and item.parent is None:
                     item = item.text
-                if type(item) is not str:
-                    await self._pass(item)
-                elif not self._is_plain(item):
-                    await self._say(item)
-                else:
-                    self.pieces.append(item)
-                    self.chars += len(item)
-                    if not say(item):
+                if (
+                    type(item) is str
+                    and self._plain
+                    and 0 < (size := len(item)) <= MAX_EVENT_CHARS
+                    and size <= self._left
+                    and (item.isascii() or clean_text(item) is item)
+                ):
+                    pieces.append(item)
+                    self._left -= size
+                    if not more(item):
                         await self._room()
+                elif self._live:
+                    await self._hear(item)
+                else:
+                    return
                 count += 1
                 if not count % ITEMS_PER_TURN:
                     await asyncio.sleep(0)
 
-    def _is_plain(self, text: str) -> bool:
-        """Whether *text* can go as it is: nothing to clean, cut, pace, limit or measure. Most tokens are."""
-        return (
-            self.first_token_at is not None
-            and 0 < len(text) <= MAX_EVENT_CHARS
-            and self.chars + len(text) <= self._limits.max_output_chars
-            and self._pace is None
-            and clean_text(text) is text
-        )
+    async def _hear(self, item: Any) -> None:
+        if not self._watch.heard:
+            # What is for other workers only is no first word.
+            self._watch.heard = not (isinstance(item, Status) and item.anchor is not None)
+        if type(item) is str:
+            await self._say(item)
+        else:
+            await self._pass(item)
 
     async def _pass(self, item: Any) -> None:
         if isinstance(item, Token | Reasoning) and (item.speaker is not None or item.parent is not None):
@@ -264,9 +272,10 @@ class Attempt:
         if not text:
             return
         text = clean_text(text)
-        room = self._limits.max_output_chars - self.chars if parent is None else len(text)
+        room = self._left if parent is None else len(text)
         if self.first_token_at is None:
             self.first_token_at = self._watch.last
+            self._plain = self._pace is None
         for piece in _cut(text[:room]):
             for part in self._pace.split(piece) if self._pace else (piece,):
                 if self._pace:
@@ -274,7 +283,7 @@ class Attempt:
                         await self._pace.wait(len(part))
                 if parent is None:
                     self.pieces.append(part)
-                    self.chars += len(part)
+                    self._left -= len(part)
                 if not self._mailbox.say(part, Token, speaker, parent):
                     await self._room()
         if len(text) > room:

@@ -22,7 +22,7 @@ MAX_EVENT_CHARS = 32 * 1024
 class _Gather:
     """Neighbouring pieces of one kind, speaker and parent, not yet joined."""
 
-    __slots__ = ("chars", "kind", "parent", "pieces", "speaker")
+    __slots__ = ("chars", "kind", "parent", "pieces", "plain", "speaker")
 
     def __init__(
         self, kind: type[Token] | type[Reasoning], text: str, speaker: str | None, parent: str | None
@@ -32,6 +32,7 @@ class _Gather:
         self.chars = len(text)
         self.speaker = speaker
         self.parent = parent
+        self.plain = kind is Token and speaker is None and parent is None
 
     def join(self) -> Payload:
         return self.kind("".join(self.pieces), self.speaker, self.parent)
@@ -102,6 +103,20 @@ class Mailbox:
         else:
             self._tail = tail = _Gather(kind, text, speaker, parent)
             self._queue.append(tail)
+        self._items = items = self._items + 1
+        self._chars = chars = self._chars + size
+        if not self._announced:
+            self._announce()
+        return items < self._limit and chars < MAX_CHARS
+
+    def more(self, text: str) -> bool:
+        """As `say` of a token of the agent's own, for less: most events are such."""
+        tail = self._tail
+        size = len(text)
+        if tail is None or not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
+            return self.say(text)
+        tail.pieces.append(text)
+        tail.chars += size
         self._items = items = self._items + 1
         self._chars = chars = self._chars + size
         if not self._announced:

@@ -85,6 +85,9 @@ class FunctionBackend:
         iterator = self._call(request)
         try:
             async for item in iterator:
+                if type(item) is str:
+                    yield item
+                    continue
                 yield self._checked(item)
                 if isinstance(item, Finish):
                     return
