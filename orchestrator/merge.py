@@ -22,13 +22,14 @@ BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""
 
 MAX_SOURCES = 2
-"""Drainers of one merge. aiostream's cost per item grows with its sources, so beyond these they are shared."""
+"""Drainers of one merge: one whose round is being written, one that comes next. Each takes from all mailboxes,
+because aiostream's cost per item grows with its sources."""
 
 BUSY_TURNS = 32
-"""Most loop turns before a busy drainer goes on: more is gathered into one round."""
+"""Most loop turns before busy mailboxes are emptied: more is gathered into one round."""
 
 BUSY_ITEMS = 16
-"""A drainer is busy when one of its mailboxes holds this many at its return."""
+"""A mailbox is busy when it holds this many as a drainer comes to take."""
 
 LATE_SECONDS = 0.001
 """The loop is loaded when it wakes a drainer later than this, on average."""
@@ -67,23 +68,20 @@ async def fan_in(joining: Joining) -> AsyncGenerator[Round, None]:
 
 
 async def _drainers(joining: Joining, turnstile: asyncio.Lock) -> AsyncIterator[AsyncIterator[Round]]:
-    """Give each mailbox that joins to a drainer; yield the new ones.
+    """Watch each mailbox that joins; yield drainers while there are fewer than `MAX_SOURCES`.
 
     aiostream looks for new sources only while no source is ready, so newcomers pass the turnstile
     too; all that are there go through together, or the first would be rounds ahead of the last.
     """
-    drainers: list[_Drainer] = []
+    ready = _Ready()
     mailbox = await joining.get()
     while mailbox is not None:
         async with turnstile:
             while mailbox is not None:
-                drainers = [drainer for drainer in drainers if drainer.mailboxes]
-                if len(drainers) < MAX_SOURCES:
-                    drainers.append(_Drainer(turnstile))
-                    drainers[-1].add(mailbox)
-                    yield drainers[-1].rounds()
-                else:
-                    min(drainers, key=lambda drainer: drainer.mailboxes).add(mailbox)
+                ready.add(mailbox)
+                if ready.drainers < min(MAX_SOURCES, ready.mailboxes):
+                    ready.drainers += 1
+                    yield _drain(ready, turnstile)
                 if joining.empty():
                     break
                 mailbox = joining.get_nowait()
@@ -91,14 +89,39 @@ async def _drainers(joining: Joining, turnstile: asyncio.Lock) -> AsyncIterator[
             mailbox = await joining.get()
 
 
-class _Drainer:
-    """One source of the merge: takes from its mailboxes in the order in which they became ready."""
+async def _drain(ready: _Ready, turnstile: asyncio.Lock) -> AsyncIterator[Round]:
+    """Yield rounds until the mailboxes are closed and empty: one source of the merge.
 
-    def __init__(self, turnstile: asyncio.Lock) -> None:
+    While the round of one drainer is written, the next waits at the turnstile, and what it will take gathers.
+    """
+    try:
+        while ready.mailboxes:
+            await ready.come()
+            # Held until the merge asks for more, that is until this round was taken.
+            async with turnstile:
+                await ready.gather()
+                if each := ready.take():
+                    yield each
+    finally:
+        ready.drainers -= 1
+
+
+class _Ready:
+    """The mailboxes of one merge that have something, in the order in which they got it. Wakes drainers, one at a time.
+
+    What is ready after a quiet time goes at once. While a mailbox keeps filling, the pause before a take doubles
+    up to `BUSY_TURNS`, because a larger round is what makes each token cheap. For the same reason all gather for
+    some milliseconds while the loop has more to do than it can: it is late already.
+    """
+
+    def __init__(self) -> None:
         self.mailboxes = 0
-        self._turnstile = turnstile
-        self._ready: deque[Mailbox] = deque()
-        self._wake: asyncio.Future[None] | None = None
+        self.drainers = 0
+        self._queue: deque[Mailbox] = deque()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._coming = False
+        """Whether a drainer was woken that has not taken anything yet."""
+        self._pause = 1
         self._clock = asyncio.get_running_loop().time
         self._woken_at = 0.0
         self._late = 0.0
@@ -107,52 +130,62 @@ class _Drainer:
         self.mailboxes += 1
         mailbox.watch(self._on_ready)
 
-    async def rounds(self) -> AsyncIterator[Round]:
-        """Yield rounds, each in its turn, until the mailboxes are closed and empty.
+    async def come(self) -> None:
+        """Wait until there is something to take, or never will be, and this drainer is the one to take it."""
+        if self._queue and not self._coming:
+            self._coming = True
+            return
+        call = asyncio.get_running_loop().create_future()
+        self._idle.append(call)
+        try:
+            await call
+            self._late += (self._clock() - self._woken_at - self._late) * LATE_WEIGHT
+            if self._late > LATE_SECONDS:
+                await asyncio.sleep(min(self._late * GATHER_RATIO, GATHER_SECONDS))
+        except asyncio.CancelledError:
+            if call in self._idle:
+                self._idle.remove(call)
+            else:
+                self._went()
+            raise
 
-        What is ready after a quiet time goes at once. While a mailbox keeps filling, the pause before the
-        next turn doubles up to `BUSY_TURNS`, because a larger round is what makes each token cheap. For the same
-        reason all gather for some milliseconds while the loop has more to do than it can: it is late already.
-        """
-        pause = 1
-        while self.mailboxes:
-            if not self._ready:
-                await self._wait()
-                if self._late > LATE_SECONDS:
-                    await asyncio.sleep(min(self._late * GATHER_RATIO, GATHER_SECONDS))
-            # Held until the merge asks for more, that is until this round was taken.
-            async with self._turnstile:
-                if each := self._take():
-                    yield each
-            if not any(len(mailbox) >= BUSY_ITEMS for mailbox in self._ready):
-                pause = 1
-                continue
-            for _ in range(pause):
-                if all(mailbox.full for mailbox in self._ready):
-                    break  # their agents wait for us
-                await asyncio.sleep(0)
-            pause = min(pause * 2, BUSY_TURNS)
+    async def gather(self) -> None:
+        """Let more come in while mailboxes keep filling."""
+        if not any(len(mailbox) >= BUSY_ITEMS for mailbox in self._queue):
+            self._pause = 1
+            return
+        for _ in range(self._pause):
+            if all(mailbox.full for mailbox in self._queue):
+                break  # their agents wait for us
+            await asyncio.sleep(0)
+        self._pause = min(self._pause * 2, BUSY_TURNS)
 
-    def _take(self) -> Round:
+    def take(self) -> Round:
+        """Take a batch of each that is ready."""
         each: Round = []
-        for _ in range(len(self._ready)):
-            mailbox = self._ready.popleft()
+        for _ in range(len(self._queue)):
+            mailbox = self._queue.popleft()
             if events := mailbox.take(BATCH_EVENTS):
                 each.append(Batch(mailbox.agent_id, events))
             if mailbox.drained:
                 self.mailboxes -= 1
+        self._went()
         return each
 
-    async def _wait(self) -> None:
-        self._wake = asyncio.get_running_loop().create_future()
-        try:
-            await self._wake
-        finally:
-            self._wake = None
-        self._late += (self._clock() - self._woken_at - self._late) * LATE_WEIGHT
+    def _went(self) -> None:
+        self._coming = False
+        if self._queue:
+            self._call_next()
+        while self._idle and not self.mailboxes:
+            self._idle.popleft().set_result(None)
 
     def _on_ready(self, mailbox: Mailbox) -> None:
-        self._ready.append(mailbox)
-        if self._wake is not None and not self._wake.done():
+        self._queue.append(mailbox)
+        if not self._coming:
+            self._call_next()
+
+    def _call_next(self) -> None:
+        if self._idle:
+            self._coming = True
             self._woken_at = self._clock()
-            self._wake.set_result(None)
+            self._idle.popleft().set_result(None)
