@@ -143,7 +143,7 @@ class Attempt:
 
         Returns only when the agent's stream is closed, or was abandoned.
         """
-        task = asyncio.create_task(self._consume(request), name=f"{request.run_id}/{request.agent_id}")
+        task = asyncio.create_task(self._contain(request), name=f"{request.run_id}/{request.agent_id}")
         try:
             verdict = await self._guard(task, stopped)
             if verdict is None:
@@ -196,6 +196,17 @@ class Attempt:
         return Ending(
             error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
         )
+
+    async def _contain(self, request: AgentInput) -> None:
+        """Consume the agent's stream; what would end the process ends the attempt instead.
+
+        asyncio hands these two past every task to whoever runs the loop. A Ctrl-C is a signal of the
+        loop's own here, so they come from the agent, as from a parser of arguments that it called.
+        """
+        try:
+            await self._consume(request)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise RuntimeError("the agent asked the process to end") from exc
 
     async def _consume(self, request: AgentInput) -> None:
         watch, clock, pieces, more = self._watch, self._watch.clock, self.pieces, self._mailbox.more

@@ -6,12 +6,12 @@ Asks no model.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .backends.base import Backend
-from .config import AgentSettings, Config, load_config
+from .config import AgentSettings, Config, read_config
 from .errors import ConfigError, ConfigProblem
 from .panelsettings import METHODS, PanelSettings
 from .yamlfile import key_name, read_yaml
@@ -32,23 +32,30 @@ def check_agents(directory: Path, environ: Mapping[str, str], *, load: bool = Tr
     Slow with *load*: it imports SDKs and the user's own modules.
     """
     try:
-        config = load_config(directory, environ)
+        config, found = read_config(directory, environ)
     except ConfigError as exc:
         return Report([], list(exc.problems))
-    if not load:
-        return Report(_lines(config, {}), [])
-    backends, problems = _build(config)
-    problems += _missing_methods(config)
-    asyncio.run(_close(backends))
-    faulty = {problem.file for problem in problems}
+    backends: dict[str, Backend] = {}
+    if load:
+        config = _without(config, {problem.file for problem in found})
+        backends, problems = _build(config)
+        problems += _missing_methods(config)
+        asyncio.run(_close(backends))
+        found += [_with_line(problem, environ) for problem in problems]
+        found.sort(key=lambda problem: (problem.file, problem.line or 0))
+    well = _without(config, {problem.file for problem in found})
+    return Report(_lines(well, backends), found)
+
+
+def _without(config: Config, faulty: Collection[str]) -> Config:
+    """Leave out agents and panels of *faulty* files, and panels that need such an agent."""
     agents = {agent_id: each for agent_id, each in config.agents.items() if each.file not in faulty}
     panels = {
         panel_id: panel
         for panel_id, panel in config.panels.items()
         if panel.file not in faulty and agents.keys() >= set(panel.everyone)
     }
-    well = replace(config, agents=agents, panels=panels)
-    return Report(_lines(well, backends), [_with_line(problem, environ) for problem in problems])
+    return replace(config, agents=agents, panels=panels)
 
 
 def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
@@ -57,6 +64,8 @@ def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
     backends: dict[str, Backend] = {}
     problems: list[ConfigProblem] = []
     for agent_id, settings in config.agents.items():
+        if not config.agents.keys() >= set(getattr(settings, "handoffs", ())):
+            continue  # the file of the one that is to take over says what is wrong
         try:
             backends[agent_id] = create_backend(settings, config.agents)
         except ConfigError as exc:

@@ -126,6 +126,20 @@ def cli() -> None:
     help="How long an ended run stays: 90s, 30m, 1h.",
 )
 @option("--max-runs", type=click.IntRange(min=1), default=DEFAULTS.max_runs, show_default=True)
+@option(
+    "--max-kept-runs",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.max_kept_runs,
+    show_default=True,
+    help="Ended runs beyond which the oldest go.",
+)
+@option(
+    "--max-log-bytes",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.max_log_bytes,
+    show_default=True,
+    help="Bytes of all runs beyond which the oldest ended ones go.",
+)
 @option("--max-run-tokens", type=click.IntRange(min=1), help="Output tokens of one run, all agents together.")
 @option(
     "--max-run-cost",
@@ -301,11 +315,10 @@ def _client(server: str, token: str | None) -> Client:
 def _watch(
     opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
 ) -> int:
-    import asyncio
-
+    from .leaving import run_and_leave
     from .terminal_session import watch
 
-    return asyncio.run(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
+    return run_and_leave(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
 
 
 def _screen(as_json: bool) -> Screen:

@@ -31,6 +31,11 @@ async def take_work(
             await asyncio.sleep(BUSY_SECONDS)
         run_id = await cluster.take_work(worker)
         try:
+            if owned.draining:
+                # It began to wait before that: whoever stays executes what comes.
+                await cluster.finish_work(run_id)
+                await cluster.offer_work(run_id)
+                continue
             record = await store.find_run(run_id)
             if record is None or record.status != "running":
                 await cluster.finish_work(run_id)

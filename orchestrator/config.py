@@ -84,6 +84,18 @@ def load_config(directory: Path, environ: Mapping[str, str] = os.environ) -> Con
     Raises:
         ConfigError: With every problem of every file.
     """
+    config, problems = read_config(directory, environ)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def read_config(directory: Path, environ: Mapping[str, str]) -> tuple[Config, list[ConfigProblem]]:
+    """Read as `load_config`; return what is well, and every problem of the other files.
+
+    Raises:
+        ConfigError: The folder cannot be read.
+    """
     paths, problems = _find_files(directory)
     files = [_load_file(path, environ) for path in paths]
     problems += [problem for file in files for problem in file.problems]
@@ -97,9 +109,8 @@ def load_config(directory: Path, environ: Mapping[str, str] = os.environ) -> Con
     named = {file.agent_id: file.reason or "is switched off (`enabled: false`)" for file in files}
     panels = load_panels(directory / "panels", environ, agents=agents, left_out=named)
     problems += panels.problems
-    if problems:
-        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
-    return Config(agents, skipped, directory, panels.panels, panels.skipped)
+    problems.sort(key=lambda problem: (problem.file, problem.line or 0))
+    return Config(agents, skipped, directory, panels.panels, panels.skipped), problems
 
 
 # ── the folder ────────────────────────────────────────────────────────────────────────────────

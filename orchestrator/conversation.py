@@ -31,9 +31,18 @@ class Conversations:
         await self._store.release_conversation(conversation_id, run_id)
 
     async def history(self, conversation_id: str, agent_id: str) -> tuple[Turn, ...]:
-        """Return the agent's own earlier turns, oldest first."""
+        """Return the agent's own earlier turns, oldest first.
+
+        Where a run asked the same again (a retry), only the newest answer: what was said before is void.
+        """
         kept = await self._store.turns(conversation_id, agent_id)
-        return tuple(msgspec.json.decode(turn, type=Turn) for turn in kept)
+        turns = [msgspec.json.decode(turn, type=Turn) for turn in kept]
+        last = {(turn.run_id, turn.message): at for at, turn in enumerate(turns)}
+        return tuple(
+            turn
+            for at, turn in enumerate(turns)
+            if turn.run_id is None or last[turn.run_id, turn.message] == at
+        )
 
     async def add(self, conversation_id: str, agent_id: str, turn: Turn) -> None:
         """Remember a turn that ended well."""

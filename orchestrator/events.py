@@ -318,13 +318,14 @@ class Score(msgspec.Struct, frozen=True):
     """One agent's place in a ranking."""
 
     agent: str
-    score: float
+    score: int | float
 
 
 class PanelResult(Payload, frozen=True, omit_defaults=True):
     """What came of the panel. `by` and `attempt` name the last speech, where one agent had the last word.
 
-    `tally` counts what was chosen: a vote's answers, a judge's or a ranking's agents.
+    `tally` counts what was chosen: a vote's answers, a judge's or a ranking's agents. `missing` are those whose
+    answers it goes without.
     """
 
     TYPE: ClassVar[str] = "result"
@@ -333,7 +334,7 @@ class PanelResult(Payload, frozen=True, omit_defaults=True):
     status: Literal["decided", "tie", "undecided", "failed", "cancelled"]
     winner: str | None
     ranking: list[Score]
-    tally: dict[str, float]
+    tally: dict[str, int | float]
     missing: list[Missing]
     answer: str | None = None
     by: str | None = None

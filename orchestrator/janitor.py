@@ -142,6 +142,11 @@ class Janitor:
         old = int(now_ms - (self._limits.retention_s + self._grace.now()) * 1000)
         for record in await self._log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
             await self._forget(record.run_id, "has expired")
+        too_many = await self._log.count_ended() - self._limits.max_kept_runs
+        if too_many > 0:
+            most = min(too_many, EXPIRED_AT_ONCE)
+            for record in await self._log.ended_runs(before=now_ms + 1, limit=most):
+                await self._forget(record.run_id, "has expired")
         while self._log.size > self._limits.max_log_bytes:
             ended = await self._log.ended_runs(before=now_ms + 1, limit=1)
             if not ended:

@@ -13,7 +13,8 @@ class RunLimits:
         max_runs: Runs at once. retention_s: How long an ended run stays.
         abandon_after_s: With `on_disconnect: cancel`, seconds without any subscriber.
         max_subscribers: Streams at once on one run or channel.
-        max_log_bytes: Of all runs; beyond it ended runs go, the oldest first.
+        max_log_bytes: Of all runs; beyond it ended runs go, the oldest first, then the oldest events.
+        max_kept_runs: Ended runs; beyond it the oldest go.
         max_run_tokens, max_run_cost: What the agents of one run may spend together.
     """
 
@@ -22,5 +23,6 @@ class RunLimits:
     abandon_after_s: float = 10.0
     max_subscribers: int = 1000
     max_log_bytes: int = 512 * 1024 * 1024
+    max_kept_runs: int = 100_000
     max_run_tokens: int | None = None
     max_run_cost: float | None = None

@@ -1,18 +1,55 @@
-"""What the spine tells whoever counts. Owns no counter; `server.metrics` does the counting."""
+"""What the spine tells whoever counts or traces. Owns no counter: `server.metrics` and `server.tracing` do."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .events import AgentStatus, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run as an observer knows it: nothing that anybody said.
+
+    Attributes:
+        channel: None where the run has one of its own.
+        created_at: Milliseconds since 1970.
+        traceparent: Whose trace it belongs to. Source: W3C Trace Context, 3.2.
+    """
+
+    run_id: str
+    channel: str | None
+    created_at: int
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt of an agent ended: *outcome* is done, error or cancelled; *code* is an error's."""
+
+    run: RunFacts
+    agent_id: str
+    attempt: int
+    outcome: str
+    code: str | None
+    ttft_s: float | None
+    duration_s: float
+    output_tokens: int | None
+    backend: str = ""
+    model: str | None = None
 
 
 class Observer:
     """Hears what happens to runs and agents. Every method may be overridden and must not block."""
 
-    def run_started(self) -> None:
-        """A run began."""
+    def run_started(self, run: RunFacts) -> None:
+        """The task that executes a run began; this is called in it."""
 
-    def run_ended(self, status: RunStatus, seconds: float) -> None:
+    def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         """A run ended after *seconds*."""
+
+    def run_left(self, run: RunFacts) -> None:
+        """A run does not go on here, begun or not: another worker has it, or it was forgotten."""
 
     def run_taken_over(self) -> None:
         """A run of a lost worker goes on, or ends, here."""
@@ -23,16 +60,8 @@ class Observer:
     def tokens(self, agent_id: str, chars: int, events: int) -> None:
         """*events* token events with *chars* characters were logged."""
 
-    def agent_ended(
-        self,
-        agent_id: str,
-        outcome: str,
-        code: str | None,
-        ttft_s: float | None,
-        duration_s: float,
-        output_tokens: int | None,
-    ) -> None:
-        """An attempt ended: *outcome* is done, error or cancelled."""
+    def agent_ended(self, end: AttemptEnd) -> None:
+        """An attempt ended; one of a lost worker may, before the run is started here."""
 
     def retried(self, agent_id: str) -> None:
         """An attempt failed and another one will follow by itself."""
@@ -42,3 +71,50 @@ class Observer:
 
     def log_bytes(self, size: int) -> None:
         """The log holds *size* bytes now."""
+
+
+class Observers(Observer):
+    """Lets each of several hear everything, in order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._all = observers
+
+    def run_started(self, run: RunFacts) -> None:
+        for each in self._all:
+            each.run_started(run)
+
+    def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
+        for each in self._all:
+            each.run_ended(run, status, seconds)
+
+    def run_left(self, run: RunFacts) -> None:
+        for each in self._all:
+            each.run_left(run)
+
+    def run_taken_over(self) -> None:
+        for each in self._all:
+            each.run_taken_over()
+
+    def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
+        for each in self._all:
+            each.agent_state(agent_id, old, new)
+
+    def tokens(self, agent_id: str, chars: int, events: int) -> None:
+        for each in self._all:
+            each.tokens(agent_id, chars, events)
+
+    def agent_ended(self, end: AttemptEnd) -> None:
+        for each in self._all:
+            each.agent_ended(end)
+
+    def retried(self, agent_id: str) -> None:
+        for each in self._all:
+            each.retried(agent_id)
+
+    def abandoned(self, agent_id: str) -> None:
+        for each in self._all:
+            each.abandoned(agent_id)
+
+    def log_bytes(self, size: int) -> None:
+        for each in self._all:
+            each.log_bytes(size)

@@ -53,8 +53,9 @@ async def start_at(
 
 @asynccontextmanager
 async def attach_to(client: Client, run_id: str, after: str | None) -> AsyncIterator[RunHandle]:
-    """Find a run at a server again."""
+    """Find a run at a server again. Raises ClientError at once where the server or the run is not there."""
     async with client:
+        await client.snapshot(run_id)
         yield client.attach(run_id, after)
 
 

@@ -67,6 +67,7 @@ class Ownership:
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
+        self._stopped = False
 
     def find(self, run_id: str) -> Run | None:
         return self._runs.get(run_id)
@@ -111,7 +112,7 @@ class Ownership:
         self._idle.clear()
         owner = self._tasks.create_task(self._own(run, record), name=record.run_id)
         self._owners.add(owner)
-        if self.draining:
+        if self._stopped:
             run.cancel(SHUTDOWN)
         owner.add_done_callback(self._disown)
 
@@ -138,7 +139,11 @@ class Ownership:
             return
         state.spec = self.spec(record)
         run = self.make(record, state)
-        await run.resume()
+        try:
+            await run.resume()
+        except BaseException:
+            run.hand_over()
+            raise
         self.adopt(run, record)
 
     async def wait_idle(self, seconds: float) -> None:
@@ -150,7 +155,8 @@ class Ownership:
             pass
 
     def cancel_all(self) -> None:
-        """Ask every run to end with `shutdown`."""
+        """Ask every run to end with `shutdown`, also those that are on their way here."""
+        self._stopped = True
         for run in list(self._runs.values()):
             run.cancel(SHUTDOWN)
 
@@ -176,6 +182,8 @@ class Ownership:
             )
         finally:
             self._runs.pop(record.run_id, None)
+            if run.status == "running":
+                run.hand_over()
 
     async def _execute(self, run: Run) -> None:
         """Run to the end, also where the run's own machinery breaks.

@@ -273,6 +273,13 @@ class PanelSettings(Settings):
         return (self.moderator.agent, *self.moderator.fallback) if self.moderator else ()
 
     @property
+    def answering(self) -> tuple[str, ...]:
+        """Who answers at any time: the members, or the agents of all layers where these have their own."""
+        if self.method == "layers" and not isinstance(self.layers, int):
+            return tuple(dict.fromkeys(agent_id for layer in self.layers for agent_id in layer))
+        return self.members
+
+    @property
     def opening(self) -> tuple[str, ...]:
         """Who speaks in the first stage."""
         if self.method == "layers" and not isinstance(self.layers, int):

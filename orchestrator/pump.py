@@ -135,7 +135,12 @@ class Pump:
         if self._on_done is not None and ending.finish is not None and attempt is not None:
             await self._remember(
                 self._on_done,
-                Turn(self._request.message, "".join(attempt.pieces), ending.finish.memory),
+                Turn(
+                    self._request.message,
+                    "".join(attempt.pieces),
+                    ending.finish.memory,
+                    self._request.run_id,
+                ),
             )
         terminal = self._terminal(ending, attempt, number)
         self._mailbox.post(terminal)

@@ -100,9 +100,9 @@ class Run:
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
             await self._writer.append([Batch(RUN, [self._opening(self._cast.opening())])])
-        for participant in self.state.participants.values():
-            agent_id = participant.info.agent_id
+        for agent_id, participant in self.state.participants.items():
             self._observer.agent_state(agent_id, None, participant.status)
+        for agent_id, participant in self.state.participants.items():
             if participant.ended or (participant.status == "queued" and self.spec.panel is not None):
                 continue  # a panel asks again itself, and knows what
             if participant.status == "queued" and self._cast.knows(agent_id):
@@ -111,7 +111,9 @@ class Run:
                 self._prepare(participant)
                 continue
             attempt, anchor = participant.attempt, self._anchor_of(participant)
-            again = anchor is not None or self._cast.may_restart(agent_id)
+            # What a panel asked that was called during the run, nobody knows any more.
+            lost = self.spec.panel is None and participant.turn is not None
+            again = anchor is not None or (self._cast.may_restart(agent_id) and not lost)
             if again:
                 # Before anything is logged: where the store is away, all of this is done again.
                 await self._cast.recall(agent_id)
@@ -125,13 +127,14 @@ class Run:
                 self._prepare(participant, anchor=anchor)
 
     def hand_over(self) -> None:
-        """Let another worker execute what was begun here."""
-        for agent_id in self.state.participants:
-            self._observer.agent_state(agent_id, "queued", None)
+        """Let another worker execute what was begun here, if any does: nothing more of it is observed here."""
+        for agent_id, participant in self.state.participants.items():
+            self._observer.agent_state(agent_id, participant.status, None)
+        self._observer.run_left(self.state.facts)
 
     async def execute(self) -> None:
         """Run every agent to its end and log `run.done`."""
-        self._observer.run_started()
+        self._observer.run_started(self.state.facts)
         async with asyncio.TaskGroup() as self._tasks:
             for agent_id in list(self._live):
                 self._launch(agent_id)
@@ -174,6 +177,8 @@ class Run:
             raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
+        if self._sitting is not None and self.sitting and self._sitting.asks(agent_id):
+            raise Conflict(f"Agent {agent_id!r} is asked by this run's panel when its time has come.")
         info = self._cast.info(agent_id)
         self._prepare(self._join(info), announce=AgentAdded(info))
         self._launch(agent_id)
@@ -195,6 +200,8 @@ class Run:
         self._writer.enter(participant, "queued")
         self._prepare(participant, asked=self._asked.get(agent_id))
         self._launch(agent_id)
+        if self._sitting is not None:
+            self._sitting.again(agent_id)
 
     def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
         """Answer an approval.
@@ -224,6 +231,8 @@ class Run:
 
     def convene_over(self, panel: PanelSettings) -> None:
         """Let a panel sit over what its members have said so far. Raises as `convene`."""
+        if self.spec.blind:
+            raise Conflict("A blind run takes no panel while it is open; ask again when it has ended.")
         there = self.state.participants
         given = [answer_of(there[agent_id]) for agent_id in panel.members if agent_id in there]
         self.convene(Sitting(self, panel, given=given, late_call=True))
@@ -408,6 +417,6 @@ class Run:
             status=done.status,
             duration_ms=done.metrics.duration_ms,
         )
-        self._observer.run_ended(done.status, done.metrics.duration_ms / 1000)
+        self._observer.run_ended(self.state.facts, done.status, done.metrics.duration_ms / 1000)
         for participant in self.state.participants.values():
             self._observer.agent_state(participant.info.agent_id, participant.status, None)

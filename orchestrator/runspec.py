@@ -60,6 +60,7 @@ class RunSpec:
     given: tuple[GivenAnswer, ...] = ()
     of: str | None = None
     blind: bool = False
+    traceparent: str | None = None
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -77,6 +78,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         given=request.given,
         of=request.of,
         blind=request.blind,
+        traceparent=record.traceparent,
     )
 
 

@@ -43,6 +43,7 @@ from .events import (
     Token,
     Usage,
 )
+from .observer import RunFacts
 from .runspec import RunSpec
 
 
@@ -176,8 +177,16 @@ class RunState:
         self.t = 0
         """What its newest event said, where it was read from the log."""
         self.panel: PanelState | None = None
-        self.stages: set[tuple[str, int]] = set()
+        self.stages: dict[tuple[str, int], list[Missing]] = {}
+        """Which stages of the panel have begun, and without whom."""
         self.panel_events = 0
+
+    @property
+    def facts(self) -> RunFacts:
+        """What observers are told of the run."""
+        spec = self.spec
+        channel = None if spec.channel == spec.run_id else spec.channel
+        return RunFacts(spec.run_id, channel, self.created_at, spec.traceparent)
 
     def join(self, info: AgentInfo) -> Participant:
         """Let an agent take part; one that does already stays as it is."""
@@ -209,7 +218,7 @@ class RunState:
             if payload.info is not None:
                 self.panel = _panel_of(payload.info)
                 self.stages.clear()
-            self.stages.add((payload.stage, payload.round or payload.layer or 0))
+            self.stages[payload.stage, payload.round or payload.layer or 0] = payload.missing
         # Where `run.started` was trimmed away, nothing but these events is known of a panel.
         panel = self.panel
         if panel is None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 LogFormat = Literal["json", "console"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("json", "console")
@@ -29,6 +28,7 @@ class ServeSettings:
         allow_hosts, allow_origins: Beside the loopback's, and the server's own.
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
+        max_kept_runs, max_log_bytes: Ended runs, and bytes of all runs, beyond which the oldest ended ones go.
         max_run_tokens, max_run_cost: What the agents of one run may spend together.
         workers: Processes; more than one need a log that they share.
         drain_s: After SIGTERM, seconds that runs may take to end by themselves.
@@ -46,6 +46,8 @@ class ServeSettings:
     allow_origins: tuple[str, ...] = ()
     retention_s: float = 3600.0
     max_runs: int = 1000
+    max_kept_runs: int = 100_000
+    max_log_bytes: int = 512 * 1024 * 1024
     max_run_tokens: int | None = None
     max_run_cost: float | None = None
     workers: int = 1
@@ -53,11 +55,10 @@ class ServeSettings:
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
-        scheme = urlsplit(self.log).scheme
-        if scheme not in LOG_SCHEMES:
-            raise ValueError(
-                f"--log {self.log!r} is none of memory:, sqlite:///path.db, redis://host:port/db"
-            )
+        scheme = self.log.partition(":")[0]
+        if scheme not in LOG_SCHEMES or (scheme == "memory" and self.log != "memory:"):
+            shown = re.sub(r"(?<=//).*@", "…@", self.log)  # no password on a screen or in its log
+            raise ValueError(f"--log {shown!r} is none of memory:, sqlite:///path.db, redis://host:port/db")
         if self.workers > 1 and scheme not in ("redis", "rediss"):
             raise ValueError(f"--workers {self.workers} need a log that they can share; add --log redis://…")
         if not is_loopback(self.host) and not self.token:

@@ -15,7 +15,7 @@ import structlog
 from .attempt import Stop
 from .backends.base import Part
 from .errors import Conflict
-from .events import PANEL, EarlierTurn, Given, PanelInfo, PanelResult, PanelState, Payload
+from .events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
 from .mailbox import Mailbox
 from .panels.base import Answer, Speech
 from .panels.loader import load_method
@@ -81,6 +81,7 @@ class Sitting:
         self._called_off = False
         self._lost = False
         self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
 
     @classmethod
     def lost(cls, room: Room, panel: PanelState) -> Sitting:
@@ -99,7 +100,11 @@ class Sitting:
             method = load_method(self._settings.method)
             async with asyncio.TaskGroup() as tasks:
                 session = Session(self, self._settings, self._room.spec.message, tasks, given=self._given)
-                await session.conduct(method)
+                self._session = session
+                try:
+                    await session.conduct(method)
+                finally:
+                    self._session = None
         except asyncio.CancelledError:
             if not self._called_off:
                 raise
@@ -117,6 +122,15 @@ class Sitting:
             self._called_off = True
             if self._task is not None:
                 self._task.cancel()
+
+    def again(self, agent_id: str) -> None:
+        """Take in that a person has an agent speak once more."""
+        if self._session is not None:
+            self._session.again(agent_id)
+
+    def asks(self, agent_id: str) -> bool:
+        """Whether the panel asks this agent when its time has come."""
+        return agent_id in self._settings.everyone
 
     def _give_up(self, status: str) -> None:
         state = self._room.state.panel
@@ -160,7 +174,9 @@ class Sitting:
         """See `panels.base.Host`."""
         participant = self._room.state.participants[agent_id]
         turn = participant.turn
-        await self._room.when(lambda: participant.turn != turn or self._room.at_rest(participant))
+        while participant.turn == turn and not self._room.at_rest(participant):
+            # Again where a person has it retried at the moment of its end.
+            await self._room.when(lambda: participant.turn != turn or self._room.at_rest(participant))
         return self._known(agent_id, turn or 1) or _newest(participant)
 
     def answer_of(self, agent_id: str) -> Answer:
@@ -196,6 +212,23 @@ class Sitting:
     def announced(self, stage: str, number: int) -> bool:
         """See `panels.base.Host`."""
         return self._unannounced is None and (stage, number) in self._room.state.stages
+
+    def gone_without(self) -> Sequence[Missing] | None:
+        """See `panels.base.Host`."""
+        stages = {} if self._unannounced is not None else self._room.state.stages
+        return next((stages[stage, 0] for stage in NO_ANSWERS if (stage, 0) in stages), None)
+
+    def told_late(self, agent_id: str, attempt: int) -> bool:
+        """See `panels.base.Host`."""
+        panel = self._room.state.panel
+        return panel is not None and any(
+            (each.agent, each.attempt) == (agent_id, attempt) for each in panel.late
+        )
+
+    def answering(self, agent_id: str) -> bool:
+        """See `panels.base.Host`."""
+        participant = self._room.state.participants.get(agent_id)
+        return participant is not None and participant.stage not in NO_ANSWERS
 
     def unannounced(self) -> PanelInfo | None:
         """See `panels.base.Host`."""
@@ -240,7 +273,7 @@ def info_of(settings: PanelSettings, spec: RunSpec) -> PanelInfo:
         panel_id=settings.panel_id,
         title=settings.title or settings.name,
         method=settings.method,
-        members=list(settings.members),
+        members=list(settings.answering),
         moderator=moderator.agent if moderator else None,
         fallback=list(moderator.fallback) if moderator else [],
         of=spec.of,

@@ -32,6 +32,7 @@ from .errors import (
     LimitReached,
     LogUnavailable,
     NotFound,
+    RequestError,
     Unavailable,
 )
 from .eventlog.base import Store, parse_cursor
@@ -55,6 +56,9 @@ log = structlog.get_logger(__name__)
 
 HOLD_TRIES, HOLD_PAUSE_SECONDS = 40, 0.05
 MOVED_TRIES, MOVED_PAUSE_SECONDS = 60, 0.05
+SYSTEM_SNAPSHOTS = 50
+"""Of every run there is, how many of the newest are told to a dashboard whose cursor could not be used."""
+
 DRAIN_GRACE_SECONDS = 10.0
 """After the drain time, how long ended agents may take to close their streams."""
 
@@ -134,6 +138,9 @@ class Supervisor:
         for task in self._serving:
             task.cancel()
         self._owned.abandon_all()
+        if isinstance(exc, Exception):
+            # No task's: it goes on as it is, for within a group nobody would know its kind.
+            exc_type = exc = tb = None
         await self._tasks.__aexit__(exc_type, exc, tb)
         with suppress(LogUnavailable):
             # Whoever shares the store need not wait for our lease to run out.
@@ -141,32 +148,40 @@ class Supervisor:
 
     # ── start and find ───────────────────────────────────────────────────────────────────────
 
-    async def start(self, request: StartRequest, *, key: str | None = None) -> tuple[AnyRun, bool]:
+    async def start(
+        self, request: StartRequest, *, key: str | None = None, traceparent: str | None = None
+    ) -> tuple[AnyRun, bool]:
         """Start a run whose `run.started` is in the log; return it, and whether it is new.
 
         Args:
             key: An idempotency key; a known one returns the run that it started.
+            traceparent: The trace of whoever asks.
         Raises:
             Unavailable: Draining. LimitReached: Too many runs. Conflict: The conversation is busy, or
             *key* was used for another request. InvalidRequest: An unknown agent. LogUnavailable.
         """
-        record = self._record(request, key)
+        record, refusal = self._record(request, key, traceparent), self._refusal()
+        if refusal is not None and key is None:
+            raise refusal
         self._starting.add(record.run_id)
         try:
-            return await self._start(record)
+            return await self._start(record, refusal)
         finally:
             self._starting.discard(record.run_id)
 
-    async def _start(self, record: RunRecord) -> tuple[AnyRun, bool]:
+    async def _start(self, record: RunRecord, refusal: RequestError | None) -> tuple[AnyRun, bool]:
         kept = await self.log.create_run(record)
         if kept.run_id != record.run_id:
             if kept.request != record.request:
                 raise Conflict("This Idempotency-Key was used for another request; use a new one.")
             return await self.get(kept.run_id), False
         try:
+            if refusal is not None:
+                # Not before: whoever asks again, for his answer was lost, gets his run however full we are.
+                raise refusal
             if record.conversation_id:
                 await self._hold(record.conversation_id, record.run_id)
-        except Conflict:
+        except (Conflict, LimitReached, Unavailable):
             await self.log.forget_run(record.run_id, "was refused")
             raise
         run = self._owned.make(record, RunState(self._owned.spec(record), record.created_at))
@@ -175,6 +190,7 @@ class Supervisor:
             await run.begin()
         except BaseException:
             self._owned.release(record.run_id)
+            run.hand_over()
             raise
         log.info("run_started", run_id=record.run_id, agents=record.agents)
         if self.cluster is None:
@@ -214,7 +230,11 @@ class Supervisor:
             if found.status != "running":
                 return await _perform_on_ended(found, command)
             if self.cluster is None:
-                raise Unavailable("The run's worker was lost; it ends within seconds.", retry_after=5)
+                raise Unavailable(
+                    "Another process runs it, which only a Redis log lets this one ask; if that process was lost, "
+                    "the run ends within seconds.",
+                    retry_after=5,
+                )
             record = await self.log.find_run(command.run_id)
             if record is not None and record.owner != self.worker:
                 told = outcome(await self._ask(self.cluster, record.owner, command))
@@ -298,8 +318,12 @@ class Supervisor:
         return await self._all(await self.log.list_runs(limit=limit, before=before))
 
     async def in_channel(self, channel: str) -> list[AnyRun]:
-        """Return the runs of a channel, oldest first."""
-        return await self._all(await self.log.runs_in(channel))
+        """Return the runs of a channel, oldest first; of `system` those under way, and the newest others."""
+        if channel != SYSTEM_CHANNEL:
+            return await self._all(await self.log.runs_in(channel))
+        newest = await self.log.list_runs(limit=SYSTEM_SNAPSHOTS)
+        told = {record.run_id: record for record in (*await self.log.running_runs(), *reversed(newest))}
+        return await self._all(sorted(told.values(), key=lambda record: record.created_at))
 
     # ── watch, forget, drain ─────────────────────────────────────────────────────────────────
 
@@ -352,12 +376,16 @@ class Supervisor:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    def _record(self, request: StartRequest, key: str | None) -> RunRecord:
-        """Check what can be checked here, and say what is to be kept of the run."""
+    def _refusal(self) -> RequestError | None:
+        """Say why no further run can be taken just now; None where one can."""
         if self.draining:
-            raise Unavailable("The server is shutting down; ask again.", retry_after=5)
+            return Unavailable("The server is shutting down; ask again.", retry_after=5)
         if self.running >= self.limits.max_runs:
-            raise LimitReached(f"{self.limits.max_runs} runs are under way already.", retry_after=5)
+            return LimitReached(f"{self.limits.max_runs} runs are under way already.", retry_after=5)
+        return None
+
+    def _record(self, request: StartRequest, key: str | None, traceparent: str | None) -> RunRecord:
+        """Check what can be checked here, and say what is to be kept of the run."""
         agents = request.agents or tuple(self.roster.default_agents())
         if request.panel is not None:
             panel = PanelSettings.model_validate(request.panel)
@@ -384,6 +412,7 @@ class Supervisor:
             owner=self.worker,
             key=key,
             request=msgspec.json.encode(request).decode(),
+            traceparent=traceparent,
         )
 
     async def _hold(self, conversation_id: str, run_id: str) -> None:

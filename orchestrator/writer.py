@@ -28,7 +28,7 @@ from .events import (
     encode_data,
 )
 from .merge import Batch
-from .observer import Observer
+from .observer import AttemptEnd, Observer
 from .patience import until_available
 from .runstate import Participant, RunState
 from .veil import Veil
@@ -139,13 +139,20 @@ class Writer:
         metrics = payload.metrics
         if metrics is None:
             return
+        info = self._state.participants[agent_id].info
         self._observer.agent_ended(
-            agent_id,
-            payload.TYPE,
-            payload.code if isinstance(payload, Error) else None,
-            None if metrics.ttft_ms is None else metrics.ttft_ms / 1000,
-            metrics.duration_ms / 1000,
-            payload.usage.output_tokens if isinstance(payload, Done) and payload.usage else None,
+            AttemptEnd(
+                self._state.facts,
+                agent_id,
+                payload.attempt,
+                payload.TYPE,
+                payload.code if isinstance(payload, Error) else None,
+                None if metrics.ttft_ms is None else metrics.ttft_ms / 1000,
+                metrics.duration_ms / 1000,
+                payload.usage.output_tokens if isinstance(payload, Done) and payload.usage else None,
+                info.backend,
+                info.model,
+            )
         )
         log.info(
             "agent_ended",

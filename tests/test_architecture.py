@@ -19,6 +19,7 @@ LAYERS: list[tuple[str, ...]] = [
     (
         "budget",
         "grace",
+        "leaving",
         "limits",
         "mailbox",
         "patience",
@@ -72,6 +73,7 @@ HOMES = {
     "ruamel": ("yamlfile",),
     "click": ("cli",),
     "stamina": ("patience",),
+    "opentelemetry": ("server.tracing",),
 }
 """A library → the only modules that may import it."""
 

@@ -64,6 +64,29 @@ def test_check_finds_references_that_cannot_be_loaded(tmp_path: Path) -> None:
     assert len(unloaded.stdout.splitlines()) == 4
 
 
+def test_check_finds_wrong_references_beside_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """All at once: nobody wants to mend one file to hear of the next."""
+    agents_folder(
+        tmp_path,
+        typo="backend: offline\ntypo: 1\n",
+        gone="backend: function\nstream: nowhere:good\n",
+        tools="backend: offline\ntools: ['nowhere:one', 'os:two', 'os:sep']\n",
+        follows="backend: openai-agents\nmodel: m\napi_key: k\nhandoffs: [brief]\n",
+        brief="backend: openai-agents\nmodel: ''\n",
+    )
+    ran = orchestrate("check", cwd=tmp_path)
+    assert ran.returncode == 1
+    found = [line.partition(": ")[0].rpartition("/")[2] for line in ran.stderr.splitlines()[:-1]]
+    assert found == [
+        "brief.yaml:2",
+        "gone.yaml:2",
+        "tools.yaml:2",
+        "tools.yaml:2",
+        "tools.yaml:2",
+        "typo.yaml:2",
+    ]
+
+
 def panels_folder(config: Path, **panels: str) -> None:
     (config / "panels").mkdir()
     for name, text in panels.items():

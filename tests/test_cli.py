@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,14 @@ EVENTS = f"/v1/runs/{RUN_ID}/events"
 async def server() -> AsyncIterator[ScriptedServer]:
     async with scripted_server() as script:
         yield script
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of this machine at which nobody listens: it is bound, so nobody else takes it meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 # ── help and misuse ───────────────────────────────────────────────────────────────────────────
@@ -68,6 +77,8 @@ def test_help_is_quick() -> None:
         (["serve", "--port", "70000"], "70000 is not in the range"),
         (["serve", "--retention", "soon"], "'soon' is no duration"),
         (["serve", "--log", "postgres://x"], "--log 'postgres://x' is none of memory:"),
+        (["serve", "--log", "redi://u:p@ss/w@h"], "--log 'redi://…@h' is none of memory:"),
+        (["serve", "--log", "memory:x.db"], "--log 'memory:x.db' is none of memory:"),
         (["serve", "--workers", "2"], "--workers 2 need a log"),
         (["serve", "--workers", "0"], "0 is not in the range"),
         (["serve", "--host", "0.0.0.0"], "open to other machines; set ORCHESTRATOR_TOKEN"),
@@ -116,8 +127,8 @@ def test_serve_has_the_defaults_of_its_settings(monkeypatch: pytest.MonkeyPatch)
 
 WANTED = ServeSettings(
     config=Path("c"), host="0.0.0.0", port=0, log="redis://h:1/0", token="t", allow_hosts=("a", "b"),
-    allow_origins=("https://c", "https://d"), retention_s=5400, max_runs=5, workers=2, log_format="json",
-    drain_s=1.5,
+    allow_origins=("https://c", "https://d"), retention_s=5400, max_runs=5, max_kept_runs=6, max_log_bytes=7,
+    workers=2, log_format="json", drain_s=1.5,
 )  # fmt: skip
 
 
@@ -126,14 +137,15 @@ def test_serve_hands_every_option_on(monkeypatch: pytest.MonkeyPatch) -> None:
         "--config c --host 0.0.0.0 --port 0 --log redis://h:1/0 --token t --allow-host a --allow-host b"
     )
     more = "--allow-origin https://c,https://d --retention 1h30m --max-runs 5 --workers 2 --log-format json"
-    assert served(monkeypatch, *arguments.split(), *more.split(), "--drain", "1.5") == WANTED
+    last = "--max-kept-runs 6 --max-log-bytes 7 --drain 1.5"
+    assert served(monkeypatch, *arguments.split(), *more.split(), *last.split()) == WANTED
 
 
 def test_every_option_of_serve_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "CONFIG": "c", "HOST": "0.0.0.0", "PORT": "0", "LOG": "redis://h:1/0", "TOKEN": "t", "WORKERS": "2",
         "ALLOW_HOST": "a,b", "ALLOW_ORIGIN": "https://c https://d", "RETENTION": "90m", "MAX_RUNS": "5",
-        "LOG_FORMAT": "json", "DRAIN": "1.5",
+        "MAX_KEPT_RUNS": "6", "MAX_LOG_BYTES": "7", "LOG_FORMAT": "json", "DRAIN": "1.5",
     }  # fmt: skip
     variables = {f"ORCHESTRATOR_{name}": value for name, value in values.items()}
     assert served(monkeypatch, **variables) == WANTED
@@ -236,6 +248,15 @@ async def test_tail_of_no_run_is_misuse(server: ScriptedServer) -> None:
     assert (exit_code, err) == (2, "orchestrator: 404: There is no such run.\n")
 
 
+def test_tail_says_at_once_that_no_server_is_there(free_port: int) -> None:
+    """A stream that was open comes back by itself; a command that never had one has a wrong address."""
+    began = time.monotonic()
+    ran = orchestrate("tail", "run_x", "--server", f"http://127.0.0.1:{free_port}")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "does not answer" in ran.stderr
+    assert time.monotonic() - began < PATIENCE / 2
+
+
 async def test_cancel_asks_for_one_agent_or_all(server: ScriptedServer) -> None:
     for arguments in ([RUN_ID], [RUN_ID, "a"]):
         exit_code, out, err = await finish(await spawn("cancel", *arguments, "--server", server.base_url))
@@ -255,6 +276,31 @@ def test_run_without_a_server_answers_in_this_process() -> None:
     assert any(line.startswith("analyst │") and "42" in line for line in ran.stdout.splitlines())
     assert "skeptic │ [done]" in ran.stdout
     assert ran.stdout.splitlines()[-1].startswith("run     │ completed after ")
+
+
+def test_a_reader_that_goes_ends_a_run_of_this_process_quietly() -> None:
+    """`orchestrator run … | head -1` is no failure to report."""
+    command = [sys.executable, "-m", "orchestrator", "run", "What is 6 * 7?"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "starts:" in process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+        assert process.wait(PATIENCE) == 1
+
+
+def test_an_agent_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "agents_config"
+    folder.mkdir()
+    (folder / "lost.yaml").write_text("backend: function\nstream: nowhere:good\n")
+    ran = orchestrate("run", "hi", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith("orchestrator: agents_config/lost.yaml: stream: cannot import 'nowhere'")
 
 
 async def test_an_interrupt_cancels_a_run_of_this_process() -> None:

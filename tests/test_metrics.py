@@ -6,13 +6,25 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from orchestrator.errors import LogUnavailable
+from orchestrator.eventlog import Draft, Entry
+from orchestrator.eventlog.memory import MemoryLog
+from orchestrator.eventlog.runstore import Fence
+from orchestrator.observer import AttemptEnd, RunFacts
+from orchestrator.runspec import StartRequest
 from orchestrator.server.metrics import LoopLag, Metrics
+
+from .service import endless, eventually, serving
+from .spine import start, supervised
+
+ONE, OTHER = RunFacts("run_1", None, 0), RunFacts("run_2", None, 0)
 
 
 def scrape(metrics: Metrics) -> dict[str, float]:
@@ -26,11 +38,17 @@ def scrape(metrics: Metrics) -> dict[str, float]:
     return found
 
 
+def open_agents(metrics: Metrics) -> dict[str, float]:
+    """Return what is counted of the agents of open runs, without the zeros."""
+    found = scrape(metrics)
+    return {name: found[name] for name in found if name.startswith("orchestrator_agents{") and found[name]}
+
+
 def test_runs_are_counted_and_timed() -> None:
     metrics = Metrics()
-    metrics.run_started()
-    metrics.run_started()
-    metrics.run_ended("partial", 3.0)
+    metrics.run_started(ONE)
+    metrics.run_started(OTHER)
+    metrics.run_ended(OTHER, "partial", 3.0)
     found = scrape(metrics)
     assert found["orchestrator_runs_started_total"] == 2
     assert found["orchestrator_runs_running"] == 1
@@ -55,8 +73,8 @@ def test_agents_are_counted_by_state() -> None:
 
 def test_attempts_feed_the_histograms_of_their_agent() -> None:
     metrics = Metrics()
-    metrics.agent_ended("a", "done", None, 0.3, 2.0, 40)
-    metrics.agent_ended("a", "error", "timeout_idle", None, 9.0, None)
+    metrics.agent_ended(AttemptEnd(ONE, "a", 1, "done", None, 0.3, 2.0, 40))
+    metrics.agent_ended(AttemptEnd(ONE, "a", 2, "error", "timeout_idle", None, 9.0, None))
     found = scrape(metrics)
     assert found["orchestrator_agent_attempts_ended_total{agent=a,code=,outcome=done}"] == 1
     assert found["orchestrator_agent_attempts_ended_total{agent=a,code=timeout_idle,outcome=error}"] == 1
@@ -102,15 +120,76 @@ def test_a_stream_counts_as_open_until_it_ends_however_it_ends() -> None:
     assert scrape(metrics)["orchestrator_subscribers{kind=channel}"] == 0
 
 
+async def test_deleted_run_is_counted_out() -> None:
+    """Its end can be logged no more, so the run and its agents would seem to be open for ever."""
+    async with serving({"a": endless, "b": endless}) as service:
+        run_id = await service.start()
+        await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 1)
+        await service.call("DELETE", f"/v1/runs/{run_id}")
+        await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 0)
+        assert open_agents(service.metrics) == {}
+
+
+class UnsteadyLog(MemoryLog):
+    """A store that goes away when it is told to."""
+
+    failing = ""
+
+    async def append(
+        self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
+    ) -> list[Entry]:
+        if self.failing == "append":
+            raise LogUnavailable("away")
+        return await super().append(channel, drafts, fence=fence)
+
+    async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
+        if self.failing == "turns":
+            self.failing = ""
+            raise LogUnavailable("away")
+        return await super().turns(conversation_id, agent_id)
+
+
+async def test_run_that_never_got_to_begin_is_counted_out() -> None:
+    """Whoever asked for it left while the store was away."""
+    log, metrics = UnsteadyLog(), Metrics()
+    async with supervised({"a": endless}, log=log, observer=metrics) as supervisor:
+        log.failing = "append"
+        starting = asyncio.create_task(supervisor.start(StartRequest("hi")))
+        await eventually(lambda: open_agents(metrics))
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        assert open_agents(metrics) == {}
+        log.failing = ""
+
+
+async def test_takeover_that_is_done_again_counts_nobody_twice() -> None:
+    """The store may go away in the middle of it."""
+    log, metrics = UnsteadyLog(), Metrics()
+    scripts, keys = {"a": endless, "b": endless}, {"a": {"on_worker_lost": "restart"}}
+    async with supervised(scripts, keys=keys, log=log) as lost:
+        run = await start(lost, conversation_id="talk")
+        await eventually(lambda: all(p.text for p in run.participants.values()))
+        log.failing = "turns"
+        lost._serving[0].cancel()
+        await log.beat(lost.worker, 0.05)
+        async with supervised(scripts, keys=keys, log=log, observer=metrics) as other:
+            await eventually(lambda: scrape(metrics)["orchestrator_runs_running"] == 1)
+            assert not log.failing
+            assert sum(open_agents(metrics).values()) == 2
+            other._owned.cancel_all()
+            await eventually(lambda: scrape(metrics)["orchestrator_runs_running"] == 0)
+            assert open_agents(metrics) == {}
+
+
 def test_two_sets_of_metrics_do_not_mix() -> None:
     one, other = Metrics(), Metrics()
-    one.run_started()
+    one.run_started(ONE)
     assert scrape(other)["orchestrator_runs_started_total"] == 0
 
 
 def test_openmetrics_is_given_where_it_is_asked_for() -> None:
     metrics = Metrics()
-    metrics.run_started()
+    metrics.run_started(ONE)
     body, content_type = metrics.render("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert {"orchestrator_runs_started"} <= {family.name for family in parse_openmetrics(body.decode())}

@@ -334,6 +334,14 @@ async def test_an_agent_as_a_tool_streams_as_nested(rig: Rig) -> None:
     assert all(item.speaker == "helper" for item in items if isinstance(item, Token) and item.parent)
 
 
+async def test_what_an_inner_agent_used_is_counted(rig: Rig) -> None:
+    """Else a budget would not hold for what tools spend."""
+    rig.says([Call("helper", '{"input":"ask"}', "outer"), Use(1, 2)], ["So.", Use(10, 20)])
+    rig.says(["noon", Use(100, 200)], model="helper-model")
+    items = await collect(rig.backend(tools=["tests.sdk_parts:helper"]))
+    assert finish_of(items).usage == Usage(111, 222)
+
+
 async def test_a_failing_inner_agent_leaks_nothing(rig: Rig) -> None:
     """The SDK would hand the provider's error body to the outer model, and so to the client."""
     rig.says([Call("helper", '{"input":"ask"}', "outer")], ["Never mind."])

@@ -227,6 +227,45 @@ def test_a_call_without_an_id_is_given_one() -> None:
     assert (name, arguments) == ("f", "{}")
 
 
+def whole_call(zone: str, **where: Any) -> dict[str, Any]:
+    return {**where, "function": {"name": "clock", "arguments": json.dumps({"zone": zone})}}
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [whole_call("A", index=0, id="1"), whole_call("B", index=0, id="2")],
+        [whole_call("A", id="1"), whole_call("B", id="2")],
+        [whole_call("A", id=""), whole_call("B", id="")],
+        [whole_call("A", index=0), whole_call("B", index=1)],
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_whole_calls_are_told_apart_however_they_are_numbered(
+    calls: list[dict[str, Any]], together: bool
+) -> None:
+    """Gemini's endpoint leaves numbers and ids out, or numbers every call 0."""
+    groups = [calls] if together else [[call] for call in calls]
+    events, failure = decode("chat", *(chunk({"tool_calls": group}) for group in groups), STOP + DONE)
+    assert failure is None
+    assert [arguments for _, _, arguments in calls_of(events)] == ['{"zone": "A"}', '{"zone": "B"}']
+    assert len({call_id for call_id, _, _ in calls_of(events)}) == 2
+
+
+@pytest.mark.parametrize("where", [{"index": 0, "id": "1"}, {"id": "1"}])
+@pytest.mark.parametrize("name", ["clock", "", None])
+def test_a_call_whose_pieces_repeat_its_id_stays_one(where: dict[str, Any], name: str | None) -> None:
+    pieces = [
+        chunk(
+            {"tool_calls": [{**where, "function": {"name": "clock" if not at else name, "arguments": text}}]}
+        )
+        for at, text in enumerate(['{"zo', 'ne":', ' "A"}'])
+    ]
+    events, failure = decode("chat", *pieces, STOP + DONE)
+    assert failure is None
+    assert calls_of(events) == [("1", "clock", '{"zone": "A"}')]
+
+
 def test_a_call_without_a_name_is_invalid() -> None:
     _, failure = decode("chat", chunk({"tool_calls": [{"index": 0, "id": "1"}]}), STOP + DONE)
     assert failure is not None
@@ -267,6 +306,57 @@ def test_chunks_that_say_nothing_are_no_fault(empty: bytes) -> None:
     events, failure = decode("chat", empty, chunk({"content": "a"}), empty, STOP, empty, DONE)
     assert failure is None
     assert summary(events)["deltas"] == {("response.output_text.delta", 0): "a"}
+
+
+@pytest.mark.parametrize(
+    "end", [b"data: [DONE] \n\n", b"data:[DONE]\n\n", b"data: [DONE]", b"data:\n\n" + DONE]
+)
+def test_the_end_mark_is_known_however_it_is_written(end: bytes) -> None:
+    events, failure = decode("chat", chunk({"content": "a"}), STOP, end)
+    assert failure is None
+    assert events[-1].type == "response.completed"
+
+
+def test_content_may_be_a_list_of_parts() -> None:
+    """Mistral's reasoning models send it."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    events, failure = decode(
+        "chat",
+        chunk({"content": [thought]}),
+        chunk({"content": [{"type": "text", "text": "Hel"}, {"type": "reference", "reference_ids": [1]}]}),
+        chunk({"content": "lo"}),
+        STOP + DONE,
+    )
+    assert failure is None
+    assert summary(events)["deltas"] == {
+        ("response.reasoning_summary_text.delta", 0): "hm",
+        ("response.output_text.delta", 1): "Hello",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("error", "upstream_invalid"),
+        ("abort", "upstream_unavailable"),
+        ("insufficient_system_resource", "upstream_unavailable"),
+        ("tool_calls", None),
+    ],
+)
+def test_a_finish_that_is_the_providers_failure_is_no_success(reason: str, code: str | None) -> None:
+    """OpenRouter, vLLM and DeepSeek say so in the finish reason alone."""
+    _, failure = decode("chat", chunk({"content": "a"}), chunk({}, finish_reason=reason), DONE)
+    assert (failure and failure.code) == code
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail"),
+    [("model_length", "max_output_tokens"), ("eos_token", "eos_token"), ("function_call", None)],
+)
+def test_a_finish_in_other_words_is_passed_on(reason: str, detail: str | None) -> None:
+    events, _ = decode("chat", chunk({"content": "a"}), chunk({}, finish_reason=reason), DONE)
+    details = events[-1].response.incomplete_details
+    assert (details and details.reason) == detail
 
 
 def test_text_and_a_refusal_are_parts_of_one_message() -> None:
@@ -331,6 +421,11 @@ def test_unknown_events_and_items_are_no_fault() -> None:
         ("chat", b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n'),
         ("chat", b'data: {"choices":[{"delta":{"tool_calls":[{"index":"one"}]}}]}\n\n'),
         ("chat", b'data: {"choices":[{"delta":{"thinking_blocks":[{"thinking":4}]}}]}\n\n'),
+        ("chat", b'data: {"choices":[{"delta":{"content":[{"text":"no type"}]}}]}\n\n'),
+        ("chat", b'data: {"choices":[{"message":{"content":"not a stream"}}]}\n\n'),
+        ("chat", b'data: {"choices":[{"text":"an older API"}]}\n\n'),
+        ("chat", b'data: {"choices":[],"usage":{"prompt_tokens":"x"}}\n\n' + STOP + DONE),
+        ("chat", b'data: {"choices":[],"usage":{"prompt_tokens_details":"x"}}\n\n' + STOP + DONE),
         ("chat", b'data: {"error":"no"}\n\n'),
         ("chat", DONE),
         ("responses", b"data: {}\n\n"),

@@ -51,7 +51,7 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
     ("status", "code"),
     [(401, "upstream_auth"), (403, "upstream_auth"), (429, "upstream_rate_limited"),
      (404, "upstream_rejected"), (422, "upstream_rejected"), (500, "upstream_unavailable"),
-     (529, "upstream_unavailable")],
+     (529, "upstream_unavailable"), (408, "upstream_unavailable")],
 )  # fmt: skip
 def test_a_status_is_named_in_the_message(status: int, code: str) -> None:
     error = status_error(status, {"x-debug": SECRET})

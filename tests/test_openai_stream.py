@@ -12,7 +12,19 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from agents import Agent, Model, ModelProvider, ModelResponse, RunConfig, Usage, function_tool, handoff
+from agents import (
+    Agent,
+    GuardrailFunctionOutput,
+    Model,
+    ModelProvider,
+    ModelResponse,
+    RunConfig,
+    RunHooks,
+    Usage,
+    function_tool,
+    handoff,
+    input_guardrail,
+)
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -178,10 +190,6 @@ async def test_a_slow_reader_holds_the_model_back() -> None:
 async def test_text_comes_before_the_tool_call_that_follows_it() -> None:
     """Text and tools take one way, so none overtakes the other."""
 
-    @function_tool
-    def ping() -> str:
-        return "pong"
-
     async def reply() -> AsyncGenerator[Any, None]:
         for number in range(200):
             yield delta(str(number))
@@ -286,6 +294,11 @@ async def test_handoffs_may_run_in_a_circle_and_be_objects() -> None:
     assert first.model is model
 
 
+@function_tool
+def ping() -> str:
+    return "pong"
+
+
 class Named(ModelProvider):
     """Gives the one model it has, whatever its name; so the inner run's goes through ours as well."""
 
@@ -296,17 +309,103 @@ class Named(ModelProvider):
         return self.model
 
 
-async def test_a_nested_run_that_is_the_users_own_is_not_taken_for_the_answer() -> None:
-    """An agent as a tool that the user made says nothing at the top level."""
+class ToolLog(RunHooks[Any]):
+    """Hooks of the user's own."""
+
+    def __init__(self) -> None:
+        self.tools: list[str] = []
+
+    async def on_tool_start(self, context: Any, agent: Any, tool: Any) -> None:
+        self.tools.append(tool.name)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+async def test_an_agent_that_the_user_made_a_tool_streams_as_nested(by_name: bool) -> None:
+    """`Agent.as_tool`: text and tools carry the call's id; the user's own handler and hooks hear as ever."""
     heard: list[Any] = []
-    inner = Agent[Any](name="inner", model="by-name")
-    tool = inner.as_tool(tool_name="ask", tool_description="", on_stream=heard.append)
-    outer = agent(call_reply(call("ask", "c1", '{"input":"x"}')), text_reply("out"), tools=[tool])
-    config = RunConfig(model_provider=Named(Scripted(text_reply("inside"))), tracing_disabled=True)
+    hooks = ToolLog()
+    replies = (call_reply(call("ping", "c2")), text_reply("in", "side"))
+    model = Scripted(*replies)
+    inner = Agent[Any](name="inner", model="by-name" if by_name else model, tools=[ping])
+    original = inner.as_tool(
+        tool_name="ask", tool_description="", on_stream=heard.append if by_name else None, hooks=hooks
+    )
+    outer = agent(call_reply(call("ask", "c1", '{"input":"x"}')), text_reply("out"), tools=[original])
+    config = RunConfig(model_provider=Named(model), tracing_disabled=True)
     items = await collect(outer, run_config=config)
-    assert [item for item in items if isinstance(item, Token)] == [Token("out")]
-    assert ToolResult("c1", "inside", is_error=False) in items
-    assert heard
+    assert items[:-1] == [
+        ToolCall("c1", "ask", '{"input":"x"}'),
+        ToolCall("c2", "ping", "{}", parent="c1"),
+        ToolResult("c2", "pong", is_error=False, parent="c1"),
+        Token("in", speaker="inner", parent="c1"),
+        Token("side", speaker="inner", parent="c1"),
+        ToolResult("c1", "inside", is_error=False),
+        Token("out"),
+    ]
+    assert hooks.tools == ["ping"]
+    assert bool(heard) is by_name
+    assert inner.model == ("by-name" if by_name else model)
+    assert outer.tools == [original]
+
+
+async def test_an_agent_may_be_its_own_tool() -> None:
+    """Circles of tools end, like circles of handoffs."""
+    run = agent(
+        call_reply(call("ask", "c1", '{"input":"x"}')),
+        text_reply("inner"),
+        text_reply("outer"),
+    )
+    run.tools = [run.as_tool("ask", "")]
+    items = await collect(run)
+    assert [item for item in items if isinstance(item, Token)] == [
+        Token("inner", speaker="a", parent="c1"),
+        Token("outer"),
+    ]
+
+
+# ── what no model says ────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_answer_of_a_tool_is_said() -> None:
+    """`tool_use_behavior` may make a tool's output the answer: then nothing else would say it."""
+    run = agent(call_reply(call("ping", "c1")), tools=[ping], tool_use_behavior="stop_on_first_tool")
+    items = await collect(run)
+    assert items[:-1] == [
+        ToolCall("c1", "ping", "{}"),
+        ToolResult("c1", "pong", is_error=False),
+        Token("pong"),
+    ]
+
+
+async def test_a_model_of_ones_own_without_deltas_is_heard() -> None:
+    async def reply() -> AsyncGenerator[Any, None]:
+        yield completed(message("all at once"))
+
+    assert (await collect(agent(reply)))[0] == Token("all at once")
+
+
+async def test_a_guardrail_stops_the_model_as_soon_as_it_trips() -> None:
+    """The SDK alone lets the model finish an answer that nobody shall see."""
+    spoken = asyncio.Event()
+
+    @input_guardrail
+    async def trips(context: Any, agent: Any, items: Any) -> GuardrailFunctionOutput:
+        await spoken.wait()
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    async def reply() -> AsyncGenerator[Any, None]:
+        yield delta("x")
+        spoken.set()
+        await asyncio.Event().wait()
+
+    run = agent(reply, input_guardrails=[trips])
+    said: list[Any] = []
+    with pytest.raises(AgentError) as caught:
+        async with asyncio.timeout(LIMIT):
+            await hear(start(run), said, lambda: asyncio.sleep(0))
+    assert (said, caught.value.code) == ([Token("x")], "guardrail")
+    assert isinstance(run.model, Scripted)
+    assert run.model.open == 0
 
 
 # ── conversations ─────────────────────────────────────────────────────────────────────────────
@@ -323,10 +422,6 @@ def test_items_of_a_conversation_are_its_turns_and_the_question() -> None:
 
 
 async def test_memory_is_this_turn_alone_and_plain_json() -> None:
-    @function_tool
-    def ping() -> str:
-        return "pong"
-
     run = agent(call_reply(call("ping", "c1")), text_reply("done"), tools=[ping])
     request = AgentInput("now", history=(Turn("before", "then"),))
     finish = (await collect(run, request=request))[-1]

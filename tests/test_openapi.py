@@ -298,7 +298,10 @@ async def test_a_problem_fits_its_schema() -> None:
     [
         ({"op": "start", "ref": 1, "message": "hi", "agents": ["a"]}, True),
         ({"op": "start"}, False),
-        ({"op": "attach", "run_id": "run_1", "after": None}, True),
+        ({"op": "attach", "run_id": "run_1", "after": None, "agents": ["a"]}, True),
+        ({"op": "attach", "channel": "tab", "after": "e-1", "agents": ["a"], "runs": ["run_1"]}, True),
+        ({"op": "attach", "channel": "tab", "agents": "a"}, False),
+        ({"op": "detach", "channel": "tab"}, True),
         ({"op": "cancel", "run_id": "run_1", "agent_id": "a"}, True),
         ({"op": "detach"}, False),
         ({"op": "other", "run_id": "run_1"}, False),

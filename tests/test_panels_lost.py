@@ -113,3 +113,68 @@ async def test_panel_called_during_the_run_fails_with_its_worker(reopen: Reopen)
         events = await follow_to_end(two, run.spec.run_id)
     assert result(events)["status"] == "failed"
     assert events[-1].name == "run.done"
+
+
+async def test_moderator_of_a_panel_that_died_with_its_worker_is_not_asked_something_else(
+    reopen: Reopen,
+) -> None:
+    """Only the panel knew what to ask it; the user's bare question would be answered as if it were that."""
+    scripts = {"a": short, "b": stuck, "chair": stuck}
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(Panelist(await reopen(), scripts))
+        run, _ = await one.start(StartRequest("hi", ("a", "b")))
+        assert isinstance(run, Run)
+        await until(lambda: run.participants["a"].ended)
+        await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "chair"})
+        await until(lambda: "chair" in run.participants and run.participants["chair"].pieces)
+        await lose(one)
+        asked.clear()
+        again = {name: {"on_worker_lost": "restart"} for name in scripts}
+        two = await stack.enter_async_context(Panelist(await reopen(), scripts | {"b": short}, again))
+        events = await follow_to_end(two, run.spec.run_id)
+    assert asked == ["b"]
+    assert result(events)["status"] == "failed"
+    assert [e.data["code"] for e in of(events, "chair", "error")] == ["worker_lost"]
+
+
+async def test_reviews_mean_the_answers_that_they_were_about(reopen: Reopen) -> None:
+    """An answer that came while the others were ranked is late after a restart, too: no letter moves."""
+
+    async def contestant(request: AgentInput) -> AsyncGenerator[str, None]:
+        if request.part is None or request.part.task != "review":
+            yield request.agent_id
+        else:
+            best = sorted(request.part.heard, key=lambda heard: "acbd".index(heard.agent_id))
+            yield "Ranking: " + " > ".join(heard.label for heard in best)
+
+    late = asyncio.Event()
+
+    async def latecomer(request: AgentInput) -> AsyncGenerator[str, None]:
+        await late.wait()
+        yield "d"
+
+    async def stuck_reviewer(request: AgentInput) -> AsyncGenerator[str, None]:
+        if request.part is not None and request.part.task == "review":
+            yield "I "
+            await asyncio.Event().wait()
+        yield "c"
+
+    first = {"a": contestant, "b": contestant, "c": stuck_reviewer, "d": latecomer}
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(Panelist(await reopen(), first))
+        keys: dict[str, Any] = {"members": ["a", "b", "c", "d"], "start_when": {"quorum": 3}}
+        run = await start(one, panel=panel(method="rank", **keys))
+        of_all = run.participants
+        await until(
+            lambda: of_all["c"].pieces == ["I "] and all(of_all[n].turns and of_all[n].ended for n in "ab")
+        )
+        late.set()
+        await until(lambda: of_all["d"].ended)
+        await lose(one)
+        two = await stack.enter_async_context(Panelist(await reopen(), dict.fromkeys(first, contestant)))
+        events = await follow_to_end(two, run.spec.run_id)
+    assert {e.data["stage"] for e in of(events, "d", "started")} == {"panel"}
+    verdict = result(events)
+    assert [(each["agent"], each["score"]) for each in verdict["ranking"]] == [("a", 2), ("c", 1), ("b", 0)]
+    assert verdict["missing"] == [{"agent": "d", "status": "running"}]
+    assert [e.data["agent"] for e in events if e.name == "panel.late"] == ["d"]

@@ -128,7 +128,7 @@ def test_address_says_where_and_as_whom() -> None:
 
 @pytest.mark.parametrize(
     "rest",
-    ["", "/0", "h:0x", "h:99999", "h/x", "h/0/1", "h?socket_timeout=1", "h?prefix=", "h?prefix=a{b}",
+    ["", "/0", "[::1", "h:0x", "h:99999", "h/x", "h/0/1", "h?socket_timeout=1", "h?prefix=", "h?prefix=a{b}",
      "h?prefix=a&prefix=b", "h?ssl_ca_certs=x"],
 )  # fmt: skip
 def test_strange_address_is_refused_without_its_password(rest: str) -> None:

@@ -186,6 +186,61 @@ async def test_members_may_rank_answers_that_are_there() -> None:
         assert {data["stage"] for data in of(events, "c.started")} == {"review"}
 
 
+@pytest.mark.parametrize(("method", "stage"), [("debate", "round"), ("layers", "layer")])
+async def test_answers_that_are_there_are_the_first_round_or_layer(method: str, stage: str) -> None:
+    """Nobody is asked the question itself once more."""
+    async with serving(AGENTS) as service:
+        run_id, _ = await finished(service, agents=["a", "b"])
+        answer = await service.call(
+            "POST", f"/v1/runs/{run_id}/panel", json={"panel": {"method": method, "moderator": "chair"}}
+        )
+        events = await service.events(answer.json["run_id"])
+        assert [(data["stage"], data.get(stage)) for data in of(events, "panel.stage")] == [
+            (stage, 2), ("final", None),
+        ]  # fmt: skip
+        (started,) = of(events, "a.started")
+        assert sorted(each["agent"] for each in started["inputs"]) == ["a", "b"]
+
+
+async def test_open_blind_run_takes_no_panel_and_goes_on() -> None:
+    """Its agents have no names there that a moderator could be asked beside."""
+    async with serving(AGENTS) as service:
+        run_id = await service.start("Who?", agents=["a", "slow"], blind=True)
+        run = await service.find(run_id)
+        await eventually(lambda: any(p.status == "done" for p in run.participants.values()))
+        answer = await service.call(
+            "POST", f"/v1/runs/{run_id}/panel", json={"panel": {"method": "moderator", "moderator": "chair"}}
+        )
+        assert answer.status == 409
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        events = await service.events(run_id)
+        endings = [e.name.partition(".")[2] for e in events if e.name and e.name.startswith("agent-")]
+        assert "error" not in endings
+        assert {"done", "cancelled"} <= set(endings)
+
+
+async def test_agent_that_the_panel_will_ask_cannot_be_added_by_hand() -> None:
+    async with serving(AGENTS) as service:
+        run_id = await service.start("Who?", panel=COUNCIL | {"members": ["a", "slow"]})
+        run = await service.find(run_id)
+        await eventually(lambda: run.participants["a"].status == "done")
+        path = f"/v1/runs/{run_id}/agents"
+        assert (await service.call("POST", path, json={"agent_id": "chair"})).status == 409
+        assert (await service.call("POST", path, json={"agent_id": "b"})).status == 202
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        await service.ended(run_id)
+
+
+async def test_unknown_key_beside_the_panel_is_named() -> None:
+    async with serving(AGENTS) as service:
+        run_id, _ = await finished(service, agents=["a", "b"])
+        answer = await service.call(
+            "POST", f"/v1/runs/{run_id}/panel", json={"panel": COUNCIL, "membres": ["a"]}
+        )
+        assert answer.status == 422
+        assert [problem["at"] for problem in answer.json["errors"]] == ["membres"]
+
+
 async def test_retry_of_a_moderator_asks_it_the_same_again() -> None:
     async with serving(AGENTS) as service:
         run_id = await service.start(
@@ -227,7 +282,7 @@ async def test_snapshot_of_a_panel_is_whole() -> None:
         judge = snapshot["agents"]["judge"]
         assert (judge["turn"], judge["attempt"], len(judge["turns"])) == (2, 2, 1)
         assert judge["turns"][0]["text"] == "Winner: A"
-        assert json.dumps(panel["result"]["tally"], sort_keys=True) == '{"a": 1.0, "b": 1.0}'
+        assert json.dumps(panel["result"]["tally"], sort_keys=True) == '{"a": 1, "b": 1}'
         assert snapshot["agents"]["a"]["stage"] == "panel"
         assert (
             events[-1].data["metrics"]["output_chars"]

@@ -222,6 +222,22 @@ async def test_key_posted_many_times_at_once_starts_one_run(service: Service) ->
     assert len(set(await asyncio.gather(*(post() for _ in range(20))))) == 1
 
 
+async def test_repeated_post_finds_its_run_where_there_is_room_for_no_other() -> None:
+    """The run that fills the server is the very one whose answer was lost."""
+    async with serving({"a": silent}, limits=RunLimits(max_runs=1)) as service:
+        post, key = {"message": "x"}, {"Idempotency-Key": "mine"}
+        first = await service.call("POST", "/v1/runs", json=post, headers=key)
+        again = await service.call("POST", "/v1/runs", json=post, headers=key)
+        assert (again.status, again.json["run_id"]) == (201, first.json["run_id"])
+        other = {"Idempotency-Key": "another"}
+        assert (await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429
+        assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1
+        await service.call("DELETE", f"/v1/runs/{first.json['run_id']}")
+        while (later := await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429:
+            await asyncio.sleep(0.01)
+        assert later.status == 201  # what was refused has not used the key up
+
+
 async def test_run_limit_is_429_with_retry_after() -> None:
     async with serving({"a": silent}, limits=RunLimits(max_runs=1)) as service:
         await service.start()

@@ -159,6 +159,34 @@ async def test_socket_follows_a_channel_with_one_cursor() -> None:
         assert (await sock.receive())["problem"]["status"] == 422
 
 
+async def test_socket_filters_by_run_and_agent() -> None:
+    async with serving({"a": words("x"), "b": words("y")}) as service, connected(service) as sock:
+        first, second = await service.start(channel="tab"), await service.start(channel="tab")
+        for run_id in (first, second):
+            await service.ended(run_id)
+        await sock.send("attach", channel="tab", runs=[second], agents=["b"])
+        told = await sock.until("run.done")
+        assert {m["run_id"] for m in told} == {second}
+        assert {m.get("agent_id") for m in told} == {None, "b"}
+        await sock.send("attach", run_id=first, agents=["a"])
+        assert {m.get("agent_id") for m in await sock.until("run.done")} == {None, "a"}
+        for wrong in ({"agents": "a"}, {"runs": [1]}):
+            await sock.send("attach", channel="tab", ref="bad", **wrong)
+            problem = (await sock.receive())["problem"]
+            assert (problem["status"], problem["errors"][0]["at"]) == (422, next(iter(wrong)))
+
+
+async def test_only_the_last_snapshot_of_a_gap_moves_the_cursor() -> None:
+    """Cut off between two of them, a client comes back with its old cursor and hears all of them again."""
+    async with serving({"a": words("x")}) as service, connected(service) as sock:
+        for _ in range(3):
+            await service.ended(await service.start(channel="tab"))
+        await sock.send("attach", channel="tab", after="zzzz-1")
+        gap, *snapshots = [await sock.receive() for _ in range(4)]
+        assert _name(gap) == "run.gap"
+        assert [m.get("id") for m in snapshots] == [None, None, gap["latest"]]
+
+
 async def test_leaving_does_not_cancel_the_runs() -> None:
     puppet = Puppet()
     async with serving({"a": puppet}) as service:

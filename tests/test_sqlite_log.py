@@ -403,11 +403,13 @@ async def test_really_full_disk_is_survived(small_disk: Path) -> None:
                 full = True
         with pytest.raises(LogUnavailable):
             await log.append("c", batch(written + 1, 500, "run_1"))
+        assert not log.available
         assert len(await everything(log, "c")) == written > 0
         assert (await log.open("c")).last == written
         ballast.unlink()
         (entry,) = await log.append("c", batch(written + 1, 1, "run_1"))
         assert entry.seq == written + 1
+        assert log.available
         assert is_whole(await everything(log, "c"))
 
 
@@ -422,8 +424,10 @@ async def test_busy_file_refuses_and_goes_on(path: Path, monkeypatch: pytest.Mon
             with pytest.raises(LogUnavailable, match="locked"):
                 await log.create_run(record())
             assert is_whole(await everything(log, "c")), "who only reads is not held up"
+            assert not log.available, "or a load balancer would go on sending runs here"
             other.execute("COMMIT")
         assert [e.seq for e in await log.append("c", batch(2, 1, "run_1"))] == [2]
+        assert log.available
 
 
 async def test_failed_commit_is_looked_at_anew(log: SQLiteLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from orchestrator.attempt import Stop
-from orchestrator.backends.base import AgentInput, Finish
+from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import (
     AgentError,
     Conflict,
@@ -21,7 +21,7 @@ from orchestrator.errors import (
 from orchestrator.events import Status, Token, Usage
 from orchestrator.limits import RunLimits
 
-from .spine import of, read, start, supervised, text_of
+from .spine import Seen, of, read, start, supervised, text_of
 
 
 async def words(request: AgentInput) -> AsyncGenerator[str | Finish, None]:
@@ -40,6 +40,33 @@ async def endless(request: AgentInput) -> AsyncGenerator[str, None]:
 async def broken(request: AgentInput) -> AsyncGenerator[str, None]:
     yield "half"
     raise RuntimeError("secret-in-exception")
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+async def test_agent_that_asks_the_process_to_end_ends_alone(kind: type[BaseException]) -> None:
+    """Promise 2: `argparse` in a tool says `sys.exit`, and asyncio would take the whole service along."""
+
+    async def leaves(request: AgentInput) -> AsyncGenerator[str, None]:
+        yield "half"
+        raise kind(2)
+
+    async with supervised({"a": leaves, "b": words}) as supervisor:
+        events = await read(supervisor, await start(supervisor))
+    assert of(events, "a", "error")[0].data["code"] == "internal"
+    assert of(events, "b", "done")[0].data["text"] == "one two three"
+    assert events[-1].data["status"] == "partial"
+
+
+async def test_error_of_whoever_holds_a_supervisor_is_not_wrapped() -> None:
+    """Callers tell errors by their kind, which a task group's own would hide."""
+
+    async def lost() -> None:
+        async with supervised({"a": endless}) as supervisor:
+            await start(supervisor)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await lost()
 
 
 async def test_run_starts_and_ends_with_its_own_events() -> None:
@@ -361,6 +388,29 @@ async def test_conversation_goes_on_from_answers_that_ended_well() -> None:
     assert texts == ["0:one", "1:fail", "1:two"]
 
 
+async def test_answer_that_was_asked_for_again_takes_the_place_of_the_first() -> None:
+    """A retry in a conversation: the next run finds one answer to the question, the newest."""
+    asked: list[tuple[Turn, ...]] = []
+
+    async def counts(request: AgentInput) -> AsyncGenerator[str, None]:
+        asked.append(request.history)
+        yield f"answer {request.attempt} to {request.message}"
+
+    async with supervised({"a": counts, "z": endless}) as supervisor:
+        run = await start(supervisor, "one", agents=("a", "z"), conversation_id="c1")
+
+        async def steer(event: Seen) -> None:
+            if event.name == "a.done" and event.data["attempt"] == 1:
+                await run.retry("a")
+            elif event.name == "a.done":
+                run.cancel(Stop("requested"))
+
+        await read(supervisor, run, on_event=steer)
+        await asyncio.sleep(0)
+        await read(supervisor, await start(supervisor, "two", agents=("a",), conversation_id="c1"))
+    assert [turn.text for turn in asked[-1]] == ["answer 2 to one"]
+
+
 async def test_unknown_agent_is_refused_before_anything_starts() -> None:
     async with supervised({"a": words}) as supervisor:
         with pytest.raises(InvalidRequest) as caught:
@@ -415,6 +465,24 @@ async def test_ended_runs_expire() -> None:
                 except Gone:
                     break
                 await asyncio.sleep(0.05)
+
+
+async def test_oldest_ended_runs_go_beyond_their_number() -> None:
+    """Retention has three limits: age, bytes, and this one."""
+    async with supervised({"a": words}, limits=RunLimits(max_kept_runs=2)) as supervisor:
+        runs = []
+        for _ in range(4):
+            runs.append(await start(supervisor))
+            async with asyncio.timeout(5):
+                while supervisor.running:
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(5):
+            while len(await supervisor.page(limit=9)) > 2:
+                await asyncio.sleep(0.05)
+        kept = await supervisor.page(limit=9)
+        assert [run.spec.run_id for run in kept] == [runs[3].spec.run_id, runs[2].spec.run_id]
+        with pytest.raises(Gone):
+            await supervisor.get(runs[0].spec.run_id)
 
 
 async def test_abandoned_run_is_cancelled_when_it_asked_for_that() -> None:

@@ -29,12 +29,14 @@ async def _nobody_answers(call_id: str) -> bool:
 class Turn:
     """One earlier question of a conversation and this agent's answer.
 
-    `memory` is whatever JSON-able value the backend put into its `Finish`, for itself.
+    `memory` is whatever JSON-able value the backend put into its `Finish`, for itself. `run_id` is the run's
+    that asked.
     """
 
     message: str
     text: str
     memory: Any = None
+    run_id: str | None = field(default=None, compare=False)
 
 
 Task = Literal["answer", "moderate", "judge", "review", "vote"]

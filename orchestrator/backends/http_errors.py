@@ -18,7 +18,7 @@ def status_error(status: int, headers: Mapping[str, str], *, who: str = "The mod
         wait = retry_after_seconds(headers)
         message = f"{who} limits how often it is asked (HTTP 429)."
         return AgentError("upstream_rate_limited", message, retry_after=wait)
-    if status >= 500:
+    if status >= 500 or status == 408:  # both ask to be asked again
         wait = retry_after_seconds(headers)
         return AgentError(
             "upstream_unavailable", f"{who} is not available (HTTP {status}).", retry_after=wait

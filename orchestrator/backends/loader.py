@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ..errors import ConfigError, ConfigProblem
 from .base import KINDS, Backend
+
+T = TypeVar("T")
 
 
 def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
@@ -33,6 +35,24 @@ def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
             message = f"module {module_name!r} has no {path!r}"
             raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
     return found
+
+
+def load_each(references: Sequence[str], load: Callable[[str, str], T], *, key: str) -> list[T]:
+    """Load all of a list's references with *load*, which takes one and the key it stands at.
+
+    Raises:
+        ConfigError: With every problem of every reference.
+    """
+    loaded: list[T] = []
+    problems: list[ConfigProblem] = []
+    for at, reference in enumerate(references):
+        try:
+            loaded.append(load(reference, f"{key}[{at}]"))
+        except ConfigError as exc:
+            problems += exc.problems
+    if problems:
+        raise ConfigError(problems)
+    return loaded
 
 
 def create_backend(settings: Any, agents: Mapping[str, Any]) -> Backend:

@@ -13,7 +13,7 @@ from typing import Any
 from agents import Agent, Tool
 
 from .base import AgentInput, Emission
-from .loader import load_attribute
+from .loader import load_attribute, load_each
 from .offline_model import MODEL_NAME, OfflineModel
 from .openai_stream import conversation_items, stream_agent
 from .openai_tools import agent_tool, load_tool
@@ -32,7 +32,7 @@ class OfflineBackend:
     """
 
     def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
-        tools = [_load_tool(name, settings, f"tools[{i}]") for i, name in enumerate(settings.tools)]
+        tools = load_each(settings.tools, lambda name, key: _load_tool(name, settings, key), key="tools")
         self._model = OfflineModel(
             title=settings.title, seed=settings.seed, tokens_per_s=settings.tokens_per_s
         )

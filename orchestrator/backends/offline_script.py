@@ -157,7 +157,8 @@ def think(scene: Scene, call: Call | None) -> str:
 
 
 def _shape(message: str) -> str:
-    count = len(message.split()) if words(message[:TOOL_TEXT_CHARS]) else 0
+    # Counted as `text_statistics` does: the two stand side by side.
+    count = len(words(message[: TOOL_TEXT_CHARS * 10]))
     kind = "A question" if "?" in message or "？" in message else "A message"
     return f"{kind} of {counted(count, 'word')}"
 

@@ -23,7 +23,7 @@ from agents.tracing import TracingConfig
 
 from ..errors import ConfigError, ConfigProblem
 from .base import AgentInput, Emission
-from .loader import load_attribute
+from .loader import load_attribute, load_each
 from .openai_endpoints import Endpoints, secret_text
 from .openai_mcp import connect_servers
 from .openai_stream import conversation_items, stream_agent
@@ -104,11 +104,11 @@ class OpenAIAgentsBackend:
         """Close the models' connections."""
         await self._endpoints.aclose()
 
-    def _own_settings(self) -> ModelSettings | None:
-        """Ask for usage in the name of the user's own agent, unless that agent decides it."""
+    def _own_settings(self) -> ModelSettings:
+        """Ask for usage in the name of the user's own agents, nested ones too, unless this one decides it."""
         own = self._own.get(self._settings.agent_id)
         if own is None:
-            return None
+            return ModelSettings(include_usage=self._settings.model_settings.get("include_usage", True))
         usage = True if own.model_settings.include_usage is None else None
         cap = self._settings.output_cap
         if cap is not None and own.model_settings.max_tokens is not None:
@@ -126,7 +126,7 @@ class OpenAIAgentsBackend:
             settings,
             self._endpoints.create_model(settings, settings.model),
             settings.instructions,
-            tuple(load_tool(name, settings, f"tools[{at}]") for at, name in enumerate(settings.tools)),
+            tuple(load_each(settings.tools, lambda name, key: load_tool(name, settings, key), key="tools")),
         )
         for at, agent_id in enumerate(settings.handoffs):
             self._add(self._target(settings, agent_id, f"handoffs[{at}]"))

@@ -34,6 +34,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from ..errors import AgentError
 from .openai_client import FILTERED, INVALID, error_in_answer, is_json
+from .openai_dialects import CallSlots, finish_reason_of, said_in
 from .openai_events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
 from .openai_sse import DataSplitter
 
@@ -57,7 +58,7 @@ class _CallPiece(msgspec.Struct):
 class _Said(msgspec.Struct):
     """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text."""
 
-    content: str | None = None
+    content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
     refusal: str | None = None
@@ -72,6 +73,8 @@ class _Choice(msgspec.Struct):
     index: int = 0
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
+    message: Any = None  # of an answer that does not stream
+    text: Any = None  # of an API older than this one
 
 
 class _Chunk(msgspec.Struct):
@@ -123,6 +126,7 @@ class ChatDecoder:
             "reasoning": [],
             "refusal": [],
         }
+        self._slots = CallSlots()
         self._calls: dict[int, _Call] = {}
         self._ignored_calls: set[int] = set()
         self._thinking = StreamingState()
@@ -135,13 +139,14 @@ class ChatDecoder:
         self._events = events
         try:
             for payload in self._splitter.feed(data):
-                if payload == DONE:
+                if payload.startswith(DONE):
                     self._finish()
                     break
-                self._take(self._decode(payload))
+                if payload.strip():  # an empty one is a sign of life
+                    self._take(self._decode(payload))
         except AgentError as exc:
             self._fail(exc)
-        except (msgspec.MsgspecError, UnicodeDecodeError, AgentsException) as exc:
+        except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, AgentsException) as exc:
             failure = AgentError("upstream_invalid", INVALID)
             failure.__cause__ = exc
             self._fail(failure)
@@ -176,16 +181,24 @@ class ChatDecoder:
         if choice.finish_reason:  # some servers send an empty one with each piece
             self._finish_reason = choice.finish_reason
         if choice.logprobs is not None:
-            self._logprobs += map(_logprob, choice.logprobs.get("content") or ())
+            told = choice.logprobs.get("content") or ()
+            self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in told]
         said = choice.delta
         if said is None:
+            if choice.message is not None or choice.text is not None:
+                raise AgentError("upstream_invalid", INVALID)
             return
         if said.reasoning_content:
             self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
         elif said.reasoning and isinstance(said.reasoning, str):
             self._say(ReasoningDelta, "reasoning", said.reasoning, 0)
-        if said.content:
-            self._say(TextDelta, "content", said.content, 1 if self._reasoned else 0)
+        text = said.content
+        if isinstance(text, list):
+            text, thought = said_in(text)
+            if thought:
+                self._say(SummaryDelta, "reasoning_content", thought, 0)
+        if text:
+            self._say(TextDelta, "content", text, 1 if self._reasoned else 0)
         if said.refusal:
             self._say(RefusalDelta, "refusal", said.refusal, 1 if self._reasoned else 0)
         if said.tool_calls:
@@ -224,9 +237,8 @@ class ChatDecoder:
         self._annotations += said.annotations or ()
 
     def _call(self, piece: _CallPiece) -> None:
-        index = piece.index
-        if index is None:  # some servers number no calls; an id begins a new one
-            index = len(self._calls) if piece.id or not self._calls else max(self._calls)
+        function = piece.function or _Function()
+        index = self._slots.place(piece.index, piece.id, function.name)
         if piece.type == "custom":
             self._ignored_calls.add(index)
         if index in self._ignored_calls:
@@ -239,9 +251,6 @@ class ChatDecoder:
             call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(piece.id, self._model)
         if piece.extra_content:
             call.extra_content = piece.extra_content
-        function = piece.function
-        if function is None:
-            return
         call.name = function.name or call.name
         arguments = function.arguments or ""
         call.arguments += arguments
@@ -280,9 +289,10 @@ class ChatDecoder:
     def _finish(self) -> None:
         if self._finish_reason is None:
             raise AgentError("upstream_invalid", UNFINISHED)
-        cut_short = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(
-            self._finish_reason
-        )
+        if self._finish_reason == "tool_calls" and not (self._calls or any(self._said.values())):
+            raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
+        reason = finish_reason_of(self._finish_reason)
+        cut_short = {"stop": None, "length": "max_output_tokens"}.get(reason, reason)
         message = self._message(cut_short)
         provider_data = {"model": self._model}
         if self._response_id:
@@ -373,10 +383,6 @@ def _tool_call(call: _Call) -> dict[str, Any]:
     if call.extra_content:
         made["extra_content"] = call.extra_content
     return made
-
-
-def _logprob(value: Any) -> ChatCompletionTokenLogprob:
-    return ChatCompletionTokenLogprob.construct(**value)
 
 
 def _usage(value: dict[str, Any]) -> ResponseUsage:

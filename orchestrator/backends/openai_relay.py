@@ -13,10 +13,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Agent, Handoff, Model, ModelProvider, RunContextWrapper, RunHooks, Tool
+from agents import Agent, Model, ModelProvider, RunContextWrapper, RunHooks, Tool
 from agents.exceptions import ModelBehaviorError
 from agents.items import ModelResponse
 from agents.run_config import ToolErrorFormatter, ToolErrorFormatterArgs
@@ -51,6 +51,7 @@ class Outbox:
     Attributes:
         lead: Name of the agent that speaks first; its tokens carry no `speaker`.
         finish_reason: Of the newest model response that told one.
+        failure: Why the run is to end before the SDK ends it.
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
     """
@@ -61,6 +62,7 @@ class Outbox:
     speaking: dict[str | None, str] = field(default_factory=dict)
     open_calls: dict[str, _OpenCall] = field(default_factory=dict)
     failed_calls: set[str] = field(default_factory=set)
+    failure: AgentError | None = None
     _items: list[Payload | Spent] = field(default_factory=list)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +120,14 @@ def note_finish_reason(reason: str) -> None:
     outbox = _OUTBOX.get()
     if outbox is not None:
         outbox.finish_reason = "stop" if reason in {"tool_calls", "function_call"} else reason
+
+
+def note_tripwire() -> None:
+    """End the run in whose context this is called; a nested run's guardrail fails its tool alone."""
+    outbox = _OUTBOX.get()
+    if outbox is not None and NESTED.get() is None:
+        outbox.failure = AgentError("guardrail", "A guardrail stopped the agent.")
+        outbox.close()
 
 
 def note_failed_call(call_id: str) -> None:
@@ -179,6 +189,7 @@ class _Response:
             self._speaker = self._outbox.speaker(self._outbox.speaking[parent], parent)
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
+        self._spoke = False
         self._refused = False
         self.incomplete = False
 
@@ -190,21 +201,24 @@ class _Response:
         """
         kind: str = event.type
         if kind == "response.output_text.delta":
+            self._spoke = True
             await self._say(Token, event.delta)
             return None if self._unwatched else event
         if kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
             await self._say(Reasoning, event.delta)
             return None if self._unwatched else event
         if kind == "response.refusal.delta":
-            self._refused = True
+            self._spoke = self._refused = True
             await self._say(Token, event.delta)
         elif kind in {"response.output_item.added", "response.output_item.done"}:
             await self._hosted(event)
         elif kind == "response.completed":
+            await self._say_unheard(event.response)
             await self._spent(event.response)
             self._end(event.response)
         elif kind == "response.incomplete":
             self.incomplete = True
+            await self._say_unheard(event.response)
             await self._spent(event.response)
             self._end(event.response)
             return ResponseCompletedEvent(
@@ -213,6 +227,15 @@ class _Response:
         elif kind in {"response.failed", "response.error", "error"}:
             raise failed_response(event)
         return event
+
+    async def _say_unheard(self, response: Any) -> None:
+        """Say what stands in the whole response, where the model sent no deltas."""
+        if self._spoke:
+            return
+        for item in response.output:
+            for part in item.content if item.type == "message" else ():
+                self._refused = self._refused or part.type == "refusal"
+                await self._say(Token, part.refusal if part.type == "refusal" else part.text)
 
     async def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
@@ -322,34 +345,7 @@ class RelayHooks(RunHooks[Any]):
         call = outbox.open_calls.pop(call_id, None)
         failed = call_id in outbox.failed_calls or (call is not None and _timed_out(call))
         outbox.failed_calls.discard(call_id)
-        await outbox.put(ToolResult(call_id, _output_text(result), failed, parent=NESTED.get()))
-
-
-def relayed(agent: Agent[Any], _seen: dict[int, Agent[Any]] | None = None) -> Agent[Any]:
-    """Return a copy of *agent* and of all it can hand off to, whose models tell the current outbox.
-
-    Cheap: settings, tools and guardrails are shared with the original, which is not changed.
-    """
-    seen: dict[int, Agent[Any]] = {} if _seen is None else _seen
-    if id(agent) in seen:
-        return seen[id(agent)]
-    model = agent.model
-    if isinstance(model, Model) and not isinstance(model, RelayModel):
-        model = RelayModel(model)
-    copy = agent.clone(model=model, model_settings=agent.model_settings)
-    seen[id(agent)] = copy
-    copy.handoffs = [
-        relayed(target, seen) if isinstance(target, Agent) else _relayed_handoff(target, seen)
-        for target in agent.handoffs
-    ]
-    return copy
-
-
-def _relayed_handoff(handoff: Handoff[Any, Any], seen: dict[int, Agent[Any]]) -> Handoff[Any, Any]:
-    async def invoke(context: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
-        return relayed(await handoff.on_invoke_handoff(context, arguments), seen)
-
-    return replace(handoff, on_invoke_handoff=invoke)
+        await outbox.put(ToolResult(call_id, output_text(result), failed, parent=NESTED.get()))
 
 
 def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
@@ -389,7 +385,7 @@ def _timed_out(call: _OpenCall) -> bool:
     return limit is not None and asyncio.get_running_loop().time() - call.started >= limit
 
 
-def _output_text(result: object) -> str:
+def output_text(result: object) -> str:
     """Say a tool's result as the model reads it: text as it is, the rest as JSON where it can be."""
     if isinstance(result, str):
         return result

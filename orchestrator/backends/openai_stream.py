@@ -19,13 +19,14 @@ from dataclasses import replace
 from typing import Any
 
 from agents import Agent, RunConfig, Runner, RunResultStreaming, RunState
-from agents.items import ToolApprovalItem
+from agents.items import ToolApprovalItem, ToolCallOutputItem
 
 from ..errors import AgentError
-from ..events import ApprovalRequest, Payload, ToolResult, Usage
+from ..events import ApprovalRequest, Payload, Token, ToolResult, Usage
 from .base import AgentInput, Approve, Emission, Finish
 from .openai_errors import agent_error
-from .openai_relay import Outbox, RelayHooks, RelayProvider, noting_failures, relayed
+from .openai_relay import Outbox, RelayHooks, RelayProvider, noting_failures, output_text
+from .openai_relayed import relayed
 
 STOP_SECONDS = 1.0
 """How long a stopped run may take to close its connection; a sync tool in its thread may take longer."""
@@ -83,6 +84,8 @@ async def stream_agent(
         for payload in await _decide(start, requests, request.approve):
             yield payload
         outbox.reopen()
+    if (answer := _answer_of_tools(run.result)) is not None:
+        yield Token(answer, speaker=outbox.speaker(run.result.last_agent.name, None))
     yield Finish(
         reason=outbox.finish_reason or "stop",
         usage=_usage(run.result),
@@ -133,6 +136,8 @@ class _Run:
         Raises:
             AgentError: The run failed.
         """
+        if self._outbox.failure is not None:
+            raise self._outbox.failure
         await asyncio.wait({self._collector})
         exc = None if self._collector.cancelled() else self._collector.exception()
         if isinstance(exc, AgentError):
@@ -216,6 +221,14 @@ async def _decide(
             state.reject(item)
             refusals.append(ToolResult(call_id, "The call was not approved.", is_error=True))
     return refusals
+
+
+def _answer_of_tools(result: RunResultStreaming) -> str | None:
+    """Return the answer where a tool gave it (`tool_use_behavior`), so that no model has said it."""
+    last = result.new_items[-1] if result.new_items else None
+    if result.final_output is None or not isinstance(last, ToolCallOutputItem):
+        return None
+    return output_text(result.final_output)
 
 
 def _usage(result: RunResultStreaming) -> Usage | None:

@@ -9,11 +9,11 @@ from typing import Any, get_args, get_origin
 
 from agents import Agent, FunctionTool, RunContextWrapper, Tool, function_tool
 from agents.exceptions import UserError
-from agents.tool_context import ToolContext
 
 from ..errors import ConfigError, ConfigProblem
 from .loader import load_attribute
-from .openai_relay import NESTED, RelayHooks, failure_text, note_failed_call, relayed
+from .openai_relay import RelayHooks, failure_text, note_failed_call
+from .openai_relayed import ignore, relayed, streaming_nested
 
 
 def load_tool(reference: str, settings: Any, key: str) -> Tool:
@@ -50,23 +50,12 @@ def agent_tool(agent: Agent[Any], *, max_turns: int) -> FunctionTool:
     tool = relayed(agent).as_tool(
         tool_name=None,
         tool_description=agent.handoff_description or f"Asks {agent.name}.",
-        on_stream=_ignore,
+        on_stream=ignore,
         hooks=RelayHooks(),
         max_turns=max_turns,
         failure_error_function=tell_failure,
     )
-    invoke = tool.on_invoke_tool
-
-    async def invoke_nested(context: ToolContext[Any], arguments: str) -> Any:
-        # The SDK gives each call a task of its own, so this reaches the nested run and nothing else.
-        token = NESTED.set(context.tool_call_id)
-        try:
-            return await invoke(context, arguments)
-        finally:
-            NESTED.reset(token)
-
-    tool.on_invoke_tool = invoke_nested
-    return tool
+    return streaming_nested(tool)
 
 
 def tell_failure(context: RunContextWrapper[Any], error: Exception) -> str:
@@ -79,7 +68,3 @@ def tell_failure(context: RunContextWrapper[Any], error: Exception) -> str:
 def _is_tool(found: object) -> bool:
     """The SDK's tools are dataclasses of several kinds without a common base; all have a name."""
     return isinstance(found, tuple(get_origin(kind) or kind for kind in get_args(Tool)))
-
-
-def _ignore(event: Any) -> None:
-    """Have the SDK stream the nested run; what it says is heard at its source."""

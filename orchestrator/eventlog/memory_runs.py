@@ -100,6 +100,9 @@ class MemoryRuns:
         old = self._ended[: min(limit, bisect_left(self._ended, (before,)))]
         return [self._runs[run_id] for _, _, run_id in old]
 
+    async def count_ended(self) -> int:
+        return len(self._ended)
+
     async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
         self.check_fence(fence)
         run_id = fence.run_id

@@ -42,7 +42,10 @@ def parse_address(url: str) -> RedisAddress:
     Raises:
         ConfigError: It is not of that form, or has an option that there is not.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise wrong("the address is malformed; write redis://host:port/db") from exc
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
         raise wrong(f"{parts.scheme}: names no Redis; write redis://host:port/db")
     options = _options(parts)

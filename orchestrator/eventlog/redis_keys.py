@@ -25,6 +25,8 @@ class Keys:
         """Random, made once; another one means that everything was flushed."""
         self.notices = f"{prefix}notices"
         """Stream: channels from which events were erased."""
+        self.ended = f"{prefix}ended"
+        """Sorted set: ended run → when it ended (ms)."""
         self.workers = f"{prefix}workers"
         """Sorted set: worker → when its lease ends (ms)."""
         self.work = f"{prefix}work"

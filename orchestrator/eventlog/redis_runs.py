@@ -67,6 +67,10 @@ class RedisRuns:
         found = await self._do(scripts.ENDED, before, limit)
         return [_record(raw) for raw in sorted(found, key=lambda raw: (int(raw[4]), _place(raw)))]
 
+    async def count_ended(self) -> int:
+        await self._ready()
+        return int(await self._link.call("ZCARD", self.keys.ended))
+
     async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
         answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at)
         if answer == b"U" and await self._restore(fence):

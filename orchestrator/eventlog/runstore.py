@@ -25,6 +25,7 @@ class RunRecord(msgspec.Struct, frozen=True):
         owner: The worker that runs it, or ran it last.
         token: Grows with each owner; only the newest may append (fencing).
         key, request: The idempotency key, and the request that used it first, as JSON.
+        traceparent: The trace that the run belongs to, whichever worker executes it.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     ended_at: int | None = None
     key: str | None = None
     request: str = ""
+    traceparent: str | None = None
 
 
 class Fence(NamedTuple):
@@ -86,6 +88,10 @@ class RunStore(Protocol):
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         """Return up to *limit* runs that ended before that time (ms), the oldest first."""
+        ...
+
+    async def count_ended(self) -> int:
+        """Return how many runs have ended and are not forgotten."""
         ...
 
     async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:

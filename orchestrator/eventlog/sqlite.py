@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from ..errors import LogUnavailable
 from .base import Bounds, Cursor, Draft, Entry, check_cursor
@@ -33,6 +34,8 @@ from .sqlite_channels import Book, Shelf
 from .sqlite_runs import SQLiteRuns
 from .sqlite_schema import Address, connect, open_database
 from .sqlite_writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -65,6 +68,7 @@ class SQLiteLog(SQLiteRuns):
         self._closed = False
         self._waiters = 0
         self._look: asyncio.TimerHandle | None = None
+        self._refusal: str | None = None
 
     async def start(self) -> None:
         """Open the file; make it, or bring its schema up to date, where need be.
@@ -81,8 +85,8 @@ class SQLiteLog(SQLiteRuns):
 
     @property
     def available(self) -> bool:
-        """True: what a file cannot take is told by the write that fails."""
-        return True
+        """Whether the file took the last write. Each worker's beat is one, so this is seldom late."""
+        return self._refusal is None
 
     @property
     def size(self) -> int:
@@ -234,6 +238,7 @@ class SQLiteLog(SQLiteRuns):
 
     def _settle(self, outcomes: list[tuple[Write, Outcome]]) -> None:
         """Take what the writer has committed: first what is known of channels, then who asked."""
+        self._note_refusal(outcomes)
         for write, outcome in outcomes:
             result = outcome
             if isinstance(write, Append):
@@ -246,6 +251,17 @@ class SQLiteLog(SQLiteRuns):
                 write.future.set_exception(result)
             else:
                 write.future.set_result(result)
+
+    def _note_refusal(self, outcomes: list[tuple[Write, Outcome]]) -> None:
+        """Keep in mind whether the file can be written. A group is written as a whole, or not at all."""
+        outcome = outcomes[0][1]
+        if isinstance(outcome, LogUnavailable):
+            if self._refusal != str(outcome):
+                self._refusal = str(outcome)
+                log.error("sqlite_refuses", path=str(self._address.path), error=self._refusal)
+        elif self._refusal is not None and any(isinstance(w, Append) or w.writes for w, _ in outcomes):
+            self._refusal = None
+            log.info("sqlite_accepts", path=str(self._address.path))
 
     def _appended(self, write: Append, outcome: Placed | Exception) -> list[Entry] | Exception:
         if isinstance(outcome, Exception):
@@ -276,7 +292,7 @@ class SQLiteLog(SQLiteRuns):
         if self._waiters and self._writer is not None:
             future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             future.add_done_callback(self._looked)
-            self._writer.put(Job(self._writer.look, future))
+            self._writer.put(Job(self._writer.look, future, writes=False))
 
     def _looked(self, future: asyncio.Future[bool]) -> None:
         failed = future.cancelled() or future.exception() is not None

@@ -76,6 +76,11 @@ class SQLiteRuns:
         where = "WHERE ended_at < ? ORDER BY ended_at, n LIMIT ?"
         return await self._ask(lambda db: _records(db, where, before, limit))
 
+    async def count_ended(self) -> int:
+        sql = "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL"
+        (count,) = await self._ask(lambda db: _one(db, sql))
+        return int(count)
+
     async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
         await self._write(lambda db: _end(db, fence, status, ended_at))
 

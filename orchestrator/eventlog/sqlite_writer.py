@@ -68,10 +68,11 @@ class Append:
 class Job(Generic[T]):
     """Anything else that is written: `work` runs inside the transaction, `apply` on the loop after it.
 
-    `touches` names the channel that the writer must look at anew afterwards.
+    `touches` names the channel that the writer must look at anew afterwards. One that `writes` nothing says
+    nothing about whether the file can be written.
     """
 
-    __slots__ = ("apply", "future", "touches", "work")
+    __slots__ = ("apply", "future", "touches", "work", "writes")
 
     def __init__(
         self,
@@ -79,8 +80,10 @@ class Job(Generic[T]):
         future: asyncio.Future[T],
         apply: Callable[[T], None] | None = None,
         touches: str | None = None,
+        *,
+        writes: bool = True,
     ) -> None:
-        self.work, self.future, self.apply, self.touches = work, future, apply, touches
+        self.work, self.future, self.apply, self.touches, self.writes = work, future, apply, touches, writes
 
 
 Write = Append | Job[Any]

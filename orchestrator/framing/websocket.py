@@ -29,9 +29,10 @@ def notice(data: bytes, **of: str) -> bytes:
     return encode_json(of)[:-1] + b"," + data[1:]
 
 
-def snapshot(state: Snapshot, t: int, *, event_id: str | None = None) -> bytes:
-    """Return a run's state as a message; *event_id* is where the stream goes on, by default its last event."""
-    return b'{"id":%b,%b' % (encode_json(event_id or state.last_event_id), encode_snapshot(state, t)[1:])
+def snapshot(state: Snapshot, t: int, *, event_id: str | None) -> bytes:
+    """Return a run's state as a message; *event_id* is where the stream goes on, None where more states follow."""
+    told = encode_snapshot(state, t)
+    return told if event_id is None else b'{"id":%b,%b' % (encode_json(event_id), told[1:])
 
 
 def problem(ref: object, document: dict[str, Any]) -> bytes:
@@ -52,6 +53,19 @@ class Operation:
         if self.op not in OPS:
             problem = FieldProblem("op", "is unknown or missing")
             raise InvalidRequest(f"Unknown op; use one of {', '.join(OPS)}.", [problem])
+
+    def names(self, key: str) -> frozenset[str] | None:
+        """Return a list of strings as a filter; None where it is left out, which keeps all.
+
+        Raises:
+            InvalidRequest: It is something else.
+        """
+        value = self.body.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise InvalidRequest(f"{key!r} is no list.", [FieldProblem(key, "must be a list of strings")])
+        return frozenset(value)
 
     def text(self, key: str, *, required: bool = True) -> str | None:
         """Return a string member.

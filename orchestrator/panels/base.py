@@ -125,6 +125,18 @@ class Host(Protocol):
         """Whether this stage's `panel.stage` is in the log already."""
         ...
 
+    def gone_without(self) -> Sequence[Missing] | None:
+        """Return whom the stage after the members' answers goes without; None where it has not begun."""
+        ...
+
+    def told_late(self, agent_id: str, attempt: int) -> bool:
+        """Whether this answer's `panel.late` is in the log already."""
+        ...
+
+    def answering(self, agent_id: str) -> bool:
+        """Whether what an agent says now is an answer of its own: reviews and last words are none."""
+        ...
+
     def unannounced(self) -> PanelInfo | None:
         """Return what clients do not know of the panel yet; None where `run.started` told it."""
         ...

@@ -24,19 +24,21 @@ right and you were not, hold on to what you can still stand for, and answer the 
 async def debate(session: Session) -> Verdict:
     """Hold all rounds, then let the moderator, where there is one, sum up the last."""
     answers: list[Answer] = []
+    gone: list[Answer] = []
     speeches = {agent_id: Speech(session.question, "round", number=1) for agent_id in session.members}
     for number in range(1, session.settings.rounds + 1):
         if number > 1:
             good = [answer for answer in answers if answer.good]
-            speeches = {own.agent_id: _speech(session, number, own, answers) for own in good}
+            speeches = {own.agent_id: _speech(session, number, own, [*answers, *gone]) for own in good}
             if not speeches:
                 return Verdict("failed")
-        answers = await session.stage("round", speeches, number=number, missing=session.missing(answers))
+            gone += [answer for answer in answers if not answer.good]
+        answers = await session.stage("round", speeches, number=number, missing=session.missing(gone))
     if not any(answer.good for answer in answers):
         return Verdict("failed")
     if session.settings.moderator is None:
         return _agreement(answers)
-    last = await session.last_word(session.settings.prompt or PROMPT, answers)
+    last = await session.last_word(session.settings.prompt or PROMPT, [*answers, *gone])
     return Verdict("decided" if last else "failed", last=last)
 
 

@@ -24,15 +24,19 @@ Write a better answer than any of them.
 async def layers(session: Session) -> Verdict:
     """Let layer after layer answer, then the moderator."""
     answers: list[Answer] = []
+    heard: dict[str, Answer] = {}
     for number, agents in enumerate(_plan(session), start=1):
         before = [answer for answer in answers if answer.good]
         if number > 1 and not before:
             return Verdict("failed")
         speeches = {agent_id: _speech(session, number, before) for agent_id in agents}
         answers = await session.stage("layer", speeches, number=number, missing=session.missing(answers))
+        heard |= {answer.agent_id: answer for answer in answers}
     if not any(answer.good for answer in answers):
         return Verdict("failed")
-    last = await session.last_word(session.settings.prompt or PROMPT, answers)
+    spoken = {answer.agent_id for answer in answers}
+    gone = [each for each in heard.values() if not each.good and each.agent_id not in spoken]
+    last = await session.last_word(session.settings.prompt or PROMPT, [*answers, *gone])
     return Verdict("decided" if last else "failed", last=last)
 
 

@@ -101,17 +101,24 @@ def fill(template: str, *, question: str, answers: str, missing: str) -> str:
     for name in ("answers", "missing"):
         if values[name] and f"{{{name}}}" not in template:
             template += f"\n\n{{{name}}}"
+        if not values[name]:
+            template = template.replace(f"{{{name}}}\n\n", "")  # no gap where a paragraph would be
     return _PLACEHOLDER.sub(lambda found: values[found[1]], template).strip()
 
 
-def name_missing(missing: Sequence[Missing], titles: Mapping[str, str]) -> str:
-    """Say in a sentence who has no answer, and why; empty where all have one."""
+def name_missing(missing: Sequence[Missing], titles: Mapping[str, str], *, tell: bool = True) -> str:
+    """Say in a sentence who has no answer, and why; empty where all have one.
+
+    Args:
+        tell: Whether the reader shall name them, too.
+    """
     if not missing:
         return ""
     named = [
         f"{_named(each.agent, titles)} {_STATUS_WORDS.get(each.status, 'has no answer')}" for each in missing
     ]
-    return f"Without an answer: {'; '.join(named)}. Say in your answer who is missing."
+    sentence = f"Without an answer: {'; '.join(named)}."
+    return f"{sentence} Say in your answer who is missing." if tell else sentence
 
 
 def letter(index: int) -> str:

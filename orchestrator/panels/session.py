@@ -9,6 +9,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
 
 from ..backends.base import Task
 from ..events import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
@@ -22,7 +24,10 @@ TOO_LONG = frozenset({"upstream_rejected"})
 NEVER_TOO_LONG_CHARS = 2_000
 """Answers that have no more characters together are refused for another reason than their length."""
 
-Asked = Mapping[str, "asyncio.Task[Answer]"]
+SPOKEN_AGAIN = ("review", "final")
+"""Stages that are held once more after a late answer, because it is part of what they are about."""
+
+Asked = dict[str, "asyncio.Task[Answer]"]
 
 
 class Session:
@@ -49,13 +54,17 @@ class Session:
         self._given = None if given is None else {answer.agent_id: answer for answer in given}
         self._turns: dict[str, int] = {}
         self._open: dict[str, asyncio.Task[Answer]] = {}
+        self._begun = False
+        self._waited_for: Asked = {}
+        self._changed: asyncio.Future[None] | None = None
+        self._without: tuple[Missing, ...] | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._late_answers = 0
         self._opened_at = time.monotonic()
         self._revision = 0
         self.settings = settings
         self.question = question
-        self.members = settings.members
+        self.members = settings.answering
 
     # ── for methods ──────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +82,7 @@ class Session:
     ) -> None:
         """Say that a stage begins, and who speaks in it."""
         self._opened_at = time.monotonic()
-        again = self._revision > 0 and stage == "final"
+        again = self._revision > 0 and stage in SPOKEN_AGAIN
         if self._host.announced(stage, number) and not again:
             return  # on another worker, or before a late answer
         await self._host.emit(
@@ -92,7 +101,7 @@ class Session:
     def ask(self, agent_id: str, speech: Speech) -> asyncio.Task[Answer]:
         """Let an agent speak once more; its answer comes with the task. A cancelled task cancels no agent."""
         turn = self._turns[agent_id] = self._turns.get(agent_id, 0) + 1
-        if self._revision and speech.stage == "final":
+        if self._revision and speech.stage in SPOKEN_AGAIN:
             turn = self._turns[agent_id] = self._host.turns(agent_id) + 1
         asked = self._tasks.create_task(self._host.speak(agent_id, turn, speech))
         self._open[agent_id] = asked
@@ -104,15 +113,25 @@ class Session:
         Who has not ended by then goes on, and is `late` if an answer comes of it.
         """
         asked = await self.ask_members()
-        if self._given is None:
+        # On another worker the next stage may have begun; then it is gone on with what it began with.
+        gone_without = self._host.gone_without() if self._revision == 0 else None
+        if self._given is None and gone_without is None:
             await self.wait(asked)
-        return self.standing(asked)
+        then = {each.agent: each.status for each in gone_without or ()}
+        answers = [
+            replace(answer, status=then[answer.agent_id], text="") if answer.agent_id in then else answer
+            for answer in self.standing(asked)
+        ]
+        self._without = self.missing(answers)
+        self._watch_late(answers)
+        return answers
 
     async def ask_members(self, prompt: str | None = None, *, task: Task = "answer") -> Asked:
         """Open the stage `panel` and ask every member; *prompt* may hold `{question}`."""
         message = (
             self.question if prompt is None else fill(prompt, question=self.question, answers="", missing="")
         )
+        self._begun = True
         if self._given is not None:
             return {agent_id: self._present(agent_id) for agent_id in self.members}
         await self.open_stage("panel", self.members)
@@ -123,9 +142,13 @@ class Session:
     ) -> list[Answer]:
         """Let several agents speak at once, at most `limits.stage_timeout_s`; who has not ended is cancelled.
 
-        The first stage of all waits as `start_when` says, too.
+        The first stage of all waits as `start_when` says; where answers are given, it is these.
         """
-        first = not self._turns
+        first, self._begun = not self._begun, True
+        if first and self._given is not None:
+            answers = self.standing({agent_id: self._present(agent_id) for agent_id in self._given})
+            self._watch_late(answers)
+            return answers
         await self.open_stage(stage, list(speeches), number=number, missing=missing)
         asked = {agent_id: self.ask(agent_id, speech) for agent_id, speech in speeches.items()}
         if first:
@@ -139,16 +162,21 @@ class Session:
 
     async def as_they_end(self, asked: Asked) -> AsyncGenerator[Answer, None]:
         """Yield answers in the order in which they end, until `start_when` comes true."""
-        waiting = set(asked.values())
-        while waiting:
-            done, waiting = await asyncio.wait(
-                waiting, timeout=self._time_left(asked), return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in asked.values():
-                if task in done:
+        told: set[asyncio.Task[Answer]] = set()
+        self._waited_for = asked
+        try:
+            while True:
+                fresh = [task for task in asked.values() if task.done() and task not in told]
+                for task in fresh:
+                    told.add(task)
                     yield task.result()
-            if self._met(asked):
-                return
+                if fresh:
+                    continue  # more may have ended meanwhile
+                if self._met(asked):
+                    return
+                await self._next_end(asked, self._time_left())
+        finally:
+            self._waited_for = {}
 
     async def wait(self, asked: Asked) -> None:
         """Wait until `start_when` comes true for *asked*."""
@@ -201,7 +229,7 @@ class Session:
             template,
             question=self.question,
             answers=quotation.text,
-            missing=name_missing(missing, titles),
+            missing=name_missing(missing, titles, tell=task in ("moderate", "judge")),
         )
         return Speech(message, stage, task, number, quotation.heard, tuple(missing), remember)
 
@@ -218,6 +246,8 @@ class Session:
 
         From here on members that have not ended are late. A cancelled moderator is not asked again.
 
+        A server that refuses what is too long gets half of every answer, which costs no attempt.
+
         Args:
             opened: Whether the stage `final` was opened before.
         """
@@ -227,10 +257,10 @@ class Session:
         missing, good = self.missing(answers), [answer for answer in answers if answer.good]
         if not opened:
             await self.open_stage("final", [moderator.agent], missing=missing)
-            self._watch_late(answers)
         for agent_id in self.settings.last_words:
             max_chars = self.settings.limits.max_input_chars
-            for _ in range(moderator.attempts):
+            attempts = moderator.attempts
+            while attempts > 0:
                 speech = self.compose(
                     template,
                     good,
@@ -247,6 +277,8 @@ class Session:
                 heard = sum(each.chars for each in speech.heard)
                 if answer.code in TOO_LONG and heard > NEVER_TOO_LONG_CHARS:
                     max_chars = heard // 2
+                else:
+                    attempts -= 1
         return None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
@@ -254,12 +286,26 @@ class Session:
     async def conduct(self, method: Method) -> None:
         """Sit until the verdict is out, and nobody can be late any more. Raises what *method* raises."""
         await self._conclude(await method(self))
-        if self._late:
-            await asyncio.wait(self._late)
+        while self._late:
+            await asyncio.wait(set(self._late))
         if self._late_answers and self.settings.revise:
             self._revision += 1
             self._turns.clear()
+            self._begun, self._without = False, None
             await self._conclude(await method(self))
+
+    def again(self, agent_id: str) -> None:
+        """Take in that a person has an agent answer once more: a stage that waits for it waits on, else it is late."""
+        before = self._open.get(agent_id)
+        if before is None or not before.done():
+            return
+        answering = self._open[agent_id] = self._tasks.create_task(self._host.ending(agent_id))
+        if agent_id in self._waited_for:
+            self._waited_for[agent_id] = answering
+            if self._changed is not None and not self._changed.done():
+                self._changed.set_result(None)
+        elif agent_id in self.members and self._host.answering(agent_id):
+            self._watch(answering)
 
     async def _conclude(self, verdict: Verdict) -> None:
         last = verdict.last
@@ -269,9 +315,9 @@ class Session:
                 method=self.settings.method,
                 status=verdict.status,
                 winner=verdict.winner,
-                ranking=[Score(agent_id, score) for agent_id, score in verdict.ranking],
-                tally=verdict.tally or {},
-                missing=list(self.missing(self._members_now())),
+                ranking=[Score(agent_id, _plain(score)) for agent_id, score in verdict.ranking],
+                tally={choice: _plain(count) for choice, count in (verdict.tally or {}).items()},
+                missing=list(self.missing(self._members_now()) if self._without is None else self._without),
                 answer=verdict.answer,
                 by=last.agent_id if last else None,
                 attempt=last.attempt if last else None,
@@ -308,12 +354,18 @@ class Session:
             return True
         return self._overdue and answered > 0
 
+    async def _next_end(self, asked: Asked, seconds: float | None) -> None:
+        """Wait until one more has ended, or is asked again by a person, at most *seconds*."""
+        self._changed = asyncio.get_running_loop().create_future()
+        waiting: set[asyncio.Future[Any]] = {task for task in asked.values() if not task.done()}
+        await asyncio.wait({*waiting, self._changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
     @property
     def _overdue(self) -> bool:
         deadline = self.settings.start_when.deadline_s
         return deadline is not None and time.monotonic() - self._opened_at >= deadline
 
-    def _time_left(self, asked: Asked) -> float | None:
+    def _time_left(self) -> float | None:
         """Seconds to the deadline; None where there is none, or it has passed and the first answer is awaited."""
         deadline = self.settings.start_when.deadline_s
         if deadline is None or self._overdue:
@@ -321,25 +373,41 @@ class Session:
         return max(0.0, deadline - (time.monotonic() - self._opened_at))
 
     async def _wait_all(self, asked: Asked, seconds: float) -> None:
-        if asked:
-            await asyncio.wait(asked.values(), timeout=seconds)
+        end = time.monotonic() + seconds
+        self._waited_for = asked
+        while not all(task.done() for task in asked.values()) and time.monotonic() < end:
+            await self._next_end(asked, end - time.monotonic())
+        self._waited_for = {}
 
     def _watch_late(self, answers: Sequence[Answer]) -> None:
         for answer in answers:
             task = self._open.get(answer.agent_id)
-            if not answer.ended and task is not None and not task.done():
-                watching = self._tasks.create_task(self._tell_late(task))
-                self._late.add(watching)
+            if not answer.ended and task is not None:
+                self._watch(task)
+
+    def _watch(self, task: asyncio.Task[Answer]) -> None:
+        watching = self._tasks.create_task(self._tell_late(task))
+        self._late.add(watching)
+        watching.add_done_callback(self._late.discard)
 
     async def _tell_late(self, task: asyncio.Task[Answer]) -> None:
         answer = await asyncio.shield(task)
-        if answer.good:
-            self._late_answers += 1
+        if not answer.good:
+            return
+        self._late_answers += 1
+        if self._given is not None:
+            self._given[answer.agent_id] = answer
+        if not self._host.told_late(answer.agent_id, answer.attempt):
             await self._host.emit(
                 PanelLate(
                     self.settings.name, answer.agent_id, answer.attempt, answer.status, len(answer.text)
                 )
             )
+
+
+def _plain(number: float) -> int | float:
+    """Return a count as one: 2, and not 2.0."""
+    return int(number) if number == int(number) else number
 
 
 def _settled(answer: Answer) -> AgentStatus:

@@ -20,7 +20,9 @@ from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.opening import cluster_of, open_log
+from ..leaving import run_and_leave
 from ..limits import RunLimits
+from ..observer import Observer, Observers
 from ..panels.loader import load_method
 from ..roster import Roster
 from ..serve_settings import ServeSettings
@@ -77,7 +79,11 @@ def create_app(
     app[ROSTER] = roster or _roster(config, agents or {})
     app[STREAMS] = Streams()
     app[SUPERVISOR] = Supervisor(
-        app[ROSTER], event_log or open_log("memory:"), limits=limits, observer=metrics, cluster=cluster
+        app[ROSTER],
+        event_log or open_log("memory:"),
+        limits=limits,
+        observer=_observer(app, metrics),
+        cluster=cluster,
     )
     for module in (runs, panels, channels, websocket, operations):
         app.add_routes(module.routes)
@@ -88,6 +94,20 @@ def create_app(
     app.cleanup_ctx.append(_supervise)
     app.cleanup_ctx.append(_load_agents)
     return app
+
+
+def _observer(app: web.Application, metrics: Metrics) -> Observer:
+    """Return who hears of runs: the metrics, and traces where somebody has set a provider for them."""
+    try:
+        from .tracing import find_tracing
+    except ImportError:
+        return metrics
+    tracing = find_tracing()
+    if tracing is None:
+        return metrics
+    # Before the runs' own, as the last to be cleaned up comes first.
+    app.cleanup_ctx.append(tracing)
+    return Observers(metrics, tracing)
 
 
 def _roster(config: Config | None, made: Mapping[str, StreamFunction | Backend]) -> Roster:
@@ -164,13 +184,14 @@ def _serve_one(config: Config, listener: socket.socket, settings: ServeSettings)
         ),
         limits=RunLimits(
             max_runs=settings.max_runs,
+            max_kept_runs=settings.max_kept_runs,
+            max_log_bytes=settings.max_log_bytes,
             retention_s=settings.retention_s,
             max_run_tokens=settings.max_run_tokens,
             max_run_cost=settings.max_run_cost,
         ),
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(app, listener, settings))
+    return run_and_leave(_run(app, listener, settings), loop_factory=_loop_factory())
 
 
 async def _run(app: web.Application, listener: socket.socket, settings: ServeSettings) -> int:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from ..events import AgentStatus, RunStatus
-from ..observer import Observer
+from ..observer import AttemptEnd, Observer, RunFacts
 
 FIRST_TOKEN_BUCKETS_SECONDS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
 DURATION_BUCKETS_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
@@ -38,6 +38,7 @@ class Metrics(Observer):
         self._runs_ended = Counter(
             "orchestrator_runs_ended", "Runs that ended, by status.", ["status"], registry=registry
         )
+        self._running: set[str] = set()
         self._runs_running = Gauge(
             "orchestrator_runs_running", "Runs that have not ended.", registry=registry
         )
@@ -112,14 +113,19 @@ class Metrics(Observer):
 
     # ── what the spine reports ────────────────────────────────────────────────────────────────
 
-    def run_started(self) -> None:
+    def run_started(self, run: RunFacts) -> None:
         self._runs_started.inc()
-        self._runs_running.inc()
+        self._running.add(run.run_id)
+        self._runs_running.set(len(self._running))
 
-    def run_ended(self, status: RunStatus, seconds: float) -> None:
+    def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         self._runs_ended.labels(status).inc()
-        self._runs_running.dec()
         self._run_duration.observe(seconds)
+        self.run_left(run)
+
+    def run_left(self, run: RunFacts) -> None:
+        self._running.discard(run.run_id)
+        self._runs_running.set(len(self._running))
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         if old is not None:
@@ -138,21 +144,13 @@ class Metrics(Observer):
         counters[0].inc(chars)
         counters[1].inc(events)
 
-    def agent_ended(
-        self,
-        agent_id: str,
-        outcome: str,
-        code: str | None,
-        ttft_s: float | None,
-        duration_s: float,
-        output_tokens: int | None,
-    ) -> None:
-        self._attempts.labels(agent_id, outcome, code or "").inc()
-        self._agent_duration.labels(agent_id).observe(duration_s)
-        if ttft_s is not None:
-            self._first_token.labels(agent_id).observe(ttft_s)
-        if output_tokens is not None:
-            self._output_tokens.labels(agent_id).inc(output_tokens)
+    def agent_ended(self, end: AttemptEnd) -> None:
+        self._attempts.labels(end.agent_id, end.outcome, end.code or "").inc()
+        self._agent_duration.labels(end.agent_id).observe(end.duration_s)
+        if end.ttft_s is not None:
+            self._first_token.labels(end.agent_id).observe(end.ttft_s)
+        if end.output_tokens is not None:
+            self._output_tokens.labels(end.agent_id).inc(end.output_tokens)
 
     def retried(self, agent_id: str) -> None:
         self._retries.labels(agent_id).inc()

@@ -49,7 +49,13 @@ async def call_panel(request: web.Request) -> web.StreamResponse:
 
 
 def _wanted(body: dict[str, Any]) -> object:
-    if set(body) == {"panel"}:
+    if "panel" in body:
+        unknown = [key[:80] for key in body if key != "panel"][:20]
+        if unknown:
+            raise InvalidRequest(
+                "The body has keys that are unknown.",
+                [FieldProblem(key, "is unknown; the only key is panel") for key in unknown],
+            )
         return body["panel"]
     if "method" in body:
         return body
@@ -66,7 +72,7 @@ def _described(panel_id: str, panel: PanelSettings) -> dict[str, Any]:
         "title": panel.title or panel_id,
         "description": panel.description,
         "method": panel.method,
-        "members": list(panel.members),
+        "members": list(panel.answering),
         "moderator": moderator.agent if moderator else None,
         "fallback": list(moderator.fallback) if moderator else [],
         "start_when": panel.start_when.model_dump(mode="json"),

@@ -32,6 +32,9 @@ from .requests import parse_start
 from .streams import EventStream
 
 MAX_KEY_CHARS = 200
+TRACEPARENT_CHARS = 55
+"""Of the only version there is. Source: W3C Trace Context, 3.2.2."""
+
 PAGE = 50
 MAX_PAGE = 200
 
@@ -103,7 +106,9 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     body = await read_json(request, max_bytes=options.max_body_bytes)
     wanted = parse_start(body, roster=request.app[ROSTER], limits=options)
     names = wants_names(request)
-    run, _ = await request.app[SUPERVISOR].start(wanted, key=_idempotency_key(request))
+    run, _ = await request.app[SUPERVISOR].start(
+        wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
+    )
     headers = {
         "Run-Id": run.spec.run_id,
         "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
@@ -297,6 +302,12 @@ def _idempotency_key(request: web.Request) -> str | None:
     if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
         raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
     return key
+
+
+def _traceparent(request: web.Request) -> str | None:
+    """Return the caller's trace as it came; one that is wrong is no reason to refuse the call."""
+    found = request.headers.get("traceparent")
+    return found if found is not None and len(found) == TRACEPARENT_CHARS else None
 
 
 def _whole(request: web.Request, name: str, default: int, least: int, most: int) -> int:

@@ -207,6 +207,9 @@ def socket_schema(start: Schema) -> Schema:
     """Return the schema of what a client sends over the WebSocket."""
     ref = {"description": "Comes back with the answer, whatever it is."}
     run_id = {"type": "string"}
+    channel = {"type": "string", "description": "All runs of it, with one cursor."}
+    after = {"after": {"type": ["string", "null"], "description": "The cursor."}}
+    names = {"type": ["array", "null"], "items": {"type": "string"}, "description": "Keeps these alone."}
 
     def message(op: str, required: list[str], properties: Schema) -> Schema:
         return {
@@ -221,10 +224,14 @@ def socket_schema(start: Schema) -> Schema:
         "description": "One text message of a client.",
         "oneOf": [
             message("start", start["required"], {"ref": ref, **start["properties"]}),
+            message("attach", ["run_id"], {"ref": ref, "run_id": run_id, **after, "agents": names}),
             message(
-                "attach", ["run_id"], {"ref": ref, "run_id": run_id, "after": {"type": ["string", "null"]}}
+                "attach",
+                ["channel"],
+                {"ref": ref, "channel": channel, **after, "agents": names, "runs": names},
             ),
             message("cancel", ["run_id"], {"run_id": run_id, "agent_id": {"type": ["string", "null"]}}),
             message("detach", ["run_id"], {"run_id": run_id}),
+            message("detach", ["channel"], {"channel": channel}),
         ],
     }

@@ -123,11 +123,14 @@ class Socket:
             await self._start(operation)
             return
         channel = operation.text("channel", required=False)
-        if channel is not None and operation.op in ("attach", "detach"):
-            await self._detach(f"channel {channel}")
-            if operation.op == "attach":
-                self._check_room()
-                self._follow(self._whole_channel(channel), operation)
+        if channel is not None and operation.op == "attach":
+            followed = self._whole_channel(channel, operation)
+            await self._detach(followed.key)
+            self._check_room()
+            self._follow(followed, operation)
+            return
+        if channel is not None and operation.op == "detach":
+            await self._detach(_key(channel))
             return
         run = await self._supervisor.get(operation.text("run_id") or "")
         if operation.op == "attach":
@@ -147,13 +150,15 @@ class Socket:
 
     async def _attach(self, run: AnyRun, operation: Operation) -> None:
         after = operation.text("after", required=False)
+        followed = self._one_run(run, operation.names("agents"))
         await self._detach(run.spec.run_id)
         self._check_room()
         if after is not None and await self._supervisor.nothing_after(run, after):
             # HTTP says 204; here the state says that nothing more comes.
-            await self._send(framing.snapshot(run.snapshot(), run.t))
+            state = run.snapshot()
+            await self._send(framing.snapshot(state, run.t, event_id=state.last_event_id))
             return
-        self._follow(self._one_run(run), operation)
+        self._follow(followed, operation)
 
     async def _detach(self, run_id: str) -> None:
         task = self._following.pop(run_id, None)
@@ -165,23 +170,24 @@ class Socket:
         if len(self._following) >= MAX_RUNS_PER_SOCKET:
             raise LimitReached(f"One socket follows at most {MAX_RUNS_PER_SOCKET} runs; detach from one.")
 
-    def _one_run(self, run: AnyRun) -> _Followed:
+    def _one_run(self, run: AnyRun, agents: frozenset[str] | None = None) -> _Followed:
         spec = run.spec
 
         async def snapshots() -> list[Snapshot]:
             return [(await self._supervisor.get(spec.run_id)).snapshot()]
 
-        view = View(spec.channel, spec.run_id)
+        view = View(spec.channel, spec.run_id, agents)
         return _Followed(spec.run_id, view, snapshots, lambda: run.t, {"run_id": spec.run_id})
 
-    def _whole_channel(self, channel: str) -> _Followed:
+    def _whole_channel(self, channel: str, operation: Operation) -> _Followed:
         if not CHANNEL.fullmatch(channel):
             raise InvalidRequest("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
 
         async def snapshots() -> list[Snapshot]:
             return [run.snapshot() for run in await self._supervisor.in_channel(channel)]
 
-        return _Followed(f"channel {channel}", View(channel), snapshots, lambda: 0, {"channel": channel})
+        view = View(channel, None, operation.names("agents"), operation.names("runs"))
+        return _Followed(_key(channel), view, snapshots, lambda: 0, {"channel": channel})
 
     def _follow(self, followed: _Followed, operation: Operation) -> None:
         after = operation.text("after", required=False) if operation.op == "attach" else None
@@ -213,8 +219,10 @@ class Socket:
             return
         t = followed.clock()
         await self._send(framing.notice(encode_data(None, item.notice, t), **followed.of))
-        for snapshot in item.snapshots:
-            await self._send(framing.snapshot(snapshot, t, event_id=f"{item.cursor.epoch}-{item.cursor.seq}"))
+        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
+        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
+            # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
+            await self._send(framing.snapshot(snapshot, t, event_id=None if left else cursor))
 
     async def _refuse(self, ref: object, exc: Exception) -> None:
         problem = problem_from(exc)
@@ -230,6 +238,11 @@ class Socket:
             if self._request.transport is not None:
                 self._request.transport.abort()
             raise ClientTooSlow from None
+
+
+def _key(channel: str) -> str:
+    """Name a whole channel among what a socket follows; no run has a space in its id."""
+    return f"channel {channel}"
 
 
 async def close_sockets(sockets: set[web.WebSocketResponse]) -> None:

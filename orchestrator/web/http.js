@@ -214,8 +214,10 @@ export function pathOf(...parts) {
 export async function refusal(response) {
   const json = (response.headers.get('Content-Type') ?? '').includes('json');
   const problem = (json && parseJson(await response.text().catch(() => ''))) || {};
-  const faults = Array.isArray(problem.errors) ? problem.errors.map((at) => `${at?.at}: ${at?.detail}`) : [];
   const said = problem.detail ?? problem.title ?? (response.statusText || 'refused');
+  const faults = (Array.isArray(problem.errors) ? problem.errors : [])
+    .map((fault) => `${fault?.at}: ${fault?.detail}`)
+    .filter((fault) => !String(said).includes(fault));
   const wait = response.headers.get('Retry-After') ?? '';
   return new ClientError(`${response.status}: ${said}${faults.length > 0 ? ` (${faults.join('; ')})` : ''}`, {
     status: response.status,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,10 +38,12 @@ from openai.types.responses.response_reasoning_item import ResponseReasoningItem
 from pydantic import BaseModel
 
 from orchestrator.backends.base import AgentInput
+from orchestrator.backends.base import Finish as End
 from orchestrator.backends.openai_agents import OpenAIAgentsBackend
 from orchestrator.backends.openai_model import FastChatModel, FastResponsesModel, FastTransport
+from orchestrator.backends.openai_stream import stream_agent
 from orchestrator.errors import AgentError
-from orchestrator.events import Token
+from orchestrator.events import Reasoning, Token, ToolResult
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.upstream import (
     SECRET,
@@ -56,7 +59,6 @@ from tests.upstream import (
     HalfJson,
     NoDone,
     NoUse,
-    Reasoning,
     Refusal,
     Stall,
     Step,
@@ -70,6 +72,7 @@ from tests.upstream import (
     nothing,
     refusing_url,
 )
+from tests.upstream import Reasoning as Thinks
 
 LIMIT = 20.0
 """Seconds that anything may take here before a test gives up."""
@@ -209,7 +212,7 @@ async def test_deltas_come_while_the_model_still_speaks(rig: Rig) -> None:
 async def test_reasoning_is_said_apart_and_kept_as_an_item(rig: Rig, raw: bool) -> None:
     """A summary and the reasoning itself are different kinds of delta."""
     steps = [
-        Reasoning(text, raw=raw, field="reasoning" if raw else "reasoning_content") for text in ("hm", " so")
+        Thinks(text, raw=raw, field="reasoning" if raw else "reasoning_content") for text in ("hm", " so")
     ]
     rig.says([*steps, "answer"])
     heard = await rig.run(rig.agent())
@@ -319,7 +322,7 @@ async def test_a_request_counts_without_usage(rig: Rig) -> None:
 
 async def test_turns_of_a_session_follow_each_other(rig: Rig) -> None:
     """Reasoning, calls and results of the first run are sent back in the second, as the API wants them."""
-    rig.says([Reasoning("hm"), Call("clock", '{"zone": "x"}')], ["first"], ["second"])
+    rig.says([Thinks("hm"), Call("clock", '{"zone": "x"}')], ["first"], ["second"])
     agent, session = rig.agent(tools=[clock]), SQLiteSession("s")
     await rig.run(agent, "one", session=session)
     heard = await rig.run(agent, "two", session=session)
@@ -390,9 +393,7 @@ async def _drained(agent: Agent[Any], question: str, *, run_config: RunConfig) -
 
 async def test_an_answer_that_does_not_stream_is_the_same(rig: Rig) -> None:
     """`Runner.run`, as agents that are tools use it."""
-    rig.says(
-        [Reasoning("hm"), Calls(Call("clock", '{"zone": "x"}'), Call("clock", '{"zone": "y"}'))], ["done"]
-    )
+    rig.says([Thinks("hm"), Calls(Call("clock", '{"zone": "x"}'), Call("clock", '{"zone": "y"}'))], ["done"])
     result = await Runner.run(rig.agent(tools=[clock]), "go", run_config=CONFIG)
     assert result.final_output == "done"
     assert outputs_of(rig, 1) == {"call_1": "noon in x", "call_2": "noon in y"}
@@ -427,7 +428,7 @@ async def test_an_answer_cut_short_says_so(rig: Rig, reason: Any, detail: str) -
 @pytest.mark.parametrize("transport", ["fast"], indirect=True)
 async def test_a_limit_before_the_first_word_is_no_failure(rig: Rig) -> None:
     """Reasoning may use the whole budget."""
-    rig.says([Reasoning("so much to think"), Finish("length")])
+    rig.says([Thinks("so much to think"), Finish("length")])
     heard = await rig.run(rig.agent())
     assert heard.result.final_output == ""
     assert heard.responses[0].incomplete_details is not None
@@ -516,13 +517,110 @@ async def test_nobody_there(rig: Rig) -> None:
     assert error.code == "upstream_unavailable"
 
 
-@pytest.mark.parametrize("transport", ["fast"], indirect=True)
 @pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
 async def test_a_finish_without_done_is_not_trusted(rig: Rig) -> None:
-    """The fast model wants the stream's own end mark, not the finish reason alone."""
+    """The stream's own end mark is asked for, not the finish reason alone."""
     rig.says(["one", NoDone()])
     _, error = await failure_of(rig)
     assert error.code == "upstream_invalid"
+
+
+def chunks(*deltas: Any, finish: str = "stop", done: bytes = b"data: [DONE]\n\n") -> Answer:
+    """A chat answer of another server than OpenAI's: each *delta* stands in a chunk, or is a whole choice."""
+    choices = [d if "finish_reason" in d else {"index": 0, "delta": d, "finish_reason": None} for d in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": finish})
+    events = [b"data: " + json.dumps({"id": "c", "choices": [choice]}).encode() for choice in choices]
+    return Answer(200, b"\n\n".join([*events, done]), "text/event-stream")
+
+
+def calling(zone: str, **where: Any) -> dict[str, Any]:
+    arguments = json.dumps({"zone": zone})
+    return {"tool_calls": [{**where, "function": {"name": "clock", "arguments": arguments}}]}
+
+
+SAID_BY_OTHERS = [
+    # Azure's asynchronous filter speaks in choices without a delta.
+    (chunks({"content": "Hel"}, {"index": 0, "finish_reason": None, "content_filter_results": {}}, {"content": "lo"}),
+     "Hello", ""),
+    (chunks({"finish_reason": None, "delta": {"content": "Hello"}}), "Hello", ""),  # no index
+    (chunks({"content": "Hello"}, done=b"data: [DONE]"), "Hello", ""),
+    (chunks({"content": "Hello"}, done=b"data:\n\ndata: [DONE]\n\n"), "Hello", ""),
+    (chunks({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+            {"content": [{"type": "text", "text": "Hello"}]}), "Hello", "hm"),  # Mistral
+    (chunks({"reasoning": "hm", "reasoning_content": "hm"}, {"content": "Hello"}), "Hello", "hm"),  # vLLM
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
+@pytest.mark.parametrize(("answer", "text", "reasoning"), SAID_BY_OTHERS)
+async def test_what_other_servers_say_is_heard(rig: Rig, answer: Answer, text: str, reasoning: str) -> None:
+    rig.says(["never"], fault=answer)
+    backend = rig.backend()
+    async with asyncio.timeout(LIMIT):
+        emissions = [emission async for emission in backend.stream(AgentInput("go"))]
+    await backend.aclose()
+    assert "".join(e.text for e in emissions if isinstance(e, Token)) == text
+    assert "".join(e.text for e in emissions if isinstance(e, Reasoning)) == reasoning
+
+
+@pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chunks(calling("A", index=0, id="1"), calling("B", index=0, id="2")),
+        chunks(calling("A", id="1"), calling("B", id="2")),
+        chunks(calling("A", id=""), calling("B", id="")),
+        chunks(calling("A", index=0), calling("B", index=1), finish="tool_calls"),
+    ],
+)
+async def test_calls_are_told_apart_however_they_are_numbered(rig: Rig, answer: Answer) -> None:
+    """Gemini's endpoint leaves numbers and ids out, or numbers every call 0."""
+    rig.says(["done"], fault=answer, fail_times=1)
+    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    async with asyncio.timeout(LIMIT):
+        emissions = [emission async for emission in backend.stream(AgentInput("go"))]
+    await backend.aclose()
+    results = [e.output for e in emissions if isinstance(e, ToolResult)]
+    assert results == ["noon in A", "noon in B"]
+    assert "".join(e.text for e in emissions if isinstance(e, Token)) == "done"
+
+
+@pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (chunks({"content": "Hello"}, finish="error"), "upstream_invalid"),
+        (chunks({"content": "Hello"}, finish="abort"), "upstream_unavailable"),
+        (chunks(finish="tool_calls"), "upstream_invalid"),
+        (chunks({"finish_reason": None, "message": {"content": "Hello"}}), "upstream_invalid"),
+        (chunks({"finish_reason": None, "text": "Hello"}), "upstream_invalid"),
+    ],
+)
+async def test_what_is_no_answer_does_not_pass_for_one(rig: Rig, answer: Answer, code: str) -> None:
+    """Another kind of answer in a stream, or a finish reason that is the provider's own failure."""
+    rig.says(["never"], fault=answer)
+    _, error = await failure_of(rig)
+    assert error.code == code
+
+
+@pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
+@pytest.mark.parametrize("transport", ["fast"], indirect=True)
+@pytest.mark.parametrize(
+    ("turn", "ending"), [(["one", Cut()], "upstream_invalid"), (["one", Finish("length")], "length")]
+)
+async def test_a_stock_model_of_the_users_own_is_looked_at_too(rig: Rig, turn: Turn, ending: str) -> None:
+    """An `agents.Agent` may bring its own `OpenAIChatCompletionsModel`: the SDK would call both a success."""
+    rig.says(turn)
+    async with AsyncOpenAI(base_url=rig.upstream.url, api_key="k", max_retries=0) as client:
+        own = Agent(name="a", model=OpenAIChatCompletionsModel("m", openai_client=client))
+        run = stream_agent(own, "go", request=AgentInput("go"))
+        said: list[Any] = []
+        try:
+            async with asyncio.timeout(LIMIT):
+                said += [emission async for emission in run]
+        except AgentError as exc:
+            said.append(exc)
+    assert ending == (said[-1].reason if isinstance(said[-1], End) else said[-1].code)
 
 
 @pytest.mark.parametrize("transport", ["fast"], indirect=True)

@@ -131,7 +131,9 @@ async def test_ended_runs_come_by_the_time_of_their_end(store: Store) -> None:
     assert ids(await store.ended_runs(before=9000, limit=9)) == ["run_2", "run_3", "run_1"]
     assert ids(await store.ended_runs(before=3000, limit=9)) == ["run_2", "run_3"]
     assert ids(await store.ended_runs(before=9000, limit=1)) == ["run_2"]
+    assert await store.count_ended() == 3
     await store.forget_run("run_2", "has expired")
+    assert await store.count_ended() == 2
     assert ids(await store.ended_runs(before=9000, limit=1)) == ["run_3"]
 
 

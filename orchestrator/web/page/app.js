@@ -215,13 +215,25 @@ function useRoute(desk, ready) {
   useEffect(() => {
     if (!ready) return undefined;
     const go = () => {
-      const id = /^#run\/(.+)$/.exec(location.hash)?.[1];
-      void desk.open(id === undefined ? null : decodeURIComponent(id));
+      void desk.open(runOf(location.hash));
     };
     go();
     addEventListener('hashchange', go);
     return () => removeEventListener('hashchange', go);
   }, [desk, ready]);
+}
+
+/**
+ * Read `#run/<id>`; an id that is not quoted well stands for itself, and for no run.
+ * @param {string} hash
+ */
+function runOf(hash) {
+  const id = /^#run\/(.+)$/.exec(hash)?.[1] ?? null;
+  try {
+    return id && decodeURIComponent(id);
+  } catch {
+    return id;
+  }
 }
 
 /**

@@ -24,7 +24,6 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
  * @property {boolean} veiled Whether it is hidden who is who: no numbers then, they would tell.
- * @property {import('./watch.js').Watch['revealed']} revealed
  * @property {string | null} best Whose answer was voted for.
  * @property {string | null} maximised
  * @property {boolean} tabbed
@@ -40,10 +39,9 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
 /** @param {{agentId: string, hue: number, shown: boolean, face: Face}} props */
 export function Column({ agentId, hue, shown, face: whole }) {
   const { source, tabbed } = whole;
-  const known = useValue(source.subscribe, () => source.getAgent(agentId));
-  if (known === undefined) return null;
-  const agent = { ...known, ...whole.revealed?.[agentId] };
-  const face = whole.owns(agentId) ? whole : { ...whole, open: false, steerable: whole.steerable && hasEnded(known) };
+  const agent = useValue(source.subscribe, () => source.getAgent(agentId));
+  if (agent === undefined) return null;
+  const face = whole.owns(agentId) ? whole : { ...whole, open: false, steerable: whole.steerable && hasEnded(agent) };
   return html`<section
     class="column"
     id=${`column-${agentId}`}
@@ -67,7 +65,7 @@ function Header({ agent, face }) {
   const about = [agent.stage && stageWord(agent), agent.model ?? agent.backend, again && `attempt ${agent.attempt}`];
   return html`<header>
     <div class="title-row">
-      <h2 id=${`title-${agent.agent_id}`}>${agent.title}</h2>
+      <h2 id=${`title-${agent.agent_id}`} title=${agent.title}>${agent.title}</h2>
       <p class="state"><span class="glyph" aria-hidden="true">${glyph}</span> <span class="word">${word}</span></p>
       ${face.winner === agent.agent_id && html`<span class="winner">★ Winner</span>`}
       <${MainButton} agent=${agent} face=${face} />
@@ -189,6 +187,7 @@ function Said({ agent, face: { source, compareWith } }) {
   if (agent.text === '' && agent.approvals.length > 0) return null;
   if (agent.text === '' && agent.status === 'done' && agent.note !== '') return html`<p class="hint">${agent.note}</p>`;
   if (agent.text === '' && !ended) return html`<p class="waiting"><span class="dots" aria-hidden="true" />${waitingFor(agent)}</p>`;
+  if (agent.text === '' && agent.status === 'done') return html`<p class="hint">It said nothing.</p>`;
   return html`<${Answer} text=${agent.text} ended=${ended} />`;
 }
 

@@ -89,10 +89,10 @@ function Chips({ agents, chosen, choose }) {
       ({ agent_id: id, title, description, model }) => html`<label
         key=${id}
         class="chip"
-        title=${[description, model].filter(Boolean).join(' · ')}
+        title=${[title, description, model].filter(Boolean).join(' · ')}
       >
         <input type="checkbox" value=${id} checked=${chosen.includes(id)} onChange=${() => toggle(id)} />
-        <span class="tick" aria-hidden="true"></span>${title}
+        <span class="tick" aria-hidden="true"></span><span class="chip-name">${title}</span>
       </label>`,
     )}
   </fieldset>`;

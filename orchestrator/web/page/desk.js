@@ -2,7 +2,7 @@
 
 import { ClientError, createClient } from '../client.js';
 import { randomName } from '../feed.js';
-import { Backoff, Http, TIMING, pathOf, reason, sleep } from '../http.js';
+import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../http.js';
 import { answerOf } from './panel-roles.js';
 import { token as savedToken } from './remember.js';
 import { Watch } from './watch.js';
@@ -126,7 +126,7 @@ export class Desk {
       const earlier = followUp && watch ? [...this.#state.earlier, turnOf(watch)] : [];
       this.#leave();
       const about = { message, conversation_id, created_at: Date.now() };
-      this.#set({ watch: new Watch(run, about, null), earlier, starting: false, opening: null });
+      this.#set({ watch: this.#heard(new Watch(run, about, null)), earlier, starting: false, opening: null, notice: null });
       return run.id;
     } catch (error) {
       this.#fail(error);
@@ -152,7 +152,7 @@ export class Desk {
       if (signal.aborted) return;
       const watch = this.#watch(snapshot, of && { join: of.join, base: of.snapshot && this.#watch(of.snapshot, null) });
       if (snapshot.revealed) this.#reveal(watch, snapshot.revealed.agents);
-      this.#set({ watch, earlier, opening: null });
+      this.#set({ watch, earlier, opening: null, notice: null });
     } catch (error) {
       if (signal.aborted) return;
       this.#set({ opening: null });
@@ -205,7 +205,18 @@ export class Desk {
    */
   #watch({ run_id, message, conversation_id, created_at, last_event_id }, given) {
     const about = { message, conversation_id: given?.base?.about.conversation_id ?? conversation_id, created_at };
-    return new Watch(this.#client.attach(run_id), about, last_event_id, given);
+    return this.#heard(new Watch(this.#client.attach(run_id), about, last_event_id, given));
+  }
+
+  /**
+   * Take the notice away that the browser's connections are used up, once one is there.
+   * @param {Watch} watch
+   */
+  #heard(watch) {
+    watch.run.on('connection', ({ connection }) => {
+      if (connection === 'open' && this.#state.notice?.text === BLOCKED_MESSAGE) this.say(null);
+    });
+    return watch;
   }
 
   /**

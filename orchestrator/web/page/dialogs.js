@@ -32,6 +32,8 @@ export function Help({ close, forgetToken }) {
 export function AskToken({ refused, unlock }) {
   const [token, setToken] = useState('');
   const [stay, setStay] = useState(false);
+  const box = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => box.current?.focus(), [refused]);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (token.trim() !== '') unlock(token.trim(), stay);
@@ -41,7 +43,7 @@ export function AskToken({ refused, unlock }) {
     <p class="hint">It was given to <code>orchestrator serve</code> as <code>--token</code> or <code>ORCHESTRATOR_TOKEN</code>.</p>
     ${refused && html`<p class="error" role="alert">That token is not right.</p>`}
     <label for="token">Token</label>
-    <input id="token" type="password" autocomplete="off" value=${token} onInput=${(/** @type {any} */ event) => setToken(event.target.value)} />
+    <input id="token" ref=${box} type="password" autocomplete="off" value=${token} onInput=${(/** @type {any} */ event) => setToken(event.target.value)} />
     <label class="check">
       <input type="checkbox" checked=${stay} onChange=${() => setStay(!stay)} /> Keep it on this device
     </label>

@@ -14,17 +14,10 @@ import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
  * @param {import('./watch.js').Watch} watch
  */
 export function exportAs(kind, watch) {
-  const state = told(watch);
+  const state = watch.getSnapshot();
   if (kind === 'md') download(`${watch.id}.md`, 'text/markdown', toMarkdown(state, watch.about));
   else if (kind === 'json') download(`${watch.id}.json`, 'application/json', toJson(state, watch.about));
   else download(`${watch.id}.jsonl`, 'application/jsonl', toJsonLines(watch.events));
-}
-
-/** A blind run's agents by their names, once these are told. @param {import('./watch.js').Watch} watch @returns {RunState} */
-function told(watch) {
-  const state = watch.getSnapshot();
-  const agents = Object.entries(state.agents).map(([id, agent]) => [id, { ...agent, ...watch.revealed?.[id] }]);
-  return { ...state, agents: Object.fromEntries(agents) };
 }
 
 /**

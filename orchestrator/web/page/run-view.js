@@ -103,7 +103,6 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     scrolls,
     compareWith: layout.compareWith,
     veiled: watch.veiled,
-    revealed: watch.revealed,
     best,
     // An answer that several gave is nobody's own.
     winner: run.panel?.result?.answer ? null : (run.panel?.result?.winner ?? null),
@@ -190,7 +189,7 @@ function useNews(watch) {
         const { agents } = watch.run;
         const { ended, all } = progress({ agents, agentIds: Object.keys(agents) });
         const word = type === 'done' ? 'finished' : AGENT_STATES[/** @type {'cancelled'} */ (type)][1];
-        announce(`${agents[agent_id]?.title} ${word}, ${ended} of ${all}`);
+        announce(`${watch.revealed?.[agent_id]?.title ?? agents[agent_id]?.title} ${word}, ${ended} of ${all}`);
       }),
     [watch],
   );

@@ -1,10 +1,12 @@
 /** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
 
 import { reaches } from '../cursor.js';
+import { change } from '../store.js';
 import { Timeline } from './timeline.js';
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('../types.js').RunState} RunState */
+/** @typedef {import('../types.js').AgentState} AgentState */
 /** @typedef {import('../run.js').Run} Run */
 
 /**
@@ -38,6 +40,8 @@ export class Watch {
   blind = false;
   /** Who is who, once it is told. @type {Record<string, import('../types.js').RevealedAgent> | null} */
   revealed = null;
+  /** Puts in what is revealed. @type {(state: RunState) => RunState} */
+  #named = (state) => state;
   /** When the run started, by this page's clock. @type {number} */
   #start = Infinity;
   #known;
@@ -82,11 +86,12 @@ export class Watch {
   };
 
   /**
-   * Add the answers that this run was given, where it was.
+   * Add the answers that this run was given, where it was, and who is who, where it was hidden and is known.
    * @param {RunState} state
    * @returns {RunState}
    */
-  joined = (state) => (this.given === null ? state : this.given.join(state, this.given.base?.getSnapshot() ?? null));
+  joined = (state) =>
+    this.#named(this.given === null ? state : this.given.join(state, this.given.base?.getSnapshot() ?? null));
 
   /** Milliseconds since the run's start; stands still once it has ended. */
   now = () => {
@@ -107,7 +112,17 @@ export class Watch {
 
   /** @param {import('../types.js').RevealedAgent[]} agents */
   reveal(agents) {
-    this.revealed = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
+    const told = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
+    this.revealed = told;
+    const name = remembered((/** @type {AgentState} */ agent) => {
+      // What is not known yet hides nothing that is.
+      const known = Object.entries(told[agent.agent_id] ?? {}).filter(([, value]) => value !== null);
+      return change(agent, Object.fromEntries(known));
+    });
+    this.#named = remembered((/** @type {RunState} */ state) => {
+      const named = Object.entries(state.agents).map(([id, agent]) => [id, name(agent)]);
+      return change(state, { agents: Object.freeze(Object.fromEntries(named)) });
+    });
   }
 
   /** Whether names and numbers are to be hidden now. */
@@ -126,4 +141,20 @@ export class Watch {
     if (this.#news.size === 0 && event.type !== 'token') this.#unheard.push(event);
     for (const callback of this.#news) callback(event);
   }
+}
+
+/**
+ * Return *make*, which gives the same result for the same object: who draws it sees that nothing changed.
+ * @template {object} T
+ * @param {(value: T) => T} make
+ * @returns {(value: T) => T}
+ */
+function remembered(make) {
+  /** @type {WeakMap<T, T>} */
+  const known = new WeakMap();
+  return (value) => {
+    const made = known.get(value) ?? make(value);
+    known.set(value, made);
+    return made;
+  };
 }

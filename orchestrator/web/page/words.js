@@ -44,6 +44,11 @@ export function count(n) {
   return Math.round(n).toLocaleString('en');
 }
 
+/** @param {number} n */
+export function agents(n) {
+  return n === 1 ? '1 agent' : `${n} agents`;
+}
+
 /** @param {number} dollars */
 export function money(dollars) {
   if (dollars === 0) return '$0';
@@ -75,7 +80,7 @@ export function figures(agent, now) {
     {
       name: 'Tokens per second',
       label: 'tok/s',
-      value: speed === null || guessed === 0 ? '–' : `${metrics?.tokens_per_s == null ? '≈' : ''}${Math.round(speed)}`,
+      value: speed === null || guessed === 0 ? '–' : `${metrics?.tokens_per_s == null ? '≈' : ''}${count(speed)}`,
     },
     {
       name: 'Tokens of output',

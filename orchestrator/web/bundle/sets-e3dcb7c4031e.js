@@ -1,4 +1,4 @@
-import{d as t,T as e,A as n,I as a,h as o,s}from"./page-edc9326e3ce0.js";function l({agents:l,chosen:i,choose:r,close:u}){const[c,m]=t(s.get),[p,$]=t(""),g=e(null);n(()=>g.current?.querySelector("button")?.focus(),[]);const b=t=>{s.set(t),m(t)},h=t=>{t.preventDefault(),t.stopPropagation();const e=p.trim();""!==e&&0!==i.length&&(b([...c.filter(t=>t.name!==e),{name:e,agents:[...i]}]),$(""))},v=new Set(l.map(({agent_id:t})=>t)),d=t=>{r(t.filter(t=>v.has(t))),u()};return o`<div ref=${g}>
+import{d as t,T as e,A as n,I as a,h as o,s}from"./page-799df8a065e9.js";function l({agents:l,chosen:i,choose:r,close:u}){const[c,m]=t(s.get),[p,$]=t(""),g=e(null);n(()=>g.current?.querySelector("button")?.focus(),[]);const b=t=>{s.set(t),m(t)},h=t=>{t.preventDefault(),t.stopPropagation();const e=p.trim();""!==e&&0!==i.length&&(b([...c.filter(t=>t.name!==e),{name:e,agents:[...i]}]),$(""))},v=new Set(l.map(({agent_id:t})=>t)),d=t=>{r(t.filter(t=>v.has(t))),u()};return o`<div ref=${g}>
 <button type="button" onClick=${()=>d(l.map(({agent_id:t})=>t))}>Everyone</button>
 ${c.map(t=>o`<div class="menu-pair" key=${t.name}>
 <button type="button" onClick=${()=>d(t.agents)}>

@@ -1,0 +1,178 @@
+"""Copies of agents that tell the current outbox what they say and do: with models, tools and guardrails of their
+own, the originals unchanged. Owns no outbox (`openai_relay`) and no run (`openai_stream`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from copy import copy
+from dataclasses import replace
+from types import CellType, FunctionType
+from typing import Any
+
+from agents import (
+    Agent,
+    FunctionTool,
+    GuardrailFunctionOutput,
+    Handoff,
+    InputGuardrail,
+    Model,
+    OpenAIChatCompletionsModel,
+    RunContextWrapper,
+    RunHooks,
+    Tool,
+)
+from agents.tool_context import ToolContext
+
+from .openai_relay import NESTED, RelayHooks, RelayModel, note_tripwire
+from .openai_stock import CheckedChatModel
+
+Seen = dict[int, Agent[Any]]
+"""Copies by the originals' identity: handoffs and tools may run in circles."""
+
+
+def relayed(agent: Agent[Any], _seen: Seen | None = None) -> Agent[Any]:
+    """Return a copy of *agent*, of all it can hand off to and of all that are its tools.
+
+    Cheap: settings and other tools are shared with the original, which is not changed.
+    """
+    seen: Seen = {} if _seen is None else _seen
+    if id(agent) in seen:
+        return seen[id(agent)]
+    made = agent.clone(model=_relayed_model(agent.model), model_settings=agent.model_settings)
+    seen[id(agent)] = made
+    made.handoffs = [
+        relayed(target, seen) if isinstance(target, Agent) else _relayed_handoff(target, seen)
+        for target in agent.handoffs
+    ]
+    made.tools = [_relayed_tool(tool, seen) for tool in agent.tools]
+    made.input_guardrails = [_watched(guardrail) for guardrail in agent.input_guardrails]
+    return made
+
+
+def streaming_nested(tool: FunctionTool) -> FunctionTool:
+    """Have what runs inside of each call of *tool* tell that call's id as its parent."""
+    invoke = tool.on_invoke_tool
+
+    async def invoke_nested(context: ToolContext[Any], arguments: str) -> Any:
+        # The SDK gives each call a task of its own, so this reaches the nested run and nothing else.
+        token = NESTED.set(context.tool_call_id)
+        try:
+            return await invoke(context, arguments)
+        finally:
+            NESTED.reset(token)
+
+    tool.on_invoke_tool = invoke_nested
+    return tool
+
+
+def ignore(event: Any) -> None:
+    """Have the SDK stream the nested run; what it says is heard at its source."""
+
+
+def _relayed_model(model: str | Model | None) -> str | Model | None:
+    if not isinstance(model, Model) or isinstance(model, RelayModel):
+        return model
+    return RelayModel(CheckedChatModel(model) if type(model) is OpenAIChatCompletionsModel else model)
+
+
+def _relayed_handoff(handoff: Handoff[Any, Any], seen: Seen) -> Handoff[Any, Any]:
+    async def invoke(context: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
+        return relayed(await handoff.on_invoke_handoff(context, arguments), seen)
+
+    return replace(handoff, on_invoke_handoff=invoke)
+
+
+def _watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
+    """Tell the run at once when *guardrail* trips; the SDK alone lets the model finish its answer first."""
+
+    async def check(context: Any, agent: Any, items: Any) -> GuardrailFunctionOutput:
+        output = guardrail.guardrail_function(context, agent, items)
+        judged = await output if inspect.isawaitable(output) else output
+        if judged.tripwire_triggered:
+            note_tripwire()
+        return judged
+
+    return replace(guardrail, guardrail_function=check, name=guardrail.get_name())
+
+
+# ── agents as tools ──────────────────────────────────────────────────────────────────────────────
+
+
+def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
+    """Return a copy of a tool that the user made of an agent, whose run is heard; any other as it is.
+
+    `Agent.as_tool` keeps the agent and its options inside its function and nowhere else, so the copy's function is
+    the same with three of them exchanged. Where the SDK is built otherwise, the tool stays what it is.
+    """
+    agent = getattr(tool, "_agent_instance", None)
+    run = getattr(getattr(tool, "on_invoke_tool", None), "_invoke_tool_impl", None)
+    if (
+        not isinstance(tool, FunctionTool)
+        or not isinstance(agent, Agent)
+        or not isinstance(run, FunctionType)
+    ):
+        return tool
+    cells = dict(zip(run.__code__.co_freevars, run.__closure__ or (), strict=True))
+    if not {"self", "hooks", "on_stream"} <= cells.keys():
+        return tool
+    inner = relayed(agent, seen)
+    exchanged = {
+        "self": inner,
+        "hooks": _beside(cells["hooks"].cell_contents),
+        "on_stream": cells["on_stream"].cell_contents or ignore,
+    }
+    made = copy(tool)
+    made._agent_instance = inner
+    made.on_invoke_tool._invoke_tool_impl = _rebound(run, exchanged)  # type: ignore[attr-defined]  # the SDK's own
+    return streaming_nested(made)
+
+
+def _rebound(function: FunctionType, values: dict[str, Any]) -> FunctionType:
+    """Return *function* with other *values* for some of the names that it takes from around it."""
+    closure = tuple(
+        CellType(values[name]) if name in values else cell
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    )
+    made = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, closure
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _beside(theirs: RunHooks[Any] | None) -> RunHooks[Any]:
+    return RelayHooks() if theirs is None else _BothHooks(theirs)
+
+
+class _BothHooks(RelayHooks):
+    """Our hooks, and then the user's own."""
+
+    def __init__(self, theirs: RunHooks[Any]) -> None:
+        self._theirs = theirs
+
+    async def on_agent_start(self, *args: Any) -> None:
+        await self._theirs.on_agent_start(*args)
+
+    async def on_agent_end(self, *args: Any) -> None:
+        await self._theirs.on_agent_end(*args)
+
+    async def on_llm_start(self, *args: Any) -> None:
+        await super().on_llm_start(*args)
+        await self._theirs.on_llm_start(*args)
+
+    async def on_llm_end(self, *args: Any) -> None:
+        await super().on_llm_end(*args)
+        await self._theirs.on_llm_end(*args)
+
+    async def on_handoff(self, *args: Any) -> None:
+        await super().on_handoff(*args)
+        await self._theirs.on_handoff(*args)
+
+    async def on_tool_start(self, *args: Any) -> None:
+        await super().on_tool_start(*args)
+        await self._theirs.on_tool_start(*args)
+
+    async def on_tool_end(self, *args: Any) -> None:
+        await super().on_tool_end(*args)
+        await self._theirs.on_tool_end(*args)

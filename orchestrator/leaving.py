@@ -1,0 +1,44 @@
+"""Runs a command on a loop of its own and leaves the process whatever an agent left behind does.
+
+Owns no signal and no agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+LEAVE_SECONDS = 3.0
+"""How long the loop may take to close once the command's work is done."""
+
+
+def run_and_leave(
+    work: Coroutine[Any, Any, int], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> int:
+    """Run *work* and return its exit code; end the process with it where the loop does not close in time.
+
+    Closing waits for every task and for every thread of the default executor: an agent that ignores its
+    cancellation, or a tool that blocks its thread, would hold the process for ever.
+    """
+    code = 1
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        try:
+            code = runner.run(work)
+        finally:
+            last = threading.Timer(LEAVE_SECONDS, _leave, (code,))
+            last.daemon = True
+            last.start()
+    last.cancel()
+    return code
+
+
+def _leave(code: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

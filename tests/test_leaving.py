@@ -1,0 +1,50 @@
+"""A command's process ends with its exit code, also where an agent or a tool does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands import PATIENCE, ROOT, environment
+
+SCRIPT = """
+import asyncio, threading, time
+from orchestrator import leaving
+
+leaving.LEAVE_SECONDS = 0.3
+kept = []
+
+async def ignores_cancel():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+async def work():
+    {left_behind}
+    await asyncio.sleep(0)
+    print("done", end="")
+    return 3
+
+raise SystemExit(leaving.run_and_leave(work()))
+"""
+
+
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        "kept.append(asyncio.create_task(ignores_cancel()))",
+        "kept.append(asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600))",
+        "pass",
+    ],
+)
+def test_exit_code_comes_whatever_is_left_behind(left_behind: str) -> None:
+    """Closing the loop would wait for it for ever, and a service that is told to stop would not."""
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(left_behind=left_behind)],
+        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (3, "done"), ran.stderr
