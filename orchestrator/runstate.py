@@ -85,9 +85,11 @@ class Participant:
 
     def fold(self, payload: Payload) -> AgentStatus:
         """Take a logged event in; return the status that follows from it."""
+        if type(payload) is Token:
+            if payload.parent is None:
+                self.pieces.append(payload.text)
+            return self.status
         match payload:
-            case Token(text=text, parent=None):
-                self.pieces.append(text)
             case Status(anchor=str(anchor)):
                 self.anchor = anchor
             case Started(attempt=attempt):

@@ -39,6 +39,11 @@ SYSTEM_CHANNEL = "system"
 """Carries `run.started` and `run.done` of every run, for dashboards."""
 
 
+_RUNS_OWN = (RunStarted, RunDone, AgentAdded)
+_MILESTONES = (RunStarted.TYPE, RunDone.TYPE)
+_ENDINGS = (Done, Error, Cancelled)
+
+
 class Writer:
     """Logs what a run says, one append at a time.
 
@@ -78,26 +83,28 @@ class Writer:
         Waits while the store is away. Raises Fenced where the run has another owner.
         """
         t = self.t
-        named = [(_owner(agent_id, payload), payload) for agent_id, events in batches for payload in events]
-        told = named
-        if self._veil is not None:
-            named = [(who, self._veil.cover(payload)) for who, payload in named]
-        run_id = self._state.spec.run_id
-        drafts = [Draft(run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named]
-        entries = await self._log_all(self._state.spec.channel, drafts)
-        milestones = [
-            draft
-            for (_, payload), draft in zip(named, drafts, strict=True)
-            if isinstance(payload, RunStarted | RunDone)
+        told = [
+            # `run.agent_added` comes out of the new agent's mailbox and is the run's.
+            (None if isinstance(payload, _RUNS_OWN) else agent_id, payload)
+            for agent_id, events in batches
+            for payload in events
         ]
-        if milestones:
+        named = told
+        if self._veil is not None:
+            named = [(who, self._veil.cover(payload)) for who, payload in told]
+        spec = self._state.spec
+        drafts = [
+            Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named
+        ]
+        entries = await self._log_all(spec.channel, drafts)
+        if milestones := [draft for draft in drafts if draft.agent_id is None and draft.type in _MILESTONES]:
             await self._log_all(SYSTEM_CHANNEL, milestones)
         tokens: dict[str, list[int]] = {}
         for (who, payload), (_, whole), entry in zip(named, told, entries, strict=True):
-            if isinstance(payload, Token) and who is not None:
+            if type(payload) is Token and who is not None:
                 tokens.setdefault(who, []).append(len(payload.text))
             self._fold(who, payload, entry)
-            if who is not None and isinstance(whole, Done | Error | Cancelled):
+            if who is not None and isinstance(whole, _ENDINGS):
                 self._report(who, whole)
         for agent_id, lengths in tokens.items():
             self._observer.tokens(agent_id, sum(lengths), len(lengths))
@@ -163,11 +170,6 @@ class Writer:
             ttft_ms=metrics.ttft_ms,
             **self._log_context,
         )
-
-
-def _owner(agent_id: str, payload: Payload) -> str | None:
-    """Name whose event it is; `run.agent_added` comes out of the new agent's mailbox and is the run's."""
-    return None if isinstance(payload, RunStarted | RunDone | AgentAdded) else agent_id
 
 
 def _stage_of(participant: Participant) -> bytes:
