@@ -54,7 +54,7 @@ class Purse:
         self.cost = 0.0
 
     def charge(self, usage: Usage, cost: float | None, *, cut: bool = False) -> None:
-        """Add what was spent.
+        """Add what was spent. Who spends nothing exceeds nothing, whatever siblings have spent.
 
         Args:
             cut: The answer was cut at a limit on tokens, so reaching ours is enough to exceed it.
@@ -66,9 +66,11 @@ class Purse:
         if self._parent is not None:
             self._parent.charge(usage, cost, cut=cut)
         tokens, money = self._max_output_tokens, self._max_cost
-        if tokens is not None and (self.output_tokens > tokens or (cut and self.output_tokens == tokens)):
+        spent = bool(usage.input_tokens or usage.output_tokens)
+        over = tokens is not None and self.output_tokens > tokens and spent
+        if over or (cut and self.output_tokens == tokens):
             raise AgentError(
                 "budget", f"The {self._whose} spent its {tokens} output tokens.", retryable=False
             )
-        if money is not None and self.cost > money:
+        if money is not None and self.cost > money and cost:  # unknown prices exceed no price
             raise AgentError("budget", f"The {self._whose} spent its {money:g} of money.", retryable=False)

@@ -125,8 +125,9 @@ class Cast:
 
         async def remember(turn: Turn) -> None:
             if spec.conversation_id and (asked is None or asked.remember):
-                # What the user asked, not what a panel made of it.
-                kept = replace(turn, message=spec.message)
+                # What the user asked, not what a panel made of it; a backend's own memory holds that, too.
+                memory = turn.memory if turn.message == spec.message else None
+                kept = replace(turn, message=spec.message, memory=memory)
                 await self._conversations.add(spec.conversation_id, configured, kept)
 
         pump = Pump(

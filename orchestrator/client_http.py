@@ -193,7 +193,8 @@ async def refusal(response: aiohttp.ClientResponse) -> ClientError:
     fields = problem.get("errors")
     if isinstance(fields, list) and fields:
         faults = [f"{field.get('at')}: {field.get('detail')}" for field in fields if isinstance(field, dict)]
-        said = f"{said} ({'; '.join(faults)})"
+        more = [fault for fault in faults if fault not in str(said)]
+        said = f"{said} ({'; '.join(more)})" if more else said
     wait = response.headers.get("Retry-After", "")
     return ClientError(
         f"{response.status}: {said}",

@@ -343,7 +343,7 @@ class PanelResult(Payload, frozen=True, omit_defaults=True):
 
 
 class PanelLate(Payload, frozen=True, omit_defaults=True):
-    """A member answered after the last word had begun."""
+    """A member answered when nobody waited for it any more."""
 
     TYPE: ClassVar[str] = "late"
     panel: str
@@ -379,6 +379,8 @@ class PanelState(msgspec.Struct, omit_defaults=True):
     late: list[PanelLate]
     of: str | None = None
     given: list[Given] = []
+    round: int | None = None
+    layer: int | None = None
 
 
 class AgentSnapshot(msgspec.Struct, omit_defaults=True):

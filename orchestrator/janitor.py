@@ -76,6 +76,7 @@ class Janitor:
                 await self._cancel_abandoned()
                 await self._take_over_lost()
                 await self._expire()
+                self._observer.log_bytes(self._log.size)
             except LogUnavailable as exc:
                 log.warning("store_away", reason=str(exc))
             except Exception:

@@ -55,12 +55,18 @@ def load_panels(
             continue
         try:
             content = read_yaml(path, environ, least="method: moderator")
-            panel = _read(content, path)
         except ConfigError as exc:
             problems += exc.problems
             continue
+        wrong = list(_unknown_agents(content, agents, left_out))
+        try:
+            panel = _read(content, path)
+        except ConfigError as exc:
+            told = {problem.key for problem in exc.problems}
+            problems += exc.problems
+            problems += [each for each in wrong if each.key not in told]
+            continue
         panel_id = panel.panel_id or path.stem
-        wrong = list(_unknown_agents(content, panel, agents, left_out))
         gone = [agent_id for agent_id in panel.everyone if agent_id not in agents]
         if panel_id in panels:
             wrong.append(
@@ -114,26 +120,33 @@ def _validate(content: YamlFile, *, panel_id: str | None = None) -> PanelSetting
 
 
 def _unknown_agents(
-    content: YamlFile, panel: PanelSettings, agents: Collection[str], known: Mapping[str, str]
+    content: YamlFile, agents: Collection[str], known: Mapping[str, str]
 ) -> Iterator[ConfigProblem]:
-    for path, agent_id in _named(content, panel):
+    for path, agent_id in _named(content.data):
         if agent_id not in known and agent_id not in agents:
             message = f"{quoted(content.value(path))}is no agent here; {nearest(agent_id, agents)}"
             yield content.problem(path, f"{message}correct or remove it")
 
 
-def _named(content: YamlFile, panel: PanelSettings) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every agent that the file names, and where."""
-    yield from ((("members", n), agent_id) for n, agent_id in enumerate(panel.members))
-    if panel.moderator is not None:
-        short = isinstance(content.data.get("moderator"), str)
-        yield ("moderator",) if short else ("moderator", "agent"), panel.moderator.agent
-        one = isinstance(content.value(("moderator", "fallback")), str)
-        for n, agent_id in enumerate(panel.moderator.fallback):
-            yield ("moderator", "fallback") if one else ("moderator", "fallback", n), agent_id
-    if panel.method == "layers" and not isinstance(panel.layers, int):
-        for at, layer in enumerate(panel.layers):
-            yield from ((("layers", at, n), agent_id) for n, agent_id in enumerate(layer))
+def _named(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every agent that a file names, and where, whatever else is wrong with it."""
+    yield from _texts(("members",), data.get("members"))
+    moderator = data.get("moderator")
+    if isinstance(moderator, Mapping):
+        yield from _texts(("moderator", "agent"), moderator.get("agent"))
+        yield from _texts(("moderator", "fallback"), moderator.get("fallback"))
+    else:
+        yield from _texts(("moderator",), moderator)
+    if data.get("method") == "layers" and isinstance(data.get("layers"), list):
+        yield from _texts(("layers",), data["layers"])
+
+
+def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for n, each in enumerate(value):
+            yield from _texts((*path, n), each)
 
 
 def _because(reason: str) -> str:

@@ -15,7 +15,7 @@ from .panelsettings import METHODS, PanelSettings
 from .roster import Roster
 from .runspec import GivenAnswer, RunSpec
 from .runstate import RunState
-from .sitting import answer_of
+from .sitting import answer_of, answers
 
 
 def choose_panel(
@@ -61,16 +61,15 @@ def panel_over(
     return panel, [there[agent_id] for agent_id in members]
 
 
-def given(answers: Iterable[Answer]) -> tuple[GivenAnswer, ...]:
-    """Return *answers* as a new run keeps them."""
-    return tuple(GivenAnswer(a.agent_id, a.title, a.status, a.text, a.attempt) for a in answers)
+def given(there: Iterable[Answer]) -> tuple[GivenAnswer, ...]:
+    """Return answers as a new run keeps them."""
+    return tuple(GivenAnswer(a.agent_id, a.title, a.status, a.text, a.attempt) for a in there)
 
 
 def _answers(spec: RunSpec, state: RunState) -> list[Answer]:
     if spec.of is not None:
         return [Answer(g.agent_id, g.title, g.status, g.text, g.attempt) for g in spec.given]
-    members = state.panel.members if state.panel and state.panel.members else list(state.participants)
-    return [answer_of(state.participants[agent_id]) for agent_id in members if agent_id in state.participants]
+    return [answer_of(participant) for participant in state.participants.values() if answers(participant)]
 
 
 def _find(value: object, roster: Roster) -> PanelSettings:

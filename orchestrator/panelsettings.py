@@ -34,10 +34,13 @@ from .settings import (
 METHODS = ("moderator", "judge", "rank", "vote", "race", "layers", "debate")
 NEEDS_MODERATOR = frozenset({"moderator", "judge", "layers"})
 MAY_HAVE_MODERATOR = NEEDS_MODERATOR | {"debate", "rank"}
+PROMPTS_MODERATOR = frozenset({"rank", "debate"})
+"""Methods that go without a moderator, and whose `prompt` is only for one."""
 LEAST_MEMBERS = {"judge": 2, "rank": 3, "vote": 2, "race": 2, "debate": 2}
 PLACEHOLDERS = frozenset({"question", "answers", "missing"})
 PANEL_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 MOST_STAGES = 16
+MOST_PATTERN_CHARS = 1000
 UNKNOWN = rf"\{{(?!(?:{'|'.join(sorted(PLACEHOLDERS))})\}})\w+\}}"
 """Matches a placeholder that a prompt cannot have."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -64,9 +67,11 @@ def _check_prompt(value: str) -> str:
 
 
 def _check_regex(value: str) -> str:
+    if len(value) > MOST_PATTERN_CHARS:
+        raise ValueError(f"has {len(value)} characters, more than {MOST_PATTERN_CHARS}; shorten it")
     try:
         re.compile(value)
-    except re.error as exc:
+    except (re.error, OverflowError, RecursionError) as exc:
         raise ValueError(f"is no regular expression ({exc}); correct it") from exc
     return value
 
@@ -207,7 +212,8 @@ class PanelSettings(Settings):
         Annotated[Text, AfterValidator(_check_prompt), Field(json_schema_extra={"not": {"pattern": UNKNOWN}})]
         | None
     ) = None
-    """Replaces the method's own; {question}, {answers} and {missing} are filled in."""
+    """Replaces the moderator's or judge's, in a vote or race the members'; {question}, {answers} and {missing} are
+    filled in."""
     revise: Flag = False
     """Whether late answers let the moderator write once more."""
     rounds: Annotated[PositiveInt, Field(le=MOST_STAGES, json_schema_extra={"maximum": MOST_STAGES})] = 2
@@ -217,7 +223,12 @@ class PanelSettings(Settings):
         BeforeValidator(_layers_or_count, json_schema_input_type=LayerCount | LayerList),
     ] = 2
     """Layers of `layers`: how many of the members, or the agents of each."""
-    valid: Annotated[Text, AfterValidator(_check_regex)] | None = None
+    valid: (
+        Annotated[
+            Text, AfterValidator(_check_regex), Field(json_schema_extra={"maxLength": MOST_PATTERN_CHARS})
+        ]
+        | None
+    ) = None
     """What the answer that wins a race must match (Python's `re.search`)."""
     limits: PanelLimits = Field(default_factory=PanelLimits)
 
@@ -251,6 +262,16 @@ class PanelSettings(Settings):
         if members and quorum is not None and quorum > len(members):
             raise ValueError(f"has a `quorum` of {quorum} but {len(members)} members; lower it")
         return start_when
+
+    @field_validator("prompt")
+    @classmethod
+    def _check_reader(cls, prompt: str | None, info: ValidationInfo) -> str | None:
+        method, moderated = info.data.get("method"), info.data.get("moderator") is not None
+        if prompt is not None and method in PROMPTS_MODERATOR and not moderated:
+            raise ValueError(
+                f"is read by nobody in `method: {method}` without a moderator; name one or remove it"
+            )
+        return prompt
 
     def model_post_init(self, context: Any, /) -> None:
         """Take the file's path from the validation context."""

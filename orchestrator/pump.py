@@ -194,7 +194,8 @@ class Pump:
         self, error: AgentError, cause: BaseException | None, metrics: AgentMetrics, number: int
     ) -> Error:
         error_id = new_error_id()
-        unexpected = cause is not None and not isinstance(cause, AgentError)
+        # What a backend could only call `internal`, or a tool's fault, is told to nobody else.
+        unexpected = not isinstance(cause, AgentError) or error.code in ("internal", "tool_failed")
         log.warning(
             "agent_failed",
             run_id=self._request.run_id,

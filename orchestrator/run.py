@@ -221,8 +221,8 @@ class Run:
             Conflict: Another one sits, or the run has ended.
         """
         self._require_open()
-        if self.sitting:
-            raise Conflict("A panel is under way in this run; wait for its `panel.result`.")
+        if self._sitting is not None and self.sitting and not self._sitting.dismiss():
+            raise Conflict("A panel is under way in this run; ask again when it is done.")
         if self._tasks is None:
             raise RuntimeError("panels sit while `execute` runs")
         self._sitting = sitting
@@ -323,7 +323,7 @@ class Run:
 
     def _go_on_sitting(self, panel: PanelState) -> None:
         """Begin the run's own panel, or go on with it; one that was called during the run has died with its worker."""
-        if self.spec.panel is not None and panel.method == self.spec.panel.method:
+        if self.spec.panel is not None and not self.state.panel_called:
             self.convene(Sitting(self, self.spec.panel, given=self._given()))
         else:
             self.convene(Sitting.lost(self, panel))

@@ -182,6 +182,8 @@ class RunState:
         self.stages: dict[tuple[str, int], list[Missing]] = {}
         """Which stages of the panel have begun, and without whom."""
         self.panel_events = 0
+        self.panel_called = False
+        """Whether the newest panel was called during the run."""
 
     @property
     def facts(self) -> RunFacts:
@@ -189,6 +191,12 @@ class RunState:
         spec = self.spec
         channel = None if spec.channel == spec.run_id else spec.channel
         return RunFacts(spec.run_id, channel, self.created_at, spec.traceparent)
+
+    @property
+    def closing(self) -> bool:
+        """Whether only `run.done` is to come, unless somebody is asked once more."""
+        decided = self.panel is None or self.panel.result is not None
+        return self.status == "running" and decided and all(p.ended for p in self.participants.values())
 
     def join(self, info: AgentInfo) -> Participant:
         """Let an agent take part; one that does already stays as it is."""
@@ -219,6 +227,7 @@ class RunState:
         if isinstance(payload, PanelStage):
             if payload.info is not None:
                 self.panel = _panel_of(payload.info)
+                self.panel_called = True
                 self.stages.clear()
             self.stages[payload.stage, payload.round or payload.layer or 0] = payload.missing
         # Where `run.started` was trimmed away, nothing but these events is known of a panel.
@@ -227,7 +236,7 @@ class RunState:
             named = getattr(payload, "method", "")
             panel = self.panel = PanelState(None, named, named, [], None, [], None, None, [])
         if isinstance(payload, PanelStage):
-            panel.stage = payload.stage
+            panel.stage, panel.round, panel.layer = payload.stage, payload.round, payload.layer
         elif isinstance(payload, PanelResult):
             panel.result = payload
         elif isinstance(payload, PanelLate):

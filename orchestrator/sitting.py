@@ -79,6 +79,7 @@ class Sitting:
         )
         self._emitted = room.state.panel_events
         self._called_off = False
+        self._dismissed = False
         self._lost = False
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
@@ -106,9 +107,10 @@ class Sitting:
                 finally:
                     self._session = None
         except asyncio.CancelledError:
-            if not self._called_off:
+            if not (self._called_off or self._dismissed):
                 raise
-            self._give_up("cancelled")
+            if not self._dismissed:
+                self._give_up("cancelled")
         except Exception:
             log.exception("panel_failed", run_id=self.run_id, method=self._settings.method)
             self._give_up("failed")
@@ -127,6 +129,15 @@ class Sitting:
         """Take in that a person has an agent speak once more."""
         if self._session is not None:
             self._session.again(agent_id)
+
+    def dismiss(self) -> bool:
+        """End the panel where it only hears of who is late; False where it has something to do yet."""
+        if self._session is None or not self._session.idle:
+            return False
+        self._dismissed = True
+        if self._task is not None:
+            self._task.cancel()
+        return True
 
     def asks(self, agent_id: str) -> bool:
         """Whether the panel asks this agent when its time has come."""
@@ -244,6 +255,12 @@ class Sitting:
             return _newest(participant)
         earlier = next((each for each in participant.turns if each.turn == turn), None)
         return None if earlier is None else _earlier(participant, earlier)
+
+
+def answers(participant: Participant) -> bool:
+    """Whether an agent has answered, or is to: who only reviewed or had a last word has not."""
+    stages = (participant.stage, *(earlier.stage for earlier in participant.turns))
+    return any(stage not in NO_ANSWERS for stage in stages)
 
 
 def answer_of(participant: Participant) -> Answer:

@@ -104,9 +104,13 @@ async def follow(
     stranded: GapError | None = None
     try:
         cursor = _start(requested, bounds)
+        if await _is_erased(log, view, cursor):
+            raise make_gap("trimmed", bounds)
     except GapError as exc:
         stranded = exc
-    told_at = clock()
+    if await _stands_at_end(log, view, cursor):
+        return
+    told_at = alive_at = clock()
     seen: dict[str, int] = {}
     while True:
         if stranded is not None:
@@ -118,8 +122,10 @@ async def follow(
         try:
             page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
         except GapError as exc:
-            if exc.reason == "epoch" and not cursor.seq and view.run_id is None:
+            if exc.reason == "epoch" and not cursor.seq:
                 # An empty channel may go and come again while we wait: nothing was seen, nothing is missed.
+                if view.run_id is not None:
+                    await snapshots()  # raises where it went because the run was deleted
                 cursor = Cursor((await log.open(view.channel)).epoch, 0)
             else:
                 stranded = exc
@@ -135,14 +141,26 @@ async def follow(
                 if view.run_id is not None and _is_end(kept[-1]):
                     return
                 told_at = clock()
+            if kept or any(entry.run_id == view.run_id for entry in page):
+                alive_at = clock()
         else:
-            woken = await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
-            if not woken and view.run_id is not None:
-                await snapshots()  # raises where the run was deleted: nothing would ever come
+            await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
         # Others' events are silence to a subscriber who filters them out.
         if clock() - told_at >= silence_s:
+            if view.run_id is not None and clock() - alive_at >= silence_s:
+                told = await snapshots()  # raises where the run was deleted: nothing would ever come
+                if _ended(view, told) and not any(_is_after(each, cursor) for each in told):
+                    return
             yield IDLE
             told_at = clock()
+
+
+async def _is_erased(log: EventLog, view: View, cursor: Cursor) -> bool:
+    """Whether the event at *cursor* went with its run: what its reader has not seen of that run is gone, too."""
+    if view.run_id is not None or not cursor.seq:
+        return False
+    page = await log.read(view.channel, Cursor(cursor.epoch, cursor.seq - 1), most=1)
+    return bool(page) and page[0].seq != cursor.seq
 
 
 def _start(requested: str | None, bounds: Bounds) -> Cursor:
@@ -192,6 +210,23 @@ async def _before_unseen(log: EventLog, channel: str, bounds: Bounds, running: d
     except GapError:
         pass  # trimmed meanwhile: whoever reads on from the newest hears of it
     return bounds.last
+
+
+async def _stands_at_end(log: EventLog, view: View, cursor: Cursor) -> bool:
+    """Whether *cursor* is that of the run's last event: its reader was faster than whoever wrote it."""
+    if view.run_id is None or not cursor.seq:
+        return False
+    try:
+        page = await log.read(view.channel, Cursor(cursor.epoch, cursor.seq - 1), most=1)
+    except GapError:
+        return False  # trimmed: no telling
+    return any(entry.seq == cursor.seq and view.keeps(entry) and _is_end(entry) for entry in page)
+
+
+def _is_after(snapshot: Snapshot, cursor: Cursor) -> bool:
+    """Whether *snapshot* holds more than a reader at *cursor* has seen."""
+    at = parse_cursor(snapshot.last_event_id or "")
+    return at is not None and (at.epoch != cursor.epoch or at.seq > cursor.seq)
 
 
 def _ended(view: View, snapshots: list[Snapshot]) -> bool:

@@ -283,7 +283,7 @@ class Supervisor:
                 await self.perform(Command("convene", run_id, panel=plain))
                 return await self.get(run_id)
             except Conflict:
-                run = await self.get(run_id)
+                run = await self._closed(run_id)
                 if run.status == "running":
                     raise
                 panel, answers = panel_over(value, self.roster, run.spec, run.state)
@@ -297,6 +297,16 @@ class Supervisor:
         )
         convened, _ = await self.start(request)
         return convened
+
+    async def _closed(self, run_id: str) -> AnyRun:
+        """Return a run; where nothing but its `run.done` is to come, after that. As `get`."""
+        run = await self.get(run_id)
+        for _ in range(HOLD_TRIES):
+            if not run.state.closing:
+                break
+            await asyncio.sleep(HOLD_PAUSE_SECONDS)
+            run = await self.get(run_id)
+        return run
 
     async def _ask(self, cluster: Cluster, owner: str, command: Command) -> bytes:
         try:

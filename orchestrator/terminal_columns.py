@@ -8,8 +8,10 @@ word stands below the others, over the whole width.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
+from logging.handlers import MemoryHandler
 from typing import Any, TextIO
 
 from rich.box import ROUNDED
@@ -35,6 +37,7 @@ MIN_PANEL_LINES = 6
 ROOMY_LINES = 10
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
+HELD_LINES = 1000
 VOICES_ROW = 1000
 """Where the heights of the rows below the members' are remembered."""
 
@@ -58,6 +61,7 @@ class Columns:
         self._began: float | None = None
         self._heights: dict[int, int] = {}
         self._note = ""
+        self._logs = HeldLogs()
         self._live = Live(console=self.console, auto_refresh=False, screen=True)
         self._live.start()
         self._live.update(Text("starting …", "dim"), refresh=True)
@@ -76,6 +80,7 @@ class Columns:
     def close(self, run: RunHandle | None) -> None:
         self._live.update("")
         self._live.stop()
+        self._logs.release()
         if run is not None:
             for views in _parts(run):
                 for view in views:
@@ -265,6 +270,27 @@ class Columns:
 def columns_on(out: TextIO) -> Columns:
     """Start drawing on *out*, a terminal; `close` gives it back."""
     return Columns(Console(file=out, highlight=False))
+
+
+class HeldLogs:
+    """Keeps the process's log lines back from now on: on the alternate screen they break the drawing and are lost.
+
+    Of very many lines the oldest are written all the same.
+    """
+
+    def __init__(self) -> None:
+        self._root = logging.getLogger()
+        self._handlers = self._root.handlers[:]
+        never = logging.CRITICAL + 1
+        self._root.handlers[:] = [
+            MemoryHandler(HELD_LINES, flushLevel=never, target=handler) for handler in self._handlers
+        ]
+
+    def release(self) -> None:
+        """Write what was kept, and keep no more."""
+        held, self._root.handlers[:] = self._root.handlers[:], self._handlers
+        for handler in held:
+            handler.close()
 
 
 class _Cleaned:

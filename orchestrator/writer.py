@@ -97,8 +97,18 @@ class Writer:
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named
         ]
         entries = await self._log_all(spec.channel, drafts)
+        # Before anything else is waited for: who has read `run.done` may ask for the run's status at once.
+        self._take_in(named, told, entries)
         if milestones := [draft for draft in drafts if draft.agent_id is None and draft.type in _MILESTONES]:
             await self._log_all(SYSTEM_CHANNEL, milestones)
+
+    def _take_in(
+        self,
+        named: Sequence[tuple[str | None, Payload]],
+        told: Sequence[tuple[str | None, Payload]],
+        entries: Sequence[Entry],
+    ) -> None:
+        """Fold what was logged; *told* is the same as *named*, before a blind run's veil."""
         tokens: dict[str, list[int]] = {}
         for (who, payload), (_, whole), entry in zip(named, told, entries, strict=True):
             if type(payload) is Token and who is not None:

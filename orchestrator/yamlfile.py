@@ -154,6 +154,8 @@ def _compose(text: str, file: str) -> tuple[Node | None, YAML]:
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         what = ", ".join(part for part in (exc.context, exc.problem) if part)
+        if mark and "${env:" in "".join(text.splitlines()[mark.line : mark.line + 1]):
+            what += '; inside { } and [ ] a variable needs quotes: "${env:NAME}"'
         raise _unreadable(file, mark.line + 1 if mark else None, f"is not valid YAML: {what}") from exc
     except ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1

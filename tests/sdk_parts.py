@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -51,6 +52,17 @@ async def gated(gate: str) -> str:
         gates[gate].cancelled.set()
         raise
     return f"through {gate}"
+
+
+def leaves() -> str:
+    """End the process, from a thread."""
+    sys.exit(3)
+
+
+@function_tool
+async def leaves_the_loop() -> str:
+    """End the process, from the loop."""
+    sys.exit(3)
 
 
 def sleepy(seconds: float) -> str:

@@ -46,6 +46,18 @@ def test_what_was_spent_counts_in_the_parent_also_when_it_is_too_much() -> None:
     assert run.output_tokens == 60
 
 
+def test_who_spends_nothing_more_exceeds_nothing() -> None:
+    """A whole answer is not lost by what a sibling spends between its last response and its end."""
+    run = Purse("run", max_output_tokens=100, max_cost=1.0)
+    first, second = Purse("agent", parent=run), Purse("agent", parent=run)
+    first.charge(Usage(10, 90), 0.9)
+    with pytest.raises(AgentError):
+        second.charge(Usage(10, 90), 0.9)
+    first.charge(Usage(0, 0), 0.0)
+    with pytest.raises(AgentError):
+        first.charge(Usage(1, 1), 0.1)
+
+
 async def test_agent_that_exceeds_its_tokens_ends_alone() -> None:
     keys = {"a": {"limits": {"max_output_tokens": 100}}, "b": {"limits": {"max_output_tokens": 100}}}
     async with supervised({"a": two_responses, "b": modest}, keys=keys) as supervisor:

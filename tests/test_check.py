@@ -46,22 +46,25 @@ def test_check_says_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
 def test_check_finds_references_that_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("async def good(request):\n    yield 'x'\n")
     (tmp_path / "broken.py").write_text("raise RuntimeError('at import')\n")
+    (tmp_path / "script.py").write_text("raise SystemExit('bye')\n")
     agents_folder(
         tmp_path,
         good="backend: function\nstream: mine:good\n",
         bad="backend: function\nstream: mine:bad\n",
         gone="backend: function\nstream: nowhere:good\n",
         ill="backend: function\nstream: broken:good\n",
+        ends="backend: function\nstream: script:good\n",
     )
     ran = orchestrate("check", cwd=tmp_path)
     assert ran.returncode == 1
     assert [line.split()[0] for line in ran.stdout.splitlines()] == ["good"]
-    for name, why in (("bad", "has no 'bad'"), ("gone", "cannot import 'nowhere'"), ("ill", "at import")):
+    reasons = {"bad": "has no 'bad'", "gone": "cannot import 'nowhere'", "ill": "at import", "ends": "bye"}
+    for name, why in reasons.items():
         [line] = [line for line in ran.stderr.splitlines() if f"{name}.yaml" in line]
         assert why in line
     unloaded = orchestrate("check", "--no-load", cwd=tmp_path)
     assert unloaded.returncode == 0
-    assert len(unloaded.stdout.splitlines()) == 4
+    assert len(unloaded.stdout.splitlines()) == 5
 
 
 def test_check_finds_wrong_references_beside_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -120,9 +123,10 @@ def test_check_says_everything_that_is_wrong_with_panels_and_agents(tmp_path: Pa
     )
     ran = orchestrate("check", cwd=tmp_path)
     assert ran.returncode == 1
-    for part in ("a.yaml:2: seed", "one.yaml:4: rounds", "two.yaml:4: members[1]: 'nobody' is no agent here"):
+    unknown = "members[1]: 'nobody' is no agent here"
+    for part in ("a.yaml:2: seed", "one.yaml:4: rounds", f"one.yaml:2: {unknown}", f"two.yaml:4: {unknown}"):
         assert part in ran.stderr
-    assert ran.stderr.splitlines()[-1] == "3 problems"
+    assert ran.stderr.splitlines()[-1] == "4 problems"
 
 
 def test_check_finds_methods_that_are_not_there(tmp_path: Path) -> None:

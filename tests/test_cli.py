@@ -104,6 +104,13 @@ def test_no_command_shows_the_commands() -> None:
     assert "serve" in ran.stderr + ran.stdout
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_the_hosts_fault(host: str) -> None:
+    ran = orchestrate("serve", "--host", host, "--port", "0", "--token", "t")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert f"--host: '{host}' is no address of this machine" in ran.stderr
+
+
 # ── serve's options ───────────────────────────────────────────────────────────────────────────
 
 

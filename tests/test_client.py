@@ -115,6 +115,10 @@ async def test_fields_at_fault_are_named(server: ScriptedServer) -> None:
     async with Client(server.base_url) as client:
         with pytest.raises(ClientError, match=r"wrong \(agents\[1\]: unknown\)"):
             await client.start("hi", agents=["a", "zzz"])
+        problem["detail"] = "One field is wrong. agents[1]: unknown."
+        with pytest.raises(ClientError) as caught:
+            await client.start("hi", agents=["a", "zzz"])
+        assert str(caught.value) == "422: One field is wrong. agents[1]: unknown.", "nothing is said twice"
 
 
 async def test_a_limit_says_when_to_come_back(server: ScriptedServer) -> None:

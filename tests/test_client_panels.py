@@ -93,6 +93,7 @@ def assert_same(left: RunView, right: RunView) -> None:
     assert left.panel is not None
     assert right.panel is not None
     assert (left.panel.info, left.panel.stage) == (right.panel.info, right.panel.stage)
+    assert (left.panel.round, left.panel.layer) == (right.panel.round, right.panel.layer)
     assert (left.panel.result, left.panel.late) == (right.panel.result, right.panel.late)
 
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from orchestrator.backends import letta
 from orchestrator.backends.base import AgentInput, Finish, Turn
+from orchestrator.backends.letta_stream import NOT_RUN
 from orchestrator.events import ApprovalRequest, Status, ToolCall, ToolResult, Usage
 from tests.letta.ask import answer_of, failure_of, sent
 from tests.letta.wire import (
@@ -88,6 +89,46 @@ async def test_an_approval_is_asked_for_answered_and_gone_on_from(approve: bool)
     assert waited == ["c1"]
     (message,) = sent(wire)[1]["messages"]
     assert message["approvals"] == [{"type": "approval", "approve": approve, "tool_call_id": "c1"}]
+
+
+def two_asked() -> Stream:
+    pieces = [asked(name="roll", arguments=f'{{"sides": {n}}}', tool_call_id=f"c{n}") for n in (6, 8)]
+    return Stream([*pieces, stop("requires_approval"), usage(), DONE])
+
+
+async def only_the_first(call_id: str) -> bool:
+    return call_id == "c6"
+
+
+async def test_one_of_two_calls_is_refused() -> None:
+    """Both are answered at once; what the server returns for the refused one is told as its result alone."""
+    wire = LettaWire(
+        two_asked(), Stream([returned("c8", "denied", "error"), returned("c6", "4"), text("so"), *WELL])
+    )
+    wire.kept = ["c6", "c8"]
+    emissions = await answer_of(wire, AgentInput("hi", approve=only_the_first))
+    assert emissions[:-1] == [
+        ApprovalRequest("c6", "roll", '{"sides": 6}'),
+        ToolCall("c6", "roll", '{"sides": 6}'),
+        ApprovalRequest("c8", "roll", '{"sides": 8}'),
+        ToolResult("c8", "denied", is_error=True),
+        ToolResult("c6", "4", is_error=False),
+        "so",
+    ]
+    (message,) = sent(wire)[1]["messages"]
+    assert [answer["approve"] for answer in message["approvals"]] == [True, False]
+
+
+async def test_a_call_that_the_server_has_dropped_is_not_asked_for() -> None:
+    """An agent that makes one call at a time streams all and keeps one; an answer to another is an error there."""
+    wire = LettaWire(two_asked(), Stream([returned("c6", "4"), text("so"), *WELL]))
+    wire.kept = ["c6"]
+    emissions = await answer_of(wire, AgentInput("hi", approve=only_the_first))
+    assert [e.call_id for e in emissions if isinstance(e, ApprovalRequest)] == ["c6"]
+    assert ToolCall("c8", "roll", '{"sides": 8}') in emissions
+    assert ToolResult("c8", NOT_RUN, is_error=True) in emissions
+    (message,) = sent(wire)[1]["messages"]
+    assert [answer["tool_call_id"] for answer in message["approvals"]] == ["c6"]
 
 
 async def test_an_approval_that_nobody_answers_ends_the_attempt() -> None:

@@ -20,7 +20,7 @@ from tests.faults.oracle import Account, begin, patient_session
 from tests.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
 from tests.letta.proxy import CuttingProxy
 from tests.letta_server import LettaServer, letta_server
-from tests.upstream import SECRET, Abort, Call, Gate, Upstream, Use, failed
+from tests.upstream import SECRET, Abort, Call, Calls, Gate, Upstream, Use, failed
 from tests.upstream import Reasoning as Thought
 from tests.workers.process import worker
 
@@ -197,6 +197,27 @@ async def test_an_approval_is_asked_for_and_gone_on_from(
         *(ran if approve else []),
         "Done.",
     ]
+
+
+async def test_two_calls_of_an_agent_that_makes_one_at_a_time(
+    letta_server: LettaServer, upstream: Upstream, make_agent: MakeAgent
+) -> None:
+    """The server streams both to be approved, keeps the first, and refuses an answer to the second."""
+    calls = Calls(Call("roll", '{"sides": 6}', "call_a"), Call("roll", '{"sides": 8}', "call_b"))
+    upstream.script("m", [[calls], ["Done."]], pick="depth")
+    agent_id = await make_agent("m", tools=(ROLL,), asks=("roll",))
+
+    async def answer(call_id: str) -> bool:
+        return True
+
+    async with backend_at(letta_server.url, agent_id) as backend:
+        emissions = await said(backend, AgentInput("roll", approve=answer))
+    assert [e.call_id for e in emissions if isinstance(e, ApprovalRequest)] == ["call_a"]
+    assert [(e.call_id, e.is_error) for e in emissions if isinstance(e, ToolResult)] == [
+        ("call_a", False),
+        ("call_b", True),
+    ]
+    assert words(emissions) == "Done."
 
 
 @pytest.mark.parametrize("background", [True, False])

@@ -286,6 +286,15 @@ async def test_a_tool_that_raises_is_an_error_result_without_secrets(rig: Rig, t
     assert "hunter2" not in json.dumps(rig.upstream.requests[1].body)
 
 
+@pytest.mark.parametrize("tool", ["leaves", "leaves_the_loop"])
+async def test_a_tool_that_ends_the_process_ends_only_its_call(rig: Rig, tool: str) -> None:
+    """A parser of arguments says `sys.exit`; the other agents of the service must not hear of it."""
+    rig.says([Call(tool, call_id="c1")], ["Sorry."])
+    items = await collect(rig.backend(tools=[f"tests.sdk_parts:{tool}"]))
+    assert ToolResult("c1", "The tool failed: RuntimeError", is_error=True) in items
+    assert text_of(items) == "Sorry."
+
+
 async def test_a_tool_that_lets_the_run_fail_is_tool_failed(rig: Rig) -> None:
     rig.says(["Trying. ", Call("fatal", call_id="c1")])
     said, error = await collect_failing(rig.backend(tools=["tests.sdk_parts:fatal"]))

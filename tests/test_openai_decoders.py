@@ -392,6 +392,22 @@ def test_items_that_the_completed_response_leaves_out_are_those_said_before() ->
     assert [item.id for item in events[-1].response.output] == ["m1"]
 
 
+def test_a_completed_response_that_says_it_failed_is_a_failure() -> None:
+    """Where the event's name and the response's status differ, the worse of the two holds."""
+    response = {"id": "r", "output": [], "status": "failed", "error": {"code": "rate_limit_exceeded"}}
+    _, failure = decode("responses", event("response.completed", response=response))
+    assert failure is not None
+    assert failure.code == "upstream_rate_limited"
+
+
+def test_an_incomplete_response_without_a_reason_is_told_as_incomplete() -> None:
+    events, failure = decode(
+        "responses", event("response.incomplete", response={"id": "r", "output": [MESSAGE]})
+    )
+    assert failure is None
+    assert events[-1].response.incomplete_details.reason == "incomplete"
+
+
 def test_unknown_events_and_items_are_no_fault() -> None:
     """A newer server may say more than this client knows."""
     item = {"type": "new_kind_of_call", "id": "x", "content": 4}

@@ -384,6 +384,21 @@ async def test_a_model_of_ones_own_without_deltas_is_heard() -> None:
     assert (await collect(agent(reply)))[0] == Token("all at once")
 
 
+async def test_an_item_of_a_kind_that_the_sdk_does_not_know_is_left_out() -> None:
+    """The SDK takes it for a message and fails of what it has not."""
+    new = ResponseOutputMessage.construct(type="new_kind_of_call", id="x")
+
+    async def reply() -> AsyncGenerator[Any, None]:
+        yield delta("said")
+        yield completed().model_copy(
+            update={"response": completed().response.model_copy(update={"output": [message("said"), new]})}
+        )
+
+    items = await collect(agent(reply))
+    assert items[0] == Token("said")
+    assert isinstance(items[-1], Finish)
+
+
 async def test_a_guardrail_stops_the_model_as_soon_as_it_trips() -> None:
     """The SDK alone lets the model finish an answer that nobody shall see."""
     spoken = asyncio.Event()

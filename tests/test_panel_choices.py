@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +98,7 @@ def test_the_letter_i_is_a_label_only_where_it_is_no_pronoun() -> None:
         "Rank 1: B\nRank 2: A\nRank 3: C", "I rank them: B, then A, then C.", "B is best, A second, C last",
         "A is a great answer, better than C.\nRanking: B > A > C", "Ranking: B > A > C\nA final note on C and A.",
         "1. A is fine\n2. B is great\n3. C is not\n\nB > A > C", "Ranking: B > B > A > C",
+        "Ranking: b > a > c", "**Ranking:** b, a, c",
     ],
 )  # fmt: skip
 def test_an_order_is_read_however_it_is_dressed(text: str) -> None:
@@ -141,14 +144,15 @@ def test_no_answer_is_an_abstention(text: str) -> None:
 
 @pytest.mark.parametrize(
     "same",
-    [("1,000", "1000", "1000.0", "+1000"), ("-5", "−5", "-5.00"), ("Straße", "STRASSE"), ("é", "e\u0301")],
-)
+    [("1,000", "1000", "1000.0", "+1000"), ("-5", "−5", "-5.00"), ("Straße", "STRASSE"), ("é", "e\u0301"),
+     (".5", "0.5", "+.50"), ("-.5", "−0.5"), ("Jean-Luc", "Jean‑Luc", "jean‐luc")],
+)  # fmt: skip
 def test_spellings_of_one_thing_are_one_vote(same: tuple[str, ...]) -> None:
     assert len({normal_form(each) for each in same}) == 1
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("5", "-5"), ("5", "5%"), ("1.5", "15"), ("yes", "no"), ("10", "100")]
+    ("one", "other"), [("5", "-5"), ("5", "5%"), ("1.5", "15"), ("yes", "no"), ("10", "100"), (".5", "5")]
 )
 def test_different_answers_stay_different(one: str, other: str) -> None:
     assert normal_form(one) != normal_form(other)
@@ -200,3 +204,15 @@ def test_a_long_reply_is_read_in_no_time(unit: str) -> None:
     read_ranking(text, labels)
     read_answer(text)
     assert process_time() - began < 2
+
+
+@pytest.mark.parametrize("unit", ["$", " ", "\t", "A ", "answer ", "1 ", "- ", "\\boxed{", "then "])
+@pytest.mark.parametrize("start", ["", "1", "A", "Ranking: ", "answer"])
+def test_what_is_said_over_and_over_is_read_in_no_time(start: str, unit: str) -> None:
+    """A member may say 200,000 characters; whatever they are, nobody else may have to wait for their reading."""
+    text = start + unit * (100_000 // len(unit)) + "!x"
+    began = time.process_time()
+    chosen(text)
+    ranked(text)
+    normal_form(read_answer(text))
+    assert time.process_time() - began < 3

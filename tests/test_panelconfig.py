@@ -195,6 +195,7 @@ def test_a_wrong_value_names_line_key_and_what_to_do(
         ("method: moderator\nmoderator: c\nmembers: [a, b, a]", 3, "members", "names a member twice; remove one"),
         ("method: race\nmembers: [a]", 2, "members", "has too few for `method: race`, which needs 2"),
         ("method: rank\nmembers: [a, b]", 2, "members", "has too few for `method: rank`, which needs 3"),
+        ("method: rank\nmembers: [a, b, c]\nprompt: x", 3, "prompt", "is read by nobody in `method: rank` without"),
         ("method: moderator\nmembers: [a]", None, "moderator", "is missing, which `method: moderator` needs"),
         ("method: judge\nmembers: [a, b]", None, "moderator", "is missing, which `method: judge` needs"),
         ("method: layers\nmembers: [a, b]", None, "moderator", "is missing, which `method: layers` needs"),
@@ -251,6 +252,7 @@ def test_every_problem_of_agents_and_panels_comes_at_once(folder: PanelFolder) -
         ("d.yaml", 2, "seed"),
         ("one.yaml", 1, "method"),
         ("one.yaml", 2, "rounds"),
+        ("one.yaml", 3, "members[0]"),
         ("three.yaml", 4, "nope"),
         ("two.yaml", 1, ""),
     ]

@@ -137,6 +137,23 @@ async def test_moderator_of_a_panel_that_died_with_its_worker_is_not_asked_somet
     assert [e.data["code"] for e in of(events, "chair", "error")] == ["worker_lost"]
 
 
+async def test_called_panel_is_not_taken_for_the_runs_own(reopen: Reopen) -> None:
+    """Both moderate; the run's own has its result already."""
+    scripts = {"a": short, "b": stuck, "chair": short, "other": stuck}
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(Panelist(await reopen(), scripts))
+        keys: dict[str, Any] = {"members": ["a", "b"], "moderator": "chair", "start_when": {"quorum": 1}}
+        run = await start(one, panel=panel(method="moderator", **keys))
+        await until(lambda: run.state.panel is not None and run.state.panel.result is not None)
+        await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "other"})
+        await until(lambda: "other" in run.participants and run.participants["other"].pieces)
+        await lose(one)
+        two = await stack.enter_async_context(Panelist(await reopen(), scripts))
+        events = await follow_to_end(two, run.spec.run_id)
+    results = [e.data for e in events if e.name == "panel.result"]
+    assert [(each["status"], each.get("by")) for each in results] == [("decided", "chair"), ("failed", None)]
+
+
 async def test_reviews_mean_the_answers_that_they_were_about(reopen: Reopen) -> None:
     """An answer that came while the others were ranked is late after a restart, too: no letter moves."""
 

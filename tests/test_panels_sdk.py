@@ -156,3 +156,20 @@ async def test_prompt_too_long_for_the_moderator_is_halved() -> None:
         assert sum(each["chars"] for each in second["inputs"]) <= whole // 2
         assert all("of_chars" in each for each in second["inputs"])
         assert data_of(events, "chair.done")[0]["text"] == "Short is good."
+
+
+async def test_conversation_of_an_sdk_agent_holds_no_prompts_of_panels() -> None:
+    """What the SDK itself would remember of a last word are the answers of all others."""
+    async with Upstream() as upstream, council(upstream) as service:
+        for _ in range(2):
+            run_id = await service.start(
+                "Which town?",
+                panel={"method": "moderator", "members": ["a", "b"], "moderator": "chair"},
+                conversation_id="talk",
+            )
+            await service.events(run_id)
+        last = {request.model: request.body for request in upstream.requests}
+        for name in ("a", "chair"):
+            messages = last[name].get("messages") or last[name]["input"]
+            told = [(m["role"], m["content"]) for m in messages if m["role"] != "system"][:-1]
+            assert told == [("user", "Which town?"), ("assistant", SAYS[name])]

@@ -147,6 +147,13 @@ async def test_nobody_there_is_told_in_time() -> None:
     await log.aclose()
 
 
+async def test_authorities_that_are_not_there_are_a_mistake_of_the_configuration() -> None:
+    log = RedisLog(f"rediss://127.0.0.1:{free_port()}?ssl_ca_certs=/nowhere/ca.pem")
+    with pytest.raises(ConfigError, match=r"no file '/nowhere/ca\.pem'"):
+        await log.start()
+    await log.aclose()
+
+
 async def test_wrong_credentials_are_a_mistake_of_the_configuration(tmp_path: Path) -> None:
     async with redis_server(tmp_path / "redis", requirepass="sesame") as server:
         for user in ("", ":wrong@", "nobody:sesame@"):
@@ -227,6 +234,11 @@ async def test_channel_beyond_its_bytes_loses_its_oldest_entries(server: RedisSe
     assert 50 < bounds.first < 150
     assert len(await log.read("c", Cursor(bounds.epoch, bounds.first - 1), most=500)) == 201 - bounds.first
     await log.aclose()
+
+
+async def test_size_is_known_before_anything_was_written(log: RedisLog) -> None:
+    """The janitor asks for it on a worker that has only just begun."""
+    assert log.size == 0
 
 
 async def test_channels_that_nobody_wrote_go_by_themselves(server: RedisServer, log: RedisLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -151,11 +152,84 @@ async def test_panel_over_an_open_run_sits_in_it() -> None:
         assert events[-1].name == "run.done"
 
 
+async def test_panel_over_a_run_that_is_just_ending_sits_in_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has seen `run.done` on one worker may ask another one that has not."""
+    gate = asyncio.Event()
+    async with serving(AGENTS) as service:
+        run_id = await service.start("Who?", agents=["a", "slow"])
+        run = await service.find(run_id)
+        finish = run._finish
+
+        async def held_back() -> None:
+            await gate.wait()
+            await finish()
+
+        monkeypatch.setattr(run, "_finish", held_back)
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        await eventually(lambda: not run.open)
+        path = f"/v1/runs/{run_id}/panel"
+        asking = asyncio.create_task(
+            service.call("POST", path, json={"panel": {"method": "moderator", "moderator": "chair"}})
+        )
+        await asyncio.sleep(0.1)
+        assert not asking.done()
+        gate.set()
+        answer = await asking
+        assert answer.status == 202
+        assert answer.json["run_id"] != run_id
+
+
 async def test_second_panel_of_a_run_waits_for_the_first() -> None:
     async with serving(AGENTS) as service:
         run_id = await service.start("Who?", panel=COUNCIL | {"members": ["a", "slow"]})
         run = await service.find(run_id)
         await eventually(lambda: run.participants["a"].status == "done")
+        answer = await service.call(
+            "POST", f"/v1/runs/{run_id}/panel", json={"panel": COUNCIL | {"members": ["a"]}}
+        )
+        assert answer.status == 409
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        await service.ended(run_id)
+
+
+async def test_panel_that_only_waits_for_who_is_late_makes_room_for_another() -> None:
+    """A member that hangs must not keep the answers of the others from being judged."""
+    async with serving(AGENTS | {"judge": saying("Winner: A")}) as service:
+        run_id = await service.start("Who?", agents=["a", "b", "slow"])
+        run = await service.find(run_id)
+        path = f"/v1/runs/{run_id}/panel"
+        await eventually(lambda: run.participants["a"].status == run.participants["b"].status == "done")
+        for panel in (
+            {"method": "moderator", "moderator": "chair", "members": ["a", "slow"]},
+            {"method": "judge", "moderator": "judge"},
+        ):
+            assert (await service.call("POST", path, json={"panel": panel})).status == 202
+            await eventually(
+                lambda: (
+                    run.state.panel is not None
+                    and run.state.panel.method == panel["method"]  # noqa: B023 - of this turn
+                    and run.state.panel.result is not None
+                )
+            )
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        events = await service.events(run_id)
+        results = of(events, "panel.result")
+        assert [(each["method"], each["status"]) for each in results] == [
+            ("moderator", "decided"), ("judge", "tie"),
+        ]  # fmt: skip
+        # The second one hears everybody again, and neither moderator is taken for somebody who has answered.
+        assert of(events, "panel.stage")[1]["info"]["members"] == ["a", "b", "slow"]
+        assert events[-1].name == "run.done"
+
+
+async def test_panel_that_may_revise_is_not_interrupted() -> None:
+    async with serving(AGENTS) as service:
+        panel = COUNCIL | {"members": ["a", "slow"], "start_when": {"quorum": 1}, "revise": True}
+        run_id = await service.start("Who?", panel=panel)
+        run = await service.find(run_id)
+        await eventually(lambda: run.state.panel is not None and run.state.panel.result is not None)
         answer = await service.call(
             "POST", f"/v1/runs/{run_id}/panel", json={"panel": COUNCIL | {"members": ["a"]}}
         )
@@ -269,6 +343,14 @@ async def test_conversation_keeps_the_question_and_not_the_prompt() -> None:
         await finished(service, panel=COUNCIL, conversation_id="c1")
         await finished(service, panel=COUNCIL, conversation_id="c1")
     assert heard == [[], [("Who?", "final")]]
+
+
+async def test_snapshot_says_which_round_it_is() -> None:
+    async with serving(AGENTS) as service:
+        run_id, _ = await finished(service, panel={"method": "debate", "members": ["a", "b"], "rounds": 3})
+        panel = (await service.call("GET", f"/v1/runs/{run_id}")).json["panel"]
+        assert (panel["stage"], panel["round"]) == ("round", 3)
+        assert "layer" not in panel
 
 
 async def test_snapshot_of_a_panel_is_whole() -> None:

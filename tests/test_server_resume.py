@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.base import Draft
-from orchestrator.events import Status
+from orchestrator.events import RunDone, Snapshot, Status
+from orchestrator.writer import SYSTEM_CHANNEL
 
 from .probe import exchange
 from .service import (
@@ -99,6 +101,65 @@ async def test_cursor_at_the_end_of_an_ended_run_is_204() -> None:
             "a.done",
             "run.done",
         ]
+
+
+class HeldLog(MemoryLog):
+    """A log that has a run's end, while its writer does not hear so of the channels in `holds`."""
+
+    def __init__(self, holds: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._holds = holds
+        self.released = asyncio.Event()
+
+    async def append(self, channel: str, drafts: Sequence[Draft], **options: Any) -> list[Entry]:
+        entries = await super().append(channel, drafts, **options)
+        if self._holds(channel) and drafts[-1].agent_id is None and drafts[-1].type == RunDone.TYPE:
+            await self.released.wait()
+        return entries
+
+
+async def test_run_has_ended_for_whoever_has_read_its_end() -> None:
+    """A client asks for the status, or comes back, right after `run.done`; dashboards' channel may be slow."""
+    log = HeldLog(lambda channel: channel == SYSTEM_CHANNEL)
+    async with serving({"a": words("hi")}, log=log) as service:
+        run_id = await service.start()
+        events = await service.events(run_id)
+        assert (await service.call("GET", f"/v1/runs/{run_id}")).json["status"] == "completed"
+        last = {"Last-Event-ID": str(events[-1].id)}
+        assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
+        log.released.set()
+
+
+async def test_client_that_has_the_end_before_its_writer_knows_is_not_kept_waiting() -> None:
+    """A shared store hands the end to readers before it has answered the worker that wrote it."""
+    log = HeldLog(lambda channel: channel != SYSTEM_CHANNEL)
+    async with serving({"a": words("hi")}, log=log) as service:
+        run_id = await service.start()
+        events = await service.events(run_id)
+        last = {"Last-Event-ID": str(events[-1].id)}
+        assert service.run(run_id).status == "running"
+        assert await service.events(run_id, **last) == []
+        log.released.set()
+        await service.ended(run_id)
+        assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
+
+
+async def test_log_that_begins_anew_before_the_first_event_is_no_gap() -> None:
+    """Two POSTs with one key, at the same instant: the second follows a channel that is not in the file yet."""
+    log = MemoryLog()
+
+    async def snapshots() -> list[Snapshot]:
+        return []
+
+    async with aclosing(subscription.follow(log, subscription.View("room", "r"), None, snapshots)) as items:
+        first = asyncio.create_task(anext(items))
+        await asyncio.sleep(0.01)
+        await log.erase("room", "r")
+        await log.append("room", [Draft("r", None, "started", b"{}")])
+        async with asyncio.timeout(5):
+            entries = await first
+    assert isinstance(entries, list)
+    assert [(entry.seq, entry.type) for entry in entries] == [(1, "started")]
 
 
 async def test_header_wins_over_the_query() -> None:

@@ -13,6 +13,8 @@ import pytest
 from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.errors import Gone
+from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.server import compression
 
@@ -269,6 +271,24 @@ async def test_channel_gap_tells_every_run_of_the_channel() -> None:
             assert [e.type for e in await stream.until("run.done")] == ["mute.cancelled", "run.done"]
 
 
+async def test_system_channel_gap_tells_the_runs_under_way_and_the_newest() -> None:
+    """A dashboard with an old cursor needs the state, and an id to go on from, as every other reader does."""
+    async with serving({"a": words("x"), "mute": silent}) as service:
+        ids = [await service.start(agents=[agent]) for agent in ("mute", "a")]
+        await service.ended(ids[1])
+        headers = {"Last-Event-ID": "zzzz-7"}
+        async with service.stream("/v1/channels/system/events", headers=headers) as stream:
+            gap, *told = [await stream.event() for _ in range(3)]
+            assert [(e.data["run_id"], e.data["status"]) for e in told] == [
+                (ids[0], "running"),
+                (ids[1], "completed"),
+            ]
+            assert [e.id for e in told] == [None, gap.data["latest"]]
+            await service.call("POST", f"/v1/runs/{ids[0]}/cancel")
+            done = await stream.event()
+            assert (done.type, done.data["run_id"]) == ("run.done", ids[0])
+
+
 async def test_deleting_a_run_leaves_the_rest_of_its_channel_readable() -> None:
     async with serving({"a": words("x", "y")}) as service:
         ids = []
@@ -282,6 +302,25 @@ async def test_deleting_a_run_leaves_the_rest_of_its_channel_readable() -> None:
             after = [e for _ in ids[:2] for e in await stream.until("run.done")]
         assert after == [e for e in before if e.data["run_id"] != ids[1]]
         assert (await service.events(ids[2]))[-1].type == "run.done"
+
+
+async def test_cursor_in_a_run_that_is_gone_from_its_channel_gives_a_gap() -> None:
+    """The rest of that run never comes: to go on with the next one would be a silent hole."""
+    async with serving({"a": words("x")}) as service:
+        ids = []
+        for _ in range(3):
+            ids.append(await service.start(channel="room"))
+            await service.ended(ids[-1])
+        async with service.stream("/v1/channels/room/events") as stream:
+            seen = await stream.until("run.done") + await stream.until("run.done")
+        assert (await service.call("DELETE", f"/v1/runs/{ids[1]}")).status == 204
+        for event in (seen[-1], seen[-3]):
+            async with service.stream(
+                "/v1/channels/room/events", headers={"Last-Event-ID": str(event.id)}
+            ) as stream:
+                gap, *told = [await stream.event() for _ in range(3)]
+                assert (gap.type, gap.data["reason"]) == ("run.gap", "trimmed")
+                assert [e.data["run_id"] for e in told] == [ids[0], ids[2]]
 
 
 async def test_stream_of_a_run_deleted_from_a_shared_channel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,6 +342,30 @@ async def test_stream_of_a_run_deleted_from_a_shared_channel_ends(monkeypatch: p
         with pytest.raises(Gone):
             async with asyncio.timeout(5):
                 await anext(items)
+
+
+async def test_stream_of_a_deleted_run_ends_though_its_channel_is_loud() -> None:
+    """What others say wakes its reader each time; that must not keep it from looking."""
+
+    class LoudLog(MemoryLog):
+        async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+            await asyncio.sleep(0.01)
+            await self.append(channel, [Draft("run_other", "a", "token", b'{"text":"x"}')])
+            return True
+
+    async def snapshots() -> list[Any]:
+        raise Gone("deleted")
+
+    view = subscription.View("room", "run_deleted")
+    items = subscription.follow(LoudLog(), view, None, snapshots, heartbeat_s=0.1)
+
+    async def read() -> None:
+        async with asyncio.timeout(5):
+            async for item in items:
+                assert item is subscription.IDLE
+
+    with pytest.raises(Gone):
+        await read()
 
 
 # ── compression ───────────────────────────────────────────────────────────────────────────────

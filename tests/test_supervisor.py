@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import AgentInput, Finish, Turn
@@ -20,6 +21,7 @@ from orchestrator.errors import (
 )
 from orchestrator.events import Status, Token, Usage
 from orchestrator.limits import RunLimits
+from orchestrator.observer import Observer
 
 from .spine import Seen, of, read, start, supervised, text_of
 
@@ -370,6 +372,26 @@ async def test_agents_join_and_are_retried_while_the_run_is_open() -> None:
     assert events[-1].data["agents"]["b"] == {"status": "done", "attempt": 2}
 
 
+async def test_cause_of_an_internal_error_is_in_the_log_alone() -> None:
+    """Also where a backend had to call it so itself: nobody else is told what broke."""
+
+    async def broken(request: AgentInput) -> AsyncGenerator[str, None]:
+        yield "so"
+        try:
+            raise KeyError("whose bug")
+        except KeyError as exc:
+            raise AgentError("internal", "The agent failed.") from exc
+
+    with capture_logs() as logs:
+        async with supervised({"a": broken}) as supervisor:
+            events = await read(supervisor, await start(supervisor))
+    [error] = of(events, "a", "error")
+    [told] = [line for line in logs if line["event"] == "agent_failed"]
+    assert "whose bug" not in str([event.data for event in events])
+    assert told["error_id"] == error.data["error_id"]
+    assert isinstance(told["exc_info"].__cause__, KeyError)
+
+
 async def test_conversation_goes_on_from_answers_that_ended_well() -> None:
     async def recalls(request: AgentInput) -> AsyncGenerator[str, None]:
         yield f"{len(request.history)}:{request.message}"
@@ -453,6 +475,26 @@ async def test_deleted_run_is_gone_with_its_events() -> None:
         while supervisor.running:
             await asyncio.sleep(0.01)
         assert supervisor.log.size == 0
+
+
+async def test_size_of_the_log_is_told_when_a_run_goes() -> None:
+    """Nothing is appended then, and a gauge that stays says that memory was lost."""
+
+    class Sizes(Observer):
+        told = 0
+
+        def log_bytes(self, size: int) -> None:
+            self.told = size
+
+    sizes = Sizes()
+    async with supervised({"a": words}, observer=sizes) as supervisor:
+        run = await start(supervisor)
+        await read(supervisor, run)
+        assert sizes.told > 0
+        await supervisor.forget(run.spec.run_id)
+        async with asyncio.timeout(10):
+            while sizes.told:
+                await asyncio.sleep(0.05)
 
 
 async def test_ended_runs_expire() -> None:

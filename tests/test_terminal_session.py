@@ -173,6 +173,17 @@ async def test_a_terminal_shows_columns_then_the_answers(server: ScriptedServer)
         assert cursor_is_back(screen.seen)
 
 
+async def test_log_lines_come_after_the_columns(tmp_path: Path) -> None:
+    """On the alternate screen they would break the drawing, and nobody could read them afterwards."""
+    voice = "backend: function\nstream: tests.browser.voices:failing\nretry: {attempts: 1}\n"
+    (tmp_path / "failing.yaml").write_text(voice)
+    with terminal("run", "hi", "--config", str(tmp_path)) as screen:
+        assert await screen.end() == 1
+        drawn, _, after = screen.seen.partition("\x1b[?1049l")
+        assert ("agent_failed" in drawn, "agent_failed" in after) == (False, True)
+        assert "upstream_rejected" in after
+
+
 async def test_a_terminal_made_narrower_keeps_no_rest_of_the_columns(server: ScriptedServer) -> None:
     """It breaks lines of the normal screen anew, and what that pushes out above nobody can take back."""
     server.begin("a", "b", "c")

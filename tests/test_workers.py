@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from .commands import orchestrate
 from .faults.oracle import begin, judge, patient_session
 from .parts import require
 from .redis_server import RedisServer
-from .workers.process import LIMIT, until_ready, worker
+from .workers.process import CONFIG, LIMIT, until_ready, worker
 
 
 @pytest.fixture
@@ -81,6 +82,37 @@ async def test_workers_behind_one_socket_replace_each_other(redis: RedisServer, 
             while len(set(children.read_text().split()) - {first[0]}) < 2:
                 await asyncio.sleep(0.05)
         assert await parent.end() == 0
+
+
+@pytest.mark.timeout(90)
+async def test_draining_worker_takes_no_further_runs(redis: RedisServer, http: ClientSession) -> None:
+    """It waits for work when it is told to drain: what comes then is for those who stay."""
+    async with worker(redis.url, "--drain", "2") as leaving:
+        before = [await begin(http, leaving.url, "2000") for _ in range(2)]
+        async with worker(redis.url) as staying:
+            leaving.send(signal.SIGTERM)
+            await until_ready(http, leaving.url, 503)
+            # At once: more than the one that stays can take before the other does.
+            meanwhile = await asyncio.gather(*(begin(http, staying.url, "400") for _ in range(12)))
+            for account in meanwhile:
+                await account.follow(http, staying.url)
+                judge(account.seen, links=400)
+            for account in before:
+                await account.follow(http, staying.url)
+                judge(account.seen, codes=("shutdown",))
+            assert await asyncio.wait_for(leaving.process.wait(), LIMIT) == 0
+
+
+@pytest.mark.timeout(60)
+async def test_workers_with_a_wrong_log_end_and_say_why(redis: RedisServer) -> None:
+    """Another start cannot help, and a traceback a second hides the reason."""
+    ended = await asyncio.to_thread(
+        orchestrate,
+        "serve", "--workers", "2", "--port", "0", "--config", CONFIG, "--log", f"{redis.url}?nonsense=1",
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "'nonsense' does not exist" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.timeout(90)

@@ -57,6 +57,7 @@ def test_aliases_repeat_a_value(folder: Folder) -> None:
         ("a: 1\n\tb: 2", 2, "is not valid YAML"),
         ("a: *nothing", 1, "is not valid YAML"),
         ("a: 1\n---\nb: 2", 2, "is not valid YAML"),
+        ("a: {b: ${env:X}}", 1, "inside { } and [ ] a variable needs quotes"),
         ("a: 1\nb: \x01", 2, "is not valid YAML"),
         (b"a: 1\nb: \xff", 2, "is not UTF-8 (byte 0xff)"),
         ("a: 1".encode("utf-16"), 1, "is not UTF-8"),

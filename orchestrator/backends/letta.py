@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import AgentError
-from ..events import ApprovalRequest, Status
+from ..events import ApprovalRequest, Status, ToolCall
 from .base import AgentInput, Emission, Finish
 from .letta_api import LettaApi, tls_context
 from .letta_errors import finish_reason
@@ -84,6 +84,8 @@ class LettaBackend:
             heard = True
             if translator.stop_reason != "requires_approval":
                 break
+            for dropped in await _dropped(api, turn, translator):
+                yield translator.dropped(dropped)
             async with aclosing(_approvals(request, turn, translator)) as emissions:
                 async for emission in emissions:
                     yield emission
@@ -164,6 +166,18 @@ class _Pulse:
         return True
 
 
+async def _dropped(api: LettaApi, turn: LettaTurn, translator: Translator) -> list[ToolCall]:
+    """Return the waiting calls that the server will not run.
+
+    It streams all that the model called. Where its agent makes one call at a time it keeps the first alone, and
+    refuses an answer to any other.
+    """
+    if len(translator.waiting) < 2 or turn.conversation is None or turn.begun:
+        return []
+    kept = await api.waiting_calls(turn.conversation)
+    return [call for call_id, call in translator.waiting.items() if kept and call_id not in kept]
+
+
 async def _approvals(
     request: AgentInput, turn: LettaTurn, translator: Translator
 ) -> AsyncGenerator[Emission, None]:
@@ -182,6 +196,8 @@ async def _approvals(
             answers.append({"type": "approval", "approve": approve, "tool_call_id": call.call_id})
         if approve:
             yield translator.approved(call)
+        else:
+            translator.refused(call)
     if not turn.begun:
         turn.answer(answers)
     translator.waiting.clear()

@@ -31,6 +31,8 @@ from .letta_tasks import cancelled_once
 HOSTED_URL = "https://api.letta.com"
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
+NEWEST_MESSAGES = 5
+"""How many are looked through for the one that asks for approvals; it is among the last two."""
 """Limit of a request that is answered at once: a conversation, a cancel."""
 _NOT_THERE = (404, 405)
 
@@ -158,6 +160,20 @@ class LettaApi:
         return await _opened(
             conversations.stream(conversation, otid=otid, include_pings=True, timeout=timeout)
         )
+
+    async def waiting_calls(self, conversation: str) -> frozenset[str]:
+        """Return the ids of the calls that wait for approval in *conversation*; empty where that is not told."""
+        listing = self._client.conversations.messages.list(conversation, limit=NEWEST_MESSAGES, order="desc")
+        try:
+            page = await _asked(listing)
+        except AgentError:
+            return frozenset()
+        for message in (item.model_dump() for item in page.items):  # the SDK's classes are no guide
+            if message.get("message_type") == "approval_request_message":
+                calls = message.get("tool_calls") or [message.get("tool_call")]
+                found = (call.get("tool_call_id") for call in calls if isinstance(call, dict))
+                return frozenset(call_id for call_id in found if isinstance(call_id, str))
+        return frozenset()
 
     async def cancel(self, *, run_id: str | None, conversation: str | None) -> None:
         """Cancel the run, or what runs in *conversation* where the run is not known.

@@ -55,6 +55,7 @@ class Translator:
         self.usage: Usage | None = None
         self._calls: dict[str, _Call] = {}
         self._asked: dict[str, _Call] = {}
+        self._refused: set[str] = set()
         self._last_id = ""
 
     @property
@@ -104,6 +105,15 @@ class Translator:
         self._calls[call.call_id] = _Call(call.name, [call.arguments], told=True)
         return call
 
+    def refused(self, call: ToolCall) -> None:
+        """Note that *call*, which waited, may not run; what the server returns for it is no call's result."""
+        self._refused.add(call.call_id)
+
+    def dropped(self, call: ToolCall) -> ToolCall:
+        """Note that *call* waits no more and will not run; return what says that it was made."""
+        del self.waiting[call.call_id]
+        return self.approved(call)
+
     def end(self) -> Iterator[Emission]:
         """Yield what is left to say once the answer has ended well."""
         yield from self._flush()
@@ -140,7 +150,7 @@ class Translator:
     def _returned(self, message: Message) -> Iterator[Emission]:
         for result in message.get("tool_returns") or [message]:
             call_id = _text(result.get("tool_call_id")) or _text(message.get("tool_call_id"))
-            if self._calls.pop(call_id, None) is None:
+            if self._calls.pop(call_id, None) is None and call_id not in self._refused:
                 # A result without its call has no place to go at the client.
                 yield ToolCall(call_id, _text(message.get("name")), "{}")
             output = _text(result.get("tool_return"))

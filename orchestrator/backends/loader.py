@@ -16,7 +16,7 @@ def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
     """Import what ``"module:attribute"`` names; the attribute may be dotted.
 
     Raises:
-        ConfigError: The module or the attribute is not there.
+        ConfigError: The module or the attribute is not there, or importing the module fails.
     """
     module_name, _, path = reference.partition(":")
     if not module_name or not path:
@@ -27,6 +27,9 @@ def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
         found: Any = importlib.import_module(module_name)
     except ImportError as exc:
         message = f"cannot import {module_name!r} ({exc}); is it on the Python path?"
+        raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
+    except (Exception, SystemExit) as exc:  # a script without a guard ends the process where it is imported
+        message = f"{module_name!r} fails while it is imported ({type(exc).__name__}: {exc})"
         raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
     for name in path.split("."):
         try:

@@ -27,16 +27,15 @@ from openai.types.responses import (
     ResponseOutputItemDoneEvent,
     ResponseOutputMessage,
     ResponseOutputText,
-    ResponseUsage,
 )
 from openai.types.responses.response import IncompleteDetails
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ..errors import AgentError
+from ..events import clean_text
 from .openai_client import FILTERED, INVALID, error_in_answer, is_json
-from .openai_dialects import CallSlots, finish_reason_of, said_in
+from .openai_dialects import CallSlots, finish_reason_of, said_in, usage_of
 from .openai_events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
-from .openai_sse import DataSplitter
+from .openai_sse import DataSplitter, decoded_loosely
 
 UNFINISHED = "The model's answer ended without its end mark."
 DONE = b"[DONE]"
@@ -142,11 +141,16 @@ class ChatDecoder:
                 if payload.startswith(DONE):
                     self._finish()
                     break
-                if payload.strip():  # an empty one is a sign of life
-                    self._take(self._decode(payload))
+                if not payload.strip():  # a sign of life
+                    continue
+                try:
+                    chunk = self._decode(payload)
+                except msgspec.DecodeError:
+                    chunk = decoded_loosely(payload, _Chunk)
+                self._take(chunk)
         except AgentError as exc:
             self._fail(exc)
-        except (msgspec.MsgspecError, ValueError, TypeError, AttributeError, AgentsException) as exc:
+        except (ValueError, TypeError, AttributeError, AgentsException) as exc:
             failure = AgentError("upstream_invalid", INVALID)
             failure.__cause__ = exc
             self._fail(failure)
@@ -323,7 +327,7 @@ class ChatDecoder:
 
     def _message(self, cut_short: str | None) -> ChatCompletionMessage:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
-        said = {field: "".join(pieces) for field, pieces in self._said.items()}
+        said = {field: clean_text("".join(pieces)) for field, pieces in self._said.items()}
         calls = [
             _tool_call(call)
             for _, call in sorted(self._calls.items())
@@ -357,7 +361,7 @@ class ChatDecoder:
         if self._usage is None:
             _mark_request_completed_without_usage(response)
             return
-        response.usage = _usage(self._usage)
+        response.usage = usage_of(self._usage)
         if self._keep_raw_usage:
             _attach_raw_usage_snapshot(response, self._usage)
 
@@ -378,23 +382,8 @@ def _tool_call(call: _Call) -> dict[str, Any]:
     made: dict[str, Any] = {
         "id": call.call_id or f"call_{uuid.uuid4().hex}",
         "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
+        "function": {"name": call.name, "arguments": clean_text(call.arguments)},
     }
     if call.extra_content:
         made["extra_content"] = call.extra_content
     return made
-
-
-def _usage(value: dict[str, Any]) -> ResponseUsage:
-    given = value.get("prompt_tokens_details") or {}
-    made = value.get("completion_tokens_details") or {}
-    return ResponseUsage(
-        input_tokens=value.get("prompt_tokens") or 0,
-        output_tokens=value.get("completion_tokens") or 0,
-        total_tokens=value.get("total_tokens") or 0,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=given.get("cached_tokens") or 0,
-            cache_write_tokens=given.get("cache_write_tokens") or 0,
-        ),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=made.get("reasoning_tokens") or 0),
-    )

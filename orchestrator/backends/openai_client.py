@@ -7,13 +7,14 @@ written twice. Knows the two `create` calls and no more of the client.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 import msgspec
 import pydantic
 from openai import NotGiven, Omit
 from openai.types.chat import ChatCompletion
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseOutputItem
 
 from ..errors import AgentError
 from .openai_errors import failed_response
@@ -213,10 +214,24 @@ def response_of(value: dict[str, Any]) -> Response:
     output = [
         item for item in value["output"] if item["type"] != "function_call" or is_json(item["arguments"])
     ]
-    filtered = (value.get("incomplete_details") or {}).get("reason") == "content_filter"
-    if filtered and not any(item["type"] in ("message", "function_call") for item in output):
+    reason = (value.get("incomplete_details") or {}).get("reason") or "incomplete"
+    value = {**value, "incomplete_details": {"reason": reason}}
+    if reason == "content_filter" and not any(
+        item["type"] in ("message", "function_call") for item in output
+    ):
         output.append(_filtered_message())
     return Response.construct(**{**value, "status": "completed", "output": output})
+
+
+def known_items(output: list[Any]) -> list[Any]:
+    """Return *output* without items of a kind newer than this SDK, which takes them for messages and fails."""
+    return [item for item in output if item.type in _item_types()]
+
+
+@cache
+def _item_types() -> frozenset[str]:
+    kinds = get_args(get_args(ResponseOutputItem)[0])
+    return frozenset(name for kind in kinds for name in get_args(kind.model_fields["type"].annotation))
 
 
 def is_json(text: str) -> bool:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from openai.types.responses import ResponseUsage
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
 from ..errors import AgentError, ErrorCode
+from ..events import clean_text
 from .openai_client import INVALID
 
 _STOPPED: tuple[ErrorCode, str] = ("upstream_unavailable", "The model's provider stopped the answer.")
@@ -56,6 +60,20 @@ def _text(value: Any) -> str:
     return value
 
 
+class Halves:
+    """Puts characters together of which a server sent the halves apart."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def joined(self, text: str) -> str:
+        """Return *text* without half a character at its end; that comes with the next one."""
+        text, self._held = self._held + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        return clean_text(text)
+
+
 class CallSlots:
     """Numbers the calls of one message from 0.
 
@@ -90,3 +108,19 @@ class CallSlots:
         if call_id and known_id:
             return call_id != known_id and (index is None or bool(name and known_name))
         return index is None and bool(name and known_name)
+
+
+def usage_of(value: dict[str, Any]) -> ResponseUsage:
+    """Return what a chat server counted, as the SDK counts it. Raises TypeError, ValueError or AttributeError."""
+    given = value.get("prompt_tokens_details") or {}
+    made = value.get("completion_tokens_details") or {}
+    return ResponseUsage(
+        input_tokens=value.get("prompt_tokens") or 0,
+        output_tokens=value.get("completion_tokens") or 0,
+        total_tokens=value.get("total_tokens") or 0,
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=given.get("cached_tokens") or 0,
+            cache_write_tokens=given.get("cache_write_tokens") or 0,
+        ),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=made.get("reasoning_tokens") or 0),
+    )

@@ -116,3 +116,14 @@ def failed_response(event: Any) -> AgentError:
     response = getattr(event, "response", None)
     source = event if response is None else getattr(response, "error", None)
     return AgentError(*_CODES.get(getattr(source, "code", None) or "", _BROKE_OFF))
+
+
+def failure_text(error: Exception) -> str:
+    """Say to the model, and so to clients, what went wrong in a tool.
+
+    Our own words, the SDK's on wrong arguments, and a `ValueError`'s, which a tool wrote for its reader;
+    any other text may hold a secret.
+    """
+    if isinstance(error, (AgentError, ModelBehaviorError, ValueError)):
+        return f"The tool failed: {error}"
+    return f"The tool failed: {type(error).__name__}"

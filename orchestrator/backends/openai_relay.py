@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents import Agent, Model, ModelProvider, RunContextWrapper, RunHooks, Tool
-from agents.exceptions import ModelBehaviorError
 from agents.items import ModelResponse
 from agents.run_config import ToolErrorFormatter, ToolErrorFormatterArgs
 from openai.types.responses import ResponseCompletedEvent
@@ -26,7 +25,8 @@ from ..errors import AgentError
 from ..events import Handoff as HandoffPayload
 from ..events import Payload, Reasoning, Token, ToolCall, ToolResult, Usage
 from .base import Spent
-from .openai_errors import failed_response, model_error
+from .openai_client import FILTERED, known_items
+from .openai_errors import failed_response, failure_text, model_error
 
 PENDING_LIMIT = 64
 """Payloads of one run that may wait for its consumer; then the model is held back."""
@@ -190,6 +190,7 @@ class _Response:
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
         self._spoke = False
+        self._half = ""
         self._refused = False
         self.incomplete = False
 
@@ -213,12 +214,16 @@ class _Response:
         elif kind in {"response.output_item.added", "response.output_item.done"}:
             await self._hosted(event)
         elif kind == "response.completed":
+            if getattr(event.response, "status", None) in {"failed", "cancelled"}:
+                raise failed_response(event)
+            event.response.output = known_items(event.response.output)
             await self._say_unheard(event.response)
             await self._spent(event.response)
             self._end(event.response)
         elif kind == "response.incomplete":
             self.incomplete = True
             await self._say_unheard(event.response)
+            await self._say_withheld(event.response)
             await self._spent(event.response)
             self._end(event.response)
             return ResponseCompletedEvent(
@@ -237,6 +242,13 @@ class _Response:
                 self._refused = self._refused or part.type == "refusal"
                 await self._say(Token, part.refusal if part.type == "refusal" else part.text)
 
+    async def _say_withheld(self, response: Any) -> None:
+        """Take an answer of which the provider's filter left nothing for a refusal, not for an empty one."""
+        reason = getattr(response.incomplete_details, "reason", None)
+        if reason == "content_filter" and not self._spoke and not response.output:
+            self._refused = True
+            await self._say(Token, FILTERED)
+
     async def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
         if self._outbox is not None and usage is not None:
@@ -254,7 +266,7 @@ class _Response:
     def _end(self, response: Any) -> None:
         self._ended = True
         details = getattr(response, "incomplete_details", None)
-        reason = getattr(details, "reason", None)
+        reason = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
         if reason:
             note_finish_reason({"max_output_tokens": "length"}.get(reason, reason))
         elif self._outbox is not None and self._outbox.finish_reason is None:
@@ -280,6 +292,9 @@ class _Response:
     async def _say(self, kind: type[Token] | type[Reasoning], text: Any) -> None:
         if not isinstance(text, str):
             raise AgentError("upstream_invalid", "The model's provider sent text in the wrong shape.")
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]  # half of a character: the other half comes next
         if text:
             await self._put(kind(text=text, speaker=self._speaker, parent=self._parent))
 
@@ -362,17 +377,6 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
         return None if args.error is None else failure_text(args.error)
 
     return note
-
-
-def failure_text(error: Exception) -> str:
-    """Say to the model, and so to clients, what went wrong in a tool.
-
-    Our own words, the SDK's on wrong arguments, and a `ValueError`'s, which a tool wrote for its reader;
-    any other text may hold a secret.
-    """
-    if isinstance(error, (AgentError, ModelBehaviorError, ValueError)):
-        return f"The tool failed: {error}"
-    return f"The tool failed: {type(error).__name__}"
 
 
 def _call_id(context: RunContextWrapper[Any], tool: Tool) -> str:

@@ -24,7 +24,8 @@ from agents import (
 )
 from agents.tool_context import ToolContext
 
-from .openai_relay import NESTED, RelayHooks, RelayModel, note_tripwire
+from .openai_errors import failure_text
+from .openai_relay import NESTED, RelayHooks, RelayModel, note_failed_call, note_tripwire
 from .openai_stock import CheckedChatModel
 
 Seen = dict[int, Agent[Any]]
@@ -96,11 +97,29 @@ def _watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
     return replace(guardrail, guardrail_function=check, name=guardrail.get_name())
 
 
+def _contained(tool: FunctionTool) -> FunctionTool:
+    """Return a copy of *tool* whose call fails where it would end the process, as a parser of arguments may.
+
+    The SDK gives each call a task of its own, and asyncio hands these two past every task to whoever runs the loop.
+    """
+    invoke, made = tool.on_invoke_tool, copy(tool)
+
+    async def invoke_contained(context: ToolContext[Any], arguments: str) -> Any:
+        try:
+            return await invoke(context, arguments)
+        except (SystemExit, KeyboardInterrupt):
+            note_failed_call(context.tool_call_id)
+            return failure_text(RuntimeError("the tool asked the process to end"))
+
+    made.on_invoke_tool = invoke_contained
+    return made
+
+
 # ── agents as tools ──────────────────────────────────────────────────────────────────────────────
 
 
 def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
-    """Return a copy of a tool that the user made of an agent, whose run is heard; any other as it is.
+    """Return a copy of a tool that the user made of an agent, whose run is heard; of any other, `_contained`.
 
     `Agent.as_tool` keeps the agent and its options inside its function and nowhere else, so the copy's function is
     the same with three of them exchanged. Where the SDK is built otherwise, the tool stays what it is.
@@ -112,10 +131,10 @@ def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
         or not isinstance(agent, Agent)
         or not isinstance(run, FunctionType)
     ):
-        return tool
+        return _contained(tool) if isinstance(tool, FunctionTool) else tool
     cells = dict(zip(run.__code__.co_freevars, run.__closure__ or (), strict=True))
     if not {"self", "hooks", "on_stream"} <= cells.keys():
-        return tool
+        return _contained(tool)
     inner = relayed(agent, seen)
     exchanged = {
         "self": inner,

@@ -17,7 +17,7 @@ from ..errors import AgentError
 from .openai_chat_stream import UNFINISHED, append_delta
 from .openai_client import INVALID, WholeItem, WholeResponse, checked, error_in_answer, response_of
 from .openai_events import DELTA_TYPES, AnyDelta, RefusalDelta, TextDelta
-from .openai_sse import DataSplitter
+from .openai_sse import DataSplitter, decoded_loosely
 
 _SAID = {"output_text": ("text", TextDelta), "refusal": ("refusal", RefusalDelta)}
 
@@ -54,11 +54,13 @@ class ResponsesDecoder:
                     if self.ended:
                         break
                     continue
+                except msgspec.DecodeError:
+                    delta = decoded_loosely(payload, AnyDelta)
                 if append_delta(events, delta):
                     self._heard.add((delta.output_index, delta.part))
         except AgentError as exc:
             self._fail(exc)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except ValueError as exc:
             failure = AgentError("upstream_invalid", INVALID)
             failure.__cause__ = exc
             self._fail(failure)
@@ -98,6 +100,8 @@ class ResponsesDecoder:
         if not isinstance(value, dict):
             raise AgentError("upstream_invalid", INVALID)
         status = event["type"].removeprefix("response.")
+        if value.get("status") in ("failed", "cancelled", "incomplete"):
+            status = value["status"]  # the worse of the two, where they differ
         # Some servers leave the completed response empty and rely on what they said before.
         value = {**value, "status": status, "output": value.get("output") or self._items}
         if status != "failed":

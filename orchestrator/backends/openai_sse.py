@@ -6,6 +6,11 @@ for each agent, so that part has a way of its own here and everything else goes 
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import msgspec
+
 from ..errors import AgentError
 from ..sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
 
@@ -65,6 +70,17 @@ class DataSplitter:
         self._held += len(piece)
         if self._held > self._limit:
             raise EventTooLarge(self._limit)
+
+
+def decoded_loosely(payload: bytes, shape: Any) -> Any:
+    """Decode JSON in which halves of a character stand alone: JavaScript cuts a text between them.
+
+    They come out as they are; whoever joins the pieces has to clean the whole.
+
+    Raises:
+        ValueError: It is no JSON, or (msgspec's) not of the *shape*.
+    """
+    return msgspec.convert(json.loads(payload), shape)
 
 
 def _data_of(block: bytes) -> bytes | None:

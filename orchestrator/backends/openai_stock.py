@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta, ChoiceDeltaToolCall
 
 from ..errors import AgentError
-from .openai_dialects import CallSlots, finish_reason_of, said_in
+from .openai_dialects import CallSlots, Halves, finish_reason_of, said_in
 from .openai_relay import note_finish_reason
 
 
@@ -39,9 +39,9 @@ class CheckedStream(AsyncStream[ChatCompletionChunk]):
     async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         reason: str | None = None
         said = False
-        slots = CallSlots()
+        slots, halves = CallSlots(), Halves()
         async for chunk in super().__aiter__():
-            reason = _look_at(chunk, slots) or reason
+            reason = _look_at(chunk, slots, halves) or reason
             said = said or any(_says(choice.delta) for choice in chunk.choices)
             yield chunk
         if reason is None or not self._done:
@@ -89,7 +89,7 @@ async def _ended(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield b"\n\n"
 
 
-def _look_at(chunk: ChatCompletionChunk, slots: CallSlots) -> str | None:
+def _look_at(chunk: ChatCompletionChunk, slots: CallSlots, halves: Halves) -> str | None:
     """Return why the first choice ended, None while it goes on. The client checks no types, so this does."""
     choices: Any = chunk.choices
     if not isinstance(choices, list):
@@ -97,7 +97,7 @@ def _look_at(chunk: ChatCompletionChunk, slots: CallSlots) -> str | None:
     reason: str | None = None
     for choice in choices:
         _complete(choice)
-        _settle(choice.delta, slots)
+        _settle(choice.delta, slots, halves)
         if choice.index == 0 and choice.finish_reason:
             reason = str(choice.finish_reason)
     return reason
@@ -115,7 +115,7 @@ def _complete(choice: Any) -> None:
         choice.delta = ChoiceDelta()
 
 
-def _settle(delta: Any, slots: CallSlots) -> None:
+def _settle(delta: Any, slots: CallSlots, halves: Halves) -> None:
     """Check one piece, and put its calls and its content as OpenAI would have sent them."""
     if not isinstance(delta, ChoiceDelta):
         raise _wrong_shape()
@@ -124,7 +124,9 @@ def _settle(delta: Any, slots: CallSlots) -> None:
         delta.content, thought = said_in(content)
         if thought:
             delta.reasoning_content = thought  # type: ignore[attr-defined]  # where the SDK looks for it
-    elif not (content is None or isinstance(content, str)):
+    elif isinstance(content, str):
+        delta.content = halves.joined(content)
+    elif content is not None:
         raise _wrong_shape()
     if getattr(delta, "reasoning_content", None) and getattr(delta, "reasoning", None):
         delta.reasoning = None  # type: ignore[attr-defined]  # the same again; the SDK would say it twice

@@ -12,7 +12,8 @@ from agents.exceptions import UserError
 
 from ..errors import ConfigError, ConfigProblem
 from .loader import load_attribute
-from .openai_relay import RelayHooks, failure_text, note_failed_call
+from .openai_errors import failure_text
+from .openai_relay import RelayHooks, note_failed_call
 from .openai_relayed import ignore, relayed, streaming_nested
 
 

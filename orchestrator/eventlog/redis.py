@@ -68,6 +68,7 @@ class RedisLog(RedisRuns):
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._closed = False
+        self._size = 0
 
     # ── open and close ───────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -332,9 +333,12 @@ class Link:
         """Look whether this Redis can hold a log.
 
         Raises:
-            ConfigError: It is too old, is a Redis Cluster, or wants other credentials.
+            ConfigError: It is too old, is a Redis Cluster, or wants other credentials; or a file is not there.
             LogUnavailable: It does not answer.
         """
+        authorities = self.address.ssl_ca_certs
+        if authorities is not None and not await asyncio.to_thread(os.path.isfile, authorities):
+            raise wrong(f"there is no file {authorities!r} for ssl_ca_certs")
         line = self.line()
         try:
             await self._check_server(line)

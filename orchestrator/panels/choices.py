@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 _MARKUP = re.compile(r"[*_`#>\[\]]+")
-_BOXED = re.compile(r"\$*\\boxed\{(?:\\text\{)?([^{}]*)\}?\}\$*")
+_BOXED = re.compile(r"(?<!\$)\$*\\boxed\{(?:\\text\{)?([^{}]*)\}?\}\$*")
 """How models that were trained on mathematics mark a result."""
 
 _CHOICE = re.compile(r"\b(?:winner|best|choice|verdict|preferred|better)\b[^:=：\n]{0,40}[:=：]\s*(.+)", re.I)
@@ -22,6 +22,7 @@ _ANSWER_IS = re.compile(r"\banswer\s+is\b[\s:]*(.+)", re.I)
 _BARE_ANSWER = re.compile(r"\W*(?:my |final |short )*answer\W*", re.I)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _TIE = re.compile(r"\b(tie|tied|draw|equal|equally|neither|both|none)\b", re.I)
+_HYPHENS = str.maketrans("‐‑–−", "----")
 _EDGES = " \t.,;:!?\"'`*_()[]{}“”‘’«»"
 
 _CALLED = r"(?:answers?|responses?|options?|candidates?|assistants?|models?)"
@@ -57,6 +58,9 @@ def read_ranking(text: str, labels: Sequence[str]) -> list[int]:
     bare = [line for line in lines if _is_order(line, labels)]
     listed = _listed(lines, labels)
     orders = [_mentions(source, labels) for source in (*reversed(stated), *reversed(bare))]
+    orders += [
+        _mentions(order, labels) for each in reversed(stated) if _is_order(order := each.upper(), labels)
+    ]
     orders += [listed, *(_mentions(line, labels) for line in reversed(lines))]
     return next((order for order in orders if len(order) > 1 or (order and len(labels) == 1)), [])
 
@@ -67,27 +71,36 @@ def read_answer(text: str) -> str:
     for pattern in (_ANSWER, _ANSWER_IS):
         for line in reversed(lines):
             stated = pattern.search(line)
-            if stated and (said := stated[1].strip(_EDGES)):
+            if stated and (said := _bare(stated[1])):
                 return said
-    last = lines[-1].strip(_EDGES) if lines else ""
+    last = _bare(lines[-1]) if lines else ""
     return "" if _BARE_ANSWER.fullmatch(last) else last
 
 
 def normal_form(answer: str) -> str:
     """Return what two spellings of one short answer have in common: case, spaces and marks around it go."""
-    folded = unicodedata.normalize("NFKC", answer).casefold().replace("−", "-")
-    folded = " ".join(folded.split()).strip(_EDGES)
+    folded = unicodedata.normalize("NFKC", answer).casefold().translate(_HYPHENS)
+    folded = _bare(" ".join(folded.split()))
     for article in ("the ", "a ", "an "):
         folded = folded.removeprefix(article)
     number = folded.replace(",", "")
-    if not re.fullmatch(r"[-+]?\d+(\.\d+)?", number, re.ASCII):
+    if not re.fullmatch(r"[-+]?(\d+(\.\d+)?|\.\d+)", number, re.ASCII):
         return folded
+    number = re.sub(r"^([-+]?)\.", r"\g<1>0.", number)
     return (number.rstrip("0").rstrip(".") if "." in number else number).removeprefix("+")
+
+
+def _bare(text: str) -> str:
+    """Return *text* without the marks around it; the point of ".5" is none."""
+    bare = text.strip(_EDGES)
+    point = bare[:1].isdigit() and text[: text.index(bare)].endswith(".")
+    return f".{bare}" if point else bare
 
 
 def _lines(text: str) -> list[str]:
     plain = _BOXED.sub(r" \1 ", unicodedata.normalize("NFKC", text))
-    cleaned = (_MARKUP.sub(" ", line).strip() for line in plain.splitlines())
+    # Single spaces, for a long run of them is tried in many ways.
+    cleaned = (" ".join(_MARKUP.sub(" ", line).split()) for line in plain.splitlines())
     return [line for line in cleaned if line.strip("- =")]
 
 

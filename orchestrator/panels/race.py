@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import aclosing
 
 from .base import Answer, Verdict
+from .matching import matches
 from .session import Session
 
 
@@ -15,7 +15,7 @@ async def race(session: Session) -> Verdict:
     winner: Answer | None = None
     async with aclosing(session.as_they_end(asked)) as ending:
         async for answer in ending:
-            if winner is None and answer.good and _valid(answer, session.settings.valid):
+            if winner is None and answer.good and await _valid(answer, session.settings.valid):
                 winner = answer
                 break
     for agent_id, task in asked.items():
@@ -26,5 +26,5 @@ async def race(session: Session) -> Verdict:
     return Verdict("decided", winner.agent_id, [(winner.agent_id, 1.0)], {winner.agent_id: 1.0}, last=winner)
 
 
-def _valid(answer: Answer, pattern: str | None) -> bool:
-    return pattern is None or re.search(pattern, answer.text) is not None
+async def _valid(answer: Answer, pattern: str | None) -> bool:
+    return pattern is None or await matches(pattern, answer.text)

@@ -6,17 +6,16 @@ Owns the order of the panel's own events. The agents' are the run's, which is th
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 from ..backends.base import Task
 from ..events import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
 from ..panelsettings import PanelSettings
 from .base import Answer, Host, Method, Speech, Verdict
 from .prompts import Quoted, fill, name_missing, quote
+from .waiting import Asked, Waiting
 
 TOO_LONG = frozenset({"upstream_rejected"})
 """Codes after which the last word is tried with half as much to read: so servers refuse what is too long."""
@@ -27,8 +26,6 @@ NEVER_TOO_LONG_CHARS = 2_000
 SPOKEN_AGAIN = ("review", "final")
 """Stages that are held once more after a late answer, because it is part of what they are about."""
 
-Asked = dict[str, "asyncio.Task[Answer]"]
-
 
 class Session:
     """A panel that sits in a run.
@@ -37,7 +34,8 @@ class Session:
         question: What the user asked.
         given: Answers that are there already; their agents are not asked for others.
     Attributes:
-        members: Who answers. `settings`: How the panel was set up.
+        members: Who answers. `settings`: How the panel was set up. `idle`: Whether it is done, but for telling
+            of late answers.
     """
 
     def __init__(
@@ -55,13 +53,12 @@ class Session:
         self._turns: dict[str, int] = {}
         self._open: dict[str, asyncio.Task[Answer]] = {}
         self._begun = False
-        self._waited_for: Asked = {}
-        self._changed: asyncio.Future[None] | None = None
         self._without: tuple[Missing, ...] | None = None
         self._late: set[asyncio.Task[None]] = set()
         self._late_answers = 0
-        self._opened_at = time.monotonic()
+        self._waiting = Waiting(settings.start_when)
         self._revision = 0
+        self.idle = False
         self.settings = settings
         self.question = question
         self.members = settings.answering
@@ -81,7 +78,7 @@ class Session:
         self, stage: str, agents: Sequence[str], *, number: int = 0, missing: Sequence[Missing] = ()
     ) -> None:
         """Say that a stage begins, and who speaks in it."""
-        self._opened_at = time.monotonic()
+        self._waiting.begin()
         again = self._revision > 0 and stage in SPOKEN_AGAIN
         if self._host.announced(stage, number) and not again:
             return  # on another worker, or before a late answer
@@ -154,29 +151,15 @@ class Session:
         if first:
             await self.wait(asked)
         else:
-            await self._wait_all(asked, self.settings.limits.stage_timeout_s)
+            await self._waiting.for_all(asked, self.settings.limits.stage_timeout_s)
         for agent_id, answer in asked.items():
             if not answer.done():
                 self.cancel(agent_id, "late" if first else "stage_timeout")
         return self.standing(asked)
 
-    async def as_they_end(self, asked: Asked) -> AsyncGenerator[Answer, None]:
+    def as_they_end(self, asked: Asked) -> AsyncGenerator[Answer, None]:
         """Yield answers in the order in which they end, until `start_when` comes true."""
-        told: set[asyncio.Task[Answer]] = set()
-        self._waited_for = asked
-        try:
-            while True:
-                fresh = [task for task in asked.values() if task.done() and task not in told]
-                for task in fresh:
-                    told.add(task)
-                    yield task.result()
-                if fresh:
-                    continue  # more may have ended meanwhile
-                if self._met(asked):
-                    return
-                await self._next_end(asked, self._time_left())
-        finally:
-            self._waited_for = {}
+        return self._waiting.as_they_end(asked)
 
     async def wait(self, asked: Asked) -> None:
         """Wait until `start_when` comes true for *asked*."""
@@ -286,8 +269,10 @@ class Session:
     async def conduct(self, method: Method) -> None:
         """Sit until the verdict is out, and nobody can be late any more. Raises what *method* raises."""
         await self._conclude(await method(self))
+        self.idle = not self.settings.revise
         while self._late:
             await asyncio.wait(set(self._late))
+        self.idle = False
         if self._late_answers and self.settings.revise:
             self._revision += 1
             self._turns.clear()
@@ -300,11 +285,8 @@ class Session:
         if before is None or not before.done():
             return
         answering = self._open[agent_id] = self._tasks.create_task(self._host.ending(agent_id))
-        if agent_id in self._waited_for:
-            self._waited_for[agent_id] = answering
-            if self._changed is not None and not self._changed.done():
-                self._changed.set_result(None)
-        elif agent_id in self.members and self._host.answering(agent_id):
+        waited_for = self._waiting.replace(agent_id, answering)
+        if not waited_for and agent_id in self.members and self._host.answering(agent_id):
             self._watch(answering)
 
     async def _conclude(self, verdict: Verdict) -> None:
@@ -343,41 +325,6 @@ class Session:
 
         present = self._open[agent_id] = self._tasks.create_task(there())
         return present
-
-    def _met(self, asked: Asked) -> bool:
-        """Whether `start_when` is true: of its conditions, any that is given."""
-        if all(task.done() for task in asked.values()):
-            return True
-        when = self.settings.start_when
-        answered = sum(task.done() and task.result().good for task in asked.values())
-        if when.quorum is not None and answered >= when.quorum:
-            return True
-        return self._overdue and answered > 0
-
-    async def _next_end(self, asked: Asked, seconds: float | None) -> None:
-        """Wait until one more has ended, or is asked again by a person, at most *seconds*."""
-        self._changed = asyncio.get_running_loop().create_future()
-        waiting: set[asyncio.Future[Any]] = {task for task in asked.values() if not task.done()}
-        await asyncio.wait({*waiting, self._changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-
-    @property
-    def _overdue(self) -> bool:
-        deadline = self.settings.start_when.deadline_s
-        return deadline is not None and time.monotonic() - self._opened_at >= deadline
-
-    def _time_left(self) -> float | None:
-        """Seconds to the deadline; None where there is none, or it has passed and the first answer is awaited."""
-        deadline = self.settings.start_when.deadline_s
-        if deadline is None or self._overdue:
-            return None
-        return max(0.0, deadline - (time.monotonic() - self._opened_at))
-
-    async def _wait_all(self, asked: Asked, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        self._waited_for = asked
-        while not all(task.done() for task in asked.values()) and time.monotonic() < end:
-            await self._next_end(asked, end - time.monotonic())
-        self._waited_for = {}
 
     def _watch_late(self, answers: Sequence[Answer]) -> None:
         for answer in answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -281,10 +282,12 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
     except OSError as exc:
-        message = (
-            f"cannot listen on {host}:{port} ({exc.strerror}); choose another --port, 0 picks a free one"
-        )
-        raise ConfigError([ConfigProblem("orchestrator serve", None, "--port", message)]) from exc
+        if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+            key, message = "--host", f"{host!r} is no address of this machine ({exc.strerror})"
+        else:
+            advice = "choose another --port, 0 picks a free one"
+            key, message = "--port", f"cannot listen on {host}:{port} ({exc.strerror}); {advice}"
+        raise ConfigError([ConfigProblem("orchestrator serve", None, key, message)]) from exc
     return listener
 
 

@@ -103,7 +103,7 @@ def _parameters(parameters: list[Schema]) -> str:
         f"<td>{_type(p['schema'])}</td><td>{_prose(p['description'])}</td></tr>"
         for p in parameters
     )
-    return f"<h4>Parameters</h4>{_table(('name', 'in', 'type', ''), rows)}" if rows else ""
+    return f"<h4>Parameters</h4>{_table(('name', 'in', 'type', 'about'), rows)}" if rows else ""
 
 
 def _request_body(content: Mapping[str, Schema], document: Schema) -> str:
@@ -126,7 +126,7 @@ def _responses(responses: Schema, document: Schema) -> str:
                 f"<td>{_content(response.get('content', {}))}</td></tr>"
             )
     return (
-        f"<h4>Answers</h4>{_table(('status', '', 'content'), ''.join(rows))}"
+        f"<h4>Answers</h4>{_table(('status', 'about', 'content'), ''.join(rows))}"
         f'<h4>Failures</h4>{_content(content)}<ul class="failures">{"".join(failures)}</ul>'
     )
 
@@ -188,7 +188,7 @@ def _schema_body(schema: Schema) -> str:
         f"<td>{_type(value)}</td><td>{_prose(value.get('description', ''))}</td></tr>"
         for key, value in schema.get("properties", {}).items()
     )
-    return _table(("key", "type", ""), rows) if rows else f"<p>{_type(schema)}</p>"
+    return _table(("key", "type", "about"), rows) if rows else f"<p>{_type(schema)}</p>"
 
 
 def _choice(schema: Schema) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
 import structlog
+
+from ..errors import ConfigError, OrchestratorError
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +62,11 @@ class _Parent:
         code = 1
         try:
             code = self._serve()
+        except ConfigError as exc:
+            print(f"orchestrator: {exc}", file=sys.stderr, flush=True)
+            code = CONFIG_EXIT
+        except OrchestratorError as exc:
+            log.error("worker_failed", reason=str(exc))
         except Exception:
             log.exception("worker_failed")
         finally:

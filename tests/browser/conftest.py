@@ -21,7 +21,8 @@ from .voices import write_config
 PATIENCE_MS = 15_000
 
 VOICES = (
-    "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer", "attacker",
+    "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer",
+    "attacker", "polyglot", "silent",
     "flood:flood1", "flood:flood2", "flood:flood3", "flood:flood4", "flood:flood5",
 )  # fmt: skip
 DEFAULT = ("essay", "toolsmith", "rememberer")

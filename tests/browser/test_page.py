@@ -190,6 +190,29 @@ def test_columns_keep_320_px_and_scroll_sideways(new_page: NewPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself never does"
 
 
+def test_words_are_not_broken_and_run_their_own_way(new_page: NewPage) -> None:
+    """A table scrolls instead of breaking its words; Arabic begins at the right, its list's bullets too."""
+    page = new_page(viewport={"width": 900, "height": 700})
+    ask(page, "polyglot", "essay", "silent")
+    ended(page)
+    said = column(page, "polyglot")
+    line = "cell => parseFloat(getComputedStyle(cell).lineHeight)"
+    for cell in (said.locator("th").first, said.locator("td").first):
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["height"] < 2 * cell.evaluate(line)
+    assert said.locator(".table").evaluate("table => table.scrollWidth > table.clientWidth")
+    arabic = said.locator("p", has_text="عربي")
+    assert arabic.evaluate("p => getComputedStyle(p).direction") == "rtl"
+    assert said.locator("ul").evaluate("list => getComputedStyle(list).direction") == "rtl"
+    assert said.locator("p", has_text="that").evaluate("p => getComputedStyle(p).direction") == "ltr"
+    colour = "e => getComputedStyle(e).backgroundColor"
+    assert said.locator("del").evaluate(colour) == said.locator("p").last.evaluate(colour), (
+        "no difference is meant"
+    )
+    expect(column(page, "silent")).to_contain_text("It said nothing.")
+
+
 def test_a_phone_has_tabs(new_page: NewPage) -> None:
     page = new_page(viewport={"width": 390, "height": 780}, has_touch=True)
     ask(page, "essay", "toolsmith")
@@ -202,7 +225,20 @@ def test_a_phone_has_tabs(new_page: NewPage) -> None:
     expect(column(page, "essay")).to_be_hidden()
     tabs.nth(1).press("ArrowLeft")
     expect(column(page, "essay")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("link", name="New").click()
+    ask(page, "essay", "toolsmith", "rememberer", "variant", "failing", "polyglot", "silent")
+    ended(page)
+    expect(page.get_by_role("tab")).to_have_count(7)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        "the tabs scroll, the page does not"
+    )
+    for name in ("Sum up…", "Compare", "Export", "Sets"):
+        page.get_by_role("button", name=name).tap()
+        box = page.locator(".menu-items").bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 390, name
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= 780, name
+        page.keyboard.press("Escape")
 
 
 def test_sets_of_agents_are_saved_and_used_again(page: Page) -> None:

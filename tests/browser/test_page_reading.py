@@ -178,6 +178,8 @@ def test_a_blind_run_tells_who_is_who_after_the_vote(page: Page) -> None:
         expect(page.locator("div.error")).to_contain_text("The model refused to go on.")
         numbers = page.locator(".column", has=page.get_by_role("heading", name="Essay")).locator(".figures")
         expect(numbers).to_contain_text(re.compile(r"Tokens of output\s*210"))
+        expect(page.locator(".timeline-names")).to_contain_text("Essay")
+        expect(page.get_by_role("img", name="Timeline")).to_have_accessible_name(re.compile("Failing"))
         page.reload()
 
 

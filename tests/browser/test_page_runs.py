@@ -53,6 +53,8 @@ def test_what_is_gone_is_said(page: Page) -> None:
     page.evaluate("location.hash = 'run/run_that_never_was'")
     expect(page.get_by_role("alert")).to_contain_text("404")
     expect(page.get_by_role("heading", level=1)).to_contain_text("side by side")
+    page.evaluate("location.hash = 'run/%'")
+    expect(page.get_by_role("alert")).to_contain_text("There is no run '%'")
 
 
 def test_a_follow_up_goes_on_with_the_conversation(page: Page) -> None:
@@ -120,7 +122,7 @@ def test_a_draft_survives_a_reload(page: Page) -> None:
 
 
 def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
-    """It stays in the tab, or on the device where the user says so; a wrong one is said to be wrong."""
+    """Open tabs hand it on, or it stays on the device where the user says so; a wrong one is said to be wrong."""
     folder = write_config(tmp_path / "agents", "talker", "essay", default=("talker",))
     with orchestrator("--config", str(folder), "--token", "open-sesame") as address:
         page = new_page(url=address)
@@ -137,6 +139,13 @@ def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
         kept = "[sessionStorage.getItem('orchestrator.token'), localStorage.getItem('orchestrator.token')]"
         assert page.evaluate(kept) == ['"open-sesame"', None]
         tab = new_page(url=address, context=page.context)
+        expect(tab.get_by_role("button", name="Ask")).to_be_attached()
+        assert tab.evaluate(kept) == ['"open-sesame"', None]
+        tab.get_by_role("button", name="Keys and help").click()
+        tab.get_by_role("button", name="Forget the token").click()
+        for each in (tab, page):
+            expect(each.get_by_label("Token", exact=True)).to_be_focused()
+            assert each.evaluate(kept) == [None, None]
         tab.get_by_label("Token", exact=True).fill("open-sesame")
         tab.get_by_label("Keep it on this device").check()
         tab.get_by_role("button", name="Continue").click()
@@ -144,10 +153,6 @@ def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
         assert tab.evaluate(kept) == [None, '"open-sesame"']
         third = new_page(url=address, context=page.context)
         expect(third.get_by_role("button", name="Ask")).to_be_attached()
-        third.get_by_role("button", name="Keys and help").click()
-        third.get_by_role("button", name="Forget the token").click()
-        expect(third.get_by_label("Token", exact=True)).to_be_visible()
-        assert third.evaluate(kept) == [None, None]
         page.close(), tab.close(), third.close()
 
 

@@ -32,7 +32,7 @@ def test_what_an_agent_says_never_becomes_more_than_text(new_page: NewPage) -> N
     tags = set(said.evaluate("e => [...e.querySelectorAll('*')].map(n => n.tagName.toLowerCase())"))
     assert tags <= {"p", "a", "div", "span", "button", "pre", "code", "em", "strong", "table"}, tags
     attributes = set(said.evaluate("e => [...e.querySelectorAll('*')].flatMap(n => n.getAttributeNames())"))
-    allowed = {"class", "href", "title", "target", "rel", "tabindex", "type", "aria-label"}
+    allowed = {"class", "dir", "href", "title", "target", "rel", "tabindex", "type", "aria-label"}
     assert attributes <= allowed, attributes
     links = said.evaluate("e => [...e.querySelectorAll('a')].map(a => a.getAttribute('href'))")
     assert [link for link in links if link] == ["https://tracker.invalid/pixel.png"]
@@ -89,7 +89,9 @@ def test_five_agents_with_2000_tokens_each_never_freeze_the_page(page: Page) -> 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
-    """Each screen, wide and narrow: welcome, a live run with an error, an ended run with all there is, dialogs."""
+    """Each screen, wide and narrow: welcome, a live run of many with an error, an ended run with all there is,
+    dialogs, the token's, the API's.
+    """
     if not AXE.exists():
         message = "axe-core is not installed; `npm ci` in tests/web brings it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
@@ -106,7 +108,8 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
 
     expect(page.locator(".chips input").first).to_be_attached()
     look("welcome")
-    ask(page, "essay", "failing", "toolsmith", "talker")
+    several = ("second", "variant", "careful", "polyglot", "silent", "rememberer")  # a timeline that scrolls
+    ask(page, "essay", "failing", "toolsmith", "talker", *several)
     state(page, "essay", "done")
     expect(column(page, "essay").locator(".prose td").first).to_be_attached()
     for details in page.locator("details").all():
@@ -117,7 +120,7 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("button", name="With Essay").click()
     page.get_by_role("button", name="History", exact=True).click()
-    expect(page.locator(".diff-text")).to_have_count(3)
+    expect(page.locator(".diff-text")).to_have_count(9)
     expect(page.locator(".history li").first).to_be_visible()
     look("ended, compared, with history")
     page.get_by_role("button", name="Close the history").click()
@@ -132,6 +135,14 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     look("help")
+    page.route("**/v1/agents", lambda route: route.fulfill(status=401))
+    page.reload()
+    expect(page.get_by_label("Token", exact=True)).to_be_visible()
+    page.evaluate(AXE.read_text())
+    look("locked")
+    page.goto(page.url.partition("#")[0] + "docs")
+    page.evaluate(AXE.read_text())
+    look("docs")
     assert faults == [], "\n".join(faults)
 
 

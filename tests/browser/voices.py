@@ -115,6 +115,18 @@ async def careful(request: AgentInput) -> AsyncIterator[Emission]:
     yield "Sent." if allowed else "Not sent."
 
 
+async def polyglot(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say a table that no column is wide enough for, and something from right to left."""
+    rows = ["extraordinary | " * 12, "--- | " * 12, "1,234.50 | " * 12]
+    yield "\n".join(f"| {row}" for row in rows)
+    yield "\n\nهذا نص عربي.\n\n- نقطة أولى\n\nAnd ~~this~~ that.\n"
+
+
+async def silent(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say nothing."""
+    yield Finish()
+
+
 async def rememberer(request: AgentInput) -> AsyncIterator[Emission]:
     """Say what was asked before."""
     before = ", ".join(turn.message for turn in request.history) or "nothing"

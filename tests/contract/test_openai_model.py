@@ -43,7 +43,7 @@ from orchestrator.backends.openai_agents import OpenAIAgentsBackend
 from orchestrator.backends.openai_model import FastChatModel, FastResponsesModel, FastTransport
 from orchestrator.backends.openai_stream import stream_agent
 from orchestrator.errors import AgentError
-from orchestrator.events import Reasoning, Token, ToolResult
+from orchestrator.events import Reasoning, Token, ToolResult, clean_text
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.upstream import (
     SECRET,
@@ -59,6 +59,7 @@ from tests.upstream import (
     HalfJson,
     NoDone,
     NoUse,
+    Raw,
     Refusal,
     Stall,
     Step,
@@ -523,6 +524,27 @@ async def test_a_finish_without_done_is_not_trusted(rig: Rig) -> None:
     rig.says(["one", NoDone()])
     _, error = await failure_of(rig)
     assert error.code == "upstream_invalid"
+
+
+async def test_a_character_cut_in_half_is_put_together(rig: Rig) -> None:
+    """Servers in JavaScript cut texts between the halves of an emoji, and may send them apart."""
+    halves = [Raw(_half(rig.api, half)) for half in ("\\ud83d", "\\ude42 ok")]
+    rig.says(["so ", halves[0], Gate(), halves[1], Call("clock", '{"zone": "x"}')], ["done"])
+    gate = rig.upstream.scripts["m"].turns[0][2]
+    assert isinstance(gate, Gate)
+    asyncio.get_running_loop().call_later(0.1, gate.open.set)
+    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    async with asyncio.timeout(LIMIT):
+        emissions = [emission async for emission in backend.stream(AgentInput("go"))]
+    await backend.aclose()
+    said = "".join(clean_text(e.text) for e in emissions if isinstance(e, Token))
+    assert said == "so 🙂 okdone"
+
+
+def _half(api: str, text: str) -> bytes:
+    if api == "chat_completions":
+        return b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % text.encode()
+    return b'data: {"type":"response.output_text.delta","output_index":0,"delta":"%s"}\n\n' % text.encode()
 
 
 def chunks(*deltas: Any, finish: str = "stop", done: bytes = b"data: [DONE]\n\n") -> Answer:

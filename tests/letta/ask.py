@@ -66,7 +66,7 @@ async def failure_of(wire: LettaWire, **settings: Any) -> AgentError:
 
 def sent(wire: LettaWire) -> list[dict[str, Any]]:
     """The bodies of the requests that sent messages."""
-    return [body for _, path, body in wire.calls if path.endswith("/messages")]
+    return [body for method, path, body in wire.calls if method == "POST" and path.endswith("/messages")]
 
 
 def pool_of(backend: LettaBackend) -> list[Any]:

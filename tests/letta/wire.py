@@ -101,6 +101,8 @@ class LettaWire:
         self.answer_now = asyncio.Event()
         self.answer_now.set()
         self.made = 0
+        self.kept: list[str] | None = None
+        """Ids of the calls that wait for approval, as a list of messages tells them; None: there is none."""
         self.holds = "/messages"
         self._conversations = conversations
 
@@ -132,6 +134,16 @@ class LettaWire:
         if self.holds in path:
             self.asked.set()
             await self.answer_now.wait()
+        if request.method == "GET" and path.endswith("/messages") and self.kept is not None:
+            calls = [{"name": "roll", "arguments": "{}", "tool_call_id": call_id} for call_id in self.kept]
+            asking = {
+                "message_type": "approval_request_message",
+                "id": "message-2",
+                "date": "2026-01-01T00:00:00Z",
+            }
+            return web.json_response(
+                [{**text("so"), "date": asking["date"]}, {**asking, "tool_calls": calls}]
+            )
         if path.endswith(("/messages", "/stream")):
             return await self._answer(request)
         if path == "/v1/conversations/" and self._conversations:

@@ -66,6 +66,14 @@ test('a refused start rejects with the problem, and leaves no connection', withS
   assert.ok(error instanceof ClientError);
   assert.deepEqual([error.status, error.problem.errors[0].at], [422, 'agents[0]']);
   assert.match(error.message, /A field is wrong.*agents\[0\]: there is no agent/);
+  server.intercept = ({ method }, response) => {
+    if (method !== 'POST') return false;
+    const problem = { status: 422, detail: 'A field is wrong. agents[0]: gone.', errors: [{ at: 'agents[0]', detail: 'gone' }] };
+    response.writeHead(422, { 'Content-Type': 'application/problem+json' }).end(JSON.stringify(problem));
+    return true;
+  };
+  const again = await connect().start({ message: 'hi', agents: ['x'] }).catch((caught) => caught);
+  assert.equal(again.message, '422: A field is wrong. agents[0]: gone.', 'nothing is said twice');
   await until(() => server.streams.length === 0);
 }));
 

@@ -201,3 +201,12 @@ test('the clock of a run stands still once nothing more can come', () => {
   run.connection = 'closed';
   assert.equal(watch.now(), 110);
 });
+
+test('a replay begins with who takes part, however late that was told', () => {
+  const late = EVENTS.map((event) => ({ ...event, t: event.t + 3 }));
+  const replay = new Replay(late, { id: 'run_1', message: 'Why?' });
+  assert.ok(replay.getSnapshot().agentIds.length > 0);
+  replay.seek(replay.length);
+  replay.seek(0);
+  assert.ok(replay.getSnapshot().agentIds.length > 0);
+});

@@ -5,10 +5,11 @@ import { html, useTick, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
 import { lazy } from './lazy.js';
 import { answerOf, stageWord } from './panel-roles.js';
-import { Approvals, Reasoning, Tools } from './parts.js';
+import { Reasoning, Tools } from './parts.js';
 import { useStickToEnd } from './scroll.js';
 import { AGENT_STATES, figures, hasEnded } from './words.js';
 
+const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
 const Turns = lazy(async () => (await import('./turns.js')).Turns);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
 
@@ -163,7 +164,7 @@ export function Speech({ agent, face }) {
   return html`<${Reasoning} agent=${agent} />
     <${Tools} agent=${agent} />
     <${Said} agent=${agent} face=${face} />
-    <${Approvals} agent=${agent} approve=${face.steerable && face.approve} />
+    ${agent.approvals.length > 0 && html`<${Approvals} agent=${agent} approve=${face.steerable && face.approve} />`}
     ${error &&
     html`<div class="error" role=${face.announces(id) ? 'alert' : undefined}>
       <p><strong>${title} failed.</strong> ${error.message}</p>

@@ -19,6 +19,8 @@ const HISTORY_PAGE = 30;
 /** Where the server is: beside the page, also where both live below a path of somebody else's site. */
 const baseUrl = () => new URL('.', location.href).href;
 
+const otherTabs = () => import('./other-tabs.js');
+
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.
  * @property {string} run_id
@@ -86,6 +88,7 @@ export class Desk {
     try {
       const [agents, panels] = await Promise.all([this.#client.agents(), this.#client.panels().catch(() => [])]);
       this.#set({ phase: 'ready', agents, panels, refused: false });
+      if (token !== null) otherTabs().catch(() => {}); // from now on they are answered
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });
       else this.#set({ phase: 'down', notice: { text: reason(error), retry: () => void this.connect() } });
@@ -95,16 +98,17 @@ export class Desk {
 
   /**
    * @param {string} token
-   * @param {boolean} stay Whether to keep it on this device.
+   * @param {boolean} stay Whether to keep it on this device, else until the tabs of this site are closed.
    */
   async unlock(token, stay) {
     savedToken.set(token, stay);
     return this.connect();
   }
 
-  /** Forget the token, here and on this device; the page is locked again. */
+  /** Forget the token, in all tabs and on this device; the page is locked again. */
   async lock() {
     savedToken.set(null);
+    void otherTabs().then(({ forget }) => forget(), () => {});
     await this.open(null);
     return this.connect();
   }
@@ -151,8 +155,8 @@ export class Desk {
       const earlier = await this.#findEarlier(of?.snapshot ?? snapshot);
       if (signal.aborted) return;
       const watch = this.#watch(snapshot, of && { join: of.join, base: of.snapshot && this.#watch(of.snapshot, null) });
-      if (snapshot.revealed) this.#reveal(watch, snapshot.revealed.agents);
       this.#set({ watch, earlier, opening: null, notice: null });
+      if (snapshot.revealed) await this.#reveal(watch, snapshot.revealed.agents);
     } catch (error) {
       if (signal.aborted) return;
       this.#set({ opening: null });
@@ -242,7 +246,7 @@ export class Desk {
     if (watch === null) return;
     await this.steer(async () => {
       const { agents } = await this.#http.call('POST', pathOf('runs', watch.id, 'vote'), { body: { agent_id: agentId } });
-      this.#reveal(watch, agents);
+      await this.#reveal(watch, agents);
     });
   }
 
@@ -251,15 +255,16 @@ export class Desk {
    * @param {Watch} watch
    * @param {import('../types.js').RevealedAgent[]} agents
    */
-  #reveal(watch, agents) {
-    watch.reveal(agents);
+  async #reveal(watch, agents) {
+    const { naming } = await import('./reveal.js');
+    watch.reveal(agents, naming(agents));
     this.#set({});
     if (!watch.alive) return;
     const again = async () => {
       await watch.run.result();
       if (this.#state.watch !== watch) return;
       const { revealed } = await this.#client.snapshot(watch.id);
-      if (revealed) this.#reveal(watch, revealed.agents);
+      if (revealed) await this.#reveal(watch, revealed.agents);
     };
     again().catch(() => {}); // what is shown already stays
   }

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from './html.js';
 import { IconButton } from './icons.js';
+import { ask } from './other-tabs.js';
 
 const KEYS = [
   ['Ctrl + Enter', 'Ask'],
@@ -33,13 +34,17 @@ export function AskToken({ refused, unlock }) {
   const [token, setToken] = useState('');
   const [stay, setStay] = useState(false);
   const box = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => box.current?.focus(), [refused]);
+  useEffect(() => {
+    box.current?.focus();
+    // A token that was refused here is not asked for again.
+    if (!refused) void ask().then((found) => found !== null && unlock(found, false));
+  }, [refused]);
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (token.trim() !== '') unlock(token.trim(), stay);
   };
   return html`<form class="token" onSubmit=${submit}>
-    <h2>This server asks for a token</h2>
+    <h1>This server asks for a token</h1>
     <p class="hint">It was given to <code>orchestrator serve</code> as <code>--token</code> or <code>ORCHESTRATOR_TOKEN</code>.</p>
     ${refused && html`<p class="error" role="alert">That token is not right.</p>`}
     <label for="token">Token</label>
@@ -48,7 +53,7 @@ export function AskToken({ refused, unlock }) {
       <input type="checkbox" checked=${stay} onChange=${() => setStay(!stay)} /> Keep it on this device
     </label>
     <p class="hint">
-      ${stay ? 'Kept in this browser’s local storage until you take it away.' : 'Kept in this tab until it is closed.'}
+      ${stay ? 'Kept in this browser’s local storage until you take it away.' : 'Kept in this browser’s open tabs until they are closed.'}
     </p>
     <button class="ask" disabled=${token.trim() === ''}>Continue</button>
   </form>`;

@@ -2,7 +2,7 @@
 
 import { html, useEffect } from './html.js';
 import { IconButton } from './icons.js';
-import { RUN_STATES, agents, when } from './words.js';
+import { RUN_STATES, when } from './words.js';
 
 /**
  * @param {object} props
@@ -35,11 +35,12 @@ export function History({ desk, state: { runs, history }, current, refreshOn, cl
 /** @param {{run: import('../types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
 function Entry({ run, current, forget }) {
   const [glyph, word] = RUN_STATES[run.status];
+  const asked = Object.keys(run.agents).length;
   return html`<li data-status=${run.status}>
     <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined}>
       <span class="history-question">${run.message}</span>
       <span class="hint">
-        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${agents(Object.keys(run.agents).length)}${run.panel ? ` · ${run.panel.title}` : ''} · ${when(run.created_at)}
+        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel.title}` : ''} · ${when(run.created_at)}
       </span>
     </a>
     <${IconButton} icon="trash" label=${`Delete: ${run.message.slice(0, 60)}`} onClick=${() => forget(run.run_id)} />

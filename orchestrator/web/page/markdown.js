@@ -88,6 +88,8 @@ export function render(tokens, within, finishedCode) {
     if (/^\s*[☑☐]/.test(item.textContent ?? '')) item.classList.add('task');
   }
   for (const table of fragment.querySelectorAll('table')) table.replaceWith(scroller(table));
+  // Arabic and Hebrew begin at the right, whatever the column's other blocks do.
+  for (const block of fragment.children) block.setAttribute('dir', 'auto');
   return fragment;
 }
 

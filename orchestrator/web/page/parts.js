@@ -1,4 +1,4 @@
-/** Owns what an agent does beside answering: its reasoning, its tools, what it waits to be allowed. */
+/** Owns what an agent does beside answering: its reasoning and its tools. */
 
 import { html } from './html.js';
 
@@ -32,23 +32,6 @@ export function Tools({ agent: { tools } }) {
   );
 }
 
-/**
- * @param {{agent: AgentState, approve: false | ((agentId: string, callId: string, approve: boolean) => void)}} props
- */
-export function Approvals({ agent: { agent_id: id, title, approvals }, approve }) {
-  return approvals.map(
-    ({ call_id, name, arguments: args }) => html`<div class="approval" key=${call_id} role="alert">
-      <p><strong>${title} asks to call <code>${name}</code>.</strong></p>
-      <pre tabindex="0">${pretty(args)}</pre>
-      ${approve &&
-      html`<p>
-        <button type="button" class="main-button" onClick=${() => approve(id, call_id, true)}>Allow</button>
-        <button type="button" class="main-button" onClick=${() => approve(id, call_id, false)}>Refuse</button>
-      </p>`}
-    </div>`,
-  );
-}
-
 /** @param {string} text */
 function firstLine(text) {
   const line = text.trim().split('\n', 1)[0] ?? '';
@@ -61,7 +44,7 @@ function words(text) {
 }
 
 /** @param {string} text Perhaps JSON. */
-function pretty(text) {
+export function pretty(text) {
   try {
     const value = JSON.parse(text);
     return typeof value === 'object' && value !== null ? JSON.stringify(value, null, 2) : text;

@@ -83,7 +83,8 @@ export class Replay {
       this.#state = this.#empty;
       this.#next = 0;
     }
-    this.#t = Math.min(Math.max(t, 0), this.length);
+    // Who takes part is known from the beginning, also where that was told some milliseconds late.
+    this.#t = Math.min(Math.max(t, this.#events[0]?.t ?? 0), this.length);
     for (let event = this.#events[this.#next]; event && event.t <= this.#t; event = this.#events[this.#next]) {
       this.#state = reduce(this.#state, event);
       this.#next += 1;

@@ -38,7 +38,7 @@ export function SetItems({ agents, chosen, choose, close }) {
     ${sets.map(
       (set) => html`<div class="menu-pair" key=${set.name}>
         <button type="button" onClick=${() => take(set.agents)}>
-          ${set.name} <span class="hint">${set.agents.length} agents</span>
+          ${set.name} <span class="hint">${set.agents.length === 1 ? '1 agent' : `${set.agents.length} agents`}</span>
         </button>
         <${IconButton} icon="trash" label=${`Delete the set ${set.name}`} onClick=${() => keep(sets.filter((other) => other !== set))} />
       </div>`,

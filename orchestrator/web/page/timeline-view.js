@@ -26,7 +26,7 @@ export function TimelineView({ watch, at, seek }) {
     const box = /** @type {Element} */ (event.currentTarget).getBoundingClientRect();
     seek?.(((event.clientX - box.left) / box.width) * end);
   };
-  return html`<div class="timeline">
+  return html`<div class="timeline" tabindex="0" role="group" aria-label="Who spoke when">
     <div class="timeline-names" aria-hidden="true">
       ${ids.map((id) => html`<span key=${id}>${state.agents[id]?.title}</span>`)}
     </div>

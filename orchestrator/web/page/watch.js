@@ -1,12 +1,10 @@
 /** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
 
 import { reaches } from '../cursor.js';
-import { change } from '../store.js';
 import { Timeline } from './timeline.js';
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('../types.js').RunState} RunState */
-/** @typedef {import('../types.js').AgentState} AgentState */
 /** @typedef {import('../run.js').Run} Run */
 
 /**
@@ -110,19 +108,13 @@ export class Watch {
     return () => void this.#news.delete(callback);
   }
 
-  /** @param {import('../types.js').RevealedAgent[]} agents */
-  reveal(agents) {
-    const told = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
-    this.revealed = told;
-    const name = remembered((/** @type {AgentState} */ agent) => {
-      // What is not known yet hides nothing that is.
-      const known = Object.entries(told[agent.agent_id] ?? {}).filter(([, value]) => value !== null);
-      return change(agent, Object.fromEntries(known));
-    });
-    this.#named = remembered((/** @type {RunState} */ state) => {
-      const named = Object.entries(state.agents).map(([id, agent]) => [id, name(agent)]);
-      return change(state, { agents: Object.freeze(Object.fromEntries(named)) });
-    });
+  /**
+   * @param {import('../types.js').RevealedAgent[]} agents
+   * @param {(state: RunState) => RunState} named Puts them into a state.
+   */
+  reveal(agents, named) {
+    this.revealed = Object.fromEntries(agents.map((agent) => [agent.agent_id, agent]));
+    this.#named = named;
   }
 
   /** Whether names and numbers are to be hidden now. */
@@ -141,20 +133,4 @@ export class Watch {
     if (this.#news.size === 0 && event.type !== 'token') this.#unheard.push(event);
     for (const callback of this.#news) callback(event);
   }
-}
-
-/**
- * Return *make*, which gives the same result for the same object: who draws it sees that nothing changed.
- * @template {object} T
- * @param {(value: T) => T} make
- * @returns {(value: T) => T}
- */
-function remembered(make) {
-  /** @type {WeakMap<T, T>} */
-  const known = new WeakMap();
-  return (value) => {
-    const made = known.get(value) ?? make(value);
-    known.set(value, made);
-    return made;
-  };
 }

@@ -44,11 +44,6 @@ export function count(n) {
   return Math.round(n).toLocaleString('en');
 }
 
-/** @param {number} n */
-export function agents(n) {
-  return n === 1 ? '1 agent' : `${n} agents`;
-}
-
 /** @param {number} dollars */
 export function money(dollars) {
   if (dollars === 0) return '$0';

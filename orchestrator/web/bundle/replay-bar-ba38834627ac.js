@@ -1,4 +1,4 @@
-import{u as e,I as a,n as l,h as t}from"./page-799df8a065e9.js";const n=[.5,1,2,5];function s({replay:s,leave:p}){const{t:o,playing:u,speed:i}=e(s.subscribe,s.getView);return t`<div class="replay" role="group" aria-label="Replay">
+import{u as e,I as a,l,h as t}from"./page-04db0521df04.js";const n=[.5,1,2,5];function s({replay:s,leave:p}){const{t:o,playing:u,speed:i}=e(s.subscribe,s.getView);return t`<div class="replay" role="group" aria-label="Replay">
 <${a}
 icon=${u?"pause":"play"}
 filled

@@ -1,0 +1,39 @@
+/** Owns how a blind run's agents get their names back, once these are told. */
+
+import { change } from '../store.js';
+
+/** @typedef {import('../types.js').RunState} RunState */
+/** @typedef {import('../types.js').AgentState} AgentState */
+
+/**
+ * Make what puts names and numbers into a run's state. Where nothing has changed, it gives the same object.
+ * @param {import('../types.js').RevealedAgent[]} agents
+ * @returns {(state: RunState) => RunState}
+ */
+export function naming(agents) {
+  const told = new Map(agents.map((agent) => [agent.agent_id, agent]));
+  const name = remembered((/** @type {AgentState} */ agent) => {
+    // What is not told yet, since the agent still talks, takes nothing away.
+    const known = Object.entries(told.get(agent.agent_id) ?? {}).filter(([, value]) => value !== null);
+    return change(agent, Object.fromEntries(known));
+  });
+  return remembered((state) => {
+    const named = Object.entries(state.agents).map(([id, agent]) => [id, name(agent)]);
+    return change(state, { agents: Object.freeze(Object.fromEntries(named)) });
+  });
+}
+
+/**
+ * @template {object} T
+ * @param {(value: T) => T} make
+ * @returns {(value: T) => T}
+ */
+function remembered(make) {
+  /** @type {WeakMap<T, T>} */
+  const known = new WeakMap();
+  return (value) => {
+    const made = known.get(value) ?? make(value);
+    known.set(value, made);
+    return made;
+  };
+}
