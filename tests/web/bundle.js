@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
-import { rollup } from 'rollup';
+import { rollup } from '@rollup/wasm-node';
 import { minify } from 'terser';
 
 const web = join(dirname(fileURLToPath(import.meta.url)), '../../orchestrator/web');
@@ -34,7 +34,7 @@ const withoutIndents = {
 
 const minified = {
   name: 'minified',
-  async renderChunk(/** @type {string} */ code, /** @type {import('rollup').RenderedChunk} */ { moduleIds }) {
+  async renderChunk(/** @type {string} */ code, /** @type {import('@rollup/wasm-node').RenderedChunk} */ { moduleIds }) {
     const preamble = moduleIds.some((id) => id.startsWith(join(web, 'vendor'))) ? BANNER : '';
     const compress = { passes: 3, ecma: 2020, pure_getters: true };
     const small = await minify(code, { module: true, ecma: 2020, compress, format: { preamble, comments: false } });
@@ -87,7 +87,7 @@ const hashed = (name, text, ending) => `${name}-${createHash('sha256').update(te
 /**
  * Have the markup of the sources load the bundle.
  * @param {string} markup
- * @param {import('rollup').OutputChunk} page
+ * @param {import('@rollup/wasm-node').OutputChunk} page
  * @param {{style: string, icon: string}} names
  */
 function pointTo(markup, page, names) {
