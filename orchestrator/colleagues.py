@@ -14,6 +14,7 @@ from .errors import LogUnavailable, RequestError
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
 from .ownership import Ownership
+from .telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +47,10 @@ async def take_work(
         except RequestError:
             await cluster.finish_work(run_id)
         except LogUnavailable as exc:
-            log.warning("work_not_taken", run_id=run_id, reason=str(exc))
-        except Exception:
+            log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
+        except Exception as exc:  # noqa: BLE001
             # One run must not end them all: this task is the worker's.
-            log.exception("work_failed", run_id=run_id)
+            log.error("work_failed", run_id=run_id, **failure(exc))
 
 
 async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) -> None:
@@ -60,6 +61,6 @@ async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) ->
                 run = owned.find(decode(command.body).run_id)
                 await command.reply(await answer(run, command.body))
             except LogUnavailable as exc:
-                log.warning("command_not_answered", reason=str(exc))
-            except Exception:
-                log.exception("command_failed")
+                log.warning("command_not_answered", reason=exception_words(exc))
+            except Exception as exc:  # noqa: BLE001 - one command must not end them all
+                log.error("command_failed", **failure(exc))

@@ -19,6 +19,7 @@ from .grace import Grace
 from .limits import RunLimits
 from .observer import Observer
 from .ownership import Ownership
+from .telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
 
@@ -78,9 +79,9 @@ class Janitor:
                 await self._expire()
                 self._observer.log_bytes(self._log.size)
             except LogUnavailable as exc:
-                log.warning("store_away", reason=str(exc))
-            except Exception:
-                log.exception("janitor_failed")
+                log.warning("store_away", reason=exception_words(exc))
+            except Exception as exc:  # noqa: BLE001 - the next round is to come all the same
+                log.error("janitor_failed", **failure(exc))
             await asyncio.sleep(JANITOR_SECONDS)
 
     async def _cancel_abandoned(self) -> None:
@@ -134,9 +135,9 @@ class Janitor:
     async def _go_on(self, record: RunRecord) -> None:
         try:
             await self._owned.go_on(record)
-        except Exception:
+        except Exception as exc:  # noqa: BLE001
             # The others that were lost are still to be taken over.
-            log.exception("takeover_failed", run_id=record.run_id)
+            log.error("takeover_failed", run_id=record.run_id, **failure(exc))
 
     async def _expire(self) -> None:
         now_ms = int(time.time() * 1000)

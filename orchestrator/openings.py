@@ -78,7 +78,7 @@ def start_here(
     """
     from .config import load_config
     from .local import local_run
-    from .server.logs import configure_logging
+    from .telemetry.logs import configure_logging
 
     # The answers are what is shown; what goes well needs no line between them.
     configure_logging(level="warning")

@@ -26,6 +26,7 @@ from .roster import Roster
 from .run import Run
 from .runspec import RunSpec, spec_of
 from .runstate import RunState
+from .telemetry.logs import failure
 from .veil import Seals
 
 log = structlog.get_logger(__name__)
@@ -201,8 +202,8 @@ class Ownership:
                 raise
         except (Fenced, asyncio.CancelledError):
             raise
-        except Exception:
-            log.exception("run_failed", run_id=run.spec.run_id)
+        except Exception as exc:  # noqa: BLE001 - whatever broke, its clients are to hear of the end
+            log.error("run_failed", run_id=run.spec.run_id, **failure(exc, (run.spec.message,)))
             await run.fail()
 
     async def _note_end(self, run: Run, record: RunRecord) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import random
 import secrets
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Starte
 from .events import Heard as HeardPart
 from .mailbox import Mailbox
 from .observer import Observer
+from .telemetry.logs import exception_words, failure, secrets_in
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +156,7 @@ class Pump:
             try:
                 return await on_done(turn)
             except LogUnavailable as exc:
-                log.warning("turn_not_kept_yet", run_id=self._request.run_id, reason=str(exc))
+                log.warning("turn_not_kept_yet", run_id=self._request.run_id, reason=exception_words(exc))
             await asyncio.wait((self._stopped,), timeout=STORE_AWAY_SECONDS)
             if self._stopped.done():
                 return None
@@ -188,10 +189,15 @@ class Pump:
         if error is None:
             stop = ending.stop or Stop("The agent ended in no known way.", "internal")
             error = AgentError(stop.code or "internal", stop.reason, retryable=False)
-        return self._error(error, ending.cause, metrics, number)
+        return self._error(error, ending.cause, metrics, attempt, number)
 
     def _error(
-        self, error: AgentError, cause: BaseException | None, metrics: AgentMetrics, number: int
+        self,
+        error: AgentError,
+        cause: BaseException | None,
+        metrics: AgentMetrics,
+        attempt: Attempt | None,
+        number: int,
     ) -> Error:
         error_id = new_error_id()
         # What a backend could only call `internal`, or a tool's fault, is told to nobody else.
@@ -203,9 +209,23 @@ class Pump:
             attempt=number,
             code=error.code,
             error_id=error_id,
-            exc_info=cause if unexpected else None,
+            **(failure(cause, self._unquotable(attempt)) if unexpected else {}),
         )
         return Error(error.code, error.message, error_id, error.retryable, metrics, number)
+
+    def _unquotable(self, attempt: Attempt | None) -> Iterator[str]:
+        """Yield what no line of the log may quote: what was asked and answered, and the agent's own keys."""
+        request = self._request
+        yield request.message
+        for turn in request.history:
+            yield turn.message
+            yield turn.text
+        if request.part is not None:
+            yield request.part.question
+            yield from (heard.text for heard in request.part.heard)
+        if attempt is not None:
+            yield "".join(attempt.pieces)
+        yield from secrets_in(self._settings)
 
     def _metrics(self, ending: Ending, attempt: Attempt | None, number: int) -> AgentMetrics:
         now = self._clock()

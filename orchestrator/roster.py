@@ -12,6 +12,7 @@ from .backends.base import Backend
 from .backends.loader import create_backend
 from .events import AgentInfo
 from .panelsettings import PanelSettings
+from .telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class Roster:
             try:
                 loaded.set_result(await self._build(agent_id))
             except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
-                log.error("agent_not_loaded", agent_id=agent_id, error=str(exc))
+                log.error("agent_not_loaded", agent_id=agent_id, error=exception_words(exc))
                 loaded.set_exception(exc)
                 loaded.exception()  # fetched: runs of this agent hear of it, asyncio need not
                 failed = failed or exc
@@ -107,8 +108,8 @@ async def _close_all(backends: Iterable[Backend], seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await backend.aclose()
-        except Exception:
-            log.warning("backend_not_closed", backend=type(backend).__name__, exc_info=True)
+        except Exception as exc:  # noqa: BLE001 - the others are still to be closed
+            log.warning("backend_not_closed", backend=type(backend).__name__, **failure(exc))
 
     async with asyncio.TaskGroup() as group:
         for backend in backends:

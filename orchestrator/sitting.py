@@ -23,6 +23,7 @@ from .panels.session import Session
 from .panelsettings import PanelSettings
 from .runspec import RunSpec
 from .runstate import Participant, RunState
+from .telemetry.logs import failure
 
 log = structlog.get_logger(__name__)
 
@@ -111,8 +112,9 @@ class Sitting:
                 raise
             if not self._dismissed:
                 self._give_up("cancelled")
-        except Exception:
-            log.exception("panel_failed", run_id=self.run_id, method=self._settings.method)
+        except Exception as exc:  # noqa: BLE001 - a method of somebody else's may raise anything
+            told = failure(exc, (self._room.spec.message,))
+            log.error("panel_failed", run_id=self.run_id, method=self._settings.method, **told)
             self._give_up("failed")
         finally:
             self.mailbox.close()

@@ -31,6 +31,7 @@ from .merge import Batch
 from .observer import AttemptEnd, Observer
 from .patience import until_available
 from .runstate import Participant, RunState
+from .telemetry.logs import exception_words
 from .veil import Veil
 
 log = structlog.get_logger(__name__)
@@ -127,7 +128,7 @@ class Writer:
         try:
             return await self._log.append(channel, drafts, fence=fence)
         except LogUnavailable as exc:
-            log.warning("append_delayed", reason=str(exc), **self._log_context)
+            log.warning("append_delayed", reason=exception_words(exc), **self._log_context)
         return await until_available(lambda: self._log.append(channel, drafts, fence=fence))
 
     def _encode(self, who: str | None, payload: Payload, t: int) -> bytes:

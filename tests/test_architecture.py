@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
     ("events",),
+    ("telemetry.*",),
     (
         "budget",
         "grace",
@@ -149,3 +150,26 @@ def test_every_public_name_can_be_imported_and_loads_nothing_before() -> None:
         "[getattr(orchestrator, name) for name in orchestrator.__all__]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_exceptions_are_logged_as_text_alone() -> None:
+    """`exc_info` has some renderers print local variables, and with them prompts and keys."""
+    found = []
+    for name, tree in modules():
+        if name == "telemetry.logs":
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                if "traceback" in names:
+                    found.append(f"{name}:{node.lineno} imports traceback")
+            if isinstance(node, ast.Call) and any(k.arg in ("exc_info", "stack_info") for k in node.keywords):
+                found.append(f"{name}:{node.lineno} hands on exc_info")
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "exception"
+                and node.args
+            ):
+                found.append(f"{name}:{node.lineno} calls log.exception")
+    assert not found

@@ -29,10 +29,11 @@ from ..roster import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import Supervisor
+from ..telemetry.logs import configure_logging
 from . import channels, operations, panels, runs, websocket
+from .access_log import AccessLog
 from .docs import ApiDocs
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
-from .logs import AccessLog, configure_logging
 from .metrics import LoopLag, Metrics
 from .options import ServerOptions
 from .pages import Pages

@@ -31,6 +31,7 @@ from ..errors import (
     Unavailable,
 )
 from ..events import clean_text, encode_json
+from ..telemetry.logs import failure
 
 PROBLEM_TYPE = "application/problem+json"
 BODY_TIMEOUT_SECONDS = 30.0
@@ -135,7 +136,7 @@ def unexpected(exc: BaseException, *, where: str) -> Problem:
         where: What failed, in the log's words; holds no secret.
     """
     error_id = f"err_{secrets.token_hex(8)}"
-    _log.error("request_failed", error_id=error_id, where=where, exc_info=exc)
+    _log.error("request_failed", error_id=error_id, where=where, **failure(exc))
     return Problem(500, "The server failed; its log has the rest.", extra={"error_id": error_id})
 
 

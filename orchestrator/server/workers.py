@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from ..errors import ConfigError, OrchestratorError
+from ..telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
 
@@ -66,9 +67,9 @@ class _Parent:
             print(f"orchestrator: {exc}", file=sys.stderr, flush=True)
             code = CONFIG_EXIT
         except OrchestratorError as exc:
-            log.error("worker_failed", reason=str(exc))
-        except Exception:
-            log.exception("worker_failed")
+            log.error("worker_failed", reason=exception_words(exc))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the parent has to see an exit code
+            log.error("worker_failed", **failure(exc))
         finally:
             os._exit(code)
 

@@ -40,10 +40,10 @@ from orchestrator.backends.openai_model import FastChatModel, FastResponsesModel
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
 from orchestrator.server.keys import LOADED
-from orchestrator.server.logs import configure_logging
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.runner import ProblemRunner
 from orchestrator.settings import OpenAIAgentsSettings
+from orchestrator.telemetry.logs import configure_logging
 
 Api = Literal["chat_completions", "responses"]
 PACE_TOKENS_PER_S = 38

@@ -18,13 +18,14 @@ from orchestrator.backends.function import FunctionBackend, StreamFunction
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.roster import Roster
+from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
 from orchestrator.server.keys import LOADED
-from orchestrator.server.logs import AccessLog, configure_logging
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.runner import ProblemRunner
 from orchestrator.settings import FunctionSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import RunLimits
+from orchestrator.telemetry.logs import configure_logging
 
 from ..sources import KINDS, Plan, flood, parse_plan
 from .launch import launch, listen

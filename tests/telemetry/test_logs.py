@@ -1,10 +1,8 @@
-"""Covers `orchestrator/server/logs.py`, by the lines it writes."""
+"""Covers `orchestrator/telemetry/logs.py`, by the lines it writes."""
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -13,34 +11,20 @@ from typing import Any
 
 import pytest
 import structlog
-from aiohttp import web
 
-from orchestrator.server.logs import REDACTED, TALKATIVE_LOGGERS, AccessLog, configure_logging, redact_text
-from tests.probe import ask, exchange, listen
+from orchestrator.telemetry.logs import REDACTED, configure_logging, redact_text
+from tests.support.logging import lines, own_logging
 
 
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Logging is the process's: put back what the tests change."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in TALKATIVE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+def _restore() -> Iterator[None]:
+    with own_logging():
+        yield
 
 
 @pytest.fixture
 def out() -> io.StringIO:
     return io.StringIO()
-
-
-def lines(out: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def test_a_line_has_time_level_logger_and_ids(out: io.StringIO) -> None:
@@ -177,6 +161,17 @@ def test_innocent_keys_are_kept(out: io.StringIO, key: str) -> None:
         "GET /v1/x?access_token=hunter2&a=1",
         "api_key=hunter2",
         "offered bearer.aHVudGVyMg",
+        "{'api_key': 'hunter2', 'model': 'm'}",
+        '{"client_secret": "hunter2"}',
+        "Client(api_key='hunter2', timeout=3)",
+        'password = "hunter2 hunter2"',
+        "{'Authorization': 'hunter2'}",
+        "authorization: hunter2",
+        "MY_SERVICE_TOKEN=hunter2",
+        "no such user: ghp_hunter2hunter2hunter2",
+        "xoxb-hunter2-hunter2-hunter2",
+        "AKIAhunter2hunter2",
+        "eyJhunter2.hunter2.hunter2",
     ],
 )
 def test_credentials_inside_texts_are_blanked(text: str) -> None:
@@ -188,73 +183,17 @@ def test_credentials_inside_texts_are_blanked(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Listening on http://127.0.0.1:8080/", "the bearer of news", "a risk-free task", "tokens=12", "12 s"],
+    [
+        "Listening on http://127.0.0.1:8080/",
+        "the bearer of news",
+        "a risk-free task",
+        "tokens=12",
+        "12 s",
+        "Unexpected token: )",
+        "{'output_tokens': 12}",
+        "author: me",
+        "max_tokens=200",
+    ],
 )
 def test_ordinary_texts_are_kept(text: str) -> None:
     assert redact_text(text) == text
-
-
-# ── one line per request ──────────────────────────────────────────────────────────────────────
-
-
-def app() -> web.Application:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        structlog.contextvars.bind_contextvars(run_id="run_7")
-        return web.Response(text="answer")
-
-    found = web.Application()
-    found.router.add_route("*", "/v1/{rest}", handler)
-    found.router.add_get("/healthz", handler)
-    return found
-
-
-async def access_lines(out: io.StringIO, method: str, path: str, level: str = "info") -> list[dict[str, Any]]:
-    configure_logging("json", level, stream=out)
-    async with listen(
-        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
-    ) as port:
-        request = (
-            f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\nprompt"
-        )
-        await exchange(port, request.encode())
-        await asyncio.sleep(0)
-    return [line for line in lines(out) if line["logger"] == "orchestrator.access"]
-
-
-async def test_a_request_is_one_line_without_query_and_bodies(out: io.StringIO) -> None:
-    [line] = await access_lines(out, "POST", "/v1/runs%0A?token=hunter2")
-    assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/runs%0A", 200)
-    assert line["ms"] >= 0
-    assert line["run_id"] == "run_7"
-    for hidden in ("hunter2", "prompt", "answer"):
-        assert hidden not in out.getvalue()
-
-
-async def test_probes_are_logged_at_debug_alone(out: io.StringIO) -> None:
-    """A line every few seconds that says nothing hides the others."""
-    assert await access_lines(out, "GET", "/healthz") == []
-    assert len(await access_lines(out, "GET", "/healthz", "debug")) == 1
-
-
-async def test_malformed_http_is_logged_without_its_bytes(out: io.StringIO) -> None:
-    configure_logging("json", stream=out)
-    async with listen(
-        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
-    ) as port:
-        await exchange(port, b"GET /v1/x HTTP/1.1\r\nAuthorization: Bearer hunter2hunter2\x00\r\n\r\n")
-    assert "hunter2" not in out.getvalue()
-    assert [line["status"] for line in lines(out)] == [400, 400]
-
-
-async def test_a_failing_handler_is_logged_once(out: io.StringIO) -> None:
-    configure_logging("json", stream=out)
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        raise RuntimeError("broken")
-
-    found = web.Application()
-    found.router.add_get("/x", handler)
-    answer = await ask(lambda: found)
-    [line] = lines(out)
-    assert line["error_id"] == answer.problem["error_id"]
-    assert "RuntimeError: broken" in line["exception"]

@@ -1,0 +1,346 @@
+"""Log lines without secrets: their set-up for a whole process, and an exception as a text that any set-up prints.
+
+Only a command may call `configure_logging`; a library never does. So whatever an application has configured, or
+not, decides how our lines look, and it may print local variables with every `exc_info`: no module of ours hands
+one on, but the text that `failure` makes. Prompts and answers are not logged by us, and the libraries that would
+log them when asked for details are not asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from types import TracebackType
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LogFormat = Literal["json", "console"]
+
+TALKATIVE_LOGGERS = (
+    "aiohttp.access",
+    "anyio",
+    "hpack",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "letta_client",
+    "mcp",
+    "openai",
+    "openai.agents",
+    "urllib3",
+)
+"""Below WARNING these name addresses with their queries, headers, or whole prompts and answers."""
+
+REDACTED = "[redacted]"
+_MAX_DEPTH = 6
+_SECRET_KEY = re.compile(
+    r"(^|[_.\-\s])(token|secret|passwd|password|passphrase|authorization|cookie|credentials?|api[_-]?key|apikey"
+    r"|(?:access|private|secret)[_-]?key)$",
+    re.IGNORECASE,
+)
+_NAMED = r"(?:[a-z0-9_]*[_-])?(?:token|api[_-]?key|secret|passw(?:or)?d|passphrase|(?:access|private|secret)[_-]key)"
+_SECRET_VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(bearer|basic)[ .]+[a-z0-9._~+/=-]{4,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*@"), f"{REDACTED}@"),
+    (re.compile(r"\b(sk|rk|pk|hf|gsk|xai|gh[opsu]|github_pat|xox[abeprs])[-_][A-Za-z0-9_-]{8,}"), REDACTED),
+    (re.compile(r"\b(AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,}"), REDACTED),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"), REDACTED),
+    # token=x, api_key='x y', and as a dictionary or a JSON text has them: 'token': 'x'
+    (re.compile(rf"(?i)\b({_NAMED}\s*=\s*)(?:(['\"]).*?(?:\2|$)|[^\s&'\"]+)"), rf"\1{REDACTED}"),
+    (
+        re.compile(rf"(?i)((['\"]){_NAMED}\2\s*:\s*)(?:b?(['\"]).*?(?:\3|$)|[^\s,}}'\"]+)"),
+        rf"\1{REDACTED}",
+    ),
+    (
+        re.compile(r"(?i)((['\"]?)\b(?:proxy-)?authorization\2\s*[:=]\s*)(?:b?(['\"]).*?(?:\3|$)|\S+)"),
+        rf"\1{REDACTED}",
+    ),
+)
+
+MAX_CAUSES = 6
+"""Exceptions of a chain that are shown."""
+MAX_MEMBERS = 4
+"""Exceptions of a group, and notes of an exception, that are shown."""
+FIRST_FRAMES, LAST_FRAMES = 4, 12
+"""Frames of a traceback that are shown: where it began, and where it broke."""
+MAX_WORDS_CHARS = 1000
+"""Of what an exception says itself."""
+MAX_TRACEBACK_CHARS = 8000
+LEAST_SECRET_CHARS = 6
+"""Shorter texts are no secrets: cutting them out of others would make those unreadable."""
+LEAST_QUOTE_CHARS = 16
+"""What an exception has in common with a hidden text for this long is taken for a quotation of it."""
+MAX_HIDDEN_CHARS = 50_000
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def configure_logging(
+    format: LogFormat = "console", level: str = "info", *, stream: TextIO | None = None
+) -> None:
+    """Send all log lines of the process to *stream* (stderr), as JSON or for people.
+
+    Args:
+        level: `debug`, `info`, `warning`, `error` or `critical`.
+
+    May be called again; the last call counts.
+    """
+    out = sys.stderr if stream is None else stream
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared = _shared_processors()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_final_processors(format, colors=out.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    for name in TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # module-level loggers exist before a command configures
+    )
+
+
+def _shared_processors() -> list[Processor]:
+    """What every line gets, wherever it comes from."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _final_processors(format: LogFormat, *, colors: bool) -> list[Processor]:
+    """What renders a line. Exceptions, also those that other libraries log, become text first."""
+    if format == "json":
+        renderer: Processor = structlog.processors.JSONRenderer(default=str, ensure_ascii=True)
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    as_text = structlog.processors.ExceptionRenderer(lambda exc_info: str(traceback_text(exc_info[1])))
+    return [as_text, _name_traceback, redact, renderer]
+
+
+def _name_traceback(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:
+    """Give our own tracebacks the name under which those of other loggers stand."""
+    if isinstance(event_dict.get("stack"), TracebackText):
+        event_dict["exception"] = str(event_dict.pop("stack"))
+    return event_dict
+
+
+# ── exceptions ────────────────────────────────────────────────────────────────────────────────
+
+
+class TracebackText(str):
+    """A traceback in plain text, made here, so that `configure_logging` can tell it from other texts."""
+
+    __slots__ = ()
+
+
+def failure(exc: BaseException | None, hide: Iterable[str] = ()) -> dict[str, TracebackText]:
+    """Return the field that tells a log line's *exc*: `log.error("x_failed", **failure(exc))`.
+
+    It is called `stack`, because every renderer of structlog prints that as the text that it is, whereas
+    `exc_info` makes some of them show local variables, and `exception` makes them warn. None has no field.
+
+    Args:
+        hide: What the text must not quote: the question, answers, keys.
+    """
+    return {} if exc is None else {"stack": traceback_text(exc, hide)}
+
+
+def traceback_text(exc: BaseException | None, hide: Iterable[str] = ()) -> TracebackText:
+    """Return *exc* and its causes as Python prints them, but without lines of code and of bounded size.
+
+    What an exception says itself stays, as nobody could mend a fault without it; what looks like a credential,
+    the values of variables such as `OPENAI_API_KEY`, and quotations of *hide* are cut out of it.
+    """
+    if exc is None:
+        return TracebackText("")
+    hidden = _hidden(hide)
+    chain, cut = _chain(exc)
+    lines = ["… earlier causes are left out"] if cut else []
+    for number, (each, joint) in enumerate(chain):
+        if number:
+            lines += ["", joint, ""]
+        lines += _one_exception(each, hidden)
+    text = "\n".join(lines)
+    if len(text) > MAX_TRACEBACK_CHARS:
+        half = MAX_TRACEBACK_CHARS // 2
+        text = f"{text[:half]}\n… {len(text) - 2 * half} characters are left out …\n{text[-half:]}"
+    return TracebackText(text)
+
+
+def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
+    """Return what *exc* says, or its class if it says nothing, as `traceback_text` has it."""
+    return _words(exc, _hidden(hide)) or type(exc).__qualname__
+
+
+def secrets_in(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield the values of all `SecretStr` in settings, for *hide*."""
+    if depth > _MAX_DEPTH:
+        return
+    reveal = getattr(value, "get_secret_value", None)
+    if callable(reveal):
+        yield str(reveal())
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from secrets_in(each, depth + 1)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from secrets_in(each, depth + 1)
+    elif hasattr(type(value), "model_fields"):
+        yield from secrets_in(vars(value), depth + 1)
+
+
+def _chain(exc: BaseException) -> tuple[list[tuple[BaseException, str]], bool]:
+    """Return *exc* and what led to it, the first cause first, each with the words that join it to the one before."""
+    found: list[tuple[BaseException, str]] = []
+    seen: set[int] = set()
+    each: BaseException | None = exc
+    while each is not None and id(each) not in seen and len(found) < MAX_CAUSES:
+        seen.add(id(each))
+        if each.__cause__ is not None:
+            found.append((each, "The above exception was the direct cause of the following exception:"))
+            each = each.__cause__
+        else:
+            found.append((each, "During handling of the above exception, another exception occurred:"))
+            each = None if each.__suppress_context__ else each.__context__
+    return found[::-1], each is not None and id(each) not in seen
+
+
+def _one_exception(exc: BaseException, hidden: tuple[str, ...], depth: int = 0) -> list[str]:
+    lines = []
+    if exc.__traceback__ is not None:
+        lines += ["Traceback (most recent call last):", *_frames(exc.__traceback__)]
+    kind = type(exc)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    words = _words(exc, hidden)
+    lines.append(f"{name[:200]}: {words}" if words else name[:200])
+    notes = getattr(exc, "__notes__", None)
+    if isinstance(notes, list):
+        lines += [_clean(str(note), hidden) for note in notes[:MAX_MEMBERS]]
+    if isinstance(exc, BaseExceptionGroup) and depth < 2:
+        for number, member in enumerate(exc.exceptions[:MAX_MEMBERS], 1):
+            lines.append(f"  member {number} of {len(exc.exceptions)}:")
+            chain, _ = _chain(member)
+            for each, _ in chain:
+                lines += ["    " + line for line in _one_exception(each, hidden, depth + 1)]
+    return lines
+
+
+def _frames(traceback: TracebackType) -> Iterator[str]:
+    """Yield the frames' places: what stands in the file there may be a key, and to read it takes a disk's time."""
+    places = []
+    at: TracebackType | None = traceback
+    while at is not None:
+        code = at.tb_frame.f_code
+        places.append((code.co_filename, at.tb_lineno, code.co_name))
+        at = at.tb_next
+    left_out = len(places) - FIRST_FRAMES - LAST_FRAMES
+    for number, (file, line, name) in enumerate(places):
+        if left_out > 0 and number == FIRST_FRAMES:
+            yield f"  … {left_out} frames are left out"
+        if left_out <= 0 or number < FIRST_FRAMES or number >= FIRST_FRAMES + left_out:
+            yield f'  File "{file[-200:]}", line {line}, in {name[:100]}'
+
+
+def _words(exc: BaseException, hidden: tuple[str, ...]) -> str:
+    try:
+        said = str(exc)
+    except Exception:  # noqa: BLE001 - an exception of somebody else's that cannot even say what it is
+        return "<it cannot be printed>"
+    return _clean(said, hidden)
+
+
+def _clean(text: str, hidden: tuple[str, ...]) -> str:
+    # Cut twice: the first one bounds the work, and a credential that it halves ends behind the second one.
+    text = _CONTROLS.sub("\ufffd", text[: 4 * MAX_WORDS_CHARS])
+    for each in hidden:
+        if len(each) >= LEAST_SECRET_CHARS:
+            text = text.replace(each, REDACTED)
+    text = redact_text(text)
+    for each in hidden:
+        if len(each) > LEAST_QUOTE_CHARS:
+            text = _without_quotes(text, each)
+    return text if len(text) <= MAX_WORDS_CHARS else f"{text[:MAX_WORDS_CHARS]}…"
+
+
+def _hidden(hide: Iterable[str]) -> tuple[str, ...]:
+    """Return what must not be quoted, as it is and as `repr` spells it, longest first."""
+    found = {value for name, value in os.environ.items() if _SECRET_KEY.search(name)}
+    for text in hide:
+        found |= {text[:MAX_HIDDEN_CHARS], repr(text[:MAX_HIDDEN_CHARS])[1:-1]}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _without_quotes(text: str, hidden: str) -> str:
+    """Cut the parts of *text* that are parts of *hidden*: a validator, say, quotes the beginning and the end."""
+    kept: list[str] = []
+    at = 0
+    while at < len(text):
+        end = at + LEAST_QUOTE_CHARS
+        if end > len(text) or text[at:end] not in hidden:
+            kept.append(text[at])
+            at += 1
+            continue
+        while end < len(text) and text[at : end + 1] in hidden:
+            end += 1
+        kept.append(REDACTED)
+        at = end
+    return "".join(kept)
+
+
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────
+
+
+def redact(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:
+    """Blank values whose key names a secret, and what looks like one inside any text."""
+    return _redact_mapping(event_dict, 0)
+
+
+def _redact_mapping(mapping: Mapping[str, Any], depth: int) -> MutableMapping[str, Any]:
+    return {
+        key: REDACTED if value and _SECRET_KEY.search(str(key)) else _redact_value(value, depth + 1)
+        for key, value in mapping.items()
+    }
+
+
+def _redact_value(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return redact_text(value)
+    if depth > _MAX_DEPTH:
+        return REDACTED
+    if isinstance(value, Mapping):
+        return _redact_mapping(value, depth)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redact_value(each, depth + 1) for each in value]
+    if isinstance(value, BaseException):
+        return redact_text(f"{type(value).__qualname__}({_words(value, ())!r})")
+    return value
+
+
+def redact_text(text: str) -> str:
+    """Blank what looks like a credential in *text*: a bearer token, an API key, a password in a URL."""
+    for pattern, replacement in _SECRET_VALUES:
+        text = pattern.sub(replacement, text)
+    return text
