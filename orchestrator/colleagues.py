@@ -14,9 +14,13 @@ from .errors import LogUnavailable, RequestError
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
 from .ownership import Ownership
+from .patience import until_available
 from .telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
+
+UNCLAIMED = 1
+"""A run's token until an executor claims it."""
 
 BUSY_SECONDS = 0.5
 """How long a worker that is full, or draining, waits before it looks again."""
@@ -32,25 +36,34 @@ async def take_work(
             await asyncio.sleep(BUSY_SECONDS)
         run_id = await cluster.take_work(worker)
         try:
-            if owned.draining:
-                # It began to wait before that: whoever stays executes what comes.
-                await cluster.finish_work(run_id)
-                await cluster.offer_work(run_id)
-                continue
-            record = await store.find_run(run_id)
-            if record is None or record.status != "running":
-                await cluster.finish_work(run_id)
-                continue
-            claimed = await store.claim_run(run_id, owner=worker, token=record.token)
-            if claimed is not None:
-                await owned.go_on(claimed)
-        except RequestError:
-            await cluster.finish_work(run_id)
+            await _execute(run_id, cluster, store, owned, worker)
         except LogUnavailable as exc:
             log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
         except Exception as exc:  # noqa: BLE001
             # One run must not end them all: this task is the worker's.
             log.error("work_failed", run_id=run_id, **failure(exc))
+
+
+async def _execute(run_id: str, cluster: Cluster, store: Store, owned: Ownership, worker: str) -> None:
+    """Claim work that was taken, and execute its run; give it on if this worker is to end."""
+    if owned.draining:
+        # It began to wait before that: whoever stays executes what comes.
+        await cluster.finish_work(run_id)
+        return await cluster.offer_work(run_id)
+    # The work is nobody else's while this worker lives, so an unavailable store must not make it forget the run.
+    record = await until_available(lambda: store.find_run(run_id))
+    if record is None or record.status != "running":
+        return await cluster.finish_work(run_id)
+    if record.token != UNCLAIMED:
+        # A worker that stood still for its lease comes too late: the run is another's, which is executing it.
+        return None
+    claimed = await until_available(lambda: store.claim_run(run_id, owner=worker, token=UNCLAIMED))
+    if claimed is None:
+        return None
+    try:
+        return await owned.go_on(claimed)
+    except RequestError:
+        return await until_available(lambda: cluster.finish_work(run_id))
 
 
 async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) -> None:

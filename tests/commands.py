@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from tests.scripted_server import ScriptedServer
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 30.0
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -23,7 +23,7 @@ def orchestrate(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.Com
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "orchestrator", *arguments],
-        capture_output=True, text=True, cwd=cwd, env=environment(**env), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, cwd=cwd, env=environment(**env), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
 
@@ -35,14 +35,14 @@ async def spawn(*arguments: str, **env: str) -> asyncio.subprocess.Process:
 
 
 async def finish(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
 
 async def line_with(stream: asyncio.StreamReader | None, part: str) -> None:
     assert stream is not None
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while part not in (line := (await stream.readline()).decode()):
             assert line, f"the output ended before {part!r}"
 

@@ -14,6 +14,7 @@ from multidict import CIMultiDictProxy
 
 from orchestrator.server.problem import PROBLEM_TYPE
 from orchestrator.server.runner import ProblemRunner
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ async def exchange(port: int, data: bytes) -> tuple[bytes, bytes]:
     try:
         writer.write(data)
         await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     finally:
         writer.close()
         await writer.wait_closed()

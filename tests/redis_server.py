@@ -19,9 +19,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from .parts import require
+from tests.support.patience import PATIENCE_SECONDS
 
-READY_SECONDS = 20.0
+from .parts import require
 
 
 def free_port() -> int:
@@ -57,7 +57,7 @@ class RedisServer:
         config.write_text("".join(f"{name.replace('_', '-')} {value}\n" for name, value in lines.items()))
         with (self.folder / "redis.log").open("ab") as output:
             self._process = subprocess.Popen([require("redis-server"), str(config)], stdout=output)
-        async with asyncio.timeout(READY_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not await self._answers():
                 await asyncio.sleep(0.02)
 
@@ -94,7 +94,7 @@ class RedisServer:
             return
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        await asyncio.to_thread(process.wait, READY_SECONDS)
+        await asyncio.to_thread(process.wait, PATIENCE_SECONDS)
 
     async def restart(self, *, kill: bool = False) -> None:
         await self.stop(kill=kill)

@@ -17,6 +17,8 @@ from typing import Any, Literal
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.patience import PATIENCE_SECONDS
+
 RUN_ID = "run_scripted"
 METRICS = {
     "queue_ms": 1,
@@ -124,7 +126,7 @@ class ScriptedServer:
 
     async def until_asked(self, method: str, path: str) -> None:
         """Wait until a request of that kind has come."""
-        async with asyncio.timeout(20), self.asked:
+        async with asyncio.timeout(PATIENCE_SECONDS), self.asked:
             await self.asked.wait_for(lambda: any(r[:2] == (method, path) for r in self.requests))
 
     # ── HTTP ──────────────────────────────────────────────────────────────────────────────────

@@ -16,8 +16,8 @@ from threading import Thread
 from typing import IO
 
 from tests.commands import ROOT, environment
+from tests.support.patience import PATIENCE_SECONDS
 
-PATIENCE = 30.0
 ADDRESS = re.compile(r"https?://127[\d.]+:\d+")
 
 
@@ -37,7 +37,7 @@ def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE)
+                process.wait(PATIENCE_SECONDS)
             finally:
                 process.kill()
                 if rest.ident is not None:
@@ -49,7 +49,7 @@ def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
     """Run `orchestrator serve` on a free port and give its address once its agents are loaded."""
     command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--drain", "0", *options]
     with serving(command, cwd=cwd, **env) as address:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not _is_ready(address):
             assert time.monotonic() < deadline, f"{address} does not get ready"
             time.sleep(0.05)
@@ -58,7 +58,7 @@ def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
 
 def _is_ready(address: str) -> bool:
     try:
-        urllib.request.urlopen(f"{address}/readyz", timeout=PATIENCE).close()
+        urllib.request.urlopen(f"{address}/readyz", timeout=PATIENCE_SECONDS).close()
     except urllib.error.HTTPError as refusal:
         refusal.close()
         if refusal.status != 503:

@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +32,10 @@ from orchestrator.server.options import ServerOptions
 from orchestrator.server.runner import ProblemRunner
 from orchestrator.server.security import SecuritySettings
 from orchestrator.supervisor import AnyRun
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .probe import Answer
 from .spine import Script, ScriptedRoster
-
-LIMIT_SECONDS = 20.0
-"""Generous: nothing here takes this long unless it hangs."""
 
 _EVENT_LINES = re.compile(
     rb"(?:id: (?P<id>[a-z0-9]{4,16}-[0-9]+)\n)?(?:event: (?P<name>[a-z0-9_.-]+)\n)?data: (?P<data>\{[^\n]*\})"
@@ -118,7 +116,7 @@ class StreamReader:
         self._rest = b""
         self._ready: list[Frame] = []
 
-    async def frame(self, limit: float = LIMIT_SECONDS) -> Frame:
+    async def frame(self, limit: float = PATIENCE_SECONDS) -> Frame:
         """Return the next frame; EOFError at the end."""
         while not self._ready:
             async with asyncio.timeout(limit):
@@ -130,20 +128,20 @@ class StreamReader:
             self._ready = [frame for block in blocks for frame in parse_frame(block)]
         return self._ready.pop(0)
 
-    async def event(self, limit: float = LIMIT_SECONDS) -> Event:
+    async def event(self, limit: float = PATIENCE_SECONDS) -> Event:
         """Return the next event; skips comments and `retry:`."""
         while not isinstance(frame := await self.frame(limit), Event):
             pass
         return frame
 
-    async def until(self, type_: str, limit: float = LIMIT_SECONDS) -> list[Event]:
+    async def until(self, type_: str, limit: float = PATIENCE_SECONDS) -> list[Event]:
         """Return the events up to and with the first one of *type_*."""
         events = [await self.event(limit)]
         while events[-1].type != type_:
             events.append(await self.event(limit))
         return events
 
-    async def rest(self, limit: float = LIMIT_SECONDS) -> list[Frame]:
+    async def rest(self, limit: float = PATIENCE_SECONDS) -> list[Frame]:
         """Return all frames until the server ends the stream, which it must do with a whole frame."""
         frames = []
         with suppress(EOFError):
@@ -247,7 +245,7 @@ class Service:
         self._seen: dict[str, AnyRun] = {}
 
     async def call(self, method: str, path: str, **options: Any) -> Answer:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async with self.session.request(method, self.url + path, **options) as response:
                 body = await response.read()
                 return Answer(response.status, response.headers, response.content_type, body)
@@ -349,13 +347,6 @@ async def serving(
         await runner.cleanup()
 
 
-async def eventually(true: Callable[[], object], *, limit: float = LIMIT_SECONDS) -> None:
-    """Wait until *true()* is; fail after *limit* seconds."""
-    async with asyncio.timeout(limit):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 @dataclass
 class Process:
     """`orchestrator serve` as another process."""
@@ -371,7 +362,7 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def wait(self, limit: float = LIMIT_SECONDS) -> int:
+    async def wait(self, limit: float = PATIENCE_SECONDS) -> int:
         """Return the exit code."""
         async with asyncio.timeout(limit):
             return await self.process.wait()
@@ -394,7 +385,7 @@ async def serving_process(
     listening = asyncio.get_running_loop().create_future()
     reading = asyncio.create_task(_read_output(service, listening))
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             service.url = await listening
         yield service
     finally:

@@ -20,6 +20,7 @@ from orchestrator.runspec import StartRequest
 from orchestrator.settings import FunctionSettings
 from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import Supervisor
+from tests.support.patience import PATIENCE_SECONDS
 
 Script = Callable[[AgentInput], AsyncGenerator[Emission, None]]
 
@@ -96,7 +97,7 @@ async def read(
     after: str | None = None,
     agents: frozenset[str] | None = None,
     on_event: Callable[[Seen], object] | None = None,
-    timeout: float = 20.0,
+    timeout: float = PATIENCE_SECONDS,
 ) -> list[Seen]:
     """Follow a run to its end and return its events; gaps are an error."""
 

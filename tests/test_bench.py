@@ -17,14 +17,13 @@ from tests.bench.plot import Line, draw
 from tests.bench.result import Promise
 from tests.bench.scenarios import HOMES, find
 from tests.commands import ROOT, environment
-
-PATIENCE = 55.0
+from tests.support.patience import PATIENCE_SECONDS
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.bench", *options],
-        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
 

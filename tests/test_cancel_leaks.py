@@ -7,8 +7,6 @@ import gc
 import random
 from typing import Any
 
-import pytest
-
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import Backend
 from orchestrator.backends.letta import LettaBackend
@@ -17,6 +15,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.roster import Roster
 from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import Supervisor
+from tests.support.patience import PATIENCE_SECONDS
 
 from .letta.wire import EchoWire
 from .spine import read, start
@@ -30,7 +29,6 @@ def tasks() -> int:
     return sum("RequestHandler" not in repr(task.get_coro()) for task in asyncio.all_tasks())
 
 
-@pytest.mark.timeout(120)
 async def test_five_hundred_cancels_leave_nothing() -> None:
     chance = random.Random(17)
     async with Upstream(tokens_per_s=150) as upstream, EchoWire() as wire:
@@ -67,7 +65,7 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             for _ in range((RUNS - 1) // AT_ONCE + 1):
                 await asyncio.gather(*(one_run(supervisor) for _ in range(AT_ONCE)))
             gc.collect()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while tasks() > before:
                     await asyncio.sleep(0.05)
         await roster.aclose()

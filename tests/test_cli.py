@@ -16,8 +16,9 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.serve_settings import ServeSettings
-from tests.commands import PATIENCE, ROOT, environment, finish, finished, line_with, orchestrate, spawn
+from tests.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
+from tests.support.patience import PATIENCE_SECONDS
 
 EVENTS = f"/v1/runs/{RUN_ID}/events"
 
@@ -216,7 +217,7 @@ async def test_a_question_can_come_from_the_input(server: ScriptedServer) -> Non
         sys.executable, "-m", "orchestrator", "run", "-", "--server", server.base_url,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environment(),
     )  # fmt: skip
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await process.communicate(b"long\nquestion")
     assert server.requests[0][2] == {"message": "long\nquestion"}
 
@@ -261,7 +262,7 @@ def test_tail_says_at_once_that_no_server_is_there(free_port: int) -> None:
     ran = orchestrate("tail", "run_x", "--server", f"http://127.0.0.1:{free_port}")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "does not answer" in ran.stderr
-    assert time.monotonic() - began < PATIENCE / 2
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
 async def test_cancel_asks_for_one_agent_or_all(server: ScriptedServer) -> None:
@@ -296,7 +297,7 @@ def test_a_reader_that_goes_ends_a_run_of_this_process_quietly() -> None:
         assert "starts:" in process.stdout.readline()
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
-        assert process.wait(PATIENCE) == 1
+        assert process.wait(PATIENCE_SECONDS) == 1
 
 
 def test_an_agent_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
@@ -332,7 +333,7 @@ def address() -> Iterator[str]:
             yield process.stdout.readline().split()[-1]
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(PATIENCE_SECONDS)
 
 
 def test_run_tail_and_cancel_work_with_a_real_server(address: str) -> None:
@@ -350,7 +351,7 @@ async def test_the_client_stops_one_agent_of_a_real_run(address: str) -> None:
     """The siblings' texts stay whole, and the end says what became of each."""
     from orchestrator.client import Client
 
-    async with asyncio.timeout(PATIENCE), Client(address) as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), Client(address) as client:
         run = await client.start("What is 6*7?", agents=["analyst", "optimist", "skeptic"])
         texts: dict[str, str] = {}
         async for event in run:

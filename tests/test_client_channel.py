@@ -11,6 +11,7 @@ import pytest
 from orchestrator import client_channel
 from orchestrator.client import Channel, Client, ClientError, Event
 from tests.scripted_server import Plan, ScriptedServer, scripted_server
+from tests.support.patience import PATIENCE_SECONDS
 
 PATH = "/v1/channels/c/events"
 
@@ -44,7 +45,7 @@ def two_runs(script: ScriptedServer) -> None:
 
 
 async def take(channel: Channel, count: int) -> list[Event]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         iterator = aiter(channel)
         return [await anext(iterator) for _ in range(count)]
 
@@ -112,7 +113,7 @@ async def test_after_a_gap_each_snapshot_replaces_its_run(server: ScriptedServer
         before = await take(channel, known)
         assert before[-1].run_id == "run_3"
         run_2 = channel.runs["run_2"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "?" not in run_2.agents["a"].text:
                 await asyncio.sleep(0.01)
         assert {run_id: run.agents["a"].text for run_id, run in channel.runs.items()} == {
@@ -133,14 +134,14 @@ async def test_a_connection_cut_between_two_snapshots_hears_both(server: Scripte
     async with Client(server.base_url) as client:
         channel = client.channel("c")
         iterator = aiter(channel)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "run_2" not in channel.runs:
                 await anext(iterator)
         assert server.cursors[:2] == [None, "ep-2"]
         assert channel.runs["run_1"].agents["a"].text == "one"
         begin(server, "run_4", "a")
         await server.wake()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "run_4" not in channel.runs:
                 await anext(iterator)
 

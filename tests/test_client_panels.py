@@ -14,6 +14,7 @@ from orchestrator.client import Client, Event, Run, RunView
 from orchestrator.errors import AgentError
 from tests.service import Service, serving
 from tests.spine import Script
+from tests.support.patience import PATIENCE_SECONDS
 
 QUESTION = "Tea or coffee?"
 
@@ -98,7 +99,7 @@ def assert_same(left: RunView, right: RunView) -> None:
 
 
 async def collect(run: Run) -> list[Event]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return [event async for event in run]
 
 
@@ -170,12 +171,12 @@ async def test_a_panel_sits_in_a_run_that_is_open(service: Service) -> None:
     async with Client(service.url) as client:
         run = await client.start(QUESTION, agents=["ann", "max"])
         iterator = aiter(run)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await anext(iterator)).name != "ann.done":
                 pass
         assert run.view.panel is None
         assert await run.panel({"method": "moderator", "moderator": "mod", "members": ["ann"]}) is run
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await anext(iterator)).name != "panel.result":
                 pass
         assert run.view.panel is not None
@@ -196,7 +197,7 @@ async def test_a_channel_carries_the_panels_of_its_runs(service: Service) -> Non
         first = await client.start(QUESTION, panel=panel("vote"), channel="talk")
         second = await client.start(QUESTION, panel=panel("judge"), channel="talk")
         seen: list[Event] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for event in channel:
                 seen.append(event)
                 if [run.ended for run in channel.runs.values()] == [True, True]:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.client import Client, ClientError, Event, Run
 from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def two_agents(script: ScriptedServer) -> None:
 
 
 async def collect(run: Run) -> list[Event]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return [event async for event in run]
 
 
@@ -107,7 +108,7 @@ async def test_connection_says_how_it_stands(server: ScriptedServer) -> None:
             if run.connection != seen[-1]:
                 seen.append(run.connection)
             if len(seen) == 2:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while run.connection != "retrying":
                         await asyncio.sleep(0.01)
         assert seen[0] == "connecting"
@@ -165,7 +166,7 @@ async def test_a_snapshot_of_an_ended_run_ends_it(server: ScriptedServer) -> Non
     server.entries.append(("x-4", "run.snapshot", {**ended, "type": "snapshot", "t": 9}))
     async with Client(server.base_url) as client:
         run = client.attach(RUN_ID, after="gone-1")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await run.result()).status == "failed"
 
 
@@ -250,7 +251,7 @@ async def test_a_broken_off_loop_holds_nothing_back(server: ScriptedServer) -> N
         async for _ in run:
             break
         gc.collect()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await run.result()).agents["a"].text == "x" * 5000
 
 
@@ -264,7 +265,7 @@ async def test_a_slow_reader_holds_a_bounded_number_of_events(server: ScriptedSe
         run = client.attach(RUN_ID)
         iterator = aiter(run)
         await anext(iterator)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(run.agents["a"].text) < 1000:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)

@@ -21,10 +21,10 @@ from orchestrator.client import Client
 from tests.commands import ROOT, environment, finish
 from tests.parts import require
 from tests.served import orchestrator, paced_agents, serving
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import Call, Received, Stall, Turn, Upstream, failed
 
 EXAMPLES = ROOT / "examples"
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,8 @@ def test_curl_resumes_without_a_hole_after_one_agent_was_cancelled(server: str) 
     require("curl")
     ran = subprocess.run(
         ["sh", str(EXAMPLES / "curl" / "ask.sh"), 'Is "4*38" more than 150?\nReally?'],
-        capture_output=True, text=True, env=environment(ORCHESTRATOR_SERVER=server), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, env=environment(ORCHESTRATOR_SERVER=server), check=False,
+        timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     before, after = ("retry: " + part for part in ran.stdout.split("retry: ")[1:])
@@ -119,7 +120,7 @@ def test_curl_says_that_there_is_no_server() -> None:
     ran = subprocess.run(
         ["sh", str(EXAMPLES / "curl" / "ask.sh")],
         capture_output=True, text=True, env=environment(ORCHESTRATOR_SERVER="http://127.0.0.1:9"),
-        timeout=PATIENCE, check=False,
+        timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ran.returncode == 1
     assert "No run was started at http://127.0.0.1:9." in ran.stderr
@@ -370,7 +371,7 @@ async def end(process: asyncio.subprocess.Process) -> tuple[int | None, str, str
 async def lines_until(process: asyncio.subprocess.Process, part: str) -> list[str]:
     assert process.stdout is not None
     lines: list[str] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not lines or part not in lines[-1]:
             line = await process.stdout.readline()
             assert line, f"the output ended before {part!r}: {lines}"

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.commands import PATIENCE, ROOT, environment
+from tests.commands import ROOT, environment
+from tests.support.patience import PATIENCE_SECONDS
 
 SCRIPT = """
 import asyncio, threading, time
@@ -45,6 +46,6 @@ def test_exit_code_comes_whatever_is_left_behind(left_behind: str) -> None:
     """Closing the loop would wait for it for ever, and a service that is told to stop would not."""
     ran = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(left_behind=left_behind)],
-        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (3, "done"), ran.stderr

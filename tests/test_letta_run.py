@@ -27,6 +27,7 @@ from tests.letta.ask import (
     words,
 )
 from tests.letta.wire import CONVERSATION, RUN, SECRET, WELL, Answer, LettaWire, Stream, ping, text
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import refusing_url
 
 QUICK = Limits(first_token_timeout_s=0.4, idle_timeout_s=0.4)
@@ -179,7 +180,7 @@ async def cancel_when(
                 first.set()
 
     task = asyncio.create_task(consume())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await (ready or first).wait()
         task.cancel()
         if how.get("twice"):
@@ -203,7 +204,7 @@ async def test_cancelling_closes_the_connection_and_cancels_the_run(background: 
         assert wire.cancelled.is_set()
         (body,) = (body for _, path, body in wire.calls if path.endswith("/cancel"))
         assert body == {"run_ids": [RUN]}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await wire.left.wait()
         assert tasks_of_ours(before) == set()
         assert pool_of(backend) == []
@@ -215,10 +216,10 @@ async def test_closing_at_a_yield_does_the_same() -> None:
     async with wire, backend_at(wire.url) as backend:
         stream = saying(backend)
         assert await anext(stream) == "a"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await stream.aclose()
         assert wire.cancelled.is_set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await wire.left.wait()
 
 
@@ -229,7 +230,7 @@ async def test_a_cancel_before_the_answer_begins_still_reaches_the_run() -> None
     async with wire, backend_at(wire.url) as backend:
         await cancel_when(wire, backend, wire.asked, meanwhile=wire.answer_now.set)
         assert wire.paths("/cancel") == [f"/v1/conversations/{CONVERSATION}/cancel"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await wire.left.wait()
 
 

@@ -20,8 +20,9 @@ from orchestrator.eventlog.runstore import Fence
 from orchestrator.observer import AttemptEnd, RunFacts
 from orchestrator.runspec import StartRequest
 from orchestrator.server.metrics import LoopLag, Metrics
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import endless, eventually, serving
+from .service import endless, serving
 from .spine import start, supervised
 
 ONE, OTHER = RunFacts("run_1", None, 0), RunFacts("run_2", None, 0)
@@ -224,7 +225,7 @@ async def test_a_blocked_loop_shows_as_lag() -> None:
     async with asynccontextmanager(LoopLag(report, interval_s=0.01))(None):
         await asyncio.sleep(0)  # the sampler falls asleep, then the loop is blocked past its time
         time.sleep(0.1)
-        await asyncio.wait_for(late.wait(), 20)
+        await asyncio.wait_for(late.wait(), PATIENCE_SECONDS)
     assert asyncio.all_tasks() == before
     found = scrape(metrics)
     assert found["orchestrator_event_loop_lag_seconds_count"] == len(samples)
@@ -234,4 +235,6 @@ async def test_a_blocked_loop_shows_as_lag() -> None:
 def test_counting_needs_no_web_server() -> None:
     """The spine's tests and other fronts use it without aiohttp."""
     script = "import sys; from orchestrator.server.metrics import Metrics; sys.exit('aiohttp' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", script], check=False, timeout=PATIENCE_SECONDS).returncode == 0
+    )

@@ -20,9 +20,9 @@ from orchestrator.client import Client, Event, Run
 from tests.commands import ROOT
 from tests.parts import require
 from tests.served import orchestrator, paced_agents
+from tests.support.patience import PATIENCE_SECONDS
 
 CONF = ROOT / "examples" / "nginx" / "nginx.conf"
-PATIENCE = 30.0
 NAME = "chat.example"
 ORIGIN = f"https://{NAME}"
 SLOW = {"message": "hi", "agents": ["optimist"]}
@@ -61,14 +61,14 @@ def nginx_before(server: str, folder: Path) -> Iterator[str]:
             assert process.poll() is None
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(PATIENCE_SECONDS)
 
 
 def _wait_until_open(port: int, process: subprocess.Popen[bytes], errors: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+            socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
         except ConnectionRefusedError:
             assert process.poll() is None, errors.read_text()
             assert time.monotonic() < deadline
@@ -93,7 +93,7 @@ def proxy(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
         yield session
 
 
@@ -119,7 +119,11 @@ async def test_each_event_passes_at_once(
     The agent says so little that a buffer of nginx's would take many seconds to fill.
     """
     session.headers["Accept-Encoding"] = encoding
-    async with Client(server) as near, Client(proxy, session=session) as far, asyncio.timeout(PATIENCE):
+    async with (
+        Client(server) as near,
+        Client(proxy, session=session) as far,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
         run = await far.start("Should we move to a four-day week?", agents=["optimist"])
         behind, direct = await asyncio.gather(arrivals(run, until=5), arrivals(near.attach(run.id), until=5))
         snapshot = await near.snapshot(run.id)
@@ -159,7 +163,7 @@ async def test_a_stream_that_a_post_opens_passes_at_once(proxy: str, session: ai
 async def test_who_comes_back_through_nginx_misses_nothing(
     proxy: str, session: aiohttp.ClientSession
 ) -> None:
-    async with Client(proxy) as client, asyncio.timeout(PATIENCE):
+    async with Client(proxy) as client, asyncio.timeout(PATIENCE_SECONDS):
         run = await client.start("Should we move to a four-day week?", agents=["analyst"])
         first = [event.id for _, event in (await arrivals(run, until=10)).values()]
         await run.detach()
@@ -178,10 +182,10 @@ async def test_a_websocket_passes_both_ways(proxy: str, session: aiohttp.ClientS
         await ws.send_json({"op": "start", "ref": 1, "message": "Should we move to a four-day week?"})
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["type"] != "token":
-            seen.append(await ws.receive_json(timeout=PATIENCE))
+            seen.append(await ws.receive_json(timeout=PATIENCE_SECONDS))
         await ws.send_json({"op": "cancel", "run_id": seen[0]["run_id"]})
         while "agent_id" in seen[-1] or seen[-1]["type"] != "done":
-            seen.append(await ws.receive_json(timeout=PATIENCE))
+            seen.append(await ws.receive_json(timeout=PATIENCE_SECONDS))
     assert seen[-1]["status"] == "cancelled"
 
 

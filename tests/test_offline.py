@@ -30,6 +30,7 @@ from orchestrator.backends.offline_voices import VOICES
 from orchestrator.errors import ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
 from orchestrator.settings import OfflineSettings
+from tests.support.patience import PATIENCE_SECONDS
 
 TOOLS = "orchestrator.backends.offline_tools:"
 CALCULATOR, CLOCK, STATISTICS, KEY_WORDS = (
@@ -54,7 +55,10 @@ def persona(agent_id: str) -> OfflineBackend:
 
 
 async def ask(backend: OfflineBackend, message: str, *history: Turn) -> list[Emission]:
-    async with asyncio.timeout(60), aclosing(backend.stream(AgentInput(message, history=history))) as stream:
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        aclosing(backend.stream(AgentInput(message, history=history))) as stream,
+    ):
         return [emission async for emission in stream]
 
 
@@ -395,5 +399,7 @@ def test_only_the_backend_itself_loads_the_sdk() -> None:
     )
     imports = ", ".join(f"orchestrator.backends.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'agents', 'openai'}} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    )
     assert run.stdout.strip() == "[]"

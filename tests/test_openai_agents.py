@@ -23,6 +23,7 @@ from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import ApprovalRequest, Handoff, Reasoning, Token, ToolCall, ToolResult, Usage
 from orchestrator.settings import OpenAIAgentsSettings
 from tests import sdk_parts
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import (
     SECRET,
     Abort,
@@ -53,8 +54,6 @@ from tests.upstream import (
     Turn as Said,
 )
 
-LIMIT = 20.0
-"""Seconds that anything may take here before a test gives up."""
 MCP = ["-m", "tests.mcp_server"]
 
 
@@ -106,7 +105,10 @@ async def rig(api: str, transport: str) -> AsyncIterator[Rig]:
 
 
 async def collect(backend: OpenAIAgentsBackend, message: str = "hi", **keys: Any) -> list[Any]:
-    async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput(message, **keys))) as stream:
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        aclosing(backend.stream(AgentInput(message, **keys))) as stream,
+    ):
         return [item async for item in stream if not isinstance(item, Spent)]
 
 
@@ -117,7 +119,7 @@ async def hear(
     heard: Callable[[], None] = lambda: None,
 ) -> None:
     """Put what the agent says into *said*, calling *heard* after each."""
-    async with asyncio.timeout(LIMIT), aclosing(backend.stream(request)) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(request)) as stream:
         async for item in stream:
             if isinstance(item, Spent):
                 continue
@@ -161,7 +163,7 @@ async def test_deltas_are_not_gathered_until_the_end(rig: Rig) -> None:
     """A piece is yielded while the model is still speaking."""
     gate = Gate()
     rig.says(["first", gate, "second"])
-    async with asyncio.timeout(LIMIT), aclosing(rig.backend().stream(AgentInput("hi"))) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(rig.backend().stream(AgentInput("hi"))) as stream:
         assert await anext(stream) == Token("first")
         assert not gate.open.is_set()
         gate.open.set()
@@ -256,7 +258,7 @@ async def test_parallel_tools_are_live(rig: Rig) -> None:
         ["done"],
     )
     backend = rig.backend(tools=["tests.sdk_parts:gated"])
-    async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput("hi"))) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(AgentInput("hi"))) as stream:
         spent, *calls = [await anext(stream) for _ in range(3)]
         assert isinstance(spent, Spent)
         assert [call.call_id for call in calls] == ["c1", "c2"]
@@ -500,7 +502,7 @@ async def test_an_mcp_server_over_http_gives_tools(rig: Rig) -> None:
     )
     try:
         assert process.stdout is not None
-        url = (await asyncio.wait_for(process.stdout.readline(), LIMIT)).decode().strip()
+        url = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode().strip()
         assert_mcp_results(await collect(rig.backend(mcp_servers=[{"url": url}])))
     finally:
         process.terminate()
@@ -689,12 +691,12 @@ async def test_cancelling_closes_the_connection_and_leaves_no_task(rig: Rig, pha
     reader = asyncio.create_task(read())
     await rig.upstream.wait_requests(2 if phase == "in an inner agent" else 1)
     if phase != "before the headers":
-        await asyncio.wait_for(reached.wait(), LIMIT)
+        await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
     if phase == "in an async tool":
-        await asyncio.wait_for(sdk_parts.gates["g"].reached.wait(), LIMIT)
+        await asyncio.wait_for(sdk_parts.gates["g"].reached.wait(), PATIENCE_SECONDS)
     started = time.monotonic()
     reader.cancel()
-    await asyncio.wait({reader}, timeout=LIMIT)
+    await asyncio.wait({reader}, timeout=PATIENCE_SECONDS)
     assert reader.cancelled()
     if "MCP" not in phase:  # a child process may take longer to leave than a connection
         assert time.monotonic() - started < 1.5
@@ -722,7 +724,7 @@ async def test_fifty_cancels_leak_nothing(rig: Rig) -> None:
 
         reader = asyncio.create_task(read())
         if number % 2:
-            await asyncio.wait_for(reached.wait(), LIMIT)
+            await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
         else:
             await rig.upstream.wait_requests(number + 1)
         reader.cancel()
@@ -807,7 +809,7 @@ async def test_what_each_response_used_is_told_at_once(rig: Rig) -> None:
     """A budget must hold between the turns of one answer, not only at its end."""
     rig.says([Call("clock", '{"zone": "x"}'), Use(10, 5)], ["three", Use(20, 7)])
     backend = rig.backend(tools=["tests.sdk_parts:clock"])
-    async with asyncio.timeout(LIMIT), aclosing(backend.stream(AgentInput("hi"))) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(AgentInput("hi"))) as stream:
         items = [item async for item in stream]
     assert [item.usage for item in items if isinstance(item, Spent)] == [Usage(10, 5), Usage(20, 7)]
     assert finish_of(items).usage == Usage(30, 12)

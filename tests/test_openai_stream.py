@@ -43,8 +43,8 @@ from orchestrator.backends.openai_relay import PENDING_LIMIT
 from orchestrator.backends.openai_stream import conversation_items, stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Token, ToolCall, ToolResult
+from tests.support.patience import PATIENCE_SECONDS
 
-LIMIT = 20.0
 Reply = Callable[[], AsyncGenerator[Any, None]]
 
 
@@ -123,7 +123,7 @@ def start(agent: Agent[Any], **keys: Any) -> AsyncGenerator[Emission, None]:
 
 
 async def collect(agent: Agent[Any], **keys: Any) -> list[Any]:
-    async with asyncio.timeout(LIMIT), aclosing(start(agent, **keys)) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(start(agent, **keys)) as stream:
         return [item async for item in stream]
 
 
@@ -253,7 +253,7 @@ async def test_reading_inside_a_timeout_does_not_disturb_the_run() -> None:
     said = []
     async with aclosing(start(agent(text_reply("a", "b", "c")))) as stream:
         while True:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 item = await anext(stream, None)
             if item is None:
                 break
@@ -416,7 +416,7 @@ async def test_a_guardrail_stops_the_model_as_soon_as_it_trips() -> None:
     run = agent(reply, input_guardrails=[trips])
     said: list[Any] = []
     with pytest.raises(AgentError) as caught:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await hear(start(run), said, lambda: asyncio.sleep(0))
     assert (said, caught.value.code) == ([Token("x")], "guardrail")
     assert isinstance(run.model, Scripted)

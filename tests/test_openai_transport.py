@@ -17,10 +17,10 @@ from orchestrator.backends.openai_model import FastTransport
 from orchestrator.backends.openai_responses_stream import ResponsesDecoder
 from orchestrator.backends.openai_transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import Answer, Gate, Stall, Upstream, hanging
 
 BODY = b'{"model":"m","stream":true}'
-LIMIT = 20.0
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_connecting_has_a_limit() -> None:
     """A host that drops packets is given up; 192.0.2.0/24 is for documentation and answers nobody."""
     transport = FastTransport("http://192.0.2.1:9/v1", "k", connect_timeout_s=0.1)
     with pytest.raises(AgentError) as caught:
-        await asyncio.wait_for(transport.fetch("/responses", b"{}", {}), LIMIT)
+        await asyncio.wait_for(transport.fetch("/responses", b"{}", {}), PATIENCE_SECONDS)
     await transport.aclose()
     assert caught.value.code == "upstream_unavailable"
 
@@ -173,7 +173,7 @@ async def test_answers_that_ended_leave_one_connection(upstream: Upstream, trans
         assert await said(transport) == "ok"
     assert len(upstream.connections) == 1
     await transport.aclose()
-    await upstream.wait_all_closed(limit=LIMIT)
+    await upstream.wait_all_closed(limit=PATIENCE_SECONDS)
 
 
 async def test_two_hundred_answers_at_once_wait_for_nobody(
@@ -184,7 +184,7 @@ async def test_two_hundred_answers_at_once_wait_for_nobody(
     upstream.script("m", [["a", gate, "b"]])
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(said(transport)) for _ in range(200)]
-        await upstream.wait_requests(200, limit=LIMIT)
+        await upstream.wait_requests(200, limit=PATIENCE_SECONDS)
         gate.open.set()
     assert {task.result() for task in tasks} == {"ab"}
 
@@ -195,7 +195,7 @@ async def test_an_error_status_closes_its_connection(upstream: Upstream, transpo
     with pytest.raises(AgentError):
         await said(transport)
     failed_at = asyncio.get_running_loop().time()
-    assert await upstream.wait_all_closed(limit=LIMIT) - failed_at < 1
+    assert await upstream.wait_all_closed(limit=PATIENCE_SECONDS) - failed_at < 1
 
 
 @pytest.mark.parametrize("phase", ["headers", "body"])
@@ -205,15 +205,15 @@ async def test_cancelling_closes_the_connection_at_once(
     """Before the headers and while the answer stalls."""
     upstream.script("m", [["a", Stall()]], fault=hanging() if phase == "headers" else None)
     task = asyncio.create_task(said(transport))
-    received = await upstream.wait_requests(1, limit=LIMIT)
-    async with asyncio.timeout(LIMIT):
+    received = await upstream.wait_requests(1, limit=PATIENCE_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while phase == "body" and not received.sent:
             await asyncio.sleep(0.01)
     task.cancel()
     cancelled_at = asyncio.get_running_loop().time()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await upstream.wait_all_closed(limit=LIMIT) - cancelled_at < 1
+    assert await upstream.wait_all_closed(limit=PATIENCE_SECONDS) - cancelled_at < 1
 
 
 async def test_a_hundred_cancels_leave_nothing(upstream: Upstream, transport: FastTransport) -> None:
@@ -228,8 +228,8 @@ async def test_a_hundred_cancels_leave_nothing(upstream: Upstream, transport: Fa
     gc.collect()
     assert await said(transport) == "aaaaa"
     await transport.aclose()
-    await upstream.wait_all_closed(limit=LIMIT)
-    async with asyncio.timeout(LIMIT):  # the server's own tasks end as it sees the closes
+    await upstream.wait_all_closed(limit=PATIENCE_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):  # the server's own tasks end as it sees the closes
         while {task for task in asyncio.all_tasks() - before if "said" in repr(task.get_coro())}:
             await asyncio.sleep(0.01)
 
@@ -243,7 +243,7 @@ async def test_a_body_that_goes_on_after_its_end_is_cut(upstream: Upstream, tran
         await response.prepare(request)
         whole = b'data: {"type":"response.completed","response":{"id":"r","output":[]}}\n\n'
         await response.write(whole)
-        await asyncio.sleep(LIMIT)
+        await asyncio.sleep(PATIENCE_SECONDS)
         return response
 
     server = web.Server(handle, handler_cancellation=True)

@@ -12,6 +12,7 @@ from orchestrator.config import load_config
 from orchestrator.errors import ConfigError, ConfigProblem
 from orchestrator.panelconfig import check_panel
 from orchestrator.panelsettings import METHODS, PanelLimits, PanelSettings
+from tests.support.patience import PATIENCE_SECONDS
 
 from .agentfolder import OFFLINE, Folder
 
@@ -365,7 +366,7 @@ async def test_panel_whose_method_is_not_there_ends_the_server(tmp_path: Path) -
         sys.executable, "-m", "orchestrator", "serve", "--config", str(tmp_path), "--port", "0",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         _, said = await process.communicate()
     assert process.returncode == 2
     assert "own.yaml: method: module 'os' has no 'nothing'" in said.decode()

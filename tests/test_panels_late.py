@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import AgentError
 from orchestrator.run import Run
 from tests.spine import Script, Seen, of, read, start, supervised, text_of
+from tests.support.patience import eventually
 
 from .test_panels import echo, panel, result, saying, sit, spoke, stages
 
@@ -43,15 +44,9 @@ def failing_first(then: Script) -> Script:
     return say  # type: ignore[return-value]  # a generator function
 
 
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 async def retried(run: Run, agent_id: str) -> None:
-    await until(lambda: agent_id in run.participants and run.participants[agent_id].ended)
-    await until(lambda: run.at_rest(run.participants[agent_id]))
+    await eventually(lambda: agent_id in run.participants and run.participants[agent_id].ended)
+    await eventually(lambda: run.at_rest(run.participants[agent_id]))
     await run.retry(agent_id)
 
 
@@ -76,7 +71,7 @@ async def test_member_that_is_retried_in_time_is_heard() -> None:
     async with supervised(scripts) as supervisor:
         run = await start(supervisor, panel=panel(**COUNCIL))
         await retried(run, "b")
-        await until(lambda: run.participants["b"].status == "done")
+        await eventually(lambda: run.participants["b"].status == "done")
         gate.opened.set()
         events = await read(supervisor, run)
     started = of(events, "chair", "started")[0].data
@@ -94,7 +89,7 @@ async def test_all_waits_for_a_member_that_is_retried() -> None:
         run = await start(supervisor, panel=panel(**COUNCIL))
         await retried(run, "b")
         members.opened.set()
-        await until(lambda: run.participants["a"].status == "done")
+        await eventually(lambda: run.participants["a"].status == "done")
         answer.opened.set()
         events = await read(supervisor, run)
     assert "two" in text_of(events, "chair")
@@ -111,9 +106,9 @@ async def test_member_that_is_retried_after_the_last_word_has_begun_is_late() ->
 
     async with supervised(scripts | {"chair": slow_chair}) as supervisor:  # type: ignore[arg-type]
         run = await start(supervisor, panel=panel(**COUNCIL, revise=True))
-        await until(lambda: "chair" in run.participants)
+        await eventually(lambda: "chair" in run.participants)
         await retried(run, "b")
-        await until(lambda: run.participants["b"].status == "done")
+        await eventually(lambda: run.participants["b"].status == "done")
         gate.opened.set()
         events = await read(supervisor, run)
     assert late(events) == [("b", 2)]
@@ -134,9 +129,9 @@ async def test_result_names_who_was_missing_though_the_answer_came_before_it() -
     scripts: dict[str, Script] = {"a": saying("one"), "b": gate.saying("two"), "chair": chair.saying("sum")}
     async with supervised(scripts) as supervisor:
         run = await start(supervisor, panel=panel(**COUNCIL, start_when={"quorum": 1}))
-        await until(lambda: "chair" in run.participants)
+        await eventually(lambda: "chair" in run.participants)
         gate.opened.set()
-        await until(lambda: run.participants["b"].status == "done")
+        await eventually(lambda: run.participants["b"].status == "done")
         chair.opened.set()
         events = await read(supervisor, run)
     assert late(events) == [("b", 1)]
@@ -166,7 +161,7 @@ async def test_late_answer_is_ranked_with_the_others_anew() -> None:
     async with supervised(scripts | {"d": contestant(gate.saying("delta"))}) as supervisor:
         keys = {"members": ["a", "b", "c", "d"], "start_when": {"quorum": 3}, "revise": True}
         run = await start(supervisor, panel=panel(method="rank", **keys))
-        await until(lambda: run.state.panel is not None and run.state.panel.result is not None)
+        await eventually(lambda: run.state.panel is not None and run.state.panel.result is not None)
         gate.opened.set()
         events = await read(supervisor, run)
     assert late(events) == [("d", 1)]

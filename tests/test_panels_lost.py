@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.backends.base import AgentInput
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
+from tests.support.patience import eventually
 
 from . import test_recovery
 from .spine import Seen, of, start
@@ -33,12 +34,6 @@ async def stuck(request: AgentInput) -> AsyncGenerator[str, None]:
     await asyncio.Event().wait()
 
 
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 class Panelist(Worker):
     """A worker with other scripts."""
 
@@ -56,7 +51,7 @@ async def lost_panel(
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(Panelist(await reopen(), first))
         run = await start(one, panel=panel(method="moderator", members=["a", "b"], moderator="chair"))
-        await until(lambda: when(run))
+        await eventually(lambda: when(run))
         await lose(one)
         two = await stack.enter_async_context(Panelist(await reopen(), second, keys))
         return await follow_to_end(two, run.spec.run_id)
@@ -105,9 +100,9 @@ async def test_panel_called_during_the_run_fails_with_its_worker(reopen: Reopen)
         one = await stack.enter_async_context(Panelist(await reopen(), scripts))
         run, _ = await one.start(StartRequest("hi", ("a", "b")))
         assert isinstance(run, Run)
-        await until(lambda: run.participants["a"].ended)
+        await eventually(lambda: run.participants["a"].ended)
         await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "chair"})
-        await until(lambda: "chair" in run.participants and run.participants["chair"].pieces)
+        await eventually(lambda: "chair" in run.participants and run.participants["chair"].pieces)
         await lose(one)
         two = await stack.enter_async_context(Panelist(await reopen(), scripts))
         events = await follow_to_end(two, run.spec.run_id)
@@ -124,9 +119,9 @@ async def test_moderator_of_a_panel_that_died_with_its_worker_is_not_asked_somet
         one = await stack.enter_async_context(Panelist(await reopen(), scripts))
         run, _ = await one.start(StartRequest("hi", ("a", "b")))
         assert isinstance(run, Run)
-        await until(lambda: run.participants["a"].ended)
+        await eventually(lambda: run.participants["a"].ended)
         await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "chair"})
-        await until(lambda: "chair" in run.participants and run.participants["chair"].pieces)
+        await eventually(lambda: "chair" in run.participants and run.participants["chair"].pieces)
         await lose(one)
         asked.clear()
         again = {name: {"on_worker_lost": "restart"} for name in scripts}
@@ -144,9 +139,9 @@ async def test_called_panel_is_not_taken_for_the_runs_own(reopen: Reopen) -> Non
         one = await stack.enter_async_context(Panelist(await reopen(), scripts))
         keys: dict[str, Any] = {"members": ["a", "b"], "moderator": "chair", "start_when": {"quorum": 1}}
         run = await start(one, panel=panel(method="moderator", **keys))
-        await until(lambda: run.state.panel is not None and run.state.panel.result is not None)
+        await eventually(lambda: run.state.panel is not None and run.state.panel.result is not None)
         await one.convene(run.spec.run_id, {"method": "moderator", "moderator": "other"})
-        await until(lambda: "other" in run.participants and run.participants["other"].pieces)
+        await eventually(lambda: "other" in run.participants and run.participants["other"].pieces)
         await lose(one)
         two = await stack.enter_async_context(Panelist(await reopen(), scripts))
         events = await follow_to_end(two, run.spec.run_id)
@@ -182,11 +177,11 @@ async def test_reviews_mean_the_answers_that_they_were_about(reopen: Reopen) -> 
         keys: dict[str, Any] = {"members": ["a", "b", "c", "d"], "start_when": {"quorum": 3}}
         run = await start(one, panel=panel(method="rank", **keys))
         of_all = run.participants
-        await until(
+        await eventually(
             lambda: of_all["c"].pieces == ["I "] and all(of_all[n].turns and of_all[n].ended for n in "ab")
         )
         late.set()
-        await until(lambda: of_all["d"].ended)
+        await eventually(lambda: of_all["d"].ended)
         await lose(one)
         two = await stack.enter_async_context(Panelist(await reopen(), dict.fromkeys(first, contestant)))
         events = await follow_to_end(two, run.spec.run_id)

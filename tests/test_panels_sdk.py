@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.roster import Roster
 from orchestrator.settings import OpenAIAgentsSettings
+from tests.support.patience import PATIENCE_SECONDS
 
 from .service import Event, Service, serving
 from .upstream import Received, Text, Upstream, failed
@@ -108,7 +109,7 @@ async def test_losers_of_a_race_hang_up_within_a_second() -> None:
             events = await stream.until("b.done")
             won_at = asyncio.get_running_loop().time()
             losers = [r for r in upstream.requests if r.model.startswith("echo")]
-            closed = [await asyncio.wait_for(r.connection.closed, 5) for r in losers]
+            closed = [await asyncio.wait_for(r.connection.closed, PATIENCE_SECONDS) for r in losers]
             events += await stream.until("run.done")
         assert len(closed) == 2
         assert max(closed) - won_at < 1.0

@@ -32,6 +32,7 @@ from orchestrator.server.problem import (
     setup_problems,
 )
 from tests.probe import ask, exchange, fetch, listen
+from tests.support.patience import PATIENCE_SECONDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = {"Content-Type": "application/json"}
@@ -345,10 +346,10 @@ async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours() -> No
             writer.write(
                 b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
             )
-            await asyncio.wait_for(entered.wait(), 20)
+            await asyncio.wait_for(entered.wait(), PATIENCE_SECONDS)
             writer.close()
             await writer.wait_closed()
-            await asyncio.wait_for(left.wait(), 20)
+            await asyncio.wait_for(left.wait(), PATIENCE_SECONDS)
     assert [log for log in logs if log["log_level"] == "error"] == []
 
 

@@ -24,6 +24,7 @@ from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
 from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import Supervisor
+from tests.support.patience import PATIENCE_SECONDS
 
 from .promises import check_log, check_reader
 from .scenario import (
@@ -202,7 +203,7 @@ async def _through_http(scenario: Scenario) -> None:
     async with serving(stage.scripts(), keys=stage.settings(), log=log) as service:
         first = [name for n, name in enumerate(scenario.names) if n not in scenario.late]
         run_id = await service.start(agents=[*first, CALM])
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             readers = [
                 group.create_task(_read_http(service, run_id, plan, scenario.names))
                 for plan in scenario.readers

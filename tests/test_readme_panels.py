@@ -16,10 +16,10 @@ from orchestrator.panelsettings import METHODS, PanelLimits, PanelSettings
 from tests.commands import ROOT, environment, orchestrate
 from tests.parts import require
 from tests.served import orchestrator
+from tests.support.patience import PATIENCE_SECONDS
 
 README = (ROOT / "README.md").read_text()
 SECTION = README.split("\n## Panels\n")[1].split("\n## ")[0]
-PATIENCE = 60.0
 
 
 def blocks(language: str) -> list[str]:
@@ -37,7 +37,7 @@ def sh(command: str, server: str, **variables: str) -> str:
     command = command.replace("http://127.0.0.1:8080", server).replace("curl ", "curl -sS ")
     ran = subprocess.run(
         ["sh", "-ec", command],
-        capture_output=True, text=True, env=environment(**variables), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, env=environment(**variables), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout

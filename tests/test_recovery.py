@@ -23,6 +23,7 @@ from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
 from orchestrator.subscription import View, follow
 from orchestrator.supervisor import Supervisor
+from tests.support.patience import PATIENCE_SECONDS
 
 from .spine import ScriptedRoster, Seen, of, read, start, text_of
 
@@ -92,7 +93,7 @@ async def follow_to_end(supervisor: Supervisor, run_id: str, after: str | None =
 
     seen: list[Seen] = []
     items = follow(supervisor.log, View(run.spec.channel, run_id), after, snapshots)
-    async with asyncio.timeout(15), aclosing(items) as pages:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(items) as pages:
         async for page in pages:
             assert isinstance(page, list)
             seen += [Seen(entry) for entry in page]
@@ -161,7 +162,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen()))
         run = await start(first, agents=("a", "b"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(run.participants["b"].pieces) < 5 or not run.participants["a"].ended:
                 await asyncio.sleep(0.01)
         await lose(first)
@@ -174,7 +175,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
         assert events[-1].data["status"] == "partial"
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         # The lost worker wakes up: it has lost the right to append.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while first._owned._owners:
                 await asyncio.sleep(0.01)
         again = await follow_to_end(third, run.spec.run_id)
@@ -186,13 +187,13 @@ async def test_agent_that_may_be_repeated_is_taken_over(reopen: Reopen) -> None:
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen()))
         run = await start(first, "again", agents=("a", "b"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not run.participants["b"].pieces:
                 await asyncio.sleep(0.01)
         await lose(first)
         keys = {"b": {"on_worker_lost": "restart"}}
         second = await stack.enter_async_context(Worker(await reopen(), keys))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (taken := second._owned.find(run.spec.run_id)) is None:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
@@ -216,7 +217,7 @@ async def test_agent_that_can_be_found_again_is_taken_over_unasked(reopen: Reope
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen(), scripts={"a": anchored}))
         run = await start(first, "again", agents=("a",))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not run.participants["a"].pieces:
                 await asyncio.sleep(0.01)
         await lose(first)
@@ -240,7 +241,7 @@ async def test_run_whose_start_was_broken_off_begins_all_the_same(
                 await asyncio.sleep(0)
             starting.cancel()
             await asyncio.wait((starting,))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             # Some were kept before their client left.
             while {run.status for run in await supervisor.page(limit=50)} != {"completed"}:
                 await asyncio.sleep(0.05)

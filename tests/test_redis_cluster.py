@@ -16,11 +16,13 @@ from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import RedisLog
 from orchestrator.eventlog.redis_cluster import RedisCluster
 from orchestrator.eventlog.runstore import Fence, RunRecord
+from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from .redis_proxy import lose_answer, proxied
 from .redis_server import RedisServer, redis_server
 
-LIMIT = 30.0
+NEVER_SECONDS = 1e6
+IDLE_SECONDS = 0.1
 Answer = Callable[[bytes], Awaitable[bytes]]
 
 
@@ -32,8 +34,9 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 @pytest.fixture
 async def logs(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[RedisLog]]:
-    """Three workers' logs."""
+    """Three workers' logs. Nobody is given up because the machine is slow."""
     monkeypatch.setattr(cluster_module, "LOOK_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(cluster_module, "SEND_SECONDS", PATIENCE_SECONDS)
     async with AsyncExitStack() as stack:
         opened = [RedisLog(server.url) for _ in range(3)]
         for log in opened:
@@ -44,7 +47,7 @@ async def logs(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 @pytest.fixture
 def workers(logs: list[RedisLog]) -> list[RedisCluster]:
-    return [RedisCluster(log, idle_s=0.1) for log in logs]
+    return [RedisCluster(log, idle_s=IDLE_SECONDS) for log in logs]
 
 
 async def start(log: RedisLog, run_id: str) -> None:
@@ -57,14 +60,13 @@ async def start(log: RedisLog, run_id: str) -> None:
 
 
 async def take(cluster: Cluster, worker: str) -> str:
-    async with asyncio.timeout(LIMIT):
-        return await cluster.take_work(worker)
+    return await soon(cluster.take_work(worker))
 
 
 async def takes_nothing(cluster: Cluster, worker: str) -> bool:
     """Whether a taker that looks after the dead several times finds nothing."""
     try:
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(5 * IDLE_SECONDS + 0.3):
             await cluster.take_work(worker)
     except TimeoutError:
         return True
@@ -87,6 +89,7 @@ async def echo(body: bytes) -> bytes:
 async def test_offered_work_goes_to_one_taker_each_at_once(
     logs: list[RedisLog], workers: list[RedisCluster]
 ) -> None:
+    """Also if its taker needs longer until it claims it than others leave work with the dead: it says that it lives."""
     edge, *executors = workers
     taken: list[str] = []
 
@@ -94,33 +97,34 @@ async def test_offered_work_goes_to_one_taker_each_at_once(
         while True:
             taken.append(await cluster.take_work(worker))
 
+    for n in range(len(executors)):
+        await logs[0].beat(f"worker_{n}", PATIENCE_SECONDS)
     tasks = [asyncio.ensure_future(execute(one, f"worker_{n}")) for n, one in enumerate(executors)]
-    await asyncio.sleep(0.2)
     for n in range(50):
         await start(logs[0], f"run_{n}")
         await edge.offer_work(f"run_{n}")
-    began = time.monotonic()
-    async with asyncio.timeout(LIMIT):
-        while len(taken) < 50:
-            await asyncio.sleep(0.01)
-    assert time.monotonic() - began < 5
+    await eventually(lambda: len(taken) >= 50)
+    await asyncio.sleep(2 * IDLE_SECONDS)
+    await start(logs[0], "run_50")
+    await edge.offer_work("run_50")
+    await eventually(lambda: "run_50" in taken)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert sorted(taken) == sorted(f"run_{n}" for n in range(50))
+    assert sorted(taken) == sorted(f"run_{n}" for n in range(51))
 
 
-async def test_work_is_taken_within_milliseconds(logs: list[RedisLog], workers: list[RedisCluster]) -> None:
-    delays = []
+async def test_offered_work_wakes_who_waits_for_it(
+    logs: list[RedisLog], workers: list[RedisCluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait until the taker looks again by itself."""
+    monkeypatch.setattr(cluster_module, "LOOK_AGAIN_SECONDS", NEVER_SECONDS)
     for n in range(10):
         taking = asyncio.ensure_future(take(workers[1], "worker_1"))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
         await start(logs[0], f"run_{n}")
-        began = time.perf_counter()
         await workers[0].offer_work(f"run_{n}")
         assert await taking == f"run_{n}"
-        delays.append(time.perf_counter() - began)
-    assert sorted(delays)[5] < 0.1
 
 
 async def test_offering_twice_and_finishing_twice_change_nothing(
@@ -156,11 +160,11 @@ async def test_work_of_a_taker_that_died_before_its_claim_goes_to_another(
 ) -> None:
     await start(logs[0], "run_1")
     await workers[0].offer_work("run_1")
+    began = time.monotonic()
     await logs[1].beat("worker_1", 1.0)
     assert await take(workers[1], "worker_1") == "run_1"
-    began = time.monotonic()
     assert await take(workers[2], "worker_2") == "run_1"
-    assert time.monotonic() - began > 0.5, "not before its lease ended"
+    assert time.monotonic() - began > 0.99, "not before its lease ended"
 
 
 async def test_claimed_work_is_given_to_nobody_else(
@@ -176,7 +180,7 @@ async def test_claimed_work_is_given_to_nobody_else(
 
 async def test_cancelled_taker_loses_no_work(logs: list[RedisLog], workers: list[RedisCluster]) -> None:
     """Cancelled at any moment around the answer."""
-    await logs[1].beat("worker_1", LIMIT)
+    await logs[1].beat("worker_1", PATIENCE_SECONDS)
     taken = set()
     for n in range(40):
         await start(logs[0], f"run_{n}")
@@ -198,12 +202,9 @@ async def test_taker_goes_on_waiting_while_redis_is_away(
     taking = asyncio.ensure_future(take(workers[1], "worker_1"))
     await asyncio.sleep(0.1)
     await server.stop(kill=True)
-    async with asyncio.timeout(LIMIT):
-        while logs[0].available or logs[1].available:
-            await asyncio.sleep(0.01)
-        await server.start()
-        while not logs[0].available:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not (logs[0].available or logs[1].available))
+    await server.start()
+    await eventually(lambda: logs[0].available)
     await start(logs[0], "run_1")
     await workers[0].offer_work("run_1")
     assert await taking == "run_1"
@@ -218,14 +219,13 @@ async def test_commands_reach_their_worker_and_answers_their_sender(workers: lis
             tasks.create_task(serve(one, f"worker_{n}", lambda body, n=n: echo(body + b" of %d" % n)))
             for n, one in enumerate(workers)
         ]
-        async with asyncio.timeout(LIMIT):
-            asked = [
-                workers[sender].send(f"worker_{to}", b"\x00\xff%d" % n)
-                for n in range(20)
-                for sender in range(3)
-                for to in range(3)
-            ]
-            answers = await asyncio.gather(*asked)
+        asked = [
+            workers[sender].send(f"worker_{to}", b"\x00\xff%d" % n)
+            for n in range(20)
+            for sender in range(3)
+            for to in range(3)
+        ]
+        answers = await asyncio.gather(*asked)
         for task in serving:
             task.cancel()
     assert answers == [
@@ -233,27 +233,22 @@ async def test_commands_reach_their_worker_and_answers_their_sender(workers: lis
     ]
 
 
-async def test_command_is_answered_within_milliseconds(workers: list[RedisCluster]) -> None:
-    serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
-    delays = []
-    for _ in range(20):
-        began = time.perf_counter()
-        assert await workers[0].send("worker_1", b"x") == b"echo x"
-        delays.append(time.perf_counter() - began)
-    serving.cancel()
-    assert sorted(delays)[10] < 0.1
-
-
-async def test_worker_that_does_not_answer_is_told_in_time(workers: list[RedisCluster]) -> None:
+async def test_worker_that_does_not_answer_is_given_up(
+    workers: list[RedisCluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "SEND_SECONDS", 0.2)
     began = time.monotonic()
     with pytest.raises(LogUnavailable, match="worker_9"):
         await workers[0].send("worker_9", b"x")
-    assert 2.5 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.19
 
 
-async def test_command_sent_before_the_worker_listens_is_heard(workers: list[RedisCluster]) -> None:
+async def test_command_sent_before_the_worker_listens_is_heard(
+    server: RedisServer, logs: list[RedisLog], workers: list[RedisCluster]
+) -> None:
     sending = asyncio.ensure_future(workers[0].send("worker_1", b"x"))
-    await asyncio.sleep(0.3)
+    while not await server.ask("EXISTS", logs[0].keys.inbox("worker_1")):
+        await asyncio.sleep(0.01)
     serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
     assert await sending == b"echo x"
     serving.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from orchestrator.eventlog.redis import RedisLog
 from orchestrator.eventlog.redis_address import RedisAddress, parse_address
 from orchestrator.eventlog.redis_link import _unfit
 from orchestrator.eventlog.runstore import Fence, RunRecord
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .redis_proxy import lose_answer, proxied
 from .redis_server import RedisServer, free_port, redis_server
 
-LIMIT = 30.0
 RUN, ROOM = "run_1", "room"
 FENCE = Fence(RUN, 1)
 
@@ -77,7 +77,7 @@ async def log(server: RedisServer) -> AsyncIterator[RedisLog]:
 async def follow(log: RedisLog, channel: str, cursor: Cursor, until: int) -> list[int]:
     """Read like a subscriber from *cursor* on, until the event numbered *until* came."""
     heard: list[int] = []
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not heard or heard[-1] != until:
             page = await log.read(channel, cursor, most=256)
             if page:
@@ -98,15 +98,9 @@ async def everything(log: RedisLog, channel: str) -> list[int]:
     return heard
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 async def persistently(log: RedisLog, channel: str, drafts: list[Draft], fence: Fence | None = None) -> None:
     """Append as a run does that will not lose an event: the same again while the store is away."""
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 await log.append(channel, drafts, fence=fence)
@@ -367,7 +361,7 @@ async def test_erased_on_one_worker_is_gone_on_the_other(server: RedisServer) ->
         waiting = asyncio.ensure_future(b.wait(ROOM, Cursor(start.epoch, 2), 10))
         await asyncio.sleep(0.1)
         await a.forget_run(RUN, "was deleted")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await waiting, "those who wait look again"
         assert [entry.run_id for entry in await b.read(ROOM, start, most=9)] == ["run_2"]
 
@@ -379,7 +373,7 @@ async def test_tails_without_readers_go(server: RedisServer, monkeypatch: pytest
             await log.wait(f"c{n}", Cursor((await log.open(f"c{n}")).epoch, 0), 0.001)
         listener = await log.listening()
         assert listener.tails
-        await until(lambda: not listener.tails)
+        await eventually(lambda: not listener.tails)
 
 
 # ── Redis goes and comes ─────────────────────────────────────────────────────────────────────
@@ -407,10 +401,10 @@ async def test_flush_gives_a_gap_and_the_run_goes_on(server: RedisServer) -> Non
         await logs[0].create_run(record())
         await logs[0].append(RUN, [draft(1)], fence=FENCE)
         cursor = Cursor((await logs[0].open(RUN)).epoch, 1)
-        waiting = [asyncio.ensure_future(log.wait(RUN, cursor, LIMIT)) for log in logs]
+        waiting = [asyncio.ensure_future(log.wait(RUN, cursor, PATIENCE_SECONDS)) for log in logs]
         await asyncio.sleep(0.1)
         await server.flush()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await asyncio.gather(*waiting) == [True, True]
         for log in logs:
             with pytest.raises(GapError) as caught:
@@ -469,7 +463,7 @@ async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: Redis
         assert await log.read("elsewhere", cursor, most=9) == [], "readers just find nothing"
         server.resume()
         await persistently(log, RUN, [draft(2)], FENCE)
-        await until(lambda: log.available)
+        await eventually(lambda: log.available)
         await persistently(log, RUN, [draft(9)], FENCE)
         assert await reading == [1, 2, 9]
 
@@ -481,12 +475,12 @@ async def test_leases_outlive_an_outage(server: RedisServer) -> None:
         await b.beat("worker_b", 0.5)
         assert await a.living() == {"worker_a", "worker_b"}
         await server.stop(kill=True)
-        await until(lambda: not a.available)
+        await eventually(lambda: not a.available)
         await asyncio.sleep(0.6)
         await server.start()
-        await until(lambda: a.available)
+        await eventually(lambda: a.available)
         assert await a.living() == {"worker_a", "worker_b"}
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await a.living():
                 await asyncio.sleep(0.02)
 
@@ -513,7 +507,7 @@ async def test_full_redis_refuses_whole_appends_and_recovers(tmp_path: Path) -> 
         assert await log.read("run_2", start, most=9), "what is there can be read"
         await log.end_run(Fence("run_2", 1), "failed", 1)
         await log.forget_run("run_2", "has expired")
-        await until(lambda: log.available)
+        await eventually(lambda: log.available)
         await log.append(RUN, [draft(1)], fence=FENCE)
         assert await everything(log, RUN) == [1]
 
@@ -523,10 +517,10 @@ async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer, l
     await server.ask("REPLICAOF", "127.0.0.1", str(free_port()))
     with pytest.raises(LogUnavailable):
         await log.append("c", [draft(2)])
-    await until(lambda: not log.available)
+    await eventually(lambda: not log.available)
     await server.ask("REPLICAOF", "NO", "ONE")
     await persistently(log, "c", [draft(2)])
-    await until(lambda: log.available)
+    await eventually(lambda: log.available)
     assert await everything(log, "c") == [1, 2]
 
 
@@ -600,7 +594,7 @@ async def test_write_that_comes_too_late_is_refused(server: RedisServer) -> None
             await persistently(log, "c", [draft(n)])
         await server.ask("CONFIG", "RESETSTAT")
         proxy.release.set()
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "cmdstat_evalsha" not in await server.ask("INFO", "commandstats"):
                 await asyncio.sleep(0.01)
         await log.append("c", [draft(3)])
@@ -613,7 +607,7 @@ async def test_other_calls_may_be_sent_twice(server: RedisServer) -> None:
         await log.create_run(record("warm"))
         await log.claim_run("warm", owner="warm", token=1)
         await log.add_turn("warm", "warm", b"warm", keep=1)
-        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
             tasks.create_task(lose_answer(proxy, b"run_1"))
             assert await log.create_run(record()) == record()
             tasks.create_task(lose_answer(proxy, b"worker_2"))
@@ -653,12 +647,12 @@ async def test_closing_wakes_readers_and_leaves_nothing_behind(server: RedisServ
     before = asyncio.all_tasks()
     async with opened(server) as (log,):
         cursor = Cursor((await log.open("c")).epoch, 0)
-        waiting = asyncio.ensure_future(log.wait("c", cursor, LIMIT))
+        waiting = asyncio.ensure_future(log.wait("c", cursor, PATIENCE_SECONDS))
         await asyncio.sleep(0.05)
     assert await waiting
     with pytest.raises(LogUnavailable):
         await log.append("c", [draft(1)])
     assert asyncio.all_tasks() == before
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while bytes(await server.ask("CLIENT", "LIST")).count(b"\n") > 1:
             await asyncio.sleep(0.02)

@@ -16,6 +16,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, WSMsgType
 
 from orchestrator.eventlog import MemoryLog
 from orchestrator.server import streams
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .service import (
     FLOOD_KEYS,
@@ -25,7 +26,6 @@ from .service import (
     RetryLine,
     StreamReader,
     endless,
-    eventually,
     flood,
     parse_stream,
     serving,
@@ -47,7 +47,7 @@ async def ready(
         service = await stack.enter_async_context(serving_process(folder, *arguments))
         timeout = ClientTimeout(total=30)
         session = await stack.enter_async_context(ClientSession(timeout=timeout, auto_decompress=False))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await _get(session, f"{service.url}/readyz"))[0] != 200:
                 await asyncio.sleep(0.02)
         yield service, session

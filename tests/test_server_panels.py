@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator.panelsettings import PanelSettings
+from tests.support.patience import eventually
 
-from .service import Event, Service, events_in, eventually, serving, words
+from .service import Event, Service, events_in, serving, words
 from .spine import Script
 from .test_panels import echo, fails, hangs, saying
 

@@ -16,6 +16,7 @@ from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.base import Draft
 from orchestrator.events import RunDone, Snapshot, Status
 from orchestrator.writer import SYSTEM_CHANNEL
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .probe import exchange
 from .service import (
@@ -25,7 +26,6 @@ from .service import (
     Service,
     endless,
     events_in,
-    eventually,
     finished_part,
     finished_run,
     serving,
@@ -156,7 +156,7 @@ async def test_log_that_begins_anew_before_the_first_event_is_no_gap() -> None:
         await asyncio.sleep(0.01)
         await log.erase("room", "r")
         await log.append("room", [Draft("r", None, "started", b"{}")])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             entries = await first
     assert isinstance(entries, list)
     assert [(entry.seq, entry.type) for entry in entries] == [(1, "started")]
@@ -293,7 +293,7 @@ async def test_cursor_that_was_trimmed_away_gives_a_gap() -> None:
         async with service.stream(f"/v1/runs/{run_id}/events") as stream:
             first = str((await stream.event()).id)
         epoch = first.partition("-")[0]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await service.supervisor.log.open(run_id)).first == 1:
                 await asyncio.sleep(0.02)
         for headers in ({"Last-Event-ID": first}, {}):
@@ -330,7 +330,7 @@ async def test_cursor_trimmed_away_during_replay_gives_the_same_gap(monkeypatch:
         assert [entry.seq for entry in first] == [1, 2, 3, 4]
         for n in range(200):
             puppet.say(Status(f"late {n}"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await log.open(run_id)).first < 50:
                 await asyncio.sleep(0.01)
         gap = await anext(items)

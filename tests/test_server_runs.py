@@ -13,9 +13,10 @@ import pytest
 from orchestrator.backends.base import AgentInput, Finish
 from orchestrator.events import ApprovalRequest, Usage
 from orchestrator.limits import RunLimits
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .probe import exchange
-from .service import Puppet, Service, endless, eventually, serving, silent, words
+from .service import Puppet, Service, endless, serving, silent, words
 
 RUN_ID = re.compile(r"run_[A-Za-z0-9_-]{22,}")
 SNAPSHOT_KEYS = {
@@ -142,14 +143,14 @@ async def test_deleting_cancels_the_agents_and_frees_the_log() -> None:
             await stream.until("a.token")
             assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
             await stream.rest()  # the stream ends in good order
-        await asyncio.wait_for(puppet.closed.wait(), 5)
+        await asyncio.wait_for(puppet.closed.wait(), PATIENCE_SECONDS)
         await eventually(lambda: service.supervisor.log.size == 0 and not service.supervisor.running)
 
 
 async def test_expired_run_is_410() -> None:
     async with serving({"a": words("x")}, limits=RunLimits(retention_s=0.1)) as service:
         run_id = await service.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (answer := await service.call("GET", f"/v1/runs/{run_id}")).status == 200:
                 await asyncio.sleep(0.05)
         assert answer.problem["status"] == 410
@@ -174,7 +175,7 @@ async def test_cancel_is_acknowledged_at_once_and_is_no_error_later() -> None:
             answer = await service.call("POST", f"/v1/runs/{run_id}/cancel")
             assert answer.status == 202
             assert {agent["status"] for agent in answer.json["agents"].values()} == {"cancelling"}
-            await asyncio.wait_for(closing.wait(), 5)
+            await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
             assert (await service.call("POST", f"/v1/runs/{run_id}/cancel")).status == 202
             seen = await stream.until("b.cancelled")
             assert not [event for event in seen if event.type == "a.cancelled"]

@@ -17,6 +17,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.server import compression
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .service import (
     Comment,
@@ -25,7 +26,6 @@ from .service import (
     RetryLine,
     endless,
     events_in,
-    eventually,
     finished_run,
     parse_stream,
     serving,
@@ -153,7 +153,7 @@ async def test_silence_is_broken_by_comments(monkeypatch: pytest.MonkeyPatch) ->
                 while not isinstance(await stream.frame(), Comment):
                     pass
                 comments = 0
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while comments < 3:
                         comments += isinstance(await stream.frame(), Comment)
 
@@ -340,7 +340,7 @@ async def test_stream_of_a_run_deleted_from_a_shared_channel_ends(monkeypatch: p
         await anext(items)  # a slow reader: it has a page, and the rest goes away
         assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
         with pytest.raises(Gone):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await anext(items)
 
 
@@ -360,7 +360,7 @@ async def test_stream_of_a_deleted_run_ends_though_its_channel_is_loud() -> None
     items = subscription.follow(LoudLog(), view, None, snapshots, heartbeat_s=0.1)
 
     async def read() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             async for item in items:
                 assert item is subscription.IDLE
 
@@ -387,7 +387,7 @@ async def test_each_batch_of_a_compressed_stream_can_be_decoded_at_once(encoding
 
             async def read_until(part: bytes) -> None:
                 nonlocal text
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while part not in text or not text.endswith(b"\n\n"):
                         text += decode(await response.content.readany())
 

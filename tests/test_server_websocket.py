@@ -16,19 +16,9 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from orchestrator.eventlog import MemoryLog
 from orchestrator.server import websocket
 from orchestrator.server.security import SecuritySettings
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import (
-    FLOOD_KEYS,
-    LIMIT_SECONDS,
-    Puppet,
-    Service,
-    endless,
-    eventually,
-    flood,
-    serving,
-    silent,
-    words,
-)
+from .service import FLOOD_KEYS, Puppet, Service, endless, flood, serving, silent, words
 
 
 class Socket:
@@ -40,7 +30,7 @@ class Socket:
     async def send(self, op: str, **members: Any) -> None:
         await self.ws.send_json({"op": op, **members})
 
-    async def receive(self, limit: float = LIMIT_SECONDS) -> dict[str, Any]:
+    async def receive(self, limit: float = PATIENCE_SECONDS) -> dict[str, Any]:
         message = await self.ws.receive(limit)
         assert message.type is WSMsgType.TEXT, message
         found: dict[str, Any] = json.loads(message.data)

@@ -24,6 +24,7 @@ from orchestrator.eventlog import sqlite as sqlite_log
 from orchestrator.eventlog.base import Bounds, Entry
 from orchestrator.eventlog.runstore import Fence, RunRecord
 from orchestrator.eventlog.sqlite import SQLiteLog
+from tests.support.patience import PATIENCE_SECONDS
 
 from .sqlite_process import batch
 
@@ -697,7 +698,7 @@ async def test_more_readers_than_books_all_come_to_wait(path: Path, monkeypatch:
                 await log.wait(channel, cursor, 20)
 
         followers = [asyncio.ensure_future(follow(f"c{n}")) for n in range(count)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while log._waiters < count:
                 await asyncio.sleep(0.01)
         assert loads <= 2 * count

@@ -22,6 +22,7 @@ from orchestrator.errors import (
 from orchestrator.events import Status, Token, Usage
 from orchestrator.limits import RunLimits
 from orchestrator.observer import Observer
+from tests.support.patience import PATIENCE_SECONDS
 
 from .spine import Seen, of, read, start, supervised, text_of
 
@@ -171,7 +172,7 @@ async def test_tools_in_threads_are_told_of_a_cancel() -> None:
         events = await read(
             supervisor, run, on_event=lambda e: run.cancel(Stop("requested")) if e.type == "token" else None
         )
-        await asyncio.wait_for(seen.wait(), 5)
+        await asyncio.wait_for(seen.wait(), PATIENCE_SECONDS)
     assert of(events, "a", "cancelled")
 
 
@@ -493,7 +494,7 @@ async def test_size_of_the_log_is_told_when_a_run_goes() -> None:
         await read(supervisor, run)
         assert sizes.told > 0
         await supervisor.forget(run.spec.run_id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while sizes.told:
                 await asyncio.sleep(0.05)
 
@@ -501,7 +502,7 @@ async def test_size_of_the_log_is_told_when_a_run_goes() -> None:
 async def test_ended_runs_expire() -> None:
     async with supervised({"a": words}, limits=RunLimits(retention_s=0)) as supervisor:
         run = await start(supervisor)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
                     await supervisor.get(run.spec.run_id)
@@ -516,10 +517,10 @@ async def test_oldest_ended_runs_go_beyond_their_number() -> None:
         runs = []
         for _ in range(4):
             runs.append(await start(supervisor))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while supervisor.running:
                     await asyncio.sleep(0.01)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(await supervisor.page(limit=9)) > 2:
                 await asyncio.sleep(0.05)
         kept = await supervisor.page(limit=9)
@@ -532,7 +533,7 @@ async def test_abandoned_run_is_cancelled_when_it_asked_for_that() -> None:
     async with supervised({"a": endless}, limits=RunLimits(abandon_after_s=0.1)) as supervisor:
         kept = await start(supervisor)
         left = await start(supervisor, on_disconnect="cancel")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while left.status == "running":
                 await asyncio.sleep(0.05)
         assert left.status == "cancelled"

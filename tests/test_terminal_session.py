@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import PATIENCE, ROOT, environment, finish, finished, line_with, spawn
+from tests.commands import ROOT, environment, finish, finished, line_with, spawn
 from tests.scripted_server import METRICS, RUN_ID, ScriptedServer, scripted_server
+from tests.support.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ async def test_a_reader_that_leaves_ends_the_command_quietly(server: ScriptedSer
         server.say("a.token", text=str(n))
     await server.wake()
     assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await process.stderr.read() == b""
         assert await process.wait() == 1
 
@@ -110,7 +111,7 @@ class Terminal:
 
     async def until(self, part: str) -> None:
         """Read until *part* was written."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while part not in self.seen:
                 assert self.read(), f"it ended before {part!r}: {self.seen[-2000:]}"
                 await asyncio.sleep(0.02)
@@ -128,7 +129,7 @@ class Terminal:
         return True
 
     async def end(self) -> int:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.read():
                 await asyncio.sleep(0.02)
             while (code := self.process.poll()) is None:

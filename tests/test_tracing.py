@@ -26,11 +26,12 @@ from orchestrator.runspec import StartRequest
 from orchestrator.server.security import SecuritySettings
 from orchestrator.server.tracing import Tracing, find_tracing
 from orchestrator.supervisor import Supervisor
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from .commands import ROOT
 from .parts import require
 from .redis_server import redis_server
-from .service import Puppet, endless, eventually, serving, silent, words
+from .service import Puppet, endless, serving, silent, words
 from .spine import ScriptedRoster
 from .workers.process import worker
 
@@ -317,7 +318,7 @@ def test_package_may_be_missing() -> None:
         "app = create_app()\n"
         "sys.exit(app[SUPERVISOR]._owned._observer is not app[METRICS])"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=PATIENCE_SECONDS)
 
 
 # ── several workers ──────────────────────────────────────────────────────────────────────────
@@ -356,7 +357,6 @@ async def test_run_of_a_lost_worker_goes_on_in_its_trace(spans: Spans) -> None:
         assert is_child(span, went_on)
 
 
-@pytest.mark.timeout(120)
 async def test_trace_crosses_worker_processes_and_survives_their_end(tmp_path: Path) -> None:
     """Any of them may execute a run, and each hands its last spans over before it goes."""
     require("redis-server")

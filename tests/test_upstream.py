@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from openai import APIConnectionError, AsyncOpenAI, AuthenticationError, DefaultAioHttpClient
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import (
     Abort,
     Call,
@@ -196,8 +197,8 @@ async def test_a_closed_connection_is_told_with_its_time(upstream: Upstream) -> 
         assert upstream.open_connections == 1
         left_at = asyncio.get_running_loop().time()
         answer.close()
-        assert await asyncio.wait_for(received.connection.closed, 10) >= left_at
-    await asyncio.wait_for(received.ended.wait(), 10)
+        assert await asyncio.wait_for(received.connection.closed, PATIENCE_SECONDS) >= left_at
+    await asyncio.wait_for(received.ended.wait(), PATIENCE_SECONDS)
     assert upstream.open_connections == 0
 
 

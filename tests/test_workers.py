@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from tests.support.patience import PATIENCE_SECONDS
+
 from .commands import orchestrate
 from .faults.oracle import begin, judge, patient_session
 from .parts import require
 from .redis_server import RedisServer
-from .workers.process import CONFIG, LIMIT, until_ready, worker
+from .workers.process import CONFIG, until_ready, worker
 
 
 @pytest.fixture
@@ -37,7 +39,6 @@ async def http() -> AsyncIterator[ClientSession]:
         yield session
 
 
-@pytest.mark.timeout(120)
 async def test_any_worker_serves_and_commands_any_run(redis: RedisServer, http: ClientSession) -> None:
     """Without sticky sessions: started on one, read and cancelled on the other."""
     async with worker(redis.url) as a, worker(redis.url) as b:
@@ -65,7 +66,6 @@ async def test_any_worker_serves_and_commands_any_run(redis: RedisServer, http: 
             assert len((await listed.json())["runs"]) == 2
 
 
-@pytest.mark.timeout(120)
 async def test_workers_behind_one_socket_replace_each_other(redis: RedisServer, http: ClientSession) -> None:
     """`--workers 2`: a killed process is replaced, and SIGTERM ends all of them."""
     async with worker(redis.url, "--workers", "2") as parent:
@@ -78,13 +78,12 @@ async def test_workers_behind_one_socket_replace_each_other(redis: RedisServer, 
         for account in accounts:
             await account.follow(http, parent.url)
             judge(account.seen, links=100, codes=("worker_lost",))
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(set(children.read_text().split()) - {first[0]}) < 2:
                 await asyncio.sleep(0.05)
         assert await parent.end() == 0
 
 
-@pytest.mark.timeout(90)
 async def test_draining_worker_takes_no_further_runs(redis: RedisServer, http: ClientSession) -> None:
     """It waits for work when it is told to drain: what comes then is for those who stay."""
     async with worker(redis.url, "--drain", "2") as leaving:
@@ -100,10 +99,9 @@ async def test_draining_worker_takes_no_further_runs(redis: RedisServer, http: C
             for account in before:
                 await account.follow(http, staying.url)
                 judge(account.seen, codes=("shutdown",))
-            assert await asyncio.wait_for(leaving.process.wait(), LIMIT) == 0
+            assert await asyncio.wait_for(leaving.process.wait(), PATIENCE_SECONDS) == 0
 
 
-@pytest.mark.timeout(60)
 async def test_workers_with_a_wrong_log_end_and_say_why(redis: RedisServer) -> None:
     """Another start cannot help, and a traceback a second hides the reason."""
     ended = await asyncio.to_thread(
@@ -115,7 +113,6 @@ async def test_workers_with_a_wrong_log_end_and_say_why(redis: RedisServer) -> N
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.timeout(90)
 async def test_worker_without_its_redis_says_so_and_goes_on_when_it_is_back(
     redis: RedisServer, http: ClientSession
 ) -> None:
@@ -137,7 +134,6 @@ async def test_worker_without_its_redis_says_so_and_goes_on_when_it_is_back(
         judge(account.seen, links=5)
 
 
-@pytest.mark.timeout(90)
 async def test_run_that_is_deleted_while_a_worker_takes_it_harms_nobody(
     redis: RedisServer, http: ClientSession
 ) -> None:

@@ -29,6 +29,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream_script import (
     SECRET,
     Abort,
@@ -173,13 +174,13 @@ class Upstream:
     def open_connections(self) -> int:
         return sum(connection.is_open for connection in self.connections)
 
-    async def wait_requests(self, count: int, *, limit: float = 20.0) -> Received:
+    async def wait_requests(self, count: int, *, limit: float = PATIENCE_SECONDS) -> Received:
         """Wait until *count* requests have come in, and return the last of them."""
         async with asyncio.timeout(limit), self.arrived:
             await self.arrived.wait_for(lambda: len(self.requests) >= count)
         return self.requests[count - 1]
 
-    async def wait_all_closed(self, *, limit: float = 20.0) -> float:
+    async def wait_all_closed(self, *, limit: float = PATIENCE_SECONDS) -> float:
         """Wait until no connection is open; return the loop time at which the last one closed."""
         async with asyncio.timeout(limit):
             while still := [c.closed for c in self.connections if c.is_open]:

@@ -15,10 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.parts import chromium_options
 from tests.served import orchestrator
+from tests.support.patience import PATIENCE_MS
 
 from .voices import write_config
-
-PATIENCE_MS = 15_000
 
 VOICES = (
     "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer",

@@ -13,12 +13,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.parts import chromium_options
 from tests.served import orchestrator
+from tests.support.patience import PATIENCE_MS
 
 from .smallpng import repacked
 
 PICTURES = Path(__file__).parent / "pictures"
 QUESTION = "What is 17.5 % of 2,480, and should we rewrite our billing service?"
-PATIENCE_MS = 30_000
 WIDE, HIGH, PHONE = (1200, 760), (1200, 900), (390, 760)
 
 ALL_SPEAK = """n => {

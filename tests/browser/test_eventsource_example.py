@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.commands import ROOT
 from tests.served import orchestrator, paced_agents, serving
+from tests.support.patience import PATIENCE_MS
 
-PATIENCE_MS = 20_000
 KEEP_SOURCES = """
     window.sources = [];
     window.EventSource = class extends EventSource {

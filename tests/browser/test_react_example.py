@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from socket import create_server
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
@@ -17,10 +14,10 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from tests.commands import ROOT, environment
 from tests.parts import require
 from tests.served import orchestrator, paced_agents, serving
+from tests.support.patience import PATIENCE_MS, PATIENCE_SECONDS
 
 EXAMPLE = ROOT / "examples" / "react"
 VITE = EXAMPLE / "node_modules" / ".bin" / "vite"
-PATIENCE_MS = 20_000
 AGENTS = ("analyst", "optimist", "skeptic")
 
 
@@ -30,23 +27,10 @@ def free_port() -> int:
         return port
 
 
-def wait_until_ready(address: str) -> None:
-    """Wait until the agents are loaded, so that the first words come within a test's patience."""
-    deadline = time.monotonic() + PATIENCE_MS / 1000
-    while True:
-        try:
-            with urlopen(f"{address}/readyz"):
-                return
-        except HTTPError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=50, optimist=50, skeptic=6)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=50, optimist=50, skeptic=3)
     with orchestrator("--config", str(folder)) as address:
-        wait_until_ready(address)
         yield address
 
 
@@ -55,9 +39,13 @@ def pages(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
     """The example as `npm run build` makes it and as `npm run dev` serves it."""
     require("node")
     if not VITE.exists():
-        subprocess.run(["npm", "ci", "--no-fund", "--no-audit"], cwd=EXAMPLE, check=True, timeout=120)
+        subprocess.run(
+            ["npm", "ci", "--no-fund", "--no-audit"], cwd=EXAMPLE, check=True, timeout=5 * PATIENCE_SECONDS
+        )
     if request.param == "build":
-        subprocess.run([str(VITE), "build"], cwd=EXAMPLE, check=True, timeout=60, env=environment())
+        subprocess.run(
+            [str(VITE), "build"], cwd=EXAMPLE, check=True, timeout=2 * PATIENCE_SECONDS, env=environment()
+        )
     command = [str(VITE), *(["preview"] if request.param == "build" else [])]
     port = ["--port", str(free_port()), "--strictPort"]
     with serving([*command, *port], cwd=EXAMPLE, ORCHESTRATOR_URL=server, NO_COLOR="1") as address:
@@ -82,7 +70,6 @@ def _is_complaint(said: ConsoleMessage) -> bool:
     return said.type == "error" and not said.text.startswith("Failed to load resource")
 
 
-@pytest.mark.timeout(180)
 def test_an_agent_is_stopped_a_reload_goes_on(page: Page, pages: str) -> None:
     """Each column fills by itself; stopping one leaves the others; a reload finds the run with its buttons."""
     streams: list[str] = []
@@ -101,19 +88,19 @@ def test_an_agent_is_stopped_a_reload_goes_on(page: Page, pages: str) -> None:
     skeptic.get_by_role("button", name="Stop").click()
     expect(skeptic.locator(".state")).to_have_text(re.compile("^cancelled"))
     expect(skeptic.get_by_role("button", name="Stop")).to_be_disabled()
-    partial = skeptic.locator(".text").inner_text()
+    partial = skeptic.locator(".text").text_content()
     expect(optimist.locator(".state")).to_have_text(re.compile("^done"))
     expect(page.get_by_role("status")).to_have_text("partial")
-    assert partial == skeptic.locator(".text").inner_text() != ""
+    assert partial == skeptic.locator(".text").text_content() != ""
 
     run_id = page.url.partition("#")[2]
     told = page.evaluate("id => fetch(`/v1/runs/${id}`).then((answer) => answer.json())", run_id)
     for agent, column in columns.items():
-        assert column.locator(".text").inner_text() == told["agents"][agent]["text"].strip()
+        # Not `inner_text`: that leaves out a blank line at the end, where a stop may fall.
+        assert column.locator(".text").text_content() == told["agents"][agent]["text"]
     assert not any(url.endswith(f"/{run_id}/cancel") for url in streams), "a reload cancels nothing"
 
 
-@pytest.mark.timeout(120)
 def test_what_fails_is_said(page: Page, pages: str) -> None:
     """An unknown run in the address is an alert, and the page can still ask."""
     page.goto(f"{pages}/#run_none")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.served import orchestrator
+from tests.support.patience import wait_until
 
 from .voices import write_config
-
-PATIENCE = 20.0
 
 SETUP = """async (options) => {
   const { createClient } = await import('/web/client.js');
@@ -30,8 +29,6 @@ STARTED = """async () => {
 ATTACH = "(id) => { window.run = client.attach(id); }"
 TEXT = "() => run.agents.talker?.text ?? ''"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -46,7 +43,7 @@ def tabs(browser: Browser, server: str) -> Iterator[BrowserContext]:
     context = browser.new_context()
     yield context
     context.close()
-    until(lambda: streams(server) == 0)
+    wait_until(lambda: streams(server) == 0)
 
 
 def open_tab(tabs: BrowserContext, server: str, **options: object) -> Page:
@@ -69,17 +66,10 @@ def streams(server: str) -> int:
     return sum(int(float(count)) for count in re.findall(r"(?m)^orchestrator_subscribers\{.*\} (\S+)$", text))
 
 
-def until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def grows(page: Page) -> None:
     """Wait until the agent has said more. (`wait_for_function` needs eval, which our pages forbid.)"""
     length = len(page.evaluate(TEXT))
-    until(lambda: len(page.evaluate(TEXT)) > length)
+    wait_until(lambda: len(page.evaluate(TEXT)) > length)
 
 
 def cancel(pages: list[Page]) -> None:
@@ -104,12 +94,12 @@ def test_seven_tabs_are_live_on_one_connection(tabs: BrowserContext, server: str
     pages[0].evaluate(ATTACH, ids[0])
     grows(pages[0])
     assert pages[0].evaluate(TEXT).startswith(before)
-    until(lambda: streams(server) == 1)
+    wait_until(lambda: streams(server) == 1)
 
     cancel(pages)
     for page in pages:
         assert page.evaluate("() => run.result().then(({ status }) => status)") == "cancelled"
-    until(lambda: streams(server) == 0)
+    wait_until(lambda: streams(server) == 0)
 
 
 def test_a_tab_that_goes_leaves_the_shared_connection(tabs: BrowserContext, server: str) -> None:
@@ -118,7 +108,7 @@ def test_a_tab_that_goes_leaves_the_shared_connection(tabs: BrowserContext, serv
     run_id = start(first)
     grows(first)
     first.close()
-    until(lambda: streams(server) == 0)
+    wait_until(lambda: streams(server) == 0)
     second.evaluate(ATTACH, run_id)
     grows(second)
     assert second.evaluate("() => run.status") == "running"
@@ -132,7 +122,7 @@ def test_a_tab_that_crashes_leaves_the_shared_connection(tabs: BrowserContext, s
     grows(first)
     with pytest.raises(Exception, match=r"(?i)crash|closed|abort"):
         first.goto("chrome://crash")
-    until(lambda: streams(server) == 0)
+    wait_until(lambda: streams(server) == 0)
     second.evaluate(ATTACH, run_id)
     grows(second)
     cancel([second])
@@ -146,7 +136,7 @@ def test_without_a_worker_six_tabs_work_and_the_seventh_says_that_it_is_blocked(
     for page in pages[:6]:
         start(page)
         grows(page)
-    until(lambda: streams(server) == 6)
+    wait_until(lambda: streams(server) == 6)
     cancel(pages[:1])
     pages[1].evaluate("() => run.cancel()")
     assert pages[0].evaluate("() => run.result().then(({ status }) => status)") == "cancelled"
@@ -155,10 +145,10 @@ def test_without_a_worker_six_tabs_work_and_the_seventh_says_that_it_is_blocked(
     pages[0].evaluate(STARTED)
     pages[1].evaluate(START)
     pages[1].evaluate(STARTED)
-    until(lambda: streams(server) == 6)
+    wait_until(lambda: streams(server) == 6)
     began = time.monotonic()
     pages[6].evaluate(START)
-    until(lambda: bool(pages[6].evaluate("() => blocked.length > 0")))
+    wait_until(lambda: bool(pages[6].evaluate("() => blocked.length > 0")))
     assert time.monotonic() - began > 2.5
     assert "six connections" in pages[6].evaluate("() => blocked[0]")
     assert all(not page.evaluate("() => blocked.length") for page in pages[:6])

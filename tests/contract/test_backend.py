@@ -25,6 +25,7 @@ from orchestrator.events import (
     ToolResult,
 )
 from orchestrator.settings import FunctionSettings, OfflineSettings, OpenAIAgentsSettings
+from tests.support.patience import PATIENCE_SECONDS
 
 from ..upstream import Upstream
 from ..upstream_script import Reasoning as UpstreamReasoning
@@ -34,7 +35,6 @@ from ..upstream_script import Turn as UpstreamTurn
 
 ALLOWED = (str, Token, Reasoning, Status, ToolCall, ToolResult, Handoff, ApprovalRequest, Spent, Finish)
 ENOUGH = 4
-AT_ONCE_SECONDS = 2.0
 
 Case = Callable[[], AbstractAsyncContextManager[Backend]]
 
@@ -120,7 +120,7 @@ def ask(word: str) -> AgentInput:
 
 
 async def collect(stream: AsyncGenerator[Emission, None]) -> list[Emission]:
-    async with asyncio.timeout(30), aclosing(stream):
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(stream):
         return [emission async for emission in stream]
 
 
@@ -166,7 +166,7 @@ async def test_closing_in_the_middle_returns_at_once_with_no_task_left(backend: 
     before = tasks()
     stream = backend.stream(ask("zebra"))
     await advance(stream, count)
-    async with asyncio.timeout(AT_ONCE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await stream.aclose()
     assert tasks() - before == set()
 
@@ -184,10 +184,10 @@ async def test_cancelling_the_consumer_ends_it_at_once_with_no_task_left(backend
                 pass
 
     task = asyncio.create_task(consume())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await under_way.wait()
     task.cancel()
-    async with asyncio.timeout(AT_ONCE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert tasks() - before == set()
@@ -228,7 +228,7 @@ async def test_takes_the_turns_of_a_conversation(backend: Backend) -> None:
 
 async def test_aclose_is_safe_when_nothing_ran(backend: Backend) -> None:
     """A server closes every backend, also those that nobody asked; the fixture closes it once more."""
-    async with asyncio.timeout(AT_ONCE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await backend.aclose()
 
 

@@ -38,7 +38,6 @@ async def fill(store: Store) -> list[str]:
     return ids
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", sorted(STORES))
 async def test_ten_thousand_cuts_lose_nothing(name: str, tmp_path: Path) -> None:
     chance = random.Random(11)

@@ -45,6 +45,7 @@ from orchestrator.backends.openai_stream import stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token, ToolResult, clean_text
 from orchestrator.settings import OpenAIAgentsSettings
+from tests.support.patience import PATIENCE_SECONDS
 from tests.upstream import (
     SECRET,
     Abort,
@@ -75,8 +76,6 @@ from tests.upstream import (
 )
 from tests.upstream import Reasoning as Thinks
 
-LIMIT = 20.0
-"""Seconds that anything may take here before a test gives up."""
 CONFIG = RunConfig(tracing_disabled=True)
 
 
@@ -99,7 +98,7 @@ class Rig:
 
     async def run(self, agent: Agent[Any], question: Any = "go", **options: Any) -> Heard:
         heard = Heard(Runner.run_streamed(agent, question, run_config=CONFIG, **options))
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await heard.listen()
         return heard
 
@@ -200,7 +199,7 @@ async def test_deltas_come_while_the_model_still_speaks(rig: Rig) -> None:
     gate = Gate()
     rig.says(["first", gate, " second"])
     heard = Heard(Runner.run_streamed(rig.agent(), "go", run_config=CONFIG))
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for event in heard.result.stream_events():
             if event.type == "raw_response_event":
                 heard.take(event.data)
@@ -481,7 +480,7 @@ async def failure_of(rig: Rig, **keys: Any) -> tuple[str, AgentError]:
 
     try:
         with pytest.raises(AgentError) as caught:
-            await asyncio.wait_for(listen(), LIMIT)
+            await asyncio.wait_for(listen(), PATIENCE_SECONDS)
     finally:
         await backend.aclose()
     assert SECRET not in str(caught.value)
@@ -534,7 +533,7 @@ async def test_a_character_cut_in_half_is_put_together(rig: Rig) -> None:
     assert isinstance(gate, Gate)
     asyncio.get_running_loop().call_later(0.1, gate.open.set)
     backend = rig.backend(tools=["tests.sdk_parts:clock"])
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         emissions = [emission async for emission in backend.stream(AgentInput("go"))]
     await backend.aclose()
     said = "".join(clean_text(e.text) for e in emissions if isinstance(e, Token))
@@ -578,7 +577,7 @@ SAID_BY_OTHERS = [
 async def test_what_other_servers_say_is_heard(rig: Rig, answer: Answer, text: str, reasoning: str) -> None:
     rig.says(["never"], fault=answer)
     backend = rig.backend()
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         emissions = [emission async for emission in backend.stream(AgentInput("go"))]
     await backend.aclose()
     assert "".join(e.text for e in emissions if isinstance(e, Token)) == text
@@ -599,7 +598,7 @@ async def test_calls_are_told_apart_however_they_are_numbered(rig: Rig, answer: 
     """Gemini's endpoint leaves numbers and ids out, or numbers every call 0."""
     rig.says(["done"], fault=answer, fail_times=1)
     backend = rig.backend(tools=["tests.sdk_parts:clock"])
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         emissions = [emission async for emission in backend.stream(AgentInput("go"))]
     await backend.aclose()
     results = [e.output for e in emissions if isinstance(e, ToolResult)]
@@ -638,7 +637,7 @@ async def test_a_stock_model_of_the_users_own_is_looked_at_too(rig: Rig, turn: T
         run = stream_agent(own, "go", request=AgentInput("go"))
         said: list[Any] = []
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 said += [emission async for emission in run]
         except AgentError as exc:
             said.append(exc)
@@ -682,12 +681,12 @@ async def test_a_cancelled_run_closes_its_connection(rig: Rig) -> None:
     """While the upstream stalls in the middle, the server sees the close within a second."""
     rig.says(["one", Stall()])
     heard = Heard(Runner.run_streamed(rig.agent(), "go", run_config=CONFIG))
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for event in heard.result.stream_events():
             if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
                 cancelled_at = asyncio.get_running_loop().time()
                 heard.result.cancel()
-    closed_at = await rig.upstream.wait_all_closed(limit=LIMIT)
+    closed_at = await rig.upstream.wait_all_closed(limit=PATIENCE_SECONDS)
     assert closed_at - cancelled_at < 1
 
 

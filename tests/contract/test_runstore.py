@@ -13,6 +13,7 @@ from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.runstore import GONE_SECONDS, Fence, RunRecord
+from tests.support.patience import PATIENCE_SECONDS
 
 from .stores import STORES, Clock
 
@@ -252,13 +253,13 @@ async def test_worker_lives_as_long_as_it_said(store: Store) -> None:
     await store.beat("worker_1", 600)
     await store.beat("worker_2", 0.05)
     assert "worker_1" in await store.living()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "worker_2" in await store.living():
             await asyncio.sleep(0.02)
     await store.beat("worker_2", 600)
     assert await store.living() == {"worker_1", "worker_2"}
     await store.beat("worker_1", 0.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "worker_1" in await store.living():
             await asyncio.sleep(0.02)
 
@@ -279,7 +280,7 @@ async def test_setting_the_clock_kills_no_worker_and_revives_none(
     await store.beat("alive", 5)
     await store.beat("new", 5)
     assert await store.living() == {"alive", "dead", "new"}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while "dead" in await store.living():
             await asyncio.sleep(0.02)
     assert await store.living() == {"alive", "new"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.parts import require
 from tests.redis_server import free_port
+from tests.support.patience import PATIENCE_SECONDS
 
 CONFIG = """
 pid nginx.pid;
@@ -42,7 +43,6 @@ http {{
     }}
 }}
 """
-PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ async def nginx(server: int, folder: Path, *, read_timeout: float) -> AsyncItera
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), PATIENCE)
+        await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
 
 
 def _make_certificate(folder: Path) -> None:
@@ -85,12 +85,12 @@ def _make_certificate(folder: Path) -> None:
             "-days", "1", "-subj", "/CN=localhost",
             "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
         ],
-        check=True, capture_output=True, timeout=PATIENCE,
+        check=True, capture_output=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
 
 
 async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             assert process.returncode is None, "nginx has ended"
             try:

@@ -17,9 +17,9 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from tests.service import Event, events_in, finished_part
+from tests.support.patience import PATIENCE_SECONDS
 from tests.workers.agents import check
 
-LIMIT_SECONDS = 30.0
 TERMINALS = ("done", "error", "cancelled")
 MEMORY_TOLERANCE_BYTES = 8 * 1024 * 1024
 """What an allocator may keep once all is over."""
@@ -76,7 +76,7 @@ class Account:
             self.take(body[:most])
         return status
 
-    async def follow(self, http: ClientSession, url: str, *, limit: float = LIMIT_SECONDS) -> None:
+    async def follow(self, http: ClientSession, url: str, *, limit: float = PATIENCE_SECONDS) -> None:
         """Come back again and again until the run has ended."""
         async with asyncio.timeout(limit):
             while not self.ended:
@@ -86,7 +86,7 @@ class Account:
                     await asyncio.sleep(0.05)
 
 
-async def let_go(*readings: asyncio.Task[int], limit: float = LIMIT_SECONDS) -> None:
+async def let_go(*readings: asyncio.Task[int], limit: float = PATIENCE_SECONDS) -> None:
     """Wait until connections have ended, and cut those that do not: two at once would count all twice."""
     _, left = await asyncio.wait(readings, timeout=limit)
     for reading in left:
@@ -220,7 +220,7 @@ class Baseline:
         self._tasks, self._files, self._memory = _tasks(), _files(), resident_bytes()
 
     async def restored(
-        self, *, limit: float = 20.0, memory: int = MEMORY_TOLERANCE_BYTES, files: int = 0
+        self, *, limit: float = PATIENCE_SECONDS, memory: int = MEMORY_TOLERANCE_BYTES, files: int = 0
     ) -> None:
         """Wait until all is as it was; fail where it does not come to that.
 

@@ -330,7 +330,6 @@ WRONG = {
 QUICK = {"limits": {"first_token_timeout_s": 1.5, "idle_timeout_s": 1.5}, "retry": {"attempts": 1}}
 
 
-@pytest.mark.timeout(90)
 async def test_whatever_an_agent_does_its_siblings_chains_are_whole(http: ClientSession) -> None:
     """All of them at once, and nothing of them is left afterwards."""
     scripts = {name: script for name, (script, _, _) in WRONG.items()}
@@ -355,7 +354,6 @@ async def test_whatever_an_agent_does_its_siblings_chains_are_whole(http: Client
     }  # fmt: skip
 
 
-@pytest.mark.timeout(90)
 async def test_token_of_ten_megabytes_passes_where_it_may(http: ClientSession) -> None:
     """In events that each fit into a piece of a stream, so that it holds nobody up."""
     keys = {"shouts": {"limits": {"max_output_chars": 2 * LOUD}}}

@@ -15,10 +15,10 @@ from aiohttp import ClientError, ClientSession
 from orchestrator import subscription
 from tests.parts import require
 from tests.service import Comment, Event, Frame, Puppet, StreamReader, parse_frame, serving
+from tests.support.patience import PATIENCE_SECONDS
 
 from .nginx import Addresses, nginx
 
-LIMIT = 20.0
 IDLE = {"first_token_timeout_s": 600, "idle_timeout_s": 600, "timeout_s": 600}
 
 
@@ -33,14 +33,14 @@ class Reader:
 
     async def frame(self) -> Frame:
         while not self._ready:
-            async with asyncio.timeout(LIMIT * 5):
+            async with asyncio.timeout(PATIENCE_SECONDS * 5):
                 self._rest += await anext(self._chunks)
             *blocks, self._rest = self._rest.split(b"\n\n")
             self._ready = [frame for block in blocks for frame in parse_frame(block)]
         return self._ready.pop(0)
 
     async def until(self, type_: str) -> Event:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not (isinstance(frame := await self.frame(), Event) and frame.type == type_):
                 pass
         return frame
@@ -78,7 +78,7 @@ async def over_http2(at: Addresses, run_id: str, encoding: str) -> AsyncIterator
             yield chunk
 
     try:
-        head = await asyncio.wait_for(process.stdout.readuntil(b"\r\n\r\n"), LIMIT)
+        head = await asyncio.wait_for(process.stdout.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)
         assert head.startswith(b"HTTP/2 200"), head
         assert (b"content-encoding: gzip" in head.lower()) == (encoding == "gzip")
         yield Reader(chunks(), "2")
@@ -88,7 +88,6 @@ async def over_http2(at: Addresses, run_id: str, encoding: str) -> AsyncIterator
         await process.wait()
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("connect", [over_http1, over_http2])
 async def test_each_event_passes_before_the_next_is_said(tmp_path: Path, connect: Connect) -> None:
     """With buffering and gzip on: what has not arrived when the next is waited for never comes here."""
@@ -108,7 +107,6 @@ async def test_each_event_passes_before_the_next_is_said(tmp_path: Path, connect
                     await reader.until("run.done")
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("connect", [over_http1, over_http2])
 async def test_idle_stream_outlives_the_proxys_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int | None, connect: Connect
@@ -135,7 +133,6 @@ async def test_idle_stream_outlives_the_proxys_patience(
             await reader.until("run.done")
 
 
-@pytest.mark.timeout(90)
 async def test_nginx_gives_up_a_stream_without_heartbeats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

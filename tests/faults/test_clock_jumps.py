@@ -13,7 +13,6 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
 
 from tests.workers.process import Process, worker
@@ -47,7 +46,6 @@ async def still_there(http: ClientSession, url: str, account: Account) -> None:
     assert await whole_run(http, url, account.run_id) == account.seen
 
 
-@pytest.mark.timeout(120)
 async def test_set_clock_ends_no_run_and_expires_nothing(http: ClientSession, tmp_path: Path) -> None:
     """Two hours ahead with a retention of one, then five back, while both workers' runs go on."""
     async with AsyncExitStack() as stack:
@@ -68,7 +66,6 @@ async def test_set_clock_ends_no_run_and_expires_nothing(http: ClientSession, tm
             await still_there(http, one.url, account)
 
 
-@pytest.mark.timeout(120)
 async def test_worker_lost_before_the_clock_was_set_back_is_noticed_in_time(
     http: ClientSession, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning
 from tests.contract.stores import STORES, Clock
 from tests.service import Service, events_in, finished_part, serving
+from tests.support.patience import PATIENCE_SECONDS
 from tests.workers.agents import chain
 
 from .oracle import Account, Baseline, agents_of, judge, whole_run
@@ -101,7 +102,7 @@ async def kick(http: ClientSession, service: Service, chance: random.Random, lin
             status = await account.connect(http, service.url, most=patience.randrange(1, 4000))
             assert status in (200, 204)
 
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(*(kicked(one, random.Random(chance.random())) for one in accounts))
     told = {run_id: await whole_run(http, service.url, run_id) for run_id in runs}
     for account in accounts:
@@ -133,7 +134,7 @@ async def wordy(request: AgentInput) -> AsyncGenerator[Emission, None]:
 
 async def trimmed(service: Service, run_id: str, beyond: int) -> None:
     """Wait until the log has lost a run's first *beyond* events."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await service.supervisor.log.open(run_id)).first <= beyond:
             await asyncio.sleep(0.01)
 
@@ -175,7 +176,7 @@ async def read_slowly(service: Service, account: Account) -> None:
         await loop.sock_sendall(sock, request.encode())
         body = b""
         while b"run.gap" not in body:
-            piece = await asyncio.wait_for(loop.sock_recv(sock, 4096), 20)
+            piece = await asyncio.wait_for(loop.sock_recv(sock, 4096), PATIENCE_SECONDS)
             assert piece, "the stream ended without a gap"
             if not body:
                 # By now the buffers are full, and the log goes on without us.

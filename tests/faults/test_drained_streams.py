@@ -6,13 +6,13 @@ import asyncio
 import signal
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
 
 from orchestrator.server import streams
 from tests.redis_server import free_port
 from tests.service import Event, RetryLine, events_in, parse_stream
-from tests.workers.process import LIMIT, worker
+from tests.support.patience import PATIENCE_SECONDS
+from tests.workers.process import worker
 
 from .oracle import begin, judge
 
@@ -40,19 +40,18 @@ class Stream:
         self.ended = True
 
 
-@pytest.mark.timeout(180)
 async def test_thousand_streams_at_sigterm_end_whole_and_resume(http: ClientSession, tmp_path: Path) -> None:
     log, port = f"sqlite:///{tmp_path}/log.db", free_port()
     first = [Stream() for _ in range(STREAMS)]
     async with worker(log, port=port) as one:
         reading = [asyncio.create_task(stream.read(http, one.url)) for stream in first]
-        async with asyncio.timeout(LIMIT * 2):
+        async with asyncio.timeout(PATIENCE_SECONDS * 2):
             await asyncio.gather(*(stream.opened.wait() for stream in first))
         account = await begin(http, one.url, "100@0.25", channel="room")
         while b"one.token" not in first[-1].body:
             await asyncio.sleep(0.05)
         assert await one.end(signal.SIGTERM) == 0
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*reading)
     assert all(stream.ended for stream in first)
     cursors = []
@@ -66,12 +65,12 @@ async def test_thousand_streams_at_sigterm_end_whole_and_resume(http: ClientSess
             asyncio.create_task(stream.read(http, one.url, cursor))
             for stream, cursor in zip(second, cursors, strict=True)
         ]
-        async with asyncio.timeout(LIMIT * 2):
+        async with asyncio.timeout(PATIENCE_SECONDS * 2):
             await asyncio.gather(*(stream.opened.wait() for stream in second))
         later = await begin(http, one.url, "3", channel="room")
         for each in (account, later):
             await each.follow(http, one.url)
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             done = f'"run_id":"{later.run_id}","type":"done"'.encode()
             while not all(done in stream.body for stream in second):
                 await asyncio.sleep(0.05)

@@ -19,7 +19,8 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.server import streams
 from tests.commands import ROOT, environment
-from tests.service import Service, eventually, serving
+from tests.service import Service, serving
+from tests.support.patience import eventually
 
 from .oracle import Baseline, resident_bytes
 
@@ -73,7 +74,6 @@ async def test_clients_that_take_nothing_cost_nothing_after_the_send_deadline(
         await baseline.restored(memory=16 * 1024 * 1024)
 
 
-@pytest.mark.timeout(300)
 async def test_idle_subscriber_costs_little(tmp_path: Path, rounds: int | None) -> None:
     """A process with thousands of them, measured from outside; one in 40 is on a channel, the rest on one run."""
     count = IDLE_LONG if rounds else IDLE

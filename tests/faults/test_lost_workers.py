@@ -142,7 +142,6 @@ async def freeze(process: Process, seconds: float) -> None:
     process.send(signal.SIGCONT)
 
 
-@pytest.mark.timeout(120)
 async def test_client_of_another_worker_sees_the_loss_and_the_end(
     redis: RedisServer, http: ClientSession
 ) -> None:

@@ -13,11 +13,10 @@ from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.redis import RedisLog
 from tests.contract.stores import STORES, Clock
 from tests.redis_server import RedisServer
-from tests.service import Puppet, Service, eventually, serving
+from tests.service import Puppet, Service, serving
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.test_server_resume import ODD_CURSORS
 from tests.workers.agents import chain, check
-
-LIMIT = 20.0
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -35,10 +34,9 @@ async def over_http(service: Service, path: str, cursor: str) -> list[dict[str, 
 async def over_websocket(service: Service, cursor: str, **of: str) -> list[dict[str, Any]]:
     async with service.session.ws_connect(f"{service.url}/v1/ws") as ws:
         await ws.send_json({"op": "attach", "after": cursor, **of})
-        return [await ws.receive_json(timeout=LIMIT) for _ in range(2)]
+        return [await ws.receive_json(timeout=PATIENCE_SECONDS) for _ in range(2)]
 
 
-@pytest.mark.timeout(120)
 async def test_useless_cursor_gives_a_gap_before_any_data(store: Store) -> None:
     """For a run that goes on, one that has ended and a channel; then the state, and that is a cursor again."""
     puppet, other = Puppet(), Puppet()

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
 
 from tests.redis_proxy import lose_answer, proxied
 from tests.redis_server import RedisServer, redis_server
+from tests.support.patience import PATIENCE_SECONDS
 from tests.workers.process import Process, until_ready, worker
 
 from .oracle import Account, agents_of, begin, judge, whole_run
@@ -42,7 +42,6 @@ async def check_goes_on(http: ClientSession, one: Process) -> None:
     judge(account.seen, links=5)
 
 
-@pytest.mark.timeout(90)
 async def test_restarted_redis_loses_nothing(http: ClientSession, tmp_path: Path) -> None:
     """With its append-only file: killed in the middle and started again, the same streams go on."""
     async with (
@@ -61,7 +60,6 @@ async def test_restarted_redis_loses_nothing(http: ClientSession, tmp_path: Path
         await check_goes_on(http, one)
 
 
-@pytest.mark.timeout(90)
 async def test_flushed_redis_is_a_declared_gap_and_the_runs_go_on(
     redis: RedisServer, http: ClientSession
 ) -> None:
@@ -81,7 +79,6 @@ async def test_flushed_redis_is_a_declared_gap_and_the_runs_go_on(
         await check_goes_on(http, one)
 
 
-@pytest.mark.timeout(90)
 async def test_paused_redis_delays_and_loses_nothing(redis: RedisServer, http: ClientSession) -> None:
     """Its own `CLIENT PAUSE`, and the kernel's SIGSTOP: longer than our patience, shorter than a client's."""
     async with worker(redis.url) as one, worker(redis.url) as two:
@@ -99,7 +96,6 @@ async def test_paused_redis_delays_and_loses_nothing(redis: RedisServer, http: C
         await check_goes_on(http, two)
 
 
-@pytest.mark.timeout(90)
 async def test_redis_without_memory_delays_and_loses_nothing(http: ClientSession, tmp_path: Path) -> None:
     """`maxmemory` with `noeviction`: writes are refused until somebody makes room."""
     async with redis_server(tmp_path, maxmemory_policy="noeviction") as redis, worker(redis.url) as one:
@@ -118,7 +114,6 @@ async def test_redis_without_memory_delays_and_loses_nothing(http: ClientSession
         await check_goes_on(http, one)
 
 
-@pytest.mark.timeout(90)
 async def test_write_whose_answer_is_lost_is_there_once(
     redis: RedisServer, http: ClientSession, chance: random.Random
 ) -> None:
@@ -128,7 +123,7 @@ async def test_write_whose_answer_is_lost_is_there_once(
             until = time.monotonic() + 1.2
             while time.monotonic() < until:
                 # What every token goes through.
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     await lose_answer(proxy, b"EVALSHA")
                 await asyncio.sleep(chance.uniform(0.0, 0.1))
         assert proxy.cuts > 5

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.roster import Roster
 from orchestrator.settings import OpenAIAgentsSettings
+from tests.support.patience import PATIENCE_SECONDS
 
 from ..service import Event, Service, serving
 from ..upstream import (
@@ -69,7 +70,7 @@ async def test_one_fails_one_is_cancelled_the_third_is_whole_and_keeps_its_pace(
                 events += await stream.until("run.done")
                 body = stream.raw
             (request,) = [r for r in upstream.requests if r.model == "echo-5000@100"]
-            closed_at = await asyncio.wait_for(request.connection.closed, 5)
+            closed_at = await asyncio.wait_for(request.connection.closed, PATIENCE_SECONDS)
             assert closed_at - asked_at < 1.0, "nothing is billed on"
             assert request.sent < 1000
             await service.ended(run_id)

@@ -26,8 +26,9 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog
 from orchestrator.server import streams
 from orchestrator.server.security import SecuritySettings
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..service import FLOOD_KEYS, Service, endless, eventually, flood, serving, silent
+from ..service import FLOOD_KEYS, Service, endless, flood, serving, silent
 
 DROP_SECONDS = 10.0
 DROP_BYTES = 1024 * 1024
@@ -200,7 +201,7 @@ _cables = itertools.count()
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run(("ip", *arguments), check=True, capture_output=True, timeout=10)
+    subprocess.run(("ip", *arguments), check=True, capture_output=True, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -241,7 +242,7 @@ async def test_vanished_client_is_noticed(monkeypatch: pytest.MonkeyPatch, talks
             )  # fmt: skip
             try:
                 assert client.stdout is not None
-                assert await asyncio.wait_for(client.stdout.readline(), 20) == b"reading\n"
+                assert await asyncio.wait_for(client.stdout.readline(), PATIENCE_SECONDS) == b"reading\n"
                 mine = [t for t in service.transports if t.get_extra_info("peername")[0] == PEER]
                 assert len(mine) == 1
                 _ip("-n", name, "link", "set", "far", "down")

@@ -124,7 +124,6 @@ def limit_files(pid: int, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
-@pytest.mark.timeout(120)
 async def test_full_disk_stops_runs_and_loses_nothing(http: ClientSession, tmp_path: Path) -> None:
     """What is said waits; new runs are refused with 503; readers stay; with room again all goes on."""
     path = tmp_path / "log.db"
@@ -160,7 +159,6 @@ def locked(path: Path) -> Iterator[None]:
         other.execute("COMMIT")
 
 
-@pytest.mark.timeout(120)
 async def test_lock_held_for_seconds_delays_and_loses_nothing(http: ClientSession, tmp_path: Path) -> None:
     """Longer than a write waits, and than a lease: of two workers none takes the other for dead."""
     path = tmp_path / "log.db"

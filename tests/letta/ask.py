@@ -15,8 +15,8 @@ from orchestrator.errors import AgentError
 from orchestrator.events import Status
 from orchestrator.settings import LettaSettings
 from tests.letta.wire import SECRET, LettaWire
+from tests.support.patience import PATIENCE_SECONDS
 
-LIMIT_SECONDS = 60.0
 ASK = AgentInput("hi", run_id="run_x")
 
 
@@ -41,7 +41,7 @@ async def saying(backend: LettaBackend, request: AgentInput = ASK) -> AsyncGener
 
 async def said(backend: LettaBackend, request: AgentInput = ASK) -> list[Emission]:
     """Everything that *backend* answers."""
-    async with asyncio.timeout(LIMIT_SECONDS), aclosing(saying(backend, request)) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(saying(backend, request)) as stream:
         return [emission async for emission in stream]
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession
 
 from tests.commands import ROOT, environment
+from tests.support.patience import PATIENCE_SECONDS
 
-LIMIT = 30.0
 CONFIG = "tests/workers/agents_config"
 
 
@@ -37,7 +37,7 @@ class Process:
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Signal it, and return its exit code."""
         self.send(number)
-        return await asyncio.wait_for(self.process.wait(), LIMIT)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE_SECONDS)
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def worker(
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), LIMIT)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode()
         found = re.search(r"http://[\d.:]+", line)
         assert found is not None, line
         one = Process(process, found[0])
@@ -75,7 +75,9 @@ async def worker(
             await process.wait()
 
 
-async def until_ready(http: ClientSession, url: str, status: int = 200, limit: float = LIMIT) -> None:
+async def until_ready(
+    http: ClientSession, url: str, status: int = 200, limit: float = PATIENCE_SECONDS
+) -> None:
     """Wait until `/readyz` answers *status*."""
     async with asyncio.timeout(limit):
         while True:
