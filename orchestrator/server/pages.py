@@ -8,7 +8,6 @@ of `web/page`; the sources and the JavaScript client are served beside it as the
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
@@ -36,13 +35,10 @@ PAGE_POLICY = (
 )
 """What the page itself may do, narrower than what the server says of every answer."""
 
-KEPT_FOR_EVER = "public, max-age=31536000, immutable"
-"""For files whose name changes with their content: a year without asking, which is as long as HTTP has."""
+CACHING = "no-cache"
+"""Browsers keep every file, but ask each time by its `ETag` whether it is the newest: then a new version of the
+package is a new page at once, and an unchanged file costs a 304 without a body."""
 
-ASKED_FOR = "no-cache"
-"""For the rest: kept, but asked for each time, so that a new version of the package is a new page at once."""
-
-_NAMED_BY_CONTENT = re.compile(r"bundle/[\w-]+-[0-9a-f]{12}\.(?:js|css|svg)")
 _NOT_SERVED = frozenset({"types", "node_modules", "package.json", "package-lock.json"})
 
 
@@ -51,7 +47,6 @@ class WebFile:
 
     def __init__(self, path: str, body: bytes) -> None:
         self.content_type = TYPES[_ending(path)]
-        self.caching = KEPT_FOR_EVER if _NAMED_BY_CONTENT.fullmatch(path) else ASKED_FOR
         self.etag = sha256(body).hexdigest()[:32]
         self.bodies: dict[Encoding | None, bytes] = {None: body}
         self.bodies.update((encoding, pack(body, encoding)) for encoding in ENCODINGS)
@@ -118,7 +113,7 @@ def _answer(request: web.Request, file: WebFile, headers: dict[str, str] | None 
     encoding = choose_encoding(request.headers.get(hdrs.ACCEPT_ENCODING))
     etag = f"{file.etag}-{encoding or 'plain'}"
     headers = {
-        "Cache-Control": file.caching,
+        "Cache-Control": CACHING,
         "Vary": "Accept-Encoding",
         "ETag": f'"{etag}"',
         **(headers or {}),

@@ -5,9 +5,8 @@
  * leaves the names as they are, for a debugger. The JavaScript client itself needs none of this.
  */
 
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
@@ -22,8 +21,18 @@ const STYLES = ['page.css', 'prose.css'];
 /** Libraries keep their names, versions and licences beside the bundle, where they are served too. */
 const BANNER = '/*! Licences: ../vendor/manifest.json */';
 
-/** Names that change with the content, so that it can be kept for ever: `pages.py` knows them by this form. */
-const HASHED = '[name]-[hash:12].js';
+/**
+ * Name a script after its source: `page/panel/card.js` is `panel-card.js`. A name that changed with the content would
+ * rename thirty files for one changed line; browsers ask by ETag whether they have the newest.
+ * @param {import('@rollup/wasm-node').PreRenderedChunk} chunk
+ */
+function nameOf({ facadeModuleId }) {
+  if (facadeModuleId === null) return 'shared.js'; // what the page and the worker both need
+  const folders = relative(web, dirname(facadeModuleId)).split(sep).slice(1);
+  const file = basename(facadeModuleId, '.js');
+  const room = folders.at(-1) ?? file;
+  return file === room || file.startsWith(`${room}-`) ? `${file}.js` : `${room}-${file}.js`;
+}
 
 /** In the page's own files nothing but htm's templates is indented for the eye, and htm does not need it. */
 const withoutIndents = {
@@ -57,23 +66,22 @@ export async function bundle({ plain = false } = {}) {
   });
   const { output } = await made.generate({
     format: 'es',
-    // The client names its worker's file, so that one keeps its name.
-    entryFileNames: ({ name }) => (name === 'page' ? HASHED : '[name].js'),
-    chunkFileNames: HASHED,
-    hashCharacters: 'hex',
+    entryFileNames: '[name].js',
+    chunkFileNames: nameOf,
+    // A page that stays open while the server gets a newer one fetches newer parts. By their real names, a part finds
+    // what it was written for, or it fails to load and the page says so (`lazy.js`); by letters it would find others.
+    minifyInternalExports: false,
     hoistTransitiveImports: false,
   });
   await made.close();
   const scripts = output.filter((part) => part.type === 'chunk');
   const style = minifyStyle(STYLES.map((name) => read(`page/${name}`)).join('\n'));
-  const icon = read('page/icon.svg');
-  const names = { style: hashed('page', style, 'css'), icon: hashed('icon', icon, 'svg') };
-  const page = scripts.find(({ name }) => name === 'page');
+  const page = scripts.find(({ fileName }) => fileName === 'page.js');
   if (page === undefined) throw new Error('there is no page');
   return new Map([
-    ['index.html', pointTo(read('index.html'), page, names)],
-    [names.style, style],
-    [names.icon, icon],
+    ['index.html', pointTo(read('index.html'), page)],
+    ['page.css', style],
+    ['icon.svg', read('page/icon.svg')],
     ...scripts.map(({ fileName, code }) => /** @type {[string, string]} */ ([fileName, code])),
   ]);
 }
@@ -81,22 +89,18 @@ export async function bundle({ plain = false } = {}) {
 /** @param {string} path */
 const read = (path) => readFileSync(join(web, path), 'utf8');
 
-/** @param {string} name @param {string} text @param {string} ending */
-const hashed = (name, text, ending) => `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 12)}.${ending}`;
-
 /**
  * Have the markup of the sources load the bundle.
  * @param {string} markup
  * @param {import('@rollup/wasm-node').OutputChunk} page
- * @param {{style: string, icon: string}} names
  */
-function pointTo(markup, page, names) {
+function pointTo(markup, page) {
   const [first, ...others] = STYLES.map((name) => `<link rel="stylesheet" href="web/page/${name}">\n`);
   const script = '<script type="module" src="web/page/main.js"></script>\n';
   const preloads = page.imports.map((name) => `<link rel="modulepreload" href="web/bundle/${name}">\n`);
   const changes = [
-    ['href="web/page/icon.svg"', `href="web/bundle/${names.icon}"`],
-    [first, `<link rel="stylesheet" href="web/bundle/${names.style}">\n`],
+    ['href="web/page/icon.svg"', 'href="web/bundle/icon.svg"'],
+    [first, '<link rel="stylesheet" href="web/bundle/page.css">\n'],
     ...others.map((link) => [link, '']),
     [script, `${preloads.join('')}<script type="module" src="web/bundle/${page.fileName}"></script>\n`],
   ];

@@ -1,4 +1,4 @@
-import{d as t,T as e,A as n,I as a,h as o,s}from"./page-04db0521df04.js";function l({agents:l,chosen:i,choose:r,close:u}){const[c,g]=t(s.get),[m,p]=t(""),$=e(null);n(()=>$.current?.querySelector("button")?.focus(),[]);const b=t=>{s.set(t),g(t)},h=t=>{t.preventDefault(),t.stopPropagation();const e=m.trim();""!==e&&0!==i.length&&(b([...c.filter(t=>t.name!==e),{name:e,agents:[...i]}]),p(""))},v=new Set(l.map(({agent_id:t})=>t)),d=t=>{r(t.filter(t=>v.has(t))),u()};return o`<div ref=${$}>
+import{d as t,T as e,A as n,IconButton as a,html as o,sets as s}from"./page.js";function l({agents:l,chosen:i,choose:r,close:u}){const[c,g]=t(s.get),[m,p]=t(""),$=e(null);n(()=>$.current?.querySelector("button")?.focus(),[]);const b=t=>{s.set(t),g(t)},h=t=>{t.preventDefault(),t.stopPropagation();const e=m.trim();""!==e&&0!==i.length&&(b([...c.filter(t=>t.name!==e),{name:e,agents:[...i]}]),p(""))},v=new Set(l.map(({agent_id:t})=>t)),d=t=>{r(t.filter(t=>v.has(t))),u()};return o`<div ref=${$}>
 <button type="button" onClick=${()=>d(l.map(({agent_id:t})=>t))}>Everyone</button>
 ${c.map(t=>o`<div class="menu-pair" key=${t.name}>
 <button type="button" onClick=${()=>d(t.agents)}>
