@@ -1,14 +1,13 @@
 /** Owns what a reader knows of a run's panel: its events in, its state out. What its agents say is `store.js`'s. */
 
+import { PANEL_TYPES } from './stream.js';
+
 /** @typedef {import('./types.js').PanelState} PanelState */
 /** @typedef {import('./types.js').PanelInfo} PanelInfo */
 /** @typedef {import('./types.js').PanelResult} PanelResult */
 /** @typedef {import('./types.js').AgentState} AgentState */
 /** @typedef {import('./types.js').Turn} Turn */
 /** @typedef {import('./types.js').RunEvent} RunEvent */
-
-/** The types of its events; by these and a `panel` in their data they are told from a run's own. */
-export const PANEL_TYPES = new Set(['stage', 'result', 'late']);
 
 /** @type {readonly never[]} */
 const NOBODY = Object.freeze([]);

@@ -2,12 +2,14 @@
 
 import { Cursor, isSnapshot } from './cursor.js';
 import { BLOCKED_MESSAGE, Backoff, ClientError, parseJson, reason, refusal, sleep } from './http.js';
-import { PANEL_TYPES } from './panel.js';
 import { SseParser } from './parser.js';
 
 /** @typedef {import('./types.js').RunEvent} RunEvent */
 /** @typedef {import('./types.js').Connection} Connection */
 /** @typedef {import('./types.js').ConnectionDetail} ConnectionDetail */
+
+/** The types of a panel's events: with a `panel` in their data, these are the panel's and not the run's own. */
+export const PANEL_TYPES = new Set(['stage', 'result', 'late']);
 
 /** A connection that lived for so long was no failure, even where nothing came. */
 const SETTLED_MS = 10_000;

@@ -5,14 +5,6 @@ export type PanelResult = import('./types.js').PanelResult;
 export type AgentState = import('./types.js').AgentState;
 export type Turn = import('./types.js').Turn;
 export type RunEvent = import('./types.js').RunEvent;
-/** @typedef {import('./types.js').PanelState} PanelState */
-/** @typedef {import('./types.js').PanelInfo} PanelInfo */
-/** @typedef {import('./types.js').PanelResult} PanelResult */
-/** @typedef {import('./types.js').AgentState} AgentState */
-/** @typedef {import('./types.js').Turn} Turn */
-/** @typedef {import('./types.js').RunEvent} RunEvent */
-/** The types of its events; by these and a `panel` in their data they are told from a run's own. */
-export declare const PANEL_TYPES: Set<string>;
 /** What an agent has outside a panel. */
 export declare const NO_TURN: Readonly<{
     stage: null;

@@ -2,6 +2,11 @@
 export type RunEvent = import('./types.js').RunEvent;
 export type Connection = import('./types.js').Connection;
 export type ConnectionDetail = import('./types.js').ConnectionDetail;
+/** @typedef {import('./types.js').RunEvent} RunEvent */
+/** @typedef {import('./types.js').Connection} Connection */
+/** @typedef {import('./types.js').ConnectionDetail} ConnectionDetail */
+/** The types of a panel's events: with a `panel` in their data, these are the panel's and not the run's own. */
+export declare const PANEL_TYPES: Set<string>;
 /**
  * Yield a stream's events in order, each once, in the batches they arrive in, until 204 says that there are no
  * more, or *signal* aborts. Reading waits while the caller is busy. Leaving the loop closes the connection.
