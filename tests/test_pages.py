@@ -62,8 +62,8 @@ def test_the_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
         ("/web/bundle/shared-worker.js", "text/javascript"),
         ("/web/page/main.js", "text/javascript"),
         ("/web/page/icon.svg", "image/svg+xml"),
-        ("/web/client.js", "text/javascript"),
-        ("/web/shared-worker.js", "text/javascript"),
+        ("/web/client/client.js", "text/javascript"),
+        ("/web/client/sharing/shared-worker.js", "text/javascript"),
         ("/web/vendor/highlight/core.js", "text/javascript"),
         ("/web/vendor/manifest.json", "application/json"),
         ("/web/vendor/licences/marked.txt", "text/plain"),
@@ -103,7 +103,7 @@ async def test_an_unchanged_file_is_not_sent_again(path: str) -> None:
 
 async def test_browsers_ask_for_every_file_again() -> None:
     """A name says nothing of the content, and a new version of the package has to be a new page at once."""
-    for file in [*BUNDLE.iterdir(), WEB / "client.js", WEB / "page" / "app.js"]:
+    for file in [*BUNDLE.iterdir(), WEB / "client" / "client.js", WEB / "page" / "app.js"]:
         answer = await ask(app, path=f"/web/{file.relative_to(WEB)}")
         assert answer.headers["Cache-Control"] == CACHING, file
         assert answer.headers["Vary"] == "Accept-Encoding"

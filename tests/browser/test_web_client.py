@@ -16,7 +16,7 @@ from tests.support.patience import wait_until
 from .voices import write_config
 
 SETUP = """async (options) => {
-  const { createClient } = await import('/web/client.js');
+  const { createClient } = await import('/web/client/client.js');
   window.client = createClient(options);
   window.blocked = [];
   client.on('blocked', ({ message }) => blocked.push(message));

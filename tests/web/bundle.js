@@ -58,7 +58,7 @@ const minified = {
  */
 export async function bundle({ plain = false } = {}) {
   const made = await rollup({
-    input: { page: join(web, 'page/main.js'), 'shared-worker': join(web, 'shared-worker.js') },
+    input: { page: join(web, 'page/main.js'), 'shared-worker': join(web, 'client/sharing/shared-worker.js') },
     plugins: plain ? [] : [withoutIndents, minified],
     onwarn: ({ message }) => {
       throw new Error(message);

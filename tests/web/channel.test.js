@@ -186,7 +186,7 @@ test('an attach whose first request gets no answer says so on the run', withServ
 }));
 
 test('the limit before this is said is 3 s', async () => {
-  const { TIMING } = await import('../../orchestrator/web/http.js');
+  const { TIMING } = await import('../../orchestrator/web/client/wire/http.js');
   assert.deepEqual([TIMING.blocked, TIMING.silence], [3_000, 45_000]);
 });
 

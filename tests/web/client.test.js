@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ClientError } from '../../orchestrator/web/client.js';
+import { ClientError } from '../../orchestrator/web/client/client.js';
 import { collect, names, until, withServer } from './harness.js';
 import { METRICS } from './protocol-server.js';
 

@@ -9,7 +9,7 @@ import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../orche
 import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel-roles.js';
 import { panelProgress, scores, stageNews, verdict } from '../../orchestrator/web/page/panel-words.js';
 import { Replay } from '../../orchestrator/web/page/replay.js';
-import { emptyRun, reduce } from '../../orchestrator/web/store.js';
+import { emptyRun, reduce } from '../../orchestrator/web/client/state/store.js';
 
 const info = (id) => ({ agent_id: id, title: id.toUpperCase(), backend: 'offline', model: null });
 const event = (who, type, data = {}, t = 1) => {

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { emptyRun, reduce, replace } from '../../orchestrator/web/store.js';
-import { toEvent } from '../../orchestrator/web/stream.js';
+import { emptyRun, reduce, replace } from '../../orchestrator/web/client/state/store.js';
+import { toEvent } from '../../orchestrator/web/client/wire/stream.js';
 import { collect, names, until, withServer } from './harness.js';
 
 const COUNCIL = { panel_id: 'council', title: 'Council', method: 'moderator', members: ['a', 'b'], moderator: 'm', fallback: ['n'] };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { EventTooLarge, MAX_RETRY_MS, SseParser } from '../../orchestrator/web/parser.js';
+import { EventTooLarge, MAX_RETRY_MS, SseParser } from '../../orchestrator/web/client/wire/parser.js';
 import { seeded } from './harness.js';
 
 const encode = (text) => new TextEncoder().encode(text);

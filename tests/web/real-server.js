@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
 
-import { createClient } from '../../orchestrator/web/client.js';
+import { createClient } from '../../orchestrator/web/client/client.js';
 import { collect, until } from './harness.js';
 
 const address = process.env.ORCHESTRATOR_URL;

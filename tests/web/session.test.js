@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Session } from '../../orchestrator/web/session.js';
+import { Session } from '../../orchestrator/web/client/session.js';
 import { until, withServer } from './harness.js';
 
 const asked = { message: 'hi', agents: ['a'] };

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 
-import { SharedHub } from '../../orchestrator/web/hub.js';
+import { SharedHub } from '../../orchestrator/web/client/sharing/shared-hub.js';
 import { collect, until, withServer } from './harness.js';
 
 let hub;
@@ -18,7 +18,7 @@ const ports = [];
 class TestSharedWorker extends EventTarget {
   constructor(url, options) {
     super();
-    assert.match(url.pathname, /\/web\/shared-worker\.js$/);
+    assert.match(url.pathname, /\/web\/client\/sharing\/shared-worker\.js$/);
     assert.equal(options.type, 'module');
     const { port1, port2 } = new MessageChannel();
     this.port = port1;

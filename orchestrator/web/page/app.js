@@ -190,7 +190,7 @@ function busyBecause({ starting, opening }, run) {
 
 /**
  * Who is asked: chosen last, else the configured default.
- * @param {readonly import('../types.js').AgentInfo[]} agents
+ * @param {readonly import('../client/types.js').AgentInfo[]} agents
  * @returns {[string[], (ids: string[]) => void]}
  */
 function useChoice(agents) {

@@ -3,7 +3,7 @@
 import { html } from './html.js';
 import { pretty } from './parts.js';
 
-/** @typedef {import('../types.js').AgentState} AgentState */
+/** @typedef {import('../client/types.js').AgentState} AgentState */
 
 /**
  * @param {{agent: AgentState, approve: false | ((agentId: string, callId: string, approve: boolean) => void)}} props

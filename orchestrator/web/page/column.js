@@ -13,7 +13,7 @@ const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
 const Turns = lazy(async () => (await import('./turns.js')).Turns);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
 
-/** @typedef {import('../types.js').AgentState} AgentState */
+/** @typedef {import('../client/types.js').AgentState} AgentState */
 
 /**
  * @typedef {object} Face What a column needs of the page around it.

@@ -10,14 +10,14 @@ import { draft } from './remember.js';
 
 const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 
-/** @typedef {import('../types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
 
 const MAX_MESSAGE_CHARS = 100_000;
 
 /**
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
- * @param {readonly import('../types.js').PanelListing[]} props.panels
+ * @param {readonly import('../client/types.js').PanelListing[]} props.panels
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.

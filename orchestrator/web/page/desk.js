@@ -1,16 +1,16 @@
 /** Owns what the page is at: connected or not, which run is open, what came before it, the history. Draws nothing. */
 
-import { ClientError, createClient } from '../client.js';
-import { randomName } from '../feed.js';
-import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../http.js';
+import { ClientError, createClient } from '../client/client.js';
+import { randomName } from '../client/sharing/feed.js';
+import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
 import { answerOf } from './panel-roles.js';
 import { token as savedToken } from './remember.js';
 import { Watch } from './watch.js';
 
-/** @typedef {import('../types.js').AgentInfo} AgentInfo */
-/** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
-/** @typedef {import('../types.js').PanelListing} PanelListing */
-/** @typedef {import('../types.js').InlinePanel} InlinePanel */
+/** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../client/types.js').RunSnapshot} RunSnapshot */
+/** @typedef {import('../client/types.js').PanelListing} PanelListing */
+/** @typedef {import('../client/types.js').InlinePanel} InlinePanel */
 
 /** How far back the earlier questions of a conversation are looked for. */
 const MAX_EARLIER = 200;
@@ -25,7 +25,7 @@ const otherTabs = () => import('./other-tabs.js');
  * @typedef {object} Turn An earlier question of the conversation that is open.
  * @property {string} run_id
  * @property {string} message
- * @property {Record<string, {text: string, status: import('../types.js').AgentStatus}>} agents
+ * @property {Record<string, {text: string, status: import('../client/types.js').AgentStatus}>} agents
  */
 
 /** @typedef {{text: string, retry?: (() => void) | undefined}} Notice */
@@ -225,7 +225,7 @@ export class Desk {
 
   /**
    * Do what a button asks; what goes wrong becomes the notice.
-   * @param {(run: import('../run.js').Run) => Promise<void>} call
+   * @param {(run: import('../client/run.js').Run) => Promise<void>} call
    */
   async steer(call) {
     const run = this.#state.watch?.run;
@@ -253,7 +253,7 @@ export class Desk {
   /**
    * Show who is who. What an agent took is told only once it has ended, so it is asked for again at the run's end.
    * @param {Watch} watch
-   * @param {import('../types.js').RevealedAgent[]} agents
+   * @param {import('../client/types.js').RevealedAgent[]} agents
    */
   async #reveal(watch, agents) {
     const { naming } = await import('./reveal.js');
@@ -391,7 +391,7 @@ function turnOf(watch) {
   return { run_id: watch.id, message: watch.about.message, agents: answersOf(watch.getSnapshot().agents) };
 }
 
-/** @param {Readonly<Record<string, import('../types.js').AgentState | import('../types.js').AgentSnapshot>>} agents */
+/** @param {Readonly<Record<string, import('../client/types.js').AgentState | import('../client/types.js').AgentSnapshot>>} agents */
 function answersOf(agents) {
   return Object.fromEntries(Object.entries(agents).map(([agentId, agent]) => [agentId, answerOf(agent)]));
 }

@@ -4,8 +4,8 @@ import { answering, lastWords, stageWord } from './panel-roles.js';
 import { MISSING_STATES, scores, verdict } from './panel-words.js';
 import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
 
-/** @typedef {import('../types.js').RunState} RunState */
-/** @typedef {import('../types.js').RunEvent} RunEvent */
+/** @typedef {import('../client/types.js').RunState} RunState */
+/** @typedef {import('../client/types.js').RunEvent} RunEvent */
 /** @typedef {import('./watch.js').About} About */
 
 /**
@@ -35,7 +35,7 @@ export function toMarkdown(state, about) {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** @param {import('../types.js').AgentState} agent */
+/** @param {import('../client/types.js').AgentState} agent */
 function agentParts(agent) {
   const time = agent.metrics ? `, ${duration(agent.metrics.duration_ms)}` : '';
   const model = agent.model ? ` (${agent.model})` : '';
@@ -50,7 +50,7 @@ function agentParts(agent) {
 
 /**
  * @param {RunState} state
- * @param {import('../types.js').PanelState} panel
+ * @param {import('../client/types.js').PanelState} panel
  */
 function panelParts(state, panel) {
   const title = (/** @type {string} */ id) => state.agents[id]?.title ?? id;

@@ -32,7 +32,7 @@ export function History({ desk, state: { runs, history }, current, refreshOn, cl
   </aside>`;
 }
 
-/** @param {{run: import('../types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
+/** @param {{run: import('../client/types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
 function Entry({ run, current, forget }) {
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;

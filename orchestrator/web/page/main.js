@@ -6,7 +6,7 @@ import { html, render } from './html.js';
 import { theme } from './remember.js';
 
 /** The client's SharedWorker: beside the bundle, or above this file. */
-const WORKERS = ['./shared-worker.js', '../shared-worker.js'].map((path) => new URL(path, import.meta.url).href);
+const WORKERS = ['./shared-worker.js', '../client/sharing/shared-worker.js'].map((path) => new URL(path, import.meta.url).href);
 
 // The page's policy takes no script address but from here.
 const policies = Reflect.get(globalThis, 'trustedTypes');

@@ -10,8 +10,8 @@ import { panelProgress, verdict } from './panel-words.js';
 import { EarlierSpeech, Inputs } from './turns.js';
 import { AGENT_STATES, figures, hasEnded } from './words.js';
 
-/** @typedef {import('../types.js').AgentState} AgentState */
-/** @typedef {import('../types.js').PanelState} PanelState */
+/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../client/types.js').PanelState} PanelState */
 /** @typedef {import('./column.js').Face} Face */
 
 /**

@@ -4,8 +4,8 @@ import { html } from './html.js';
 import { MISSING_STATES, scores } from './panel-words.js';
 import { count } from './words.js';
 
-/** @typedef {import('../types.js').PanelState} PanelState */
-/** @typedef {import('../types.js').RunState} RunState */
+/** @typedef {import('../client/types.js').PanelState} PanelState */
+/** @typedef {import('../client/types.js').RunState} RunState */
 
 const HEADS = { judge: 'Chosen', rank: 'Points', vote: 'Votes', debate: 'Said by' };
 

@@ -2,7 +2,7 @@
 
 import { html } from './html.js';
 
-/** @typedef {import('../types.js').AgentState} AgentState */
+/** @typedef {import('../client/types.js').AgentState} AgentState */
 
 /** @param {{agent: AgentState}} props */
 export function Reasoning({ agent: { reasoning, text } }) {

@@ -1,9 +1,9 @@
 /** Owns the playing of a run that has ended, at its own timing, through the client's own reducer. */
 
-import { change, emptyRun, reduce } from '../store.js';
+import { change, emptyRun, reduce } from '../client/state/store.js';
 
-/** @typedef {import('../types.js').RunEvent} RunEvent */
-/** @typedef {import('../types.js').RunState} RunState */
+/** @typedef {import('../client/types.js').RunEvent} RunEvent */
+/** @typedef {import('../client/types.js').RunState} RunState */
 /** @typedef {import('./watch.js').Source} Source */
 
 const FRAME_MS = 50;

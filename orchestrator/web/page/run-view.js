@@ -162,7 +162,7 @@ function Strip({ watch, replay }) {
 
 /**
  * What the screen around the columns shows of a run, as one value: it changes rarely, whatever is said.
- * @param {import('../types.js').RunState} state
+ * @param {import('../client/types.js').RunState} state
  */
 function outline({ status, connection, agentIds, agents, panel }) {
   const each = agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}:${agents[id]?.turn}`).join(' ');

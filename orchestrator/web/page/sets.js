@@ -6,7 +6,7 @@ import { sets as savedSets } from './remember.js';
 
 /**
  * @param {object} props
- * @param {readonly import('../types.js').AgentInfo[]} props.agents
+ * @param {readonly import('../client/types.js').AgentInfo[]} props.agents
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {() => void} props.close

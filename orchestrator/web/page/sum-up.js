@@ -8,7 +8,7 @@ import { ModeratorPicker } from './panel-picker.js';
  * @param {object} props
  * @param {import('./desk.js').DeskState} props.state
  * @param {readonly string[]} props.members Whose answers there are.
- * @param {(panel: string | import('../types.js').InlinePanel) => void} props.take
+ * @param {(panel: string | import('../client/types.js').InlinePanel) => void} props.take
  */
 export function SumUpItems({ state: { agents, panels }, members, take }) {
   const [chosen, choose] = useState(/** @type {string | null} */ (null));

@@ -5,7 +5,7 @@ import { AGENT_STATES } from './words.js';
 
 /**
  * @param {object} props
- * @param {import('../types.js').RunState} props.run
+ * @param {import('../client/types.js').RunState} props.run
  * @param {readonly string[]} props.ids
  * @param {string | null} props.current
  * @param {(id: string) => void} props.select

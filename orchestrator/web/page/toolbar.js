@@ -13,8 +13,8 @@ const SumUpItems = lazy(async () => (await import('./sum-up.js')).SumUpItems);
  * @typedef {object} SumUpProps What another panel over this run needs.
  * @property {import('./desk.js').DeskState} state
  * @property {import('./watch.js').Watch} watch
- * @property {import('../types.js').RunState} run
- * @property {(panel: string | import('../types.js').InlinePanel) => void} call
+ * @property {import('../client/types.js').RunState} run
+ * @property {(panel: string | import('../client/types.js').InlinePanel) => void} call
  */
 
 /**
@@ -24,7 +24,7 @@ const SumUpItems = lazy(async () => (await import('./sum-up.js')).SumUpItems);
  * @param {boolean} props.alive Whether it still runs.
  * @param {boolean} props.tabbed Whether one column is seen at a time.
  * @param {SumUpProps} props.sumUp
- * @param {readonly import('../types.js').AgentInfo[]} props.others Who does not take part yet.
+ * @param {readonly import('../client/types.js').AgentInfo[]} props.others Who does not take part yet.
  * @param {readonly string[]} props.hidden
  * @param {{sync: boolean, timeline: boolean, compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
@@ -87,7 +87,7 @@ function SumUp({ state, watch, run, call }) {
   const busy = watch.alive && run.panel !== null && run.panel.result === null;
   return html`<${Menu} label="Sum up…" icon="panel" disabled=${busy}>
     ${(/** @type {() => void} */ close) => {
-      const take = (/** @type {string | import('../types.js').InlinePanel} */ panel) => (call(panel), close());
+      const take = (/** @type {string | import('../client/types.js').InlinePanel} */ panel) => (call(panel), close());
       return html`<${SumUpItems} state=${state} members=${members} take=${take} />`;
     }}
   <//>`;
@@ -119,7 +119,7 @@ function Toggle({ icon, label, on, set }) {
 
 /**
  * @param {object} props
- * @param {import('../types.js').RunState} props.state
+ * @param {import('../client/types.js').RunState} props.state
  * @param {{compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
  */

@@ -1,9 +1,9 @@
 /** Owns how states and numbers are said: glyphs, words, units. */
 
-/** @typedef {import('../types.js').AgentState} AgentState */
-/** @typedef {import('../types.js').RunStatus} RunStatus */
+/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../client/types.js').RunStatus} RunStatus */
 
-/** @type {Record<import('../types.js').AgentStatus, [glyph: string, word: string]>} */
+/** @type {Record<import('../client/types.js').AgentStatus, [glyph: string, word: string]>} */
 export const AGENT_STATES = {
   queued: ['○', 'queued'],
   running: ['●', 'running'],
@@ -89,7 +89,7 @@ export function figures(agent, now) {
 
 /**
  * Count how far a run is.
- * @param {Pick<import('../types.js').RunState, 'agentIds' | 'agents'>} state
+ * @param {Pick<import('../client/types.js').RunState, 'agentIds' | 'agents'>} state
  */
 export function progress(state) {
   const ended = state.agentIds.filter((id) => hasEnded(state.agents[id])).length;

@@ -1,0 +1,205 @@
+/** Owns how one run's events get here: over a link, by its own stream, or first the one and then the other. */
+
+import { reaches } from '../wire/cursor.js';
+import { Backoff, ClientError, asClientError, pathOf, sleep } from '../wire/http.js';
+import { readEvents } from '../wire/stream.js';
+
+/** @typedef {import('../types.js').RunEvent} RunEvent */
+/** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
+/** @typedef {import('../types.js').Connection} Connection */
+/** @typedef {import('../types.js').ConnectionDetail} ConnectionDetail */
+/** @typedef {import('./channel-link.js').Link} Link */
+
+/** Events of a link kept while older ones are fetched. Beyond it the run goes on with a connection of its own. */
+const MAX_QUEUED_EVENTS = 10_000;
+
+/**
+ * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
+ * @property {(events: RunEvent[]) => void} receive
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
+ * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
+ *   events later than it are still to come.
+ * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
+ * @property {(failure: ClientError | null) => void} close
+ * @property {() => boolean} closed
+ * @property {() => string | null} position The id seen last.
+ */
+
+export class Follower {
+  #http;
+  #links;
+  #path;
+  #id;
+  #sink;
+  #leaving = new AbortController();
+  /** @type {() => void} */
+  #leaveLink = () => {};
+
+  /**
+   * @param {object} options
+   * @param {import('../wire/http.js').Http} options.http
+   * @param {import('./channel-link.js').Links | null} options.links null: a connection for each run.
+   * @param {string} options.id
+   * @param {Sink} options.sink
+   */
+  constructor({ http, links, id, sink }) {
+    this.#http = http;
+    this.#links = links;
+    this.#id = id;
+    this.#path = pathOf('runs', id);
+    this.#sink = sink;
+  }
+
+  /**
+   * Leave the link and, unless *history* may still be read, every connection.
+   * @param {{history: boolean}} options
+   */
+  leave({ history }) {
+    this.#leaveLink();
+    this.#leaveLink = () => {};
+    if (!history) this.#leaving.abort();
+  }
+
+  /**
+   * Read the run's own stream.
+   * @param {string | null} after
+   * @param {(connection: Connection, detail: ConnectionDetail | null) => void} [onState]
+   */
+  history(after, onState) {
+    const path = `${this.#path}/events`;
+    const signal = this.#leaving.signal;
+    return readEvents({ http: this.#http, path, after, signal, ...(onState ? { onState } : {}) });
+  }
+
+  /**
+   * Go on with what *link* brings: all of this run's events come there.
+   * @param {Link} link Retained for this run.
+   * @param {RunEvent[]} held What has come already.
+   */
+  join(link, held) {
+    this.#addTo(link, (events) => this.#sink.receive(events));
+    this.#sink.receive(held);
+  }
+
+  /**
+   * Find out what there is, and follow it to its end. Never rejects.
+   * @param {string | null} after
+   */
+  async attach(after) {
+    try {
+      const snapshot = await this.#fetchSnapshot();
+      if (after === null) this.#sink.introduce(snapshot);
+      else this.#sink.assume(snapshot, { live: true });
+      if (this.#links === null || snapshot.status !== 'running') await this.#readOwn(() => null);
+      else await this.#catchUp(await this.#links.acquire(snapshot.channel, snapshot.last_event_id), snapshot);
+    } catch (error) {
+      if (!this.#leaving.signal.aborted) this.#sink.close(asClientError(error));
+    }
+  }
+
+  /** After a gap a channel tells only the runs that the server still has: find out whether this is one. */
+  async verify() {
+    try {
+      await this.#http.call('GET', this.#path, { signal: this.#leaving.signal });
+    } catch (error) {
+      if (!this.#leaving.signal.aborted && isFinal(error)) this.#sink.close(asClientError(error));
+    }
+  }
+
+  /**
+   * Listen to the link, fetch what it told before, then hand on what it tells.
+   * @param {Link} link Retained for this run.
+   * @param {RunSnapshot} snapshot
+   */
+  async #catchUp(link, snapshot) {
+    /** @type {RunEvent[] | null} null: too many. */
+    let queue = [];
+    let live = false;
+    const take = (/** @type {RunEvent[]} */ events) => {
+      if (live) this.#sink.receive(events);
+      else if (queue !== null && queue.push(...events) > MAX_QUEUED_EVENTS) queue = null;
+    };
+    this.#addTo(link, take, () => live);
+    if (this.#leaving.signal.aborted) return this.leave({ history: false });
+    const until = await this.#untilLink(link, snapshot);
+    if (until !== null) await this.#readOwn(() => (queue === null ? null : until));
+    if (queue === null || this.#sink.closed()) return;
+    live = true;
+    this.#sink.onState(link.state.connection, link.state.detail);
+    this.#sink.receive(queue);
+  }
+
+  /**
+   * Return the id up to which the link does not tell this run's events; null where it tells all that are wanted.
+   * Rests on the server's promise that a snapshot is never older than what was streamed before it was asked for.
+   * @param {Link} link
+   * @param {RunSnapshot} snapshot
+   */
+  async #untilLink(link, snapshot) {
+    if (link.at === null) return null;
+    const newest = link.at === snapshot.last_event_id ? snapshot : await this.#fetchSnapshot();
+    const until = newest.last_event_id ?? link.at;
+    const seen = this.#sink.position();
+    return seen !== null && reaches(seen, until) ? null : until;
+  }
+
+  /**
+   * Follow the run's own stream until *until* gives an id that was reached, else to the run's end.
+   * @param {() => string | null} until
+   */
+  async #readOwn(until) {
+    const sink = this.#sink;
+    for await (const batch of this.history(sink.position(), sink.onState)) {
+      sink.receive(batch);
+      const [mark, seen] = [until(), sink.position()];
+      if (sink.closed() || (mark !== null && seen !== null && reaches(seen, mark))) return;
+    }
+    if (this.#leaving.signal.aborted) return;
+    // 204: the cursor stands at the end, so what is left to know is how things stand there.
+    sink.assume(await this.#fetchSnapshot(), { live: false });
+    sink.close(null);
+  }
+
+  /** Ask until there is an answer. @returns {Promise<RunSnapshot>} */
+  async #fetchSnapshot() {
+    const backoff = new Backoff(this.#http.timing);
+    const signal = this.#leaving.signal;
+    /** @type {Connection} */
+    let connection = 'connecting';
+    const onBlocked = (/** @type {string} */ message) => this.#sink.onState(connection, { code: 'blocked', message });
+    for (;;) {
+      try {
+        return await this.#http.call('GET', this.#path, { signal, onBlocked });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isFinal(error)) throw error;
+        const { message, retryAfter } = asClientError(error);
+        connection = 'retrying';
+        this.#sink.onState(connection, { code: 'lost', message });
+        await sleep(backoff.next(retryAfter), signal);
+      }
+    }
+  }
+
+  /**
+   * @param {Link} link
+   * @param {(events: RunEvent[]) => void} onEvents
+   * @param {() => boolean} [live] Whether the link's connection is the run's.
+   */
+  #addTo(link, onEvents, live = () => true) {
+    const leave = link.add(this.#id, {
+      onEvents,
+      onState: (connection, detail) => live() && this.#sink.onState(connection, detail),
+      onFailure: (error) => this.#sink.close(error),
+    });
+    this.#leaveLink = () => {
+      leave();
+      link.release();
+    };
+  }
+}
+
+/** @param {unknown} error */
+function isFinal(error) {
+  return error instanceof ClientError && error.status !== null && !error.temporary;
+}

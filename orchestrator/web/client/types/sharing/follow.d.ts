@@ -1,0 +1,81 @@
+/** Owns how one run's events get here: over a link, by its own stream, or first the one and then the other. */
+import { ClientError } from '../wire/http.js';
+export type RunEvent = import('../types.js').RunEvent;
+export type RunSnapshot = import('../types.js').RunSnapshot;
+export type Connection = import('../types.js').Connection;
+export type ConnectionDetail = import('../types.js').ConnectionDetail;
+export type Link = import('./channel-link.js').Link;
+export type Sink = {
+    receive: (events: RunEvent[]) => void;
+    /**
+     * Learn what no event tells; all else is still to come.
+     */
+    introduce: (snapshot: RunSnapshot) => void;
+    /**
+     * Become what a snapshot says; *live*:
+     * events later than it are still to come.
+     */
+    assume: (snapshot: RunSnapshot, options: {
+        live: boolean;
+    }) => void;
+    onState: (connection: Connection, detail: ConnectionDetail | null) => void;
+    close: (failure: ClientError | null) => void;
+    closed: () => boolean;
+    /**
+     * The id seen last.
+     */
+    position: () => string | null;
+};
+/**
+ * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
+ * @property {(events: RunEvent[]) => void} receive
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
+ * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
+ *   events later than it are still to come.
+ * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
+ * @property {(failure: ClientError | null) => void} close
+ * @property {() => boolean} closed
+ * @property {() => string | null} position The id seen last.
+ */
+export declare class Follower {
+    #private;
+    /**
+     * @param {object} options
+     * @param {import('../wire/http.js').Http} options.http
+     * @param {import('./channel-link.js').Links | null} options.links null: a connection for each run.
+     * @param {string} options.id
+     * @param {Sink} options.sink
+     */
+    constructor({ http, links, id, sink }: {
+        http: import('../wire/http.js').Http;
+        links: import('./channel-link.js').Links | null;
+        id: string;
+        sink: Sink;
+    });
+    /**
+     * Leave the link and, unless *history* may still be read, every connection.
+     * @param {{history: boolean}} options
+     */
+    leave({ history }: {
+        history: boolean;
+    }): void;
+    /**
+     * Read the run's own stream.
+     * @param {string | null} after
+     * @param {(connection: Connection, detail: ConnectionDetail | null) => void} [onState]
+     */
+    history(after: string | null, onState?: (connection: Connection, detail: ConnectionDetail | null) => void): AsyncGenerator<import("../types.js").RunEvent[], void, void>;
+    /**
+     * Go on with what *link* brings: all of this run's events come there.
+     * @param {Link} link Retained for this run.
+     * @param {RunEvent[]} held What has come already.
+     */
+    join(link: Link, held: RunEvent[]): void;
+    /**
+     * Find out what there is, and follow it to its end. Never rejects.
+     * @param {string | null} after
+     */
+    attach(after: string | null): Promise<void>;
+    /** After a gap a channel tells only the runs that the server still has: find out whether this is one. */
+    verify(): Promise<void>;
+}

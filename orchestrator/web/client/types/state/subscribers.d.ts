@@ -1,0 +1,34 @@
+/** Owns who is told of a run's state and events, and when. Knows neither what they mean nor where they come from. */
+export type RunState = import('../types.js').RunState;
+/** @typedef {import('../types.js').RunState} RunState */
+/** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */
+export declare class Board {
+    #private;
+    /** The newest; subscribers may not know of it yet. Set it, then call `publish` or `publishSoon`. */
+    state: import("../types.js").RunState;
+    /**
+     * @param {RunState} state
+     * @param {number} throttle Milliseconds.
+     */
+    constructor(state: RunState, throttle: number);
+    /** What subscribers were told last. */
+    get published(): import("../types.js").RunState;
+    /**
+     * @param {() => void} callback
+     * @returns {() => void}
+     */
+    subscribe(callback: () => void): () => void;
+    /**
+     * @param {string} type
+     * @param {(event: any) => void} callback
+     * @returns {() => void}
+     */
+    on(type: string, callback: (event: any) => void): () => void;
+    /**
+     * @param {string} type
+     * @param {unknown} event
+     */
+    call(type: string, event: unknown): void;
+    publishSoon(): void;
+    publish(): void;
+}

@@ -1,0 +1,269 @@
+/** Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
+
+import { Room } from './slots.js';
+
+/** @typedef {import('../types.js').Timing} Timing */
+
+/** @type {Readonly<Timing>} */
+export const TIMING = Object.freeze({
+  room: 1_000,
+  blocked: 3_000,
+  silence: 45_000,
+  request: 30_000,
+  retry: 1_000,
+  maxRetry: 30_000,
+});
+
+/** How often a request that may be repeated is made where no answer comes. */
+const TRIES = 3;
+
+export const BLOCKED_MESSAGE =
+  'The server has not answered for some seconds. This browser may have used up its six connections to it: ' +
+  'close other tabs of this site, or serve it over HTTP/2.';
+
+/** A request was refused, or the server cannot be reached. */
+export class ClientError extends Error {
+  /**
+   * @param {string} message
+   * @param {{status?: number | null, problem?: Record<string, any>, retryAfter?: number | null, cause?: unknown}} [about]
+   */
+  constructor(message, { status = null, problem = {}, retryAfter = null, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'ClientError';
+    /** The HTTP status; null where no usable answer came. */
+    this.status = status;
+    /** The answer's problem details (RFC 9457): `title`, `detail`, `errors`; may be empty. */
+    this.problem = problem;
+    /** Milliseconds the server asks to wait, where it does. */
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same request may be answered later: a limit, or a server that is going or coming. */
+  get temporary() {
+    return this.status !== null && (this.status >= 500 || [408, 425, 429].includes(this.status));
+  }
+}
+
+/** Waits between tries: exponential, with jitter so that not all clients return at once. */
+export class Backoff {
+  #failures = 0;
+
+  /** @param {Pick<Timing, 'retry' | 'maxRetry'>} timing */
+  constructor({ retry, maxRetry }) {
+    /** Milliseconds of the first wait; the stream's `retry:` sets it. */
+    this.base = retry;
+    this.max = maxRetry;
+  }
+
+  /** Start from `base` again; called once something was really received. */
+  reset() {
+    this.#failures = 0;
+  }
+
+  /**
+   * Return milliseconds, never less than `base` or *atLeast* (a `Retry-After`).
+   * @param {number | null} [atLeast]
+   */
+  next(atLeast = null) {
+    const delay = Math.min(Math.max(this.base, 1) * 2 ** this.#failures, Math.max(this.max, this.base));
+    this.#failures = Math.min(this.#failures + 1, 16);
+    return Math.max(delay * (1 + Math.random() / 2), atLeast ?? 0);
+  }
+}
+
+/**
+ * Wait, or less where *signal* aborts or the browser says that the network is back.
+ * @param {number} ms
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
+export function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      globalThis.removeEventListener?.('online', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener('abort', done);
+    globalThis.addEventListener?.('online', done);
+  });
+}
+
+/**
+ * @typedef {object} CallOptions
+ * @property {unknown} [body]
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {(message: string) => void} [onBlocked] Told instead of the one that all requests share.
+ */
+
+/** One server's address and how to talk to it. */
+export class Http {
+  /** @type {Record<string, string>} */
+  #headers;
+  #fetch;
+
+  /**
+   * @param {{baseUrl?: string, token?: string | null, fetch?: typeof globalThis.fetch, timing?: Partial<Timing>}} options
+   */
+  constructor({ baseUrl = '', token = null, fetch = globalThis.fetch, timing = {} }) {
+    this.baseUrl = baseUrl.replace(/\/+$/, '');
+    this.token = token;
+    this.timing = { ...TIMING, ...timing };
+    this.#headers = token ? { Authorization: `Bearer ${token}` } : {};
+    // A window's fetch wants the window as `this`.
+    this.#fetch = (/** @type {string} */ url, /** @type {RequestInit} */ init) => fetch(url, init);
+    /** @type {(message: string) => void} Hears that a request has waited suspiciously long. */
+    this.onBlocked = () => {};
+    this.room = new Room();
+  }
+
+  /**
+   * Make one request and return its JSON object, null where there is no content.
+   * @param {string} method
+   * @param {string} path
+   * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again where no answer comes. Any answer counts,
+   *   a refusal too.
+   * @returns {Promise<any>} Rejects with ClientError: the server refuses, or does not answer.
+   */
+  async call(method, path, { repeat = method === 'GET', ...options } = {}) {
+    const backoff = new Backoff({ retry: Math.min(200, this.timing.retry), maxRetry: this.timing.maxRetry });
+    for (let tries = repeat ? TRIES : 1; ; ) {
+      tries -= 1;
+      try {
+        return await this.#once(method, path, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (error instanceof ClientError) throw error;
+        if (tries <= 0) throw new ClientError(`${this.#place(path)} does not answer (${reason(error)})`, { cause: error });
+      }
+      await sleep(backoff.next(), options.signal);
+    }
+  }
+
+  /**
+   * Ask for a stream's events later than *after*. The answer is not judged here.
+   * @param {string} path
+   * @param {string | null} after
+   * @param {AbortSignal} signal
+   */
+  stream(path, after, signal) {
+    /** @type {Record<string, string>} */
+    const headers = { ...this.#headers, Accept: 'text/event-stream' };
+    if (after !== null) headers['Last-Event-ID'] = after;
+    return this.#fetch(this.baseUrl + path, { headers, signal, cache: 'no-store' });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {CallOptions} options
+   */
+  async #once(method, path, { body, headers = {}, signal, onBlocked = this.onBlocked }) {
+    const timeout = AbortSignal.timeout(this.timing.request);
+    let giveBack = () => {};
+    const room = setTimeout(() => (giveBack = this.room.claim()), this.timing.room);
+    const blocked = setTimeout(() => onBlocked(BLOCKED_MESSAGE), this.timing.blocked);
+    try {
+      const response = await this.#fetch(this.baseUrl + path, {
+        method,
+        headers: {
+          ...this.#headers,
+          Accept: 'application/json',
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        cache: 'no-store',
+        signal: signal ? either(signal, timeout) : timeout,
+      });
+      if (!response.ok) throw await refusal(response);
+      if (response.status === 204) return null;
+      const text = await response.text();
+      const answer = parseJson(text);
+      if (answer === null) throw new ClientError(`${this.#place(path)} answers, but not as an orchestrator does`);
+      return answer;
+    } finally {
+      clearTimeout(blocked);
+      clearTimeout(room);
+      giveBack();
+    }
+  }
+
+  /** @param {string} path */
+  #place(path) {
+    return (this.baseUrl || 'The server') + path;
+  }
+}
+
+/**
+ * Join *parts* below `/v1`, quoted: an id may hold anything.
+ * @param {...string} parts
+ */
+export function pathOf(...parts) {
+  return `/v1/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+/**
+ * Make an error of an answer that is none; its message is the problem's, fields at fault included.
+ * @param {Response} response
+ */
+export async function refusal(response) {
+  const json = (response.headers.get('Content-Type') ?? '').includes('json');
+  const problem = (json && parseJson(await response.text().catch(() => ''))) || {};
+  const said = problem.detail ?? problem.title ?? (response.statusText || 'refused');
+  const faults = (Array.isArray(problem.errors) ? problem.errors : [])
+    .map((fault) => `${fault?.at}: ${fault?.detail}`)
+    .filter((fault) => !String(said).includes(fault));
+  const wait = response.headers.get('Retry-After') ?? '';
+  return new ClientError(`${response.status}: ${said}${faults.length > 0 ? ` (${faults.join('; ')})` : ''}`, {
+    status: response.status,
+    problem,
+    retryAfter: /^[0-9]{1,8}$/.test(wait) ? Number(wait) * 1000 : null,
+  });
+}
+
+/**
+ * Say in a few words what went wrong.
+ * @param {unknown} error
+ */
+export function reason(error) {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}
+
+/** @param {unknown} error */
+export function asClientError(error) {
+  return error instanceof ClientError ? error : new ClientError(reason(error), { cause: error });
+}
+
+/**
+ * `AbortSignal.any` where it is missing: Node before 20.3, Safari before 17.4.
+ * @param {AbortSignal} a
+ * @param {AbortSignal} b
+ */
+function either(a, b) {
+  if ('any' in AbortSignal) return AbortSignal.any([a, b]);
+  const both = new AbortController();
+  for (const signal of [a, b]) {
+    if (signal.aborted) both.abort(signal.reason);
+    signal.addEventListener('abort', () => both.abort(signal.reason), { once: true });
+  }
+  return both.signal;
+}
+
+/**
+ * @param {string} text
+ * @returns {Record<string, any> | null} null where it is no JSON object.
+ */
+export function parseJson(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
