@@ -1,11 +1,11 @@
 /** Owns the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
 
-import { Composer } from './composer.js';
+import { Composer } from './ask/composer.js';
 import { html, useEffect, useState, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
-import { requestOf } from './methods.js';
+import { requestOf } from './ask/methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './remember.js';
 import { RunView } from './run-view.js';
 

@@ -4,7 +4,7 @@ import { Answer } from './answer.js';
 import { MainButton, Speech } from './column.js';
 import { html, useState, useTick, useValue } from './html.js';
 import { IconButton } from './icons.js';
-import { methodOf } from './methods.js';
+import { methodOf } from './ask/methods.js';
 import { PanelResult, hasResult } from './panel-result.js';
 import { panelProgress, verdict } from './panel-words.js';
 import { EarlierSpeech, Inputs } from './turns.js';

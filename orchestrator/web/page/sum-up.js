@@ -1,8 +1,8 @@
 /** Owns what the menu "Sum up" offers: panels and methods that can sit over the answers that are there. */
 
 import { html, useEffect, useRef, useState } from './html.js';
-import { METHODS, inline, methodOf, tooFew, usualModerator } from './methods.js';
-import { ModeratorPicker } from './panel-picker.js';
+import { METHODS, inline, methodOf, tooFew, usualModerator } from './ask/methods.js';
+import { ModeratorPicker } from './ask/panel-picker.js';
 
 /**
  * @param {object} props

@@ -1,12 +1,12 @@
 /** Owns the saved sets of agents: taking one, keeping the present choice as another. */
 
-import { html, useEffect, useRef, useState } from './html.js';
-import { IconButton } from './icons.js';
-import { sets as savedSets } from './remember.js';
+import { html, useEffect, useRef, useState } from '../html.js';
+import { IconButton } from '../icons.js';
+import { sets as savedSets } from '../remember.js';
 
 /**
  * @param {object} props
- * @param {readonly import('../client/types.js').AgentInfo[]} props.agents
+ * @param {readonly import('../../client/types.js').AgentInfo[]} props.agents
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {() => void} props.close
@@ -16,7 +16,7 @@ export function SetItems({ agents, chosen, choose, close }) {
   const [name, setName] = useState('');
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => box.current?.querySelector('button')?.focus(), []);
-  const keep = (/** @type {import('./remember.js').AgentSet[]} */ next) => {
+  const keep = (/** @type {import('../remember.js').AgentSet[]} */ next) => {
     savedSets.set(next);
     setSets(next);
   };

@@ -1,15 +1,15 @@
 /** Owns the choice of a panel for a question: one select, and who has the last word where somebody may. */
 
-import { html } from './html.js';
+import { html } from '../html.js';
 import { METHODS, NO_PANEL, methodOf, usualModerator } from './methods.js';
 
 /** @typedef {import('./methods.js').PanelChoice} PanelChoice */
-/** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 
 /**
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
- * @param {readonly import('../client/types.js').PanelListing[]} props.panels
+ * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
  * @param {readonly string[]} props.members
  * @param {PanelChoice} props.choice
  * @param {(choice: PanelChoice) => void} props.choose

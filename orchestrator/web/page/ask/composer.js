@@ -1,23 +1,23 @@
 /** Owns the ask box: the question, who is asked, and how. */
 
-import { html, useEffect, useRef, useState } from './html.js';
-import { Icon } from './icons.js';
-import { lazy } from './lazy.js';
-import { Menu } from './menu.js';
+import { html, useEffect, useRef, useState } from '../html.js';
+import { Icon } from '../icons.js';
+import { lazy } from '../lazy.js';
+import { Menu } from '../menu.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';
-import { draft } from './remember.js';
+import { draft } from '../remember.js';
 
 const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 
-/** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 
 const MAX_MESSAGE_CHARS = 100_000;
 
 /**
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
- * @param {readonly import('../client/types.js').PanelListing[]} props.panels
+ * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.

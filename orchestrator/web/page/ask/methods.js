@@ -1,8 +1,8 @@
 /** Owns which panels can be asked for: the methods there are, what each needs, how a choice becomes a request. */
 
-/** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
-/** @typedef {import('../client/types.js').PanelListing} PanelListing */
-/** @typedef {import('../client/types.js').InlinePanel} InlinePanel */
+/** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
+/** @typedef {import('../../client/types.js').PanelListing} PanelListing */
+/** @typedef {import('../../client/types.js').InlinePanel} InlinePanel */
 
 /**
  * @typedef {object} Method
