@@ -7,7 +7,7 @@ import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
 import { requestOf } from './ask/methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './remember.js';
-import { RunView } from './run-view.js';
+import { RunView } from './run/run-view.js';
 
 /** @typedef {import('./desk.js').Desk} Desk */
 
@@ -238,7 +238,7 @@ function runOf(hash) {
 
 /**
  * Follow a run's status alone; `lost`: it cannot be followed any more.
- * @param {import('./watch.js').Watch | null} watch
+ * @param {import('./run/run-record.js').Watch | null} watch
  */
 function useRunOutline(watch) {
   return useValue(watch?.subscribe ?? nothing, () => {

@@ -5,7 +5,7 @@ import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
 import { answerOf } from './panel-roles.js';
 import { token as savedToken } from './remember.js';
-import { Watch } from './watch.js';
+import { Watch } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../client/types.js').RunSnapshot} RunSnapshot */
@@ -205,7 +205,7 @@ export class Desk {
   /**
    * Follow a run that is there.
    * @param {RunSnapshot} snapshot
-   * @param {import('./watch.js').Given | null} given
+   * @param {import('./run/run-record.js').Given | null} given
    */
   #watch({ run_id, message, conversation_id, created_at, last_event_id }, given) {
     const about = { message, conversation_id: given?.base?.about.conversation_id ?? conversation_id, created_at };

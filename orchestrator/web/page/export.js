@@ -6,12 +6,12 @@ import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
 
 /** @typedef {import('../client/types.js').RunState} RunState */
 /** @typedef {import('../client/types.js').RunEvent} RunEvent */
-/** @typedef {import('./watch.js').About} About */
+/** @typedef {import('./run/run-record.js').About} About */
 
 /**
  * Hand a run to the browser as a file.
  * @param {string} kind `md`, `json`, else the event log.
- * @param {import('./watch.js').Watch} watch
+ * @param {import('./run/run-record.js').Watch} watch
  */
 export function exportAs(kind, watch) {
   const state = watch.getSnapshot();

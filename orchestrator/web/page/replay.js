@@ -4,7 +4,7 @@ import { change, emptyRun, reduce } from '../client/state/store.js';
 
 /** @typedef {import('../client/types.js').RunEvent} RunEvent */
 /** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('./watch.js').Source} Source */
+/** @typedef {import('./run/run-record.js').Source} Source */
 
 const FRAME_MS = 50;
 

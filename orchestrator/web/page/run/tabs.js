@@ -1,11 +1,11 @@
 /** Owns the tabs that choose one column where only one is seen. */
 
-import { html } from './html.js';
-import { AGENT_STATES } from './words.js';
+import { html } from '../html.js';
+import { AGENT_STATES } from '../words.js';
 
 /**
  * @param {object} props
- * @param {import('../client/types.js').RunState} props.run
+ * @param {import('../../client/types.js').RunState} props.run
  * @param {readonly string[]} props.ids
  * @param {string | null} props.current
  * @param {(id: string) => void} props.select

@@ -1,17 +1,17 @@
 /** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
 
-import { reaches } from '../client/wire/cursor.js';
-import { Timeline } from './timeline.js';
+import { reaches } from '../../client/wire/cursor.js';
+import { Timeline } from '../timeline.js';
 
-/** @typedef {import('../client/types.js').RunEvent} RunEvent */
-/** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('../client/run.js').Run} Run */
+/** @typedef {import('../../client/types.js').RunEvent} RunEvent */
+/** @typedef {import('../../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/run.js').Run} Run */
 
 /**
  * What columns draw from: a run that is followed, or one that is played again.
  * @typedef {object} Source
  * @property {() => RunState} getSnapshot
- * @property {(agentId: string) => import('../client/types.js').AgentState | undefined} getAgent
+ * @property {(agentId: string) => import('../../client/types.js').AgentState | undefined} getAgent
  * @property {(callback: () => void) => () => void} subscribe
  * @property {() => number} now Milliseconds since the run's start.
  */
@@ -36,7 +36,7 @@ export class Watch {
   timeline = new Timeline();
   /** Whether the server hides who is who until the vote. */
   blind = false;
-  /** Who is who, once it is told. @type {Record<string, import('../client/types.js').RevealedAgent> | null} */
+  /** Who is who, once it is told. @type {Record<string, import('../../client/types.js').RevealedAgent> | null} */
   revealed = null;
   /** Puts in what is revealed. @type {(state: RunState) => RunState} */
   #named = (state) => state;
@@ -109,7 +109,7 @@ export class Watch {
   }
 
   /**
-   * @param {import('../client/types.js').RevealedAgent[]} agents
+   * @param {import('../../client/types.js').RevealedAgent[]} agents
    * @param {(state: RunState) => RunState} named Puts them into a state.
    */
   reveal(agents, named) {

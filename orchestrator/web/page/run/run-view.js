@@ -1,31 +1,31 @@
 /** Owns one open run's screen: toolbar, timeline, tabs, columns, and which of them are seen. */
 
-import { announce } from './announce.js';
-import { copyText } from './clipboard.js';
+import { announce } from '../announce.js';
+import { copyText } from '../clipboard.js';
 import { Column } from './column.js';
-import { html, useEffect, useMemo, useRef, useState, useValue } from './html.js';
-import { NOT_FETCHED, lazy } from './lazy.js';
-import { answerOf, answering, lastWords } from './panel-roles.js';
-import { votes } from './remember.js';
+import { html, useEffect, useMemo, useRef, useState, useValue } from '../html.js';
+import { NOT_FETCHED, lazy } from '../lazy.js';
+import { answerOf, answering, lastWords } from '../panel-roles.js';
+import { votes } from '../remember.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
-import { TimelineView } from './timeline-view.js';
+import { TimelineView } from '../timeline-view.js';
 import { Toolbar } from './toolbar.js';
-import { AGENT_STATES, progress } from './words.js';
+import { AGENT_STATES, progress } from '../words.js';
 
-/** @typedef {import('./replay.js').Replay} Replay */
+/** @typedef {import('../replay.js').Replay} Replay */
 
-const PanelCard = lazy(async () => (await import('./panel-card.js')).PanelCard);
-const ReplayBar = lazy(async () => (await import('./replay-bar.js')).ReplayBar);
+const PanelCard = lazy(async () => (await import('../panel-card.js')).PanelCard);
+const ReplayBar = lazy(async () => (await import('../replay-bar.js')).ReplayBar);
 
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
 const DOUBLE_CLICK_MS = 700;
 
 /**
  * @param {object} props
- * @param {import('./desk.js').Desk} props.desk
- * @param {import('./desk.js').DeskState} props.state
- * @param {import('./watch.js').Watch} props.watch
+ * @param {import('../desk.js').Desk} props.desk
+ * @param {import('../desk.js').DeskState} props.state
+ * @param {import('./run-record.js').Watch} props.watch
  * @param {boolean} props.narrow
  * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null where it is hidden.
  */
@@ -81,9 +81,9 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     show: (id) => setHidden(hidden.filter((other) => other !== id)),
     maximise: (id) => setMaximised(maximised === id ? null : id),
     vote,
-    export: (kind) => import('./export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
+    export: (kind) => import('../export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
     replay: () =>
-      import('./replay.js').then(({ Replay }) => {
+      import('../replay.js').then(({ Replay }) => {
         const again = new Replay(watch.events, { id: watch.id, message: watch.about.message }, watch.joined);
         setReplay(again);
         setLayout((current) => ({ ...current, timeline: true }));
@@ -152,7 +152,7 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
   </div>`;
 }
 
-/** @param {{watch: import('./watch.js').Watch, replay: Replay | null}} props */
+/** @param {{watch: import('./run-record.js').Watch, replay: Replay | null}} props */
 function Strip({ watch, replay }) {
   const source = replay ?? watch;
   useValue(source.subscribe, () => (replay ? replay.now() : outline(watch.getSnapshot())));
@@ -162,7 +162,7 @@ function Strip({ watch, replay }) {
 
 /**
  * What the screen around the columns shows of a run, as one value: it changes rarely, whatever is said.
- * @param {import('../client/types.js').RunState} state
+ * @param {import('../../client/types.js').RunState} state
  */
 function outline({ status, connection, agentIds, agents, panel }) {
   const each = agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}:${agents[id]?.turn}`).join(' ');
@@ -173,7 +173,7 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
  * Tell of ends as they happen. Returns whose error is news.
- * @param {import('./watch.js').Watch} watch
+ * @param {import('./run-record.js').Watch} watch
  */
 function useNews(watch) {
   const failed = useRef(/** @type {Set<string>} */ (new Set()));
@@ -182,7 +182,7 @@ function useNews(watch) {
       watch.onNews(({ agent_id, type, name, data }) => {
         if (name.startsWith('panel.') || data['stage'] === 'final') {
           const state = { agents: { ...watch.getSnapshot().agents, ...watch.run.agents }, panel: watch.run.panel };
-          import('./panel-words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
+          import('../panel-words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
         }
         if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
         if (type === 'error') failed.current.add(agent_id);

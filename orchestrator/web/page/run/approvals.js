@@ -1,9 +1,9 @@
 /** Owns how an agent's wish is shown that has to be allowed first. */
 
-import { html } from './html.js';
-import { pretty } from './parts.js';
+import { html } from '../html.js';
+import { pretty } from './activity.js';
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
  * @param {{agent: AgentState, approve: false | ((agentId: string, callId: string, approve: boolean) => void)}} props

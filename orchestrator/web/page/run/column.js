@@ -1,27 +1,27 @@
 /** Owns one agent's column: who it is, how it is doing, what it says, and its buttons. */
 
-import { Answer } from './answer.js';
-import { html, useTick, useValue } from './html.js';
-import { Icon, IconButton } from './icons.js';
-import { lazy } from './lazy.js';
-import { answerOf, stageWord } from './panel-roles.js';
-import { Reasoning, Tools } from './parts.js';
+import { Answer } from '../answer.js';
+import { html, useTick, useValue } from '../html.js';
+import { Icon, IconButton } from '../icons.js';
+import { lazy } from '../lazy.js';
+import { answerOf, stageWord } from '../panel-roles.js';
+import { Reasoning, Tools } from './activity.js';
 import { useStickToEnd } from './scroll.js';
-import { AGENT_STATES, figures, hasEnded } from './words.js';
+import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
 const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
 const Turns = lazy(async () => (await import('./turns.js')).Turns);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
  * @typedef {object} Face What a column needs of the page around it.
- * @property {import('./watch.js').Source} source
+ * @property {import('./run-record.js').Source} source
  * @property {boolean} steerable Whether buttons reach the agents: not in a replay.
  * @property {boolean} open Whether the run still runs.
  * @property {string} question
- * @property {readonly import('./desk.js').Turn[]} earlier
+ * @property {readonly import('../desk.js').Turn[]} earlier
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
  * @property {boolean} veiled Whether it is hidden who is who: no numbers then, they would tell.
@@ -199,7 +199,7 @@ function waitingFor({ status, note }) {
   return status === 'queued' ? 'Waiting for its turn' : 'Thinking';
 }
 
-/** @param {{turn: import('./desk.js').Turn, agentId: string}} props */
+/** @param {{turn: import('../desk.js').Turn, agentId: string}} props */
 function EarlierTurn({ turn, agentId }) {
   const said = turn.agents[agentId];
   if (said === undefined) return null;

@@ -1,7 +1,7 @@
 /** Owns how an agent's text is shown as its difference from another's. */
 
 import { diffWords } from './diff.js';
-import { html, useEffect, useMemo, useRef, useState } from './html.js';
+import { html, useEffect, useMemo, useRef, useState } from '../html.js';
 
 /** A text that still grows is compared this often. */
 const DIFF_MS = 500;

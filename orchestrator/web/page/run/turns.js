@@ -1,12 +1,12 @@
 /** Owns how an agent's turns in a panel are shown: earlier ones folded, what each was given to read. */
 
-import { Answer } from './answer.js';
-import { html } from './html.js';
-import { isAnswer, stageWord } from './panel-roles.js';
-import { MISSING_STATES } from './panel-words.js';
-import { AGENT_STATES, count } from './words.js';
+import { Answer } from '../answer.js';
+import { html } from '../html.js';
+import { isAnswer, stageWord } from '../panel-roles.js';
+import { MISSING_STATES } from '../panel-words.js';
+import { AGENT_STATES, count } from '../words.js';
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
  * What an agent said before, and what it speaks about now. Its answer is open where it now speaks about answers.
@@ -22,7 +22,7 @@ export function Turns({ agent, face: { speakers, title } }) {
           <${Inputs} agent=${agent} lettered=${!isAnswer(stage)} title=${title} />`}`;
 }
 
-/** @param {{turn: import('../client/types.js').Turn, name: string, open?: boolean}} props */
+/** @param {{turn: import('../../client/types.js').Turn, name: string, open?: boolean}} props */
 export function EarlierSpeech({ turn: { status, text }, name, open = false }) {
   const [glyph, word] = AGENT_STATES[status];
   return html`<details class="part speech" open=${open}>

@@ -1,6 +1,6 @@
 /** Owns how columns scroll: each by itself, at its end only where it was there; all together where that is wished. */
 
-import { useLayoutEffect, useRef, useState } from './html.js';
+import { useLayoutEffect, useRef, useState } from '../html.js';
 
 /** So near to the end is at the end. */
 const NEAR_PX = 32;

@@ -1,8 +1,8 @@
 /** Owns what an agent does beside answering: its reasoning and its tools. */
 
-import { html } from './html.js';
+import { html } from '../html.js';
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /** @param {{agent: AgentState}} props */
 export function Reasoning({ agent: { reasoning, text } }) {

@@ -1,30 +1,30 @@
 /** Owns the row above the columns: how the run is doing as a whole, and what can be done with all of it. */
 
-import { html, useTick } from './html.js';
-import { Icon } from './icons.js';
-import { lazy } from './lazy.js';
-import { Menu } from './menu.js';
-import { answerOf, answering } from './panel-roles.js';
-import { RUN_STATES, count, duration, money, progress } from './words.js';
+import { html, useTick } from '../html.js';
+import { Icon } from '../icons.js';
+import { lazy } from '../lazy.js';
+import { Menu } from '../menu.js';
+import { answerOf, answering } from '../panel-roles.js';
+import { RUN_STATES, count, duration, money, progress } from '../words.js';
 
-const SumUpItems = lazy(async () => (await import('./sum-up.js')).SumUpItems);
+const SumUpItems = lazy(async () => (await import('../sum-up.js')).SumUpItems);
 
 /**
  * @typedef {object} SumUpProps What another panel over this run needs.
- * @property {import('./desk.js').DeskState} state
- * @property {import('./watch.js').Watch} watch
- * @property {import('../client/types.js').RunState} run
- * @property {(panel: string | import('../client/types.js').InlinePanel) => void} call
+ * @property {import('../desk.js').DeskState} state
+ * @property {import('./run-record.js').Watch} watch
+ * @property {import('../../client/types.js').RunState} run
+ * @property {(panel: string | import('../../client/types.js').InlinePanel) => void} call
  */
 
 /**
  * @param {object} props
- * @param {import('./watch.js').Source} props.source
+ * @param {import('./run-record.js').Source} props.source
  * @param {boolean} props.steerable Whether this is the run itself, no replay.
  * @param {boolean} props.alive Whether it still runs.
  * @param {boolean} props.tabbed Whether one column is seen at a time.
  * @param {SumUpProps} props.sumUp
- * @param {readonly import('../client/types.js').AgentInfo[]} props.others Who does not take part yet.
+ * @param {readonly import('../../client/types.js').AgentInfo[]} props.others Who does not take part yet.
  * @param {readonly string[]} props.hidden
  * @param {{sync: boolean, timeline: boolean, compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
@@ -87,13 +87,13 @@ function SumUp({ state, watch, run, call }) {
   const busy = watch.alive && run.panel !== null && run.panel.result === null;
   return html`<${Menu} label="Sum up…" icon="panel" disabled=${busy}>
     ${(/** @type {() => void} */ close) => {
-      const take = (/** @type {string | import('../client/types.js').InlinePanel} */ panel) => (call(panel), close());
+      const take = (/** @type {string | import('../../client/types.js').InlinePanel} */ panel) => (call(panel), close());
       return html`<${SumUpItems} state=${state} members=${members} take=${take} />`;
     }}
   <//>`;
 }
 
-/** @param {{source: import('./watch.js').Source, steerable: boolean, alive: boolean}} props */
+/** @param {{source: import('./run-record.js').Source, steerable: boolean, alive: boolean}} props */
 function Summary({ source, steerable, alive }) {
   const state = source.getSnapshot();
   const { status, metrics, connection } = state;
@@ -119,7 +119,7 @@ function Toggle({ icon, label, on, set }) {
 
 /**
  * @param {object} props
- * @param {import('../client/types.js').RunState} props.state
+ * @param {import('../../client/types.js').RunState} props.state
  * @param {{compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
  */
