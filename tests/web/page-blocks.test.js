@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Blocks } from '../../orchestrator/web/page/blocks.js';
+import { Blocks } from '../../orchestrator/web/page/answer/blocks.js';
 import { Marked } from '../../orchestrator/web/vendor/marked.js';
 import { seeded } from './harness.js';
 

@@ -1,6 +1,6 @@
 /** Owns the card above the columns: how far a panel is, who has the last word and says what, what came of it. */
 
-import { Answer } from './answer.js';
+import { Answer } from './answer/answer.js';
 import { MainButton, Speech } from './run/column.js';
 import { html, useState, useTick, useValue } from './html.js';
 import { IconButton } from './icons.js';

@@ -1,6 +1,6 @@
 /** Owns one agent's column: who it is, how it is doing, what it says, and its buttons. */
 
-import { Answer } from '../answer.js';
+import { Answer } from '../answer/answer.js';
 import { html, useTick, useValue } from '../html.js';
 import { Icon, IconButton } from '../icons.js';
 import { lazy } from '../lazy.js';

@@ -1,6 +1,6 @@
 /** Owns how an agent's turns in a panel are shown: earlier ones folded, what each was given to read. */
 
-import { Answer } from '../answer.js';
+import { Answer } from '../answer/answer.js';
 import { html } from '../html.js';
 import { isAnswer, stageWord } from '../panel-roles.js';
 import { MISSING_STATES } from '../panel-words.js';

@@ -1,19 +1,19 @@
 /** Owns which languages are coloured. Gives markup that still has to pass `markdown.js`'s sanitizer. */
 
-import hljs from '../vendor/highlight/core.js';
+import hljs from '../../vendor/highlight/core.js';
 
 /** Each is fetched with the first code that is written in it: no answer holds them all. */
 const GRAMMARS = {
-  bash: () => import('../vendor/highlight/bash.js'),
-  diff: () => import('../vendor/highlight/diff.js'),
-  go: () => import('../vendor/highlight/go.js'),
-  json: () => import('../vendor/highlight/json.js'),
-  python: () => import('../vendor/highlight/python.js'),
-  rust: () => import('../vendor/highlight/rust.js'),
-  sql: () => import('../vendor/highlight/sql.js'),
-  typescript: () => import('../vendor/highlight/typescript.js'),
-  xml: () => import('../vendor/highlight/xml.js'),
-  yaml: () => import('../vendor/highlight/yaml.js'),
+  bash: () => import('../../vendor/highlight/bash.js'),
+  diff: () => import('../../vendor/highlight/diff.js'),
+  go: () => import('../../vendor/highlight/go.js'),
+  json: () => import('../../vendor/highlight/json.js'),
+  python: () => import('../../vendor/highlight/python.js'),
+  rust: () => import('../../vendor/highlight/rust.js'),
+  sql: () => import('../../vendor/highlight/sql.js'),
+  typescript: () => import('../../vendor/highlight/typescript.js'),
+  xml: () => import('../../vendor/highlight/xml.js'),
+  yaml: () => import('../../vendor/highlight/yaml.js'),
 };
 
 /** @typedef {keyof typeof GRAMMARS} Name */

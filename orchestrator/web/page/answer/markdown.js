@@ -3,10 +3,10 @@
  * as text, images as links: a page that fetched them would tell a stranger that it was read.
  */
 
-import { Marked } from '../vendor/marked.js';
-import DOMPurify from '../vendor/purify.js';
+import { Marked } from '../../vendor/marked.js';
+import DOMPurify from '../../vendor/purify.js';
 
-/** @typedef {import('../vendor/marked.js').Token} Token */
+/** @typedef {import('../../vendor/marked.js').Token} Token */
 /** @typedef {import('./blocks.js').LinkDefinitions} LinkDefinitions */
 
 const ALLOWED = {

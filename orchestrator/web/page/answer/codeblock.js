@@ -1,6 +1,6 @@
 /** Owns one code block's elements: a bar with language and copy button, and code that is coloured as it grows. */
 
-import { copyText } from './clipboard.js';
+import { copyText } from '../clipboard.js';
 import { sanitize } from './markdown.js';
 
 /** Code is coloured in pieces of this many characters while it grows, so that a long block costs no more than a short one. */

@@ -1,6 +1,6 @@
 /** Owns how an agent's text is shown: as Markdown that grows. */
 
-import { html, useLayoutEffect, useRef } from './html.js';
+import { html, useLayoutEffect, useRef } from '../html.js';
 import { Painter } from './painter.js';
 
 /** @param {{text: string, ended: boolean}} props */

@@ -6,7 +6,7 @@
  * that are there, every block but the last is final. A fenced code block is taken line by line.
  */
 
-/** @typedef {import('../vendor/marked.js').Token} Token */
+/** @typedef {import('../../vendor/marked.js').Token} Token */
 /** @typedef {Record<string, {href: string, title?: string}>} LinkDefinitions */
 /** @typedef {{kind: 'tokens', tokens: Token[]} | {kind: 'code', language: string, text: string}} Block */
 
