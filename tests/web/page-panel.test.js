@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { toJson, toMarkdown } from '../../orchestrator/web/page/export.js';
-import { joiner } from '../../orchestrator/web/page/joined.js';
+import { joiner } from '../../orchestrator/web/page/panel/joined.js';
 import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../orchestrator/web/page/ask/methods.js';
-import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel-roles.js';
-import { panelProgress, scores, stageNews, verdict } from '../../orchestrator/web/page/panel-words.js';
+import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel/roles.js';
+import { panelProgress, scores, stageNews, verdict } from '../../orchestrator/web/page/panel/words.js';
 import { Replay } from '../../orchestrator/web/page/replay.js';
 import { emptyRun, reduce } from '../../orchestrator/web/client/state/store.js';
 

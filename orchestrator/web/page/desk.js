@@ -3,7 +3,7 @@
 import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
-import { answerOf } from './panel-roles.js';
+import { answerOf } from './panel/roles.js';
 import { token as savedToken } from './remember.js';
 import { Watch } from './run/run-record.js';
 
@@ -172,7 +172,7 @@ export class Desk {
     const { watch } = this.#state;
     if (watch === null) return;
     try {
-      const [{ joiner }, run] = await Promise.all([import('./joined.js'), watch.run.callPanel(panel)]);
+      const [{ joiner }, run] = await Promise.all([import('./panel/joined.js'), watch.run.callPanel(panel)]);
       if (run === watch.run || this.#state.watch !== watch) return void (run !== watch.run && run.detach());
       // The answers are always those of the first run, however many panels sit over them.
       const base = watch.given ? watch.given.base : watch;
@@ -193,7 +193,7 @@ export class Desk {
   async #findGiven({ panel }, signal) {
     if (!panel?.of) return null;
     const [{ joiner }, snapshot] = await Promise.all([
-      import('./joined.js'),
+      import('./panel/joined.js'),
       this.#find(panel.of, signal).catch((error) => {
         if (error instanceof ClientError && (error.status === 404 || error.status === 410)) return null;
         throw error;
@@ -256,7 +256,7 @@ export class Desk {
    * @param {import('../client/types.js').RevealedAgent[]} agents
    */
   async #reveal(watch, agents) {
-    const { naming } = await import('./reveal.js');
+    const { naming } = await import('./panel/reveal.js');
     watch.reveal(agents, naming(agents));
     this.#set({});
     if (!watch.alive) return;

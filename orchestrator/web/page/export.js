@@ -1,7 +1,7 @@
 /** Owns how a run leaves the page: Markdown, JSON, the event log as JSONL. */
 
-import { answering, lastWords, stageWord } from './panel-roles.js';
-import { MISSING_STATES, scores, verdict } from './panel-words.js';
+import { answering, lastWords, stageWord } from './panel/roles.js';
+import { MISSING_STATES, scores, verdict } from './panel/words.js';
 import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
 
 /** @typedef {import('../client/types.js').RunState} RunState */

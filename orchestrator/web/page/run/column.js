@@ -4,7 +4,7 @@ import { Answer } from '../answer/answer.js';
 import { html, useTick, useValue } from '../html.js';
 import { Icon, IconButton } from '../icons.js';
 import { lazy } from '../lazy.js';
-import { answerOf, stageWord } from '../panel-roles.js';
+import { answerOf, stageWord } from '../panel/roles.js';
 import { Reasoning, Tools } from './activity.js';
 import { useStickToEnd } from './scroll.js';
 import { AGENT_STATES, figures, hasEnded } from '../words.js';

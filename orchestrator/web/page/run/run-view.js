@@ -5,7 +5,7 @@ import { copyText } from '../clipboard.js';
 import { Column } from './column.js';
 import { html, useEffect, useMemo, useRef, useState, useValue } from '../html.js';
 import { NOT_FETCHED, lazy } from '../lazy.js';
-import { answerOf, answering, lastWords } from '../panel-roles.js';
+import { answerOf, answering, lastWords } from '../panel/roles.js';
 import { votes } from '../remember.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
@@ -15,7 +15,7 @@ import { AGENT_STATES, progress } from '../words.js';
 
 /** @typedef {import('../replay.js').Replay} Replay */
 
-const PanelCard = lazy(async () => (await import('../panel-card.js')).PanelCard);
+const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
 const ReplayBar = lazy(async () => (await import('../replay-bar.js')).ReplayBar);
 
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
@@ -182,7 +182,7 @@ function useNews(watch) {
       watch.onNews(({ agent_id, type, name, data }) => {
         if (name.startsWith('panel.') || data['stage'] === 'final') {
           const state = { agents: { ...watch.getSnapshot().agents, ...watch.run.agents }, panel: watch.run.panel };
-          import('../panel-words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
+          import('../panel/words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
         }
         if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
         if (type === 'error') failed.current.add(agent_id);

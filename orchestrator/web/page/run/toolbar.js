@@ -4,10 +4,10 @@ import { html, useTick } from '../html.js';
 import { Icon } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
-import { answerOf, answering } from '../panel-roles.js';
+import { answerOf, answering } from '../panel/roles.js';
 import { RUN_STATES, count, duration, money, progress } from '../words.js';
 
-const SumUpItems = lazy(async () => (await import('../sum-up.js')).SumUpItems);
+const SumUpItems = lazy(async () => (await import('../panel/sum-up.js')).SumUpItems);
 
 /**
  * @typedef {object} SumUpProps What another panel over this run needs.

@@ -2,8 +2,8 @@
 
 import { Answer } from '../answer/answer.js';
 import { html } from '../html.js';
-import { isAnswer, stageWord } from '../panel-roles.js';
-import { MISSING_STATES } from '../panel-words.js';
+import { isAnswer, stageWord } from '../panel/roles.js';
+import { MISSING_STATES } from '../panel/words.js';
 import { AGENT_STATES, count } from '../words.js';
 
 /** @typedef {import('../../client/types.js').AgentState} AgentState */

@@ -1,11 +1,11 @@
 /** Owns how a panel's result is shown beside its verdict: scores as bars, who was missing or late. */
 
-import { html } from './html.js';
-import { MISSING_STATES, scores } from './panel-words.js';
-import { count } from './words.js';
+import { html } from '../html.js';
+import { MISSING_STATES, scores } from './words.js';
+import { count } from '../words.js';
 
-/** @typedef {import('../client/types.js').PanelState} PanelState */
-/** @typedef {import('../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').PanelState} PanelState */
+/** @typedef {import('../../client/types.js').RunState} RunState */
 
 const HEADS = { judge: 'Chosen', rank: 'Points', vote: 'Votes', debate: 'Said by' };
 

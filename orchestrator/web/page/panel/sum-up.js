@@ -1,14 +1,14 @@
 /** Owns what the menu "Sum up" offers: panels and methods that can sit over the answers that are there. */
 
-import { html, useEffect, useRef, useState } from './html.js';
-import { METHODS, inline, methodOf, tooFew, usualModerator } from './ask/methods.js';
-import { ModeratorPicker } from './ask/panel-picker.js';
+import { html, useEffect, useRef, useState } from '../html.js';
+import { METHODS, inline, methodOf, tooFew, usualModerator } from '../ask/methods.js';
+import { ModeratorPicker } from '../ask/panel-picker.js';
 
 /**
  * @param {object} props
- * @param {import('./desk.js').DeskState} props.state
+ * @param {import('../desk.js').DeskState} props.state
  * @param {readonly string[]} props.members Whose answers there are.
- * @param {(panel: string | import('../client/types.js').InlinePanel) => void} props.take
+ * @param {(panel: string | import('../../client/types.js').InlinePanel) => void} props.take
  */
 export function SumUpItems({ state: { agents, panels }, members, take }) {
   const [chosen, choose] = useState(/** @type {string | null} */ (null));

@@ -1,13 +1,13 @@
 /** Owns how a blind run's agents get their names back, once these are told. */
 
-import { change } from '../client/state/store.js';
+import { change } from '../../client/state/store.js';
 
-/** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
  * Make what puts names and numbers into a run's state. Where nothing has changed, it gives the same object.
- * @param {import('../client/types.js').RevealedAgent[]} agents
+ * @param {import('../../client/types.js').RevealedAgent[]} agents
  * @returns {(state: RunState) => RunState}
  */
 export function naming(agents) {

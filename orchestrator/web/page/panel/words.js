@@ -1,11 +1,11 @@
 /** Owns how a panel is told in words: how far it is, what came of it, who was missing. */
 
-import { hasEnded } from './words.js';
+import { hasEnded } from '../words.js';
 
-/** @typedef {import('../client/types.js').PanelState} PanelState */
-/** @typedef {import('../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').PanelState} PanelState */
+/** @typedef {import('../../client/types.js').RunState} RunState */
 
-/** Why somebody's answer is missing. @type {Record<import('../client/types.js').AgentStatus, string>} */
+/** Why somebody's answer is missing. @type {Record<import('../../client/types.js').AgentStatus, string>} */
 export const MISSING_STATES = {
   queued: 'not begun',
   running: 'still answering',
@@ -35,7 +35,7 @@ export function panelProgress(panel, { agents }) {
   return `${word}, ${speakers.filter((id) => hasEnded(agents[id])).length} of ${speakers.length}`;
 }
 
-/** @type {Record<import('../client/types.js').PanelResult['status'], [glyph: string, word: string]>} */
+/** @type {Record<import('../../client/types.js').PanelResult['status'], [glyph: string, word: string]>} */
 const VERDICTS = {
   decided: ['✓', 'Decided'],
   tie: ['=', 'Tie'],
@@ -46,7 +46,7 @@ const VERDICTS = {
 
 /**
  * Say what came of a panel.
- * @param {import('../client/types.js').PanelResult} result
+ * @param {import('../../client/types.js').PanelResult} result
  * @param {(agentId: string) => string} title
  * @returns {[glyph: string, word: string]}
  */
@@ -59,7 +59,7 @@ export function verdict({ status, winner, answer }, title) {
 /**
  * Say what an event tells of a panel to whoever does not see it: a line, or none.
  * @param {string} name
- * @param {import('../client/types.js').RunEvent['data']} data
+ * @param {import('../../client/types.js').RunEvent['data']} data
  * @param {Pick<RunState, 'agents' | 'panel'>} run The run, after that event.
  * @returns {string[]}
  */

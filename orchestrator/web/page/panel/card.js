@@ -1,18 +1,18 @@
 /** Owns the card above the columns: how far a panel is, who has the last word and says what, what came of it. */
 
-import { Answer } from './answer/answer.js';
-import { MainButton, Speech } from './run/column.js';
-import { html, useState, useTick, useValue } from './html.js';
-import { IconButton } from './icons.js';
-import { methodOf } from './ask/methods.js';
-import { PanelResult, hasResult } from './panel-result.js';
-import { panelProgress, verdict } from './panel-words.js';
-import { EarlierSpeech, Inputs } from './run/turns.js';
-import { AGENT_STATES, figures, hasEnded } from './words.js';
+import { Answer } from '../answer/answer.js';
+import { MainButton, Speech } from '../run/column.js';
+import { html, useState, useTick, useValue } from '../html.js';
+import { IconButton } from '../icons.js';
+import { methodOf } from '../ask/methods.js';
+import { PanelResult, hasResult } from './result.js';
+import { panelProgress, verdict } from './words.js';
+import { EarlierSpeech, Inputs } from '../run/turns.js';
+import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
-/** @typedef {import('../client/types.js').PanelState} PanelState */
-/** @typedef {import('./run/column.js').Face} Face */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').PanelState} PanelState */
+/** @typedef {import('../run/column.js').Face} Face */
 
 /**
  * @param {{panel: PanelState, speakers: readonly string[], face: Face}} props *speakers*: who has, or tried to have, the

@@ -1,10 +1,10 @@
 /** Owns how a panel over another run's answers is shown: its own agents, and the answers that it was given. */
 
-import { turnOf } from '../client/state/panel.js';
-import { change, emptyRun, expect } from '../client/state/store.js';
+import { turnOf } from '../../client/state/panel.js';
+import { change, emptyRun, expect } from '../../client/state/store.js';
 
-/** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
  * Make what joins a run with the one whose answers it was given. Where neither has changed, nor has the result; and

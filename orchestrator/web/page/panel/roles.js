@@ -1,13 +1,13 @@
 /** Owns who does what in a panel: who answers, who has the last word, what of all that is said is an answer. */
 
-/** @typedef {import('../client/types.js').AgentState} AgentState */
-/** @typedef {import('../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').AgentState} AgentState */
+/** @typedef {import('../../client/types.js').RunState} RunState */
 
 const STAGES = { panel: 'Answer', review: 'Review', final: 'Final', round: 'Round', layer: 'Layer' };
 
 /**
  * Name a turn by its stage.
- * @param {{stage: import('../client/types.js').Stage | null, round: number | null, layer: number | null}} place
+ * @param {{stage: import('../../client/types.js').Stage | null, round: number | null, layer: number | null}} place
  */
 export function stageWord({ stage, round, layer }) {
   const word = STAGES[stage ?? 'panel'] ?? String(stage);
@@ -21,8 +21,8 @@ export function isAnswer(stage) {
 
 /**
  * Return an agent's answer: what it says now, unless that is about answers and there is an earlier one.
- * @param {Pick<AgentState, 'text' | 'status'> & {stage?: string | null | undefined, turns?: readonly import('../client/types.js').Turn[] | undefined}} agent
- * @returns {{text: string, status: import('../client/types.js').AgentStatus}}
+ * @param {Pick<AgentState, 'text' | 'status'> & {stage?: string | null | undefined, turns?: readonly import('../../client/types.js').Turn[] | undefined}} agent
+ * @returns {{text: string, status: import('../../client/types.js').AgentStatus}}
  */
 export function answerOf({ text, status, stage = null, turns = [] }) {
   const answer = isAnswer(stage) ? undefined : turns.findLast((turn) => isAnswer(turn.stage));
