@@ -8,7 +8,7 @@ import { joiner } from '../../orchestrator/web/page/panel/joined.js';
 import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../orchestrator/web/page/ask/methods.js';
 import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel/roles.js';
 import { panelProgress, scores, stageNews, verdict } from '../../orchestrator/web/page/panel/words.js';
-import { Replay } from '../../orchestrator/web/page/replay.js';
+import { Replay } from '../../orchestrator/web/page/timeline/replay.js';
 import { emptyRun, reduce } from '../../orchestrator/web/client/state/store.js';
 
 const info = (id) => ({ agent_id: id, title: id.toUpperCase(), backend: 'offline', model: null });

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 
 import { diffWords } from '../../orchestrator/web/page/run/diff.js';
 import { toJson, toJsonLines, toMarkdown } from '../../orchestrator/web/page/export.js';
-import { Replay } from '../../orchestrator/web/page/replay.js';
-import { Timeline, ticks } from '../../orchestrator/web/page/timeline.js';
+import { Replay } from '../../orchestrator/web/page/timeline/replay.js';
+import { Timeline, ticks } from '../../orchestrator/web/page/timeline/timeline.js';
 import { Watch } from '../../orchestrator/web/page/run/run-record.js';
 import { duration, figures, money, when } from '../../orchestrator/web/page/words.js';
 import { seeded } from './harness.js';

@@ -1,7 +1,7 @@
 /** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
 
 import { reaches } from '../../client/wire/cursor.js';
-import { Timeline } from '../timeline.js';
+import { Timeline } from '../timeline/timeline.js';
 
 /** @typedef {import('../../client/types.js').RunEvent} RunEvent */
 /** @typedef {import('../../client/types.js').RunState} RunState */

@@ -9,14 +9,14 @@ import { answerOf, answering, lastWords } from '../panel/roles.js';
 import { votes } from '../remember.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
-import { TimelineView } from '../timeline-view.js';
+import { TimelineView } from '../timeline/timeline-view.js';
 import { Toolbar } from './toolbar.js';
 import { AGENT_STATES, progress } from '../words.js';
 
-/** @typedef {import('../replay.js').Replay} Replay */
+/** @typedef {import('../timeline/replay.js').Replay} Replay */
 
 const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
-const ReplayBar = lazy(async () => (await import('../replay-bar.js')).ReplayBar);
+const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).ReplayBar);
 
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
 const DOUBLE_CLICK_MS = 700;
@@ -83,7 +83,7 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     vote,
     export: (kind) => import('../export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
     replay: () =>
-      import('../replay.js').then(({ Replay }) => {
+      import('../timeline/replay.js').then(({ Replay }) => {
         const again = new Replay(watch.events, { id: watch.id, message: watch.about.message }, watch.joined);
         setReplay(again);
         setLayout((current) => ({ ...current, timeline: true }));

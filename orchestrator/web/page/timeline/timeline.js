@@ -1,6 +1,6 @@
 /** Owns what a timeline shows: who spoke when, first tokens and ends, from events alone. Draws nothing. */
 
-/** @typedef {import('../client/types.js').RunEvent} RunEvent */
+/** @typedef {import('../../client/types.js').RunEvent} RunEvent */
 /** @typedef {{from: number, to: number}} Stretch Milliseconds since the run's start. */
 /** @typedef {{t: number, kind: 'first' | 'tool' | 'retry' | 'done' | 'error' | 'cancelled'}} Mark */
 

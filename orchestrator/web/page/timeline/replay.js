@@ -1,10 +1,10 @@
 /** Owns the playing of a run that has ended, at its own timing, through the client's own reducer. */
 
-import { change, emptyRun, reduce } from '../client/state/store.js';
+import { change, emptyRun, reduce } from '../../client/state/store.js';
 
-/** @typedef {import('../client/types.js').RunEvent} RunEvent */
-/** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('./run/run-record.js').Source} Source */
+/** @typedef {import('../../client/types.js').RunEvent} RunEvent */
+/** @typedef {import('../../client/types.js').RunState} RunState */
+/** @typedef {import('../run/run-record.js').Source} Source */
 
 const FRAME_MS = 50;
 

@@ -1,8 +1,8 @@
 /** Owns the timeline's drawing: a lane for each agent, speech, first tokens, tools, ends. */
 
-import { html, useTick } from './html.js';
+import { html, useTick } from '../html.js';
 import { ticks } from './timeline.js';
-import { AGENT_STATES, duration } from './words.js';
+import { AGENT_STATES, duration } from '../words.js';
 
 const LANE_PX = 20;
 const GLYPHS = { first: '▸', tool: '⚒', retry: '↻', done: '✓', error: '✗', cancelled: '■' };
@@ -10,7 +10,7 @@ const NAMES = { first: 'first token', tool: 'tool', retry: 'again', done: 'done'
 
 /**
  * @param {object} props
- * @param {import('./run/run-record.js').Watch} props.watch
+ * @param {import('../run/run-record.js').Watch} props.watch
  * @param {number | null} props.at Where a replay stands.
  * @param {((t: number) => void) | null} props.seek
  */
@@ -49,7 +49,7 @@ export function TimelineView({ watch, at, seek }) {
   </div>`;
 }
 
-/** @param {{watch: import('./run/run-record.js').Watch, id: string, n: number, hue: number, x: (t: number) => string, end: number, now: number}} props */
+/** @param {{watch: import('../run/run-record.js').Watch, id: string, n: number, hue: number, x: (t: number) => string, end: number, now: number}} props */
 function LaneView({ watch, id, n, hue, x, end, now }) {
   const lane = watch.timeline.lanes.get(id);
   if (lane === undefined) return null;
@@ -67,7 +67,7 @@ function LaneView({ watch, id, n, hue, x, end, now }) {
 }
 
 /**
- * @param {import('./run/run-record.js').Watch} watch
+ * @param {import('../run/run-record.js').Watch} watch
  * @param {string} id
  */
 function told(watch, id) {

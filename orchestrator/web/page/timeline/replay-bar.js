@@ -1,8 +1,8 @@
 /** Owns the controls of a run that is played again. */
 
-import { html, useValue } from './html.js';
-import { IconButton } from './icons.js';
-import { duration } from './words.js';
+import { html, useValue } from '../html.js';
+import { IconButton } from '../icons.js';
+import { duration } from '../words.js';
 
 const SPEEDS = [0.5, 1, 2, 5];
 
