@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { toJson, toMarkdown } from '../../orchestrator/web/page/export.js';
+import { toJson, toMarkdown } from '../../orchestrator/web/page/history/export.js';
 import { joiner } from '../../orchestrator/web/page/panel/joined.js';
 import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../orchestrator/web/page/ask/methods.js';
 import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel/roles.js';

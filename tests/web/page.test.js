@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { diffWords } from '../../orchestrator/web/page/run/diff.js';
-import { toJson, toJsonLines, toMarkdown } from '../../orchestrator/web/page/export.js';
+import { toJson, toJsonLines, toMarkdown } from '../../orchestrator/web/page/history/export.js';
 import { Replay } from '../../orchestrator/web/page/timeline/replay.js';
 import { Timeline, ticks } from '../../orchestrator/web/page/timeline/timeline.js';
 import { Watch } from '../../orchestrator/web/page/run/run-record.js';

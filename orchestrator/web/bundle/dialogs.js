@@ -1,4 +1,4 @@
-import{d as e,T as t,A as o,html as s,IconButton as l}from"./page.js";import{ask as n}from"./other-tabs.js";const a=[["Ctrl + Enter","Ask"],["Esc","Stop the agent whose column has the focus"],["Shift + Esc","Stop all"],["1 – 9","Go to a column"],["M","Maximise the column, or show all again"],["/","Go to the question"],["?","This help"]];function r({close:e,forgetToken:t}){return s`<${c} title="Keys" close=${e}>
+import{d as e,T as t,A as o,html as s,IconButton as l}from"./page.js";import{ask as n}from"./history-other-tabs.js";const a=[["Ctrl + Enter","Ask"],["Esc","Stop the agent whose column has the focus"],["Shift + Esc","Stop all"],["1 – 9","Go to a column"],["M","Maximise the column, or show all again"],["/","Go to the question"],["?","This help"]];function r({close:e,forgetToken:t}){return s`<${c} title="Keys" close=${e}>
 <table class="keys">
 <tbody>
 ${a.map(([e,t])=>s`<tr key=${e}><th scope="row"><kbd>${e}</kbd></th><td>${t}</td></tr>`)}

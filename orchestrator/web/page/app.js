@@ -13,7 +13,7 @@ import { RunView } from './run/run-view.js';
 
 const AskToken = lazy(async () => (await import('./dialogs.js')).AskToken);
 const Help = lazy(async () => (await import('./dialogs.js')).Help);
-const History = lazy(async () => (await import('./history.js')).History);
+const History = lazy(async () => (await import('./history/history.js')).History);
 
 const NARROW = '(max-width: 639px)';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);

@@ -19,7 +19,7 @@ const HISTORY_PAGE = 30;
 /** Where the server is: beside the page, also where both live below a path of somebody else's site. */
 const baseUrl = () => new URL('.', location.href).href;
 
-const otherTabs = () => import('./other-tabs.js');
+const otherTabs = () => import('./history/other-tabs.js');
 
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.

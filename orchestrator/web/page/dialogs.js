@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from './html.js';
 import { IconButton } from './icons.js';
-import { ask } from './other-tabs.js';
+import { ask } from './history/other-tabs.js';
 
 const KEYS = [
   ['Ctrl + Enter', 'Ask'],

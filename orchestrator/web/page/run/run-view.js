@@ -81,7 +81,7 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     show: (id) => setHidden(hidden.filter((other) => other !== id)),
     maximise: (id) => setMaximised(maximised === id ? null : id),
     vote,
-    export: (kind) => import('../export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
+    export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
     replay: () =>
       import('../timeline/replay.js').then(({ Replay }) => {
         const again = new Replay(watch.events, { id: watch.id, message: watch.about.message }, watch.joined);

@@ -1,13 +1,13 @@
 /** Owns the list of runs, newest first. */
 
-import { html, useEffect } from './html.js';
-import { IconButton } from './icons.js';
-import { RUN_STATES, when } from './words.js';
+import { html, useEffect } from '../html.js';
+import { IconButton } from '../icons.js';
+import { RUN_STATES, when } from '../words.js';
 
 /**
  * @param {object} props
- * @param {import('./desk.js').Desk} props.desk
- * @param {import('./desk.js').DeskState} props.state
+ * @param {import('../desk.js').Desk} props.desk
+ * @param {import('../desk.js').DeskState} props.state
  * @param {string | null} props.current
  * @param {string} props.refreshOn Changes whenever the list should be fetched anew.
  * @param {() => void} props.close
@@ -32,7 +32,7 @@ export function History({ desk, state: { runs, history }, current, refreshOn, cl
   </aside>`;
 }
 
-/** @param {{run: import('../client/types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
+/** @param {{run: import('../../client/types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
 function Entry({ run, current, forget }) {
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;

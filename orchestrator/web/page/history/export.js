@@ -1,17 +1,17 @@
 /** Owns how a run leaves the page: Markdown, JSON, the event log as JSONL. */
 
-import { answering, lastWords, stageWord } from './panel/roles.js';
-import { MISSING_STATES, scores, verdict } from './panel/words.js';
-import { AGENT_STATES, RUN_STATES, count, duration } from './words.js';
+import { answering, lastWords, stageWord } from '../panel/roles.js';
+import { MISSING_STATES, scores, verdict } from '../panel/words.js';
+import { AGENT_STATES, RUN_STATES, count, duration } from '../words.js';
 
-/** @typedef {import('../client/types.js').RunState} RunState */
-/** @typedef {import('../client/types.js').RunEvent} RunEvent */
-/** @typedef {import('./run/run-record.js').About} About */
+/** @typedef {import('../../client/types.js').RunState} RunState */
+/** @typedef {import('../../client/types.js').RunEvent} RunEvent */
+/** @typedef {import('../run/run-record.js').About} About */
 
 /**
  * Hand a run to the browser as a file.
  * @param {string} kind `md`, `json`, else the event log.
- * @param {import('./run/run-record.js').Watch} watch
+ * @param {import('../run/run-record.js').Watch} watch
  */
 export function exportAs(kind, watch) {
   const state = watch.getSnapshot();
@@ -35,7 +35,7 @@ export function toMarkdown(state, about) {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** @param {import('../client/types.js').AgentState} agent */
+/** @param {import('../../client/types.js').AgentState} agent */
 function agentParts(agent) {
   const time = agent.metrics ? `, ${duration(agent.metrics.duration_ms)}` : '';
   const model = agent.model ? ` (${agent.model})` : '';
@@ -50,7 +50,7 @@ function agentParts(agent) {
 
 /**
  * @param {RunState} state
- * @param {import('../client/types.js').PanelState} panel
+ * @param {import('../../client/types.js').PanelState} panel
  */
 function panelParts(state, panel) {
   const title = (/** @type {string} */ id) => state.agents[id]?.title ?? id;
