@@ -6,10 +6,10 @@ import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
 import { requestOf } from './ask/methods.js';
-import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './remember.js';
+import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { RunView } from './run/run-view.js';
 
-/** @typedef {import('./desk.js').Desk} Desk */
+/** @typedef {import('./page-state.js').Desk} Desk */
 
 const AskToken = lazy(async () => (await import('./dialogs.js')).AskToken);
 const Help = lazy(async () => (await import('./dialogs.js')).Help);
@@ -140,7 +140,7 @@ function TopBar({ history, setHistory, showHelp, ready, fresh }) {
   </header>`;
 }
 
-/** @param {{notice: import('./desk.js').Notice, close: () => void}} props */
+/** @param {{notice: import('./page-state.js').Notice, close: () => void}} props */
 function NoticeBar({ notice: { text, retry }, close }) {
   return html`<div class="notice" role="alert">
     <span>${text}</span>
@@ -155,7 +155,7 @@ const EXAMPLES = [
   'Explain backpressure to a product manager in five sentences.',
 ];
 
-/** @param {{state: import('./desk.js').DeskState, choice: readonly string[], propose: (text: string) => void}} props */
+/** @param {{state: import('./page-state.js').DeskState, choice: readonly string[], propose: (text: string) => void}} props */
 function Welcome({ state: { agents, opening }, choice, propose }) {
   if (opening !== null) return html`<div class="welcome"><h1 class="hint">Opening the run…</h1></div>`;
   const asked = agents.filter(({ agent_id }) => choice.includes(agent_id));
@@ -179,7 +179,7 @@ function Welcome({ state: { agents, opening }, choice, propose }) {
 }
 
 /**
- * @param {import('./desk.js').DeskState} state
+ * @param {import('./page-state.js').DeskState} state
  * @param {string | null} run
  */
 function busyBecause({ starting, opening }, run) {

@@ -1,9 +1,9 @@
 /** Owns the page's start. */
 
 import { App } from './app.js';
-import { Desk } from './desk.js';
+import { Desk } from './page-state.js';
 import { html, render } from './html.js';
-import { theme } from './remember.js';
+import { theme } from './storage.js';
 
 /** The client's SharedWorker: beside the bundle, or above this file. */
 const WORKERS = ['./shared-worker.js', '../client/sharing/shared-worker.js'].map((path) => new URL(path, import.meta.url).href);

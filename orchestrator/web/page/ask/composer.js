@@ -6,7 +6,7 @@ import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';
-import { draft } from '../remember.js';
+import { draft } from '../storage.js';
 
 const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
-import { sets as savedSets } from '../remember.js';
+import { sets as savedSets } from '../storage.js';
 
 /**
  * @param {object} props
@@ -16,7 +16,7 @@ export function SetItems({ agents, chosen, choose, close }) {
   const [name, setName] = useState('');
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => box.current?.querySelector('button')?.focus(), []);
-  const keep = (/** @type {import('../remember.js').AgentSet[]} */ next) => {
+  const keep = (/** @type {import('../storage.js').AgentSet[]} */ next) => {
     savedSets.set(next);
     setSets(next);
   };

@@ -6,8 +6,8 @@ import { RUN_STATES, when } from '../words.js';
 
 /**
  * @param {object} props
- * @param {import('../desk.js').Desk} props.desk
- * @param {import('../desk.js').DeskState} props.state
+ * @param {import('../page-state.js').Desk} props.desk
+ * @param {import('../page-state.js').DeskState} props.state
  * @param {string | null} props.current
  * @param {string} props.refreshOn Changes whenever the list should be fetched anew.
  * @param {() => void} props.close

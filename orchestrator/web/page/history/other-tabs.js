@@ -1,6 +1,6 @@
 /** Owns the token's way to a tab that is opened later: it asks those that have it, so that nobody is asked twice. */
 
-import { token } from '../remember.js';
+import { token } from '../storage.js';
 
 /** How long others have to answer. */
 const ANSWER_MS = 500;

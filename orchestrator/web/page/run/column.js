@@ -21,7 +21,7 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {boolean} steerable Whether buttons reach the agents: not in a replay.
  * @property {boolean} open Whether the run still runs.
  * @property {string} question
- * @property {readonly import('../desk.js').Turn[]} earlier
+ * @property {readonly import('../page-state.js').Turn[]} earlier
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
  * @property {boolean} veiled Whether it is hidden who is who: no numbers then, they would tell.
@@ -199,7 +199,7 @@ function waitingFor({ status, note }) {
   return status === 'queued' ? 'Waiting for its turn' : 'Thinking';
 }
 
-/** @param {{turn: import('../desk.js').Turn, agentId: string}} props */
+/** @param {{turn: import('../page-state.js').Turn, agentId: string}} props */
 function EarlierTurn({ turn, agentId }) {
   const said = turn.agents[agentId];
   if (said === undefined) return null;

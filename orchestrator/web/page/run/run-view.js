@@ -6,7 +6,7 @@ import { Column } from './column.js';
 import { html, useEffect, useMemo, useRef, useState, useValue } from '../html.js';
 import { NOT_FETCHED, lazy } from '../lazy.js';
 import { answerOf, answering, lastWords } from '../panel/roles.js';
-import { votes } from '../remember.js';
+import { votes } from '../storage.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
 import { TimelineView } from '../timeline/timeline-view.js';
@@ -23,8 +23,8 @@ const DOUBLE_CLICK_MS = 700;
 
 /**
  * @param {object} props
- * @param {import('../desk.js').Desk} props.desk
- * @param {import('../desk.js').DeskState} props.state
+ * @param {import('../page-state.js').Desk} props.desk
+ * @param {import('../page-state.js').DeskState} props.state
  * @param {import('./run-record.js').Watch} props.watch
  * @param {boolean} props.narrow
  * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null where it is hidden.

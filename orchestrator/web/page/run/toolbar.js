@@ -11,7 +11,7 @@ const SumUpItems = lazy(async () => (await import('../panel/sum-up.js')).SumUpIt
 
 /**
  * @typedef {object} SumUpProps What another panel over this run needs.
- * @property {import('../desk.js').DeskState} state
+ * @property {import('../page-state.js').DeskState} state
  * @property {import('./run-record.js').Watch} watch
  * @property {import('../../client/types.js').RunState} run
  * @property {(panel: string | import('../../client/types.js').InlinePanel) => void} call

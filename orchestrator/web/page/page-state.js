@@ -4,7 +4,7 @@ import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
 import { answerOf } from './panel/roles.js';
-import { token as savedToken } from './remember.js';
+import { token as savedToken } from './storage.js';
 import { Watch } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
