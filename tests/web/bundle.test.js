@@ -41,7 +41,7 @@ test('the markup names the bundle, and nothing of the sources', () => {
 
 test('what every visit fetches stays small, compressed', (t) => {
   const grammars = weigh(/^highlight-/);
-  const page = weigh(/^(index|page|shared|shared-worker|icon|highlight)\./);
+  const page = weigh(/^(index|page|shared|shared-worker|icon|answer-highlight)\./);
   const all = weigh(/./);
   t.diagnostic(`page ${page}, opened rarely ${all - page - grammars}, languages ${grammars}, everything ${all} bytes`);
   assert.ok(page < MAX_PAGE_BYTES, `${page} bytes`);

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 
 import { createClient } from '../../orchestrator/web/client/client.js';
-import { collect, until } from './harness.js';
+import { collect, until } from './support/harness.js';
 
 const address = process.env.ORCHESTRATOR_URL;
 const options = { timeout: 60_000 };

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { ClientError } from '../../orchestrator/web/client/client.js';
-import { collect, names, until, withServer } from './harness.js';
-import { METRICS } from './protocol-server.js';
+import { ClientError } from '../../../orchestrator/web/client/client.js';
+import { collect, names, until, withServer } from '../support/harness.js';
+import { METRICS } from '../support/protocol-server.js';
 
 const ERROR = { code: 'upstream_unavailable', message: 'It is down.', error_id: 'e1', retryable: true, metrics: METRICS };
 const byUrl = (server, part) => server.requests.filter(({ url }) => url.includes(part));

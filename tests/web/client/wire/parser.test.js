@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { EventTooLarge, MAX_RETRY_MS, SseParser } from '../../orchestrator/web/client/wire/parser.js';
-import { seeded } from './harness.js';
+import { EventTooLarge, MAX_RETRY_MS, SseParser } from '../../../../orchestrator/web/client/wire/parser.js';
+import { seeded } from '../../support/harness.js';
 
 const encode = (text) => new TextEncoder().encode(text);
 const message = (data, id = null, event = 'message') => ({ event, data, id });

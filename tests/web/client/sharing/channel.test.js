@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { collect, until, withServer } from './harness.js';
+import { collect, until, withServer } from '../../support/harness.js';
 
 const posts = (server) => server.requests.filter(({ method }) => method === 'POST');
 const opened = (server) => server.requests.filter(({ url }) => url.includes('/events'));
@@ -186,7 +186,7 @@ test('an attach whose first request gets no answer says so on the run', withServ
 }));
 
 test('the limit before this is said is 3 s', async () => {
-  const { TIMING } = await import('../../orchestrator/web/client/wire/http.js');
+  const { TIMING } = await import('../../../../orchestrator/web/client/wire/http.js');
   assert.deepEqual([TIMING.blocked, TIMING.silence], [3_000, 45_000]);
 });
 

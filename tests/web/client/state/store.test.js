@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { acknowledge, emptyRun, expect, reduce, replace } from '../../orchestrator/web/client/state/store.js';
+import { acknowledge, emptyRun, expect, reduce, replace } from '../../../../orchestrator/web/client/state/store.js';
 
 const ERROR = { code: 'upstream_unavailable', message: 'no', error_id: 'e1', retryable: true };
 

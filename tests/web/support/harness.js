@@ -1,6 +1,6 @@
 /** What the client's tests share: a server and clients that are closed again, waiting for something to be so. */
 
-import { createClient } from '../../orchestrator/web/client/client.js';
+import { createClient } from '../../../orchestrator/web/client/client.js';
 import { ProtocolServer } from './protocol-server.js';
 
 /** Run *body* with a server and a maker of clients for it; close all afterwards. */

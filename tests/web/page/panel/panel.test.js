@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { toJson, toMarkdown } from '../../orchestrator/web/page/history/export.js';
-import { joiner } from '../../orchestrator/web/page/panel/joined.js';
-import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../orchestrator/web/page/ask/methods.js';
-import { answerOf, answering, lastWords, stageWord } from '../../orchestrator/web/page/panel/roles.js';
-import { panelProgress, scores, stageNews, verdict } from '../../orchestrator/web/page/panel/words.js';
-import { Replay } from '../../orchestrator/web/page/timeline/replay.js';
-import { emptyRun, reduce } from '../../orchestrator/web/client/state/store.js';
+import { toJson, toMarkdown } from '../../../../orchestrator/web/page/history/export.js';
+import { joiner } from '../../../../orchestrator/web/page/panel/joined.js';
+import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../../../orchestrator/web/page/ask/methods.js';
+import { answerOf, answering, lastWords, stageWord } from '../../../../orchestrator/web/page/panel/roles.js';
+import { panelProgress, scores, stageNews, verdict } from '../../../../orchestrator/web/page/panel/words.js';
+import { Replay } from '../../../../orchestrator/web/page/timeline/replay.js';
+import { emptyRun, reduce } from '../../../../orchestrator/web/client/state/store.js';
 
 const info = (id) => ({ agent_id: id, title: id.toUpperCase(), backend: 'offline', model: null });
 const event = (who, type, data = {}, t = 1) => {

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Session } from '../../orchestrator/web/client/session.js';
-import { until, withServer } from './harness.js';
+import { Session } from '../../../orchestrator/web/client/session.js';
+import { until, withServer } from '../support/harness.js';
 
 const asked = { message: 'hi', agents: ['a'] };
 

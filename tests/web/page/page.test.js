@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { diffWords } from '../../orchestrator/web/page/run/diff.js';
-import { toJson, toJsonLines, toMarkdown } from '../../orchestrator/web/page/history/export.js';
-import { Replay } from '../../orchestrator/web/page/timeline/replay.js';
-import { Timeline, ticks } from '../../orchestrator/web/page/timeline/timeline.js';
-import { Watch } from '../../orchestrator/web/page/run/run-record.js';
-import { duration, figures, money, when } from '../../orchestrator/web/page/words.js';
-import { seeded } from './harness.js';
+import { diffWords } from '../../../orchestrator/web/page/run/diff.js';
+import { toJson, toJsonLines, toMarkdown } from '../../../orchestrator/web/page/history/export.js';
+import { Replay } from '../../../orchestrator/web/page/timeline/replay.js';
+import { Timeline, ticks } from '../../../orchestrator/web/page/timeline/timeline.js';
+import { Watch } from '../../../orchestrator/web/page/run/run-record.js';
+import { duration, figures, money, when } from '../../../orchestrator/web/page/words.js';
+import { seeded } from '../support/harness.js';
 
 const METRICS = { queue_ms: 0, ttft_ms: 100, duration_ms: 900, output_chars: 11, tokens_per_s: 12.5, retries: 0 };
 

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 
-import { SharedHub } from '../../orchestrator/web/client/sharing/shared-hub.js';
-import { collect, until, withServer } from './harness.js';
+import { SharedHub } from '../../../../orchestrator/web/client/sharing/shared-hub.js';
+import { collect, until, withServer } from '../../support/harness.js';
 
 let hub;
 let answers = true;

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { emptyRun, reduce, replace } from '../../orchestrator/web/client/state/store.js';
-import { toEvent } from '../../orchestrator/web/client/wire/stream.js';
-import { collect, names, until, withServer } from './harness.js';
+import { emptyRun, reduce, replace } from '../../../../orchestrator/web/client/state/store.js';
+import { toEvent } from '../../../../orchestrator/web/client/wire/stream.js';
+import { collect, names, until, withServer } from '../../support/harness.js';
 
 const COUNCIL = { panel_id: 'council', title: 'Council', method: 'moderator', members: ['a', 'b'], moderator: 'm', fallback: ['n'] };
 const INPUTS = [{ agent: 'a', attempt: 1, chars: 5 }, { agent: 'b', attempt: 2, chars: 3, of_chars: 9 }];

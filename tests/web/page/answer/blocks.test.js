@@ -1,11 +1,11 @@
-/** Covers orchestrator/web/page/blocks.js: a text cut anywhere gives the blocks of the whole text. */
+/** Covers orchestrator/web/page/answer/blocks.js: a text cut anywhere gives the blocks of the whole text. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Blocks } from '../../orchestrator/web/page/answer/blocks.js';
-import { Marked } from '../../orchestrator/web/vendor/marked.js';
-import { seeded } from './harness.js';
+import { Blocks } from '../../../../orchestrator/web/page/answer/blocks.js';
+import { Marked } from '../../../../orchestrator/web/vendor/marked.js';
+import { seeded } from '../../support/harness.js';
 
 const code = (language, text) => `<pre>${language}|${text.replace(/\n$/, '')}</pre>\n`;
 const marked = new Marked({
