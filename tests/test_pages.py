@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from tests.probe import ask, exchange, listen
 WEB = Path(__file__).parents[1] / "orchestrator" / "web"
 BUNDLE = WEB / "bundle"
 SCRIPT = "page.js"
+MOVED = json.loads((WEB / "moved.json").read_text())
 
 
 def app() -> web.Application:
@@ -62,7 +64,12 @@ def test_the_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
         ("/web/bundle/shared-worker.js", "text/javascript"),
         ("/web/page/main.js", "text/javascript"),
         ("/web/page/icon.svg", "image/svg+xml"),
+        ("/web/client.js", "text/javascript"),
+        ("/web/parser.js", "text/javascript"),
+        ("/web/react.js", "text/javascript"),
+        ("/web/shared-worker.js", "text/javascript"),
         ("/web/client/client.js", "text/javascript"),
+        ("/web/client/wire/parser.js", "text/javascript"),
         ("/web/client/sharing/shared-worker.js", "text/javascript"),
         ("/web/vendor/highlight/core.js", "text/javascript"),
         ("/web/vendor/manifest.json", "application/json"),
@@ -74,6 +81,18 @@ async def test_what_the_page_loads_is_there(path: str, kind: str) -> None:
     assert (answer.status, answer.content_type) == (200, kind)
     assert answer.body == (WEB / path.removeprefix("/web/")).read_bytes()
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", [*MOVED, "client.js", "parser.js", "react.js", "shared-worker.js"])
+async def test_an_address_that_a_module_had_before_hands_on_to_it(path: str) -> None:
+    """A page of somebody's own imports modules by their addresses, and does not move with ours."""
+    answer = await ask(app, path=f"/web/{path}")
+    assert (answer.status, answer.content_type) == (200, "text/javascript")
+    (target,) = set(re.findall(r"(?:from|import) '([^']+)';", answer.body.decode()))
+    module = (WEB / path).parent / target
+    assert module.is_file()
+    assert path not in MOVED or module.resolve() == (WEB / MOVED[path]["to"]).resolve()
+    assert (await ask(app, path=f"/web/{module.resolve().relative_to(WEB)}")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ export default defineConfig({
   resolve: { dedupe: ['react'] },
   server: {
     host: '127.0.0.1',
-    fs: { allow: ['.', '../../orchestrator/web'] },
+    fs: { allow: ['.', '../../orchestrator/web/client'] },
     proxy,
   },
   preview: { host: '127.0.0.1', proxy },

@@ -2,16 +2,20 @@
 
 Everything is read from the package once, kept compressed, and answered with an `ETag`. A request can name only
 files that were found there, so no path leads out of the folder. `/` is the page as `tests/web/bundle.js` made it
-of `web/page`; the sources and the JavaScript client are served beside it as they are.
+of `web/page`; the sources and the JavaScript client are served beside it as they are. Addresses that modules had
+before they moved (`web/moved.json`) go on working: each hands on to where the module is now.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import posixpath
 from collections.abc import Iterator
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import NotRequired, TypedDict
 
 from aiohttp import hdrs, web
 
@@ -40,6 +44,13 @@ CACHING = "no-cache"
 package is a new page at once, and an unchanged file costs a 304 without a body."""
 
 _NOT_SERVED = frozenset({"types", "node_modules", "package.json", "package-lock.json"})
+
+
+class Moved(TypedDict):
+    """Where the module of a former address is now, and what of it had another name: before → today."""
+
+    to: str
+    names: NotRequired[dict[str, str]]
 
 
 class WebFile:
@@ -89,7 +100,8 @@ class Pages:
 
     def _load(self, path: str) -> WebFile:
         if self._found is None:
-            self._found = {name: file.read_bytes() for name, file in _walk(self._folder)}
+            found = {name: file.read_bytes() for name, file in _walk(self._folder)}
+            self._found = {**_former_addresses(found), **found}
         if path not in self._found:
             raise NotFound(f"There is no file {path[:80]!r}.")
         return WebFile(path, self._found[path])
@@ -103,6 +115,27 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversa
             yield from _walk(entry, f"{prefix}{entry.name}/")
         elif _ending(entry.name) in TYPES:
             yield prefix + entry.name, entry
+
+
+def _former_addresses(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Return a module for each address that a module had before.
+
+    It hands on what the module of today exports, so that a page that imports both addresses gets one and the same.
+    """
+    moved: dict[str, Moved] = json.loads(found.get("moved.json", b"{}"))
+    return {path: _hand_on(path, row).encode() for path, row in moved.items()}
+
+
+def _hand_on(path: str, row: Moved) -> str:
+    target = f"./{posixpath.relpath(row['to'], posixpath.dirname(path) or '.')}"
+    names = row.get("names", {}).items()
+    return "\n".join(
+        [
+            f"export * from {target!r};",
+            *(f"export {{ {today} as {before} }} from {target!r};" for before, today in names),
+            "",
+        ]
+    )
 
 
 def _ending(name: str) -> str:

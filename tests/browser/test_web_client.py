@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import urllib.request
@@ -10,18 +11,32 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.commands import ROOT
 from tests.served import orchestrator
 from tests.support.patience import wait_until
 
 from .voices import write_config
 
+MOVED = json.loads((ROOT / "orchestrator" / "web" / "moved.json").read_text())
+
 SETUP = """async (options) => {
-  const { createClient } = await import('/web/client/client.js');
+  const { createClient } = await import('/web/client.js');
   window.client = createClient(options);
   window.blocked = [];
   client.on('blocked', ({ message }) => blocked.push(message));
 }"""
 START = "() => { window.starting = client.start({ message: 'Talk.', agents: ['talker'] }); }"
+HANDED_ON = """async ([before, today, names]) => {
+  const [old, module] = await Promise.all([import(before), import(today)]);
+  const missing = Object.keys(module).filter((name) => old[name] !== module[name]);
+  return [...missing, ...Object.keys(names).filter((name) => old[name] !== module[names[name]])];
+}"""
+WORKER = """(address) => new Promise((resolve, reject) => {
+  const worker = new SharedWorker(address, { type: 'module' });
+  worker.addEventListener('error', () => reject(new Error('it does not start')));
+  worker.port.onmessage = ({ data }) => resolve(data.op);
+  worker.port.postMessage({ op: 'ping' });
+})"""
 STARTED = """async () => {
   window.run = await starting;
   return run.id;
@@ -44,6 +59,14 @@ def tabs(browser: Browser, server: str) -> Iterator[BrowserContext]:
     yield context
     context.close()
     wait_until(lambda: streams(server) == 0)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(f"{server}/healthz")
+    yield page
+    page.close()
 
 
 def open_tab(tabs: BrowserContext, server: str, **options: object) -> Page:
@@ -157,3 +180,14 @@ def test_without_a_worker_six_tabs_work_and_the_seventh_says_that_it_is_blocked(
     pages[6].evaluate(STARTED)
     grows(pages[6])
     cancel(pages[2:])
+
+
+@pytest.mark.parametrize("path", MOVED)
+def test_a_page_that_imports_a_former_address_gets_the_module_of_today(path: str, page: Page) -> None:
+    """One and the same, so that a page that names both addresses has no two clients, each with its connection."""
+    row = MOVED[path]
+    assert page.evaluate(HANDED_ON, [f"/web/{path}", f"/web/{row['to']}", row.get("names", {})]) == []
+
+
+def test_a_worker_starts_at_its_former_address(page: Page) -> None:
+    assert page.evaluate(WORKER, "/web/shared-worker.js") == "alive"
