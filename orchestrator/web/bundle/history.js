@@ -1,4 +1,4 @@
-import{A as t,IconButton as e,html as s,RUN_STATES as a,when as n}from"./page.js";function r({desk:a,state:{runs:n,history:r},current:o,refreshOn:l,close:u,forgotten:$}){t(()=>{a.refresh()},[a,l]);const c=async t=>{await a.forget(t)&&$(t)};return s`<aside class="history" aria-label="History">
+import{A as t,IconButton as e,html as s,RUN_STATES as a,when as n}from"./page.js";function r({pageState:a,state:{runs:n,history:r},current:o,refreshOn:l,close:u,forgotten:$}){t(()=>{a.refresh()},[a,l]);const c=async t=>{await a.forget(t)&&$(t)};return s`<aside class="history" aria-label="History">
 <div class="history-head">
 <h2>History</h2>
 <${e} icon="close" label="Close the history" onClick=${u} />

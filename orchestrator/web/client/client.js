@@ -11,7 +11,7 @@
 
 import { LocalFeeds, randomName } from './sharing/feed.js';
 import { ClientError, Http, pathOf } from './wire/http.js';
-import { Links } from './sharing/channel-link.js';
+import { ChannelLinks } from './sharing/channel-link.js';
 import { Run } from './run.js';
 import { SharedFeeds, openSharedWorker } from './sharing/shared.js';
 
@@ -50,7 +50,7 @@ export class Client {
     const local = new LocalFeeds(this.#http);
     const worker = share && options.fetch === undefined ? openSharedWorker() : null;
     this.#feeds = worker === null ? local : new SharedFeeds(this.#http, local, worker);
-    this.#links = channel === null ? null : new Links(this.#feeds);
+    this.#links = channel === null ? null : new ChannelLinks(this.#feeds);
   }
 
   /**
@@ -181,7 +181,7 @@ export class Client {
 
   /**
    * @param {Run} run
-   * @param {import('./sharing/channel-link.js').Link | null} link
+   * @param {import('./sharing/channel-link.js').ChannelLink | null} link
    * @param {import('./types.js').RunEvent[] | null} held
    */
   #begin(run, link, held) {

@@ -1,6 +1,6 @@
 /** Owns one run as a program sees it: its state, its events, its buttons. How events get here is `follow.js`'s. */
 
-import { Board } from './state/subscribers.js';
+import { Subscribers } from './state/subscribers.js';
 import { Cursor, isSnapshot, reaches } from './wire/cursor.js';
 import { Follower } from './sharing/follow.js';
 import { pathOf } from './wire/http.js';
@@ -22,7 +22,7 @@ const FREQUENT = new Set(['token', 'reasoning']);
 /**
  * @typedef {object} Origin How a run came to be followed.
  * @property {import('./wire/http.js').Http} http
- * @property {import('./sharing/channel-link.js').Links | null} links null: a connection of its own.
+ * @property {import('./sharing/channel-link.js').ChannelLinks | null} links null: a connection of its own.
  * @property {string} id
  * @property {string | undefined} [message]
  * @property {string | null | undefined} [after]
@@ -40,7 +40,7 @@ const FREQUENT = new Set(['token', 'reasoning']);
  */
 export class Run {
   #http;
-  #board;
+  #subscribers;
   #follower;
   #after;
   #cursor;
@@ -64,14 +64,14 @@ export class Run {
     this.#onBlocked = onBlocked;
     this.#attach = attach;
     this.#taps.add((this.#early = new Tap(false)));
-    this.#board = new Board(initialState(id, message, snapshot), throttle);
+    this.#subscribers = new Subscribers(initialState(id, message, snapshot), throttle);
     this.#follower = new Follower({
       http,
       links,
       id,
       sink: {
         receive: (events) => this.#receive(events),
-        introduce: (snapshot) => this.#update(introduce(this.#board.state, snapshot)),
+        introduce: (snapshot) => this.#update(introduce(this.#subscribers.state, snapshot)),
         assume: (told, { live }) => this.#assume(told, live),
         onState: (connection, detail) => this.#onState(connection, detail),
         close: (failure) => this.#close(failure),
@@ -84,31 +84,31 @@ export class Run {
   }
 
   get id() {
-    return this.#board.state.id;
+    return this.#subscribers.state.id;
   }
 
   /** The run's status. This and the next three do not wait for the throttle. */
   get status() {
-    return this.#board.state.status;
+    return this.#subscribers.state.status;
   }
 
   get connection() {
-    return this.#board.state.connection;
+    return this.#subscribers.state.connection;
   }
 
   /** What is the matter with the connection; null where nothing is. */
   get detail() {
-    return this.#board.state.detail;
+    return this.#subscribers.state.detail;
   }
 
   /** Agent id → what is known of it, in the run's own order. */
   get agents() {
-    return this.#board.state.agents;
+    return this.#subscribers.state.agents;
   }
 
   /** Its panel; null where its agents do not work together. */
   get panel() {
-    return this.#board.state.panel;
+    return this.#subscribers.state.panel;
   }
 
   /** The id seen last: keep it, and `attach` goes on from there. */
@@ -119,19 +119,19 @@ export class Run {
   // ── being told ─────────────────────────────────────────────────────────────────────────────────
 
   /** Return the run as subscribers know it: the same object until they are told of the next. */
-  getSnapshot = () => this.#board.published;
+  getSnapshot = () => this.#subscribers.published;
 
   /**
    * Return one agent as subscribers know it.
    * @param {string} agentId
    */
-  getAgent = (agentId) => this.#board.published.agents[agentId];
+  getAgent = (agentId) => this.#subscribers.published.agents[agentId];
 
   /**
    * Hear of each new snapshot; returns what ends that.
    * @param {() => void} callback
    */
-  subscribe = (callback) => this.#board.subscribe(callback);
+  subscribe = (callback) => this.#subscribers.subscribe(callback);
 
   /**
    * Hear of events from now on, before the throttle; returns what ends that.
@@ -143,7 +143,7 @@ export class Run {
    * @param {(event: any) => void} callback
    */
   on(type, callback) {
-    return this.#board.on(type, callback);
+    return this.#subscribers.on(type, callback);
   }
 
   /** @returns {AsyncGenerator<RunEvent, void, void>} */
@@ -169,7 +169,7 @@ export class Run {
   async result() {
     await this.#ended;
     if (this.failure !== null) throw this.failure;
-    return this.#board.state;
+    return this.#subscribers.state;
   }
 
   // ── steering ───────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +183,7 @@ export class Run {
     const part = agentId === undefined ? [] : ['agents', agentId];
     const path = pathOf('runs', this.id, ...part, 'cancel');
     const snapshot = await this.#http.call('POST', path, { body: {}, repeat: true });
-    this.#update(acknowledge(this.#board.state, snapshot));
+    this.#update(acknowledge(this.#subscribers.state, snapshot));
   }
 
   /**
@@ -234,7 +234,7 @@ export class Run {
 
   /**
    * For the client, once: go on with a link that brings all of this run's events.
-   * @param {import('./sharing/channel-link.js').Link} link Retained for this run.
+   * @param {import('./sharing/channel-link.js').ChannelLink} link Retained for this run.
    * @param {RunEvent[]} held What has come already.
    */
   join(link, held) {
@@ -255,17 +255,17 @@ export class Run {
       urgent ||= !FREQUENT.has(event.type);
       this.#take(event);
     }
-    if (urgent) this.#board.publish();
-    else this.#board.publishSoon();
+    if (urgent) this.#subscribers.publish();
+    else this.#subscribers.publishSoon();
   }
 
   /** @param {RunEvent} event */
   #take(event) {
-    if (!this.#knows(event)) this.#board.state = reduce(this.#board.state, event);
+    if (!this.#knows(event)) this.#subscribers.state = reduce(this.#subscribers.state, event);
     for (const tap of this.#taps) tap.put(event);
-    if (event.agent_id !== null) this.#board.call(event.type, event);
-    this.#board.call(event.name, event);
-    this.#board.call('*', event);
+    if (event.agent_id !== null) this.#subscribers.call(event.type, event);
+    this.#subscribers.call(event.name, event);
+    this.#subscribers.call('*', event);
     if (event.name === 'run.gap') void this.#follower.verify();
     if (event.name === 'run.done' || (isSnapshot(event) && this.status !== 'running')) this.#close(null);
   }
@@ -284,7 +284,7 @@ export class Run {
    */
   #assume(snapshot, live) {
     this.#known = snapshot.last_event_id;
-    this.#update(replace(this.#board.state, live ? { ...snapshot, status: 'running' } : snapshot));
+    this.#update(replace(this.#subscribers.state, live ? { ...snapshot, status: 'running' } : snapshot));
   }
 
   /**
@@ -293,10 +293,10 @@ export class Run {
    */
   #onState(connection, detail) {
     if (this.connection === 'closed' || (this.connection === connection && this.detail?.code === detail?.code)) return;
-    this.#update(change(this.#board.state, { connection, detail }));
-    this.#board.call('connection', { connection, detail });
+    this.#update(change(this.#subscribers.state, { connection, detail }));
+    this.#subscribers.call('connection', { connection, detail });
     if (detail?.code !== 'blocked') return;
-    this.#board.call('blocked', { message: detail.message });
+    this.#subscribers.call('blocked', { message: detail.message });
     this.#onBlocked(detail.message);
   }
 
@@ -305,21 +305,21 @@ export class Run {
     if (this.connection === 'closed') return;
     this.failure = failure;
     const detail = failure && { code: /** @type {const} */ ('failed'), message: failure.message };
-    this.#board.state = change(this.#board.state, { connection: 'closed', detail });
+    this.#subscribers.state = change(this.#subscribers.state, { connection: 'closed', detail });
     // An iterator that is behind may still read the history of a run that has ended.
     this.#follower.leave({ history: this.status !== 'running' });
     for (const tap of this.#taps) tap.close();
-    this.#board.publish();
+    this.#subscribers.publish();
     this.#announceEnd();
-    this.#board.call('connection', { connection: 'closed', detail });
-    if (failure !== null) this.#board.call('failure', failure);
-    this.#board.call('closed', this.#board.state);
+    this.#subscribers.call('connection', { connection: 'closed', detail });
+    if (failure !== null) this.#subscribers.call('failure', failure);
+    this.#subscribers.call('closed', this.#subscribers.state);
   }
 
   /** @param {RunState} state */
   #update(state) {
-    this.#board.state = state;
-    this.#board.publish();
+    this.#subscribers.state = state;
+    this.#subscribers.publish();
   }
 }
 

@@ -9,7 +9,7 @@ import { requestOf } from './ask/methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { RunView } from './run/run-view.js';
 
-/** @typedef {import('./page-state.js').Desk} Desk */
+/** @typedef {import('./page-state.js').PageState} PageState */
 
 const AskToken = lazy(async () => (await import('./dialogs.js')).AskToken);
 const Help = lazy(async () => (await import('./dialogs.js')).Help);
@@ -19,43 +19,43 @@ const NARROW = '(max-width: 639px)';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
 const THEME_ICONS = { auto: 'auto', light: 'sun', dark: 'moon' };
 
-/** @param {{desk: Desk}} props */
-export function App({ desk }) {
-  const state = useValue(desk.subscribe, desk.getState);
+/** @param {{pageState: PageState}} props */
+export function App({ pageState }) {
+  const state = useValue(pageState.subscribe, pageState.getState);
   const narrow = useMedia(NARROW);
   const [help, setHelp] = useState(false);
   const [history, setHistory] = useState(false);
   const [choice, choose] = useChoice(state.agents);
   const [proposal, setProposal] = useState({ text: '', n: 0 });
   const propose = (/** @type {string} */ text) => setProposal({ text, n: proposal.n + 1 });
-  const { watch } = state;
-  const run = useRunOutline(watch);
+  const { record } = state;
+  const run = useRunOutline(record);
 
-  useRoute(desk, state.phase === 'ready');
+  useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
     const working = run === 'running' ? '● ' : '';
-    document.title = watch ? `${working}${watch.about.message.slice(0, 60)}` : 'Ask several agents';
-  }, [watch, run]);
+    document.title = record ? `${working}${record.about.message.slice(0, 60)}` : 'Ask several agents';
+  }, [record, run]);
   useEffect(
     () =>
       listenToKeys({
         ask: () => /** @type {HTMLFormElement | null} */ (document.querySelector('form.composer'))?.requestSubmit(),
-        stop: (agentId) => void desk.steer((run) => run.cancel(agentId)),
-        stopAll: () => void desk.steer((run) => run.cancel()),
+        stop: (agentId) => void pageState.steer((run) => run.cancel(agentId)),
+        stopAll: () => void pageState.steer((run) => run.cancel()),
         help: () => setHelp(true),
       }),
-    [desk],
+    [pageState],
   );
 
   /** @type {Parameters<typeof Composer>[0]['ask']} */
   const ask = async (message, { blind, panel }) => {
-    const runId = await desk.ask({ message, followUp: watch !== null, blind, ...requestOf(panel, choice, state.panels) });
+    const runId = await pageState.ask({ message, followUp: record !== null, blind, ...requestOf(panel, choice, state.panels) });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
   const forget = () => {
     setHelp(false);
-    void desk.lock();
+    void pageState.lock();
   };
   const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId) => {
     if (agentId !== null) choose([agentId]);
@@ -66,30 +66,30 @@ export function App({ desk }) {
       setHistory=${setHistory}
       showHelp=${() => setHelp(true)}
       ready=${state.phase === 'ready'}
-      fresh=${watch !== null}
+      fresh=${record !== null}
     />
     <main class=${history ? 'with-history' : ''}>
       ${history &&
       state.phase === 'ready' &&
       html`<${History}
-        desk=${desk}
+        pageState=${pageState}
         state=${state}
-        current=${watch?.id ?? null}
-        refreshOn=${`${watch?.id} ${run}`}
+        current=${record?.id ?? null}
+        refreshOn=${`${record?.id} ${run}`}
         close=${() => setHistory(false)}
-        forgotten=${(/** @type {string} */ id) => id === watch?.id && (location.hash = '')}
+        forgotten=${(/** @type {string} */ id) => id === record?.id && (location.hash = '')}
       />`}
-      <div class="desk">
-        ${state.notice && html`<${NoticeBar} notice=${state.notice} close=${() => desk.say(null)} />`}
+      <div class="middle">
+        ${state.notice && html`<${NoticeBar} notice=${state.notice} close=${() => pageState.say(null)} />`}
         <div class="stage">
-          ${state.phase === 'locked' && html`<${AskToken} refused=${state.refused} unlock=${(/** @type {string} */ token, /** @type {boolean} */ stay) => desk.unlock(token, stay)} />`}
+          ${state.phase === 'locked' && html`<${AskToken} refused=${state.refused} unlock=${(/** @type {string} */ token, /** @type {boolean} */ stay) => pageState.unlock(token, stay)} />`}
           ${state.phase === 'ready' &&
-          (watch
+          (record
             ? html`<${RunView}
-                key=${watch.id}
-                desk=${desk}
+                key=${record.id}
+                pageState=${pageState}
                 state=${state}
-                watch=${watch}
+                record=${record}
                 narrow=${narrow}
                 askAgain=${askAgain}
               />`
@@ -101,7 +101,7 @@ export function App({ desk }) {
           panels=${state.panels}
           chosen=${choice}
           choose=${choose}
-          followUp=${watch !== null}
+          followUp=${record !== null}
           busy=${busyBecause(state, run)}
           proposal=${proposal}
           ask=${ask}
@@ -155,7 +155,7 @@ const EXAMPLES = [
   'Explain backpressure to a product manager in five sentences.',
 ];
 
-/** @param {{state: import('./page-state.js').DeskState, choice: readonly string[], propose: (text: string) => void}} props */
+/** @param {{state: import('./page-state.js').PageSnapshot, choice: readonly string[], propose: (text: string) => void}} props */
 function Welcome({ state: { agents, opening }, choice, propose }) {
   if (opening !== null) return html`<div class="welcome"><h1 class="hint">Opening the run…</h1></div>`;
   const asked = agents.filter(({ agent_id }) => choice.includes(agent_id));
@@ -179,7 +179,7 @@ function Welcome({ state: { agents, opening }, choice, propose }) {
 }
 
 /**
- * @param {import('./page-state.js').DeskState} state
+ * @param {import('./page-state.js').PageSnapshot} state
  * @param {string | null} run
  */
 function busyBecause({ starting, opening }, run) {
@@ -208,19 +208,19 @@ function useChoice(agents) {
 
 /**
  * Show what the address names: `#run/<id>` a run, nothing none.
- * @param {Desk} desk
+ * @param {PageState} pageState
  * @param {boolean} ready
  */
-function useRoute(desk, ready) {
+function useRoute(pageState, ready) {
   useEffect(() => {
     if (!ready) return undefined;
     const go = () => {
-      void desk.open(runOf(location.hash));
+      void pageState.open(runOf(location.hash));
     };
     go();
     addEventListener('hashchange', go);
     return () => removeEventListener('hashchange', go);
-  }, [desk, ready]);
+  }, [pageState, ready]);
 }
 
 /**
@@ -238,12 +238,12 @@ function runOf(hash) {
 
 /**
  * Follow a run's status alone; `lost`: it cannot be followed any more.
- * @param {import('./run/run-record.js').Watch | null} watch
+ * @param {import('./run/run-record.js').RunRecord | null} record
  */
-function useRunOutline(watch) {
-  return useValue(watch?.subscribe ?? nothing, () => {
-    if (watch === null) return null;
-    return watch.alive ? 'running' : watch.getSnapshot().status === 'running' ? 'lost' : watch.getSnapshot().status;
+function useRunOutline(record) {
+  return useValue(record?.subscribe ?? nothing, () => {
+    if (record === null) return null;
+    return record.alive ? 'running' : record.getSnapshot().status === 'running' ? 'lost' : record.getSnapshot().status;
   });
 }
 

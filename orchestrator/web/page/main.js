@@ -1,7 +1,7 @@
 /** Owns the page's start. */
 
 import { App } from './app.js';
-import { Desk } from './page-state.js';
+import { PageState } from './page-state.js';
 import { html, render } from './html.js';
 import { theme } from './storage.js';
 
@@ -18,7 +18,7 @@ policies?.createPolicy('default', {
 // Before anything is drawn, so that nothing flashes.
 document.documentElement.dataset['theme'] = theme.get();
 
-const desk = new Desk();
+const pageState = new PageState();
 const place = document.getElementById('app');
-if (place) render(html`<${App} desk=${desk} />`, place);
-void desk.connect();
+if (place) render(html`<${App} pageState=${pageState} />`, place);
+void pageState.connect();

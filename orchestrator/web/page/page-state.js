@@ -5,7 +5,7 @@ import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
 import { answerOf } from './panel/roles.js';
 import { token as savedToken } from './storage.js';
-import { Watch } from './run/run-record.js';
+import { RunRecord } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../client/types.js').RunSnapshot} RunSnapshot */
@@ -31,7 +31,7 @@ const otherTabs = () => import('./history/other-tabs.js');
 /** @typedef {{text: string, retry?: (() => void) | undefined}} Notice */
 
 /**
- * @typedef {object} DeskState
+ * @typedef {object} PageSnapshot
  * @property {'loading' | 'locked' | 'ready' | 'down'} phase
  * @property {boolean} refused Whether a token was given, and was not right.
  * @property {readonly AgentInfo[]} agents
@@ -39,14 +39,14 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting
- * @property {Watch | null} watch
+ * @property {RunRecord | null} record
  * @property {readonly Turn[]} earlier
  * @property {readonly RunSnapshot[]} runs Newest first.
  * @property {'none' | 'loading' | 'more' | 'all'} history Whether there are older ones.
  */
 
-export class Desk {
-  /** @type {DeskState} */
+export class PageState {
+  /** @type {PageSnapshot} */
   #state = Object.freeze({
     phase: 'loading',
     refused: false,
@@ -55,7 +55,7 @@ export class Desk {
     notice: null,
     opening: null,
     starting: false,
-    watch: null,
+    record: null,
     earlier: [],
     runs: [],
     history: 'none',
@@ -122,15 +122,15 @@ export class Desk {
    */
   async ask({ message, followUp, blind, ...whom }) {
     if (this.#state.starting) return null;
-    const { watch } = this.#state;
-    const conversation_id = (followUp && watch?.about.conversation_id) || randomName('talk');
+    const { record } = this.#state;
+    const conversation_id = (followUp && record?.about.conversation_id) || randomName('talk');
     this.#set({ starting: true, notice: null });
     try {
       const run = await this.#client.start({ message, conversation_id, ...whom, ...(blind ? { blind } : {}) });
-      const earlier = followUp && watch ? [...this.#state.earlier, turnOf(watch)] : [];
+      const earlier = followUp && record ? [...this.#state.earlier, turnOf(record)] : [];
       this.#leave();
       const about = { message, conversation_id, created_at: Date.now() };
-      this.#set({ watch: this.#heard(new Watch(run, about, null)), earlier, starting: false, opening: null, notice: null });
+      this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, starting: false, opening: null, notice: null });
       return run.id;
     } catch (error) {
       this.#fail(error);
@@ -144,9 +144,9 @@ export class Desk {
    * @param {string | null} runId
    */
   async open(runId) {
-    if (runId !== null && (this.#state.watch?.id === runId || this.#state.opening === runId)) return;
+    if (runId !== null && (this.#state.record?.id === runId || this.#state.opening === runId)) return;
     this.#leave();
-    this.#set({ watch: null, earlier: [], opening: runId, notice: null });
+    this.#set({ record: null, earlier: [], opening: runId, notice: null });
     if (runId === null) return;
     const { signal } = this.#turn;
     try {
@@ -154,9 +154,9 @@ export class Desk {
       const of = await this.#findGiven(snapshot, signal);
       const earlier = await this.#findEarlier(of?.snapshot ?? snapshot);
       if (signal.aborted) return;
-      const watch = this.#watch(snapshot, of && { join: of.join, base: of.snapshot && this.#watch(of.snapshot, null) });
-      this.#set({ watch, earlier, opening: null, notice: null });
-      if (snapshot.revealed) await this.#reveal(watch, snapshot.revealed.agents);
+      const record = this.#follow(snapshot, of && { join: of.join, base: of.snapshot && this.#follow(of.snapshot, null) });
+      this.#set({ record, earlier, opening: null, notice: null });
+      if (snapshot.revealed) await this.#reveal(record, snapshot.revealed.agents);
     } catch (error) {
       if (signal.aborted) return;
       this.#set({ opening: null });
@@ -169,16 +169,16 @@ export class Desk {
    * @param {string | InlinePanel} panel
    */
   sumUp = async (panel) => {
-    const { watch } = this.#state;
-    if (watch === null) return;
+    const { record } = this.#state;
+    if (record === null) return;
     try {
-      const [{ joiner }, run] = await Promise.all([import('./panel/joined.js'), watch.run.callPanel(panel)]);
-      if (run === watch.run || this.#state.watch !== watch) return void (run !== watch.run && run.detach());
+      const [{ joiner }, run] = await Promise.all([import('./panel/joined.js'), record.run.callPanel(panel)]);
+      if (run === record.run || this.#state.record !== record) return void (run !== record.run && run.detach());
       // The answers are always those of the first run, however many panels sit over them.
-      const base = watch.given ? watch.given.base : watch;
+      const base = record.given ? record.given.base : record;
       this.#leave(base);
-      const about = { ...(base ?? watch).about, created_at: Date.now() };
-      this.#set({ watch: new Watch(run, about, null, { base, join: joiner() }), notice: null });
+      const about = { ...(base ?? record).about, created_at: Date.now() };
+      this.#set({ record: new RunRecord(run, about, null, { base, join: joiner() }), notice: null });
       location.hash = `run/${run.id}`;
     } catch (error) {
       this.#fail(error);
@@ -207,20 +207,20 @@ export class Desk {
    * @param {RunSnapshot} snapshot
    * @param {import('./run/run-record.js').Given | null} given
    */
-  #watch({ run_id, message, conversation_id, created_at, last_event_id }, given) {
+  #follow({ run_id, message, conversation_id, created_at, last_event_id }, given) {
     const about = { message, conversation_id: given?.base?.about.conversation_id ?? conversation_id, created_at };
-    return this.#heard(new Watch(this.#client.attach(run_id), about, last_event_id, given));
+    return this.#heard(new RunRecord(this.#client.attach(run_id), about, last_event_id, given));
   }
 
   /**
    * Take the notice away that the browser's connections are used up, once one is there.
-   * @param {Watch} watch
+   * @param {RunRecord} record
    */
-  #heard(watch) {
-    watch.run.on('connection', ({ connection }) => {
+  #heard(record) {
+    record.run.on('connection', ({ connection }) => {
       if (connection === 'open' && this.#state.notice?.text === BLOCKED_MESSAGE) this.say(null);
     });
-    return watch;
+    return record;
   }
 
   /**
@@ -228,7 +228,7 @@ export class Desk {
    * @param {(run: import('../client/run.js').Run) => Promise<void>} call
    */
   async steer(call) {
-    const run = this.#state.watch?.run;
+    const run = this.#state.record?.run;
     if (run === undefined) return;
     try {
       await call(run);
@@ -242,29 +242,29 @@ export class Desk {
    * @param {string} agentId
    */
   async vote(agentId) {
-    const { watch } = this.#state;
-    if (watch === null) return;
+    const { record } = this.#state;
+    if (record === null) return;
     await this.steer(async () => {
-      const { agents } = await this.#http.call('POST', pathOf('runs', watch.id, 'vote'), { body: { agent_id: agentId } });
-      await this.#reveal(watch, agents);
+      const { agents } = await this.#http.call('POST', pathOf('runs', record.id, 'vote'), { body: { agent_id: agentId } });
+      await this.#reveal(record, agents);
     });
   }
 
   /**
    * Show who is who. What an agent took is told only once it has ended, so it is asked for again at the run's end.
-   * @param {Watch} watch
+   * @param {RunRecord} record
    * @param {import('../client/types.js').RevealedAgent[]} agents
    */
-  async #reveal(watch, agents) {
+  async #reveal(record, agents) {
     const { naming } = await import('./panel/reveal.js');
-    watch.reveal(agents, naming(agents));
+    record.reveal(agents, naming(agents));
     this.#set({});
-    if (!watch.alive) return;
+    if (!record.alive) return;
     const again = async () => {
-      await watch.run.result();
-      if (this.#state.watch !== watch) return;
-      const { revealed } = await this.#client.snapshot(watch.id);
-      if (revealed) await this.#reveal(watch, revealed.agents);
+      await record.run.result();
+      if (this.#state.record !== record) return;
+      const { revealed } = await this.#client.snapshot(record.id);
+      if (revealed) await this.#reveal(record, revealed.agents);
     };
     again().catch(() => {}); // what is shown already stays
   }
@@ -305,12 +305,12 @@ export class Desk {
     return mine.reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
   }
 
-  /** @param {Watch | null} [keep] */
+  /** @param {RunRecord | null} [keep] */
   #leave(keep = null) {
     this.#turn.abort();
     this.#turn = new AbortController();
-    const { watch } = this.#state;
-    for (const each of [watch, watch?.given?.base]) {
+    const { record } = this.#state;
+    for (const each of [record, record?.given?.base]) {
       if (each === keep) continue;
       each?.leave();
       each?.run.detach();
@@ -371,7 +371,7 @@ export class Desk {
     else this.#set({ notice: { text: reason(error), retry } });
   }
 
-  /** @param {Partial<DeskState>} changes */
+  /** @param {Partial<PageSnapshot>} changes */
   #set(changes) {
     this.#state = Object.freeze({ ...this.#state, ...changes });
     for (const callback of [...this.#subscribers]) callback();
@@ -384,11 +384,11 @@ function isLocked(error) {
 }
 
 /**
- * @param {Watch} watch
+ * @param {RunRecord} record
  * @returns {Turn}
  */
-function turnOf(watch) {
-  return { run_id: watch.id, message: watch.about.message, agents: answersOf(watch.getSnapshot().agents) };
+function turnOf(record) {
+  return { run_id: record.id, message: record.about.message, agents: answersOf(record.getSnapshot().agents) };
 }
 
 /** @param {Readonly<Record<string, import('../client/types.js').AgentState | import('../client/types.js').AgentSnapshot>>} agents */

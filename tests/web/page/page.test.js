@@ -7,7 +7,7 @@ import { diffWords } from '../../../orchestrator/web/page/run/diff.js';
 import { toJson, toJsonLines, toMarkdown } from '../../../orchestrator/web/page/history/export.js';
 import { Replay } from '../../../orchestrator/web/page/timeline/replay.js';
 import { Timeline, ticks } from '../../../orchestrator/web/page/timeline/timeline.js';
-import { Watch } from '../../../orchestrator/web/page/run/run-record.js';
+import { RunRecord } from '../../../orchestrator/web/page/run/run-record.js';
 import { duration, figures, money, when } from '../../../orchestrator/web/page/words.js';
 import { seeded } from '../support/harness.js';
 
@@ -159,7 +159,7 @@ test('times are as short as they can be', () => {
   assert.equal(when(0, 600_000), '10 min ago');
 });
 
-/** As much of the client's run as a Watch listens to. */
+/** As much of the client's run as a RunRecord listens to. */
 class SaidRun {
   id = 'run_1';
   status = 'running';
@@ -172,34 +172,34 @@ class SaidRun {
 
 test('what happened before the page came is no news, what came before somebody listened is', () => {
   const run = new SaidRun();
-  const watch = new Watch(run, ABOUT, 'e-5');
+  const record = new RunRecord(run, ABOUT, 'e-5');
   for (const event of EVENTS.slice(0, 8)) run.say(event);
   const heard = [];
-  watch.onNews((event) => heard.push(event.name));
+  record.onNews((event) => heard.push(event.name));
   run.say(EVENTS[10]);
   assert.deepEqual(heard, ['b.retry', 'b.started', 'b.error']);
-  assert.equal(watch.events.length, 9);
+  assert.equal(record.events.length, 9);
 });
 
-test('a blind run is veiled until it is told who is who', () => {
+test('a blind run hides names until it is told who is who', () => {
   const run = new SaidRun();
-  const watch = new Watch(run, ABOUT, null);
-  assert.equal(watch.veiled, false);
+  const record = new RunRecord(run, ABOUT, null);
+  assert.equal(record.namesHidden, false);
   run.say({ ...EVENTS[0], data: { ...EVENTS[0].data, blind: true } });
-  assert.equal(watch.veiled, true);
+  assert.equal(record.namesHidden, true);
   const anna = { agent_id: 'a', configured: 'anna', title: 'Anna', model: 'm', backend: 'offline', metrics: null, usage: null, error: null };
-  watch.reveal([anna]);
-  assert.equal(watch.veiled, false);
-  assert.deepEqual(watch.revealed, { a: anna });
+  record.reveal([anna]);
+  assert.equal(record.namesHidden, false);
+  assert.deepEqual(record.revealed, { a: anna });
 });
 
 test('the clock of a run stands still once nothing more can come', () => {
   const run = new SaidRun();
-  const watch = new Watch(run, ABOUT, null);
+  const record = new RunRecord(run, ABOUT, null);
   for (const event of EVENTS.slice(0, 4)) run.say(event);
-  assert.ok(watch.now() >= 110);
+  assert.ok(record.now() >= 110);
   run.connection = 'closed';
-  assert.equal(watch.now(), 110);
+  assert.equal(record.now(), 110);
 });
 
 test('a replay begins with who takes part, however late that was told', () => {

@@ -10,7 +10,7 @@
 const MAX_HELD_EVENTS = 10_000;
 
 /** What comes on one channel, handed to its runs. Closes itself when its last user has left. */
-export class Link {
+export class ChannelLink {
   /** @type {Map<string, Set<Listener>>} */
   #runs = new Map();
   /** @type {Set<RunEvent[]>} */
@@ -153,9 +153,9 @@ function byRun(events, runs) {
 }
 
 /** The links of one client. */
-export class Links {
+export class ChannelLinks {
   #feeds;
-  /** @type {Map<string, Promise<Link>>} By channel; the empty name is the channel that is made up. */
+  /** @type {Map<string, Promise<ChannelLink>>} By channel; the empty name is the channel that is made up. */
   #links = new Map();
 
   /** @param {Feeds} feeds */
@@ -167,7 +167,7 @@ export class Links {
    * Return the link of *channel*, retained for the caller, opened if need be.
    * @param {string | null} channel null: the one made up for this client's runs.
    * @param {string | null} after Where it opens, if it does.
-   * @returns {Promise<Link>}
+   * @returns {Promise<ChannelLink>}
    */
   async acquire(channel, after) {
     const found = this.#links.get(channel ?? '') ?? this.#open(channel, after);
@@ -190,7 +190,7 @@ export class Links {
    * @param {string | null} after
    */
   #open(channel, after) {
-    const opening = new Link(() => {
+    const opening = new ChannelLink(() => {
       for (const [name, promise] of this.#links) if (promise === opened) this.#links.delete(name);
     });
     const opened = opening.open(this.#feeds, channel, after);

@@ -8,7 +8,7 @@ import { readEvents } from '../wire/stream.js';
 /** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
 /** @typedef {import('../types.js').Connection} Connection */
 /** @typedef {import('../types.js').ConnectionDetail} ConnectionDetail */
-/** @typedef {import('./channel-link.js').Link} Link */
+/** @typedef {import('./channel-link.js').ChannelLink} ChannelLink */
 
 /** Events of a link kept while older ones are fetched. Beyond it the run goes on with a connection of its own. */
 const MAX_QUEUED_EVENTS = 10_000;
@@ -38,7 +38,7 @@ export class Follower {
   /**
    * @param {object} options
    * @param {import('../wire/http.js').Http} options.http
-   * @param {import('./channel-link.js').Links | null} options.links null: a connection for each run.
+   * @param {import('./channel-link.js').ChannelLinks | null} options.links null: a connection for each run.
    * @param {string} options.id
    * @param {Sink} options.sink
    */
@@ -73,7 +73,7 @@ export class Follower {
 
   /**
    * Go on with what *link* brings: all of this run's events come there.
-   * @param {Link} link Retained for this run.
+   * @param {ChannelLink} link Retained for this run.
    * @param {RunEvent[]} held What has come already.
    */
   join(link, held) {
@@ -108,7 +108,7 @@ export class Follower {
 
   /**
    * Listen to the link, fetch what it told before, then hand on what it tells.
-   * @param {Link} link Retained for this run.
+   * @param {ChannelLink} link Retained for this run.
    * @param {RunSnapshot} snapshot
    */
   async #catchUp(link, snapshot) {
@@ -132,7 +132,7 @@ export class Follower {
   /**
    * Return the id up to which the link does not tell this run's events; null where it tells all that are wanted.
    * Rests on the server's promise that a snapshot is never older than what was streamed before it was asked for.
-   * @param {Link} link
+   * @param {ChannelLink} link
    * @param {RunSnapshot} snapshot
    */
   async #untilLink(link, snapshot) {
@@ -182,7 +182,7 @@ export class Follower {
   }
 
   /**
-   * @param {Link} link
+   * @param {ChannelLink} link
    * @param {(events: RunEvent[]) => void} onEvents
    * @param {() => boolean} [live] Whether the link's connection is the run's.
    */

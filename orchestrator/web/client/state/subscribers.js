@@ -3,7 +3,7 @@
 /** @typedef {import('../types.js').RunState} RunState */
 
 /** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */
-export class Board {
+export class Subscribers {
   #throttle;
   #published;
   /** @type {ReturnType<typeof setTimeout> | undefined} */

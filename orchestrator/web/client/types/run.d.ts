@@ -17,7 +17,7 @@ export type Origin = {
     /**
      * null: a connection of its own.
      */
-    links: import('./sharing/channel-link.js').Links | null;
+    links: import('./sharing/channel-link.js').ChannelLinks | null;
     id: string;
     message?: string | undefined;
     after?: string | null | undefined;
@@ -35,7 +35,7 @@ export type Origin = {
 /**
  * @typedef {object} Origin How a run came to be followed.
  * @property {import('./wire/http.js').Http} http
- * @property {import('./sharing/channel-link.js').Links | null} links null: a connection of its own.
+ * @property {import('./sharing/channel-link.js').ChannelLinks | null} links null: a connection of its own.
  * @property {string} id
  * @property {string | undefined} [message]
  * @property {string | null | undefined} [after]
@@ -132,10 +132,10 @@ export declare class Run {
     detach(): void;
     /**
      * For the client, once: go on with a link that brings all of this run's events.
-     * @param {import('./sharing/channel-link.js').Link} link Retained for this run.
+     * @param {import('./sharing/channel-link.js').ChannelLink} link Retained for this run.
      * @param {RunEvent[]} held What has come already.
      */
-    join(link: import('./sharing/channel-link.js').Link, held: RunEvent[]): void;
+    join(link: import('./sharing/channel-link.js').ChannelLink, held: RunEvent[]): void;
     /** For the client, once: find out what there is, and follow it. */
     follow(): void;
 }

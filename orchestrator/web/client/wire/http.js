@@ -1,6 +1,6 @@
 /** Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
 
-import { Room } from './slots.js';
+import { Slots } from './slots.js';
 
 /** @typedef {import('../types.js').Timing} Timing */
 
@@ -118,7 +118,7 @@ export class Http {
     this.#fetch = (/** @type {string} */ url, /** @type {RequestInit} */ init) => fetch(url, init);
     /** @type {(message: string) => void} Hears that a request has waited suspiciously long. */
     this.onBlocked = () => {};
-    this.room = new Room();
+    this.slots = new Slots();
   }
 
   /**
@@ -165,7 +165,7 @@ export class Http {
   async #once(method, path, { body, headers = {}, signal, onBlocked = this.onBlocked }) {
     const timeout = AbortSignal.timeout(this.timing.request);
     let giveBack = () => {};
-    const room = setTimeout(() => (giveBack = this.room.claim()), this.timing.room);
+    const wanted = setTimeout(() => (giveBack = this.slots.claim()), this.timing.room);
     const blocked = setTimeout(() => onBlocked(BLOCKED_MESSAGE), this.timing.blocked);
     try {
       const response = await this.#fetch(this.baseUrl + path, {
@@ -188,7 +188,7 @@ export class Http {
       return answer;
     } finally {
       clearTimeout(blocked);
-      clearTimeout(room);
+      clearTimeout(wanted);
       giveBack();
     }
   }

@@ -3,7 +3,7 @@
  * HTTP/1.1, and six tabs' streams would keep every stop button waiting for ever.
  */
 
-export class Room {
+export class Slots {
   /** @type {Set<() => void>} */
   #streams = new Set();
   #claims = 0;

@@ -33,7 +33,7 @@ export async function* readEvents({ http, path, after = null, signal, onState = 
   /** @type {Connection} */
   let connection = 'connecting';
   while (!signal.aborted) {
-    await http.room.free();
+    await http.slots.free();
     onState(connection, null);
     const attempt = new Attempt(http, signal, (code, message) => onState(connection, { code, message }));
     let loss = { message: 'the stream ended early', retryAfter: /** @type {number | null} */ (null) };
@@ -68,7 +68,7 @@ class Attempt {
   #signal;
   #onTrouble;
   #openedAt = 0;
-  #leaveRoom;
+  #leaveSlot;
   steppedAside = false;
 
   /**
@@ -81,14 +81,14 @@ class Attempt {
     this.#signal = signal;
     this.#onTrouble = onTrouble;
     signal.addEventListener('abort', this.close);
-    this.#leaveRoom = http.room.enter(() => {
+    this.#leaveSlot = http.slots.enter(() => {
       this.steppedAside = true;
       this.close();
     });
   }
 
   close = () => {
-    this.#leaveRoom();
+    this.#leaveSlot();
     this.#signal.removeEventListener('abort', this.close);
     this.#controller.abort();
   };

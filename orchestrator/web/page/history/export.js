@@ -11,13 +11,13 @@ import { AGENT_STATES, RUN_STATES, count, duration } from '../words.js';
 /**
  * Hand a run to the browser as a file.
  * @param {string} kind `md`, `json`, else the event log.
- * @param {import('../run/run-record.js').Watch} watch
+ * @param {import('../run/run-record.js').RunRecord} record
  */
-export function exportAs(kind, watch) {
-  const state = watch.getSnapshot();
-  if (kind === 'md') download(`${watch.id}.md`, 'text/markdown', toMarkdown(state, watch.about));
-  else if (kind === 'json') download(`${watch.id}.json`, 'application/json', toJson(state, watch.about));
-  else download(`${watch.id}.jsonl`, 'application/jsonl', toJsonLines(watch.events));
+export function exportAs(kind, record) {
+  const state = record.getSnapshot();
+  if (kind === 'md') download(`${record.id}.md`, 'text/markdown', toMarkdown(state, record.about));
+  else if (kind === 'json') download(`${record.id}.json`, 'application/json', toJson(state, record.about));
+  else download(`${record.id}.jsonl`, 'application/jsonl', toJsonLines(record.events));
 }
 
 /**

@@ -6,17 +6,17 @@ import { RUN_STATES, when } from '../words.js';
 
 /**
  * @param {object} props
- * @param {import('../page-state.js').Desk} props.desk
- * @param {import('../page-state.js').DeskState} props.state
+ * @param {import('../page-state.js').PageState} props.pageState
+ * @param {import('../page-state.js').PageSnapshot} props.state
  * @param {string | null} props.current
  * @param {string} props.refreshOn Changes whenever the list should be fetched anew.
  * @param {() => void} props.close
  * @param {(runId: string) => void} props.forgotten
  */
-export function History({ desk, state: { runs, history }, current, refreshOn, close, forgotten }) {
-  useEffect(() => void desk.refresh(), [desk, refreshOn]);
+export function History({ pageState, state: { runs, history }, current, refreshOn, close, forgotten }) {
+  useEffect(() => void pageState.refresh(), [pageState, refreshOn]);
   const forget = async (/** @type {string} */ runId) => {
-    if (await desk.forget(runId)) forgotten(runId);
+    if (await pageState.forget(runId)) forgotten(runId);
   };
   return html`<aside class="history" aria-label="History">
     <div class="history-head">
@@ -28,7 +28,7 @@ export function History({ desk, state: { runs, history }, current, refreshOn, cl
     </ul>
     ${runs.length === 0 && history !== 'loading' && html`<p class="hint">Nothing was asked yet.</p>`}
     ${history === 'loading' && html`<p class="hint">Loading…</p>`}
-    ${history === 'more' && html`<button type="button" class="menu-button" onClick=${() => desk.more()}>Older</button>`}
+    ${history === 'more' && html`<button type="button" class="menu-button" onClick=${() => pageState.more()}>Older</button>`}
   </aside>`;
 }
 

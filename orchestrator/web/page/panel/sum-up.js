@@ -6,7 +6,7 @@ import { ModeratorPicker } from '../ask/panel-picker.js';
 
 /**
  * @param {object} props
- * @param {import('../page-state.js').DeskState} props.state
+ * @param {import('../page-state.js').PageSnapshot} props.state
  * @param {readonly string[]} props.members Whose answers there are.
  * @param {(panel: string | import('../../client/types.js').InlinePanel) => void} props.take
  */

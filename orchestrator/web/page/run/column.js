@@ -24,7 +24,7 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {readonly import('../page-state.js').Turn[]} earlier
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
- * @property {boolean} veiled Whether it is hidden who is who: no numbers then, they would tell.
+ * @property {boolean} namesHidden Whether it is hidden who is who: no numbers then, they would tell.
  * @property {string | null} best Whose answer was voted for.
  * @property {string | null} maximised
  * @property {boolean} tabbed
@@ -75,7 +75,7 @@ function Header({ agent, face }) {
       <p class="model" title=${agent.backend}>${about.filter(Boolean).join(' · ')}</p>
       <${SmallButtons} agent=${agent} face=${face} />
     </div>
-    ${!face.veiled && html`<${Figures} agent=${agent} face=${face} />`}
+    ${!face.namesHidden && html`<${Figures} agent=${agent} face=${face} />`}
   </header>`;
 }
 

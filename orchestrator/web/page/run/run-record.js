@@ -25,12 +25,12 @@ import { Timeline } from '../timeline/timeline.js';
 
 /**
  * @typedef {object} Given Another run, over whose answers a panel sits in this one.
- * @property {Watch | null} base null where it is gone.
+ * @property {RunRecord | null} base null where it is gone.
  * @property {(state: RunState, base: RunState | null) => RunState} join
  */
 
 /** @implements {Source} */
-export class Watch {
+export class RunRecord {
   /** @type {RunEvent[]} */
   events = [];
   timeline = new Timeline();
@@ -118,7 +118,7 @@ export class Watch {
   }
 
   /** Whether names and numbers are to be hidden now. */
-  get veiled() {
+  get namesHidden() {
     return this.blind && this.revealed === null;
   }
 

@@ -23,27 +23,27 @@ const DOUBLE_CLICK_MS = 700;
 
 /**
  * @param {object} props
- * @param {import('../page-state.js').Desk} props.desk
- * @param {import('../page-state.js').DeskState} props.state
- * @param {import('./run-record.js').Watch} props.watch
+ * @param {import('../page-state.js').PageState} props.pageState
+ * @param {import('../page-state.js').PageSnapshot} props.state
+ * @param {import('./run-record.js').RunRecord} props.record
  * @param {boolean} props.narrow
  * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null where it is hidden.
  */
-export function RunView({ desk, state, watch, narrow, askAgain }) {
+export function RunView({ pageState, state, record, narrow, askAgain }) {
   const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
   const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
   const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
   const [tab, setTab] = useState(/** @type {string | null} */ (null));
-  const [best, setBest] = useState(() => votes.all()[watch.id] ?? null);
+  const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
   const [layout, setLayout] = useState({ sync: false, timeline: !narrow, compareWith: /** @type {string | null} */ (null) });
   const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
   const scrolls = useMemo(() => new ScrollGroup(), []);
   scrolls.enabled = layout.sync;
-  const source = replay ?? watch;
-  useValue(source.subscribe, () => `${watch.veiled} ${outline(source.getSnapshot())}`);
+  const source = replay ?? record;
+  useValue(source.subscribe, () => `${record.namesHidden} ${outline(source.getSnapshot())}`);
   const run = source.getSnapshot();
-  const lost = replay === null && !watch.alive && run.status === 'running';
-  const failed = useNews(watch);
+  const lost = replay === null && !record.alive && run.status === 'running';
+  const failed = useNews(record);
 
   useEffect(() => () => replay?.pause(), [replay]);
 
@@ -56,35 +56,35 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
 
   const vote = (/** @type {string} */ id) => {
     const next = best === id ? null : id;
-    votes.set(watch.id, next);
-    if (watch.veiled && next !== null) void desk.vote(next);
+    votes.set(record.id, next);
+    if (record.namesHidden && next !== null) void pageState.vote(next);
     setBest(next);
     announce(next === null ? 'Vote taken back' : `Voted for ${run.agents[id]?.title}`);
   };
-  const notFetched = () => desk.say(NOT_FETCHED);
+  const notFetched = () => pageState.say(NOT_FETCHED);
   /** @type {Record<string, (value: string) => unknown>} */
   const actions = {
     stop(id) {
       stopped.current.set(id, performance.now());
-      return desk.steer((run) => run.cancel(id));
+      return pageState.steer((run) => run.cancel(id));
     },
     retry(id) {
       const settled = performance.now() - (stopped.current.get(id) ?? -Infinity) > DOUBLE_CLICK_MS;
-      return settled && desk.steer((run) => run.retry(id));
+      return settled && pageState.steer((run) => run.retry(id));
     },
-    add: (id) => desk.steer((run) => run.add(id)),
-    'stop-all': () => desk.steer((run) => run.cancel()),
-    again: (id) => askAgain(watch.about.message, watch.blind ? (watch.revealed?.[id]?.configured ?? null) : id),
+    add: (id) => pageState.steer((run) => run.add(id)),
+    'stop-all': () => pageState.steer((run) => run.cancel()),
+    again: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id),
     copy: (id) => copyText(answerOf(source.getAgent(id) ?? NOTHING).text).then(() => announce('Copied')),
     'copy-last': (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
     hide: (id) => setHidden([...hidden, id]),
     show: (id) => setHidden(hidden.filter((other) => other !== id)),
     maximise: (id) => setMaximised(maximised === id ? null : id),
     vote,
-    export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, watch), notFetched),
+    export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, record), notFetched),
     replay: () =>
       import('../timeline/replay.js').then(({ Replay }) => {
-        const again = new Replay(watch.events, { id: watch.id, message: watch.about.message }, watch.joined);
+        const again = new Replay(record.events, { id: record.id, message: record.about.message }, record.joined);
         setReplay(again);
         setLayout((current) => ({ ...current, timeline: true }));
         again.play();
@@ -97,33 +97,33 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     source,
     steerable: replay === null && !lost,
     open: run.status === 'running' && !lost,
-    question: watch.about.message,
+    question: record.about.message,
     // In a blind run nobody's earlier answers may be known by.
-    earlier: watch.blind ? [] : state.earlier,
+    earlier: record.blind ? [] : state.earlier,
     scrolls,
     compareWith: layout.compareWith,
-    veiled: watch.veiled,
+    namesHidden: record.namesHidden,
     best,
     // An answer that several gave is nobody's own.
     winner: run.panel?.result?.answer ? null : (run.panel?.result?.winner ?? null),
     speakers: lastWords(run),
-    owns: (id) => run.panel?.of == null || id in watch.run.agents,
+    owns: (id) => run.panel?.of == null || id in record.run.agents,
     title,
     maximised,
     tabbed,
     announces: (id) => failed.has(id),
     act,
-    approve: (id, callId, yes) => void desk.steer((run) => run.approve(id, callId, yes)),
+    approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
   return html`<div class="run">
-    <h1 class="run-question">${watch.about.message}</h1>
+    <h1 class="run-question">${record.about.message}</h1>
     <${Toolbar}
       source=${source}
       steerable=${replay === null}
-      alive=${watch.alive}
+      alive=${record.alive}
       tabbed=${tabbed}
-      sumUp=${{ state, watch, run, call: desk.sumUp }}
-      others=${watch.blind ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
+      sumUp=${{ state, record, run, call: pageState.sumUp }}
+      others=${record.blind ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
       hidden=${hidden}
       layout=${layout}
       setLayout=${(/** @type {object} */ changes) => setLayout({ ...layout, ...changes })}
@@ -131,10 +131,10 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
     />
     ${lost &&
     html`<p class="error" role="alert">
-      <strong>This run cannot be followed any more.</strong> ${watch.run.failure?.message} What it said so far is kept here.
+      <strong>This run cannot be followed any more.</strong> ${record.run.failure?.message} What it said so far is kept here.
     </p>`}
     ${replay && html`<${ReplayBar} replay=${replay} leave=${() => setReplay(null)} />`}
-    ${layout.timeline && !watch.veiled && html`<${Strip} watch=${watch} replay=${replay} />`}
+    ${layout.timeline && !record.namesHidden && html`<${Strip} record=${record} replay=${replay} />`}
     ${run.panel && html`<${PanelCard} panel=${run.panel} speakers=${face.speakers} face=${face} />`}
     ${tabbed && html`<${Tabs} run=${run} ids=${seen} current=${current} select=${showTab} />`}
     <div class=${tabbed ? 'columns one' : 'columns'} key=${replay ? 'replay' : 'live'}>
@@ -152,12 +152,12 @@ export function RunView({ desk, state, watch, narrow, askAgain }) {
   </div>`;
 }
 
-/** @param {{watch: import('./run-record.js').Watch, replay: Replay | null}} props */
-function Strip({ watch, replay }) {
-  const source = replay ?? watch;
-  useValue(source.subscribe, () => (replay ? replay.now() : outline(watch.getSnapshot())));
+/** @param {{record: import('./run-record.js').RunRecord, replay: Replay | null}} props */
+function Strip({ record, replay }) {
+  const source = replay ?? record;
+  useValue(source.subscribe, () => (replay ? replay.now() : outline(record.getSnapshot())));
   const seek = replay && ((/** @type {number} */ t) => replay.seek(t));
-  return html`<${TimelineView} watch=${watch} at=${replay ? replay.now() : null} seek=${seek} />`;
+  return html`<${TimelineView} record=${record} at=${replay ? replay.now() : null} seek=${seek} />`;
 }
 
 /**
@@ -173,25 +173,25 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
  * Tell of ends as they happen. Returns whose error is news.
- * @param {import('./run-record.js').Watch} watch
+ * @param {import('./run-record.js').RunRecord} record
  */
-function useNews(watch) {
+function useNews(record) {
   const failed = useRef(/** @type {Set<string>} */ (new Set()));
   useEffect(
     () =>
-      watch.onNews(({ agent_id, type, name, data }) => {
+      record.onNews(({ agent_id, type, name, data }) => {
         if (name.startsWith('panel.') || data['stage'] === 'final') {
-          const state = { agents: { ...watch.getSnapshot().agents, ...watch.run.agents }, panel: watch.run.panel };
+          const state = { agents: { ...record.getSnapshot().agents, ...record.run.agents }, panel: record.run.panel };
           import('../panel/words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
         }
         if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
         if (type === 'error') failed.current.add(agent_id);
-        const { agents } = watch.run;
+        const { agents } = record.run;
         const { ended, all } = progress({ agents, agentIds: Object.keys(agents) });
         const word = type === 'done' ? 'finished' : AGENT_STATES[/** @type {'cancelled'} */ (type)][1];
-        announce(`${watch.revealed?.[agent_id]?.title ?? agents[agent_id]?.title} ${word}, ${ended} of ${all}`);
+        announce(`${record.revealed?.[agent_id]?.title ?? agents[agent_id]?.title} ${word}, ${ended} of ${all}`);
       }),
-    [watch],
+    [record],
   );
   return failed.current;
 }

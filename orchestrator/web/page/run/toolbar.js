@@ -11,8 +11,8 @@ const SumUpItems = lazy(async () => (await import('../panel/sum-up.js')).SumUpIt
 
 /**
  * @typedef {object} SumUpProps What another panel over this run needs.
- * @property {import('../page-state.js').DeskState} state
- * @property {import('./run-record.js').Watch} watch
+ * @property {import('../page-state.js').PageSnapshot} state
+ * @property {import('./run-record.js').RunRecord} record
  * @property {import('../../client/types.js').RunState} run
  * @property {(panel: string | import('../../client/types.js').InlinePanel) => void} call
  */
@@ -78,13 +78,13 @@ export function Toolbar({ source, steerable, alive, tabbed, sumUp, others, hidde
 }
 
 /** A blind run has no panel, and a panel needs answers. @param {SumUpProps} props */
-function SumUp({ state, watch, run, call }) {
+function SumUp({ state, record, run, call }) {
   const members = answering(run).filter((id) => {
     const agent = run.agents[id];
     return agent !== undefined && answerOf(agent).status === 'done';
   });
-  if (watch.blind || members.length === 0) return null;
-  const busy = watch.alive && run.panel !== null && run.panel.result === null;
+  if (record.blind || members.length === 0) return null;
+  const busy = record.alive && run.panel !== null && run.panel.result === null;
   return html`<${Menu} label="Sum up…" icon="panel" disabled=${busy}>
     ${(/** @type {() => void} */ close) => {
       const take = (/** @type {string | import('../../client/types.js').InlinePanel} */ panel) => (call(panel), close());

@@ -10,15 +10,15 @@ const NAMES = { first: 'first token', tool: 'tool', retry: 'again', done: 'done'
 
 /**
  * @param {object} props
- * @param {import('../run/run-record.js').Watch} props.watch
+ * @param {import('../run/run-record.js').RunRecord} props.record
  * @param {number | null} props.at Where a replay stands.
  * @param {((t: number) => void) | null} props.seek
  */
-export function TimelineView({ watch, at, seek }) {
-  const state = watch.getSnapshot();
-  const ids = state.agentIds.filter((id) => watch.run.agents[id]);
+export function TimelineView({ record, at, seek }) {
+  const state = record.getSnapshot();
+  const ids = state.agentIds.filter((id) => record.run.agents[id]);
   useTick(state.status === 'running', 250);
-  const now = watch.now();
+  const now = record.now();
   const end = Math.max(now, 500) * 1.02;
   const x = (/** @type {number} */ t) => `${((t / end) * 100).toFixed(2)}%`;
   const height = ids.length * LANE_PX;
@@ -34,7 +34,7 @@ export function TimelineView({ watch, at, seek }) {
       class=${seek ? 'seekable' : ''}
       height=${height + 18}
       role="img"
-      aria-label=${`Timeline. ${ids.map((id) => told(watch, id)).join('; ')}`}
+      aria-label=${`Timeline. ${ids.map((id) => told(record, id)).join('; ')}`}
       onClick=${onClick}
     >
       ${ticks(end).map(
@@ -43,20 +43,20 @@ export function TimelineView({ watch, at, seek }) {
           <text x=${x(t)} y=${height + 14}>${duration(t)}</text>
         </g>`,
       )}
-      ${ids.map((id, n) => html`<${LaneView} key=${id} watch=${watch} id=${id} n=${n} hue=${state.agentIds.indexOf(id)} x=${x} end=${end} now=${now} />`)}
+      ${ids.map((id, n) => html`<${LaneView} key=${id} record=${record} id=${id} n=${n} hue=${state.agentIds.indexOf(id)} x=${x} end=${end} now=${now} />`)}
       ${at !== null && html`<line class="playhead" x1=${x(at)} x2=${x(at)} y1="0" y2=${height} />`}
     </svg>
   </div>`;
 }
 
-/** @param {{watch: import('../run/run-record.js').Watch, id: string, n: number, hue: number, x: (t: number) => string, end: number, now: number}} props */
-function LaneView({ watch, id, n, hue, x, end, now }) {
-  const lane = watch.timeline.lanes.get(id);
+/** @param {{record: import('../run/run-record.js').RunRecord, id: string, n: number, hue: number, x: (t: number) => string, end: number, now: number}} props */
+function LaneView({ record, id, n, hue, x, end, now }) {
+  const lane = record.timeline.lanes.get(id);
   if (lane === undefined) return null;
   const y = n * LANE_PX;
   const width = (/** @type {{from: number, to: number}} */ { from, to }) => `${(Math.max((to - from) / end, 0.003) * 100).toFixed(2)}%`;
   return html`<g class="lane" data-hue=${hue % 8}>
-    ${watch.timeline.work(lane, now).map((stretch) => html`<rect class="work" x=${x(stretch.from)} y=${y + 8} width=${width(stretch)} height="4" rx="2" />`)}
+    ${record.timeline.work(lane, now).map((stretch) => html`<rect class="work" x=${x(stretch.from)} y=${y + 8} width=${width(stretch)} height="4" rx="2" />`)}
     ${lane.speech.map((stretch) => html`<rect class="speech" x=${x(stretch.from)} y=${y + 4} width=${width(stretch)} height="12" rx="3" />`)}
     ${lane.marks.map(
       ({ t, kind }) => html`<text class=${`mark ${kind}`} x=${x(t)} y=${y + 14}>
@@ -67,11 +67,11 @@ function LaneView({ watch, id, n, hue, x, end, now }) {
 }
 
 /**
- * @param {import('../run/run-record.js').Watch} watch
+ * @param {import('../run/run-record.js').RunRecord} record
  * @param {string} id
  */
-function told(watch, id) {
-  const agent = watch.getAgent(id);
+function told(record, id) {
+  const agent = record.getAgent(id);
   if (agent === undefined) return id;
   const first = agent.first_token_t === null ? '' : `, first token at ${duration(agent.first_token_t)}`;
   const end = agent.ended_t === null ? '' : ` at ${duration(agent.ended_t)}`;

@@ -5,7 +5,7 @@ export type ConnectionDetail = import('../types.js').ConnectionDetail;
 export type Feeds = import('./feed.js').Feeds;
 export type Listener = import('./feed.js').FeedHandlers;
 /** What comes on one channel, handed to its runs. Closes itself when its last user has left. */
-export declare class Link {
+export declare class ChannelLink {
     #private;
     closed: boolean;
     channel: string;
@@ -41,7 +41,7 @@ export declare class Link {
     add(runId: string, listener: Listener): () => void;
 }
 /** The links of one client. */
-export declare class Links {
+export declare class ChannelLinks {
     #private;
     /** @param {Feeds} feeds */
     constructor(feeds: Feeds);
@@ -49,12 +49,12 @@ export declare class Links {
      * Return the link of *channel*, retained for the caller, opened if need be.
      * @param {string | null} channel null: the one made up for this client's runs.
      * @param {string | null} after Where it opens, if it does.
-     * @returns {Promise<Link>}
+     * @returns {Promise<ChannelLink>}
      */
-    acquire(channel: string | null, after: string | null): Promise<Link>;
+    acquire(channel: string | null, after: string | null): Promise<ChannelLink>;
     /**
      * Return the link of *channel* where there is one, retained.
      * @param {string} channel
      */
-    acquireOpen(channel: string): Promise<Link | null>;
+    acquireOpen(channel: string): Promise<ChannelLink | null>;
 }

@@ -4,7 +4,7 @@ export type RunEvent = import('../types.js').RunEvent;
 export type RunSnapshot = import('../types.js').RunSnapshot;
 export type Connection = import('../types.js').Connection;
 export type ConnectionDetail = import('../types.js').ConnectionDetail;
-export type Link = import('./channel-link.js').Link;
+export type ChannelLink = import('./channel-link.js').ChannelLink;
 export type Sink = {
     receive: (events: RunEvent[]) => void;
     /**
@@ -42,13 +42,13 @@ export declare class Follower {
     /**
      * @param {object} options
      * @param {import('../wire/http.js').Http} options.http
-     * @param {import('./channel-link.js').Links | null} options.links null: a connection for each run.
+     * @param {import('./channel-link.js').ChannelLinks | null} options.links null: a connection for each run.
      * @param {string} options.id
      * @param {Sink} options.sink
      */
     constructor({ http, links, id, sink }: {
         http: import('../wire/http.js').Http;
-        links: import('./channel-link.js').Links | null;
+        links: import('./channel-link.js').ChannelLinks | null;
         id: string;
         sink: Sink;
     });
@@ -67,10 +67,10 @@ export declare class Follower {
     history(after: string | null, onState?: (connection: Connection, detail: ConnectionDetail | null) => void): AsyncGenerator<import("../types.js").RunEvent[], void, void>;
     /**
      * Go on with what *link* brings: all of this run's events come there.
-     * @param {Link} link Retained for this run.
+     * @param {ChannelLink} link Retained for this run.
      * @param {RunEvent[]} held What has come already.
      */
-    join(link: Link, held: RunEvent[]): void;
+    join(link: ChannelLink, held: RunEvent[]): void;
     /**
      * Find out what there is, and follow it to its end. Never rejects.
      * @param {string | null} after

@@ -2,7 +2,7 @@
 export type RunState = import('../types.js').RunState;
 /** @typedef {import('../types.js').RunState} RunState */
 /** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */
-export declare class Board {
+export declare class Subscribers {
     #private;
     /** The newest; subscribers may not know of it yet. Set it, then call `publish` or `publishSoon`. */
     state: import("../types.js").RunState;

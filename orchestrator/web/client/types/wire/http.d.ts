@@ -1,5 +1,5 @@
 /** Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
-import { Room } from './slots.js';
+import { Slots } from './slots.js';
 export type Timing = import('../types.js').Timing;
 /** @typedef {import('../types.js').Timing} Timing */
 /** @type {Readonly<Timing>} */
@@ -80,7 +80,7 @@ export declare class Http {
     };
     /** @type {(message: string) => void} Hears that a request has waited suspiciously long. */
     onBlocked: (message: string) => void;
-    room: Room;
+    slots: Slots;
     /**
      * @param {{baseUrl?: string, token?: string | null, fetch?: typeof globalThis.fetch, timing?: Partial<Timing>}} options
      */

@@ -2,7 +2,7 @@
  * Owns the turns of requests and streams where connections are scarce: a browser opens six to a server over
  * HTTP/1.1, and six tabs' streams would keep every stop button waiting for ever.
  */
-export declare class Room {
+export declare class Slots {
     #private;
     /**
      * For a stream: be asked to step aside; it comes back once `free` resolves. Returns what ends that.
