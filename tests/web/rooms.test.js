@@ -1,4 +1,4 @@
-/** Covers how the web folder is divided: which room may import from which. */
+/** Covers how the web folder is divided: which room may import from which, and that each file says what it does. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -84,6 +84,14 @@ test('no module waits for itself: imports make no circle', () => {
   };
   for (const path of sources) visit(path, []);
   assert.ok(importsOf('client/run.js', AT_ONCE).includes('client/state/store.js'), 'imports are found');
+});
+
+test('a file says first what it does', () => {
+  for (const [path, source] of text) {
+    const [, first = ''] = /^\/\*\*\s+(?:\* )?(\S+)/.exec(source) ?? [];
+    assert.match(first, /^[A-Z`]/, `${path} begins without a sentence`);
+    assert.notEqual(first, 'Owns', `${path} says what it owns, not what it does`);
+  }
 });
 
 test('no file is longer than 400 lines', () => {

@@ -1,5 +1,5 @@
 /**
- * The client: starts runs on a server and finds them again.
+ * Starts runs on a server and finds them again.
  *
  *     const client = createClient({ baseUrl: 'http://127.0.0.1:8080' });
  *     const run = await client.start({ message: 'Will it rain?', agents: ['optimist', 'skeptic'] });

@@ -1,4 +1,7 @@
-/** Owns one run as a program sees it: its state, its events, its buttons. How events get here is `follow.js`'s. */
+/**
+ * Follows one run and steers it, as a program sees it: state, events, buttons. Its events come through
+ * `sharing/follow.js`.
+ */
 
 import { Subscribers } from './state/subscribers.js';
 import { Cursor, isSnapshot, reaches } from './wire/cursor.js';

@@ -1,4 +1,4 @@
-/** Owns which run a view shows: none, one that starts, one that is followed. Knows no framework. */
+/** Holds the run that a view shows: none, one that starts, or one that is followed. Knows no framework. */
 
 import { reason } from './wire/http.js';
 

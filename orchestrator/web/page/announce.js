@@ -1,4 +1,4 @@
-/** Owns the page's one polite live region: what ends is told there, whatever else is drawn. */
+/** Tells in the page's one polite live region what ends, whatever else is drawn. */
 
 /** What ends together is told together: a region that changes again at once is never read. */
 const TOGETHER_MS = 700;

@@ -1,4 +1,4 @@
-/** Owns the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
+/** Draws the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
 
 import { Composer } from './ask/composer.js';
 import { html, useEffect, useState, useValue } from './html.js';

@@ -1,4 +1,4 @@
-/** Owns putting text on the clipboard, also on pages without TLS, where browsers offer only the old way. */
+/** Puts text on the clipboard, also on pages without TLS, for which browsers offer only the old way. */
 
 /** @param {string} text */
 export async function copyText(text) {

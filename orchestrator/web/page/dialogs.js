@@ -1,4 +1,4 @@
-/** Owns what stands in front of the page: the keys' help, and the one question for the token. */
+/** Draws what stands in front of the page: the keys' help, and the one question for the token. */
 
 import { html, useEffect, useRef, useState } from './html.js';
 import { IconButton } from './icons.js';

@@ -1,4 +1,4 @@
-/** Owns how the page's parts are written: preact's elements in htm's templates, and its hooks, from one place. */
+/** Gives the page's parts their means from one place: preact's elements in htm's templates, and its hooks. */
 
 import htm from '../vendor/htm.js';
 import { useEffect, useLayoutEffect, useReducer, useRef } from '../vendor/preact-hooks.js';

@@ -1,4 +1,4 @@
-/** Owns the page's few drawings, as inline SVG in the colour of the text. */
+/** Draws the page's few icons, as inline SVG in the colour of the text. */
 
 import { html } from './html.js';
 

@@ -1,4 +1,4 @@
-/** Owns what keys mean on the whole page. */
+/** Does what keys mean on the whole page. */
 
 /**
  * @typedef {object} KeyActions

@@ -1,4 +1,4 @@
-/** Owns the parts of the page that are fetched when they are first wanted: what most visits never open. */
+/** Fetches parts of the page when they are first wanted: what most visits never open. */
 
 import { html, useEffect, useState } from './html.js';
 

@@ -1,4 +1,4 @@
-/** Owns the page's start. */
+/** Starts the page. */
 
 import { App } from './app.js';
 import { PageState } from './page-state.js';

@@ -1,4 +1,4 @@
-/** Owns a button that shows more: closes on Escape, on a click elsewhere, when the focus leaves it. */
+/** Draws a button that shows more: it closes on Escape, on a click elsewhere, when the focus leaves it. */
 
 import { html, useEffect, useRef, useState } from './html.js';
 import { Icon } from './icons.js';

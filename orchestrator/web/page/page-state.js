@@ -1,4 +1,4 @@
-/** Owns what the page is at: connected or not, which run is open, what came before it, the history. Draws nothing. */
+/** Holds the page's state: connected or not, which run is open, what came before it, the history. Draws nothing. */
 
 import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';

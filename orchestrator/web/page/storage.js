@@ -1,6 +1,6 @@
 /**
- * Owns what the browser remembers: theme, saved sets, votes, drafts, the token. A browser that keeps nothing
- * (private windows, blocked storage) is no error: then it is forgotten with the page.
+ * Keeps in the browser what it should remember: theme, saved sets, votes, drafts, the token. A browser that keeps
+ * nothing (private windows, blocked storage) is no error: then it is forgotten with the page.
  */
 
 const PREFIX = 'orchestrator.';

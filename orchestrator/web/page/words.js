@@ -1,4 +1,4 @@
-/** Owns how states and numbers are said: glyphs, words, units. */
+/** Puts states and numbers into words: glyphs, words, units. */
 
 /** @typedef {import('../client/types.js').AgentState} AgentState */
 /** @typedef {import('../client/types.js').RunStatus} RunStatus */

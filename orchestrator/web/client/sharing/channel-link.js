@@ -1,4 +1,4 @@
-/** Owns the way from a channel's feed to the runs that this page follows on it. */
+/** Hands a channel's events to the runs that this page follows on it. */
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('../types.js').Connection} Connection */

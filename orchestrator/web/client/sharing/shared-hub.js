@@ -1,4 +1,4 @@
-/** Owns the streams that tabs share: which tab hears which channel. Runs in `shared-worker.js`, knows no page. */
+/** Holds the streams that tabs share, and hands each channel to the tabs that hear it. Runs in `shared-worker.js`. */
 
 import { openFeed, randomName } from './feed.js';
 import { Http } from '../wire/http.js';

@@ -1,4 +1,4 @@
-/** The worker that holds one connection for all tabs of a site: each channel's stream once, handed to every tab. */
+/** Starts the worker that holds one connection for all tabs of a site: each channel's stream once, for every tab. */
 
 import { SharedHub } from './shared-hub.js';
 

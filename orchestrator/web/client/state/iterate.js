@@ -1,4 +1,4 @@
-/** Owns `for await` over a run: each event once, in order, from the first on, in bounded memory. */
+/** Makes `for await` over a run: each event once, in order, from the first on, in bounded memory. */
 
 import { Cursor, reaches } from '../wire/cursor.js';
 

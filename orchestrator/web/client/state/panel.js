@@ -1,4 +1,4 @@
-/** Owns what a reader knows of a run's panel: its events in, its state out. What its agents say is `store.js`'s. */
+/** Computes a panel's state from its events. What its agents say is `store.js`'s. */
 
 import { PANEL_TYPES } from '../wire/stream.js';
 

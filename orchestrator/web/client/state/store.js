@@ -1,6 +1,6 @@
 /**
- * Owns what a reader knows of one run: an immutable state and an event in, the next state out. Owns neither the
- * events' arrival nor who is told.
+ * Computes a run's state: an immutable state and an event in, the next state out. Knows neither how events arrive nor
+ * who hears of the state.
  */
 
 import { NO_TURN, beginTurn, panelOf, placeOf, reducePanel } from './panel.js';

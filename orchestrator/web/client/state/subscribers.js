@@ -1,4 +1,4 @@
-/** Owns who is told of a run's state and events, and when. Knows neither what they mean nor where they come from. */
+/** Tells subscribers of a run's state and events, no more often than they bear. Knows neither's meaning. */
 
 /** @typedef {import('../types.js').RunState} RunState */
 

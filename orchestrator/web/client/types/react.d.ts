@@ -1,4 +1,7 @@
-/** React's view of a run. Owns no logic: `session.js` has it. Works with React 18 and later. */
+/**
+ * Gives React components a run and its agents: `useRun`, `useAgent`. All logic is `session.js`'s. For React 18 and
+ * later.
+ */
 export type Client = import('./client.js').Client;
 export type Run = import('./run.js').Run;
 export type AgentState = import('./types.js').AgentState;

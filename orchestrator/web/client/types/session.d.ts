@@ -1,4 +1,4 @@
-/** Owns which run a view shows: none, one that starts, one that is followed. Knows no framework. */
+/** Holds the run that a view shows: none, one that starts, or one that is followed. Knows no framework. */
 export type Client = import('./client.js').Client;
 export type Run = import('./run.js').Run;
 export type StartOptions = import('./types.js').StartOptions;

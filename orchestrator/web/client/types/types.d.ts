@@ -1,6 +1,6 @@
 /**
- * Owns the shapes that the client's modules share, as types only. Names that come from the wire keep the wire's
- * spelling, so that what PROTOCOL says and what a program reads is one word.
+ * Names the shapes that the client's modules share, as types only. Names that come from the wire keep the wire's
+ * spelling, so that what the protocol says and what a program reads is one word.
  */
 export type RunStatus = 'running' | 'completed' | 'partial' | 'cancelled' | 'failed';
 export type AgentStatus = 'queued' | 'running' | 'cancelling' | 'done' | 'error' | 'cancelled';

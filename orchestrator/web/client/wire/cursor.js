@@ -1,4 +1,4 @@
-/** Owns the order of event ids: what comes later, and what was seen already. */
+/** Orders event ids: says which comes later, and which was seen already. */
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 

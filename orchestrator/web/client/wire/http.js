@@ -1,4 +1,4 @@
-/** Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
+/** Makes the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state. */
 
 import { Slots } from './slots.js';
 

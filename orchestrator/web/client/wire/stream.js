@@ -1,4 +1,4 @@
-/** Owns one event stream across lost connections: opens it, watches it, comes back by id. Holds no run's state. */
+/** Reads one event stream across lost connections: opens it, watches it, comes back by id. Holds no run's state. */
 
 import { Cursor, isSnapshot } from './cursor.js';
 import { BLOCKED_MESSAGE, Backoff, ClientError, parseJson, reason, refusal, sleep } from './http.js';

@@ -1,4 +1,4 @@
-/** Owns how an agent's text is shown: as Markdown that grows. */
+/** Shows an agent's text as Markdown that grows. */
 
 import { html, useLayoutEffect, useRef } from '../html.js';
 import { Painter } from './painter.js';

@@ -1,6 +1,6 @@
 /**
- * Owns where an answer that still grows can be cut: blocks that no later text can change, and the rest. Knows
- * Markdown through the lexer it is given, and no DOM.
+ * Cuts an answer that still grows into blocks that no later text can change, and the rest. Knows Markdown through the
+ * lexer it is given, and no DOM.
  *
  * CommonMark decides line by line, and a block that has been closed is never opened again. So of the whole lines
  * that are there, every block but the last is final. A fenced code block is taken line by line.

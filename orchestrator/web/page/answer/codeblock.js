@@ -1,4 +1,4 @@
-/** Owns one code block's elements: a bar with language and copy button, and code that is coloured as it grows. */
+/** Draws one code block: a bar with language and copy button, and code that is coloured as it grows. */
 
 import { copyText } from '../clipboard.js';
 import { sanitize } from './markdown.js';

@@ -1,4 +1,4 @@
-/** Owns which languages are coloured. Gives markup that still has to pass `markdown.js`'s sanitizer. */
+/** Colours code in the languages that it knows. Its markup still has to pass `markdown.js`'s sanitizer. */
 
 import hljs from '../../vendor/highlight/core.js';
 

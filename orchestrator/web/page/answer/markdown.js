@@ -1,6 +1,6 @@
 /**
- * Owns the one way from an agent's words to elements: marked's tokens, our renderer, DOMPurify. Raw HTML is shown
- * as text, images as links: a page that fetched them would tell a stranger that it was read.
+ * Turns an agent's words into elements, the one way there is: marked's tokens, our renderer, DOMPurify. Raw HTML is
+ * shown as text, images as links: a page that fetched them would tell a stranger that it was read.
  */
 
 import { Marked } from '../../vendor/marked.js';

@@ -1,6 +1,6 @@
 /**
- * Owns the elements of one answer while it grows: finished blocks are added and never touched again, only the
- * unfinished one is drawn anew. All painters take turns, so that no task is long.
+ * Draws one answer while it grows: finished blocks are added and never touched again, only the unfinished one is drawn
+ * anew. All painters take turns, so that no task is long.
  */
 
 import { Blocks } from './blocks.js';

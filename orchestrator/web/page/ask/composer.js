@@ -1,4 +1,4 @@
-/** Owns the ask box: the question, who is asked, and how. */
+/** Draws the ask box: the question, who is asked, and how. */
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon } from '../icons.js';

@@ -1,4 +1,4 @@
-/** Owns which panels can be asked for: the methods there are, what each needs, how a choice becomes a request. */
+/** Lists the panels that can be asked for, what each method needs, and makes a request of a choice. */
 
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../../client/types.js').PanelListing} PanelListing */

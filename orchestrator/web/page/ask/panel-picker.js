@@ -1,4 +1,4 @@
-/** Owns the choice of a panel for a question: one select, and who has the last word where somebody may. */
+/** Lets the user choose a panel for a question: one select, and a second one for who has the last word. */
 
 import { html } from '../html.js';
 import { METHODS, NO_PANEL, methodOf, usualModerator } from './methods.js';

@@ -1,4 +1,4 @@
-/** Owns the saved sets of agents: taking one, keeping the present choice as another. */
+/** Lists the saved sets of agents: takes one, keeps the present choice as another. */
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';

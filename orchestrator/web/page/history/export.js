@@ -1,4 +1,4 @@
-/** Owns how a run leaves the page: Markdown, JSON, the event log as JSONL. */
+/** Saves a run as a file: Markdown, JSON, the event log as JSONL. */
 
 import { answering, lastWords, stageWord } from '../panel/roles.js';
 import { MISSING_STATES, scores, verdict } from '../panel/words.js';

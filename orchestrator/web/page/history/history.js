@@ -1,4 +1,4 @@
-/** Owns the list of runs, newest first. */
+/** Lists the runs, newest first. */
 
 import { html, useEffect } from '../html.js';
 import { IconButton } from '../icons.js';

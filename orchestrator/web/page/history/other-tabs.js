@@ -1,4 +1,4 @@
-/** Owns the token's way to a tab that is opened later: it asks those that have it, so that nobody is asked twice. */
+/** Passes the token to tabs that are opened later: they ask those that have it, so that nobody is asked twice. */
 
 import { token } from '../storage.js';
 

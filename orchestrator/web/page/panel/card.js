@@ -1,4 +1,4 @@
-/** Owns the card above the columns: how far a panel is, who has the last word and says what, what came of it. */
+/** Draws the card above the columns: how far a panel is, who has the last word and says what, what came of it. */
 
 import { Answer } from '../answer/answer.js';
 import { MainButton, Speech } from '../run/column.js';

@@ -1,4 +1,4 @@
-/** Owns how a panel over another run's answers is shown: its own agents, and the answers that it was given. */
+/** Joins a panel's own agents with the answers of another run over which it sits. */
 
 import { turnOf } from '../../client/state/panel.js';
 import { change, emptyRun, expect } from '../../client/state/store.js';

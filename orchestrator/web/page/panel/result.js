@@ -1,4 +1,4 @@
-/** Owns how a panel's result is shown beside its verdict: scores as bars, who was missing or late. */
+/** Draws a panel's result beside its verdict: scores as bars, who was missing or late. */
 
 import { html } from '../html.js';
 import { MISSING_STATES, scores } from './words.js';

@@ -1,4 +1,4 @@
-/** Owns how a blind run's agents get their names back, once these are told. */
+/** Gives a blind run's agents their names back, once these are known. */
 
 import { change } from '../../client/state/store.js';
 

@@ -1,4 +1,4 @@
-/** Owns who does what in a panel: who answers, who has the last word, what of all that is said is an answer. */
+/** Tells who does what in a panel: who answers, who has the last word, what of all that is said is an answer. */
 
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 /** @typedef {import('../../client/types.js').RunState} RunState */

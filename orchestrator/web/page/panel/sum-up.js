@@ -1,4 +1,4 @@
-/** Owns what the menu "Sum up" offers: panels and methods that can sit over the answers that are there. */
+/** Lists what the menu "Sum up" offers: panels and methods that can sit over the answers that are there. */
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { METHODS, inline, methodOf, tooFew, usualModerator } from '../ask/methods.js';

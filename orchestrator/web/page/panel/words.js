@@ -1,4 +1,4 @@
-/** Owns how a panel is told in words: how far it is, what came of it, who was missing. */
+/** Puts a panel into words: how far it is, what came of it, who was missing. */
 
 import { hasEnded } from '../words.js';
 

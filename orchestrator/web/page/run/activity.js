@@ -1,4 +1,4 @@
-/** Owns what an agent does beside answering: its reasoning and its tools. */
+/** Draws what an agent does beside answering: its reasoning and its tools. */
 
 import { html } from '../html.js';
 

@@ -1,4 +1,4 @@
-/** Owns how an agent's wish is shown that has to be allowed first. */
+/** Draws a tool call of an agent that the user has to allow first. */
 
 import { html } from '../html.js';
 import { pretty } from './activity.js';

@@ -1,4 +1,4 @@
-/** Owns one agent's column: who it is, how it is doing, what it says, and its buttons. */
+/** Draws one agent's column: who it is, how it is doing, what it says, and its buttons. */
 
 import { Answer } from '../answer/answer.js';
 import { html, useTick, useValue } from '../html.js';

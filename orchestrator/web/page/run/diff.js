@@ -1,4 +1,4 @@
-/** Owns the word-by-word difference of two texts. Source: E. W. Myers, "An O(ND) Difference Algorithm" (1986). */
+/** Compares two texts word by word. Source: E. W. Myers, "An O(ND) Difference Algorithm" (1986). */
 
 /** @typedef {{kind: 'same' | 'added' | 'removed', text: string}} Part */
 

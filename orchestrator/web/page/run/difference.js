@@ -1,4 +1,4 @@
-/** Owns how an agent's text is shown as its difference from another's. */
+/** Draws an agent's text as its difference from another's. */
 
 import { diffWords } from './diff.js';
 import { html, useEffect, useMemo, useRef, useState } from '../html.js';

@@ -1,4 +1,4 @@
-/** Owns what the page keeps of a run it follows beside the client's own state: its events, its clock, its timeline. */
+/** Keeps what the page knows of a run beside the client's own state: its events, its clock, its timeline. */
 
 import { reaches } from '../../client/wire/cursor.js';
 import { Timeline } from '../timeline/timeline.js';

@@ -1,4 +1,4 @@
-/** Owns one open run's screen: toolbar, timeline, tabs, columns, and which of them are seen. */
+/** Draws the open run: toolbar, timeline, tabs, columns, and keeps which of them are seen. */
 
 import { announce } from '../announce.js';
 import { copyText } from '../clipboard.js';

@@ -1,4 +1,4 @@
-/** Owns how columns scroll: each by itself, at its end only where it was there; all together where that is wished. */
+/** Scrolls columns: each by itself, along with its end only if it was there; all together if that is wished. */
 
 import { useLayoutEffect, useRef, useState } from '../html.js';
 

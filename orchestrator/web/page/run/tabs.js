@@ -1,4 +1,4 @@
-/** Owns the tabs that choose one column where only one is seen. */
+/** Draws the tabs that choose a column if only one is seen. */
 
 import { html } from '../html.js';
 import { AGENT_STATES } from '../words.js';

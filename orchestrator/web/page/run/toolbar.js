@@ -1,4 +1,4 @@
-/** Owns the row above the columns: how the run is doing as a whole, and what can be done with all of it. */
+/** Draws the row above the columns: how the run is doing as a whole, and what can be done with all of it. */
 
 import { html, useTick } from '../html.js';
 import { Icon } from '../icons.js';

@@ -1,4 +1,4 @@
-/** Owns how an agent's turns in a panel are shown: earlier ones folded, what each was given to read. */
+/** Draws an agent's turns in a panel: earlier ones folded, and what each was given to read. */
 
 import { Answer } from '../answer/answer.js';
 import { html } from '../html.js';

@@ -1,4 +1,4 @@
-/** Owns the controls of a run that is played again. */
+/** Draws the controls of a run that is played again. */
 
 import { html, useValue } from '../html.js';
 import { IconButton } from '../icons.js';

@@ -1,4 +1,4 @@
-/** Owns the playing of a run that has ended, at its own timing, through the client's own reducer. */
+/** Plays a run that has ended, at its own timing, through the client's own reducer. */
 
 import { change, emptyRun, reduce } from '../../client/state/store.js';
 

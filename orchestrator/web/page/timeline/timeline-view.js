@@ -1,4 +1,4 @@
-/** Owns the timeline's drawing: a lane for each agent, speech, first tokens, tools, ends. */
+/** Draws the timeline: a lane for each agent, speech, first tokens, tools, ends. */
 
 import { html, useTick } from '../html.js';
 import { ticks } from './timeline.js';

@@ -1,4 +1,4 @@
-/** Owns what a timeline shows: who spoke when, first tokens and ends, from events alone. Draws nothing. */
+/** Computes what a timeline shows: who spoke when, first tokens and ends, from events alone. Draws nothing. */
 
 /** @typedef {import('../../client/types.js').RunEvent} RunEvent */
 /** @typedef {{from: number, to: number}} Stretch Milliseconds since the run's start. */

@@ -1,4 +1,4 @@
-/** Owns the way from a channel's feed to the runs that this page follows on it. */
+/** Hands a channel's events to the runs that this page follows on it. */
 export type RunEvent = import('../types.js').RunEvent;
 export type Connection = import('../types.js').Connection;
 export type ConnectionDetail = import('../types.js').ConnectionDetail;

@@ -1,4 +1,4 @@
-/** Owns one channel's stream as a page's own connection. `shared.js` is the same over a SharedWorker. */
+/** Reads one channel's stream over a connection of this page's own. `shared.js` does the same over a SharedWorker. */
 import { ClientError } from '../wire/http.js';
 export type RunEvent = import('../types.js').RunEvent;
 export type Connection = import('../types.js').Connection;

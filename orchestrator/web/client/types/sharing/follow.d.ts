@@ -1,4 +1,4 @@
-/** Owns how one run's events get here: over a link, by its own stream, or first the one and then the other. */
+/** Brings one run's events here: over a channel, by a stream of its own, or first the one and then the other. */
 import { ClientError } from '../wire/http.js';
 export type RunEvent = import('../types.js').RunEvent;
 export type RunSnapshot = import('../types.js').RunSnapshot;

@@ -1,6 +1,6 @@
 /**
- * Owns a tab's side of the connection that tabs share. The other side is `shared-worker.js`; where there is none,
- * or it falls silent, the tab goes on with a connection of its own, from the id it stands at.
+ * Connects a tab with the worker that holds the tabs' one connection. If there is no worker, or it falls silent, the
+ * tab goes on with a connection of its own, from the id where it stands. The other side is `shared-worker.js`.
  */
 export type RunEvent = import('../types.js').RunEvent;
 export type Feed = import('./feed.js').Feed;

@@ -1,4 +1,4 @@
-/** Owns `for await` over a run: each event once, in order, from the first on, in bounded memory. */
+/** Makes `for await` over a run: each event once, in order, from the first on, in bounded memory. */
 export type RunEvent = import('../types.js').RunEvent;
 /** What one iterator has not taken yet. */
 export declare class Tap {

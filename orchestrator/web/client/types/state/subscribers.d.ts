@@ -1,4 +1,4 @@
-/** Owns who is told of a run's state and events, and when. Knows neither what they mean nor where they come from. */
+/** Tells subscribers of a run's state and events, no more often than they bear. Knows neither's meaning. */
 export type RunState = import('../types.js').RunState;
 /** @typedef {import('../types.js').RunState} RunState */
 /** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */

@@ -1,4 +1,4 @@
-/** Owns the order of event ids: what comes later, and what was seen already. */
+/** Orders event ids: says which comes later, and which was seen already. */
 export type RunEvent = import('../types.js').RunEvent;
 /**
  * Whether *id* stands at *mark* or later in the same log. Ids of two epochs cannot be compared: false.

@@ -1,5 +1,5 @@
 /**
- * Owns the reading of `text/event-stream`: bytes or strings in, events out. Knows no socket and no protocol of ours.
+ * Reads `text/event-stream`: bytes or strings in, events out. Knows no socket and no protocol of ours.
  *
  * Source: WHATWG HTML, 9.2 Server-sent events, https://html.spec.whatwg.org/multipage/server-sent-events.html
  */

@@ -1,6 +1,6 @@
 /**
- * Owns the turns of requests and streams where connections are scarce: a browser opens six to a server over
- * HTTP/1.1, and six tabs' streams would keep every stop button waiting for ever.
+ * Lets requests and streams take turns if connections are scarce: a browser opens six to a server over HTTP/1.1, and
+ * six tabs' streams would keep every stop button waiting for ever.
  */
 export declare class Slots {
     #private;

@@ -1,4 +1,4 @@
-/** Owns one event stream across lost connections: opens it, watches it, comes back by id. Holds no run's state. */
+/** Reads one event stream across lost connections: opens it, watches it, comes back by id. Holds no run's state. */
 export type RunEvent = import('../types.js').RunEvent;
 export type Connection = import('../types.js').Connection;
 export type ConnectionDetail = import('../types.js').ConnectionDetail;
