@@ -415,6 +415,13 @@ async def steady(request: AgentInput) -> AsyncGenerator[Emission, None]:
         await asyncio.sleep(0.1)
 
 
+async def until_file(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    """Say a word, and end when there is the file that the message names."""
+    yield "waiting "
+    while not Path(request.message).exists():
+        await asyncio.sleep(0.02)
+
+
 def write_agents(folder: Path, **streams: str) -> Path:
     """Write a file for each function agent; *streams* maps ids to functions of this module."""
     for agent_id, stream in streams.items():

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -58,17 +57,19 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert len(ran.stdout) > 20
 
 
-def test_help_is_quick() -> None:
-    def fastest(*arguments: str) -> float:
-        times = []
-        for _ in range(7):
-            began = time.perf_counter()
-            command = [sys.executable, *arguments]
-            subprocess.run(command, env=environment(), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    assert fastest("-m", "orchestrator", "--help") - fastest("-c", "pass") < 0.15
+def test_help_loads_nothing_that_takes_time() -> None:
+    """It is what people ask first, and what a shell's completion runs; `tests/bench` says how long it takes."""
+    code = (
+        "import sys\n"
+        "from orchestrator.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'agents', 'openai', 'letta_client', 'aiohttp', 'aiostream', 'pydantic', 'msgspec', 'structlog',"
+        " 'ruamel', 'rich', 'redis', 'sqlite3', 'prometheus_client', 'asyncio'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment(), cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,11 +259,9 @@ async def test_tail_of_no_run_is_misuse(server: ScriptedServer) -> None:
 
 def test_tail_says_at_once_that_no_server_is_there(free_port: int) -> None:
     """A stream that was open comes back by itself; a command that never had one has a wrong address."""
-    began = time.monotonic()
     ran = orchestrate("tail", "run_x", "--server", f"http://127.0.0.1:{free_port}")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "does not answer" in ran.stderr
-    assert time.monotonic() - began < PATIENCE_SECONDS / 2
 
 
 async def test_cancel_asks_for_one_agent_or_all(server: ScriptedServer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 
@@ -65,17 +64,18 @@ async def test_always_ready_agents_share_the_first_thousand_events_equally() -> 
 
 @pytest.mark.parametrize("quiet_first", [True, False])
 @pytest.mark.parametrize("text", [True, False])
-async def test_quiet_agent_beside_floods_waits_milliseconds(quiet_first: bool, text: bool) -> None:
-    """Whatever the order of the list. p99 of 200 tokens; the floods never pause."""
+async def test_quiet_agent_does_not_wait_for_floods(quiet_first: bool, text: bool) -> None:
+    """Whatever the order of the list. Its delay is counted in the floods' batches, of which none pauses."""
     quiet = Mailbox("quiet")
     loud = [Mailbox(f"loud{n}") for n in range(4)]
     stop = asyncio.Event()
-    delays: list[float] = []
+    delays: list[int] = []
+    loud_batches = 0
 
     async def speak() -> None:
         for _ in range(200):
             await asyncio.sleep(0.002)
-            quiet.say(f"{time.perf_counter()};")
+            quiet.say(f"{loud_batches};")
         quiet.close()
 
     async with asyncio.TaskGroup() as group:
@@ -83,15 +83,14 @@ async def test_quiet_agent_beside_floods_waits_milliseconds(quiet_first: bool, t
             group.create_task(flood(box, stop, text=text))
         group.create_task(speak())
         async for agent_id, events in batches(joining(*([quiet, *loud] if quiet_first else [*loud, quiet]))):
+            loud_batches += agent_id != "quiet"
             if agent_id == "quiet":
-                now = time.perf_counter()
                 for event in events:
                     assert isinstance(event, Token)
-                    delays += [now - float(stamp) for stamp in event.text.split(";")[:-1]]
+                    delays += [loud_batches - int(stamp) for stamp in event.text.split(";")[:-1]]
                 if len(delays) == 200:
                     stop.set()
-    # The median shows starvation without depending on how busy this machine is; the benchmark shows p99.
-    assert sorted(delays)[len(delays) // 2] < 0.005
+    assert sorted(delays)[len(delays) // 2] <= 2 * len(loud)
 
 
 async def test_mailboxes_may_arrive_late() -> None:

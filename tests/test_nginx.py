@@ -97,13 +97,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def arrivals(run: Run, *, until: int) -> dict[str, tuple[float, Event]]:
-    """Follow *run* until *until* tokens are there; say when each event arrived."""
-    seen: dict[str, tuple[float, Event]] = {}
+async def arrivals(run: Run, *, until: int) -> dict[str, Event]:
+    """Follow *run* until *until* tokens are there; return the events by id."""
+    seen: dict[str, Event] = {}
     tokens = 0
     async for event in run:
         assert event.id is not None
-        seen[event.id] = (time.monotonic(), event)
+        seen[event.id] = event
         tokens += event.type == "token"
         if tokens == until:
             break
@@ -114,10 +114,7 @@ async def arrivals(run: Run, *, until: int) -> dict[str, tuple[float, Event]]:
 async def test_each_event_passes_at_once(
     server: str, proxy: str, encoding: str, session: aiohttp.ClientSession
 ) -> None:
-    """Beside a reader that asks the server itself, the one behind nginx is never a second late.
-
-    The agent says so little that a buffer of nginx's would take many seconds to fill.
-    """
+    """What the agent has said is there while it goes on: a buffer of nginx's would hold all of it back to the end."""
     session.headers["Accept-Encoding"] = encoding
     async with (
         Client(server) as near,
@@ -131,18 +128,15 @@ async def test_each_event_passes_at_once(
         await run.cancel()
         assert (await run.result()).ended
     assert len(behind) == len(direct) > 5
-    assert max(abs(behind[at][0] - direct[at][0]) for at in direct) < 1
-    # They came one after the other, as they were said, and not in one piece.
-    came = [at for at, event in behind.values() if event.type == "token"]
-    said = [event.t / 1000 for _, event in behind.values() if event.type == "token"]
-    assert abs((came[-1] - came[0]) - (said[-1] - said[0])) < 1
+    assert list(behind) == list(direct)
+    # The fifth token was said half a second after the first one, and the answer was far from its end.
+    said = [event.t / 1000 for event in behind.values() if event.type == "token"]
     assert said[-1] - said[0] > 0.5
 
 
 async def test_a_stream_that_a_post_opens_passes_at_once(proxy: str, session: aiohttp.ClientSession) -> None:
-    """The first token is there within a second of being said, and its headers say how it was sent."""
+    """The first token is there while the agent goes on, and its headers say how it was sent."""
     headers = {"Accept": "text/event-stream"}
-    started = time.monotonic()
     async with session.post(f"{proxy}/v1/runs", json=SLOW, headers=headers) as answer:
         assert answer.status == 200
         assert answer.headers["Server"].startswith("nginx")
@@ -150,9 +144,6 @@ async def test_a_stream_that_a_post_opens_passes_at_once(proxy: str, session: ai
         async for line in answer.content:
             if line.startswith(b"data:") and b'"type":"token"' in line:
                 break
-        waited = time.monotonic() - started
-        said = int(line.partition(b'"t":')[2].partition(b",")[0]) / 1000
-        assert waited - said < 1
         run_id = answer.headers["Run-Id"]
     async with session.get(f"{proxy}/v1/runs/{run_id}") as answer:
         assert (await answer.json())["status"] == "running"

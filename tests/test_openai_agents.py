@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -694,15 +693,14 @@ async def test_cancelling_closes_the_connection_and_leaves_no_task(rig: Rig, pha
         await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
     if phase == "in an async tool":
         await asyncio.wait_for(sdk_parts.gates["g"].reached.wait(), PATIENCE_SECONDS)
-    started = time.monotonic()
     reader.cancel()
     await asyncio.wait({reader}, timeout=PATIENCE_SECONDS)
     assert reader.cancelled()
-    if "MCP" not in phase:  # a child process may take longer to leave than a connection
-        assert time.monotonic() - started < 1.5
     if phase in ("before the headers", "in the answer", "held back by a slow reader", "in an inner agent"):
         assert rig.upstream.requests[-1].connection.closed.done() or (
-            await asyncio.wait_for(asyncio.shield(rig.upstream.requests[-1].connection.closed), 1.0)
+            await asyncio.wait_for(
+                asyncio.shield(rig.upstream.requests[-1].connection.closed), PATIENCE_SECONDS
+            )
         )
     assert running_tasks() == before
     if phase == "in an async tool":

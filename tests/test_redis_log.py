@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -19,7 +18,7 @@ from orchestrator.eventlog.redis import RedisLog
 from orchestrator.eventlog.redis_address import RedisAddress, parse_address
 from orchestrator.eventlog.redis_link import _unfit
 from orchestrator.eventlog.runstore import Fence, RunRecord
-from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from .redis_proxy import lose_answer, proxied
 from .redis_server import RedisServer, free_port, redis_server
@@ -133,10 +132,8 @@ def test_strange_address_is_refused_without_its_password(rest: str) -> None:
 
 async def test_nobody_there_is_told_in_time() -> None:
     log = RedisLog(f"redis://127.0.0.1:{free_port()}")
-    began = time.monotonic()
     with pytest.raises(LogUnavailable):
-        await log.start()
-    assert time.monotonic() - began < 5
+        await soon(log.start())
     assert not log.available
     await log.aclose()
 
@@ -294,16 +291,14 @@ async def test_trimmed_away_during_replay_is_a_gap(server: RedisServer) -> None:
 async def test_append_on_one_worker_wakes_readers_on_the_other(server: RedisServer) -> None:
     async with opened(server, 2) as (a, b):
         cursor = Cursor((await b.open("c")).epoch, 0)
-        delays = []
         for n in range(20):
-            reading = asyncio.ensure_future(follow(b, "c", cursor, n))
+            # Nothing but the append ends this wait: a test that takes longer than its patience fails.
+            waiting = asyncio.ensure_future(b.wait("c", cursor, 2 * PATIENCE_SECONDS))
             await asyncio.sleep(0.02)
-            began = time.perf_counter()
             await a.append("c", [draft(n)])
-            assert await reading == [n]
-            delays.append(time.perf_counter() - began)
+            assert await soon(waiting)
+            assert numbers(await b.read("c", cursor, most=9)) == [n]
             cursor = Cursor(cursor.epoch, cursor.seq + 1)
-        assert statistics.median(delays) < 0.1
 
 
 async def test_many_channels_many_readers_two_workers(server: RedisServer) -> None:
@@ -455,7 +450,7 @@ async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: Redis
         began = time.monotonic()
         with pytest.raises(LogUnavailable):
             await log.append(RUN, [draft(2)], fence=FENCE)
-        assert 1 < time.monotonic() - began < 4
+        assert time.monotonic() - began > 1
         assert not log.available
         with pytest.raises(LogUnavailable):
             await log.find_run(RUN)
@@ -532,16 +527,23 @@ async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServ
         readers = [asyncio.ensure_future(follow(other, name, starts[name], 299)) for name in names]
         done = asyncio.Event()
 
+        written = 0
+
         async def cut() -> int:
             cuts = 0
             while not done.is_set():
+                before = written
                 cuts += await server.kill_clients()
                 await asyncio.sleep(0.015)
+                # A slow machine needs longer to connect again: cut all the time, it would get nowhere.
+                await eventually(lambda before=before: written > before or done.is_set())
             return cuts
 
         async def write(name: str) -> None:
+            nonlocal written
             for n in range(300):
                 await persistently(log, name, [draft(n)])
+                written += 1
 
         cutting = asyncio.ensure_future(cut())
         await asyncio.gather(*(write(name) for name in names))

@@ -14,7 +14,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -30,7 +29,6 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..service import FLOOD_KEYS, Service, endless, flood, serving, silent
 
-DROP_SECONDS = 10.0
 DROP_BYTES = 1024 * 1024
 
 
@@ -95,21 +93,18 @@ async def test_slow_readers_are_dropped_in_time_and_space_and_hurt_nobody() -> N
     scripts = {"loud": flood, "tick": ticking}
     async with serving(scripts, keys={"loud": FLOOD_KEYS}, log=log()) as service:
         run_id = await service.start()
-        gaps: list[float] = []
+        ticks = 0
 
         async def read_fast() -> None:
+            nonlocal ticks
             async with service.stream(f"/v1/runs/{run_id}/events?agents=tick") as stream:
-                last = time.monotonic()
                 while True:
-                    await stream.until("tick.token")
-                    now = time.monotonic()
-                    gaps.append(now - last)
-                    last = now
+                    ticks += len((await stream.until("tick.token"))[-1].data["text"])
 
         fast = asyncio.create_task(read_fast())
-        await eventually(lambda: len(gaps) > 5)
+        await eventually(lambda: ticks > 5)
         fast_connections = set(service.transports)
-        started = time.monotonic()
+        before = ticks
         async with (
             raw_client(service, get(run_id)),
             raw_client(service, get(run_id)) as sipping,
@@ -121,21 +116,20 @@ async def test_slow_readers_are_dropped_in_time_and_space_and_hurt_nobody() -> N
             await eventually(lambda: len(service.transports) == len(fast_connections) + 4)
             slow = set(service.transports) - fast_connections
             # Compressed, the flood of x is tiny: that client is slow only once megabytes have passed.
-            while service.dropped() < 3 and time.monotonic() - started < DROP_SECONDS:
-                peak = max(peak, *map(buffered, slow))
-                await asyncio.sleep(0.01)
-            took = time.monotonic() - started
-            assert service.dropped() >= 3
-            assert took < DROP_SECONDS
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while service.dropped() < 3:
+                    peak = max(peak, *map(buffered, slow))
+                    await asyncio.sleep(0.01)
+            heard, said = ticks, len(service.run(run_id).snapshot().agents["tick"].text)
             assert 64 * 1024 < peak < DROP_BYTES, "they were blocked, and cost no more than that"
         assert not fast.done()
         for task in (fast, sipper):
             task.cancel()
         await asyncio.wait((fast, sipper))
-        assert max(gaps) < 1.0, "the fast one waited for nobody"
+        assert heard - before > 50, "while they were blocked, the agents went on"
+        assert heard > said - 20, "and the fast one waited for nobody"
         snapshot = service.run(run_id).snapshot()
         assert snapshot.status == "running"
-        assert len(snapshot.agents["tick"].text) > took / 0.02 / 4, "the agents kept their pace"
 
 
 async def test_replay_frames_a_piece_at_a_time() -> None:
@@ -246,9 +240,7 @@ async def test_vanished_client_is_noticed(monkeypatch: pytest.MonkeyPatch, talks
                 mine = [t for t in service.transports if t.get_extra_info("peername")[0] == PEER]
                 assert len(mine) == 1
                 _ip("-n", name, "link", "set", "far", "down")
-                gone_at = time.monotonic()
-                await eventually(mine[0].is_closing, limit=15)
-                assert time.monotonic() - gone_at < 8
+                await eventually(mine[0].is_closing)
                 await eventually(lambda: not service.streams._open)
                 assert service.run(run_id).status == "running"
             finally:
