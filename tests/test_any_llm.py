@@ -37,7 +37,7 @@ async def ask(upstream: Upstream, *, at_most: int = 100, **keys: Any) -> list[Em
                 said.append(emission)
                 if len(said) == at_most:
                     await emissions.aclose()
-                    await upstream.wait_all_closed(limit=2)
+                    await upstream.wait_all_closed()
         return said
     finally:
         await backend.aclose()

@@ -143,7 +143,7 @@ async def test_stream_of_a_client_that_left_is_closed_at_once(service: Service) 
     await reader.readuntil(b"a.started")
     assert len(service.streams._open) == 1
     writer.close()
-    await eventually(lambda: not service.streams._open, limit=2)
+    await eventually(lambda: not service.streams._open)
     assert not service.supervisor._attendance
 
 

@@ -407,7 +407,7 @@ async def test_a_run_outlives_the_worker_that_began_it(
             while not any(event.data.get("attempt") == 2 for event in other.seen):
                 await other.connect(http, second.url, most=500)
             first.send(signal.SIGCONT)
-        await account.follow(http, second.url, limit=60)
+        await account.follow(http, second.url)
         seen = account.seen
     ends = [(e.data["type"], e.data["attempt"]) for e in seen if "attempt" in e.data]
     assert ends == [("started", 1), ("error", 1), ("retry", 2), ("started", 2), ("done", 2)]

@@ -729,7 +729,7 @@ async def test_fifty_cancels_leak_nothing(rig: Rig) -> None:
         await asyncio.wait({reader})
     assert len(rig.upstream.requests) == 50
     assert running_tasks() == before
-    await rig.upstream.wait_all_closed(limit=1.0)
+    await rig.upstream.wait_all_closed()
 
 
 async def test_a_whole_answer_leaves_its_connection_for_the_next(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -133,17 +134,25 @@ async def rememberer(request: AgentInput) -> AsyncIterator[Emission]:
     yield f"You asked **{request.message}**; before that: {before}."
 
 
+_spoke: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
+"""Set when an agent of a run has said something, for those that wait for it, however slow the machine is."""
+
+
 async def latecomer(request: AgentInput) -> AsyncIterator[Emission]:
-    """Say nothing until the others have long finished."""
-    await asyncio.sleep(0.9)
+    """Say nothing until the chairman has begun, for whom the others have finished."""
+    await _spoke[request.run_id, "chairman"].wait()
     yield "Better late than never."
+    _spoke[request.run_id, "latecomer"].set()
 
 
 async def chairman(request: AgentInput) -> AsyncIterator[Emission]:
-    """Have the last word, in more than one piece, and long enough for a latecomer to come in."""
-    for piece in ("**In short:** ", "grow, ", "and measure."):
-        yield piece
+    """Have the last word, in more than one piece, and go on when the latecomer has come in."""
+    yield "**In short:** "
+    _spoke[request.run_id, "chairman"].set()
+    await _spoke[request.run_id, "latecomer"].wait()
+    for piece in ("grow, ", "and measure."):
         await asyncio.sleep(0.4)
+        yield piece
 
 
 async def attacker(request: AgentInput) -> AsyncIterator[Emission]:
