@@ -156,7 +156,7 @@ async def test_who_comes_back_through_nginx_misses_nothing(
 ) -> None:
     async with Client(proxy) as client, asyncio.timeout(PATIENCE_SECONDS):
         run = await client.start("Should we move to a four-day week?", agents=["analyst"])
-        first = [event.id for _, event in (await arrivals(run, until=10)).values()]
+        first = list(await arrivals(run, until=10))
         await run.detach()
         again = client.attach(run.id, after=first[-1])
         rest = [event.id async for event in again]
