@@ -75,6 +75,7 @@ HOMES = {
     "click": ("cli",),
     "stamina": ("patience",),
     "opentelemetry": ("server.tracing",),
+    "markdown_it": ("server.markdown",),
 }
 """A library → the only modules that may import it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -446,26 +445,6 @@ async def test_the_python_client_stops_the_slower_of_two(server: str) -> None:
         run = (await client.runs(limit=1))[0]
     assert run["agents"]["optimist"]["text"].strip() == whole.strip()
     assert run["agents"]["skeptic"]["text"].strip() == broken.strip()
-
-
-async def test_the_readmes_program_hears_a_council_and_a_jury(tmp_path: Path) -> None:
-    (program,) = [
-        block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-        if "SyncClient(" in block
-    ]  # fmt: skip
-    folder = paced_agents(tmp_path, skeptic=400, optimist=400, analyst=400, moderator=400)
-    shutil.copytree(ROOT / "agents_config" / "panels", folder / "panels")
-    with ExitStack() as stack:
-        address = await asyncio.to_thread(stack.enter_context, orchestrator("--config", str(folder)))
-        code, out, err = await example_ended(
-            sys.executable, "-c", program.replace("http://127.0.0.1:8080", address)
-        )
-        await asyncio.to_thread(stack.close)
-    assert (code, err) == (0, "")
-    *events, said = out.split("\nrun.done ")
-    assert "moderator.token" in events[0]
-    assert "I compare 3 answers" in said
-    assert "'method': 'judge'" in said.splitlines()[-1]
 
 
 # ── embedding ─────────────────────────────────────────────────────────────────────────────────

@@ -58,6 +58,8 @@ PROTOCOL_CALLS = {
     "GET /metrics",
     "GET /openapi.json",
     "GET /docs",
+    "GET /docs/",
+    "GET /docs/{page}",
     "GET /v1/panels",
     "POST /v1/runs/{run_id}/panel",
     "POST /v1/runs/{run_id}/vote",
@@ -343,7 +345,7 @@ def test_the_page_has_what_it_links_to_and_nothing_that_its_policy_refuses() -> 
     assert page.targets <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert page.refused == []
-    assert page.loaded == ["data:,", "/docs.css"]
+    assert page.loaded == ["data:,", "docs.css"]
     assert {"start", "follow", "health", "events", "schema-TokenEvent", "schema-StartRequest"} <= set(
         page.ids
     )

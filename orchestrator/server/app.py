@@ -33,6 +33,7 @@ from ..telemetry.logs import configure_logging
 from . import channels, operations, panels, runs, websocket
 from .access_log import AccessLog
 from .docs import ApiDocs
+from .handbook import Handbook
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .metrics import LoopLag, Metrics
 from .options import ServerOptions
@@ -91,6 +92,7 @@ def create_app(
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     app.add_routes(ApiDocs(app[OPTIONS]).routes())
+    app.add_routes(Handbook().routes())
     mark_api(app)
     app.cleanup_ctx.append(LoopLag(metrics.loop_lag))
     app.cleanup_ctx.append(_supervise)
@@ -164,8 +166,13 @@ def serve(settings: ServeSettings) -> int:
     try:
         if settings.workers > 1:
             listener.listen(BACKLOG)
-            print(f"Listening on {_address(listener)} with {settings.workers} workers", flush=True)
-            return run_workers(settings.workers, lambda: _serve_one(config, listener, settings))
+            return run_workers(
+                settings.workers,
+                lambda: _serve_one(config, listener, settings),
+                announce=lambda: print(
+                    f"Listening on {_address(listener)} with {settings.workers} workers", flush=True
+                ),
+            )
         return _serve_one(config, listener, settings)
     finally:
         listener.close()

@@ -1,4 +1,4 @@
-"""Serves `/openapi.json` and its page `/docs`. Owns neither what they say nor the page's markup."""
+"""Serves `/openapi.json` and its page, `/docs` and `/docs/api`. Owns neither what they say nor the page's markup."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class ApiDocs:
         return [
             web.get("/openapi.json", self.show_document),
             web.get("/docs", self.show_page),
+            web.get("/docs/api", self.show_page_below),
             web.get("/docs.css", self.show_style),
         ]
 
@@ -47,6 +48,11 @@ class ApiDocs:
     @operation("This API as a page", tag="server", answers={200: Answer("The page.", media="text/html")})
     async def show_page(self, request: web.Request) -> web.StreamResponse:
         return _unchanging(render_docs(self.document(request.app)).encode(), "text/html")
+
+    @asset
+    async def show_page_below(self, request: web.Request) -> web.StreamResponse:
+        page = render_docs(self.document(request.app), root="../")
+        return _unchanging(page.encode(), "text/html")
 
     @asset
     async def show_style(self, request: web.Request) -> web.StreamResponse:

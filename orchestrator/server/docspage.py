@@ -17,8 +17,12 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _OR = '<span class="or"> | </span>'
 
 
-def render_docs(document: Schema) -> str:
-    """Return the page for an OpenAPI document. Everything from the document is escaped."""
+def render_docs(document: Schema, *, root: str = "") -> str:
+    """Return the page for an OpenAPI document. Everything from the document is escaped.
+
+    Args:
+        root: What leads from the page's address to the application's root, such as `../`.
+    """
     info, schemas = document["info"], document["components"]["schemas"]
     operations = list(_operations(document))
     events = {name: schema for name, schema in schemas.items() if "x-event" in schema}
@@ -33,11 +37,12 @@ def render_docs(document: Schema) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{_text(info['title'])} API</title>"
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="/docs.css"></head><body>'
+        f'<link rel="icon" href="data:,"><link rel="stylesheet" href="{root}docs.css"></head><body>'
         f"{_navigation(document, operations)}<main><header>"
         f'<h1>{_text(info["title"])} <span class="version">{_text(info["version"])}</span></h1>'
         f'<p class="lead">{_prose(info["summary"])}</p><p>{_prose(info["description"])}</p>'
-        '<p class="links"><a href="/openapi.json">openapi.json</a></p></header>'
+        f'<p class="links"><a href="{root}docs/">Handbook</a> · <a href="{root}openapi.json">openapi.json</a></p>'
+        "</header>"
         f"{sections}"
         f"{_event_table(events)}"
         '<section id="schemas"><h2>Schemas</h2>'

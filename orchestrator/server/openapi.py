@@ -95,6 +95,7 @@ PATH_PARAMETERS = {
     "agent_id": "The agent's id.",
     "call_id": "The `call_id` of the `approval_request`.",
     "channel": "The channel's name.",
+    "page": "The page's name, such as `protocol`.",
 }
 LAST_EVENT_ID = Parameter(
     "Last-Event-ID", "header", "The last event's id that was seen; the stream goes on after it."

@@ -56,8 +56,8 @@ class Moved(TypedDict):
 class WebFile:
     """One file of the page in every coding that it is answered in."""
 
-    def __init__(self, path: str, body: bytes) -> None:
-        self.content_type = TYPES[_ending(path)]
+    def __init__(self, path: str, body: bytes, content_type: str | None = None) -> None:
+        self.content_type = content_type or TYPES[_ending(path)]
         self.etag = sha256(body).hexdigest()[:32]
         self.bodies: dict[Encoding | None, bytes] = {None: body}
         self.bodies.update((encoding, pack(body, encoding)) for encoding in ENCODINGS)
@@ -80,13 +80,13 @@ class Pages:
 
     @operation("The web page", tag="server", answers={200: Answer("The page.", media="text/html")})
     async def show_web_page(self, request: web.Request) -> web.StreamResponse:
-        return _answer(
+        return answer_file(
             request, await self._file("bundle/index.html"), {"Content-Security-Policy": PAGE_POLICY}
         )
 
     @asset
     async def show_web_file(self, request: web.Request) -> web.StreamResponse:
-        return _answer(request, await self._file(request.match_info["path"]))
+        return answer_file(request, await self._file(request.match_info["path"]))
 
     async def _file(self, path: str) -> WebFile:
         """Return a file by its path below the folder.
@@ -142,7 +142,8 @@ def _ending(name: str) -> str:
     return f".{name.rpartition('.')[2]}"
 
 
-def _answer(request: web.Request, file: WebFile, headers: dict[str, str] | None = None) -> web.Response:
+def answer_file(request: web.Request, file: WebFile, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer with *file* in the coding that the client likes best, or with 304 if it has that already."""
     encoding = choose_encoding(request.headers.get(hdrs.ACCEPT_ENCODING))
     etag = f"{file.etag}-{encoding or 'plain'}"
     headers = {

@@ -22,14 +22,18 @@ RESTART_PAUSE_SECONDS = 1.0
 CONFIG_EXIT = 2
 """A worker that ends with this cannot be helped by another start."""
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
-def run_workers(count: int, serve: Callable[[], int]) -> int:
+
+def run_workers(count: int, serve: Callable[[], int], *, announce: Callable[[], None]) -> int:
     """Fork *count* processes that call *serve*, replace those that die, and pass signals on.
+
+    *announce* is called once signals are passed on: whoever hears of the service may end it at once.
 
     Returns the exit code once all have ended: that of the first that failed while stopping, else 0.
     SIGTERM and SIGINT end all of them; a second one reaches them too, and they quit at once.
     """
-    return _Parent(count, serve).run()
+    return _Parent(count, serve).run(announce)
 
 
 class _Parent:
@@ -40,11 +44,13 @@ class _Parent:
         self._stopping = False
         self._exit = 0
 
-    def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
+    def run(self, announce: Callable[[], None]) -> int:
+        for number in _ENDING:
             signal.signal(number, self._pass_on)
+        announce()
         for _ in range(self._count):
-            self._fork()
+            if not self._stopping:
+                self._fork()
         while self._born:
             try:
                 pid, status = os.wait()
@@ -54,12 +60,17 @@ class _Parent:
         return self._exit
 
     def _fork(self) -> None:
-        pid = os.fork()
-        if pid:
-            self._born[pid] = time.monotonic()
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        # A signal in between would end neither the parent, which has noted no child yet, nor the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            pid = os.fork()
+            if pid:
+                self._born[pid] = time.monotonic()
+                return
+            for number in _ENDING:
+                signal.signal(number, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         code = 1
         try:
             code = self._serve()
