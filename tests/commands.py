@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.scripted_server import ScriptedServer
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,14 +22,14 @@ def environment(**more: str) -> dict[str, str]:
 def orchestrate(*arguments: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "orchestrator", *arguments],
+        command(*arguments),
         capture_output=True, text=True, cwd=cwd, env=environment(**env), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
 
 async def spawn(*arguments: str, **env: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator", *arguments,
+        *command(*arguments),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, env=environment(**env),
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,15 +16,16 @@ from typing import IO
 
 from tests.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command
 
 ADDRESS = re.compile(r"https?://127[\d.]+:\d+")
 
 
 @contextmanager
-def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator[str]:
-    """Run *command*, give the first address in its output, and end it with SIGTERM."""
+def serving(program: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator[str]:
+    """Run *program*, give the first address in its output, and end it with SIGTERM."""
     with TemporaryFile("w+") as errors, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=environment(**env)
+        program, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=environment(**env)
     ) as process:  # fmt: skip
         assert process.stdout is not None
         rest = Thread(target=process.stdout.read)  # a full pipe would hold the program up
@@ -47,8 +47,8 @@ def serving(command: Sequence[str], *, cwd: Path = ROOT, **env: str) -> Iterator
 @contextmanager
 def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
     """Run `orchestrator serve` on a free port and give its address once its agents are loaded."""
-    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--drain", "0", *options]
-    with serving(command, cwd=cwd, **env) as address:
+    serve = command("serve", "--port", "0", "--drain", "0", *options)
+    with serving(serve, cwd=cwd, **env) as address:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not _is_ready(address):
             assert time.monotonic() < deadline, f"{address} does not get ready"

@@ -11,8 +11,7 @@ import json
 import os
 import re
 import signal
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ from orchestrator.server.runner import ProblemRunner
 from orchestrator.server.security import SecuritySettings
 from orchestrator.supervisor import AnyRun
 from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.zygote import command
 
 from .probe import Answer
 from .spine import Script, ScriptedRoster
@@ -373,12 +373,10 @@ async def serving_process(
     folder: Path, *arguments: str, environ: dict[str, str] | None = None
 ) -> AsyncIterator[Process]:
     """Start `orchestrator serve --port 0` and wait until it listens. Ends it by force if the test did not."""
-    command: Sequence[str] = (
-        sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--config", str(folder), *arguments,
-    )  # fmt: skip
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ORCHESTRATOR_")}
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        *command("serve", "--port", "0", "--config", str(folder), *arguments),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env=environment | {"PYTHONPATH": os.getcwd()} | (environ or {}),
     )  # fmt: skip
     service = Process("", process)

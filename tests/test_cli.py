@@ -18,6 +18,7 @@ from orchestrator.serve_settings import ServeSettings
 from tests.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command
 
 EVENTS = f"/v1/runs/{RUN_ID}/events"
 
@@ -287,9 +288,9 @@ def test_run_without_a_server_answers_in_this_process() -> None:
 
 def test_a_reader_that_goes_ends_a_run_of_this_process_quietly() -> None:
     """`orchestrator run … | head -1` is no failure to report."""
-    command = [sys.executable, "-m", "orchestrator", "run", "What is 6 * 7?"]
+    program = command("run", "What is 6 * 7?")
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -21,6 +21,7 @@ from tests.commands import ROOT, environment, finish
 from tests.parts import require
 from tests.served import orchestrator, paced_agents, serving
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command
 from tests.upstream import Call, Received, Stall, Turn, Upstream, failed
 
 EXAMPLES = ROOT / "examples"
@@ -130,8 +131,8 @@ def test_curl_says_that_there_is_no_server() -> None:
 
 async def run_json(folder: str, question: str, **env: str) -> tuple[int | None, list[dict[str, Any]]]:
     """Run `orchestrator run` in an example's own folder; return its exit code and events."""
-    command = (sys.executable, "-m", "orchestrator", "run", "--json", question)
-    code, out, err = await example_ended(*command, cwd=EXAMPLES / folder, **env)
+    asked = command("run", "--json", question)
+    code, out, err = await example_ended(*asked, cwd=EXAMPLES / folder, **env)
     assert out, err
     return code, [json.loads(line) for line in out.splitlines()]
 
@@ -210,9 +211,9 @@ async def test_sdk_agents_use_their_tools_and_hand_off() -> None:
 
 
 async def test_sdk_agents_say_that_a_key_is_missing() -> None:
-    command = (sys.executable, "-m", "orchestrator", "check")
+    asked = command("check")
     env = {"OPENAI_API_KEY": "", "OPENAI_COMPATIBLE_BASE_URL": ""}
-    code, _, err = await example_ended(*command, cwd=EXAMPLES / "sdk_agents", **env)
+    code, _, err = await example_ended(*asked, cwd=EXAMPLES / "sdk_agents", **env)
     assert code == 1
     assert "needs a key: set `api_key`, or OPENAI_API_KEY" in err
 
@@ -226,8 +227,8 @@ async def run_panel(
     folder: str, panel: str, question: str = "Tea?", **env: str
 ) -> tuple[int | None, list[dict[str, Any]]]:
     """Run `orchestrator run --panel` in an example's own folder; return its exit code and events."""
-    command = (sys.executable, "-m", "orchestrator", "run", "--json", question, "--panel", panel)
-    code, out, err = await example_ended(*command, cwd=EXAMPLES / folder, **env)
+    asked = command("run", "--json", question, "--panel", panel)
+    code, out, err = await example_ended(*asked, cwd=EXAMPLES / folder, **env)
     assert out, err
     return code, [json.loads(line) for line in out.splitlines()]
 

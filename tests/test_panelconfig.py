@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from orchestrator.errors import ConfigError, ConfigProblem
 from orchestrator.panelconfig import check_panel
 from orchestrator.panelsettings import METHODS, PanelLimits, PanelSettings
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command
 
 from .agentfolder import OFFLINE, Folder
 
@@ -363,7 +363,7 @@ async def test_panel_whose_method_is_not_there_ends_the_server(tmp_path: Path) -
     (tmp_path / "panels").mkdir()
     (tmp_path / "panels" / "own.yaml").write_text("method: os:nothing\nmembers: [a]\n")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator", "serve", "--config", str(tmp_path), "--port", "0",
+        *command("serve", "--config", str(tmp_path), "--port", "0"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(PATIENCE_SECONDS):

@@ -86,7 +86,7 @@ async def test_workers_behind_one_socket_replace_each_other(redis: RedisServer, 
 
 async def test_draining_worker_takes_no_further_runs(redis: RedisServer, http: ClientSession) -> None:
     """It waits for work when it is told to drain: what comes then is for those who stay."""
-    async with worker(redis.url, "--drain", "2") as leaving:
+    async with worker(redis.url, "--drain", "4") as leaving:
         before = [await begin(http, leaving.url, "2000") for _ in range(2)]
         async with worker(redis.url) as staying:
             leaving.send(signal.SIGTERM)

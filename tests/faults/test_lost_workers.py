@@ -109,30 +109,40 @@ async def test_frozen_worker_that_comes_back_cannot_append(
 
 async def freeze_worker(http: ClientSession, log: str, chance: random.Random) -> None:
     """Freeze a worker shortly, and then until its lease is over; wake it up when others have ended its runs."""
-    async with worker(log) as victim:
-        # Begun while nobody else is there, so that it is the victim who owns them.
-        accounts = [await begin(http, victim.url, "400", agents=AGENTS) for _ in range(2)]
+    async with worker(log) as victim, worker(log) as survivor:
+        accounts = [await begin_at(http, victim, "400", AGENTS, asleep=survivor) for _ in range(2)]
         reading = [asyncio.create_task(account.connect(http, victim.url)) for account in accounts]
-        async with worker(log) as survivor:
-            await freeze(victim, chance.uniform(0.1, 0.5))
-            await asyncio.sleep(chance.uniform(0.1, 0.3))
-            victim.send(signal.SIGSTOP)
-            frozen_at = time.monotonic()
-            ended = [Account(account.run_id) for account in accounts]
-            await asyncio.gather(*(account.follow(http, survivor.url) for account in ended))
-            assert time.monotonic() - frozen_at < PATIENCE_SECONDS
-            victim.send(signal.SIGCONT)
-            # It has more to say, and tries to: that is refused.
-            await asyncio.sleep(1.0)
-            for account in ended:
-                judge(account.seen, links=400, codes=LOST)
-                assert agents_of(account.seen) == {"one": "error", "two": "error", "again": "done"}
-                assert await whole_run(http, survivor.url, account.run_id) == account.seen
-                assert await whole_run(http, victim.url, account.run_id) == account.seen
-            await let_go(*reading, limit=PATIENCE_SECONDS)
-            for account, told in zip(accounts, ended, strict=True):
-                await account.follow(http, victim.url)
-                assert account.seen == told.seen
+        await freeze(victim, chance.uniform(0.1, 0.5))
+        await asyncio.sleep(chance.uniform(0.1, 0.3))
+        victim.send(signal.SIGSTOP)
+        ended = [Account(account.run_id) for account in accounts]
+        await asyncio.gather(*(account.follow(http, survivor.url) for account in ended))
+        victim.send(signal.SIGCONT)
+        # It has more to say, and tries to: that is refused.
+        await asyncio.sleep(1.0)
+        for account in ended:
+            judge(account.seen, links=400, codes=LOST)
+            assert agents_of(account.seen) == {"one": "error", "two": "error", "again": "done"}
+            assert await whole_run(http, survivor.url, account.run_id) == account.seen
+            assert await whole_run(http, victim.url, account.run_id) == account.seen
+        await let_go(*reading, limit=PATIENCE_SECONDS)
+        for account, told in zip(accounts, ended, strict=True):
+            await account.follow(http, victim.url)
+            assert account.seen == told.seen
+
+
+async def begin_at(
+    http: ClientSession, owner: Process, message: str, agents: list[str], *, asleep: Process
+) -> Account:
+    """Start a run that *owner* executes: the other worker sleeps until it has begun, so it cannot take it."""
+    asleep.send(signal.SIGSTOP)
+    try:
+        account = await begin(http, owner.url, message, agents=agents)
+        reading = asyncio.create_task(account.connect(http, owner.url, most=1000))
+        await asyncio.wait_for(reading, PATIENCE_SECONDS)
+    finally:
+        asleep.send(signal.SIGCONT)
+    return Account(account.run_id)
 
 
 async def freeze(process: Process, seconds: float) -> None:
@@ -146,17 +156,14 @@ async def test_client_of_another_worker_sees_the_loss_and_the_end(
     redis: RedisServer, http: ClientSession
 ) -> None:
     """Started on A, streamed and cancelled in part on B; then A is killed."""
-    async with worker(redis.url) as a:
-        account = await begin(http, a.url, "1000", agents=["one", "two"])
-        async with worker(redis.url) as b:
-            reading = asyncio.create_task(account.connect(http, b.url))
-            async with http.post(f"{b.url}/v1/runs/{account.run_id}/agents/one/cancel") as answer:
-                assert answer.status == 202
-            await asyncio.sleep(0.3)
-            await a.end(signal.SIGKILL)
-            killed_at = time.monotonic()
-            assert await reading == 200
-            assert time.monotonic() - killed_at < PATIENCE_SECONDS
+    async with worker(redis.url) as a, worker(redis.url) as b:
+        account = await begin_at(http, a, "1000", ["one", "two"], asleep=b)
+        reading = asyncio.create_task(account.connect(http, b.url))
+        async with http.post(f"{b.url}/v1/runs/{account.run_id}/agents/one/cancel") as answer:
+            assert answer.status == 202
+        await asyncio.sleep(0.3)
+        await a.end(signal.SIGKILL)
+        assert await reading == 200
     judge(account.seen, codes=LOST)
     assert agents_of(account.seen) == {"one": "cancelled", "two": "error"}
     assert len(account.connections) == 1, "its one connection outlived the other worker"

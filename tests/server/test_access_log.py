@@ -15,7 +15,7 @@ from aiohttp import web
 from orchestrator.server.access_log import AccessLog
 from orchestrator.telemetry.logs import configure_logging
 from tests.probe import ask, exchange, listen
-from tests.support.logging import lines, own_logging
+from tests.support.loglines import lines, own_logging
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from orchestrator.telemetry.logs import (
     secrets_in,
     traceback_text,
 )
-from tests.support.logging import lines, own_logging
+from tests.support.loglines import lines, own_logging
 
 QUESTION = "My pin is 8471-QUESTION-CANARY; whom may I tell it?"
 LOCAL = "LOCAL-CANARY-5531"

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from orchestrator.telemetry.logs import REDACTED, configure_logging, redact_text
-from tests.support.logging import lines, own_logging
+from tests.support.loglines import lines, own_logging
 
 
 @pytest.fixture(autouse=True)
