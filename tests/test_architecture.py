@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,17 @@ HOMES = {
 """A library → the only modules that may import it."""
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        yield name, ast.parse(path.read_text())
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    paths = sorted(PACKAGE.rglob("*.py"))
+    names = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths]
+    return [(name, ast.parse(path.read_text())) for name, path in zip(names, paths, strict=True)]
+
+
+@cache
+def imported(name: str) -> tuple[str, ...]:
+    """Return what a module imports, as `imports` yields it."""
+    return tuple(imports(name, dict(modules())[name]))
 
 
 def imports(name: str, tree: ast.Module) -> Iterator[str]:
@@ -128,7 +136,7 @@ def test_imports_run_downward(name: str, tree: ast.Module) -> None:
 
 @pytest.mark.parametrize("library", HOMES)
 def test_library_has_one_home(library: str) -> None:
-    users = {name for name, tree in modules() if any(t.split(".")[0] == library for t in imports(name, tree))}
+    users = {name for name, _ in modules() if any(t.split(".")[0] == library for t in imported(name))}
     strangers = {n for n in users if not any(fnmatch(n, home) for home in HOMES[library])}
     assert not strangers, f"{library} is imported in {strangers}"
 
