@@ -55,19 +55,19 @@ LAYERS: list[tuple[str, ...]] = [
     ("commands", "ownership"),
     ("colleagues", "janitor"),
     ("supervisor",),
-    ("local", "server.*", "client", "client_*", "check"),
-    ("terminal", "terminal_*"),
+    ("local", "server.*", "telemetry.*", "client", "client_*", "client.*", "check"),
+    ("terminal", "terminal_*", "terminal.*"),
     ("openings",),
     ("cli",),
-    ("__main__", "__init__"),
+    ("__main__", "__init__", "*.__init__"),
 ]
 """From the bottom up: a module imports only from its own layer and from those above it in this list."""
 
 HOMES = {
     "aiostream": ("merge",),
     "letta_client": ("backends.letta_api",),
-    "agents": ("backends.openai_*", "backends.offline*"),
-    "openai": ("backends.openai_*", "backends.offline*"),
+    "agents": ("backends.openai*", "backends.offline*"),
+    "openai": ("backends.openai*", "backends.offline*"),
     "redis": ("eventlog.redis*",),
     "sqlite3": ("eventlog.sqlite*",),
     "rich": ("terminal_columns",),
