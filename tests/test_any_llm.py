@@ -14,7 +14,7 @@ from orchestrator.backends.openai_agents import OpenAIAgentsBackend
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Token, Usage
 from orchestrator.settings import OpenAIAgentsSettings
-from tests.upstream import SECRET, Answer, Upstream, Use, Wait, failed
+from tests.support.upstream import SECRET, Answer, Upstream, Use, Wait, failed
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.bench.contenders import NEEDS, missing
 from tests.bench.plot import Line, draw
 from tests.bench.result import Promise
 from tests.bench.scenarios import HOMES, find
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
 

@@ -9,8 +9,8 @@ from orchestrator.backends.base import AgentInput, Finish
 from orchestrator.errors import AgentError
 from orchestrator.events import Handoff, Token, Usage
 
-from .service import Service, serving, words
-from .spine import Script
+from .support.service import Service, serving, words
+from .support.spine import Script
 
 SECRETS = ("skeptic", "optimist", "Wording of the provider", "Captain", "4711")
 

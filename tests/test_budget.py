@@ -13,7 +13,7 @@ from orchestrator.events import Usage
 from orchestrator.limits import RunLimits
 from orchestrator.settings import OpenAIAgentsSettings, Prices
 
-from .spine import of, read, settings, start, supervised, text_of
+from .support.spine import of, read, settings, start, supervised, text_of
 
 PRICES = {"input": 2.0, "output": 10.0}
 

@@ -17,9 +17,9 @@ from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .letta.wire import EchoWire
-from .spine import read, start
-from .upstream import Upstream
+from .support.letta.wire import EchoWire
+from .support.spine import read, start
+from .support.upstream import Upstream
 
 RUNS, AT_ONCE = 125, 25
 """Each run has four agents: 500 cancels."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands import environment, orchestrate
+from tests.support.commands import environment, orchestrate
 
 
 def agents_folder(folder: Path, **files: str) -> Path:

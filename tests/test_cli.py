@@ -15,9 +15,9 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.serve_settings import ServeSettings
-from tests.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
-from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
+from tests.support.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 from tests.support.zygote import command
 
 EVENTS = f"/v1/runs/{RUN_ID}/events"

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator import client_channel
 from orchestrator.client import Channel, Client, ClientError, Event
-from tests.scripted_server import Plan, ScriptedServer, scripted_server
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scripted_server import Plan, ScriptedServer, scripted_server
 
 PATH = "/v1/channels/c/events"
 

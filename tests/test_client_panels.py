@@ -12,9 +12,9 @@ from orchestrator.agentview import AgentView
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.client import Client, Event, Run, RunView
 from orchestrator.errors import AgentError
-from tests.service import Service, serving
-from tests.spine import Script
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import Service, serving
+from tests.support.spine import Script
 
 QUESTION = "Tea or coffee?"
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orchestrator.client import Client, ClientError, Event, Run
-from tests.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 
 
 @pytest.fixture

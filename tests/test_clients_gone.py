@@ -20,7 +20,7 @@ from orchestrator.events import Status
 from orchestrator.server import runner
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import Service, serving, silent
+from .support.service import Service, serving, silent
 
 WARM_UP = 2_000
 CONNECTS = 8_000

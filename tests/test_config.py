@@ -15,7 +15,7 @@ from orchestrator.config import (
 )
 from orchestrator.errors import ConfigError
 
-from .agentfolder import OFFLINE, OPENAI, Folder
+from .support.agentfolder import OFFLINE, OPENAI, Folder
 
 SHIPPED = Path(__file__).parent.parent / "agents_config"
 ALL_VARIABLES = {

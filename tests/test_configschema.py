@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from orchestrator.configschema import json_schema, panel_schema
 from orchestrator.panelsettings import PanelSettings
 from orchestrator.settings import SETTINGS
-from tests.commands import orchestrate
+from tests.support.commands import orchestrate
 
-from .agentfolder import OFFLINE, OPENAI, Folder
+from .support.agentfolder import OFFLINE, OPENAI, Folder
 
 SHIPPED = Path(__file__).parent.parent / "agents_config"
 

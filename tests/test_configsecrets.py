@@ -11,7 +11,7 @@ from orchestrator.config import (
     LettaSettings,
 )
 
-from .agentfolder import OFFLINE, OPENAI, Folder
+from .support.agentfolder import OFFLINE, OPENAI, Folder
 
 
 @pytest.fixture

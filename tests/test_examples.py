@@ -17,12 +17,12 @@ import aiohttp
 import pytest
 
 from orchestrator.client import Client
-from tests.commands import ROOT, environment, finish
-from tests.parts import require
-from tests.served import orchestrator, paced_agents, serving
+from tests.support.commands import ROOT, environment, finish
+from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.served import orchestrator, paced_agents, serving
+from tests.support.upstream import Call, Received, Stall, Turn, Upstream, failed
 from tests.support.zygote import command
-from tests.upstream import Call, Received, Stall, Turn, Upstream, failed
 
 EXAMPLES = ROOT / "examples"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
 SCRIPT = """

@@ -14,8 +14,8 @@ from orchestrator.backends import letta
 from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.backends.letta_stream import NOT_RUN
 from orchestrator.events import ApprovalRequest, Status, ToolCall, ToolResult, Usage
-from tests.letta.ask import answer_of, failure_of, sent
-from tests.letta.wire import (
+from tests.support.letta.ask import answer_of, failure_of, sent
+from tests.support.letta.wire import (
     CONVERSATION,
     DONE,
     SECRET,

@@ -17,12 +17,12 @@ from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
 from tests.faults.oracle import Account, begin, patient_session
-from tests.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
-from tests.letta.proxy import CuttingProxy
-from tests.letta_server import LettaServer, letta_server
+from tests.support.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
+from tests.support.letta.proxy import CuttingProxy
+from tests.support.letta_server import LettaServer, letta_server
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import SECRET, Abort, Call, Calls, Gate, Upstream, Use, failed
-from tests.upstream import Reasoning as Thought
+from tests.support.upstream import SECRET, Abort, Call, Calls, Gate, Upstream, Use, failed
+from tests.support.upstream import Reasoning as Thought
 from tests.workers.process import worker
 
 __all__ = ["letta_server"]

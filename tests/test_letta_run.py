@@ -14,7 +14,7 @@ from orchestrator.backends import letta_run
 from orchestrator.backends.letta import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.settings import Limits
-from tests.letta.ask import (
+from tests.support.letta.ask import (
     ASK,
     answer_of,
     backend_at,
@@ -26,9 +26,9 @@ from tests.letta.ask import (
     tasks_of_ours,
     words,
 )
-from tests.letta.wire import CONVERSATION, RUN, SECRET, WELL, Answer, LettaWire, Stream, ping, text
+from tests.support.letta.wire import CONVERSATION, RUN, SECRET, WELL, Answer, LettaWire, Stream, ping, text
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import refusing_url
+from tests.support.upstream import refusing_url
 
 QUICK = Limits(first_token_timeout_s=0.4, idle_timeout_s=0.4)
 

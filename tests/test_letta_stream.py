@@ -8,8 +8,20 @@ import pytest
 
 from orchestrator.backends.base import Finish
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
-from tests.letta.ask import answer_of, failure_of, words
-from tests.letta.wire import DONE, WELL, LettaWire, Stream, call, error, ping, returned, stop, text, usage
+from tests.support.letta.ask import answer_of, failure_of, words
+from tests.support.letta.wire import (
+    DONE,
+    WELL,
+    LettaWire,
+    Stream,
+    call,
+    error,
+    ping,
+    returned,
+    stop,
+    text,
+    usage,
+)
 
 
 async def test_text_reasoning_and_usage_come_as_they_were_told() -> None:

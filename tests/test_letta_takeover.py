@@ -17,8 +17,8 @@ from orchestrator.backends.letta import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Status, ToolCall, ToolResult
 
-from .letta.ask import backend_at, said, sent, words
-from .letta.wire import (
+from .support.letta.ask import backend_at, said, sent, words
+from .support.letta.wire import (
     CONVERSATION,
     DONE,
     RUN,
@@ -33,7 +33,7 @@ from .letta.wire import (
     text,
     usage,
 )
-from .spine import of, read, start, supervised
+from .support.spine import of, read, start, supervised
 
 ASKING = Stream(
     [

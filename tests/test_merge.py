@@ -13,8 +13,8 @@ from orchestrator.events import Status, Token
 from orchestrator.mailbox import Mailbox
 from orchestrator.merge import MAX_SOURCES, Batch, Joining, fan_in
 
-from .spine import Seen, start, supervised
-from .spine import read as read_run
+from .support.spine import Seen, start, supervised
+from .support.spine import read as read_run
 
 
 def joining(*boxes: Mailbox, closed: bool = True) -> Joining:

@@ -22,8 +22,8 @@ from orchestrator.runspec import StartRequest
 from orchestrator.server.metrics import LoopLag, Metrics
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import endless, serving
-from .spine import start, supervised
+from .support.service import endless, serving
+from .support.spine import start, supervised
 
 ONE, OTHER = RunFacts("run_1", None, 0), RunFacts("run_2", None, 0)
 

@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 
 from orchestrator.client import Client, Event, Run
-from tests.commands import ROOT
-from tests.parts import require
-from tests.served import orchestrator, paced_agents
+from tests.support.commands import ROOT
+from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.served import orchestrator, paced_agents
 
 CONF = ROOT / "examples" / "nginx" / "nginx.conf"
 NAME = "chat.example"

@@ -27,7 +27,7 @@ from orchestrator.panels.prompts import letter
 from orchestrator.roster import Roster
 from orchestrator.supervisor import Supervisor
 
-from .spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
+from .support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
 from .test_panels import fails, hangs, panel, result, saying, stages
 
 SHIPPED = Path(__file__).parent.parent / "agents_config"

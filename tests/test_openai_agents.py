@@ -21,9 +21,9 @@ from orchestrator.config import load_config
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import ApprovalRequest, Handoff, Reasoning, Token, ToolCall, ToolResult, Usage
 from orchestrator.settings import OpenAIAgentsSettings
-from tests import sdk_parts
+from tests.support import sdk_parts
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import (
+from tests.support.upstream import (
     SECRET,
     Abort,
     Answer,
@@ -47,13 +47,11 @@ from tests.upstream import (
     nothing,
     refusing_url,
 )
-from tests.upstream import Finish as End
-from tests.upstream import Reasoning as Thinks
-from tests.upstream import (
-    Turn as Said,
-)
+from tests.support.upstream import Finish as End
+from tests.support.upstream import Reasoning as Thinks
+from tests.support.upstream import Turn as Said
 
-MCP = ["-m", "tests.mcp_server"]
+MCP = ["-m", "tests.support.mcp_server"]
 
 
 @dataclass
@@ -193,7 +191,7 @@ async def test_a_refusal_is_an_error_after_what_was_said(rig: Rig) -> None:
 
 async def test_structured_output_is_its_json(rig: Rig) -> None:
     rig.says(['{"city":"Oslo",', '"degrees":-3}'])
-    backend = rig.backend(agent="tests.sdk_parts:structured")
+    backend = rig.backend(agent="tests.support.sdk_parts:structured")
     items = await collect(backend)
     assert json.loads(text_of(items)) == {"city": "Oslo", "degrees": -3}
     assert finish_of(items).usage == Usage(input_tokens=10, output_tokens=2)
@@ -236,7 +234,7 @@ async def test_serial_tools_are_told_in_order_and_answered_from(rig: Rig) -> Non
         [Call("clock", '{"zone":"CET"}', call_id="c2")],
         ["Both noon."],
     )
-    items = await collect(rig.backend(tools=["tests.sdk_parts:clock"]))
+    items = await collect(rig.backend(tools=["tests.support.sdk_parts:clock"]))
     assert items[:-1] == [
         Token("Let me look. "),
         ToolCall("c1", "clock", '{"zone":"UTC"}'),
@@ -256,7 +254,7 @@ async def test_parallel_tools_are_live(rig: Rig) -> None:
         [Calls(Call("gated", '{"gate":"one"}', "c1"), Call("gated", '{"gate":"two"}', "c2"))],
         ["done"],
     )
-    backend = rig.backend(tools=["tests.sdk_parts:gated"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:gated"])
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(AgentInput("hi"))) as stream:
         spent, *calls = [await anext(stream) for _ in range(3)]
         assert isinstance(spent, Spent)
@@ -281,7 +279,7 @@ async def test_parallel_tools_are_live(rig: Rig) -> None:
 async def test_a_tool_that_raises_is_an_error_result_without_secrets(rig: Rig, tool: str, told: str) -> None:
     """The model reads what went wrong and goes on; an exception's text may hold a secret."""
     rig.says([Call(tool, call_id="c1")], ["Sorry."])
-    items = await collect(rig.backend(tools=[f"tests.sdk_parts:{tool}"]))
+    items = await collect(rig.backend(tools=[f"tests.support.sdk_parts:{tool}"]))
     assert ToolResult("c1", told, is_error=True) in items
     assert text_of(items) == "Sorry."
     assert "hunter2" not in json.dumps(rig.upstream.requests[1].body)
@@ -291,14 +289,14 @@ async def test_a_tool_that_raises_is_an_error_result_without_secrets(rig: Rig, t
 async def test_a_tool_that_ends_the_process_ends_only_its_call(rig: Rig, tool: str) -> None:
     """A parser of arguments says `sys.exit`; the other agents of the service must not hear of it."""
     rig.says([Call(tool, call_id="c1")], ["Sorry."])
-    items = await collect(rig.backend(tools=[f"tests.sdk_parts:{tool}"]))
+    items = await collect(rig.backend(tools=[f"tests.support.sdk_parts:{tool}"]))
     assert ToolResult("c1", "The tool failed: RuntimeError", is_error=True) in items
     assert text_of(items) == "Sorry."
 
 
 async def test_a_tool_that_lets_the_run_fail_is_tool_failed(rig: Rig) -> None:
     rig.says(["Trying. ", Call("fatal", call_id="c1")])
-    said, error = await collect_failing(rig.backend(tools=["tests.sdk_parts:fatal"]))
+    said, error = await collect_failing(rig.backend(tools=["tests.support.sdk_parts:fatal"]))
     assert text_of(said) == "Trying. "
     assert said[-1] == ToolResult("c1", "The tool failed.", is_error=True)
     assert error.code == "tool_failed"
@@ -307,7 +305,7 @@ async def test_a_tool_that_lets_the_run_fail_is_tool_failed(rig: Rig) -> None:
 
 async def test_a_tool_has_a_time_limit(rig: Rig) -> None:
     rig.says([Call("gated", '{"gate":"never"}', "c1")], ["Gave up."])
-    backend = rig.backend(tools=["tests.sdk_parts:gated"], limits={"tool_timeout_s": 0.05})
+    backend = rig.backend(tools=["tests.support.sdk_parts:gated"], limits={"tool_timeout_s": 0.05})
     items = await collect(backend)
     [result] = [item for item in items if isinstance(item, ToolResult)]
     assert result.is_error
@@ -317,7 +315,7 @@ async def test_a_tool_has_a_time_limit(rig: Rig) -> None:
 
 async def test_tools_see_the_request(rig: Rig) -> None:
     rig.says([Call("whoami", call_id="c1")], ["ok"])
-    items = await collect(rig.backend(tools=["tests.sdk_parts:whoami"]), run_id="run_7")
+    items = await collect(rig.backend(tools=["tests.support.sdk_parts:whoami"]), run_id="run_7")
     assert ToolResult("c1", "run_7", is_error=False) in items
 
 
@@ -329,7 +327,7 @@ async def test_an_agent_as_a_tool_streams_as_nested(rig: Rig) -> None:
         ["no", "on"],
         model="helper-model",
     )
-    helper = {"tools": ["tests.sdk_parts:helper"]}
+    helper = {"tools": ["tests.support.sdk_parts:helper"]}
     items = await collect(rig.backend(**helper))
     assert items[:-1] == [
         ToolCall("outer", "helper", '{"input":"ask"}'),
@@ -348,7 +346,7 @@ async def test_what_an_inner_agent_used_is_counted(rig: Rig) -> None:
     """Else a budget would not hold for what tools spend."""
     rig.says([Call("helper", '{"input":"ask"}', "outer"), Use(1, 2)], ["So.", Use(10, 20)])
     rig.says(["noon", Use(100, 200)], model="helper-model")
-    items = await collect(rig.backend(tools=["tests.sdk_parts:helper"]))
+    items = await collect(rig.backend(tools=["tests.support.sdk_parts:helper"]))
     assert finish_of(items).usage == Usage(111, 222)
 
 
@@ -356,7 +354,7 @@ async def test_a_failing_inner_agent_leaks_nothing(rig: Rig) -> None:
     """The SDK would hand the provider's error body to the outer model, and so to the client."""
     rig.says([Call("helper", '{"input":"ask"}', "outer")], ["Never mind."])
     rig.says(["x"], model="helper-model", fault=failed(500))
-    items = await collect(rig.backend(tools=["tests.sdk_parts:helper"]))
+    items = await collect(rig.backend(tools=["tests.support.sdk_parts:helper"]))
     [result] = [item for item in items if isinstance(item, ToolResult)]
     assert result.is_error
     assert SECRET not in repr(items)
@@ -365,7 +363,7 @@ async def test_a_failing_inner_agent_leaks_nothing(rig: Rig) -> None:
 
 async def test_max_turns_is_an_error(rig: Rig) -> None:
     rig.says(*[[Call("clock", '{"zone":"UTC"}', f"c{n}")] for n in range(9)])
-    said, error = await collect_failing(rig.backend(tools=["tests.sdk_parts:clock"], max_turns=2))
+    said, error = await collect_failing(rig.backend(tools=["tests.support.sdk_parts:clock"], max_turns=2))
     assert error.code == "max_turns"
     assert sum(isinstance(item, ToolCall) for item in said) == 2
 
@@ -401,7 +399,7 @@ async def test_a_handoff_that_cannot_be_is_a_config_error(rig: Rig, handoffs: li
 @pytest.mark.parametrize(("message", "answer"), [("a secret", "fine"), ("hi", "darn")])
 async def test_a_guardrail_that_trips_is_an_error(rig: Rig, message: str, answer: str) -> None:
     rig.says([answer])
-    backend = rig.backend(agent="tests.sdk_parts:guarded")
+    backend = rig.backend(agent="tests.support.sdk_parts:guarded")
     with pytest.raises(AgentError) as caught:
         await collect(backend, message)
     assert caught.value.code == "guardrail"
@@ -410,7 +408,7 @@ async def test_a_guardrail_that_trips_is_an_error(rig: Rig, message: str, answer
 
 async def test_an_agent_of_the_users_own_must_be_one(rig: Rig) -> None:
     with pytest.raises(ConfigError, match=r"not agents\.Agent"):
-        rig.backend(agent="tests.sdk_parts:not_an_agent")
+        rig.backend(agent="tests.support.sdk_parts:not_an_agent")
 
 
 # ── approvals ─────────────────────────────────────────────────────────────────────────────────
@@ -425,7 +423,7 @@ def answering(**answers: bool) -> Callable[[str], Awaitable[bool]]:
 
 async def test_an_approved_call_runs_and_the_agent_goes_on(rig: Rig) -> None:
     rig.says(["May I? ", Call("launch", '{"target":"x"}', "c1")], ["Done."])
-    backend = rig.backend(tools=["tests.sdk_parts:launch"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:launch"])
     items = await collect(backend, approve=answering(c1=True))
     assert items[:-1] == [
         Token("May I? "),
@@ -441,7 +439,7 @@ async def test_a_refused_call_does_not_run(rig: Rig) -> None:
     """Of two requests that wait at once each gets its own answer."""
     both = Calls(Call("launch", '{"target":"x"}', "c1"), Call("launch", '{"target":"y"}', "c2"))
     rig.says([both], ["One."])
-    backend = rig.backend(tools=["tests.sdk_parts:launch"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:launch"])
     items = await collect(backend, approve=answering(c1=False, c2=True))
     assert {item.call_id for item in items if isinstance(item, ApprovalRequest)} == {"c1", "c2"}
     results = {item.call_id: item for item in items if isinstance(item, ToolResult)}
@@ -455,7 +453,7 @@ async def test_an_inner_agents_call_is_approved_like_any_other(rig: Rig) -> None
     """The outer call is told once, and goes on where it stood."""
     rig.says([Call("launcher", '{"input":"go"}', "outer")], ["All done."])
     rig.says([Call("launch", '{"target":"x"}', "inner")], ["up"], model="launcher-model")
-    backend = rig.backend(tools=["tests.sdk_parts:launcher"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:launcher"])
     items = await collect(backend, approve=answering(inner=True))
     assert [item for item in items if not isinstance(item, Token | Finish)] == [
         ToolCall("outer", "launcher", '{"input":"go"}'),
@@ -469,7 +467,7 @@ async def test_an_inner_agents_call_is_approved_like_any_other(rig: Rig) -> None
 
 async def test_an_approval_that_nobody_gives_ends_the_agent(rig: Rig) -> None:
     rig.says([Call("launch", '{"target":"x"}', "c1")])
-    said, error = await collect_failing(rig.backend(tools=["tests.sdk_parts:launch"]))
+    said, error = await collect_failing(rig.backend(tools=["tests.support.sdk_parts:launch"]))
     assert isinstance(said[-1], ApprovalRequest)
     assert error.code == "approval_timeout"
 
@@ -528,7 +526,7 @@ async def test_memory_brings_back_the_whole_turn(rig: Rig) -> None:
     """The next run sees the earlier question, the tool call and its result, each once, and as plain JSON."""
     turns = [[Call("clock", '{"zone":"UTC"}', f"c{number}")] for number in range(3)]
     rig.upstream.script("m", [turn for call in turns for turn in (call, ["Noon."])])
-    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:clock"])
     first = finish_of(await collect(backend, "time?"))
     memory = json.loads(json.dumps(first.memory))
     second = finish_of(await collect(backend, "again?", history=(Turn("time?", "Noon.", memory),)))
@@ -672,7 +670,7 @@ async def test_cancelling_closes_the_connection_and_leaves_no_task(rig: Rig, pha
     fault = hanging() if phase == "before the headers" else None
     rig.says(*PHASES[phase], fault=fault)
     rig.says(["inner", Stall()], model="helper-model")
-    keys: dict[str, Any] = {"tools": [f"tests.sdk_parts:{name}" for name in TOOLS]}
+    keys: dict[str, Any] = {"tools": [f"tests.support.sdk_parts:{name}" for name in TOOLS]}
     if "MCP" in phase:
         keys["mcp_servers"] = [{"command": sys.executable, "args": MCP}]
     backend = rig.backend(**keys)
@@ -767,7 +765,7 @@ async def test_nothing_is_traced_unless_asked(rig: Rig, tracing: bool) -> None:
     set_trace_processors([recorder])
     try:
         rig.says([Call("clock", '{"zone":"UTC"}')], ["ok"])
-        await collect(rig.backend(tools=["tests.sdk_parts:clock"], tracing=tracing))
+        await collect(rig.backend(tools=["tests.support.sdk_parts:clock"], tracing=tracing))
     finally:
         set_trace_processors([])
     assert bool(recorder.seen) is tracing
@@ -806,7 +804,7 @@ async def test_images_of_the_message_reach_the_model(rig: Rig) -> None:
 async def test_what_each_response_used_is_told_at_once(rig: Rig) -> None:
     """A budget must hold between the turns of one answer, not only at its end."""
     rig.says([Call("clock", '{"zone": "x"}'), Use(10, 5)], ["three", Use(20, 7)])
-    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:clock"])
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(AgentInput("hi"))) as stream:
         items = [item async for item in stream]
     assert [item.usage for item in items if isinstance(item, Spent)] == [Usage(10, 5), Usage(20, 7)]

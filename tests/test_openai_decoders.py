@@ -24,8 +24,8 @@ from orchestrator.backends.openai_responses_stream import ResponsesDecoder
 from orchestrator.backends.openai_sse import DataSplitter
 from orchestrator.errors import AgentError
 from orchestrator.sse_parser import SSEParser
-from tests.upstream import Call, Calls, Finish, Reasoning, Refusal, Use
-from tests.upstream_wire import ChatEncoder, Frame, ResponsesEncoder
+from tests.support.upstream import Call, Calls, Finish, Reasoning, Refusal, Use
+from tests.support.upstream_wire import ChatEncoder, Frame, ResponsesEncoder
 
 TURN: list[Any] = [
     Reasoning("hm, "), Reasoning("Grüße"), "Hel", "lo 🙂", " \u2028",

@@ -18,7 +18,7 @@ from orchestrator.backends.openai_responses_stream import ResponsesDecoder
 from orchestrator.backends.openai_transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
 from tests.support.patience import PATIENCE_SECONDS, soon
-from tests.upstream import Answer, Gate, Stall, Upstream, hanging
+from tests.support.upstream import Answer, Gate, Stall, Upstream, hanging
 
 BODY = b'{"model":"m","stream":true}'
 

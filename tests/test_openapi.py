@@ -33,7 +33,7 @@ from orchestrator.server.options import ServerOptions
 from orchestrator.server.problem import setup_problems
 from orchestrator.server.schemas import component_schemas
 from orchestrator.server.security import SecuritySettings, setup_security
-from tests.probe import fetch, listen
+from tests.support.probe import fetch, listen
 
 LIMITS = ServerOptions()
 AGENTS_CONFIG = Path(__file__).parents[1] / "agents_config"

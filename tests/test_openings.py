@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.openings import PanelWish
-from tests.commands import orchestrate
-from tests.panelscript import council
-from tests.scripted_server import RUN_ID, ScriptedServer, scripted_server
-from tests.served import orchestrator
+from tests.support.commands import orchestrate
+from tests.support.panelscript import council
+from tests.support.scripted_server import RUN_ID, ScriptedServer, scripted_server
+from tests.support.served import orchestrator
 
 AGENTS = '''
 async def ann(request):

@@ -15,7 +15,7 @@ from aiohttp import web
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
 from orchestrator.server.pages import CACHING, PAGE_POLICY, Pages
-from tests.probe import ask, exchange, listen
+from tests.support.probe import ask, exchange, listen
 
 WEB = Path(__file__).parents[1] / "orchestrator" / "web"
 BUNDLE = WEB / "bundle"

@@ -14,7 +14,7 @@ from orchestrator.panelsettings import METHODS, PanelLimits, PanelSettings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.zygote import command
 
-from .agentfolder import OFFLINE, Folder
+from .support.agentfolder import OFFLINE, Folder
 
 SHIPPED = Path(__file__).parent.parent / "agents_config"
 BASE = "method: moderator\nmembers: [a, b]\nmoderator: c\n"

@@ -13,7 +13,7 @@ from orchestrator.backends.base import AgentInput
 from orchestrator.errors import AgentError
 from orchestrator.panelsettings import PanelSettings
 from orchestrator.supervisor import Supervisor
-from tests.spine import Script, Seen, of, read, start, supervised, text_of
+from tests.support.spine import Script, Seen, of, read, start, supervised, text_of
 
 
 def saying(text: str, *, after: float = 0.0) -> Script:

@@ -9,8 +9,8 @@ from typing import Any
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import AgentError
 from orchestrator.run import Run
-from tests.spine import Script, Seen, of, read, start, supervised, text_of
 from tests.support.patience import eventually
+from tests.support.spine import Script, Seen, of, read, start, supervised, text_of
 
 from .test_panels import echo, panel, result, saying, sit, spoke, stages
 

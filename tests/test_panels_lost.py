@@ -13,7 +13,7 @@ from orchestrator.runspec import StartRequest
 from tests.support.patience import eventually
 
 from . import test_recovery
-from .spine import Seen, of, start
+from .support.spine import Seen, of, start
 from .test_panels import panel, result, stages
 from .test_recovery import Reopen, Worker, follow_to_end, lose
 

@@ -9,7 +9,7 @@ from orchestrator.agentview import TurnView
 from orchestrator.events import PANEL, PanelStage, encode_data
 from orchestrator.eventview import parse_event
 from orchestrator.runview import RunView
-from tests.panelscript import (
+from tests.support.panelscript import (
     INFO,
     INPUTS,
     MISSING,

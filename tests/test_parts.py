@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from _pytest.outcomes import Failed, Skipped
 
-from tests import parts
+from tests.support import parts
 
 
 @pytest.fixture(autouse=True)

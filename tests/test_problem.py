@@ -31,8 +31,8 @@ from orchestrator.server.problem import (
     read_json,
     setup_problems,
 )
-from tests.probe import ask, exchange, fetch, listen
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.probe import ask, exchange, fetch, listen
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = {"Content-Type": "application/json"}

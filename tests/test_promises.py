@@ -26,8 +26,8 @@ from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .promises import check_log, check_reader
-from .scenario import (
+from .support.promises import check_log, check_reader
+from .support.scenario import (
     CALM,
     CALM_PAUSE,
     CALM_WORDS,
@@ -38,8 +38,8 @@ from .scenario import (
     WatchingLog,
     scenarios,
 )
-from .service import Event, Service, events_in, finished_part, serving
-from .spine import ScriptedRoster
+from .support.service import Event, Service, events_in, finished_part, serving
+from .support.spine import ScriptedRoster
 
 SMALL_LOG_BYTES = 6_000
 REAL_UNIT = 0.05

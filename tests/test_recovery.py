@@ -25,7 +25,7 @@ from orchestrator.subscription import View, follow
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .spine import ScriptedRoster, Seen, of, read, start, text_of
+from .support.spine import ScriptedRoster, Seen, of, read, start, text_of
 
 Reopen = Callable[[], Awaitable[Store]]
 

@@ -18,8 +18,8 @@ from orchestrator.eventlog.redis_cluster import RedisCluster
 from orchestrator.eventlog.runstore import Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from .redis_proxy import lose_answer, proxied
-from .redis_server import RedisServer, redis_server
+from .support.redis_proxy import lose_answer, proxied
+from .support.redis_server import RedisServer, redis_server
 
 NEVER_SECONDS = 1e6
 IDLE_SECONDS = 0.1

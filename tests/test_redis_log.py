@@ -20,8 +20,8 @@ from orchestrator.eventlog.redis_link import _unfit
 from orchestrator.eventlog.runstore import Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from .redis_proxy import lose_answer, proxied
-from .redis_server import RedisServer, free_port, redis_server
+from .support.redis_proxy import lose_answer, proxied
+from .support.redis_server import RedisServer, free_port, redis_server
 
 RUN, ROOM = "run_1", "room"
 FENCE = Fence(RUN, 1)

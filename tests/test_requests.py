@@ -15,7 +15,7 @@ from orchestrator.runspec import StartRequest
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.problem import ProblemError
 from orchestrator.server.requests import parse_start, start_schema
-from tests.spine import settings
+from tests.support.spine import settings
 
 KNOWN = ("optimist", "skeptic", "analyst", "x-1")
 LIMITS = ServerOptions(max_message_chars=20, max_agents_per_run=3)

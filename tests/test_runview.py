@@ -17,7 +17,7 @@ from orchestrator.events import (
 )
 from orchestrator.eventview import Cursor, Event, parse_event
 from orchestrator.runview import RunView
-from tests.scripted_server import METRICS
+from tests.support.scripted_server import METRICS
 
 
 def event(full_name: str, /, *, event_id: str | None = None, **data: Any) -> Event:

@@ -28,7 +28,7 @@ from orchestrator.server.security import (
     check_bind,
     setup_security,
 )
-from tests.probe import Answer, ask, listen
+from tests.support.probe import Answer, ask, listen
 
 FRIEND = "https://app.example"
 TOKEN = "correct-horse"

@@ -18,7 +18,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.server import streams
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import (
+from .support.service import (
     FLOOD_KEYS,
     Event,
     Frame,

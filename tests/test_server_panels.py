@@ -11,8 +11,8 @@ import pytest
 from orchestrator.panelsettings import PanelSettings
 from tests.support.patience import eventually
 
-from .service import Event, Service, events_in, serving, words
-from .spine import Script
+from .support.service import Event, Service, events_in, serving, words
+from .support.spine import Script
 from .test_panels import echo, fails, hangs, saying
 
 AGENTS: dict[str, Script] = {

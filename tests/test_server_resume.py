@@ -18,8 +18,8 @@ from orchestrator.events import RunDone, Snapshot, Status
 from orchestrator.writer import SYSTEM_CHANNEL
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .probe import exchange
-from .service import (
+from .support.probe import exchange
+from .support.service import (
     Event,
     Puppet,
     RetryLine,

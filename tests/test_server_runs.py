@@ -15,8 +15,8 @@ from orchestrator.events import ApprovalRequest, Usage
 from orchestrator.limits import RunLimits
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .probe import exchange
-from .service import Puppet, Service, endless, serving, silent, words
+from .support.probe import exchange
+from .support.service import Puppet, Service, endless, serving, silent, words
 
 RUN_ID = re.compile(r"run_[A-Za-z0-9_-]{22,}")
 SNAPSHOT_KEYS = {

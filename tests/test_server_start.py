@@ -12,7 +12,7 @@ import pytest
 from orchestrator.limits import RunLimits
 from orchestrator.server.options import ServerOptions
 
-from .service import Puppet, Service, endless, events_in, serving, silent, words
+from .support.service import Puppet, Service, endless, events_in, serving, silent, words
 from .test_server_runs import JSON, STREAM, check_snapshot
 
 

@@ -19,7 +19,7 @@ from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.server import compression
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import (
+from .support.service import (
     Comment,
     Event,
     Puppet,

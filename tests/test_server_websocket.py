@@ -18,7 +18,7 @@ from orchestrator.server import websocket
 from orchestrator.server.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .service import FLOOD_KEYS, Puppet, Service, endless, flood, serving, silent, words
+from .support.service import FLOOD_KEYS, Puppet, Service, endless, flood, serving, silent, words
 
 
 class Socket:

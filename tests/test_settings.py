@@ -16,7 +16,7 @@ from orchestrator.config import (
 )
 from orchestrator.settings import ModelSettings
 
-from .agentfolder import OFFLINE, OPENAI, Folder
+from .support.agentfolder import OFFLINE, OPENAI, Folder
 
 
 @pytest.fixture

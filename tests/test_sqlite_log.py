@@ -26,7 +26,7 @@ from orchestrator.eventlog.runstore import Fence, RunRecord
 from orchestrator.eventlog.sqlite import SQLiteLog
 from tests.support.patience import PATIENCE_SECONDS
 
-from .sqlite_process import batch
+from .support.sqlite_process import batch
 
 ROOT = Path(__file__).parent.parent
 KILLS = int(os.environ.get("SQLITE_KILLS", "30"))
@@ -77,7 +77,7 @@ def is_whole(entries: list[Entry], after: int = 0) -> bool:
 
 @contextmanager
 def other_process(role: str, path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.sqlite_process", role, str(path)]
+    command = [sys.executable, "-m", "tests.support.sqlite_process", role, str(path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         try:

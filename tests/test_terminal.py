@@ -18,7 +18,7 @@ from orchestrator.eventview import Event
 from orchestrator.runview import RunHandle, RunView
 from orchestrator.terminal import MAX_LINE_CHARS, JsonLines, PrefixedLines, clean, one_line
 from orchestrator.terminal_columns import Columns
-from tests.scripted_server import METRICS
+from tests.support.scripted_server import METRICS
 from tests.test_runview import event
 
 HOSTILE = (

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import ROOT, environment, finish, finished, line_with, spawn
-from tests.scripted_server import METRICS, RUN_ID, ScriptedServer, scripted_server
+from tests.support.commands import ROOT, environment, finish, finished, line_with, spawn
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scripted_server import METRICS, RUN_ID, ScriptedServer, scripted_server
 
 
 @pytest.fixture

@@ -28,11 +28,11 @@ from orchestrator.server.tracing import Tracing, find_tracing
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .commands import ROOT
-from .parts import require
-from .redis_server import redis_server
-from .service import Puppet, endless, serving, silent, words
-from .spine import ScriptedRoster
+from .support.commands import ROOT
+from .support.parts import require
+from .support.redis_server import redis_server
+from .support.service import Puppet, endless, serving, silent, words
+from .support.spine import ScriptedRoster
 from .workers.process import worker
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

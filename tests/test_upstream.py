@@ -13,7 +13,7 @@ import pytest
 from openai import APIConnectionError, AsyncOpenAI, AuthenticationError, DefaultAioHttpClient
 
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import (
+from tests.support.upstream import (
     Abort,
     Call,
     Calls,

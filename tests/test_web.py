@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.commands import ROOT, environment
-from tests.parts import require
-from tests.served import orchestrator
+from tests.support.commands import ROOT, environment
+from tests.support.parts import require
+from tests.support.served import orchestrator
 
 SECONDS = 240
 

@@ -17,10 +17,10 @@ from aiohttp import ClientSession
 
 from tests.support.patience import PATIENCE_SECONDS
 
-from .commands import orchestrate
 from .faults.oracle import begin, judge, patient_session
-from .parts import require
-from .redis_server import RedisServer
+from .support.commands import orchestrate
+from .support.parts import require
+from .support.redis_server import RedisServer
 from .workers.process import CONFIG, until_ready, worker
 
 

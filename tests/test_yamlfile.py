@@ -19,7 +19,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.settings import SETTINGS
 from orchestrator.yamlfile import MAX_FILE_BYTES, parse_yaml
 
-from .agentfolder import OFFLINE, Folder
+from .support.agentfolder import OFFLINE, Folder
 
 SHIPPED = Path(__file__).parent.parent / "agents_config"
 

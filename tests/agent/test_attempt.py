@@ -15,8 +15,8 @@ from orchestrator.budget import Purse
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Payload, Reasoning, Status, Token, ToolCall, Usage
 from orchestrator.mailbox import MAX_EVENT_CHARS, Mailbox
-from tests.spine import ScriptedBackend, settings
 from tests.support.patience import soon, turns
+from tests.support.spine import ScriptedBackend, settings
 
 Script = Callable[[AgentInput], AsyncGenerator[Any, None]]
 

@@ -17,8 +17,8 @@ from orchestrator.events import Cancelled, Done, Error, Missing, Payload, Retry,
 from orchestrator.mailbox import Mailbox
 from orchestrator.observer import Observer
 from orchestrator.pump import Pump, opening_of
-from tests.spine import ScriptedBackend, settings
 from tests.support.patience import soon, turns
+from tests.support.spine import ScriptedBackend, settings
 
 pytestmark = pytest.mark.looptime
 Script = Callable[[AgentInput], AsyncGenerator[Any, None]]

@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..commands import ROOT, environment
+from ..support.commands import ROOT, environment
 from .sources import Plan
 
 REQUIREMENTS = "tests/bench/requirements.txt"

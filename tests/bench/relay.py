@@ -160,7 +160,7 @@ def cpu_us_per_token(path: Path, ask: Ask) -> float:
 @contextmanager
 def upstream() -> Iterator[str]:
     """Run the upstream as a process of its own; yields its base URL."""
-    command = [sys.executable, "-m", "tests.upstream"]
+    command = [sys.executable, "-m", "tests.support.upstream"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None:

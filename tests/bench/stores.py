@@ -35,8 +35,8 @@ from orchestrator.events import Reasoning, Snapshot
 from orchestrator.framing.sse import SseFraming
 from orchestrator.subscription import View, follow
 
-from ..redis_server import RedisServer
-from ..spine import start, supervised
+from ..support.redis_server import RedisServer
+from ..support.spine import start, supervised
 
 BATCHES = (1, 8, 32)
 CHANNELS = 8

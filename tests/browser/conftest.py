@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.parts import chromium_options
-from tests.served import orchestrator
+from tests.support.parts import chromium_options
 from tests.support.patience import PATIENCE_MS
+from tests.support.served import orchestrator
 
 from .voices import write_config
 

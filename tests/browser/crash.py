@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 
 
 @contextmanager

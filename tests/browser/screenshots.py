@@ -11,9 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.parts import chromium_options
-from tests.served import orchestrator
+from tests.support.parts import chromium_options
 from tests.support.patience import PATIENCE_MS
+from tests.support.served import orchestrator
 
 from .smallpng import repacked
 

@@ -12,9 +12,9 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
-from tests.commands import ROOT
-from tests.served import orchestrator, paced_agents, serving
+from tests.support.commands import ROOT
 from tests.support.patience import PATIENCE_MS
+from tests.support.served import orchestrator, paced_agents, serving
 
 KEEP_SOURCES = """
     window.sources = [];

@@ -14,8 +14,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.commands import ROOT
-from tests.served import orchestrator, paced_agents
+from tests.support.commands import ROOT
+from tests.support.served import orchestrator, paced_agents
 
 from .desk import ask, choose, column, ended, state
 from .test_page_safety import AXE, violations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.served import orchestrator
+from tests.support.served import orchestrator
 
 from .conftest import NewPage
 from .crash import crashing

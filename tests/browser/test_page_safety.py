@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 from .conftest import NewPage
 from .desk import ask, column, ended, state, talks

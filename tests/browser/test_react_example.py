@@ -11,10 +11,10 @@ from socket import create_server
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.commands import ROOT, environment
-from tests.parts import require
-from tests.served import orchestrator, paced_agents, serving
+from tests.support.commands import ROOT, environment
+from tests.support.parts import require
 from tests.support.patience import PATIENCE_MS, PATIENCE_SECONDS
+from tests.support.served import orchestrator, paced_agents, serving
 
 EXAMPLE = ROOT / "examples" / "react"
 VITE = EXAMPLE / "node_modules" / ".bin" / "vite"

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser
 
 from tests.browser.screenshots import take
 from tests.browser.smallpng import repacked
-from tests.commands import ROOT
-from tests.served import orchestrator, paced_agents
+from tests.support.commands import ROOT
+from tests.support.served import orchestrator, paced_agents
 
 
 def test_all_pictures_are_taken(browser: Browser, tmp_path: Path) -> None:

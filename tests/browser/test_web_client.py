@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.commands import ROOT
-from tests.served import orchestrator
+from tests.support.commands import ROOT
 from tests.support.patience import wait_until
+from tests.support.served import orchestrator
 
 from .voices import write_config
 

@@ -16,7 +16,7 @@ from orchestrator.eventlog.memory import MemoryLog
 from orchestrator.eventlog.redis import RedisLog
 from orchestrator.eventlog.sqlite import SQLiteLog
 from orchestrator.eventlog.sqlite_schema import parse_address
-from tests.redis_server import redis_server
+from tests.support.redis_server import redis_server
 
 
 class Clock:

@@ -27,11 +27,11 @@ from orchestrator.events import (
 from orchestrator.settings import FunctionSettings, OfflineSettings, OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
-from ..upstream import Upstream
-from ..upstream_script import Reasoning as UpstreamReasoning
-from ..upstream_script import Script
-from ..upstream_script import Text as UpstreamText
-from ..upstream_script import Turn as UpstreamTurn
+from ..support.upstream import Upstream
+from ..support.upstream_script import Reasoning as UpstreamReasoning
+from ..support.upstream_script import Script
+from ..support.upstream_script import Text as UpstreamText
+from ..support.upstream_script import Turn as UpstreamTurn
 
 ALLOWED = (str, Token, Reasoning, Status, ToolCall, ToolResult, Handoff, ApprovalRequest, Spent, Finish)
 ENOUGH = 4
@@ -86,8 +86,8 @@ async def openai_case() -> AsyncIterator[Backend]:
 
 @asynccontextmanager
 async def letta_case() -> AsyncIterator[Backend]:
-    from ..letta.ask import backend_at
-    from ..letta.wire import EchoWire
+    from ..support.letta.ask import backend_at
+    from ..support.letta.wire import EchoWire
 
     async with EchoWire() as wire, backend_at(wire.url) as backend:
         yield backend

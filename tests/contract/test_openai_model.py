@@ -1,6 +1,6 @@
 """One conformance suite for the SDK's models: fast and stock, on both APIs, in the unmodified Runner.
 
-Every test speaks real HTTP to `tests.upstream`. What a fault does to the stock models is the backend's to
+Every test speaks real HTTP to `tests.support.upstream`. What a fault does to the stock models is the backend's to
 mend (`transport: sdk`), so the faults of those go through it.
 """
 
@@ -46,7 +46,7 @@ from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token, ToolResult, clean_text
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import (
+from tests.support.upstream import (
     SECRET,
     Abort,
     Answer,
@@ -74,7 +74,7 @@ from tests.upstream import (
     nothing,
     refusing_url,
 )
-from tests.upstream import Reasoning as Thinks
+from tests.support.upstream import Reasoning as Thinks
 
 CONFIG = RunConfig(tracing_disabled=True)
 
@@ -532,7 +532,7 @@ async def test_a_character_cut_in_half_is_put_together(rig: Rig) -> None:
     gate = rig.upstream.scripts["m"].turns[0][2]
     assert isinstance(gate, Gate)
     asyncio.get_running_loop().call_later(0.1, gate.open.set)
-    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:clock"])
     async with asyncio.timeout(PATIENCE_SECONDS):
         emissions = [emission async for emission in backend.stream(AgentInput("go"))]
     await backend.aclose()
@@ -597,7 +597,7 @@ async def test_what_other_servers_say_is_heard(rig: Rig, answer: Answer, text: s
 async def test_calls_are_told_apart_however_they_are_numbered(rig: Rig, answer: Answer) -> None:
     """Gemini's endpoint leaves numbers and ids out, or numbers every call 0."""
     rig.says(["done"], fault=answer, fail_times=1)
-    backend = rig.backend(tools=["tests.sdk_parts:clock"])
+    backend = rig.backend(tools=["tests.support.sdk_parts:clock"])
     async with asyncio.timeout(PATIENCE_SECONDS):
         emissions = [emission async for emission in backend.stream(AgentInput("go"))]
     await backend.aclose()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.parts import require
-from tests.redis_server import RedisServer
+from tests.support.parts import require
+from tests.support.redis_server import RedisServer
 
 from .oracle import patient_session
 

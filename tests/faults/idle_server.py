@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from orchestrator.limits import RunLimits
-from tests.service import serving, silent
+from tests.support.service import serving, silent
 
 
 async def main() -> None:

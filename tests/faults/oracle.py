@@ -16,8 +16,8 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
-from tests.service import Event, events_in, finished_part
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import Event, events_in, finished_part
 from tests.workers.agents import check
 
 TERMINALS = ("done", "error", "cancelled")

@@ -15,7 +15,7 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import ERROR_CODES, AgentError
 from orchestrator.events import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 
-from ..service import FLOOD_KEYS, Event, flood, serving, words
+from ..support.service import FLOOD_KEYS, Event, flood, serving, words
 from ..workers.agents import chain, check
 from .oracle import Baseline, agents_of, begin
 

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from orchestrator import subscription
-from tests.parts import require
-from tests.service import Comment, Event, Frame, Puppet, StreamReader, parse_frame, serving
+from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import Comment, Event, Frame, Puppet, StreamReader, parse_frame, serving
 
 from .nginx import Addresses, nginx
 

@@ -18,8 +18,8 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning
 from tests.contract.stores import STORES, Clock
-from tests.service import Service, events_in, finished_part, serving
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.service import Service, events_in, finished_part, serving
 from tests.workers.agents import chain
 
 from .oracle import Account, Baseline, agents_of, judge, whole_run

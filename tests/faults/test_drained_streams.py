@@ -9,9 +9,9 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from orchestrator.server import streams
-from tests.redis_server import free_port
-from tests.service import Event, RetryLine, events_in, parse_stream
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.redis_server import free_port
+from tests.support.service import Event, RetryLine, events_in, parse_stream
 from tests.workers.process import worker
 
 from .oracle import begin, judge

@@ -18,9 +18,9 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.server import streams
-from tests.commands import ROOT, environment
-from tests.service import Service, serving
+from tests.support.commands import ROOT, environment
 from tests.support.patience import eventually
+from tests.support.service import Service, serving
 
 from .oracle import Baseline, resident_bytes
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.redis_server import RedisServer
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.redis_server import RedisServer
 from tests.workers.process import Process, worker
 
 from .oracle import Account, agents_of, begin, judge, let_go, whole_run

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Event
+from tests.support.service import Event
 from tests.workers.agents import link
 
 from .oracle import judge

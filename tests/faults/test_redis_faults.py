@@ -14,9 +14,9 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from tests.redis_proxy import lose_answer, proxied
-from tests.redis_server import RedisServer, redis_server
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.redis_proxy import lose_answer, proxied
+from tests.support.redis_server import RedisServer, redis_server
 from tests.workers.process import Process, until_ready, worker
 
 from .oracle import Account, agents_of, begin, judge, whole_run

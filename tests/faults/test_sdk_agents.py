@@ -14,8 +14,8 @@ from orchestrator.roster import Roster
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
-from ..service import Event, Service, serving
-from ..upstream import (
+from ..support.service import Event, Service, serving
+from ..support.upstream import (
     SECRET,
     Abort,
     Answer,

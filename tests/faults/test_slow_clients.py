@@ -27,7 +27,7 @@ from orchestrator.server import streams
 from orchestrator.server.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..service import FLOOD_KEYS, Service, endless, flood, serving, silent
+from ..support.service import FLOOD_KEYS, Service, endless, flood, serving, silent
 
 DROP_BYTES = 1024 * 1024
 

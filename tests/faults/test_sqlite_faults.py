@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.workers.process import until_ready, worker
 
 from .oracle import begin, judge, whole_run

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from orchestrator.server.markdown import Page, PageRenderer
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 FOLDER = ROOT / "orchestrator" / "handbook"
 README = ROOT / "README.md"

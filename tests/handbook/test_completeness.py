@@ -25,7 +25,7 @@ from orchestrator.server.metrics import Metrics
 from orchestrator.server.openapi import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 from .pages import NAMES, Row, code_in, rows, text_of, words_in
 

@@ -30,10 +30,10 @@ from playwright.sync_api import sync_playwright
 from orchestrator.cli import cli
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.schemas import component_schemas
-from tests.commands import ROOT, environment, orchestrate
-from tests.parts import chromium_options, require
-from tests.redis_server import RedisServer
-from tests.served import orchestrator
+from tests.support.commands import ROOT, environment, orchestrate
+from tests.support.parts import chromium_options, require
+from tests.support.redis_server import RedisServer
+from tests.support.served import orchestrator
 
 from .pages import NAMES, Block, blocks
 

@@ -13,7 +13,7 @@ from orchestrator.server.app import create_app
 from orchestrator.server.handbook import INDEX, list_pages, make_file
 from orchestrator.server.markdown import PageRenderer, anchor_of, page_address
 
-from ..probe import fetch, listen
+from ..support.probe import fetch, listen
 from .pages import FOLDER, NAMES, README, blocks, rendered, text_of
 
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")

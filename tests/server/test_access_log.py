@@ -14,8 +14,8 @@ from aiohttp import web
 
 from orchestrator.server.access_log import AccessLog
 from orchestrator.telemetry.logs import configure_logging
-from tests.probe import ask, exchange, listen
 from tests.support.loglines import lines, own_logging
+from tests.support.probe import ask, exchange, listen
 
 
 @pytest.fixture(autouse=True)

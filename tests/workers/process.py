@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
 
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
 CONFIG = "tests/workers/agents_config"

@@ -17,7 +17,7 @@ from agents.tracing import get_trace_provider
 from openai import APIError, AsyncOpenAI
 
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream import (
+from tests.support.upstream import (
     Abort,
     Call,
     Cut,

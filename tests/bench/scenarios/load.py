@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ...commands import ROOT, environment
+from ...support.commands import ROOT, environment
 from ..contenders import UVLOOP, Contender, all_running, read
 from ..options import Options
 from ..result import Column, Promise, Result, Rows, Sample, ratios, take_turns

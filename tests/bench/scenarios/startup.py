@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from ...commands import ROOT, environment
+from ...support.commands import ROOT, environment
 from ..contenders import Contender
 from ..options import Options
 from ..result import Column, Promise, Result, Rows, Sample, take_turns

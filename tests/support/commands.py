@@ -7,11 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.scripted_server import ScriptedServer
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.scripted_server import ScriptedServer
 from tests.support.zygote import command
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.scripted_server import METRICS
+from tests.support.scripted_server import METRICS
 
 Said = tuple[str, dict[str, Any]]
 

@@ -8,7 +8,7 @@ Tests put the real SDK in front of it::
 
 Every model that is named ``echo-<n>`` or ``echo-<n>@<tokens per second>`` says n words without a script.
 The steps and faults are in `upstream_script`, their wire form in `upstream_wire`.
-As a program: ``python -m tests.upstream --port 0 --tokens-per-s 38``.
+As a program: ``python -m tests.support.upstream --port 0 --tokens-per-s 38``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from tests.support.patience import PATIENCE_SECONDS
-from tests.upstream_script import (
+from tests.support.upstream_script import (
     SECRET,
     Abort,
     Answer,
@@ -63,7 +63,7 @@ from tests.upstream_script import (
     html,
     nothing,
 )
-from tests.upstream_wire import (
+from tests.support.upstream_wire import (
     Action,
     ChatEncoder,
     Encoder,
@@ -396,7 +396,7 @@ async def serve(port: int, tokens_per_s: float) -> None:
 
 def main() -> None:
     """The program's entry point."""
-    parser = argparse.ArgumentParser(prog="python -m tests.upstream", description=serve.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.upstream", description=serve.__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tokens-per-s", type=float, default=0.0, help="0 is as fast as it can")
     options = parser.parse_args()

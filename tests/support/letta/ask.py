@@ -14,7 +14,7 @@ from orchestrator.backends.letta import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.events import Status
 from orchestrator.settings import LettaSettings
-from tests.letta.wire import SECRET, LettaWire
+from tests.support.letta.wire import SECRET, LettaWire
 from tests.support.patience import PATIENCE_SECONDS
 
 ASK = AgentInput("hi", run_id="run_x")

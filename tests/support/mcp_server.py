@@ -1,4 +1,4 @@
-"""A small real MCP server for tests: ``python -m tests.mcp_server`` over stdio, with ``http`` over HTTP.
+"""A small real MCP server for tests: ``python -m tests.support.mcp_server`` over stdio, with ``http`` over HTTP.
 
 Over HTTP it listens on 127.0.0.1 and prints its address first.
 """

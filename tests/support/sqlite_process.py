@@ -1,4 +1,4 @@
-"""Another process on the same file, for `test_sqlite_log`: ``python -m tests.sqlite_process ROLE PATH``.
+"""Another process on the same file, for `test_sqlite_log`: ``python -m tests.support.sqlite_process ROLE PATH``.
 
 `write` appends for ever to two channels and prints each batch's last seq once it is acknowledged.
 `owner` makes a run, appends, and tries once more whenever it is told to by a line.

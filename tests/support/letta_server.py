@@ -24,8 +24,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.letta.install import Installed, MissingPart, install
-from tests.upstream import Upstream
+from tests.support.letta.install import Installed, MissingPart, install
+from tests.support.upstream import Upstream
 
 START_SECONDS = 120
 """Limit for each server's start; the usual time is a tenth of it."""

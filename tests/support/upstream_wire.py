@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from tests.upstream_script import (
+from tests.support.upstream_script import (
     Abort,
     Call,
     Calls,

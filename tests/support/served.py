@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from threading import Thread
 from typing import IO
 
-from tests.commands import ROOT, environment
+from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.zygote import command
 

@@ -1,4 +1,4 @@
-"""Tools and agents that tests name as ``"tests.sdk_parts:name"``. `gates` lets a test hold a tool."""
+"""Tools and agents that tests name as ``"tests.support.sdk_parts:name"``. `gates` lets a test hold a tool."""
 
 from __future__ import annotations
 

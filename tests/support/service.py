@@ -403,7 +403,7 @@ async def _read_output(service: Process, listening: asyncio.Future[str]) -> None
         listening.set_exception(AssertionError(f"it never listened: {service.lines}"))
 
 
-# ── agents for a process of its own, named in its YAML as "tests.service:…" ───────────────────
+# ── agents for a process of its own, named in its YAML as "tests.support.service:…" ───────────────────
 
 
 async def steady(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -423,6 +423,6 @@ async def until_file(request: AgentInput) -> AsyncGenerator[Emission, None]:
 def write_agents(folder: Path, **streams: str) -> Path:
     """Write a file for each function agent; *streams* maps ids to functions of this module."""
     for agent_id, stream in streams.items():
-        text = f"backend: function\nstream: tests.service:{stream}\ndefault: true\n"
+        text = f"backend: function\nstream: tests.support.service:{stream}\ndefault: true\n"
         (folder / f"{agent_id}.yaml").write_text(text)
     return folder

@@ -41,7 +41,9 @@ class ScriptedBackend:
 
 
 def settings(agent_id: str, **keys: Any) -> FunctionSettings:
-    return FunctionSettings.model_validate({"agent_id": agent_id, "stream": "tests.spine:unused", **keys})
+    return FunctionSettings.model_validate(
+        {"agent_id": agent_id, "stream": "tests.support.spine:unused", **keys}
+    )
 
 
 class ScriptedRoster(Roster):
