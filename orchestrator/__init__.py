@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .backends.base import Finish as Finish
     from .backends.base import Spent as Spent
     from .backends.base import Turn as Turn
-    from .client import Client as Client
-    from .client import SyncClient as SyncClient
+    from .client.client import Client as Client
+    from .client.client import SyncClient as SyncClient
     from .config import Config as Config
     from .config import load_config as load_config
     from .errors import AgentError as AgentError

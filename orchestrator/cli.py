@@ -19,8 +19,8 @@ from .errors import ConfigError, InvalidRequest, OrchestratorError
 from .serve_settings import LOG_FORMATS, ServeSettings, parse_duration
 
 if TYPE_CHECKING:
-    from .client import Client
-    from .runview import RunHandle
+    from .client.client import Client
+    from .client.run_view import RunHandle
     from .terminal import Screen
 
 PROGRAM = "orchestrator"
@@ -304,7 +304,7 @@ def _see_own_modules() -> None:
 
 
 def _client(server: str, token: str | None) -> Client:
-    from .client import Client
+    from .client.client import Client
 
     try:
         return Client(server, token or None, give_up_s=GIVE_UP_SECONDS)

@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from .attempt import Stop
+from .client.event import Event, parse_event
+from .client.run_view import RunHandle, RunView
 from .config import Config
 from .eventlog import MemoryLog
 from .events import Snapshot
-from .eventview import Event, parse_event
 from .panelrequests import choose_panel
 from .roster import Roster
 from .run import Run
 from .runspec import StartRequest
-from .runview import RunHandle, RunView
 from .subscription import View, follow
 from .supervisor import Supervisor
 

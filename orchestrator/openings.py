@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from .client import Client
-    from .runview import RunHandle
+    from .client.client import Client
+    from .client.run_view import RunHandle
 
 
 @dataclass(frozen=True, slots=True)

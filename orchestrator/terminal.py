@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
+from .client.event import Event
+from .client.run_view import RunHandle
 from .events import (
     PANEL,
     RUN,
@@ -31,8 +33,6 @@ from .events import (
     ToolCall,
     ToolResult,
 )
-from .eventview import Event
-from .runview import RunHandle
 from .terminal_panel import describe_panel, panel_words, reading_words, stage_of
 
 MAX_LINE_CHARS = 8192

@@ -24,9 +24,9 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from .agentview import AgentView, TurnView
-from .eventview import Event
-from .runview import RunHandle
+from .client.agent_view import AgentView, TurnView
+from .client.event import Event
+from .client.run_view import RunHandle
 from .terminal import clean, one_line, speed
 from .terminal_panel import missing_words, reading_words, result_words, stage_words
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
+from .client.run_view import RunHandle
 from .errors import OrchestratorError
 from .events import RunStatus
-from .runview import RunHandle
 from .terminal import Screen
 
 TICK_SECONDS = 0.1

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from orchestrator.eventview import Event
-from orchestrator.runview import RunHandle, RunView
+from orchestrator.client.event import Event
+from orchestrator.client.run_view import RunHandle, RunView
 from orchestrator.terminal import MAX_LINE_CHARS, JsonLines, PrefixedLines, clean, one_line
 from orchestrator.terminal_columns import Columns
+from tests.client.test_run_view import event
 from tests.support.scripted_server import METRICS
-from tests.test_runview import event
 
 HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07\x1b]8;;http://evil\x1b\\x\x1b[31mred\x9b31m\x07\x08"

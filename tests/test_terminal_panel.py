@@ -10,8 +10,8 @@ from rich.cells import cell_len
 
 from orchestrator.terminal import PrefixedLines
 from orchestrator.terminal_panel import describe_panel, reading_words, result_words
+from tests.client.test_run_view import event
 from tests.support.panelscript import RESULT, Said, council, done, opening, started, token
-from tests.test_runview import event
 from tests.test_terminal import HOSTILE, Told, columns, drawn
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from .errors import OrchestratorError
+from ..errors import OrchestratorError
 
 HEARTBEAT_LIMIT_SECONDS = 45.0
 """Three of the server's heartbeats. A stream that is silent for longer is taken for dead and opened again."""

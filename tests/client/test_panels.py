@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.agentview import AgentView
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.client import Client, Event, Run, RunView
+from orchestrator.client.agent_view import AgentView
 from orchestrator.errors import AgentError
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import Service, serving

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestrator.agentview import TurnView
+from orchestrator.client.agent_view import TurnView
+from orchestrator.client.event import parse_event
+from orchestrator.client.run_view import RunView
 from orchestrator.events import PANEL, PanelStage, encode_data
-from orchestrator.eventview import parse_event
-from orchestrator.runview import RunView
+from tests.client.test_run_view import event
 from tests.support.panelscript import (
     INFO,
     INPUTS,
@@ -24,7 +25,6 @@ from tests.support.panelscript import (
     started,
     token,
 )
-from tests.test_runview import event
 
 
 def follow(view: RunView, *said: Said) -> RunView:

@@ -12,10 +12,10 @@ from threading import Thread
 import pytest
 
 from orchestrator.client import Client, ClientError, SyncClient, ask
-from orchestrator.client_http import MAX_BACKOFF_SECONDS, Backoff
+from orchestrator.client.http import MAX_BACKOFF_SECONDS, Backoff
+from tests.client.test_run import collect, ids, two_agents
 from tests.support.panelscript import INFO, INPUTS, RESULT, council
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
-from tests.test_client_run import collect, ids, two_agents
 
 PATH = f"/v1/runs/{RUN_ID}"
 

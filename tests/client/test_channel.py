@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import client_channel
 from orchestrator.client import Channel, Client, ClientError, Event
+from orchestrator.client import channel as client_channel
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.scripted_server import Plan, ScriptedServer, scripted_server
 

@@ -22,14 +22,14 @@ from weakref import WeakSet
 
 import aiohttp
 
-from .agentview import AgentView, ToolView, TurnView
-from .client_channel import Channel
-from .client_follow import Follower
-from .client_http import HEARTBEAT_LIMIT_SECONDS, TRIES, ClientError, Http, path_of
-from .client_run import Run, begun_view
-from .eventview import Event
-from .panelview import PanelView
-from .runview import RunView
+from .agent_view import AgentView, ToolView, TurnView
+from .channel import Channel
+from .event import Event
+from .follow import Follower
+from .http import HEARTBEAT_LIMIT_SECONDS, TRIES, ClientError, Http, path_of
+from .panel_view import PanelView
+from .run import Run, begun_view
+from .run_view import RunView
 
 __all__ = [
     "AgentView",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from .client_follow import Follower
-from .client_http import Http, path_of
-from .events import RUN, RunGap
-from .eventview import Cursor, Event, is_snapshot
-from .runview import RunView
+from ..events import RUN, RunGap
+from .event import Cursor, Event, is_snapshot
+from .follow import Follower
+from .http import Http, path_of
+from .run_view import RunView
 
 KEPT_RUNS = 256
 """A channel has no end: of the runs that ended, the oldest are let go beyond this many."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import PanelLate, PanelResult, PanelStage
-from .eventview import Event
+from ..events import PanelLate, PanelResult, PanelStage
+from .event import Event
 
 _KNOWN = frozenset({PanelStage.TYPE, PanelResult.TYPE, PanelLate.TYPE})
 _STATE = frozenset({"stage", "round", "layer", "result", "late"})

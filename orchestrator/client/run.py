@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakSet
 
-from .client_follow import Follower
-from .client_http import TRIES, Http, path_of
-from .eventview import Event
-from .panelview import PanelView
-from .runview import RunHandle, RunView
+from .event import Event
+from .follow import Follower
+from .http import TRIES, Http, path_of
+from .panel_view import PanelView
+from .run_view import RunHandle, RunView
 
 
 class Run(Follower, RunHandle):

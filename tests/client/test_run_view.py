@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.client.event import Cursor, Event, parse_event
+from orchestrator.client.run_view import RunView
 from orchestrator.events import AgentInfo as Info
 from orchestrator.events import (
     Done,
@@ -15,8 +17,6 @@ from orchestrator.events import (
     Usage,
     encode_data,
 )
-from orchestrator.eventview import Cursor, Event, parse_event
-from orchestrator.runview import RunView
 from tests.support.scripted_server import METRICS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import (
+from ..events import (
     TERMINAL_TYPES,
     AgentStatus,
     ApprovalRequest,
@@ -22,7 +22,7 @@ from .events import (
     ToolCall,
     ToolResult,
 )
-from .eventview import Event
+from .event import Event
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from weakref import WeakSet
 
 import aiohttp
 
-from .client_http import Backoff, ClientError, Http, refusal
-from .eventview import Cursor, Event, is_snapshot, parse_event
-from .runview import Connection
-from .sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from .event import Cursor, Event, is_snapshot, parse_event
+from .http import Backoff, ClientError, Http, refusal
+from .run_view import Connection
 
 BUFFERED_EVENTS = 1024
 """Of one iterator. When it is full, reading waits; the server may then drop us, and we come back by id."""

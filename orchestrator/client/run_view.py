@@ -7,19 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .agentview import AgentView
-from .events import (
-    PANEL,
-    RUN,
-    SNAPSHOT_TYPE,
-    AgentAdded,
-    RunDone,
-    RunGap,
-    RunStarted,
-    RunStatus,
-)
-from .eventview import Event
-from .panelview import PanelView, follow_panel
+from ..events import PANEL, RUN, SNAPSHOT_TYPE, AgentAdded, RunDone, RunGap, RunStarted, RunStatus
+from .agent_view import AgentView
+from .event import Event
+from .panel_view import PanelView, follow_panel
 
 Connection = Literal["connecting", "open", "retrying", "closed"]
 
