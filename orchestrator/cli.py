@@ -21,7 +21,7 @@ from .serve_settings import LOG_FORMATS, ServeSettings, parse_duration
 if TYPE_CHECKING:
     from .client.client import Client
     from .client.run_view import RunHandle
-    from .terminal import Screen
+    from .terminal.screen import Screen
 
 PROGRAM = "orchestrator"
 DISTRIBUTION = "fanin-orchestrator"
@@ -316,13 +316,13 @@ def _watch(
     opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
 ) -> int:
     from .leaving import run_and_leave
-    from .terminal_session import watch
+    from .terminal.session import watch
 
     return run_and_leave(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
 
 
 def _screen(as_json: bool) -> Screen:
-    from .terminal import JsonLines, PrefixedLines
+    from .terminal.screen import JsonLines, PrefixedLines
 
     if as_json:
         return JsonLines(sys.stdout, sys.stderr)
@@ -331,7 +331,7 @@ def _screen(as_json: bool) -> Screen:
         sys.stdout.reconfigure(errors="replace")
     if sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         try:
-            from .terminal_columns import columns_on
+            from .terminal.columns import columns_on
         except ImportError:
             click.echo(f"side by side needs rich: pip install '{DISTRIBUTION}[cli]'", err=True)
         else:
@@ -365,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    from .terminal import clean
+    from .terminal.screen import clean
 
     click.echo(f"{PROGRAM}: {clean(message)}", err=True)
     return code

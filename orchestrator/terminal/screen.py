@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
-from .client.event import Event
-from .client.run_view import RunHandle
-from .events import (
+from ..client.event import Event
+from ..client.run_view import RunHandle
+from ..events import (
     PANEL,
     RUN,
     AgentAdded,
@@ -33,7 +33,7 @@ from .events import (
     ToolCall,
     ToolResult,
 )
-from .terminal_panel import describe_panel, panel_words, reading_words, stage_of
+from .panel_words import describe_panel, panel_words, reading_words, stage_of
 
 MAX_LINE_CHARS = 8192
 """A line that is longer is broken: the buffer of an agent that never ends its line is bounded."""

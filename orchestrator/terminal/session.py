@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
-from .client.run_view import RunHandle
-from .errors import OrchestratorError
-from .events import RunStatus
-from .terminal import Screen
+from ..client.run_view import RunHandle
+from ..errors import OrchestratorError
+from ..events import RunStatus
+from .screen import Screen
 
 TICK_SECONDS = 0.1
 EXIT_CODES: dict[RunStatus, int] = {"completed": 0, "partial": 3, "cancelled": 1, "failed": 1, "running": 1}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from orchestrator.terminal import PrefixedLines
-from orchestrator.terminal_panel import describe_panel, reading_words, result_words
+from orchestrator.terminal.panel_words import describe_panel, reading_words, result_words
+from orchestrator.terminal.screen import PrefixedLines
 from tests.client.test_run_view import event
 from tests.support.panelscript import RESULT, Said, council, done, opening, started, token
-from tests.test_terminal import HOSTILE, Told, columns, drawn
+from tests.terminal.test_screen import HOSTILE, Told, columns, drawn
 
 
 def tell(run: Told, screen: Any, *said: Said) -> None:

@@ -24,11 +24,11 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from .client.agent_view import AgentView, TurnView
-from .client.event import Event
-from .client.run_view import RunHandle
-from .terminal import clean, one_line, speed
-from .terminal_panel import missing_words, reading_words, result_words, stage_words
+from ..client.agent_view import AgentView, TurnView
+from ..client.event import Event
+from ..client.run_view import RunHandle
+from .panel_words import missing_words, reading_words, result_words, stage_words
+from .screen import clean, one_line, speed
 
 MIN_COLUMN_CELLS = 26
 """Three columns still fit the 80 cells of a plain terminal; narrower ones are stacked."""
