@@ -9,7 +9,7 @@ from contextlib import suppress
 from .attempt import Stop
 from .errors import Conflict, GapError, LogUnavailable, NotFound
 from .eventlog.base import Cursor, EventLog
-from .eventlog.runstore import RunRecord
+from .eventlog.run_store import RunRecord
 from .events import RunStatus, Snapshot, decode_payload, decode_time
 from .panelsettings import PanelSettings
 from .runspec import spec_of

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from .errors import LimitReached
-from .eventlog.runstore import RunStore
+from .eventlog.run_store import RunStore
 from .limits import RunLimits
 from .runspec import RunSpec
 

@@ -13,8 +13,8 @@ from .commands import answer, decode
 from .errors import LogUnavailable, RequestError
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
+from .eventlog.retry import until_available
 from .ownership import Ownership
-from .patience import until_available
 from .telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)

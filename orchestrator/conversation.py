@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from .backends.base import Turn
-from .eventlog.runstore import RunStore
+from .eventlog.run_store import RunStore
 
 MAX_TURNS = 200
 """Turns kept per agent; the oldest go first."""

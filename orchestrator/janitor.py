@@ -14,7 +14,7 @@ from .attendance import Attendance
 from .errors import LogUnavailable
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
-from .eventlog.runstore import RunRecord
+from .eventlog.run_store import RunRecord
 from .grace import Grace
 from .limits import RunLimits
 from .observer import Observer

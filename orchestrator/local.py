@@ -13,12 +13,12 @@ from .client.event import Event, parse_event
 from .client.run_view import RunHandle, RunView
 from .config import Config
 from .eventlog import MemoryLog
+from .eventlog.subscription import View, follow
 from .events import Snapshot
 from .panelrequests import choose_panel
 from .roster import Roster
 from .run import Run
 from .runspec import StartRequest
-from .subscription import View, follow
 from .supervisor import Supervisor
 
 

@@ -18,10 +18,10 @@ from .conversation import Conversations
 from .errors import Fenced
 from .eventlog.base import Store
 from .eventlog.cluster import Cluster
-from .eventlog.runstore import Fence, RunRecord
+from .eventlog.retry import until_available
+from .eventlog.run_store import Fence, RunRecord
 from .limits import RunLimits
 from .observer import Observer
-from .patience import until_available
 from .roster import Roster
 from .run import Run
 from .runspec import RunSpec, spec_of

@@ -18,7 +18,8 @@ from .cast import Cast, Live
 from .conversation import Conversations
 from .errors import Conflict, ErrorCode, Fenced, NotFound
 from .eventlog.base import EventLog
-from .eventlog.runstore import Fence
+from .eventlog.retry import until_available
+from .eventlog.run_store import Fence
 from .events import (
     RUN,
     AgentAdded,
@@ -36,7 +37,6 @@ from .merge import Batch, Joining, fan_in
 from .observer import Observer
 from .panels.base import Answer
 from .panelsettings import PanelSettings
-from .patience import until_available
 from .pump import new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .eventlog.runstore import RunRecord
+from .eventlog.run_store import RunRecord
 from .events import AgentStatus
 from .panelsettings import PanelSettings
 

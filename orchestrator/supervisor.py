@@ -37,7 +37,7 @@ from .errors import (
 )
 from .eventlog.base import Store, parse_cursor
 from .eventlog.cluster import Cluster
-from .eventlog.runstore import RunRecord
+from .eventlog.run_store import RunRecord
 from .events import Revealed, RevealedAgent, Snapshot
 from .janitor import LEASE_SECONDS, Janitor
 from .limits import RunLimits

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .eventlog.runstore import RunStore
+from .eventlog.run_store import RunStore
 from .events import (
     AgentInfo,
     Cancelled,

@@ -12,7 +12,8 @@ import structlog
 
 from .errors import LogUnavailable
 from .eventlog.base import Draft, Entry, EventLog
-from .eventlog.runstore import Fence
+from .eventlog.retry import until_available
+from .eventlog.run_store import Fence
 from .events import (
     PANEL,
     AgentAdded,
@@ -29,7 +30,6 @@ from .events import (
 )
 from .merge import Batch
 from .observer import AttemptEnd, Observer
-from .patience import until_available
 from .runstate import Participant, RunState
 from .telemetry.logs import exception_words
 from .veil import Veil

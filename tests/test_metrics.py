@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import Draft, Entry
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import Fence
+from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.run_store import Fence
 from orchestrator.observer import AttemptEnd, RunFacts
 from orchestrator.runspec import StartRequest
 from orchestrator.server.metrics import LoopLag, Metrics

@@ -15,14 +15,15 @@ import looptime
 import structlog
 from hypothesis import HealthCheck, Phase, given, note, settings
 
-from orchestrator import attempt, subscription
+from orchestrator import attempt
 from orchestrator.attempt import Stop
 from orchestrator.errors import Conflict, NotFound
+from orchestrator.eventlog import subscription
+from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import RunGap, encode_data, encode_snapshot
 from orchestrator.framing.sse import SseFraming
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
-from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

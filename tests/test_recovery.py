@@ -17,11 +17,11 @@ from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Snapshot, Status
 from orchestrator.limits import RunLimits
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
-from orchestrator.subscription import View, follow
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
-from orchestrator.eventlog import Entry, MemoryLog
+from orchestrator.eventlog import Entry, MemoryLog, subscription
 from orchestrator.eventlog.base import Draft
 from orchestrator.events import RunDone, Snapshot, Status
 from orchestrator.writer import SYSTEM_CHANNEL

@@ -10,10 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.errors import Gone
-from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog import MemoryLog, subscription
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.server import compression

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
-from orchestrator.eventlog.memory import MemoryLog
+from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
 from orchestrator.observer import Observer
 from orchestrator.runspec import StartRequest

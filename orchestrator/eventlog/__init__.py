@@ -1,8 +1,8 @@
 """One Protocol (`base`), one file per store."""
 
 from .base import Bounds, Cursor, Draft, Entry, EventLog, check_cursor, parse_cursor
-from .memory import MemoryLog
-from .opening import open_log
+from .memory.log import MemoryLog
+from .open import open_log
 
 __all__ = [
     "Bounds",

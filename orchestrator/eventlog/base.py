@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import GapError, GapReason
-from .runstore import Fence, RunStore
+from .run_store import Fence, RunStore
 
 _CURSOR = re.compile(r"([a-z0-9]{4,16})-(0|[1-9][0-9]{0,18})", re.ASCII)
 _MAX_SEQ = 2**63 - 1

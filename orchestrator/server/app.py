@@ -20,7 +20,7 @@ from ..config import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.opening import cluster_of, open_log
+from ..eventlog.open import cluster_of, open_log
 from ..leaving import run_and_leave
 from ..limits import RunLimits
 from ..observer import Observer, Observers

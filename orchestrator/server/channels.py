@@ -8,9 +8,9 @@ from dataclasses import replace
 from aiohttp import web
 
 from ..errors import NotFound
+from ..eventlog.subscription import View, follow
 from ..events import Snapshot
 from ..framing.sse import SseFraming
-from ..subscription import View, follow
 from ..writer import SYSTEM_CHANNEL
 from .keys import METRICS, STREAMS, SUPERVISOR
 from .openapi import RUNS_FILTER, STREAM, STREAM_PARAMETERS, operation

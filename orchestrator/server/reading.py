@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..errors import FieldProblem, InvalidRequest
-from ..subscription import parse_names
+from ..eventlog.subscription import parse_names
 
 
 def requested_cursor(request: web.Request) -> str | None:

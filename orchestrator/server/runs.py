@@ -10,9 +10,9 @@ from aiohttp import web
 
 from ..commands import Command, Verb
 from ..errors import FieldProblem, InvalidRequest
+from ..eventlog.subscription import Item, View, follow
 from ..events import Snapshot, encode_json
 from ..framing.sse import SseFraming
-from ..subscription import Item, View, follow
 from ..supervisor import AnyRun
 from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .openapi import (

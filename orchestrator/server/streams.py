@@ -14,9 +14,9 @@ from aiohttp import web
 
 from ..errors import RequestError
 from ..eventlog.base import Entry
+from ..eventlog.subscription import Idle, Item
 from ..events import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
 from ..framing import sse
-from ..subscription import Idle, Item
 from .compression import Compressor, choose_encoding
 
 SEND_SECONDS = 8.0

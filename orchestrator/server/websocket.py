@@ -11,10 +11,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from ..commands import Command
 from ..errors import InvalidRequest, LimitReached, RequestError
+from ..eventlog.subscription import Idle, Item, Snapshots, View, follow
 from ..events import Snapshot, encode_data
 from ..framing import websocket as framing
 from ..framing.websocket import Operation, parse_operation
-from ..subscription import Idle, Item, Snapshots, View, follow
 from ..supervisor import AnyRun, Supervisor
 from .channels import CHANNEL
 from .keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR

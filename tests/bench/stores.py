@@ -31,9 +31,9 @@ import structlog
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Reasoning, Snapshot
 from orchestrator.framing.sse import SseFraming
-from orchestrator.subscription import View, follow
 
 from ..support.redis_server import RedisServer
 from ..support.spine import start, supervised

@@ -12,10 +12,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.redis import RedisLog
-from orchestrator.eventlog.sqlite import SQLiteLog
-from orchestrator.eventlog.sqlite_schema import parse_address
+from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.sqlite.log import SQLiteLog
+from orchestrator.eventlog.sqlite.schema import parse_address
 from tests.support.redis_server import redis_server
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.eventlog.base import Draft, Store
+from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Done, RunDone, RunMetrics, RunStarted, Snapshot, Token, encode_data
 from orchestrator.framing.sse import SseFraming, opening
 from orchestrator.sse_parser import SSEParser
-from orchestrator.subscription import Gap, View, follow
 
 from .stores import STORES, Clock
 

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.runstore import GONE_SECONDS, Fence, RunRecord
+from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS
 
 from .stores import STORES, Clock

@@ -21,9 +21,9 @@ from typing import Any
 
 from orchestrator.errors import Gone
 from orchestrator.eventlog import Cursor, Draft
-from orchestrator.eventlog.runstore import Fence, RunRecord
-from orchestrator.eventlog.sqlite import SQLiteLog
-from orchestrator.eventlog.sqlite_schema import parse_address
+from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.eventlog.sqlite.log import SQLiteLog
+from orchestrator.eventlog.sqlite.schema import parse_address
 
 RUNS, CHANNELS = ("run_1", "run_2"), ("run_1", "room")
 FIRST, SECOND = Fence("run_1", 1), Fence("run_2", 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from orchestrator import subscription
+from orchestrator.eventlog import subscription
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import Comment, Event, Frame, Puppet, StreamReader, parse_frame, serving

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
-from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog import MemoryLog, subscription
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning
 from tests.contract.stores import STORES, Clock

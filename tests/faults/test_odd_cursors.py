@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.redis import RedisLog
+from orchestrator.eventlog.redis.log import RedisLog
 from tests.contract.stores import STORES, Clock
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import RedisServer

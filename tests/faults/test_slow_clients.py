@@ -20,9 +20,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import subscription
 from orchestrator.backends.base import AgentInput, Emission
-from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog import MemoryLog, subscription
 from orchestrator.server import streams
 from orchestrator.server.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually

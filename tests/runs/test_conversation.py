@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.backends.base import Turn
 from orchestrator.conversation import MAX_TURNS, Conversations
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import Fence, RunRecord
+from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from orchestrator.eventlog.runstore import RunRecord
+from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.panelsettings import PanelSettings
 from orchestrator.runspec import GivenAnswer, StartRequest, spec_of
 

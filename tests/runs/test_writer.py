@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator.errors import Fenced, LogUnavailable
 from orchestrator.eventlog.base import Cursor, Draft, Entry
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import Fence, RunRecord
+from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.events import (
     RUN,
     AgentAdded,

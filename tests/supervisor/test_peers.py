@@ -16,8 +16,8 @@ from orchestrator.commands import Command as RunCommand
 from orchestrator.commands import encode
 from orchestrator.errors import LogUnavailable, NotFound
 from orchestrator.eventlog.cluster import Command
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import Fence, RunRecord
+from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.patience import eventually, soon
 
 

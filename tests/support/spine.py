@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog
+from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
 from orchestrator.limits import RunLimits
 from orchestrator.observer import Observer
@@ -18,7 +19,6 @@ from orchestrator.roster import Roster
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
 from orchestrator.settings import FunctionSettings
-from orchestrator.subscription import Gap, View, follow
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -14,9 +14,9 @@ import sys
 
 from orchestrator.errors import LogError
 from orchestrator.eventlog import Cursor, Draft
-from orchestrator.eventlog.runstore import Fence, RunRecord
-from orchestrator.eventlog.sqlite import SQLiteLog
-from orchestrator.eventlog.sqlite_schema import parse_address
+from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.eventlog.sqlite.log import SQLiteLog
+from orchestrator.eventlog.sqlite.schema import parse_address
 
 
 def say(*words: object) -> None:

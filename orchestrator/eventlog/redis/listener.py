@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .base import Cursor, Entry
-from .memory import new_epoch
-from .redis_frames import unpack
-from .redis_keys import Keys
-from .redis_link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Command, Denied, Link, Lost, Refusal
-from .redis_scripts import TICK
-from .redis_tail import Tail
-from .runstore import Fence
+from ..base import Cursor, Entry
+from ..memory.log import new_epoch
+from ..run_store import Fence
+from .frames import unpack
+from .keys import Keys
+from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Command, Denied, Link, Lost, Refusal
+from .scripts import TICK
+from .tail import Tail
 
 BLOCK_SECONDS = 1.0
 """How long one XREAD waits: whatever wake-up is lost costs no more."""

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LogUnavailable
-from orchestrator.eventlog import redis_cluster as cluster_module
 from orchestrator.eventlog.cluster import Cluster
-from orchestrator.eventlog.redis import RedisLog
-from orchestrator.eventlog.redis_cluster import RedisCluster
-from orchestrator.eventlog.runstore import Fence, RunRecord
+from orchestrator.eventlog.redis import cluster as cluster_module
+from orchestrator.eventlog.redis.cluster import RedisCluster
+from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from .support.redis_proxy import lose_answer, proxied
-from .support.redis_server import RedisServer, redis_server
+from ..support.redis_proxy import lose_answer, proxied
+from ..support.redis_server import RedisServer, redis_server
 
 NEVER_SECONDS = 1e6
 IDLE_SECONDS = 0.1

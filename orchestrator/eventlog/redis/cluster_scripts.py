@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .redis_link import Script
+from .link import Script
 
 INBOX_MS = 60_000
 """How long something stays in an inbox that nobody reads."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import Fenced
-from .base import Bounds, Cursor, Draft, Entry
-from .runstore import Fence
+from ...errors import Fenced
+from ..base import Bounds, Cursor, Draft, Entry
+from ..run_store import Fence
 
 BLOCK_EVENTS = 32
 """Most events of one block. Readers rely on it to find the block that holds a seq; it is part of the schema."""

@@ -7,8 +7,8 @@ workers' clocks differ. A record travels as (body, owner, token, status, ended, 
 
 from __future__ import annotations
 
-from .leases import KEPT_SECONDS
-from .redis_link import Script
+from ..leases import KEPT_SECONDS
+from .link import Script
 
 _COMMON = """
 local P = ARGV[1]

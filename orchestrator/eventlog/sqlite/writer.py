@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import Fenced, LogError, LogUnavailable, RequestError
-from .base import Bounds, Draft
-from .memory import new_epoch
-from .runstore import Fence
-from .sqlite_blocks import (
+from ...errors import Fenced, LogError, LogUnavailable, RequestError
+from ..base import Bounds, Draft
+from ..memory.log import new_epoch
+from ..run_store import Fence
+from .blocks import (
     Block,
     Channel,
     block_rows,

@@ -11,9 +11,9 @@ from itertools import takewhile
 
 import msgspec
 
-from ..errors import Fenced, Gone, NotFound
-from ..events import RunStatus
-from .runstore import GONE_SECONDS, Fence, RunRecord
+from ...errors import Fenced, Gone, NotFound
+from ...events import RunStatus
+from ..run_store import GONE_SECONDS, Fence, RunRecord
 
 MAX_TOMBSTONES = 100_000
 """Forgotten runs that are still known as such: a memory guard."""

@@ -18,22 +18,14 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from ..errors import LogUnavailable
-from .base import Bounds, Cursor, Draft, Entry, check_cursor
-from .runstore import Fence
-from .sqlite_blocks import (
-    Dropped,
-    erase_run,
-    largest_channels,
-    read_bounds,
-    read_page,
-    total_bytes,
-    trim_channel,
-)
-from .sqlite_channels import Book, Shelf
-from .sqlite_runs import SQLiteRuns
-from .sqlite_schema import Address, connect, open_database
-from .sqlite_writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
+from ...errors import LogUnavailable
+from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..run_store import Fence
+from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
+from .channels import Book, Shelf
+from .runs import SQLiteRuns
+from .schema import Address, connect, open_database
+from .writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
 
 log = structlog.get_logger(__name__)
 

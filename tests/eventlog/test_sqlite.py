@@ -19,16 +19,19 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ConfigError, Fenced, GapError, Gone, LogUnavailable
-from orchestrator.eventlog import Cursor, Draft, open_log, sqlite_channels, sqlite_runs, sqlite_schema
-from orchestrator.eventlog import sqlite as sqlite_log
+from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Bounds, Entry
-from orchestrator.eventlog.runstore import Fence, RunRecord
-from orchestrator.eventlog.sqlite import SQLiteLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.eventlog.sqlite import channels as sqlite_channels
+from orchestrator.eventlog.sqlite import log as sqlite_log
+from orchestrator.eventlog.sqlite import runs as sqlite_runs
+from orchestrator.eventlog.sqlite import schema as sqlite_schema
+from orchestrator.eventlog.sqlite.log import SQLiteLog
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.sqlite_process import batch
+from ..support.sqlite_process import batch
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SQLITE_KILLS", "30"))
 
 

@@ -11,11 +11,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 
-from ..errors import LogUnavailable
-from .cluster import SEND_SECONDS, Command, Reply
-from .redis import RedisLog
-from .redis_cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
-from .redis_listener import Fields
+from ...errors import LogUnavailable
+from ..cluster import SEND_SECONDS, Command, Reply
+from .cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
+from .listener import Fields
+from .log import RedisLog
 
 LOOK_AGAIN_SECONDS = 1.0
 """A wake-up that was lost costs a taker no more."""

@@ -13,19 +13,19 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..errors import Fenced, GapError, LogUnavailable
-from .base import Bounds, Cursor, Draft, Entry, check_cursor
-from .memory import new_epoch
-from .redis_address import parse_address
-from .redis_frames import unpack
-from .redis_keys import Keys
-from .redis_link import PATIENCE_SECONDS, Link
-from .redis_listener import Listener
-from .redis_runs import RedisRuns
-from .redis_scripts import ERASE, OPEN, READ, TRIM
-from .redis_tail import Tail
-from .redis_writer import UnknownRun, Writer
-from .runstore import Fence
+from ...errors import Fenced, GapError, LogUnavailable
+from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..memory.log import new_epoch
+from ..run_store import Fence
+from .address import parse_address
+from .frames import unpack
+from .keys import Keys
+from .link import PATIENCE_SECONDS, Link
+from .listener import Listener
+from .runs import RedisRuns
+from .scripts import ERASE, OPEN, READ, TRIM
+from .tail import Tail
+from .writer import UnknownRun, Writer
 
 PAGE_BYTES = 1024 * 1024
 """A page that is read ends with the stream entry that passes this."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from ..errors import ConfigError, ConfigProblem
+from ...errors import ConfigError, ConfigProblem
 
 DEFAULT_PORT = 6379
 OPTIONS = frozenset({"prefix", "ssl_ca_certs"})

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..errors import Fenced, Gone, NotFound
-from ..events import RunStatus
-from .leases import KEPT_SECONDS, Leases
-from .runstore import GONE_SECONDS, Fence, RunRecord
-from .sqlite_blocks import Dropped, erase_run
+from ...errors import Fenced, Gone, NotFound
+from ...events import RunStatus
+from ..leases import KEPT_SECONDS, Leases
+from ..run_store import GONE_SECONDS, Fence, RunRecord
+from .blocks import Dropped, erase_run
 
 T = TypeVar("T")
 

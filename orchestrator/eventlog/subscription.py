@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
-from .errors import GapError
-from .eventlog.base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
-from .events import PANEL, RunDone, RunGap, Snapshot, clean_text
+from ..errors import GapError
+from ..events import PANEL, RunDone, RunGap, Snapshot, clean_text
+from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
 
 PAGE_EVENTS = 256
 """Most entries read at once, so that a replay of any length needs bounded memory."""

@@ -13,15 +13,15 @@ import pytest
 
 from orchestrator.errors import ConfigError, Fenced, GapError, LogUnavailable
 from orchestrator.eventlog import Cursor, Draft, open_log
-from orchestrator.eventlog import redis_listener as listener_module
-from orchestrator.eventlog.redis import RedisLog
-from orchestrator.eventlog.redis_address import RedisAddress, parse_address
-from orchestrator.eventlog.redis_link import _unfit
-from orchestrator.eventlog.runstore import Fence, RunRecord
+from orchestrator.eventlog.redis import listener as listener_module
+from orchestrator.eventlog.redis.address import RedisAddress, parse_address
+from orchestrator.eventlog.redis.link import _unfit
+from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from .support.redis_proxy import lose_answer, proxied
-from .support.redis_server import RedisServer, free_port, redis_server
+from ..support.redis_proxy import lose_answer, proxied
+from ..support.redis_server import RedisServer, free_port, redis_server
 
 RUN, ROOM = "run_1", "room"
 FENCE = Fence(RUN, 1)

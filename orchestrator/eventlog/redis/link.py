@@ -17,8 +17,8 @@ import structlog
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import Connection, SSLConnection
 
-from ..errors import LogUnavailable
-from .redis_address import RedisAddress, wrong
+from ...errors import LogUnavailable
+from .address import RedisAddress, wrong
 
 log = structlog.get_logger(__name__)
 

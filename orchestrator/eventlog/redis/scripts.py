@@ -6,7 +6,7 @@ or answer readers are not. Seqs stay exact: Lua's numbers hold 2^53, and `%.0f` 
 
 from __future__ import annotations
 
-from .redis_link import Script
+from .link import Script
 
 ENTRY_OVERHEAD_BYTES = 100
 """What a stream entry costs beside its frames, roughly."""

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..errors import Fenced, LogUnavailable
-from .base import Draft, Entry
-from .memory import new_epoch
-from .redis_frames import pack
-from .redis_keys import Keys
-from .redis_link import Command, Link, Refusal
-from .redis_scripts import APPEND, RESOLVE
-from .runstore import Fence
+from ...errors import Fenced, LogUnavailable
+from ..base import Draft, Entry
+from ..memory.log import new_epoch
+from ..run_store import Fence
+from .frames import pack
+from .keys import Keys
+from .link import Command, Link, Refusal
+from .scripts import APPEND, RESOLVE
 
 CHANNELS_REMEMBERED = 4096
 """Of how many channels it is known what they held last, and what is in doubt."""

@@ -7,9 +7,9 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from .base import Bounds, Cursor, Draft, Entry, check_cursor
-from .memory_runs import MemoryRuns
-from .runstore import Fence
+from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..run_store import Fence
+from .runs import MemoryRuns
 
 ENTRY_OVERHEAD_BYTES = 200
 """What an entry costs beside its data: the object, its frame's head and its place in the list."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote
 
-from ..errors import ConfigError, ConfigProblem
+from ...errors import ConfigError, ConfigProblem
 
 Synchronous = Literal["FULL", "NORMAL"]
 

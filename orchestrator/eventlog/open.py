@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
 from .cluster import Cluster
-from .memory import MemoryLog
+from .memory.log import MemoryLog
 
 
 def open_log(url: str) -> Store:
@@ -18,8 +18,8 @@ def open_log(url: str) -> Store:
     if scheme == "memory":
         return MemoryLog()
     if scheme == "sqlite":
-        from .sqlite import SQLiteLog
-        from .sqlite_schema import parse_address
+        from .sqlite.log import SQLiteLog
+        from .sqlite.schema import parse_address
 
         return SQLiteLog(parse_address(url))
     if scheme in ("redis", "rediss"):
@@ -33,15 +33,15 @@ def cluster_of(store: Store) -> Cluster | None:
     """Return what the workers on *store* share; None where only one process can use it."""
     if isinstance(store, MemoryLog) or "redis" not in type(store).__module__:
         return None  # and redis-py need not be there
-    from .redis import RedisLog
-    from .redis_cluster import RedisCluster
+    from .redis.cluster import RedisCluster
+    from .redis.log import RedisLog
 
     return RedisCluster(store) if isinstance(store, RedisLog) else None
 
 
 def _open_redis(url: str) -> Store:
     try:
-        from .redis import RedisLog
+        from .redis.log import RedisLog
     except ModuleNotFoundError as exc:
         if exc.name != "redis":
             raise

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import stamina
 
-from .errors import LogUnavailable
+from ..errors import LogUnavailable
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 

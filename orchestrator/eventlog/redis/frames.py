@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from .base import Draft, Entry
+from ..base import Draft, Entry
 
 FRAMES_PER_ENTRY = 32
 """286 thousand events/s as such entries against 10 thousand as single ones (ARCHITECTURE)."""

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import msgspec
 
-from ..errors import Fenced, Gone, NotFound
-from ..events import RunStatus
-from . import redis_run_scripts as scripts
-from .leases import Leases
-from .redis_keys import Keys
-from .redis_link import Link, Script
-from .runstore import GONE_SECONDS, Fence, RunRecord
+from ...errors import Fenced, Gone, NotFound
+from ...events import RunStatus
+from ..leases import Leases
+from ..run_store import GONE_SECONDS, Fence, RunRecord
+from . import run_scripts as scripts
+from .keys import Keys
+from .link import Link, Script
 
 _WORD_BYTES = 8
 """Before each turn: what tells a turn that arrives twice from one that was said twice."""

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 
-from .base import Cursor, Entry
+from ..base import Cursor, Entry
 
 TAIL_BYTES = 256 * 1024
 """What a tail holds at most beside its newest batch; a reader further behind reads from Redis."""
