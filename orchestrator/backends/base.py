@@ -167,7 +167,7 @@ BackendFactory = Callable[[Any, Mapping[str, Any]], Backend]
 KINDS: dict[str, str] = {
     "openai-agents": "orchestrator.backends.openai_agents:OpenAIAgentsBackend",
     "letta": "orchestrator.backends.letta:LettaBackend",
-    "function": "orchestrator.backends.function:FunctionBackend",
+    "function": "orchestrator.backends.function.backend:FunctionBackend",
     "offline": "orchestrator.backends.offline:OfflineBackend",
 }
 """Kind → "module:class". Looked up late, so that only the SDKs in use are imported."""

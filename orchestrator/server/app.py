@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from ..backends.base import Backend
-from ..backends.function import FunctionBackend, StreamFunction
+from ..backends.function.backend import FunctionBackend, StreamFunction
 from ..config import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store

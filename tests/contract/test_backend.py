@@ -52,7 +52,7 @@ async def echo(request: AgentInput) -> AsyncIterator[Emission]:
 
 @asynccontextmanager
 async def function_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.function import FunctionBackend
+    from orchestrator.backends.function.backend import FunctionBackend
 
     yield FunctionBackend(FunctionSettings(agent_id="echo", stream=f"{__name__}:echo"), {})
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from orchestrator.backends.base import AgentInput, Backend, Emission
-from orchestrator.backends.function import FunctionBackend, StreamFunction
+from orchestrator.backends.function.backend import FunctionBackend, StreamFunction
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.roster import Roster

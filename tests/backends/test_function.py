@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
-from orchestrator.backends.function import FunctionBackend
+from orchestrator.backends.function.backend import FunctionBackend
 from orchestrator.backends.loader import create_backend
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Done, Payload, Reasoning, Started, Status, Token, ToolCall, ToolResult

@@ -1,0 +1,1 @@
+"""Agents that are async generator functions of the user's own."""
