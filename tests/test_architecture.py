@@ -65,7 +65,7 @@ LAYERS: list[tuple[str, ...]] = [
 
 HOMES = {
     "aiostream": ("merge",),
-    "letta_client": ("backends.letta_api",),
+    "letta_client": ("backends.letta.api",),
     "agents": ("backends.openai*", "backends.offline*"),
     "openai": ("backends.openai*", "backends.offline*"),
     "redis": ("eventlog.redis*",),

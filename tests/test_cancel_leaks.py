@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import Backend
-from orchestrator.backends.letta import LettaBackend
+from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.backends.openai_agents import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
 from orchestrator.roster import Roster

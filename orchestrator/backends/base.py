@@ -166,7 +166,7 @@ BackendFactory = Callable[[Any, Mapping[str, Any]], Backend]
 
 KINDS: dict[str, str] = {
     "openai-agents": "orchestrator.backends.openai_agents:OpenAIAgentsBackend",
-    "letta": "orchestrator.backends.letta:LettaBackend",
+    "letta": "orchestrator.backends.letta.backend:LettaBackend",
     "function": "orchestrator.backends.function.backend:FunctionBackend",
     "offline": "orchestrator.backends.offline:OfflineBackend",
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Emission
-from orchestrator.backends.letta import LettaBackend
+from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.events import Status
 from orchestrator.settings import LettaSettings

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from json import JSONDecodeError, loads
 from typing import Any
 
-from ..errors import AgentError
-from ..events import Reasoning, Status, ToolCall, ToolResult, Usage
-from .base import Emission
-from .letta_errors import failed
+from ...errors import AgentError
+from ...events import Reasoning, Status, ToolCall, ToolResult, Usage
+from ..base import Emission
+from .errors import failed
 
 Message = dict[str, Any]
 """One JSON object of Letta's stream. `message_type` tells them apart; classes of the SDK do not."""

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from orchestrator.backends import letta
 from orchestrator.backends.base import AgentInput, Finish, Turn
-from orchestrator.backends.letta_stream import NOT_RUN
+from orchestrator.backends.letta import backend as letta
+from orchestrator.backends.letta.decoder import NOT_RUN
 from orchestrator.events import ApprovalRequest, Status, ToolCall, ToolResult, Usage
 from tests.support.letta.ask import answer_of, failure_of, sent
 from tests.support.letta.wire import (

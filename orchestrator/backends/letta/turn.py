@@ -9,8 +9,8 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from .base import AgentInput, Turn
-from .letta_api import LettaApi
+from ..base import AgentInput, Turn
+from .api import LettaApi
 
 CONVERSATION = "conversation_id"
 """The key in `Turn.memory` under which the Letta conversation of a turn stands."""

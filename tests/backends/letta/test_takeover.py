@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
-from orchestrator.backends.letta import LettaBackend
+from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Status, ToolCall, ToolResult
 
-from .support.letta.ask import backend_at, said, sent, words
-from .support.letta.wire import (
+from ...support.letta.ask import backend_at, said, sent, words
+from ...support.letta.wire import (
     CONVERSATION,
     DONE,
     RUN,
@@ -33,7 +33,7 @@ from .support.letta.wire import (
     text,
     usage,
 )
-from .support.spine import of, read, start, supervised
+from ...support.spine import of, read, start, supervised
 
 ASKING = Stream(
     [

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.backends import letta_run
-from orchestrator.backends.letta import LettaBackend
+from orchestrator.backends.letta import run as letta_run
+from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.settings import Limits
 from tests.support.letta.ask import (

@@ -24,9 +24,9 @@ from letta_client import (
     LettaError,
 )
 
-from ..errors import AgentError
-from .letta_errors import LettaRefused, LettaUnreachable, refused
-from .letta_tasks import cancelled_once
+from ...errors import AgentError
+from .errors import LettaRefused, LettaUnreachable, refused
+from .tasks import cancelled_once
 
 HOSTED_URL = "https://api.letta.com"
 CONNECT_SECONDS = 10.0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import AgentError, ErrorCode
-from .http_errors import status_error
+from ...errors import AgentError, ErrorCode
+from ..http_errors import status_error
 
 _FAILURES: dict[str, tuple[ErrorCode, str]] = {
     "llm_authentication": ("upstream_auth", "The model's provider refused the Letta server's credentials."),

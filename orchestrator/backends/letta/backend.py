@@ -12,14 +12,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from ..errors import AgentError
-from ..events import ApprovalRequest, Status, ToolCall
-from .base import AgentInput, Emission, Finish
-from .letta_api import LettaApi, tls_context
-from .letta_errors import finish_reason
-from .letta_run import LettaRun, NeverBegan
-from .letta_stream import Translator
-from .letta_turn import LettaTurn, open_turn
+from ...errors import AgentError
+from ...events import ApprovalRequest, Status, ToolCall
+from ..base import AgentInput, Emission, Finish
+from .api import LettaApi, tls_context
+from .decoder import Translator
+from .errors import finish_reason
+from .run import LettaRun, NeverBegan
+from .turn import LettaTurn, open_turn
 
 FOREGROUND_SECONDS = 60.0
 """How long a server's refusal of background runs is remembered."""

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import structlog
 
-from ..errors import AgentError
-from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
-from .letta_api import LettaApi
-from .letta_errors import LettaRefused, LettaUnreachable, failed
-from .letta_stream import Message, decode
-from .letta_tasks import cancelled_once, uninterrupted
+from ...errors import AgentError
+from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from .api import LettaApi
+from .decoder import Message, decode
+from .errors import LettaRefused, LettaUnreachable, failed
+from .tasks import cancelled_once, uninterrupted
 
 log = structlog.get_logger(__name__)
 
