@@ -165,7 +165,7 @@ BackendFactory = Callable[[Any, Mapping[str, Any]], Backend]
 """Builds a backend from its checked settings and the settings of all agents (for handoffs)."""
 
 KINDS: dict[str, str] = {
-    "openai-agents": "orchestrator.backends.openai_agents:OpenAIAgentsBackend",
+    "openai-agents": "orchestrator.backends.openai.backend:OpenAIAgentsBackend",
     "letta": "orchestrator.backends.letta.backend:LettaBackend",
     "function": "orchestrator.backends.function.backend:FunctionBackend",
     "offline": "orchestrator.backends.offline:OfflineBackend",

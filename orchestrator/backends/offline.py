@@ -15,8 +15,8 @@ from agents import Agent, Tool
 from .base import AgentInput, Emission
 from .loader import load_attribute, load_each
 from .offline_model import MODEL_NAME, OfflineModel
-from .openai_stream import conversation_items, stream_agent
-from .openai_tools import agent_tool, load_tool
+from .openai.runner import conversation_items, stream_agent
+from .openai.tools import agent_tool, load_tool
 
 MAX_TURNS = 10
 

@@ -36,7 +36,7 @@ from agents import (
 from aiohttp import web
 from openai import AsyncOpenAI
 
-from orchestrator.backends.openai_model import FastChatModel, FastResponsesModel, FastTransport
+from orchestrator.backends.openai.model.fast import FastChatModel, FastResponsesModel, FastTransport
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
 from orchestrator.server.keys import LOADED

@@ -76,7 +76,7 @@ class EchoScript(Script):
 
 @asynccontextmanager
 async def openai_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.openai_agents import OpenAIAgentsBackend
+    from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 
     async with Upstream(tokens_per_s=300) as upstream:
         upstream.scripts["echo"] = EchoScript([])

@@ -39,9 +39,9 @@ from pydantic import BaseModel
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.backends.base import Finish as End
-from orchestrator.backends.openai_agents import OpenAIAgentsBackend
-from orchestrator.backends.openai_model import FastChatModel, FastResponsesModel, FastTransport
-from orchestrator.backends.openai_stream import stream_agent
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.model.fast import FastChatModel, FastResponsesModel, FastTransport
+from orchestrator.backends.openai.runner import stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token, ToolResult, clean_text
 from orchestrator.settings import OpenAIAgentsSettings

@@ -12,10 +12,10 @@ import pytest
 import yarl
 from aiohttp import web
 
-from orchestrator.backends.openai_chat import decoded
-from orchestrator.backends.openai_model import FastTransport
-from orchestrator.backends.openai_responses_stream import ResponsesDecoder
-from orchestrator.backends.openai_transport import DRAIN_SECONDS, proxy_for
+from orchestrator.backends.openai.model.chat import decoded
+from orchestrator.backends.openai.model.fast import FastTransport
+from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
+from orchestrator.backends.openai.model.transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
 from tests.support.patience import PATIENCE_SECONDS, soon
 from tests.support.upstream import Answer, Gate, Stall, Upstream, hanging

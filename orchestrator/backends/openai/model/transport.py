@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import yarl
 
-from ..errors import AgentError
-from .http_errors import status_error
-from .openai_errors import transport_error
+from ....errors import AgentError
+from ...http_errors import status_error
+from ..errors import transport_error
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0

@@ -19,7 +19,7 @@ from agents.exceptions import (
 )
 
 from orchestrator.backends.http_errors import retry_after_seconds, status_error
-from orchestrator.backends.openai_errors import agent_error, model_error
+from orchestrator.backends.openai.errors import agent_error, model_error
 from orchestrator.errors import AgentError
 
 SECRET = "sk-live-123"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
-from orchestrator.backends.openai_agents import OpenAIAgentsBackend
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Token, Usage
 from orchestrator.settings import OpenAIAgentsSettings

@@ -10,11 +10,11 @@ from typing import Any, get_args, get_origin
 from agents import Agent, FunctionTool, RunContextWrapper, Tool, function_tool
 from agents.exceptions import UserError
 
-from ..errors import ConfigError, ConfigProblem
-from .loader import load_attribute
-from .openai_errors import failure_text
-from .openai_relay import RelayHooks, note_failed_call
-from .openai_relayed import ignore, relayed, streaming_nested
+from ...errors import ConfigError, ConfigProblem
+from ..loader import load_attribute
+from .errors import failure_text
+from .instrumented import ignore, relayed, streaming_nested
+from .relay import RelayHooks, note_failed_call
 
 
 def load_tool(reference: str, settings: Any, key: str) -> Tool:

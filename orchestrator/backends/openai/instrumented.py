@@ -24,9 +24,9 @@ from agents import (
 )
 from agents.tool_context import ToolContext
 
-from .openai_errors import failure_text
-from .openai_relay import NESTED, RelayHooks, RelayModel, note_failed_call, note_tripwire
-from .openai_stock import CheckedChatModel
+from .errors import failure_text
+from .model.stock import CheckedChatModel
+from .relay import NESTED, RelayHooks, RelayModel, note_failed_call, note_tripwire
 
 Seen = dict[int, Agent[Any]]
 """Copies by the originals' identity: handoffs and tools may run in circles."""

@@ -15,9 +15,9 @@ from openai._streaming import ServerSentEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta, ChoiceDeltaToolCall
 
-from ..errors import AgentError
-from .openai_dialects import CallSlots, Halves, finish_reason_of, said_in
-from .openai_relay import note_finish_reason
+from ....errors import AgentError
+from ..relay import note_finish_reason
+from .dialects import CallSlots, Halves, finish_reason_of, said_in
 
 
 class CheckedStream(AsyncStream[ChatCompletionChunk]):

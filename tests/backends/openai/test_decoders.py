@@ -19,9 +19,9 @@ from openai.types.responses import (
     ResponseOutputText,
 )
 
-from orchestrator.backends.openai_chat_stream import ChatDecoder
-from orchestrator.backends.openai_responses_stream import ResponsesDecoder
-from orchestrator.backends.openai_sse import DataSplitter
+from orchestrator.backends.openai.model.chat_decoder import ChatDecoder
+from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
+from orchestrator.backends.openai.model.sse import DataSplitter
 from orchestrator.errors import AgentError
 from orchestrator.sse_parser import SSEParser
 from tests.support.upstream import Call, Calls, Finish, Reasoning, Refusal, Use

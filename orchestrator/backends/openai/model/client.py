@@ -16,9 +16,9 @@ from openai import NotGiven, Omit
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseOutputItem
 
-from ..errors import AgentError
-from .openai_errors import failed_response
-from .openai_transport import FastTransport, StreamBody
+from ....errors import AgentError
+from ..errors import failed_response
+from .transport import FastTransport, StreamBody
 
 _NO_VALUE = (Omit, NotGiven)
 FILTERED = "The provider's content filter withheld the answer."

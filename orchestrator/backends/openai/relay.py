@@ -21,12 +21,12 @@ from agents.items import ModelResponse
 from agents.run_config import ToolErrorFormatter, ToolErrorFormatterArgs
 from openai.types.responses import ResponseCompletedEvent
 
-from ..errors import AgentError
-from ..events import Handoff as HandoffPayload
-from ..events import Payload, Reasoning, Token, ToolCall, ToolResult, Usage
-from .base import Spent
-from .openai_client import FILTERED, known_items
-from .openai_errors import failed_response, failure_text, model_error
+from ...errors import AgentError
+from ...events import Handoff as HandoffPayload
+from ...events import Payload, Reasoning, Token, ToolCall, ToolResult, Usage
+from ..base import Spent
+from .errors import failed_response, failure_text, model_error
+from .model.client import FILTERED, known_items
 
 PENDING_LIMIT = 64
 """Payloads of one run that may wait for its consumer; then the model is held back."""

@@ -14,9 +14,9 @@ import pytest
 from agents import set_trace_processors
 from agents.tracing import TracingProcessor
 
-from orchestrator.backends import openai_endpoints
 from orchestrator.backends.base import AgentInput, Emission, Finish, Spent, Turn
-from orchestrator.backends.openai_agents import OpenAIAgentsBackend
+from orchestrator.backends.openai import endpoints as openai_endpoints
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.config import load_config
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import ApprovalRequest, Handoff, Reasoning, Token, ToolCall, ToolResult, Usage

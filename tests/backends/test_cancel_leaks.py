@@ -10,16 +10,16 @@ from typing import Any
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import Backend
 from orchestrator.backends.letta.backend import LettaBackend
-from orchestrator.backends.openai_agents import OpenAIAgentsBackend
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
 from orchestrator.roster import Roster
 from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.letta.wire import EchoWire
-from .support.spine import read, start
-from .support.upstream import Upstream
+from ..support.letta.wire import EchoWire
+from ..support.spine import read, start
+from ..support.upstream import Upstream
 
 RUNS, AT_ONCE = 125, 25
 """Each run has four agents: 500 cancels."""

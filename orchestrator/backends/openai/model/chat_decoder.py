@@ -30,12 +30,12 @@ from openai.types.responses import (
 )
 from openai.types.responses.response import IncompleteDetails
 
-from ..errors import AgentError
-from ..events import clean_text
-from .openai_client import FILTERED, INVALID, error_in_answer, is_json
-from .openai_dialects import CallSlots, finish_reason_of, said_in, usage_of
-from .openai_events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
-from .openai_sse import DataSplitter, decoded_loosely
+from ....errors import AgentError
+from ....events import clean_text
+from .client import FILTERED, INVALID, error_in_answer, is_json
+from .dialects import CallSlots, finish_reason_of, said_in, usage_of
+from .events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
+from .sse import DataSplitter, decoded_loosely
 
 UNFINISHED = "The model's answer ended without its end mark."
 DONE = b"[DONE]"

@@ -17,10 +17,10 @@ from agents.tracing.span_data import GenerationSpanData
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
-from ..errors import AgentError
-from .openai_chat_stream import ChatDecoder
-from .openai_client import WireClient
-from .openai_transport import FastTransport, StreamBody
+from ....errors import AgentError
+from .chat_decoder import ChatDecoder
+from .client import WireClient
+from .transport import FastTransport, StreamBody
 
 
 class Decoder(Protocol):

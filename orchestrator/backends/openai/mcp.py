@@ -13,9 +13,9 @@ from typing import Any
 from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp
 from agents.mcp.util import MCPToolCustomDataContext
 
-from ..errors import AgentError
-from .openai_relay import note_failed_call
-from .openai_tools import tell_failure
+from ...errors import AgentError
+from .relay import note_failed_call
+from .tools import tell_failure
 
 START_SECONDS = 15.0
 

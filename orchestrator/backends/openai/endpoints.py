@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
 
-from ..errors import ConfigError, ConfigProblem
-from .openai_model import FastChatModel, FastResponsesModel, FastTransport
-from .openai_stock import CheckedClient
+from ...errors import ConfigError, ConfigProblem
+from .model.fast import FastChatModel, FastResponsesModel, FastTransport
+from .model.stock import CheckedClient
 
 CONNECT_SECONDS = 10.0
 READ_GRACE_SECONDS = 5.0

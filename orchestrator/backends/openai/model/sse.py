@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import AgentError
-from ..sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
+from ....errors import AgentError
+from ....sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
 
 _END = b"\n\n"
 _DATA = b"data: "

@@ -13,11 +13,11 @@ import msgspec
 from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_without_usage
 from openai.types.responses import ResponseCompletedEvent, ResponseStreamEvent
 
-from ..errors import AgentError
-from .openai_chat_stream import UNFINISHED, append_delta
-from .openai_client import INVALID, WholeItem, WholeResponse, checked, error_in_answer, response_of
-from .openai_events import DELTA_TYPES, AnyDelta, RefusalDelta, TextDelta
-from .openai_sse import DataSplitter, decoded_loosely
+from ....errors import AgentError
+from .chat_decoder import UNFINISHED, append_delta
+from .client import INVALID, WholeItem, WholeResponse, checked, error_in_answer, response_of
+from .events import DELTA_TYPES, AnyDelta, RefusalDelta, TextDelta
+from .sse import DataSplitter, decoded_loosely
 
 _SAID = {"output_text": ("text", TextDelta), "refusal": ("refusal", RefusalDelta)}
 

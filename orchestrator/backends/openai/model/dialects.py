@@ -11,9 +11,9 @@ from typing import Any
 from openai.types.responses import ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from ..errors import AgentError, ErrorCode
-from ..events import clean_text
-from .openai_client import INVALID
+from ....errors import AgentError, ErrorCode
+from ....events import clean_text
+from .client import INVALID
 
 _STOPPED: tuple[ErrorCode, str] = ("upstream_unavailable", "The model's provider stopped the answer.")
 _FAILED: dict[str, tuple[ErrorCode, str]] = {

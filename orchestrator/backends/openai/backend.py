@@ -21,13 +21,13 @@ from agents import (
 )
 from agents.tracing import TracingConfig
 
-from ..errors import ConfigError, ConfigProblem
-from .base import AgentInput, Emission
-from .loader import load_attribute, load_each
-from .openai_endpoints import Endpoints, secret_text
-from .openai_mcp import connect_servers
-from .openai_stream import conversation_items, stream_agent
-from .openai_tools import load_tool
+from ...errors import ConfigError, ConfigProblem
+from ..base import AgentInput, Emission
+from ..loader import load_attribute, load_each
+from .endpoints import Endpoints, secret_text
+from .mcp import connect_servers
+from .runner import conversation_items, stream_agent
+from .tools import load_tool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from typing import Any
 from agents import Agent, RunConfig, Runner, RunResultStreaming, RunState
 from agents.items import ToolApprovalItem, ToolCallOutputItem
 
-from ..errors import AgentError
-from ..events import ApprovalRequest, Payload, Token, ToolResult, Usage
-from .base import AgentInput, Approve, Emission, Finish
-from .openai_errors import agent_error
-from .openai_relay import Outbox, RelayHooks, RelayProvider, noting_failures, output_text
-from .openai_relayed import relayed
+from ...errors import AgentError
+from ...events import ApprovalRequest, Payload, Token, ToolResult, Usage
+from ..base import AgentInput, Approve, Emission, Finish
+from .errors import agent_error
+from .instrumented import relayed
+from .relay import Outbox, RelayHooks, RelayProvider, noting_failures, output_text
 
 STOP_SECONDS = 1.0
 """How long a stopped run may take to close its connection; a sync tool in its thread may take longer."""

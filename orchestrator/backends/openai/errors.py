@@ -26,8 +26,8 @@ from agents.exceptions import (
     UserError,
 )
 
-from ..errors import AgentError, ErrorCode
-from .http_errors import status_error
+from ...errors import AgentError, ErrorCode
+from ..http_errors import status_error
 
 _TRIPWIRES = (
     InputGuardrailTripwireTriggered,

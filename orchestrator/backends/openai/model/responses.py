@@ -16,11 +16,11 @@ from agents.tracing import ResponseSpanData, Span, SpanError, response_span
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
-from ..errors import AgentError
-from .openai_chat import decoded
-from .openai_client import WireClient
-from .openai_responses_stream import ResponsesDecoder
-from .openai_transport import FastTransport
+from ....errors import AgentError
+from .chat import decoded
+from .client import WireClient
+from .responses_decoder import ResponsesDecoder
+from .transport import FastTransport
 
 
 class FastResponsesModel(OpenAIResponsesModel):
