@@ -168,6 +168,6 @@ KINDS: dict[str, str] = {
     "openai-agents": "orchestrator.backends.openai.backend:OpenAIAgentsBackend",
     "letta": "orchestrator.backends.letta.backend:LettaBackend",
     "function": "orchestrator.backends.function.backend:FunctionBackend",
-    "offline": "orchestrator.backends.offline:OfflineBackend",
+    "offline": "orchestrator.backends.offline.backend:OfflineBackend",
 }
 """Kind → "module:class". Looked up late, so that only the SDKs in use are imported."""

@@ -59,9 +59,9 @@ async def function_case() -> AsyncIterator[Backend]:
 
 @asynccontextmanager
 async def offline_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.offline import OfflineBackend
+    from orchestrator.backends.offline.backend import OfflineBackend
 
-    tools = tuple(f"orchestrator.backends.offline_tools:{name}" for name in ("calculator", "key_words"))
+    tools = tuple(f"orchestrator.backends.offline.tools:{name}" for name in ("calculator", "key_words"))
     settings = OfflineSettings(agent_id="offline", tools=tools, tokens_per_s=300)
     yield OfflineBackend(settings, {})
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .base import Part
-from .offline_reading import asks_the_time, find_expression, find_place, foreign_script, shorten
-from .offline_tools import find_key_words, words
-from .offline_voices import Voice, choose_voice
+from ..base import Part
+from .reading import asks_the_time, find_expression, find_place, foreign_script, shorten
+from .tools import find_key_words, words
+from .voices import Voice, choose_voice
 
 MAX_CALLS = 2
 KNOWN_TOOLS = frozenset({"calculator", "clock", "text_statistics", "key_words", "compare_answers"})

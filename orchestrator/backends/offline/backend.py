@@ -12,11 +12,11 @@ from typing import Any
 
 from agents import Agent, Tool
 
-from .base import AgentInput, Emission
-from .loader import load_attribute, load_each
-from .offline_model import MODEL_NAME, OfflineModel
-from .openai.runner import conversation_items, stream_agent
-from .openai.tools import agent_tool, load_tool
+from ..base import AgentInput, Emission
+from ..loader import load_attribute, load_each
+from ..openai.runner import conversation_items, stream_agent
+from ..openai.tools import agent_tool, load_tool
+from .model import MODEL_NAME, OfflineModel
 
 MAX_TURNS = 10
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.backends.offline_reading import find_expression, find_place, foreign_script, shorten
-from orchestrator.backends.offline_tools import (
+from orchestrator.backends.offline.reading import find_expression, find_place, foreign_script, shorten
+from orchestrator.backends.offline.tools import (
     calculator,
     clock,
     find_key_words,

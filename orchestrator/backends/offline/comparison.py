@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from .offline_reading import shorten, spell_out
-from .offline_tools import calculator, find_key_words, words
+from .reading import shorten, spell_out
+from .tools import calculator, find_key_words, words
 
 SCAN_CHARS = 6_000
 """How much of an answer is read."""

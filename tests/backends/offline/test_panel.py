@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from orchestrator.attempt import Stop
 from orchestrator.backends.base import Heard, Part
-from orchestrator.backends.offline_comparison import compare, compare_answers, read_comparison
-from orchestrator.backends.offline_panel import answer, next_call, think
-from orchestrator.backends.offline_script import Finding, Scene
+from orchestrator.backends.offline.comparison import compare, compare_answers, read_comparison
+from orchestrator.backends.offline.panel import answer, next_call, think
+from orchestrator.backends.offline.script import Finding, Scene
 from orchestrator.config import load_config
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
@@ -27,10 +27,10 @@ from orchestrator.panels.prompts import letter
 from orchestrator.roster import Roster
 from orchestrator.supervisor import Supervisor
 
-from .support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
-from .test_panels import fails, hangs, panel, result, saying, stages
+from ...support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
+from ...test_panels import fails, hangs, panel, result, saying, stages
 
-SHIPPED = Path(__file__).parent.parent / "agents_config"
+SHIPPED = Path(__file__).parents[3] / "agents_config"
 THREE = ["skeptic", "optimist", "analyst"]
 QUESTION = "Is 17 * 23 prime, and why do people ask?"
 

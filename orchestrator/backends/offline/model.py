@@ -39,10 +39,10 @@ from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from ..events import clean_text
-from .base import Part
-from .offline_panel import announce, answer, next_call, think
-from .offline_script import Call, Finding, Scene
+from ...events import clean_text
+from ..base import Part
+from .panel import announce, answer, next_call, think
+from .script import Call, Finding, Scene
 
 MODEL_NAME = "offline"
 THINKING_SECONDS = 0.4

@@ -24,15 +24,15 @@ from openai.types.responses import (
 
 from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
 from orchestrator.backends.loader import create_backend
-from orchestrator.backends.offline import OfflineBackend
-from orchestrator.backends.offline_model import OfflineModel
-from orchestrator.backends.offline_voices import VOICES
+from orchestrator.backends.offline.backend import OfflineBackend
+from orchestrator.backends.offline.model import OfflineModel
+from orchestrator.backends.offline.voices import VOICES
 from orchestrator.errors import ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
 from orchestrator.settings import OfflineSettings
 from tests.support.patience import PATIENCE_SECONDS
 
-TOOLS = "orchestrator.backends.offline_tools:"
+TOOLS = "orchestrator.backends.offline.tools:"
 CALCULATOR, CLOCK, STATISTICS, KEY_WORDS = (
     TOOLS + name for name in ("calculator", "clock", "text_statistics", "key_words")
 )

@@ -8,20 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import offline_script as script
-from .base import Heard, Part
-from .offline_comparison import (
-    RULE,
-    Compared,
-    Comparison,
-    compare,
-    gist_of,
-    read_comparison,
-    right_sums,
-)
-from .offline_reading import asks_the_time, shorten
-from .offline_script import Call, Scene, announce, can_call, counted, disclosure, listing, sum_of
-from .offline_tools import calculator, find_key_words
+from ..base import Heard, Part
+from . import script as script
+from .comparison import RULE, Compared, Comparison, compare, gist_of, read_comparison, right_sums
+from .reading import asks_the_time, shorten
+from .script import Call, Scene, announce, can_call, counted, disclosure, listing, sum_of
+from .tools import calculator, find_key_words
 
 __all__ = ["announce", "answer", "next_call", "think"]
 

@@ -1,0 +1,1 @@
+"""Agents that need no key and no network: a script in place of the model, run by the real Agents SDK runner."""
