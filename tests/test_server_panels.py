@@ -11,9 +11,9 @@ import pytest
 from orchestrator.panelsettings import PanelSettings
 from tests.support.patience import eventually
 
+from .panels.test_methods import echo, fails, hangs, saying
 from .support.service import Event, Service, events_in, serving, words
 from .support.spine import Script
-from .test_panels import echo, fails, hangs, saying
 
 AGENTS: dict[str, Script] = {
     "a": saying("alpha beta"),

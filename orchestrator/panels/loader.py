@@ -7,13 +7,13 @@ import inspect
 from ..backends.loader import load_attribute
 from ..errors import ConfigError, ConfigProblem
 from .base import Method
-from .debate import debate
-from .judge import judge
-from .layers import layers
-from .moderator import moderate
-from .race import race
-from .rank import rank
-from .vote import vote
+from .methods.debate import debate
+from .methods.judge import judge
+from .methods.layers import layers
+from .methods.moderator import moderate
+from .methods.race import race
+from .methods.rank import rank
+from .methods.vote import vote
 
 METHODS: dict[str, Method] = {
     "moderator": moderate,

@@ -27,8 +27,8 @@ from orchestrator.panels.prompts import letter
 from orchestrator.roster import Roster
 from orchestrator.supervisor import Supervisor
 
+from ...panels.test_methods import fails, hangs, panel, result, saying, stages
 from ...support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
-from ...test_panels import fails, hangs, panel, result, saying, stages
 
 SHIPPED = Path(__file__).parents[3] / "agents_config"
 THREE = ["skeptic", "optimist", "analyst"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Answer, Speech, Verdict
-from .choices import normal_form, read_answer
+from ..base import Answer, Speech, Verdict
+from ..choices import normal_form, read_answer
+from ..session import Session
 from .moderator import PROMPT
-from .session import Session
 
 AGAIN = """\
 {question}

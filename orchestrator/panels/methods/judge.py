@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Answer, Verdict
-from .choices import read_choice
-from .prompts import letter
-from .session import Session
+from ..base import Answer, Verdict
+from ..choices import read_choice
+from ..prompts import letter
+from ..session import Session
 
 ORDERS = 2
 """The answers as they stand, and the other way round."""

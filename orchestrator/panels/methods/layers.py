@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Answer, Speech, Verdict
+from ..base import Answer, Speech, Verdict
+from ..session import Session
 from .moderator import PROMPT
-from .session import Session
 
 REFINE = """\
 {question}

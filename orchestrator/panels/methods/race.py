@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from .base import Answer, Verdict
-from .matching import matches
-from .session import Session
+from ..base import Answer, Verdict
+from ..matching import matches
+from ..session import Session
 
 
 async def race(session: Session) -> Verdict:

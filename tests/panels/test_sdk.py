@@ -13,8 +13,8 @@ from orchestrator.roster import Roster
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.service import Event, Service, serving
-from .support.upstream import Received, Text, Upstream, failed
+from ..support.service import Event, Service, serving
+from ..support.upstream import Received, Text, Upstream, failed
 
 SAYS = {
     "a": "Alpha thinks so. Answer: Paris\nRanking: A > B",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import aclosing
 
-from .base import Verdict
-from .choices import normal_form, read_answer
-from .session import Session
+from ..base import Verdict
+from ..choices import normal_form, read_answer
+from ..session import Session
 
 PROMPT = """\
 {question}

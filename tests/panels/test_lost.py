@@ -12,10 +12,10 @@ from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
 from tests.support.patience import eventually
 
-from . import test_recovery
-from .support.spine import Seen, of, start
-from .test_panels import panel, result, stages
-from .test_recovery import Reopen, Worker, follow_to_end, lose
+from .. import test_recovery
+from ..support.spine import Seen, of, start
+from ..test_recovery import Reopen, Worker, follow_to_end, lose
+from .test_methods import panel, result, stages
 
 reopen = test_recovery.reopen
 """Its fixture: SQLite, and memory shared within the process."""

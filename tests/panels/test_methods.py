@@ -397,13 +397,13 @@ async def broken(session: Any) -> Any:
 
 async def test_method_may_be_the_users_own() -> None:
     async with supervised({"a": saying("quiet"), "b": saying("LOUD")}) as supervisor:
-        events = await sit(supervisor, method="tests.test_panels:loudest", members=["a", "b"])
+        events = await sit(supervisor, method="tests.panels.test_methods:loudest", members=["a", "b"])
     assert result(events)["winner"] == "b"
 
 
 async def test_method_that_raises_fails_the_panel_and_not_the_run() -> None:
     async with supervised({"a": saying("quiet")}) as supervisor:
-        events = await sit(supervisor, method="tests.test_panels:broken", members=["a"])
+        events = await sit(supervisor, method="tests.panels.test_methods:broken", members=["a"])
     assert result(events)["status"] == "failed"
     assert events[-1].name == "run.done"
 

@@ -12,7 +12,7 @@ from orchestrator.run import Run
 from tests.support.patience import eventually
 from tests.support.spine import Script, Seen, of, read, start, supervised, text_of
 
-from .test_panels import echo, panel, result, saying, sit, spoke, stages
+from .test_methods import echo, panel, result, saying, sit, spoke, stages
 
 WORTH = ["delta", "beta", "gamma", "alpha"]
 """The answers of a contest, the best first."""

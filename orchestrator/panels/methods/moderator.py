@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .base import Verdict
-from .session import Session
+from ..base import Verdict
+from ..session import Session
 
 PROMPT = """\
 {question}

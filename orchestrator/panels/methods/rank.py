@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from .base import Answer, Speech, Verdict
-from .choices import read_ranking
-from .prompts import letter
-from .session import Session
+from ..base import Answer, Speech, Verdict
+from ..choices import read_ranking
+from ..prompts import letter
+from ..session import Session
 
 REVIEW = """\
 You review answers that others gave to this question:

@@ -1,0 +1,1 @@
+"""The panel methods, one file each."""
