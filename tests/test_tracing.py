@@ -23,7 +23,7 @@ from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
 from orchestrator.observer import Observer
 from orchestrator.runspec import StartRequest
-from orchestrator.server.security import SecuritySettings
+from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.tracing import Tracing, find_tracing
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS, eventually

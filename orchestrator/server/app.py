@@ -30,19 +30,19 @@ from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import Supervisor
 from ..telemetry.logs import configure_logging
-from . import channels, operations, panels, runs, websocket
 from .access_log import AccessLog
-from .docs import ApiDocs
 from .handbook import Handbook
+from .http.problem import setup_problems
+from .http.runner import ProblemRunner
+from .http.security import SecuritySettings, check_bind, mark_api, setup_security
+from .http.streams import Streams
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .metrics import LoopLag, Metrics
 from .options import ServerOptions
-from .pages import Pages
-from .problem import setup_problems
-from .runner import ProblemRunner
-from .security import SecuritySettings, check_bind, mark_api, setup_security
-from .streams import Streams
-from .websocket import close_sockets
+from .routes import channels, operations, panels, runs, websocket
+from .routes.docs import ApiDocs
+from .routes.pages import Pages
+from .routes.websocket import close_sockets
 from .workers import CONFIG_EXIT, run_workers
 
 log = structlog.get_logger(__name__)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiohttp import web
 
 from ..errors import NotFound
-from .openapi import Answer, asset, operation
-from .pages import WebFile, answer_file
+from .openapi.operation import Answer, asset, operation
+from .routes.pages import WebFile, answer_file
 
 if TYPE_CHECKING:
     from .markdown import Page

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from ..roster import Roster
 from ..supervisor import Supervisor
+from .http.streams import Streams
 from .metrics import Metrics
 from .options import ServerOptions
-from .streams import Streams
 
 LOADED = web.AppKey("loaded", asyncio.Future[None])
 METRICS = web.AppKey("metrics", Metrics)

@@ -39,9 +39,9 @@ from openai import AsyncOpenAI
 from orchestrator.backends.openai.model.fast import FastChatModel, FastResponsesModel, FastTransport
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
+from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.server.runner import ProblemRunner
 from orchestrator.settings import OpenAIAgentsSettings
 from orchestrator.telemetry.logs import configure_logging
 

@@ -17,7 +17,7 @@ import pytest
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
-from orchestrator.server import streams
+from orchestrator.server.http import streams
 from tests.support.commands import ROOT, environment
 from tests.support.patience import eventually
 from tests.support.service import Service, serving

@@ -12,10 +12,10 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.redis.log import RedisLog
 from tests.contract.stores import STORES, Clock
+from tests.server.test_resume import ODD_CURSORS
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import RedisServer
 from tests.support.service import Puppet, Service, serving
-from tests.test_server_resume import ODD_CURSORS
 from tests.workers.agents import chain, check
 
 

@@ -22,8 +22,8 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog, subscription
-from orchestrator.server import streams
-from orchestrator.server.security import SecuritySettings
+from orchestrator.server.http import streams
+from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.service import FLOOD_KEYS, Service, endless, flood, serving, silent

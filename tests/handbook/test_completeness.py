@@ -22,7 +22,7 @@ from orchestrator.panelsettings import METHODS, PanelSettings
 from orchestrator.serve_settings import parse_duration
 from orchestrator.server.app import create_app
 from orchestrator.server.metrics import Metrics
-from orchestrator.server.openapi import build_openapi, operation_of
+from orchestrator.server.openapi.operation import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
 from tests.support.commands import ROOT

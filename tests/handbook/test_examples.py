@@ -28,8 +28,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from orchestrator.cli import cli
+from orchestrator.server.openapi.schemas import component_schemas
 from orchestrator.server.options import ServerOptions
-from orchestrator.server.schemas import component_schemas
 from tests.support.commands import ROOT, environment, orchestrate
 from tests.support.parts import chromium_options, require
 from tests.support.redis_server import RedisServer

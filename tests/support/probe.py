@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
 
-from orchestrator.server.problem import PROBLEM_TYPE
-from orchestrator.server.runner import ProblemRunner
+from orchestrator.server.http.problem import PROBLEM_TYPE
+from orchestrator.server.http.runner import ProblemRunner
 from tests.support.patience import PATIENCE_SECONDS
 
 

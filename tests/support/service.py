@@ -26,10 +26,10 @@ from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.limits import RunLimits
 from orchestrator.roster import Roster
 from orchestrator.server.app import create_app
+from orchestrator.server.http.runner import ProblemRunner
+from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
-from orchestrator.server.runner import ProblemRunner
-from orchestrator.server.security import SecuritySettings
 from orchestrator.supervisor import AnyRun
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.zygote import command

@@ -20,9 +20,9 @@ from orchestrator.events import Reasoning
 from orchestrator.roster import Roster
 from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
+from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.server.runner import ProblemRunner
 from orchestrator.settings import FunctionSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import RunLimits
 from orchestrator.telemetry.logs import configure_logging

@@ -1,0 +1,331 @@
+"""Turns every failure of a request into `application/problem+json`; decides no failure itself.
+
+Source: RFC 9457, Problem Details for HTTP APIs. Reading a JSON body lives here too, because nearly
+all it does is to name what is wrong with one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ...errors import (
+    Conflict,
+    FieldProblem,
+    Gone,
+    InvalidRequest,
+    LimitReached,
+    LogUnavailable,
+    NotFound,
+    OrchestratorError,
+    Unavailable,
+)
+from ...events import clean_text, encode_json
+from ...telemetry.logs import failure
+
+PROBLEM_TYPE = "application/problem+json"
+BODY_TIMEOUT_SECONDS = 30.0
+"""How long a client may take to send a body; a slower one would hold a connection for nothing."""
+
+_RESPONSE = web.RequestKey("orchestrator_response", web.StreamResponse)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One failure as clients see it. `extra` holds members of its own beside RFC 9457's."""
+
+    status: int
+    detail: str
+    title: str | None = None
+    type: str = "about:blank"
+    errors: Sequence[FieldProblem] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON object; a WebSocket sends it as `problem`."""
+        found: dict[str, Any] = {
+            "type": self.type,
+            "title": self.title or _phrase(self.status),
+            "status": self.status,
+            "detail": clean_text(self.detail),
+            **self.extra,
+        }
+        if self.errors:
+            found["errors"] = [
+                {"at": clean_text(each.at), "detail": clean_text(each.detail)} for each in self.errors
+            ]
+        return found
+
+    def response(self) -> web.Response:
+        return web.Response(
+            status=self.status,
+            body=encode_json(self.document()),
+            headers={"Cache-Control": "no-store", **self.headers},
+            content_type=PROBLEM_TYPE,
+        )
+
+
+class ProblemError(OrchestratorError):
+    """A failure that only HTTP knows, such as 400, 413 or 415; `problem` says all."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.problem = Problem(status, detail, errors=errors, headers=headers or {})
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    *,
+    title: str | None = None,
+    type_: str = "about:blank",
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Build a problem's answer; the title is the status's own phrase where none is given."""
+    return Problem(status, detail, title, type_, errors, headers or {}).response()
+
+
+def problem_from(exc: BaseException) -> Problem | None:
+    """Return what *exc* means to a client; None where it is a fault of ours that says nothing to one."""
+    match exc:
+        case ProblemError():
+            return exc.problem
+        case InvalidRequest():
+            return Problem(422, str(exc), errors=exc.fields)
+        case NotFound():
+            return Problem(404, str(exc))
+        case Gone():
+            return Problem(410, str(exc))
+        case Conflict():
+            return Problem(409, str(exc))
+        case LimitReached():
+            return Problem(429, str(exc), headers=_retry_after(exc.retry_after))
+        case Unavailable():
+            return Problem(503, str(exc), headers=_retry_after(exc.retry_after))
+        case LogUnavailable():
+            # The exception's own text may hold the store's address and password.
+            return Problem(503, "The event log does not answer.", headers=_retry_after(1.0))
+        case _:
+            return None
+
+
+def unexpected(exc: BaseException, *, where: str) -> Problem:
+    """Log *exc* with its traceback and return a problem that holds nothing of it but an `error_id`.
+
+    Args:
+        where: What failed, in the log's words; holds no secret.
+    """
+    error_id = f"err_{secrets.token_hex(8)}"
+    _log.error("request_failed", error_id=error_id, where=where, **failure(exc))
+    return Problem(500, "The server failed; its log has the rest.", extra={"error_id": error_id})
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every exception with a problem, or close the connection where an answer has begun.
+
+    Redirects and cancelling pass. A client that has gone is no failure, and nothing is logged.
+    """
+    try:
+        return await handler(request)
+    except Exception as exc:  # noqa: BLE001  this is the outermost one: all become answers
+        begun = request.get(_RESPONSE)
+        if begun is not None and begun.prepared:
+            return _close_begun(request, begun, exc)
+        if isinstance(exc, ConnectionError) and client_is_gone(request):
+            # Nobody reads it: nginx's 499 tells the access log, and the write fails quietly.
+            return Problem(499, "The client has gone.", title="Client Closed Request").response()
+        if isinstance(exc, web.HTTPException):
+            return _from_http_exception(exc)
+        problem = problem_from(exc) or unexpected(exc, where=_where(request))
+        return problem.response()
+
+
+def setup_problems(app: web.Application) -> None:
+    """Make *app* answer every failure with a problem; call it before other middlewares are added."""
+    app.middlewares.append(problem_middleware)
+    app.on_response_prepare.append(_remember_response)
+
+
+async def _remember_response(request: web.Request, response: web.StreamResponse) -> None:
+    request[_RESPONSE] = response
+
+
+def _close_begun(request: web.Request, begun: web.StreamResponse, exc: Exception) -> web.StreamResponse:
+    """Cut the connection, so that the client cannot take what it has for a whole answer."""
+    if not (isinstance(exc, ConnectionError) and client_is_gone(request)):
+        unexpected(exc, where=f"{_where(request)} after the answer had begun")
+    begun.force_close()
+    if request.transport is not None:
+        # aiohttp ends a chunked body properly when the handler returns; a closed transport stops that.
+        request.transport.close()
+    return begun
+
+
+def client_is_gone(request: web.BaseRequest) -> bool:
+    """Whether the connection is closed or closing, so that no answer can arrive."""
+    return request.transport is None or request.transport.is_closing()
+
+
+def _where(request: web.Request) -> str:
+    return f"{request.method} {request.rel_url.raw_path}"
+
+
+def _from_http_exception(exc: web.HTTPException) -> web.StreamResponse:
+    if exc.status < 400:
+        raise exc
+    return problem_from_http(exc).response()
+
+
+def problem_from_http(exc: web.HTTPException) -> Problem:
+    """Return the problem for one of aiohttp's own exceptions; its headers (`Allow`, …) are kept."""
+    own = {"content-type", "content-length"}
+    headers = {name: value for name, value in exc.headers.items() if name.lower() not in own}
+    default_text = f"{exc.status}: {exc.reason}"
+    detail = exc.text if exc.text and exc.text != default_text else _detail(exc)
+    return Problem(exc.status, detail, headers=headers)
+
+
+def _detail(exc: web.HTTPException) -> str:
+    match exc:
+        case web.HTTPNotFound():
+            return "Nothing is at this path."
+        case web.HTTPMethodNotAllowed():
+            return f"{exc.method} is not possible here, only {', '.join(sorted(exc.allowed_methods))}."
+        case _:
+            return f"{_phrase(exc.status)}."
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+# ── a JSON body ───────────────────────────────────────────────────────────────────────────────
+
+
+async def read_json(
+    request: web.Request, *, max_bytes: int, timeout_s: float = BODY_TIMEOUT_SECONDS
+) -> dict[str, Any]:
+    """Read the request's body as one JSON object.
+
+    Raises:
+        ProblemError: 415 not JSON in UTF-8, 413 longer than *max_bytes* (unpacked, where it is
+            compressed), 408 not here within *timeout_s*, 400 malformed: the detail says where.
+    """
+    _check_content_type(request)
+    if request.content_length is not None and request.content_length > max_bytes:
+        _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await _read_body(request, max_bytes)
+    except TimeoutError as exc:
+        detail = f"The body was not complete after {timeout_s:g} s."
+        raise ProblemError(408, detail, headers={"Connection": "close"}) from exc
+    except web.RequestPayloadError as exc:
+        raise ProblemError(400, "The body's transfer or content coding is broken.") from exc
+    return parse_json_object(body)
+
+
+async def _read_body(request: web.Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > max_bytes:
+            _too_large(max_bytes)
+    return bytes(body)
+
+
+def parse_json_object(body: bytes | str) -> dict[str, Any]:
+    """Parse one JSON object, more strictly than Python does by itself: no NaN, no key twice.
+
+    Raises:
+        ProblemError: 400; the detail says where.
+    """
+    try:
+        text = body if isinstance(body, str) else body.decode()
+        value = _decoder.decode(text)
+    except UnicodeDecodeError as exc:
+        _malformed(f"not UTF-8 at byte {exc.start}", exc)
+    except json.JSONDecodeError as exc:
+        _malformed(f"{exc.msg} at line {exc.lineno}, column {exc.colno}", exc)
+    except RecursionError as exc:
+        _malformed("nested too deeply", exc)
+    except ValueError as exc:
+        _malformed(str(exc), exc)
+    if not isinstance(value, dict):
+        raise ProblemError(400, "The body must be a JSON object.")
+    return value
+
+
+def _check_content_type(request: web.Request) -> None:
+    # aiohttp answers application/octet-stream where the header is absent, as RFC 9110 8.3 lets it.
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
+        detail = "The body must be JSON: send `Content-Type: application/json`, in UTF-8."
+        raise ProblemError(415, detail, headers={"Accept": "application/json"})
+
+
+def _too_large(max_bytes: int) -> NoReturn:
+    raise ProblemError(413, f"The body may have at most {max_bytes} bytes.")
+
+
+def _malformed(what: str, exc: Exception) -> NoReturn:
+    raise ProblemError(400, f"The body is not valid JSON: {what}.") from exc
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
+
+
+def _whole(literal: str) -> int:
+    # Python's own message for a number of more than 4,300 digits speaks of Python's settings.
+    if len(literal) > 4000:
+        raise ValueError("a number has too many digits")
+    return int(literal)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Which of two equal keys counts differs between parsers, so one that filtered may see another.
+        raise ValueError("an object has the same key twice")
+    return found
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+)

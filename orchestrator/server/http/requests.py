@@ -1,0 +1,240 @@
+"""Checks the body of `POST /v1/runs` (and of a WebSocket's `start`), and states its schema.
+
+Checks shape and names; whether the run can be started now is the supervisor's to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ...errors import FieldProblem, InvalidRequest
+from ...events import AGENT_ID_PATTERN, clean_text
+from ...panelrequests import choose_panel
+from ...roster import Roster
+from ...runspec import StartRequest
+from ...writer import SYSTEM_CHANNEL
+from ..options import ServerOptions
+from .problem import ProblemError
+
+NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
+ON_DISCONNECT = ("continue", "cancel")
+IMAGE_PATTERN = r"https://[^\s]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
+_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images", "blind")
+_MAX_UNKNOWN_KEYS = 20
+_T = TypeVar("_T")
+
+
+def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOptions) -> StartRequest:
+    """Check *body* as a whole. A null is taken for a key that is not there, except for `message`.
+
+    Raises:
+        InvalidRequest: Fields are wrong; all of them are named.
+        ProblemError: 413, the message is too long; other fields that are wrong are named too.
+    """
+    check = _Check(body)
+    known_agents = roster.agents
+    message = check.field("message", lambda value: _message(value, limits.max_message_chars), required=True)
+    agents = check.field("agents", lambda value: _agents(check, value, known_agents, limits))
+    wanted = StartRequest(
+        message=message or "",
+        agents=agents,
+        conversation_id=check.field("conversation_id", _name),
+        channel=check.field("channel", _channel),
+        on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
+        images=check.field("images", lambda value: _images(check, value, limits)) or (),
+        panel=check.field("panel", lambda value: _panel(check, value, roster, agents, limits)),
+        blind=check.field("blind", _blind) or False,
+    )
+    if wanted.blind and wanted.panel is not None:
+        check.problems.append(
+            FieldProblem("blind", "is not possible in a panel, whose agents know each other")
+        )
+    check.unknown_keys()
+    check.finish()
+    return wanted
+
+
+class _Wrong(Exception):
+    """A field's value is wrong; the text says how."""
+
+
+class _TooLong(_Wrong):
+    """A text exceeds its limit, which HTTP tells by a status of its own."""
+
+
+class _Check:
+    """Gathers what is wrong with one body."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self._body = body
+        self.problems: list[FieldProblem] = []
+        self._too_long: str | None = None
+
+    def field(self, key: str, parse: Callable[[Any], _T], *, required: bool = False) -> _T | None:
+        value = self._body.get(key)
+        if value is None and not required:
+            return None
+        try:
+            if key not in self._body:
+                raise _Wrong("is required")
+            return parse(value)
+        except _Wrong as exc:
+            self.problems.append(FieldProblem(key, str(exc)))
+            if isinstance(exc, _TooLong):
+                self._too_long = str(exc)
+        return None
+
+    def unknown_keys(self) -> None:
+        unknown = [key for key in self._body if key not in _KEYS]
+        for key in unknown[:_MAX_UNKNOWN_KEYS]:
+            self.problems.append(FieldProblem(_shown(key), f"is unknown; the keys are {', '.join(_KEYS)}"))
+
+    def finish(self) -> None:
+        if self._too_long is not None:
+            raise ProblemError(413, f"The message {self._too_long}.", errors=self.problems)
+        if self.problems:
+            count = len(self.problems)
+            what = (
+                "1 field of the request is wrong."
+                if count == 1
+                else f"{count} fields of the request are wrong."
+            )
+            raise InvalidRequest(f"{what} {self.problems[0].at}: {self.problems[0].detail}.", self.problems)
+
+
+def _message(value: Any, limit: int) -> str:
+    if not isinstance(value, str):
+        raise _Wrong("must be a string")
+    if not value:
+        raise _Wrong("must not be empty")
+    if len(value) > limit:
+        raise _TooLong(f"has {len(value):,} characters; at most {limit:,} are allowed")
+    return clean_text(value)  # half a surrogate pair, as a client's cut leaves it, is no valid Unicode
+
+
+def _agents(check: _Check, value: Any, known: Collection[str], limits: ServerOptions) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("must be a list of agent ids")
+    if not value:
+        raise _Wrong("must name at least one agent; leave it out for the default ones")
+    if len(value) > limits.max_agents_per_run:
+        raise _Wrong(f"names {len(value)} agents; at most {limits.max_agents_per_run} are allowed")
+    for index, agent_id in enumerate(value):
+        if not isinstance(agent_id, str):
+            wrong = "must be a string"
+        elif agent_id not in known:
+            wrong = f"there is no agent {_shown(agent_id)!r}"
+        elif agent_id in value[:index]:
+            wrong = f"{agent_id!r} is named twice"
+        else:
+            continue
+        check.problems.append(FieldProblem(f"agents[{index}]", wrong))
+    return tuple(str(agent_id) for agent_id in value)
+
+
+def _images(check: _Check, value: Any, limits: ServerOptions) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Wrong("must be a list of addresses")
+    if len(value) > limits.max_images:
+        raise _Wrong(f"names {len(value)} images; at most {limits.max_images} are allowed")
+    for index, image in enumerate(value):
+        if not isinstance(image, str) or re.fullmatch(IMAGE_PATTERN, image) is None:
+            wrong = "must be an https: address, or a data: URL of a PNG, JPEG, GIF or WebP image in base64"
+            check.problems.append(FieldProblem(f"images[{index}]", wrong))
+    return tuple(str(image) for image in value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(NAME_PATTERN, value) is None:
+        raise _Wrong("must have 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
+    return value
+
+
+def _channel(value: Any) -> str:
+    name = _name(value)
+    if name == SYSTEM_CHANNEL:
+        raise _Wrong(f"{SYSTEM_CHANNEL!r} is the server's own channel; choose another")
+    return name
+
+
+def _on_disconnect(value: Any) -> str:
+    if value not in ON_DISCONNECT:
+        raise _Wrong('must be "continue" or "cancel"')
+    return str(value)
+
+
+def _panel(
+    check: _Check, value: Any, roster: Roster, agents: Sequence[str] | None, limits: ServerOptions
+) -> dict[str, Any] | None:
+    known = agents and all(agent_id in roster.agents for agent_id in agents)
+    try:
+        panel = choose_panel(value, roster, agents=agents if known else None, most=limits.max_agents_per_run)
+    except InvalidRequest as exc:
+        check.problems.extend(exc.fields)
+        return None
+    return panel.model_dump(mode="json")
+
+
+def _blind(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("must be true or false")
+    return value
+
+
+def _shown(text: str) -> str:
+    """Return *text* short and printable enough to be quoted."""
+    cleaned = clean_text(text)
+    return cleaned if len(cleaned) <= 80 else f"{cleaned[:80]}…"
+
+
+def start_schema(limits: ServerOptions) -> dict[str, Any]:
+    """Return the JSON Schema of what `parse_start` takes; which agents there are is not part of it."""
+
+    def optional(schema: dict[str, Any], description: str) -> dict[str, Any]:
+        return {"anyOf": [schema, {"type": "null"}], "default": None, "description": description}
+
+    name = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+    agents = {
+        "type": "array",
+        "items": {"type": "string", "pattern": f"^{AGENT_ID_PATTERN}$"},
+        "minItems": 1,
+        "maxItems": limits.max_agents_per_run,
+        "uniqueItems": True,
+    }
+    images = {
+        "type": "array",
+        "items": {"type": "string", "pattern": f"^({IMAGE_PATTERN})$"},
+        "maxItems": limits.max_images,
+    }
+    return {
+        "title": "StartRequest",
+        "type": "object",
+        "required": ["message"],
+        "additionalProperties": False,
+        "properties": {
+            "message": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": limits.max_message_chars,
+                "description": "What every agent is asked.",
+            },
+            "agents": optional(agents, "Who takes part; the default agents where it is left out."),
+            "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
+            "channel": optional(name, "The log that the run writes to; its own where it is left out."),
+            "images": optional(images, "Images that belong to the message, for models that take them."),
+            "panel": optional(
+                {"anyOf": [{"type": "string"}, {"type": "object", "required": ["method"]}]},
+                "A panel's id (see GET /v1/panels) or an inline panel; `agents`, where given, are its members.",
+            ),
+            "blind": optional(
+                {"type": "boolean"},
+                "Hides names, models, errors' wording and metrics until a vote; not in a panel.",
+            ),
+            "on_disconnect": optional(
+                {"enum": list(ON_DISCONNECT)},
+                "`cancel` cancels the run once no subscriber has been there for a while; default `continue`.",
+            ),
+        },
+    }

@@ -1,0 +1,332 @@
+"""Who may talk to the server: Host and Origin allow-lists, CORS, the token, the headers that guard answers.
+
+Owns no route and no limit. The token guards everything below `/v1`. Open without it are `/` and its assets,
+`/docs`, `/openapi.json`, `/healthz`, `/readyz` and `/metrics` (agents' ids and numbers, no content).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import socket
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from ...errors import ConfigError, ConfigProblem
+from .origin import (
+    Authority,
+    Origin,
+    is_loopback_name,
+    parse_address,
+    parse_authority,
+    parse_origin,
+    same_authority,
+)
+from .problem import ProblemError
+
+WEBSOCKET_PROTOCOL = "orchestrator.v1"
+TOKEN_PROTOCOL_PREFIX = "bearer."  # noqa: S105  the name of a place for a token, not a token
+"""A browser's WebSocket can set no header: it offers this and the token in base64url beside ours."""
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # `no-referrer` would turn the Origin of our own page's same-origin requests into "null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+CORS_METHODS = "GET, POST, DELETE"
+CORS_REQUEST_HEADERS = "Authorization, Content-Type, Accept, Last-Event-ID, Idempotency-Key"
+CORS_EXPOSED_HEADERS = "Run-Id, Location, Retry-After"
+PREFLIGHT_MAX_AGE_SECONDS = 600
+
+API_RESOURCES = web.AppKey("api_resources", frozenset[web.AbstractResource])
+_SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_NULL_ORIGIN = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """What `orchestrator serve` was told.
+
+    Args:
+        host: The address or name the server binds.
+        token: Asked for on everything under `/v1`; None asks for none.
+        allow_hosts: Further `Host` values, each with or without a port; without one, any port.
+        allow_origins: Origins of foreign pages that may call, as in ``https://app.example``; or ``null``.
+    """
+
+    host: str = "127.0.0.1"
+    token: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+
+
+def check_bind(host: str, token: str | None) -> None:
+    """Refuse to serve other machines without a token. Resolves names, so it may block.
+
+    Raises:
+        ConfigError: *host* is not loopback alone and there is no token, or the token cannot be sent.
+    """
+    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+        raise _config_error("--token", "must be one or more printable ASCII characters without a space")
+    if token is None and not _binds_loopback_only(host):
+        message = (
+            f"{host or 'every address'!r} can be reached from other machines, so a token is needed: "
+            "set ORCHESTRATOR_TOKEN (or --token), or bind 127.0.0.1"
+        )
+        raise _config_error("--host", message)
+
+
+def _binds_loopback_only(host: str) -> bool:
+    if not host:
+        return False  # the socket layer takes an empty host for every address
+    address = parse_address(host)
+    if address is not None:
+        return address.is_loopback
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise _config_error("--host", f"{host!r} cannot be resolved") from exc
+    return all(is_loopback_name(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found)
+
+
+def _config_error(key: str, message: str) -> ConfigError:
+    return ConfigError([ConfigProblem("orchestrator serve", None, key, message)])
+
+
+class HostRule:
+    """Which `Host` values are ours; a name that an attacker points at us (DNS rebinding) is not.
+
+    An address bound to every interface is reached by addresses nobody listed. Rebinding needs a name, so
+    there an address literal is taken as it is.
+    """
+
+    def __init__(self, settings: SecuritySettings) -> None:
+        self._allowed = [self._parse(text) for text in settings.allow_hosts]
+        bound = parse_address(settings.host)
+        self._bound = parse_authority(f"[{settings.host}]" if ":" in settings.host else settings.host)
+        self._any_address = not settings.host or (bound is not None and bound.is_unspecified)
+
+    @staticmethod
+    def _parse(text: str) -> Authority:
+        found = parse_authority(text) or parse_authority(f"[{text}]")
+        if found is None:
+            raise _config_error(
+                "--allow-host", f"{text!r} is no host; write name, name:port or [address]:port"
+            )
+        return found
+
+    def allows(self, authority: Authority) -> bool:
+        if is_loopback_name(authority.host):
+            return True
+        if any(authority.host == a.host and a.port in (None, authority.port) for a in self._allowed):
+            return True
+        address = authority.address
+        if address is not None and address.is_unspecified:
+            return False  # browsers let pages reach 0.0.0.0, and it is nobody's address
+        if self._bound is not None and authority.host == self._bound.host:
+            return True
+        return self._any_address and address is not None
+
+
+class OriginRule:
+    """Which foreign pages may call."""
+
+    def __init__(self, settings: SecuritySettings) -> None:
+        self._null = _NULL_ORIGIN in settings.allow_origins
+        self._allowed = {self._parse(text) for text in settings.allow_origins if text != _NULL_ORIGIN}
+
+    @staticmethod
+    def _parse(text: str) -> Origin:
+        found = parse_origin(text.removesuffix("/"))
+        if found is None:
+            raise _config_error("--allow-origin", f"{text!r} is no origin; write scheme://host[:port]")
+        return found
+
+    def lists(self, text: str) -> bool:
+        """Whether the allow-list names the origin *text*."""
+        if text == _NULL_ORIGIN:
+            return self._null
+        return parse_origin(text) in self._allowed
+
+    def allows(self, text: str, request: web.Request) -> bool:
+        """Whether *text* is on the list, or is where *request* itself goes."""
+        origin, authority = parse_origin(text), parse_authority(request.headers.get(hdrs.HOST, ""))
+        if origin is None or authority is None:
+            return self.lists(text)
+        return same_authority(origin, authority, secure=request.secure) or self.lists(text)
+
+
+def setup_security(app: web.Application, settings: SecuritySettings) -> None:
+    """Guard *app*; call it after `setup_problems`, so that refusals become problems.
+
+    Raises:
+        ConfigError: An entry of an allow-list cannot be read.
+    """
+    hosts, origins = HostRule(settings), OriginRule(settings)
+    app.middlewares.append(_guard(hosts, origins, settings.token))
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        _add_cors(request, response, origins)
+
+    app.on_response_prepare.append(add_headers)
+
+
+def mark_api(app: web.Application) -> None:
+    """Remember which of *app*'s routes are the API's, wherever it is mounted later. Call it once they are added."""
+    app[API_RESOURCES] = frozenset(r for r in app.router.resources() if _is_v1(r.canonical))
+
+
+def _guard(hosts: HostRule, origins: OriginRule, token: str | None) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        _check_host(request, hosts)
+        _check_origin(request, origins)
+        if _is_preflight(request):
+            return _preflight(request)
+        if under_v1(request):
+            _check_token(request, token)
+        return await handler(request)
+
+    return guard
+
+
+def under_v1(request: web.Request) -> bool:
+    """Whether the request is for the API: by its path, and by the route it matched, whatever the spelling."""
+    resource = request.match_info.route.resource
+    return _is_v1(request.path) or resource in request.app.get(API_RESOURCES, frozenset())
+
+
+def _is_v1(path: str) -> bool:
+    return path == "/v1" or path.startswith("/v1/")
+
+
+# ── Host and Origin ───────────────────────────────────────────────────────────────────────────
+
+
+def _check_host(request: web.Request, rule: HostRule) -> None:
+    values = request.headers.getall(hdrs.HOST, [])
+    authority = parse_authority(values[0]) if len(values) == 1 else None
+    if authority is None:
+        raise ProblemError(400, "The request needs exactly one valid Host header.")
+    if not rule.allows(authority):
+        raise ProblemError(403, "This server does not answer for that Host; --allow-host adds one.")
+
+
+def _check_origin(request: web.Request, rule: OriginRule) -> None:
+    """Refuse what a foreign page sends: all of it below /v1, elsewhere what could change something."""
+    guarded = under_v1(request) or request.method not in _SAFE_METHODS or _is_preflight(request)
+    if not guarded:
+        return
+    values = request.headers.getall(hdrs.ORIGIN, [])
+    if len(values) > 1 or any(not rule.allows(value, request) for value in values):
+        raise ProblemError(403, "Pages of that Origin may not call this server; --allow-origin adds one.")
+    if not values and _is_foreign_fetch(request):
+        raise ProblemError(403, "Pages of other sites may not call this server.")
+
+
+def _is_foreign_fetch(request: web.Request) -> bool:
+    """Whether a browser says that another site's page caused this; a link that a person follows may read.
+
+    Source: W3C Fetch Metadata. A request without these headers is from no current browser.
+    """
+    if request.headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site"):
+        return False
+    follows_link = request.headers.get("Sec-Fetch-Mode") == "navigate" and (
+        request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+    return not (follows_link and request.method in _SAFE_METHODS)
+
+
+# ── CORS ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_preflight(request: web.Request) -> bool:
+    headers = request.headers
+    return (
+        request.method == hdrs.METH_OPTIONS
+        and hdrs.ORIGIN in headers
+        and hdrs.ACCESS_CONTROL_REQUEST_METHOD in headers
+    )
+
+
+def _preflight(request: web.Request) -> web.Response:
+    """Answer a preflight of an origin that was let through; it carries no token, and needs none."""
+    response = web.Response(status=204)
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = CORS_METHODS
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = CORS_REQUEST_HEADERS
+    response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_MAX_AGE_SECONDS)
+    if request.headers.get("Access-Control-Request-Private-Network") == "true":
+        response.headers["Access-Control-Allow-Private-Network"] = "true"
+    return response
+
+
+def _add_cors(request: web.Request, response: web.StreamResponse, rule: OriginRule) -> None:
+    if not under_v1(request) and not _is_preflight(request):
+        return
+    vary = response.headers.get(hdrs.VARY)
+    response.headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and rule.lists(origin):
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = CORS_EXPOSED_HEADERS
+
+
+# ── the token ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_token(request: web.Request, token: str | None) -> None:
+    offered = _websocket_token(request)
+    if token is None:
+        return
+    scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() == "bearer":
+        offered = credentials.strip().encode("utf-8", "surrogateescape")
+    if offered is None:
+        raise _unauthorized(
+            "This needs a token: send `Authorization: Bearer …`.", 'Bearer realm="orchestrator"'
+        )
+    if not hmac.compare_digest(offered, token.encode()):
+        challenge = 'Bearer realm="orchestrator", error="invalid_token"'
+        raise _unauthorized("The token is not right.", challenge)
+
+
+def _websocket_token(request: web.Request) -> bytes | None:
+    """Return the token that an upgrade offers as a subprotocol, None where there is none.
+
+    Raises:
+        ProblemError: 400, a token without our own subprotocol: aiohttp would find none that it knows, and
+            write all of them into its log.
+    """
+    offers = [
+        part.strip()
+        for value in request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+        for part in value.split(",")
+    ]
+    tokens = [
+        part.removeprefix(TOKEN_PROTOCOL_PREFIX) for part in offers if part.startswith(TOKEN_PROTOCOL_PREFIX)
+    ]
+    if not tokens:
+        return None
+    if WEBSOCKET_PROTOCOL not in offers or len(tokens) > 1:
+        raise ProblemError(
+            400, f"Offer the subprotocols {WEBSOCKET_PROTOCOL} and one {TOKEN_PROTOCOL_PREFIX}…."
+        )
+    padded = tokens[0] + "=" * (-len(tokens[0]) % 4)
+    try:
+        return base64.b64decode(padded, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _unauthorized(detail: str, challenge: str) -> ProblemError:
+    return ProblemError(401, detail, headers={hdrs.WWW_AUTHENTICATE: challenge})

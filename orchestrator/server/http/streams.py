@@ -1,0 +1,258 @@
+"""Server-Sent-Events over aiohttp: headers, heartbeats, compression, and the end of slow clients.
+
+Owns the socket's side of a stream. What is sent comes from `subscription`, its bytes from `framing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, suppress
+
+from aiohttp import web
+
+from ...errors import RequestError
+from ...eventlog.base import Entry
+from ...eventlog.subscription import Idle, Item
+from ...events import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
+from ...framing import sse
+from .compression import Compressor, choose_encoding
+
+SEND_SECONDS = 8.0
+"""A client that takes longer to make room for one piece is dropped."""
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""The kernel's send buffer of one stream (it doubles the number): what a client that never reads costs."""
+
+PIECE_BYTES = 64 * 1024
+"""Framed for one subscriber at a time, and written between two looks at the clock."""
+
+ROOM_BYTES = 32 * 1024
+"""Less than the 64 KiB of asyncio's high-water mark: a write of so much into an empty buffer never waits."""
+
+USER_TIMEOUT_MS = 12_000
+"""Unacknowledged data ends the connection after this; with the heartbeat a vanished client is noticed within 30 s."""
+
+RETRY_MS = 1_000
+DRAIN_RETRY_MS = 2_000
+ANNOUNCE_SECONDS = 1.0
+"""How long the announcement of a drain waits for clients; the slower ones hear it with their next event."""
+
+
+class ClientTooSlow(Exception):
+    """The client did not take a piece within `SEND_SECONDS`."""
+
+
+class EventStream:
+    """One open stream to one client.
+
+    Args:
+        on_drop: Hears why a client was dropped.
+    """
+
+    def __init__(
+        self, request: web.Request, *, headers: dict[str, str], on_drop: Callable[[str], None]
+    ) -> None:
+        self._request = request
+        self._on_drop = on_drop
+        encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
+        self._compressor = Compressor(encoding) if encoding else None
+        self._writing = asyncio.Lock()
+        self._drain_told = False
+        self.response = web.StreamResponse(
+            headers={
+                "Content-Type": sse.CONTENT_TYPE,
+                "Cache-Control": "no-store, no-transform",
+                "X-Accel-Buffering": "no",
+                "Vary": "Accept-Encoding",
+                **({"Content-Encoding": encoding} if encoding else {}),
+                **headers,
+            }
+        )
+
+    @property
+    def sending(self) -> bool:
+        """Whether frames are on their way, so that ending the stream now would cut one."""
+        return self._writing.locked()
+
+    async def open(self) -> None:
+        """Send the headers and the first bytes at once."""
+        limit_socket(self._request.transport)
+        await self.response.prepare(self._request)
+        await self.send(sse.opening(RETRY_MS))
+
+    async def send(self, data: bytes) -> None:
+        """Write whole frames; those of another caller come before or after them, never between.
+
+        Raises:
+            ClientTooSlow: The connection was aborted. ConnectionError: It is gone.
+        """
+        async with self._writing:
+            if self._compressor is not None:
+                data = self._compressor.compress(data)
+            if self._has_room(len(data)):
+                await self.response.write(data)
+                return
+            try:
+                for start in range(0, len(data), PIECE_BYTES):
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self.response.write(data[start : start + PIECE_BYTES])
+            except TimeoutError:
+                self._drop()
+                raise ClientTooSlow from None
+
+    async def tell_drain(self) -> None:
+        """Tell the client once when to come back. Raises as `send`."""
+        if not self._drain_told:
+            self._drain_told = True
+            await self.send(sse.retry(DRAIN_RETRY_MS))
+
+    async def close(self) -> None:
+        """End the stream in good order, or cut it where the client does not take the end."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._writing:
+                if self._compressor is not None:
+                    await self.response.write(self._compressor.finish())
+                await self.response.write_eof()
+        except TimeoutError:
+            self._drop()
+        except ConnectionError:
+            pass  # gone by itself
+
+    def _has_room(self, size: int) -> bool:
+        """Whether *size* bytes can be written without waiting for the client, and so without a clock."""
+        transport = self._request.transport
+        return size <= ROOM_BYTES and transport is not None and not transport.get_write_buffer_size()
+
+    def _drop(self) -> None:
+        self._on_drop("too_slow")
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+
+class Streams:
+    """The open streams of this process, so that draining can speak to all of them."""
+
+    def __init__(self) -> None:
+        self._open: dict[EventStream, asyncio.Timeout] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._draining = False
+        self._closing = False
+        self.sockets: set[web.WebSocketResponse] = set()
+
+    async def serve(
+        self,
+        stream: EventStream,
+        items: AsyncGenerator[Item, None],
+        framing: sse.SseFraming,
+        clock: Callable[[], int],
+    ) -> web.StreamResponse:
+        """Send *items* until their end, the client's, or the server's.
+
+        Args:
+            clock: The `t` of notices that are not in the log.
+        """
+        try:
+            async with aclosing(items), asyncio.timeout(None) as scope:
+                self._open[stream] = scope
+                self._empty.clear()
+                await stream.open()
+                await self._forward(stream, items, framing, clock)
+        except (ClientTooSlow, ConnectionError):
+            return stream.response
+        except (TimeoutError, RequestError):
+            pass  # the server closes, or the run was deleted: the stream ends in good order
+        finally:
+            del self._open[stream]
+            if not self._open:
+                self._empty.set()
+        await stream.close()
+        return stream.response
+
+    async def _forward(
+        self,
+        stream: EventStream,
+        items: AsyncGenerator[Item, None],
+        framing: sse.SseFraming,
+        clock: Callable[[], int],
+    ) -> None:
+        if self._draining:
+            await stream.tell_drain()
+        async for item in items:
+            for data in _render(item, framing, clock):
+                await stream.send(data)
+                if self._draining:
+                    await stream.tell_drain()
+                if self._closing:
+                    return
+
+    async def announce_drain(self) -> None:
+        """Tell every client when to come back; the streams stay open while their runs end.
+
+        A client that is slow to take what it gets now hears it right after that.
+        """
+        self._draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCE_SECONDS), asyncio.TaskGroup() as group:
+                for stream in list(self._open):
+                    if not stream.sending:
+                        group.create_task(_tell_drain(stream))
+
+    def close_all(self) -> None:
+        """End every stream in good order: now, or once the frames that are on their way are written."""
+        self._closing = True
+        now = asyncio.get_running_loop().time()
+        for stream, scope in self._open.items():
+            if not stream.sending:
+                scope.reschedule(now)
+
+    async def wait_closed(self, seconds: float) -> None:
+        """Wait until every stream has ended, at most *seconds*."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+
+
+async def _tell_drain(stream: EventStream) -> None:
+    with suppress(ClientTooSlow, ConnectionError):
+        await stream.tell_drain()
+
+
+def limit_socket(transport: asyncio.Transport | None) -> None:
+    """Bound what a client that never reads can hold, and how long a vanished one stays."""
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+def _render(item: Item, framing: sse.SseFraming, clock: Callable[[], int]) -> Iterator[bytes]:
+    """Yield an item's frames, joined to no more bytes than a client that never reads may cost."""
+    if isinstance(item, list):
+        for portion in _portions(item):
+            yield framing.entries(portion)
+    elif isinstance(item, Idle):
+        yield sse.HEARTBEAT
+    else:
+        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
+        t = clock()
+        yield framing.notice(RunGap.TYPE, encode_data(None, item.notice, t))
+        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
+            # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
+            event_id = None if left else cursor
+            yield framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
+
+
+def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """Cut a page where its data exceeds `PIECE_BYTES`; an entry larger than that goes alone."""
+    start = size = 0
+    for n, entry in enumerate(entries):
+        if size and size + len(entry.data) > PIECE_BYTES:
+            yield entries[start:n]
+            start, size = n, 0
+        size += len(entry.data)
+    yield entries[start:]

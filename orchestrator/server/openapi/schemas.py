@@ -1,0 +1,237 @@
+"""The JSON Schemas of what is sent and received, made from the types that are sent and received.
+
+Knows no path: which operation uses which schema is said beside its handler.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from ...errors import ErrorCode
+from ...events import (
+    AGENT_PAYLOADS,
+    PANEL,
+    PANEL_PAYLOADS,
+    RUN_PAYLOADS,
+    SNAPSHOT_TYPE,
+    AgentInfo,
+    Payload,
+    Revealed,
+    Snapshot,
+)
+from ..http.requests import start_schema
+from ..options import ServerOptions
+
+Schema = dict[str, Any]
+PREFIX = "#/components/schemas/"
+
+
+class AgentDescription(AgentInfo, frozen=True):
+    """One configured agent. `default`: it takes part where a request names none."""
+
+    description: str
+    default: bool
+
+
+class AgentList(msgspec.Struct):
+    """The configured agents, in the order they are shown."""
+
+    agents: list[AgentDescription]
+
+
+class RunList(msgspec.Struct):
+    """Runs, newest first."""
+
+    runs: list[Snapshot]
+
+
+class AddAgent(msgspec.Struct, forbid_unknown_fields=True):
+    """Who joins the run."""
+
+    agent_id: str
+
+
+class Approval(msgspec.Struct, forbid_unknown_fields=True):
+    """The answer to an `approval_request`."""
+
+    approve: bool
+
+
+class StartWhenDescription(msgspec.Struct):
+    """When a panel's last word begins: at the first of these that comes true."""
+
+    all: bool | None
+    quorum: int | None
+    deadline_s: float | None
+
+
+class PanelDescription(msgspec.Struct):
+    """One configured panel. `fallback` has the last word where `moderator` fails."""
+
+    panel_id: str
+    title: str
+    description: str
+    method: str
+    members: list[str]
+    moderator: str | None
+    fallback: list[str]
+    start_when: StartWhenDescription
+    revise: bool
+
+
+class PanelList(msgspec.Struct):
+    """The configured panels."""
+
+    panels: list[PanelDescription]
+
+
+class CallPanel(msgspec.Struct):
+    """A panel's id, or an inline panel as in agents_config/panels."""
+
+    panel: str | dict[str, Any]
+
+
+class Vote(msgspec.Struct, forbid_unknown_fields=True):
+    """Which agent of the run is the best."""
+
+    agent_id: str
+
+
+class FieldProblemItem(msgspec.Struct):
+    """One field at fault: `at` is its path, as in `agents[1]`."""
+
+    at: str
+    detail: str
+
+
+class ProblemDocument(msgspec.Struct, omit_defaults=True):
+    """Why a request failed (RFC 9457). `error_id` finds an unexpected failure in the server's log."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblemItem] = []
+    error_id: str = ""
+
+
+STAGE: Schema = {
+    "stage": {"type": "string", "description": "In a panel: what the agent's attempt is part of."},
+    "round": {"type": "integer", "minimum": 1, "description": "With the stage `round`."},
+    "layer": {"type": "integer", "minimum": 1, "description": "With the stage `layer`."},
+}
+
+STRUCTS: tuple[type[msgspec.Struct], ...] = (
+    AddAgent, AgentList, Approval, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Snapshot, Vote,
+)  # fmt: skip
+
+
+def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
+    """Return every named schema: requests, answers, and each event's `data`."""
+    payloads = (*AGENT_PAYLOADS.values(), *RUN_PAYLOADS.values(), *PANEL_PAYLOADS.values())
+    _, found = msgspec.json.schema_components([*STRUCTS, *payloads], ref_template=PREFIX + "{name}")
+    agent_events = {
+        f"{p.__name__}Event": _agent_event(p, found.pop(p.__name__)) for p in AGENT_PAYLOADS.values()
+    }
+    run_events = {
+        f"{p.__name__}Event": _run_event(p.TYPE, found.pop(p.__name__)) for p in RUN_PAYLOADS.values()
+    }
+    run_events["RunSnapshotEvent"] = _run_event(SNAPSHOT_TYPE, found["Snapshot"])
+    # A snapshot holds these two as well, so their own schemas stay.
+    panel_events = {
+        f"{p.__name__}Event": _event(f"{PANEL}.{p.TYPE}", p.TYPE, found[p.__name__], {})
+        for p in PANEL_PAYLOADS.values()
+    }
+    found["PanelEvent"] = _one_of("The `data` of a panel's event; has `panel`.", panel_events)
+    found["AgentEvent"] = _one_of("The `data` of an agent's event.", agent_events)
+    found["RunEvent"] = _one_of("The `data` of the run's own event.", run_events)
+    found["Event"] = {
+        "title": "Event",
+        "description": "One event's `data`.",
+        "anyOf": [{"$ref": PREFIX + name} for name in ("AgentEvent", "RunEvent", "PanelEvent")],
+    }
+    found["ErrorCode"] = {
+        "type": "string",
+        "enum": list(get_args(ErrorCode)),
+        "description": "Why an agent failed.",
+    }
+    found["StartRequest"] = start_schema(limits)
+    found["SocketOperation"] = socket_schema(found["StartRequest"])
+    return run_events | agent_events | panel_events | dict(sorted(found.items()))
+
+
+def _agent_event(payload: type[Payload], schema: Schema) -> Schema:
+    who = {"agent_id": {"type": "string", "description": "Whose event it is."}}
+    event = _event(f"<agent_id>.{payload.TYPE}", payload.TYPE, schema, who)
+    event["properties"] = event["properties"] | STAGE
+    return event
+
+
+def _run_event(type_: str, schema: Schema) -> Schema:
+    return _event(f"run.{type_}", type_, schema, {})
+
+
+def _event(name: str, type_: str, schema: Schema, who: Schema) -> Schema:
+    """Return the schema of an event's whole `data`: who, what, when, and the payload's own fields."""
+    common: Schema = {
+        **who,
+        "type": {"const": type_},
+        "t": {"type": "integer", "minimum": 0, "description": "Milliseconds since the run's start."},
+    }
+    run_id = {"type": "string", "description": "In a channel's stream and over a WebSocket."}
+    own = schema["properties"] | (
+        {"code": {"$ref": PREFIX + "ErrorCode"}} if "code" in schema["properties"] else {}
+    )
+    return {
+        "title": name,
+        **({"description": schema["description"]} if "description" in schema else {}),
+        "type": "object",
+        "properties": {**common, **({} if "run_id" in own else {"run_id": run_id}), **own},
+        "required": [*common, *schema.get("required", ())],
+        "x-event": name,
+    }
+
+
+def _one_of(description: str, events: dict[str, Schema]) -> Schema:
+    mapping = {schema["properties"]["type"]["const"]: PREFIX + name for name, schema in events.items()}
+    return {
+        "description": description,
+        "oneOf": [{"$ref": ref} for ref in mapping.values()],
+        "discriminator": {"propertyName": "type", "mapping": mapping},
+    }
+
+
+def socket_schema(start: Schema) -> Schema:
+    """Return the schema of what a client sends over the WebSocket."""
+    ref = {"description": "Comes back with the answer, whatever it is."}
+    run_id = {"type": "string"}
+    channel = {"type": "string", "description": "All runs of it, with one cursor."}
+    after = {"after": {"type": ["string", "null"], "description": "The cursor."}}
+    names = {"type": ["array", "null"], "items": {"type": "string"}, "description": "Keeps these alone."}
+
+    def message(op: str, required: list[str], properties: Schema) -> Schema:
+        return {
+            "title": op,
+            "type": "object",
+            "properties": {"op": {"const": op}, **properties},
+            "required": ["op", *required],
+        }
+
+    return {
+        "title": "SocketOperation",
+        "description": "One text message of a client.",
+        "oneOf": [
+            message("start", start["required"], {"ref": ref, **start["properties"]}),
+            message("attach", ["run_id"], {"ref": ref, "run_id": run_id, **after, "agents": names}),
+            message(
+                "attach",
+                ["channel"],
+                {"ref": ref, "channel": channel, **after, "agents": names, "runs": names},
+            ),
+            message("cancel", ["run_id"], {"run_id": run_id, "agent_id": {"type": ["string", "null"]}}),
+            message("detach", ["run_id"], {"run_id": run_id}),
+            message("detach", ["channel"], {"channel": channel}),
+        ],
+    }

@@ -1,0 +1,51 @@
+"""A channel's stream: every run of the channel on one connection, with one cursor, without an end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from aiohttp import web
+
+from ...errors import NotFound
+from ...eventlog.subscription import View, follow
+from ...events import Snapshot
+from ...framing.sse import SseFraming
+from ...writer import SYSTEM_CHANNEL
+from ..http.reading import requested_cursor, wanted_agents, wanted_runs, wants_names
+from ..http.streams import EventStream
+from ..keys import METRICS, STREAMS, SUPERVISOR
+from ..openapi.operation import RUNS_FILTER, STREAM, STREAM_PARAMETERS, operation
+
+CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/channels/{channel}/events", allow_head=False)
+@operation(
+    "Follow a channel",
+    tag="streams",
+    description=(
+        "Every run of the channel on one connection, without an end; `data` also has `run_id`. "
+        f"The channel `{SYSTEM_CHANNEL}` carries `run.started` and `run.done` of every run."
+    ),
+    answers={200: replace(STREAM, headers=())},
+    parameters=(*STREAM_PARAMETERS, RUNS_FILTER),
+    errors=(404, 422, 429, 503),
+)
+async def channel_events(request: web.Request) -> web.StreamResponse:
+    supervisor, metrics = request.app[SUPERVISOR], request.app[METRICS]
+    channel = request.match_info["channel"]
+    if not CHANNEL.fullmatch(channel):
+        raise NotFound("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
+    view = View(channel, None, wanted_agents(request), wanted_runs(request))
+    framing = SseFraming(named=wants_names(request), with_run=True)
+
+    async def snapshots() -> list[Snapshot]:
+        return [run.snapshot() for run in await supervisor.in_channel(channel)]
+
+    items = follow(supervisor.log, view, requested_cursor(request), snapshots)
+    stream = EventStream(request, headers={}, on_drop=metrics.client_dropped)
+    with supervisor.watching(channel), metrics.subscribing("channel"):
+        return await request.app[STREAMS].serve(stream, items, framing, lambda: 0)

@@ -1,0 +1,44 @@
+"""What operators look at: liveness, readiness, metrics."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ..http.problem import problem_response
+from ..keys import METRICS, ROSTER, SUPERVISOR
+from ..openapi.operation import Answer, operation
+from .runs import json_response
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/healthz")
+@operation("Liveness", tag="server", answers={200: Answer("The process answers.", {"type": "object"})})
+async def health(request: web.Request) -> web.StreamResponse:
+    return json_response({"status": "ok"})
+
+
+@routes.get("/readyz")
+@operation(
+    "Readiness",
+    tag="server",
+    answers={200: Answer("Runs can be started.", {"type": "object"})},
+    errors=(503,),
+)
+async def readiness(request: web.Request) -> web.StreamResponse:
+    if request.app[SUPERVISOR].draining:
+        return problem_response(503, "The server is draining.", headers={"Retry-After": "5"})
+    if not request.app[SUPERVISOR].log.available:
+        return problem_response(503, "The event log does not answer.", headers={"Retry-After": "1"})
+    if not request.app[ROSTER].ready:
+        return problem_response(503, "The agents are still loading.", headers={"Retry-After": "1"})
+    return json_response({"status": "ready"})
+
+
+@routes.get("/metrics")
+@operation(
+    "Metrics for Prometheus", tag="server", answers={200: Answer("The exposition.", media="text/plain")}
+)
+async def metrics(request: web.Request) -> web.StreamResponse:
+    body, content_type = request.app[METRICS].render(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -1,0 +1,319 @@
+"""The calls under `/v1/agents` and `/v1/runs`. Each checks everything before an answer begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from ...commands import Command, Verb
+from ...errors import FieldProblem, InvalidRequest
+from ...eventlog.subscription import Item, View, follow
+from ...events import Snapshot, encode_json
+from ...framing.sse import SseFraming
+from ...supervisor import AnyRun
+from ..http.problem import ProblemError, read_json
+from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream
+from ..http.requests import parse_start
+from ..http.streams import EventStream
+from ..keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from ..openapi.operation import (
+    AGENTS_FILTER,
+    FRAMING,
+    IDEMPOTENCY_KEY,
+    SNAPSHOT,
+    STREAM,
+    STREAM_PARAMETERS,
+    Answer,
+    Parameter,
+    operation,
+)
+
+MAX_KEY_CHARS = 200
+TRACEPARENT_CHARS = 55
+"""Of the only version there is. Source: W3C Trace Context, 3.2.2."""
+
+PAGE = 50
+MAX_PAGE = 200
+
+routes = web.RouteTableDef()
+
+
+def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer with JSON that no cache keeps."""
+    return web.Response(
+        body=encode_json(value),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+async def run_of(request: web.Request) -> AnyRun:
+    """Find the run that the path names.
+
+    Raises:
+        NotFound, Gone: As `Supervisor.get`.
+    """
+    return await request.app[SUPERVISOR].get(request.match_info["run_id"])
+
+
+@routes.get("/v1/agents")
+@operation(
+    "List the configured agents",
+    tag="agents",
+    answers={200: Answer("The agents, in the order they are shown.", "AgentList")},
+)
+async def list_agents(request: web.Request) -> web.StreamResponse:
+    roster = request.app[ROSTER]
+    return json_response(
+        {
+            "agents": [
+                {
+                    "agent_id": agent_id,
+                    "title": settings.title,
+                    "description": settings.description,
+                    "backend": settings.backend,
+                    "model": roster.model(agent_id),
+                    "default": settings.default,
+                }
+                for agent_id, settings in roster.agents.items()
+            ]
+        }
+    )
+
+
+@routes.post("/v1/runs")
+@operation(
+    "Start a run",
+    description=(
+        "One message goes to several agents at once. With `Accept: text/event-stream` the answer is the run's "
+        "stream from its first event; otherwise 201 and the snapshot. Everything is checked before the stream "
+        "begins; after that a failure is an event."
+    ),
+    answers={
+        200: replace(STREAM, headers=("Run-Id", "Location")),
+        201: replace(SNAPSHOT, headers=("Run-Id", "Location")),
+    },
+    parameters=(IDEMPOTENCY_KEY, AGENTS_FILTER, FRAMING),
+    body="StartRequest",
+    errors=(409, 429, 503),
+)
+async def start_run(request: web.Request) -> web.StreamResponse:
+    options = request.app[OPTIONS]
+    body = await read_json(request, max_bytes=options.max_body_bytes)
+    wanted = parse_start(body, roster=request.app[ROSTER], limits=options)
+    names = wants_names(request)
+    run, _ = await request.app[SUPERVISOR].start(
+        wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
+    )
+    headers = {
+        "Run-Id": run.spec.run_id,
+        "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
+    }
+    if wants_stream(request):
+        return await _stream(request, run, None, names, headers)
+    return json_response(run.snapshot(), status=201, headers=headers)
+
+
+@routes.get("/v1/runs")
+@operation(
+    "List runs, newest first",
+    answers={200: Answer("The runs.", "RunList")},
+    parameters=(
+        Parameter(
+            "limit",
+            "query",
+            "How many.",
+            {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
+        ),
+        Parameter("before", "query", "Only runs older than the run of this id."),
+    ),
+    errors=(400, 404, 410),
+)
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    limit = _whole(request, "limit", PAGE, 1, MAX_PAGE)
+    before = request.query.get("before")
+    runs = await request.app[SUPERVISOR].page(limit=limit, before=before)
+    return json_response({"runs": [run.snapshot() for run in runs]})
+
+
+@routes.get("/v1/runs/{run_id}", name="run")
+@operation("Show a run", answers={200: SNAPSHOT}, errors=(404, 410))
+async def show_run(request: web.Request) -> web.StreamResponse:
+    run = await run_of(request)
+    snapshot = run.snapshot()
+    if run.spec.blind:
+        snapshot.revealed = await request.app[SUPERVISOR].revealed(run)
+    return json_response(snapshot)
+
+
+@routes.delete("/v1/runs/{run_id}")
+@operation(
+    "Cancel and forget a run",
+    description="Its events go too. Afterwards the run is answered with 410.",
+    answers={204: Answer("It is forgotten.")},
+    errors=(404, 410),
+)
+async def delete_run(request: web.Request) -> web.StreamResponse:
+    await request.app[SUPERVISOR].forget((await run_of(request)).spec.run_id)
+    return web.Response(status=204)
+
+
+@routes.get("/v1/runs/{run_id}/events", allow_head=False)
+@operation(
+    "Follow a run",
+    tag="streams",
+    description="From the cursor on. A cursor that cannot be used gives `run.gap`, then `run.snapshot`.",
+    answers={
+        200: STREAM,
+        204: Answer("The cursor stands at the end of a run that has ended.", headers=("Run-Id",)),
+    },
+    parameters=STREAM_PARAMETERS,
+    errors=(404, 410, 422, 429, 503),
+)
+async def run_events(request: web.Request) -> web.StreamResponse:
+    run = await run_of(request)
+    names = wants_names(request)
+    cursor = requested_cursor(request)
+    if cursor is not None and await request.app[SUPERVISOR].nothing_after(run, cursor):
+        return web.Response(status=204, headers={"Run-Id": run.spec.run_id})
+    return await _stream(request, run, cursor, names, {"Run-Id": run.spec.run_id})
+
+
+@routes.post("/v1/runs/{run_id}/cancel")
+@operation(
+    "Cancel all that still runs",
+    description="Acknowledged at once; each agent's `cancelled` follows when its own stream is really closed.",
+    answers={202: SNAPSHOT},
+    errors=(404, 410),
+)
+async def cancel_run(request: web.Request) -> web.StreamResponse:
+    return await _command(request, "cancel")
+
+
+@routes.post("/v1/runs/{run_id}/vote")
+@operation(
+    "Vote for an agent",
+    description="In a blind run this tells who the agents are; a later vote replaces an earlier one.",
+    answers={200: Answer("Who the agents are.", "Revealed")},
+    body="Vote",
+    errors=(404, 410, 503),
+)
+async def vote(request: web.Request) -> web.StreamResponse:
+    run = await run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    agent_id = body.get("agent_id")
+    if not isinstance(agent_id, str) or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"agent_id": …} with an agent of this run.',
+            [FieldProblem("agent_id", "must be a string")],
+        )
+    return json_response(await request.app[SUPERVISOR].vote(run.spec.run_id, agent_id))
+
+
+@routes.post("/v1/runs/{run_id}/agents")
+@operation(
+    "Add an agent to an open run",
+    tag="agents",
+    answers={202: SNAPSHOT},
+    body="AddAgent",
+    errors=(404, 409, 410),
+)
+async def add_agent(request: web.Request) -> web.StreamResponse:
+    run = await run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    agent_id = body.get("agent_id")
+    if not isinstance(agent_id, str) or agent_id not in request.app[ROSTER].agents or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"agent_id": …} with an id that GET /v1/agents lists.',
+            [FieldProblem("agent_id", f"There is no agent {str(agent_id)[:80]!r}.")],
+        )
+    if len(run.participants) >= request.app[OPTIONS].max_agents_per_run:
+        raise InvalidRequest(
+            "The run has as many agents as it may.", [FieldProblem("agent_id", "is one too many")]
+        )
+    return await _command(request, "add", agent_id=agent_id)
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/cancel")
+@operation("Cancel one agent", tag="agents", answers={202: SNAPSHOT}, errors=(404, 410))
+async def cancel_agent(request: web.Request) -> web.StreamResponse:
+    return await _command(request, "cancel", agent_id=request.match_info["agent_id"])
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/retry")
+@operation(
+    "Let an agent that has ended try again", tag="agents", answers={202: SNAPSHOT}, errors=(404, 409, 410)
+)
+async def retry_agent(request: web.Request) -> web.StreamResponse:
+    return await _command(request, "retry", agent_id=request.match_info["agent_id"])
+
+
+@routes.post("/v1/runs/{run_id}/agents/{agent_id}/approvals/{call_id}")
+@operation(
+    "Answer an agent that waits for approval",
+    tag="agents",
+    answers={202: SNAPSHOT},
+    body="Approval",
+    errors=(404, 410),
+)
+async def answer_approval(request: web.Request) -> web.StreamResponse:
+    await run_of(request)
+    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    approve = body.get("approve")
+    if not isinstance(approve, bool) or len(body) != 1:
+        raise InvalidRequest(
+            'The body must be {"approve": true} or {"approve": false}.',
+            [FieldProblem("approve", "must be a bool")],
+        )
+    path = request.match_info
+    return await _command(
+        request, "approve", agent_id=path["agent_id"], call_id=path["call_id"], approve=approve
+    )
+
+
+async def _command(request: web.Request, verb: Verb, **about: Any) -> web.StreamResponse:
+    """Ask something of the path's run and answer with its snapshot."""
+    command = Command(verb, request.match_info["run_id"], **about)
+    return json_response(await request.app[SUPERVISOR].perform(command), status=202)
+
+
+async def _stream(
+    request: web.Request, run: AnyRun, cursor: str | None, names: bool, headers: dict[str, str]
+) -> web.StreamResponse:
+    supervisor, metrics = request.app[SUPERVISOR], request.app[METRICS]
+    spec = run.spec
+    view = View(spec.channel, spec.run_id, wanted_agents(request))
+
+    async def snapshots() -> list[Snapshot]:
+        return [(await supervisor.get(spec.run_id)).snapshot()]
+
+    items: AsyncGenerator[Item, None] = follow(supervisor.log, view, cursor, snapshots)
+    stream = EventStream(request, headers=headers, on_drop=metrics.client_dropped)
+    with supervisor.watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
+        return await request.app[STREAMS].serve(stream, items, SseFraming(named=names), lambda: run.t)
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
+        raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
+    return key
+
+
+def _traceparent(request: web.Request) -> str | None:
+    """Return the caller's trace as it came; one that is wrong is no reason to refuse the call."""
+    found = request.headers.get("traceparent")
+    return found if found is not None and len(found) == TRACEPARENT_CHARS else None
+
+
+def _whole(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise ProblemError(400, f"{name} must be a whole number from {least} to {most}.")
+    return int(text)

@@ -1,0 +1,258 @@
+"""`GET /v1/ws`: start, follow and cancel many runs over one WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from ...commands import Command
+from ...errors import InvalidRequest, LimitReached, RequestError
+from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
+from ...events import Snapshot, encode_data
+from ...framing import websocket as framing
+from ...framing.websocket import Operation, parse_operation
+from ...supervisor import AnyRun, Supervisor
+from ..http.problem import ProblemError, problem_from
+from ..http.requests import parse_start
+from ..http.security import WEBSOCKET_PROTOCOL
+from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket
+from ..keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from ..openapi.operation import Answer, operation
+from .channels import CHANNEL
+
+PING_SECONDS = 15.0
+MAX_RUNS_PER_SOCKET = 256
+CLOSE_SECONDS = 2.0
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/ws", allow_head=False)
+@operation(
+    "Open a WebSocket",
+    tag="streams",
+    description=(
+        "Both ways, for many runs at once: the client sends `SocketOperation`s, the server the `data` with "
+        '`id` and `run_id`, or `{"op": "error", "ref": …, "problem": …}`. Subprotocol: `orchestrator.v1`.'
+    ),
+    answers={101: Answer("The socket is open.")},
+    errors=(400, 426),
+)
+async def open_socket(request: web.Request) -> web.StreamResponse:
+    options = request.app[OPTIONS]
+    ws = web.WebSocketResponse(
+        heartbeat=PING_SECONDS, max_msg_size=options.max_body_bytes, protocols=(WEBSOCKET_PROTOCOL,)
+    )
+    if not ws.can_prepare(request):
+        raise ProblemError(426, "This is a WebSocket's address.", headers={"Upgrade": "websocket"})
+    limit_socket(request.transport)
+    await ws.prepare(request)
+    streams = request.app[STREAMS]
+    streams.sockets.add(ws)
+    try:
+        with request.app[METRICS].subscribing("websocket"):
+            await Socket(request, ws).run()
+    finally:
+        streams.sockets.discard(ws)
+        await _end(ws)
+    return ws
+
+
+async def _end(ws: web.WebSocketResponse) -> None:
+    """Stop the socket's own timers: a client that vanished without a close frame would keep them for a while."""
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await ws.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """One run, or one channel, that a socket follows. `of` says in a notice what it is of."""
+
+    key: str
+    view: View
+    snapshots: Snapshots
+    clock: Callable[[], int]
+    of: dict[str, str]
+
+
+class Socket:
+    """One client's socket: a reader of operations, and one task for each run it follows."""
+
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        self._request = request
+        self._ws = ws
+        self._supervisor: Supervisor = request.app[SUPERVISOR]
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Serve until the client leaves; then stop following, which cancels no run."""
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                await self._read()
+            except (ClientTooSlow, ConnectionError):
+                pass
+            finally:
+                for task in self._following.values():
+                    task.cancel()
+
+    async def _read(self) -> None:
+        async for message in self._ws:
+            if message.type is not WSMsgType.TEXT:
+                if message.type is WSMsgType.BINARY:
+                    await self._refuse(None, ProblemError(400, "Send text messages, not binary ones."))
+                continue
+            try:
+                operation = parse_operation(message.data)
+            except InvalidRequest as exc:
+                await self._refuse(None, ProblemError(400, str(exc)))
+                continue
+            try:
+                await self._do(operation)
+            except (RequestError, ProblemError) as exc:
+                await self._refuse(operation.ref, exc)
+
+    async def _do(self, operation: Operation) -> None:
+        operation.check()
+        if operation.op == "start":
+            await self._start(operation)
+            return
+        channel = operation.text("channel", required=False)
+        if channel is not None and operation.op == "attach":
+            followed = self._whole_channel(channel, operation)
+            await self._detach(followed.key)
+            self._check_room()
+            self._follow(followed, operation)
+            return
+        if channel is not None and operation.op == "detach":
+            await self._detach(_key(channel))
+            return
+        run = await self._supervisor.get(operation.text("run_id") or "")
+        if operation.op == "attach":
+            await self._attach(run, operation)
+        elif operation.op == "cancel":
+            agent_id = operation.text("agent_id", required=False)
+            await self._supervisor.perform(Command("cancel", run.spec.run_id, agent_id))
+        else:
+            await self._detach(run.spec.run_id)
+
+    async def _start(self, operation: Operation) -> None:
+        self._check_room()
+        app = self._request.app
+        wanted = parse_start(operation.body, roster=app[ROSTER], limits=app[OPTIONS])
+        run, _ = await self._supervisor.start(wanted)
+        self._follow(self._one_run(run), operation)
+
+    async def _attach(self, run: AnyRun, operation: Operation) -> None:
+        after = operation.text("after", required=False)
+        followed = self._one_run(run, operation.names("agents"))
+        await self._detach(run.spec.run_id)
+        self._check_room()
+        if after is not None and await self._supervisor.nothing_after(run, after):
+            # HTTP says 204; here the state says that nothing more comes.
+            state = run.snapshot()
+            await self._send(framing.snapshot(state, run.t, event_id=state.last_event_id))
+            return
+        self._follow(followed, operation)
+
+    async def _detach(self, run_id: str) -> None:
+        task = self._following.pop(run_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def _check_room(self) -> None:
+        if len(self._following) >= MAX_RUNS_PER_SOCKET:
+            raise LimitReached(f"One socket follows at most {MAX_RUNS_PER_SOCKET} runs; detach from one.")
+
+    def _one_run(self, run: AnyRun, agents: frozenset[str] | None = None) -> _Followed:
+        spec = run.spec
+
+        async def snapshots() -> list[Snapshot]:
+            return [(await self._supervisor.get(spec.run_id)).snapshot()]
+
+        view = View(spec.channel, spec.run_id, agents)
+        return _Followed(spec.run_id, view, snapshots, lambda: run.t, {"run_id": spec.run_id})
+
+    def _whole_channel(self, channel: str, operation: Operation) -> _Followed:
+        if not CHANNEL.fullmatch(channel):
+            raise InvalidRequest("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
+
+        async def snapshots() -> list[Snapshot]:
+            return [run.snapshot() for run in await self._supervisor.in_channel(channel)]
+
+        view = View(channel, None, operation.names("agents"), operation.names("runs"))
+        return _Followed(_key(channel), view, snapshots, lambda: 0, {"channel": channel})
+
+    def _follow(self, followed: _Followed, operation: Operation) -> None:
+        after = operation.text("after", required=False) if operation.op == "attach" else None
+        task = self._tasks.create_task(self._forward(followed, after, operation.ref))
+        self._following[followed.key] = task
+
+    async def _forward(self, followed: _Followed, after: str | None, ref: object) -> None:
+        view = followed.view
+        try:
+            with self._supervisor.watching(view.channel, view.run_id):
+                async with aclosing(follow(self._supervisor.log, view, after, followed.snapshots)) as items:
+                    async for item in items:
+                        await self._tell(followed, item, ref)
+        except RequestError as exc:
+            with suppress(ClientTooSlow, ConnectionError):
+                await self._refuse(ref, exc)
+        except (ClientTooSlow, ConnectionError):
+            await self._ws.close()
+        finally:
+            if self._following.get(followed.key) is asyncio.current_task():
+                del self._following[followed.key]
+
+    async def _tell(self, followed: _Followed, item: Item, ref: object) -> None:
+        if isinstance(item, Idle):
+            return  # the socket's own pings keep it alive
+        if isinstance(item, list):
+            for entry in item:
+                await self._send(framing.message(entry, ref=ref))
+            return
+        t = followed.clock()
+        await self._send(framing.notice(encode_data(None, item.notice, t), **followed.of))
+        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
+        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
+            # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
+            await self._send(framing.snapshot(snapshot, t, event_id=None if left else cursor))
+
+    async def _refuse(self, ref: object, exc: Exception) -> None:
+        problem = problem_from(exc)
+        if problem is not None:
+            await self._send(framing.problem(ref, problem.document()))
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._sending:
+                await self._ws.send_str(data.decode())
+        except TimeoutError:
+            self._request.app[METRICS].client_dropped("too_slow")
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ClientTooSlow from None
+
+
+def _key(channel: str) -> str:
+    """Name a whole channel among what a socket follows; no run has a space in its id."""
+    return f"channel {channel}"
+
+
+async def close_sockets(sockets: set[web.WebSocketResponse]) -> None:
+    """Tell every client to come back: the server goes."""
+    async with asyncio.TaskGroup() as group:
+        for ws in list(sockets):
+            group.create_task(_close(ws))
+
+
+async def _close(ws: web.WebSocketResponse) -> None:
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(SEND_SECONDS):
+            await ws.close(code=WSCloseCode.SERVICE_RESTART, message=b"the server restarts")
