@@ -14,12 +14,12 @@ from .conversation import Conversations
 from .events import TERMINALS, AgentInfo, Payload
 from .mailbox import Mailbox
 from .merge import Batch
-from .observer import Observer
 from .pump import Pump
 from .roster import Roster
 from .runspec import RunSpec
 from .runstate import Participant
 from .sitting import AskedFor
+from .telemetry.observer import Observer
 from .veil import Seals, Veil
 
 

@@ -17,9 +17,9 @@ from .eventlog.cluster import Cluster
 from .eventlog.run_store import RunRecord
 from .grace import Grace
 from .limits import RunLimits
-from .observer import Observer
 from .ownership import Ownership
 from .telemetry.logs import exception_words, failure
+from .telemetry.observer import Observer
 
 log = structlog.get_logger(__name__)
 

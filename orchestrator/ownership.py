@@ -21,12 +21,12 @@ from .eventlog.cluster import Cluster
 from .eventlog.retry import until_available
 from .eventlog.run_store import Fence, RunRecord
 from .limits import RunLimits
-from .observer import Observer
 from .roster import Roster
 from .run import Run
 from .runspec import RunSpec, spec_of
 from .runstate import RunState
 from .telemetry.logs import failure
+from .telemetry.observer import Observer
 from .veil import Seals
 
 log = structlog.get_logger(__name__)

@@ -23,8 +23,8 @@ from .errors import AgentError, LogUnavailable, OrchestratorError
 from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
 from .events import Heard as HeardPart
 from .mailbox import Mailbox
-from .observer import Observer
 from .telemetry.logs import exception_words, failure, secrets_in
+from .telemetry.observer import Observer
 
 log = structlog.get_logger(__name__)
 

@@ -34,13 +34,13 @@ from .events import (
     Snapshot,
 )
 from .merge import Batch, Joining, fan_in
-from .observer import Observer
 from .panels.base import Answer
 from .panelsettings import PanelSettings
 from .pump import new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
 from .sitting import AskedFor, Sitting, answer_of, info_of
+from .telemetry.observer import Observer
 from .veil import Seals
 from .writer import Writer
 

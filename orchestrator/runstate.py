@@ -43,8 +43,8 @@ from .events import (
     Token,
     Usage,
 )
-from .observer import RunFacts
 from .runspec import RunSpec
+from .telemetry.observer import RunFacts
 
 
 @dataclass(slots=True)

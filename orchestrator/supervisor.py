@@ -41,7 +41,6 @@ from .eventlog.run_store import RunRecord
 from .events import Revealed, RevealedAgent, Snapshot
 from .janitor import LEASE_SECONDS, Janitor
 from .limits import RunLimits
-from .observer import Observer
 from .ownership import Ownership
 from .panelrequests import given, panel_over
 from .panelsettings import PanelSettings
@@ -49,6 +48,7 @@ from .roster import Roster
 from .run import Run
 from .runspec import StartRequest, spec_of
 from .runstate import Participant, RunState
+from .telemetry.observer import Observer
 from .veil import Seals, neutral_id
 from .writer import SYSTEM_CHANNEL
 

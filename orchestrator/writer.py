@@ -29,9 +29,9 @@ from .events import (
     encode_data,
 )
 from .merge import Batch
-from .observer import AttemptEnd, Observer
 from .runstate import Participant, RunState
 from .telemetry.logs import exception_words
+from .telemetry.observer import AttemptEnd, Observer
 from .veil import Veil
 
 log = structlog.get_logger(__name__)

@@ -25,7 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
         "limits",
         "mailbox",
         "eventlog.retry",
-        "observer",
+        "telemetry.observer",
         "pace",
         "sse_parser",
         "watch",
@@ -71,11 +71,11 @@ HOMES = {
     "redis": ("eventlog.redis*",),
     "sqlite3": ("eventlog.sqlite*",),
     "rich": ("terminal.columns",),
-    "prometheus_client": ("server.metrics",),
+    "prometheus_client": ("telemetry.metrics",),
     "ruamel": ("yamlfile",),
     "click": ("cli",),
     "stamina": ("eventlog.retry",),
-    "opentelemetry": ("server.tracing",),
+    "opentelemetry": ("telemetry.tracing",),
     "markdown_it": ("server.markdown",),
 }
 """A library → the only modules that may import it."""

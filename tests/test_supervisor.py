@@ -21,7 +21,7 @@ from orchestrator.errors import (
 )
 from orchestrator.events import Status, Token, Usage
 from orchestrator.limits import RunLimits
-from orchestrator.observer import Observer
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS
 
 from .support.spine import Seen, of, read, start, supervised, text_of

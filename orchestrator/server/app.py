@@ -23,13 +23,14 @@ from ..eventlog.cluster import Cluster
 from ..eventlog.open import cluster_of, open_log
 from ..leaving import run_and_leave
 from ..limits import RunLimits
-from ..observer import Observer, Observers
 from ..panels.loader import load_method
 from ..roster import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import Supervisor
 from ..telemetry.logs import configure_logging
+from ..telemetry.metrics import LoopLag, Metrics
+from ..telemetry.observer import Observer, Observers
 from .access_log import AccessLog
 from .handbook import Handbook
 from .http.problem import setup_problems
@@ -37,7 +38,6 @@ from .http.runner import ProblemRunner
 from .http.security import SecuritySettings, check_bind, mark_api, setup_security
 from .http.streams import Streams
 from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
-from .metrics import LoopLag, Metrics
 from .options import ServerOptions
 from .routes import channels, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
@@ -103,7 +103,7 @@ def create_app(
 def _observer(app: web.Application, metrics: Metrics) -> Observer:
     """Return who hears of runs: the metrics, and traces where somebody has set a provider for them."""
     try:
-        from .tracing import find_tracing
+        from ..telemetry.tracing import find_tracing
     except ImportError:
         return metrics
     tracing = find_tracing()

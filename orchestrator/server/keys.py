@@ -8,8 +8,8 @@ from aiohttp import web
 
 from ..roster import Roster
 from ..supervisor import Supervisor
+from ..telemetry.metrics import Metrics
 from .http.streams import Streams
-from .metrics import Metrics
 from .options import ServerOptions
 
 LOADED = web.AppKey("loaded", asyncio.Future[None])

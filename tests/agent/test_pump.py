@@ -15,8 +15,8 @@ from orchestrator.budget import Purse
 from orchestrator.errors import AgentError, ConfigError, ConfigProblem, ErrorCode, LogUnavailable
 from orchestrator.events import Cancelled, Done, Error, Missing, Payload, Retry, Started, Status, Usage
 from orchestrator.mailbox import Mailbox
-from orchestrator.observer import Observer
 from orchestrator.pump import Pump, opening_of
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings
 

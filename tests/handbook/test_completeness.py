@@ -21,10 +21,10 @@ from orchestrator.panels.base import Outcome
 from orchestrator.panelsettings import METHODS, PanelSettings
 from orchestrator.serve_settings import parse_duration
 from orchestrator.server.app import create_app
-from orchestrator.server.metrics import Metrics
 from orchestrator.server.openapi.operation import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
+from orchestrator.telemetry.metrics import Metrics
 from tests.support.commands import ROOT
 
 from .pages import NAMES, Row, code_in, rows, text_of, words_in

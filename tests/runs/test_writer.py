@@ -29,9 +29,9 @@ from orchestrator.events import (
     Usage,
 )
 from orchestrator.merge import Batch
-from orchestrator.observer import AttemptEnd, Observer
 from orchestrator.runspec import RunSpec
 from orchestrator.runstate import RunState
+from orchestrator.telemetry.observer import AttemptEnd, Observer
 from orchestrator.veil import Veil
 from orchestrator.writer import SYSTEM_CHANNEL, Writer
 

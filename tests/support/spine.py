@@ -14,12 +14,12 @@ from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
 from orchestrator.limits import RunLimits
-from orchestrator.observer import Observer
 from orchestrator.roster import Roster
 from orchestrator.run import Run
 from orchestrator.runspec import StartRequest
 from orchestrator.settings import FunctionSettings
 from orchestrator.supervisor import Supervisor
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS
 
 Script = Callable[[AgentInput], AsyncGenerator[Emission, None]]

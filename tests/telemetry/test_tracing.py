@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/tracing.py`: the real SDK collects what the real service tells it."""
+"""Covers `orchestrator/telemetry/tracing.py`: the real SDK collects what the real service tells it."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
-from orchestrator.observer import Observer
 from orchestrator.runspec import StartRequest
 from orchestrator.server.http.security import SecuritySettings
-from orchestrator.server.tracing import Tracing, find_tracing
 from orchestrator.supervisor import Supervisor
+from orchestrator.telemetry.observer import Observer
+from orchestrator.telemetry.tracing import Tracing, find_tracing
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .support.commands import ROOT
-from .support.parts import require
-from .support.redis_server import redis_server
-from .support.service import Puppet, endless, serving, silent, words
-from .support.spine import ScriptedRoster
-from .workers.process import worker
+from ..support.commands import ROOT
+from ..support.parts import require
+from ..support.redis_server import redis_server
+from ..support.service import Puppet, endless, serving, silent, words
+from ..support.spine import ScriptedRoster
+from ..workers.process import worker
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ..events import RunStatus
-from ..observer import AttemptEnd, Observer, RunFacts
+from .observer import AttemptEnd, Observer, RunFacts
 
 FLUSH_SECONDS = 5.0
 

@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/metrics.py`, by what a scraper would read."""
+"""Covers `orchestrator/telemetry/metrics.py`, by what a scraper would read."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import Draft, Entry
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence
-from orchestrator.observer import AttemptEnd, RunFacts
 from orchestrator.runspec import StartRequest
-from orchestrator.server.metrics import LoopLag, Metrics
+from orchestrator.telemetry.metrics import LoopLag, Metrics
+from orchestrator.telemetry.observer import AttemptEnd, RunFacts
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from .support.service import endless, serving
-from .support.spine import start, supervised
+from ..support.service import endless, serving
+from ..support.spine import start, supervised
 
 ONE, OTHER = RunFacts("run_1", None, 0), RunFacts("run_2", None, 0)
 
@@ -234,7 +234,9 @@ async def test_a_blocked_loop_shows_as_lag() -> None:
 
 def test_counting_needs_no_web_server() -> None:
     """The spine's tests and other fronts use it without aiohttp."""
-    script = "import sys; from orchestrator.server.metrics import Metrics; sys.exit('aiohttp' in sys.modules)"
+    script = (
+        "import sys; from orchestrator.telemetry.metrics import Metrics; sys.exit('aiohttp' in sys.modules)"
+    )
     assert (
         subprocess.run([sys.executable, "-c", script], check=False, timeout=PATIENCE_SECONDS).returncode == 0
     )
