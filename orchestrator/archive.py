@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 
-from .attempt import Stop
+from .agent.attempt import Stop
 from .errors import Conflict, GapError, LogUnavailable, NotFound
 from .eventlog.base import Cursor, EventLog
 from .eventlog.run_store import RunRecord

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from .agent.budget import Purse
+from .agent.mailbox import Mailbox
+from .agent.pump import Pump
 from .backends.base import AgentInput, Turn
-from .budget import Purse
 from .conversation import Conversations
 from .events import TERMINALS, AgentInfo, Payload
-from .mailbox import Mailbox
 from .merge import Batch
-from .pump import Pump
 from .roster import Roster
 from .runspec import RunSpec
 from .runstate import Participant

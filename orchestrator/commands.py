@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .attempt import Stop
+from .agent.attempt import Stop
 from .errors import Conflict, NotFound, RequestError, Unavailable
 from .events import Snapshot
 from .panelsettings import PanelSettings

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
-from .attempt import Stop
+from .agent.attempt import Stop
 from .attendance import Attendance
 from .errors import LogUnavailable
 from .eventlog.base import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from .attempt import Stop
+from .agent.attempt import Stop
 from .client.event import Event, parse_event
 from .client.run_view import RunHandle, RunView
 from .config import Config

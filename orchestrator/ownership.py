@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import structlog
 
+from .agent.attempt import Stop
 from .archive import Archive
-from .attempt import Stop
 from .conversation import Conversations
 from .errors import Fenced
 from .eventlog.base import Store

@@ -13,7 +13,8 @@ from functools import partial
 
 import structlog
 
-from .attempt import Stop
+from .agent.attempt import Stop
+from .agent.pump import new_error_id, opening_of
 from .cast import Cast, Live
 from .conversation import Conversations
 from .errors import Conflict, ErrorCode, Fenced, NotFound
@@ -36,7 +37,6 @@ from .events import (
 from .merge import Batch, Joining, fan_in
 from .panels.base import Answer
 from .panelsettings import PanelSettings
-from .pump import new_error_id, opening_of
 from .roster import Roster
 from .runstate import Participant, RunState
 from .sitting import AskedFor, Sitting, answer_of, info_of

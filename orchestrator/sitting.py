@@ -12,11 +12,11 @@ from typing import Protocol
 
 import structlog
 
-from .attempt import Stop
+from .agent.attempt import Stop
+from .agent.mailbox import Mailbox
 from .backends.base import Part
 from .errors import Conflict
 from .events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
-from .mailbox import Mailbox
 from .panels.base import Answer, Speech
 from .panels.loader import load_method
 from .panels.session import Session

@@ -18,8 +18,8 @@ from typing import Self
 import msgspec
 import structlog
 
+from .agent.attempt import Stop
 from .archive import Archive, ArchivedRun
-from .attempt import Stop
 from .attendance import Attendance
 from .colleagues import answer_commands, take_work
 from .commands import Command, encode, outcome, perform

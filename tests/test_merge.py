@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from orchestrator import merge
+from orchestrator.agent.mailbox import Mailbox
 from orchestrator.events import Status, Token
-from orchestrator.mailbox import Mailbox
 from orchestrator.merge import MAX_SOURCES, Batch, Joining, fan_in
 
 from .support.spine import Seen, start, supervised

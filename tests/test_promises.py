@@ -15,8 +15,8 @@ import looptime
 import structlog
 from hypothesis import HealthCheck, Phase, given, note, settings
 
-from orchestrator import attempt
-from orchestrator.attempt import Stop
+from orchestrator.agent import attempt
+from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.eventlog import subscription
 from orchestrator.eventlog.subscription import Gap, View, follow

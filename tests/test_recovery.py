@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from orchestrator import janitor
+from orchestrator.agent.attempt import Stop
 from orchestrator.archive import ArchivedRun
-from orchestrator.attempt import Stop
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import (
     AgentError,
@@ -187,8 +187,8 @@ async def test_cancel_before_the_first_event_ends_the_agent() -> None:
 
 async def test_agent_that_ignores_cancellation_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends all the same, and the sibling's answer is whole."""
-    monkeypatch.setattr("orchestrator.attempt.STOP_SECONDS", 0.05)
-    monkeypatch.setattr("orchestrator.attempt.ABANDON_SECONDS", 0.05)
+    monkeypatch.setattr("orchestrator.agent.attempt.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("orchestrator.agent.attempt.ABANDON_SECONDS", 0.05)
     release = asyncio.Event()
 
     async def stubborn(request: AgentInput) -> AsyncGenerator[str, None]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.attempt import ABANDON_SECONDS, STOP_SECONDS, Attempt, Ending, Stop
+from orchestrator.agent.attempt import ABANDON_SECONDS, STOP_SECONDS, Attempt, Ending, Stop
+from orchestrator.agent.budget import Purse
+from orchestrator.agent.mailbox import MAX_EVENT_CHARS, Mailbox
 from orchestrator.backends.base import AgentInput, Finish, Spent
-from orchestrator.budget import Purse
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Payload, Reasoning, Status, Token, ToolCall, Usage
-from orchestrator.mailbox import MAX_EVENT_CHARS, Mailbox
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.watch import Watch
+from orchestrator.agent.deadlines import Watch
 
 pytestmark = pytest.mark.looptime
 

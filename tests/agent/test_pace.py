@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.pace import SLICE_SECONDS, Pace
+from orchestrator.agent.pace import SLICE_SECONDS, Pace
 
 pytestmark = pytest.mark.looptime
 

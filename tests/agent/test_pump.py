@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
+from orchestrator.agent.budget import Purse
+from orchestrator.agent.mailbox import Mailbox
+from orchestrator.agent.pump import Pump, opening_of
 from orchestrator.backends.base import AgentInput, Backend, Finish, Heard, Part, Turn
-from orchestrator.budget import Purse
 from orchestrator.errors import AgentError, ConfigError, ConfigProblem, ErrorCode, LogUnavailable
 from orchestrator.events import Cancelled, Done, Error, Missing, Payload, Retry, Started, Status, Usage
-from orchestrator.mailbox import Mailbox
-from orchestrator.pump import Pump, opening_of
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings

@@ -7,7 +7,7 @@ import gc
 import random
 from typing import Any
 
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Backend
 from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend

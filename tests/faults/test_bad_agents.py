@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from orchestrator import attempt
+from orchestrator.agent import attempt
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import ERROR_CODES, AgentError
 from orchestrator.events import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage

@@ -205,7 +205,7 @@ async def test_panel_without_any_answer_fails_and_ends() -> None:
 
 async def test_cancelled_run_ends_its_panel() -> None:
     async with supervised({"a": saying("one"), "b": hangs, "chair": echo}) as supervisor:  # type: ignore[dict-item]
-        from orchestrator.attempt import Stop
+        from orchestrator.agent.attempt import Stop
 
         run = await start(supervisor, panel=panel(method="moderator", members=["a", "b"], moderator="chair"))
 

@@ -31,14 +31,14 @@ def test_a_line_has_time_level_logger_and_ids(out: io.StringIO) -> None:
     """Ids that were bound to the context are on every line below it."""
     configure_logging("json", stream=out)
     with structlog.contextvars.bound_contextvars(run_id="run_1", agent_id="skeptic"):
-        structlog.get_logger("orchestrator.pump").info("agent_started", attempt=1)
+        structlog.get_logger("orchestrator.agent.pump").info("agent_started", attempt=1)
     [line] = lines(out)
     moment = datetime.fromisoformat(line.pop("timestamp"))
     assert moment.utcoffset() is not None
     assert line == {
         "event": "agent_started",
         "level": "info",
-        "logger": "orchestrator.pump",
+        "logger": "orchestrator.agent.pump",
         "attempt": 1,
         "run_id": "run_1",
         "agent_id": "skeptic",

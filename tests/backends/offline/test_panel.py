@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Heard, Part
 from orchestrator.backends.offline.comparison import compare, compare_answers, read_comparison
 from orchestrator.backends.offline.panel import answer, next_call, think

@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from orchestrator.agent.budget import Purse, cost_of
 from orchestrator.backends.base import AgentInput, Finish, Spent
-from orchestrator.budget import Purse, cost_of
 from orchestrator.errors import AgentError
 from orchestrator.events import Usage
 from orchestrator.limits import RunLimits
 from orchestrator.settings import OpenAIAgentsSettings, Prices
 
-from .support.spine import of, read, settings, start, supervised, text_of
+from ..support.spine import of, read, settings, start, supervised, text_of
 
 PRICES = {"input": 2.0, "output": 10.0}
 

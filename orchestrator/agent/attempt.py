@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from .backends.base import AgentInput, Backend, Finish, Spent
-from .budget import Purse, cost_of
-from .errors import AgentError, ErrorCode
-from .events import (
+from ..backends.base import AgentInput, Backend, Finish, Spent
+from ..errors import AgentError, ErrorCode
+from ..events import (
     ApprovalRequest,
     Payload,
     Reasoning,
@@ -28,9 +27,10 @@ from .events import (
     clean_text,
     encode_json,
 )
+from .budget import Purse, cost_of
+from .deadlines import Watch
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
-from .watch import Watch
 
 log = structlog.get_logger(__name__)
 _S = TypeVar("_S", bound=msgspec.Struct)

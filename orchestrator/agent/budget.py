@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .errors import AgentError
-from .events import Usage
+from ..errors import AgentError
+from ..events import Usage
 
 PER_TOKENS = 1_000_000
 

@@ -16,15 +16,15 @@ from typing import Any
 
 import structlog
 
+from ..backends.base import AgentInput, Backend, Part, Turn
+from ..errors import AgentError, LogUnavailable, OrchestratorError
+from ..events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
+from ..events import Heard as HeardPart
+from ..telemetry.logs import exception_words, failure, secrets_in
+from ..telemetry.observer import Observer
 from .attempt import Attempt, Ending, Stop
-from .backends.base import AgentInput, Backend, Part, Turn
 from .budget import Purse
-from .errors import AgentError, LogUnavailable, OrchestratorError
-from .events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
-from .events import Heard as HeardPart
 from .mailbox import Mailbox
-from .telemetry.logs import exception_words, failure, secrets_in
-from .telemetry.observer import Observer
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from orchestrator.agent.mailbox import MAX_CHARS, MAX_EVENT_CHARS, Mailbox
 from orchestrator.events import Payload, Reasoning, Status, Token
-from orchestrator.mailbox import MAX_CHARS, MAX_EVENT_CHARS, Mailbox
 from tests.support.patience import soon
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import ErrorCode
+from ..errors import ErrorCode
 
 
 class Watch:
