@@ -16,9 +16,9 @@ from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
 from .events import Snapshot
 from .panelrequests import choose_panel
-from .roster import Roster
-from .run import Run
-from .runspec import StartRequest
+from .run.registry import Roster
+from .run.run import Run
+from .run.spec import StartRequest
 from .supervisor import Supervisor
 
 

@@ -12,10 +12,10 @@ from .errors import ConfigError, Conflict, FieldProblem, InvalidRequest
 from .panelconfig import check_panel
 from .panels.base import Answer
 from .panelsettings import METHODS, PanelSettings
-from .roster import Roster
-from .runspec import GivenAnswer, RunSpec
-from .runstate import RunState
-from .sitting import answer_of, answers
+from .run.panel import answer_of, answers
+from .run.registry import Roster
+from .run.spec import GivenAnswer, RunSpec
+from .run.state import RunState
 
 
 def choose_panel(

@@ -19,11 +19,8 @@ import msgspec
 import structlog
 
 from .agent.attempt import Stop
-from .archive import Archive, ArchivedRun
 from .attendance import Attendance
 from .colleagues import answer_commands, take_work
-from .commands import Command, encode, outcome, perform
-from .conversation import Conversations
 from .errors import (
     Conflict,
     FieldProblem,
@@ -44,13 +41,16 @@ from .limits import RunLimits
 from .ownership import Ownership
 from .panelrequests import given, panel_over
 from .panelsettings import PanelSettings
-from .roster import Roster
-from .run import Run
-from .runspec import StartRequest, spec_of
-from .runstate import Participant, RunState
+from .run.blind import Seals, neutral_id
+from .run.commands import Command, encode, outcome, perform
+from .run.conversation import Conversations
+from .run.registry import Roster
+from .run.run import Run
+from .run.spec import StartRequest, spec_of
+from .run.state import Participant, RunState
+from .run.stored import Archive, ArchivedRun
+from .run.writer import SYSTEM_CHANNEL
 from .telemetry.observer import Observer
-from .veil import Seals, neutral_id
-from .writer import SYSTEM_CHANNEL
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,6 @@ import pytest
 
 from orchestrator import janitor
 from orchestrator.agent.attempt import Stop
-from orchestrator.archive import ArchivedRun
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
@@ -20,8 +19,9 @@ from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Snapshot, Status
 from orchestrator.limits import RunLimits
-from orchestrator.run import Run
-from orchestrator.runspec import StartRequest
+from orchestrator.run.run import Run
+from orchestrator.run.spec import StartRequest
+from orchestrator.run.stored import ArchivedRun
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

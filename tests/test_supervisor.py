@@ -454,7 +454,7 @@ async def test_limit_on_runs() -> None:
 
 
 async def test_same_idempotency_key_is_the_same_run() -> None:
-    from orchestrator.runspec import StartRequest
+    from orchestrator.run.spec import StartRequest
 
     async with supervised({"a": words}) as supervisor:
         first, new = await supervisor.start(StartRequest("hi"), key="k")

@@ -24,7 +24,7 @@ from ..eventlog.open import cluster_of, open_log
 from ..leaving import run_and_leave
 from ..limits import RunLimits
 from ..panels.loader import load_method
-from ..roster import Roster
+from ..run.registry import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
 from ..supervisor import Supervisor

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from ..roster import Roster
+from ..run.registry import Roster
 from ..supervisor import Supervisor
 from ..telemetry.metrics import Metrics
 from .http.streams import Streams

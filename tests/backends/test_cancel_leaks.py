@@ -12,7 +12,7 @@ from orchestrator.backends.base import Backend
 from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
-from orchestrator.roster import Roster
+from orchestrator.run.registry import Roster
 from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import AgentError
-from orchestrator.run import Run
+from orchestrator.run.run import Run
 from tests.support.patience import eventually
 from tests.support.spine import Script, Seen, of, read, start, supervised, text_of
 

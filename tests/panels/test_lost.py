@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from orchestrator.backends.base import AgentInput
-from orchestrator.run import Run
-from orchestrator.runspec import StartRequest
+from orchestrator.run.run import Run
+from orchestrator.run.spec import StartRequest
 from tests.support.patience import eventually
 
 from .. import test_recovery

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.roster import Roster
+from orchestrator.run.registry import Roster
 from orchestrator.settings import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orchestrator.backends.base import Turn
-from orchestrator.conversation import MAX_TURNS, Conversations
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.run.conversation import MAX_TURNS, Conversations
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.panelsettings import PanelSettings
-from orchestrator.runspec import GivenAnswer, StartRequest, spec_of
+from orchestrator.run.spec import GivenAnswer, StartRequest, spec_of
 
 
 def record(request: bytes = b"", **keys: Any) -> RunRecord:

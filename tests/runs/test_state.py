@@ -28,8 +28,8 @@ from orchestrator.events import (
     Token,
     Usage,
 )
-from orchestrator.runspec import RunSpec
-from orchestrator.runstate import RunState
+from orchestrator.run.spec import RunSpec
+from orchestrator.run.state import RunState
 
 SPEC = RunSpec("run_1", "room", "hi", ("a", "b"))
 INFOS = [AgentInfo("a", "A", "function", None), AgentInfo("b", "B", "function", "m")]

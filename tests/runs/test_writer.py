@@ -28,12 +28,12 @@ from orchestrator.events import (
     Token,
     Usage,
 )
-from orchestrator.merge import Batch
-from orchestrator.runspec import RunSpec
-from orchestrator.runstate import RunState
+from orchestrator.run.blind import Veil
+from orchestrator.run.merge import Batch
+from orchestrator.run.spec import RunSpec
+from orchestrator.run.state import RunState
+from orchestrator.run.writer import SYSTEM_CHANNEL, Writer
 from orchestrator.telemetry.observer import AttemptEnd, Observer
-from orchestrator.veil import Veil
-from orchestrator.writer import SYSTEM_CHANNEL, Writer
 
 METRICS = AgentMetrics(0, 1000, 2500, 5, None, 0)
 INFO = AgentInfo("a", "A", "function", "m")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.roster import Roster
-from orchestrator.runspec import StartRequest
+from orchestrator.run.registry import Roster
+from orchestrator.run.spec import StartRequest
 from orchestrator.server.http.problem import ProblemError
 from orchestrator.server.http.requests import parse_start, start_schema
 from orchestrator.server.options import ServerOptions

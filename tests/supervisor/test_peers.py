@@ -12,12 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.colleagues import answer_commands, take_work
-from orchestrator.commands import Command as RunCommand
-from orchestrator.commands import encode
 from orchestrator.errors import LogUnavailable, NotFound
 from orchestrator.eventlog.cluster import Command
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.run.commands import Command as RunCommand
+from orchestrator.run.commands import encode
 from tests.support.patience import eventually, soon
 
 

@@ -24,7 +24,7 @@ from orchestrator.config import Config
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.limits import RunLimits
-from orchestrator.roster import Roster
+from orchestrator.run.registry import Roster
 from orchestrator.server.app import create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.http.security import SecuritySettings

@@ -14,9 +14,9 @@ from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
 from orchestrator.limits import RunLimits
-from orchestrator.roster import Roster
-from orchestrator.run import Run
-from orchestrator.runspec import StartRequest
+from orchestrator.run.registry import Roster
+from orchestrator.run.run import Run
+from orchestrator.run.spec import StartRequest
 from orchestrator.settings import FunctionSettings
 from orchestrator.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer

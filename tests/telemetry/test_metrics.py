@@ -17,7 +17,7 @@ from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import Draft, Entry
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence
-from orchestrator.runspec import StartRequest
+from orchestrator.run.spec import StartRequest
 from orchestrator.telemetry.metrics import LoopLag, Metrics
 from orchestrator.telemetry.observer import AttemptEnd, RunFacts
 from tests.support.patience import PATIENCE_SECONDS, eventually

@@ -21,7 +21,7 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
-from orchestrator.runspec import StartRequest
+from orchestrator.run.spec import StartRequest
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer

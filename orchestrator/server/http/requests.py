@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from ...errors import FieldProblem, InvalidRequest
 from ...events import AGENT_ID_PATTERN, clean_text
 from ...panelrequests import choose_panel
-from ...roster import Roster
-from ...runspec import StartRequest
-from ...writer import SYSTEM_CHANNEL
+from ...run.registry import Roster
+from ...run.spec import StartRequest
+from ...run.writer import SYSTEM_CHANNEL
 from ..options import ServerOptions
 from .problem import ProblemError
 

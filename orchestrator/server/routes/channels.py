@@ -11,7 +11,7 @@ from ...errors import NotFound
 from ...eventlog.subscription import View, follow
 from ...events import Snapshot
 from ...framing.sse import SseFraming
-from ...writer import SYSTEM_CHANNEL
+from ...run.writer import SYSTEM_CHANNEL
 from ..http.reading import requested_cursor, wanted_agents, wanted_runs, wants_names
 from ..http.streams import EventStream
 from ..keys import METRICS, STREAMS, SUPERVISOR

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from ...commands import Command, Verb
 from ...errors import FieldProblem, InvalidRequest
 from ...eventlog.subscription import Item, View, follow
 from ...events import Snapshot, encode_json
 from ...framing.sse import SseFraming
+from ...run.commands import Command, Verb
 from ...supervisor import AnyRun
 from ..http.problem import ProblemError, read_json
 from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from ...commands import Command
 from ...errors import InvalidRequest, LimitReached, RequestError
 from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
 from ...events import Snapshot, encode_data
 from ...framing import websocket as framing
 from ...framing.websocket import Operation, parse_operation
+from ...run.commands import Command
 from ...supervisor import AnyRun, Supervisor
 from ..http.problem import ProblemError, problem_from
 from ..http.requests import parse_start

@@ -24,7 +24,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
 from orchestrator.panels.choices import read_choice, read_ranking
 from orchestrator.panels.prompts import letter
-from orchestrator.roster import Roster
+from orchestrator.run.registry import Roster
 from orchestrator.supervisor import Supervisor
 
 from ...panels.test_methods import fails, hangs, panel, result, saying, stages

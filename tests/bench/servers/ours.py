@@ -17,7 +17,7 @@ from orchestrator.backends.base import AgentInput, Backend, Emission
 from orchestrator.backends.function.backend import FunctionBackend, StreamFunction
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
-from orchestrator.roster import Roster
+from orchestrator.run.registry import Roster
 from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
 from orchestrator.server.http.runner import ProblemRunner

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from .errors import LogUnavailable
-from .eventlog.base import Draft, Entry, EventLog
-from .eventlog.retry import until_available
-from .eventlog.run_store import Fence
-from .events import (
+from ..errors import LogUnavailable
+from ..eventlog.base import Draft, Entry, EventLog
+from ..eventlog.retry import until_available
+from ..eventlog.run_store import Fence
+from ..events import (
     PANEL,
     AgentAdded,
     AgentStatus,
@@ -28,11 +28,11 @@ from .events import (
     Token,
     encode_data,
 )
+from ..telemetry.logs import exception_words
+from ..telemetry.observer import AttemptEnd, Observer
+from .blind import Veil
 from .merge import Batch
-from .runstate import Participant, RunState
-from .telemetry.logs import exception_words
-from .telemetry.observer import AttemptEnd, Observer
-from .veil import Veil
+from .state import Participant, RunState
 
 log = structlog.get_logger(__name__)
 

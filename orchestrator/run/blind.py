@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .eventlog.run_store import RunStore
-from .events import (
+from ..eventlog.run_store import RunStore
+from ..events import (
     AgentInfo,
     Cancelled,
     Done,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-from .backends.base import Turn
-from .eventlog.run_store import RunStore
+from ..backends.base import Turn
+from ..eventlog.run_store import RunStore
 
 MAX_TURNS = 200
 """Turns kept per agent; the oldest go first."""

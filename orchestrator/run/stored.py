@@ -6,14 +6,14 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 
-from .agent.attempt import Stop
-from .errors import Conflict, GapError, LogUnavailable, NotFound
-from .eventlog.base import Cursor, EventLog
-from .eventlog.run_store import RunRecord
-from .events import RunStatus, Snapshot, decode_payload, decode_time
-from .panelsettings import PanelSettings
-from .runspec import spec_of
-from .runstate import Participant, RunState
+from ..agent.attempt import Stop
+from ..errors import Conflict, GapError, LogUnavailable, NotFound
+from ..eventlog.base import Cursor, EventLog
+from ..eventlog.run_store import RunRecord
+from ..events import RunStatus, Snapshot, decode_payload, decode_time
+from ..panelsettings import PanelSettings
+from .spec import spec_of
+from .state import Participant, RunState
 
 PAGE_EVENTS = 1024
 FOLD_TRIES = 8

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from .agent.attempt import Stop
-from .errors import Conflict, NotFound, RequestError, Unavailable
-from .events import Snapshot
-from .panelsettings import PanelSettings
+from ..agent.attempt import Stop
+from ..errors import Conflict, NotFound, RequestError, Unavailable
+from ..events import Snapshot
+from ..panelsettings import PanelSettings
 from .run import Run
 
 Verb = Literal["cancel", "add", "retry", "approve", "convene"]

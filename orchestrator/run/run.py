@@ -13,15 +13,13 @@ from functools import partial
 
 import structlog
 
-from .agent.attempt import Stop
-from .agent.pump import new_error_id, opening_of
-from .cast import Cast, Live
-from .conversation import Conversations
-from .errors import Conflict, ErrorCode, Fenced, NotFound
-from .eventlog.base import EventLog
-from .eventlog.retry import until_available
-from .eventlog.run_store import Fence
-from .events import (
+from ..agent.attempt import Stop
+from ..agent.pump import new_error_id, opening_of
+from ..errors import Conflict, ErrorCode, Fenced, NotFound
+from ..eventlog.base import EventLog
+from ..eventlog.retry import until_available
+from ..eventlog.run_store import Fence
+from ..events import (
     RUN,
     AgentAdded,
     AgentInfo,
@@ -34,14 +32,16 @@ from .events import (
     RunStatus,
     Snapshot,
 )
+from ..panels.base import Answer
+from ..panelsettings import PanelSettings
+from ..telemetry.observer import Observer
+from .agents import Cast, Live
+from .blind import Seals
+from .conversation import Conversations
 from .merge import Batch, Joining, fan_in
-from .panels.base import Answer
-from .panelsettings import PanelSettings
-from .roster import Roster
-from .runstate import Participant, RunState
-from .sitting import AskedFor, Sitting, answer_of, info_of
-from .telemetry.observer import Observer
-from .veil import Seals
+from .panel import AskedFor, Sitting, answer_of, info_of
+from .registry import Roster
+from .state import Participant, RunState
 from .writer import Writer
 
 log = structlog.get_logger(__name__)

@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from orchestrator import merge
 from orchestrator.agent.mailbox import Mailbox
 from orchestrator.events import Status, Token
-from orchestrator.merge import MAX_SOURCES, Batch, Joining, fan_in
+from orchestrator.run import merge
+from orchestrator.run.merge import MAX_SOURCES, Batch, Joining, fan_in
 
-from .support.spine import Seen, start, supervised
-from .support.spine import read as read_run
+from ..support.spine import Seen, start, supervised
+from ..support.spine import read as read_run
 
 
 def joining(*boxes: Mailbox, closed: bool = True) -> Joining:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from aiostream import Stream, stream
 
-from .agent.mailbox import Mailbox
-from .events import Payload
+from ..agent.mailbox import Mailbox
+from ..events import Payload
 
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .agent.budget import Purse
-from .agent.mailbox import Mailbox
-from .agent.pump import Pump
-from .backends.base import AgentInput, Turn
+from ..agent.budget import Purse
+from ..agent.mailbox import Mailbox
+from ..agent.pump import Pump
+from ..backends.base import AgentInput, Turn
+from ..events import TERMINALS, AgentInfo, Payload
+from ..telemetry.observer import Observer
+from .blind import Seals, Veil
 from .conversation import Conversations
-from .events import TERMINALS, AgentInfo, Payload
 from .merge import Batch
-from .roster import Roster
-from .runspec import RunSpec
-from .runstate import Participant
-from .sitting import AskedFor
-from .telemetry.observer import Observer
-from .veil import Seals, Veil
+from .panel import AskedFor
+from .registry import Roster
+from .spec import RunSpec
+from .state import Participant
 
 
 @dataclass(slots=True)

@@ -22,13 +22,13 @@ from orchestrator.eventlog import subscription
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import RunGap, encode_data, encode_snapshot
 from orchestrator.framing.sse import SseFraming
-from orchestrator.run import Run
-from orchestrator.runspec import StartRequest
+from orchestrator.run.run import Run
+from orchestrator.run.spec import StartRequest
 from orchestrator.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.promises import check_log, check_reader
-from .support.scenario import (
+from ..support.promises import check_log, check_reader
+from ..support.scenario import (
     CALM,
     CALM_PAUSE,
     CALM_WORDS,
@@ -39,8 +39,8 @@ from .support.scenario import (
     WatchingLog,
     scenarios,
 )
-from .support.service import Event, Service, events_in, finished_part, serving
-from .support.spine import ScriptedRoster
+from ..support.service import Event, Service, events_in, finished_part, serving
+from ..support.spine import ScriptedRoster
 
 SMALL_LOG_BYTES = 6_000
 REAL_UNIT = 0.05

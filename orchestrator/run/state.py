@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .events import (
+from ..events import (
     PANEL,
     AgentAdded,
     AgentInfo,
@@ -43,8 +43,8 @@ from .events import (
     Token,
     Usage,
 )
-from .runspec import RunSpec
-from .telemetry.observer import RunFacts
+from ..telemetry.observer import RunFacts
+from .spec import RunSpec
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from .eventlog.run_store import RunRecord
-from .events import AgentStatus
-from .panelsettings import PanelSettings
+from ..eventlog.run_store import RunRecord
+from ..events import AgentStatus
+from ..panelsettings import PanelSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,18 @@ from typing import Protocol
 
 import structlog
 
-from .agent.attempt import Stop
-from .agent.mailbox import Mailbox
-from .backends.base import Part
-from .errors import Conflict
-from .events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
-from .panels.base import Answer, Speech
-from .panels.loader import load_method
-from .panels.session import Session
-from .panelsettings import PanelSettings
-from .runspec import RunSpec
-from .runstate import Participant, RunState
-from .telemetry.logs import failure
+from ..agent.attempt import Stop
+from ..agent.mailbox import Mailbox
+from ..backends.base import Part
+from ..errors import Conflict
+from ..events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
+from ..panels.base import Answer, Speech
+from ..panels.loader import load_method
+from ..panels.session import Session
+from ..panelsettings import PanelSettings
+from ..telemetry.logs import failure
+from .spec import RunSpec
+from .state import Participant, RunState
 
 log = structlog.get_logger(__name__)
 
