@@ -15,11 +15,11 @@ from .config import Config
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
 from .events import Snapshot
-from .panelrequests import choose_panel
 from .run.registry import Roster
 from .run.run import Run
 from .run.spec import StartRequest
-from .supervisor import Supervisor
+from .supervisor.panel_request import choose_panel
+from .supervisor.supervisor import Supervisor
 
 
 class LocalRun(RunHandle):

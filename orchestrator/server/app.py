@@ -27,7 +27,7 @@ from ..panels.loader import load_method
 from ..run.registry import Roster
 from ..serve_settings import ServeSettings
 from ..settings import AgentSettings, FunctionSettings
-from ..supervisor import Supervisor
+from ..supervisor.supervisor import Supervisor
 from ..telemetry.logs import configure_logging
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers

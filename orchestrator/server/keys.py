@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from ..run.registry import Roster
-from ..supervisor import Supervisor
+from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import Metrics
 from .http.streams import Streams
 from .options import ServerOptions

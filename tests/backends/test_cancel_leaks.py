@@ -14,7 +14,7 @@ from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import Roster
 from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.letta.wire import EchoWire

@@ -12,9 +12,9 @@ from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from tests.support.patience import eventually
 
-from .. import test_recovery
+from ..supervisor import test_recovery
+from ..supervisor.test_recovery import Reopen, Worker, follow_to_end, lose
 from ..support.spine import Seen, of, start
-from ..test_recovery import Reopen, Worker, follow_to_end, lose
 from .test_methods import panel, result, stages
 
 reopen = test_recovery.reopen

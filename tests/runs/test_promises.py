@@ -24,7 +24,7 @@ from orchestrator.events import RunGap, encode_data, encode_snapshot
 from orchestrator.framing.sse import SseFraming
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.promises import check_log, check_reader

@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.colleagues import answer_commands, take_work
 from orchestrator.errors import LogUnavailable, NotFound
 from orchestrator.eventlog.cluster import Command
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.run.commands import Command as RunCommand
 from orchestrator.run.commands import encode
+from orchestrator.supervisor.peers import answer_commands, take_work
 from tests.support.patience import eventually, soon
 
 
@@ -177,7 +177,7 @@ async def test_draining_worker_gives_work_on(worker: Worker) -> None:
 
 
 async def test_busy_worker_takes_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.colleagues.BUSY_SECONDS", 0.001)
+    monkeypatch.setattr("orchestrator.supervisor.peers.BUSY_SECONDS", 0.001)
     await worker.offered("run_1")
     await eventually(lambda: worker.executed)
     worker.busy = True

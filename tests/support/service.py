@@ -30,7 +30,7 @@ from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
-from orchestrator.supervisor import AnyRun
+from orchestrator.supervisor.supervisor import AnyRun
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.zygote import command
 

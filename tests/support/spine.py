@@ -18,7 +18,7 @@ from orchestrator.run.registry import Roster
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.settings import FunctionSettings
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS
 

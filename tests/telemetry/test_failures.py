@@ -136,7 +136,7 @@ async def test_a_failing_handler_prints_no_locals(
         here = KEY
         raise RuntimeError("broken " + here[:0])
 
-    monkeypatch.setattr("orchestrator.supervisor.Supervisor.start", fails)
+    monkeypatch.setattr("orchestrator.supervisor.supervisor.Supervisor.start", fails)
     answer = await client.post("/v1/runs", json={"message": QUESTION})
     assert answer.status == 500
     out, err = capfd.readouterr()

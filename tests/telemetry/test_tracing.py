@@ -23,7 +23,7 @@ from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
 from orchestrator.run.spec import StartRequest
 from orchestrator.server.http.security import SecuritySettings
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer
 from orchestrator.telemetry.tracing import Tracing, find_tracing
 from tests.support.patience import PATIENCE_SECONDS, eventually

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
 from ...events import AGENT_ID_PATTERN, clean_text
-from ...panelrequests import choose_panel
 from ...run.registry import Roster
 from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL
+from ...supervisor.panel_request import choose_panel
 from ..options import ServerOptions
 from .problem import ProblemError
 

@@ -13,7 +13,7 @@ from ...eventlog.subscription import Item, View, follow
 from ...events import Snapshot, encode_json
 from ...framing.sse import SseFraming
 from ...run.commands import Command, Verb
-from ...supervisor import AnyRun
+from ...supervisor.supervisor import AnyRun
 from ..http.problem import ProblemError, read_json
 from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream
 from ..http.requests import parse_start

@@ -15,7 +15,7 @@ from ...events import Snapshot, encode_data
 from ...framing import websocket as framing
 from ...framing.websocket import Operation, parse_operation
 from ...run.commands import Command
-from ...supervisor import AnyRun, Supervisor
+from ...supervisor.supervisor import AnyRun, Supervisor
 from ..http.problem import ProblemError, problem_from
 from ..http.requests import parse_start
 from ..http.security import WEBSOCKET_PROTOCOL

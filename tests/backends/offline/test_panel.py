@@ -25,7 +25,7 @@ from orchestrator.events import Missing
 from orchestrator.panels.choices import read_choice, read_ranking
 from orchestrator.panels.prompts import letter
 from orchestrator.run.registry import Roster
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor.supervisor import Supervisor
 
 from ...panels.test_methods import fails, hangs, panel, result, saying, stages
 from ...support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of

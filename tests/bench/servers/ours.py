@@ -24,7 +24,7 @@ from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings import FunctionSettings, OpenAIAgentsSettings
-from orchestrator.supervisor import RunLimits
+from orchestrator.supervisor.supervisor import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 
 from ..sources import KINDS, Plan, flood, parse_plan

@@ -18,10 +18,8 @@ from typing import Self
 import msgspec
 import structlog
 
-from .agent.attempt import Stop
-from .attendance import Attendance
-from .colleagues import answer_commands, take_work
-from .errors import (
+from ..agent.attempt import Stop
+from ..errors import (
     Conflict,
     FieldProblem,
     Gone,
@@ -32,25 +30,27 @@ from .errors import (
     RequestError,
     Unavailable,
 )
-from .eventlog.base import Store, parse_cursor
-from .eventlog.cluster import Cluster
-from .eventlog.run_store import RunRecord
-from .events import Revealed, RevealedAgent, Snapshot
-from .janitor import LEASE_SECONDS, Janitor
-from .limits import RunLimits
-from .ownership import Ownership
-from .panelrequests import given, panel_over
-from .panelsettings import PanelSettings
-from .run.blind import Seals, neutral_id
-from .run.commands import Command, encode, outcome, perform
-from .run.conversation import Conversations
-from .run.registry import Roster
-from .run.run import Run
-from .run.spec import StartRequest, spec_of
-from .run.state import Participant, RunState
-from .run.stored import Archive, ArchivedRun
-from .run.writer import SYSTEM_CHANNEL
-from .telemetry.observer import Observer
+from ..eventlog.base import Store, parse_cursor
+from ..eventlog.cluster import Cluster
+from ..eventlog.run_store import RunRecord
+from ..events import Revealed, RevealedAgent, Snapshot
+from ..limits import RunLimits
+from ..panelsettings import PanelSettings
+from ..run.blind import Seals, neutral_id
+from ..run.commands import Command, encode, outcome, perform
+from ..run.conversation import Conversations
+from ..run.registry import Roster
+from ..run.run import Run
+from ..run.spec import StartRequest, spec_of
+from ..run.state import Participant, RunState
+from ..run.stored import Archive, ArchivedRun
+from ..run.writer import SYSTEM_CHANNEL
+from ..telemetry.observer import Observer
+from .executor import Ownership
+from .failover import LEASE_SECONDS, Janitor
+from .panel_request import given, panel_over
+from .peers import answer_commands, take_work
+from .presence import Attendance
 
 log = structlog.get_logger(__name__)
 

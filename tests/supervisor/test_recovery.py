@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator import janitor
 from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
@@ -22,10 +21,11 @@ from orchestrator.limits import RunLimits
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.run.stored import ArchivedRun
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor import failover as janitor
+from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.spine import ScriptedRoster, Seen, of, read, start, text_of
+from ..support.spine import ScriptedRoster, Seen, of, read, start, text_of
 
 Reopen = Callable[[], Awaitable[Store]]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .errors import ConfigError, Conflict, FieldProblem, InvalidRequest
-from .panelconfig import check_panel
-from .panels.base import Answer
-from .panelsettings import METHODS, PanelSettings
-from .run.panel import answer_of, answers
-from .run.registry import Roster
-from .run.spec import GivenAnswer, RunSpec
-from .run.state import RunState
+from ..errors import ConfigError, Conflict, FieldProblem, InvalidRequest
+from ..panelconfig import check_panel
+from ..panels.base import Answer
+from ..panelsettings import METHODS, PanelSettings
+from ..run.panel import answer_of, answers
+from ..run.registry import Roster
+from ..run.spec import GivenAnswer, RunSpec
+from ..run.state import RunState
 
 
 def choose_panel(

@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable, Collection
 
 import structlog
 
-from .agent.attempt import Stop
-from .attendance import Attendance
-from .errors import LogUnavailable
-from .eventlog.base import Store
-from .eventlog.cluster import Cluster
-from .eventlog.run_store import RunRecord
-from .grace import Grace
-from .limits import RunLimits
-from .ownership import Ownership
-from .telemetry.logs import exception_words, failure
-from .telemetry.observer import Observer
+from ..agent.attempt import Stop
+from ..errors import LogUnavailable
+from ..eventlog.base import Store
+from ..eventlog.cluster import Cluster
+from ..eventlog.run_store import RunRecord
+from ..limits import RunLimits
+from ..telemetry.logs import exception_words, failure
+from ..telemetry.observer import Observer
+from .clock_jumps import Grace
+from .executor import Ownership
+from .presence import Attendance
 
 log = structlog.get_logger(__name__)
 

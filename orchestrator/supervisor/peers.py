@@ -9,13 +9,13 @@ from contextlib import aclosing
 
 import structlog
 
-from .errors import LogUnavailable, RequestError
-from .eventlog.base import Store
-from .eventlog.cluster import Cluster
-from .eventlog.retry import until_available
-from .ownership import Ownership
-from .run.commands import answer, decode
-from .telemetry.logs import exception_words, failure
+from ..errors import LogUnavailable, RequestError
+from ..eventlog.base import Store
+from ..eventlog.cluster import Cluster
+from ..eventlog.retry import until_available
+from ..run.commands import answer, decode
+from ..telemetry.logs import exception_words, failure
+from .executor import Ownership
 
 log = structlog.get_logger(__name__)
 

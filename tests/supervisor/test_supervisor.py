@@ -24,7 +24,7 @@ from orchestrator.limits import RunLimits
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS
 
-from .support.spine import Seen, of, read, start, supervised, text_of
+from ..support.spine import Seen, of, read, start, supervised, text_of
 
 
 async def words(request: AgentInput) -> AsyncGenerator[str | Finish, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.grace import Grace
+from orchestrator.supervisor.clock_jumps import Grace
 
 
 class Clocks:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from .errors import LimitReached
-from .eventlog.run_store import RunStore
-from .limits import RunLimits
-from .run.spec import RunSpec
+from ..errors import LimitReached
+from ..eventlog.run_store import RunStore
+from ..limits import RunLimits
+from ..run.spec import RunSpec
 
 WATCHED, WATCHED_SECONDS = "watched ", 2.0
 """How a worker says that it has subscribers of a run that another one owns."""

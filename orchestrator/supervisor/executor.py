@@ -12,22 +12,22 @@ from dataclasses import replace
 
 import structlog
 
-from .agent.attempt import Stop
-from .errors import Fenced
-from .eventlog.base import Store
-from .eventlog.cluster import Cluster
-from .eventlog.retry import until_available
-from .eventlog.run_store import Fence, RunRecord
-from .limits import RunLimits
-from .run.blind import Seals
-from .run.conversation import Conversations
-from .run.registry import Roster
-from .run.run import Run
-from .run.spec import RunSpec, spec_of
-from .run.state import RunState
-from .run.stored import Archive
-from .telemetry.logs import failure
-from .telemetry.observer import Observer
+from ..agent.attempt import Stop
+from ..errors import Fenced
+from ..eventlog.base import Store
+from ..eventlog.cluster import Cluster
+from ..eventlog.retry import until_available
+from ..eventlog.run_store import Fence, RunRecord
+from ..limits import RunLimits
+from ..run.blind import Seals
+from ..run.conversation import Conversations
+from ..run.registry import Roster
+from ..run.run import Run
+from ..run.spec import RunSpec, spec_of
+from ..run.state import RunState
+from ..run.stored import Archive
+from ..telemetry.logs import failure
+from ..telemetry.observer import Observer
 
 log = structlog.get_logger(__name__)
 
