@@ -13,7 +13,7 @@ from pathlib import Path
 from .backends.base import Backend
 from .config import AgentSettings, Config, read_config
 from .errors import ConfigError, ConfigProblem
-from .panelsettings import METHODS, PanelSettings
+from .panels.settings import METHODS, PanelSettings
 from .yamlfile import key_name, read_yaml
 
 

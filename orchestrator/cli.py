@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from .errors import ConfigError, InvalidRequest, OrchestratorError
-from .serve_settings import LOG_FORMATS, ServeSettings, parse_duration
+from .settings.serve import LOG_FORMATS, ServeSettings, parse_duration
 
 if TYPE_CHECKING:
     from .client.client import Client
@@ -315,7 +315,7 @@ def _client(server: str, token: str | None) -> Client:
 def _watch(
     opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
 ) -> int:
-    from .leaving import run_and_leave
+    from .process import run_and_leave
     from .terminal.session import watch
 
     return run_and_leave(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))

@@ -17,8 +17,8 @@ from .configproblems import explain, explain_backend, nearest, quoted
 from .configschema import json_schema
 from .errors import ConfigError, ConfigProblem
 from .panelconfig import SkippedPanel, load_panels
-from .panelsettings import PanelSettings
-from .settings import (
+from .panels.settings import PanelSettings
+from .settings.agent import (
     SETTINGS,
     AgentSettings,
     Enabled,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from .configproblems import explain, nearest, quoted
 from .errors import ConfigError, ConfigProblem
-from .panelsettings import PanelSettings
+from .panels.settings import PanelSettings
 from .yamlfile import KeyPath, YamlFile, read_yaml
 
 

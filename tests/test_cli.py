@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.serve_settings import ServeSettings
+from orchestrator.settings.serve import ServeSettings
 from tests.support.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from orchestrator.configschema import json_schema, panel_schema
-from orchestrator.panelsettings import PanelSettings
-from orchestrator.settings import SETTINGS
+from orchestrator.panels.settings import PanelSettings
+from orchestrator.settings.agent import SETTINGS
 from tests.support.commands import orchestrate
 
 from .support.agentfolder import OFFLINE, OPENAI, Folder

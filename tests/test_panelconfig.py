@@ -10,7 +10,7 @@ import pytest
 from orchestrator.config import load_config
 from orchestrator.errors import ConfigError, ConfigProblem
 from orchestrator.panelconfig import check_panel
-from orchestrator.panelsettings import METHODS, PanelLimits, PanelSettings
+from orchestrator.panels.settings import METHODS, PanelLimits, PanelSettings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.zygote import command
 

@@ -16,7 +16,7 @@ from orchestrator.config import (
     load_config,
 )
 from orchestrator.errors import ConfigError
-from orchestrator.settings import SETTINGS
+from orchestrator.settings.agent import SETTINGS
 from orchestrator.yamlfile import MAX_FILE_BYTES, parse_yaml
 
 from .support.agentfolder import OFFLINE, Folder

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from ..backends.base import Task
 from ..events import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
-from ..panelsettings import PanelSettings
 from .base import Answer, Host, Method, Speech, Verdict
 from .prompts import Quoted, fill, name_missing, quote
+from .settings import PanelSettings
 from .waiting import Asked, Waiting
 
 TOO_LONG = frozenset({"upstream_rejected"})

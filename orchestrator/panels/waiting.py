@@ -7,8 +7,8 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from ..panelsettings import StartWhen
 from .base import Answer
+from .settings import StartWhen
 
 Asked = dict[str, "asyncio.Task[Answer]"]
 """Who was asked, and the task that its answer comes with."""

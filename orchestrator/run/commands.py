@@ -13,7 +13,7 @@ import msgspec
 from ..agent.attempt import Stop
 from ..errors import Conflict, NotFound, RequestError, Unavailable
 from ..events import Snapshot
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from .run import Run
 
 Verb = Literal["cancel", "add", "retry", "approve", "convene"]

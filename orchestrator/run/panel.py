@@ -20,7 +20,7 @@ from ..events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult,
 from ..panels.base import Answer, Speech
 from ..panels.loader import load_method
 from ..panels.session import Session
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from ..telemetry.logs import failure
 from .spec import RunSpec
 from .state import Participant, RunState

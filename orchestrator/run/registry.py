@@ -11,7 +11,7 @@ import structlog
 from ..backends.base import Backend
 from ..backends.loader import create_backend
 from ..events import AgentInfo
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from ..telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)

@@ -33,7 +33,7 @@ from ..events import (
     Snapshot,
 )
 from ..panels.base import Answer
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from ..telemetry.observer import Observer
 from .agents import Cast, Live
 from .blind import Seals

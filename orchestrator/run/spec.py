@@ -9,7 +9,7 @@ import msgspec
 
 from ..eventlog.run_store import RunRecord
 from ..events import AgentStatus
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..errors import Conflict, GapError, LogUnavailable, NotFound
 from ..eventlog.base import Cursor, EventLog
 from ..eventlog.run_store import RunRecord
 from ..events import RunStatus, Snapshot, decode_payload, decode_time
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from .spec import spec_of
 from .state import Participant, RunState
 

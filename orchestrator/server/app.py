@@ -21,12 +21,12 @@ from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.open import cluster_of, open_log
-from ..leaving import run_and_leave
-from ..limits import RunLimits
 from ..panels.loader import load_method
+from ..process import run_and_leave
 from ..run.registry import Roster
-from ..serve_settings import ServeSettings
-from ..settings import AgentSettings, FunctionSettings
+from ..settings.agent import AgentSettings, FunctionSettings
+from ..settings.limits import RunLimits
+from ..settings.serve import ServeSettings
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.logs import configure_logging
 from ..telemetry.metrics import LoopLag, Metrics

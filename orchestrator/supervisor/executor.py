@@ -18,7 +18,6 @@ from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence, RunRecord
-from ..limits import RunLimits
 from ..run.blind import Seals
 from ..run.conversation import Conversations
 from ..run.registry import Roster
@@ -26,6 +25,7 @@ from ..run.run import Run
 from ..run.spec import RunSpec, spec_of
 from ..run.state import RunState
 from ..run.stored import Archive
+from ..settings.limits import RunLimits
 from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
 

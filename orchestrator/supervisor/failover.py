@@ -14,7 +14,7 @@ from ..errors import LogUnavailable
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.run_store import RunRecord
-from ..limits import RunLimits
+from ..settings.limits import RunLimits
 from ..telemetry.logs import exception_words, failure
 from ..telemetry.observer import Observer
 from .clock_jumps import Grace

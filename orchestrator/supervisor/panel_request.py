@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigError, Conflict, FieldProblem, InvalidRequest
 from ..panelconfig import check_panel
 from ..panels.base import Answer
-from ..panelsettings import METHODS, PanelSettings
+from ..panels.settings import METHODS, PanelSettings
 from ..run.panel import answer_of, answers
 from ..run.registry import Roster
 from ..run.spec import GivenAnswer, RunSpec

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from ..errors import LimitReached
 from ..eventlog.run_store import RunStore
-from ..limits import RunLimits
 from ..run.spec import RunSpec
+from ..settings.limits import RunLimits
 
 WATCHED, WATCHED_SECONDS = "watched ", 2.0
 """How a worker says that it has subscribers of a run that another one owns."""

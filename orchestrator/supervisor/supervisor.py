@@ -34,8 +34,7 @@ from ..eventlog.base import Store, parse_cursor
 from ..eventlog.cluster import Cluster
 from ..eventlog.run_store import RunRecord
 from ..events import Revealed, RevealedAgent, Snapshot
-from ..limits import RunLimits
-from ..panelsettings import PanelSettings
+from ..panels.settings import PanelSettings
 from ..run.blind import Seals, neutral_id
 from ..run.commands import Command, encode, outcome, perform
 from ..run.conversation import Conversations
@@ -45,6 +44,7 @@ from ..run.spec import StartRequest, spec_of
 from ..run.state import Participant, RunState
 from ..run.stored import Archive, ArchivedRun
 from ..run.writer import SYSTEM_CHANNEL
+from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .executor import Ownership
 from .failover import LEASE_SECONDS, Janitor

@@ -10,8 +10,8 @@ from orchestrator.agent.budget import Purse, cost_of
 from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.errors import AgentError
 from orchestrator.events import Usage
-from orchestrator.limits import RunLimits
-from orchestrator.settings import OpenAIAgentsSettings, Prices
+from orchestrator.settings.agent import OpenAIAgentsSettings, Prices
+from orchestrator.settings.limits import RunLimits
 
 from ..support.spine import of, read, settings, start, supervised, text_of
 

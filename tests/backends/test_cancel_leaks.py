@@ -13,7 +13,7 @@ from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import Roster
-from orchestrator.settings import LettaSettings, OpenAIAgentsSettings
+from orchestrator.settings.agent import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

@@ -15,7 +15,7 @@ from orchestrator.backends.function.backend import FunctionBackend
 from orchestrator.backends.loader import create_backend
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Done, Payload, Reasoning, Started, Status, Token, ToolCall, ToolResult
-from orchestrator.settings import FunctionSettings
+from orchestrator.settings.agent import FunctionSettings
 
 closed: list[str] = []
 

@@ -42,7 +42,7 @@ from orchestrator.server.app import create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings import OpenAIAgentsSettings
+from orchestrator.settings.agent import OpenAIAgentsSettings
 from orchestrator.telemetry.logs import configure_logging
 
 Api = Literal["chat_completions", "responses"]

@@ -24,7 +24,7 @@ from orchestrator.events import (
     ToolCall,
     ToolResult,
 )
-from orchestrator.settings import FunctionSettings, OfflineSettings, OpenAIAgentsSettings
+from orchestrator.settings.agent import FunctionSettings, OfflineSettings, OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.upstream import Upstream

@@ -44,7 +44,7 @@ from orchestrator.backends.openai.model.fast import FastChatModel, FastResponses
 from orchestrator.backends.openai.runner import stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token, ToolResult, clean_text
-from orchestrator.settings import OpenAIAgentsSettings
+from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.upstream import (
     SECRET,

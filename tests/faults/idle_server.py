@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.limits import RunLimits
+from orchestrator.settings.limits import RunLimits
 from tests.support.service import serving, silent
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.run.registry import Roster
-from orchestrator.settings import OpenAIAgentsSettings
+from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.service import Event, Service, serving

@@ -18,12 +18,12 @@ from orchestrator import events
 from orchestrator.cli import cli
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
 from orchestrator.panels.base import Outcome
-from orchestrator.panelsettings import METHODS, PanelSettings
-from orchestrator.serve_settings import parse_duration
+from orchestrator.panels.settings import METHODS, PanelSettings
 from orchestrator.server.app import create_app
 from orchestrator.server.openapi.operation import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
+from orchestrator.settings.agent import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
+from orchestrator.settings.serve import parse_duration
 from orchestrator.telemetry.metrics import Metrics
 from tests.support.commands import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import AgentError
-from orchestrator.panelsettings import PanelSettings
+from orchestrator.panels.settings import PanelSettings
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.spine import Script, Seen, of, read, start, supervised, text_of
 

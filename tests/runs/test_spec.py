@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from orchestrator.eventlog.run_store import RunRecord
-from orchestrator.panelsettings import PanelSettings
+from orchestrator.panels.settings import PanelSettings
 from orchestrator.run.spec import GivenAnswer, StartRequest, spec_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.panelsettings import PanelSettings
+from orchestrator.panels.settings import PanelSettings
 from tests.support.patience import eventually
 
 from ..panels.test_methods import echo, fails, hangs, saying

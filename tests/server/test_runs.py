@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Finish
 from orchestrator.events import ApprovalRequest, Usage
-from orchestrator.limits import RunLimits
+from orchestrator.settings.limits import RunLimits
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.probe import exchange

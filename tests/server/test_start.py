@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.limits import RunLimits
 from orchestrator.server.options import ServerOptions
+from orchestrator.settings.limits import RunLimits
 
 from ..support.service import Puppet, Service, endless, events_in, serving, silent, words
 from .test_runs import JSON, STREAM, check_snapshot

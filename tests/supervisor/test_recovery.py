@@ -17,10 +17,10 @@ from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Snapshot, Status
-from orchestrator.limits import RunLimits
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.run.stored import ArchivedRun
+from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import failover as janitor
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS

@@ -20,7 +20,7 @@ from orchestrator.errors import (
     Unavailable,
 )
 from orchestrator.events import Status, Token, Usage
-from orchestrator.limits import RunLimits
+from orchestrator.settings.limits import RunLimits
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS
 

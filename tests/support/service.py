@@ -23,13 +23,13 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
-from orchestrator.limits import RunLimits
 from orchestrator.run.registry import Roster
 from orchestrator.server.app import create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
+from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.supervisor import AnyRun
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.zygote import command

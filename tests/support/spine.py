@@ -13,11 +13,11 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
-from orchestrator.limits import RunLimits
 from orchestrator.run.registry import Roster
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
-from orchestrator.settings import FunctionSettings
+from orchestrator.settings.agent import FunctionSettings
+from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import PATIENCE_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
-from ...panelsettings import PanelSettings
+from ...panels.settings import PanelSettings
 from ..http.problem import read_json
 from ..keys import OPTIONS, ROSTER, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, Answer, operation

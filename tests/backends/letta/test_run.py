@@ -13,7 +13,7 @@ import pytest
 from orchestrator.backends.letta import run as letta_run
 from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.errors import AgentError
-from orchestrator.settings import Limits
+from orchestrator.settings.agent import Limits
 from tests.support.letta.ask import (
     ASK,
     answer_of,

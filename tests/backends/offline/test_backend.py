@@ -29,7 +29,7 @@ from orchestrator.backends.offline.model import OfflineModel
 from orchestrator.backends.offline.voices import VOICES
 from orchestrator.errors import ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
-from orchestrator.settings import OfflineSettings
+from orchestrator.settings.agent import OfflineSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 TOOLS = "orchestrator.backends.offline.tools:"

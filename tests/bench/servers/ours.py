@@ -23,7 +23,7 @@ from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings import FunctionSettings, OpenAIAgentsSettings
+from orchestrator.settings.agent import FunctionSettings, OpenAIAgentsSettings
 from orchestrator.supervisor.supervisor import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 

@@ -13,7 +13,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.errors import AgentError
 from orchestrator.events import Status
-from orchestrator.settings import LettaSettings
+from orchestrator.settings.agent import LettaSettings
 from tests.support.letta.wire import SECRET, LettaWire
 from tests.support.patience import PATIENCE_SECONDS
 

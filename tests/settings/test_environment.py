@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.environment import expand
+from orchestrator.settings.environment import expand
 
 name_st = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 plain_st = st.text(st.characters(exclude_characters="${}"), max_size=12)

@@ -14,9 +14,9 @@ from orchestrator.config import (
     OfflineSettings,
     OpenAIAgentsSettings,
 )
-from orchestrator.settings import ModelSettings
+from orchestrator.settings.agent import ModelSettings
 
-from .support.agentfolder import OFFLINE, OPENAI, Folder
+from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.serve_settings import is_loopback, parse_duration
+from orchestrator.settings.serve import is_loopback, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict, is_typeddict
 
+from ..events import AGENT_ID_PATTERN, RESERVED_IDS
 from .environment import EnvText
-from .events import AGENT_ID_PATTERN, RESERVED_IDS
 
 Api = Literal["responses", "chat_completions"]
 REFERENCE_PATTERN = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$"

@@ -19,8 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from .environment import EnvText
-from .settings import (
+from ..settings.agent import (
     REFERENCE_PATTERN,
     AgentId,
     Flag,
@@ -30,6 +29,7 @@ from .settings import (
     Text,
     check_agent_id,
 )
+from ..settings.environment import EnvText
 
 METHODS = ("moderator", "judge", "rank", "vote", "race", "layers", "debate")
 NEEDS_MODERATOR = frozenset({"moderator", "judge", "layers"})

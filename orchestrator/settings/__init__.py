@@ -1,0 +1,1 @@
+"""What agents, the service and its limits may be told: types and defaults. Reads no file."""
