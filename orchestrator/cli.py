@@ -266,7 +266,7 @@ def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) ->
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, no_load: bool) -> int:
     """Say what is wrong with the files of agents and panels, all at once."""
-    from .check import check_agents
+    from .config.check import check_agents
 
     _see_own_modules()
     report = check_agents(config, os.environ, load=not no_load)
@@ -285,7 +285,7 @@ def schema(kind: str) -> None:
     """Print the JSON Schema of an agent's file, or of a panel's, for editors."""
     import json
 
-    from .configschema import json_schema, panel_schema
+    from .config.schema import json_schema, panel_schema
 
     click.echo(json.dumps(json_schema() if kind == "agent" else panel_schema(), indent=2))
 

@@ -11,7 +11,7 @@ import msgspec
 from .agent.attempt import Stop
 from .client.event import Event, parse_event
 from .client.run_view import RunHandle, RunView
-from .config import Config
+from .config.load import Config
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
 from .events import Snapshot

@@ -76,7 +76,7 @@ def start_here(
         ConfigError: The agents' files are wrong.
         InvalidRequest: An agent is unknown, or the panel is not possible.
     """
-    from .config import load_config
+    from .config.load import load_config
     from .local import local_run
     from .telemetry.logs import configure_logging
 

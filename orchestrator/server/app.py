@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ..backends.base import Backend
 from ..backends.function.backend import FunctionBackend, StreamFunction
-from ..config import Config, load_config
+from ..config.load import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster

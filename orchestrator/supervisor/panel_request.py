@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..config.panels import check_panel
 from ..errors import ConfigError, Conflict, FieldProblem, InvalidRequest
-from ..panelconfig import check_panel
 from ..panels.base import Answer
 from ..panels.settings import METHODS, PanelSettings
 from ..run.panel import answer_of, answers

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.config import (
+from orchestrator.settings.agent import (
     FunctionSettings,
     LettaSettings,
+    ModelSettings,
     OfflineSettings,
     OpenAIAgentsSettings,
 )
-from orchestrator.settings.agent import ModelSettings
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
 

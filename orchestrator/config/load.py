@@ -13,12 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from .configproblems import explain, explain_backend, nearest, quoted
-from .configschema import json_schema
-from .errors import ConfigError, ConfigProblem
-from .panelconfig import SkippedPanel, load_panels
-from .panels.settings import PanelSettings
-from .settings.agent import (
+from ..errors import ConfigError, ConfigProblem
+from ..panels.settings import PanelSettings
+from ..settings.agent import (
     SETTINGS,
     AgentSettings,
     Enabled,
@@ -30,6 +27,9 @@ from .settings.agent import (
     OpenAIAgentsSettings,
     RetryPolicy,
 )
+from .panels import SkippedPanel, load_panels
+from .problems import explain, explain_backend, nearest, quoted
+from .schema import json_schema
 from .yamlfile import YamlFile, decode_utf8, key_name, read_yaml
 
 __all__ = [

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import load_config
+from orchestrator.config.panels import check_panel
 from orchestrator.errors import ConfigError, ConfigProblem
-from orchestrator.panelconfig import check_panel
 from orchestrator.panels.settings import METHODS, PanelLimits, PanelSettings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.zygote import command
 
-from .support.agentfolder import OFFLINE, Folder
+from ..support.agentfolder import OFFLINE, Folder
 
-SHIPPED = Path(__file__).parent.parent / "agents_config"
+SHIPPED = Path(__file__).parents[2] / "agents_config"
 BASE = "method: moderator\nmembers: [a, b]\nmoderator: c\n"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .configproblems import explain, nearest, quoted
-from .errors import ConfigError, ConfigProblem
-from .panels.settings import PanelSettings
+from ..errors import ConfigError, ConfigProblem
+from ..panels.settings import PanelSettings
+from .problems import explain, nearest, quoted
 from .yamlfile import KeyPath, YamlFile, read_yaml
 
 

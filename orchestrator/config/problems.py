@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import ConfigProblem
-from .settings.agent import SETTINGS, AgentSettings, Settings, parts_of
-from .settings.environment import EnvText
+from ..errors import ConfigProblem
+from ..settings.agent import SETTINGS, AgentSettings, Settings, parts_of
+from ..settings.environment import EnvText
 from .yamlfile import KeyPath, YamlFile
 
 _SECRET_KEYS = frozenset({"api_key", "headers", "env", "extra_headers"})

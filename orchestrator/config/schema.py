@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from .panels.settings import LEAST_MEMBERS, MAY_HAVE_MODERATOR, METHODS, NEEDS_MODERATOR, PanelSettings
-from .settings.agent import FunctionSettings, LettaSettings, OfflineSettings, OpenAIAgentsSettings
+from ..panels.settings import LEAST_MEMBERS, MAY_HAVE_MODERATOR, METHODS, NEEDS_MODERATOR, PanelSettings
+from ..settings.agent import FunctionSettings, LettaSettings, OfflineSettings, OpenAIAgentsSettings
 
 _ANY_AGENT = Annotated[
     OpenAIAgentsSettings | LettaSettings | FunctionSettings | OfflineSettings, Field(discriminator="backend")

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.config import (
-    LettaSettings,
-)
+from orchestrator.settings.agent import LettaSettings
 
-from .support.agentfolder import OFFLINE, OPENAI, Folder
+from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
 
 @pytest.fixture

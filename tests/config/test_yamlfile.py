@@ -11,17 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config import (
-    AgentSettings,
-    load_config,
-)
+from orchestrator.config import load_config
+from orchestrator.config.yamlfile import MAX_FILE_BYTES, parse_yaml
 from orchestrator.errors import ConfigError
-from orchestrator.settings.agent import SETTINGS
-from orchestrator.yamlfile import MAX_FILE_BYTES, parse_yaml
+from orchestrator.settings.agent import SETTINGS, AgentSettings
 
-from .support.agentfolder import OFFLINE, Folder
+from ..support.agentfolder import OFFLINE, Folder
 
-SHIPPED = Path(__file__).parent.parent / "agents_config"
+SHIPPED = Path(__file__).parents[2] / "agents_config"
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLWarning
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from .errors import ConfigError, ConfigProblem
-from .settings.environment import EnvText, expand
+from ..errors import ConfigError, ConfigProblem
+from ..settings.environment import EnvText, expand
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of mappings and indexes of lists, from the top."""

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .backends.base import Backend
-from .config import AgentSettings, Config, read_config
-from .errors import ConfigError, ConfigProblem
-from .panels.settings import METHODS, PanelSettings
+from ..backends.base import Backend
+from ..errors import ConfigError, ConfigProblem
+from ..panels.settings import METHODS, PanelSettings
+from .load import AgentSettings, Config, read_config
 from .yamlfile import key_name, read_yaml
 
 
@@ -59,7 +59,7 @@ def _without(config: Config, faulty: Collection[str]) -> Config:
 
 
 def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
-    from .backends.loader import create_backend
+    from ..backends.loader import create_backend
 
     backends: dict[str, Backend] = {}
     problems: list[ConfigProblem] = []
@@ -76,7 +76,7 @@ def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
 
 
 def _missing_methods(config: Config) -> list[ConfigProblem]:
-    from .panels.loader import load_method
+    from ..panels.loader import load_method
 
     problems: list[ConfigProblem] = []
     for panel in config.panels.values():

@@ -10,14 +10,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from orchestrator.configschema import json_schema, panel_schema
+from orchestrator.config.schema import json_schema, panel_schema
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.settings.agent import SETTINGS
 from tests.support.commands import orchestrate
 
-from .support.agentfolder import OFFLINE, OPENAI, Folder
+from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
-SHIPPED = Path(__file__).parent.parent / "agents_config"
+SHIPPED = Path(__file__).parents[2] / "agents_config"
 
 
 @pytest.fixture

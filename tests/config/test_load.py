@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import (
-    OfflineSettings,
-    OpenAIAgentsSettings,
-    load_config,
-)
+from orchestrator.config import load_config
 from orchestrator.errors import ConfigError
+from orchestrator.settings.agent import OfflineSettings, OpenAIAgentsSettings
 
-from .support.agentfolder import OFFLINE, OPENAI, Folder
+from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
-SHIPPED = Path(__file__).parent.parent / "agents_config"
+SHIPPED = Path(__file__).parents[2] / "agents_config"
 ALL_VARIABLES = {
     "OPENAI_API_KEY": "sk-openai",
     "OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:11434/v1",
@@ -356,7 +353,7 @@ def test_importing_and_loading_needs_no_server_and_no_sdk() -> None:
         f"load_config(Path({str(SHIPPED)!r}), {ALL_VARIABLES!r})\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
     )
