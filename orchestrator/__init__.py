@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .errors import AgentError as AgentError
     from .errors import ConfigError as ConfigError
     from .errors import OrchestratorError as OrchestratorError
-    from .events import ApprovalRequest as ApprovalRequest
-    from .events import Handoff as Handoff
-    from .events import Reasoning as Reasoning
-    from .events import Status as Status
-    from .events import Token as Token
-    from .events import ToolCall as ToolCall
-    from .events import ToolResult as ToolResult
-    from .events import Usage as Usage
+    from .events.base import ApprovalRequest as ApprovalRequest
+    from .events.base import Handoff as Handoff
+    from .events.base import Reasoning as Reasoning
+    from .events.base import Status as Status
+    from .events.base import Token as Token
+    from .events.base import ToolCall as ToolCall
+    from .events.base import ToolResult as ToolResult
+    from .events.base import Usage as Usage
     from .server.app import create_app as create_app
 
 _PLACES = {

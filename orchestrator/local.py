@@ -14,7 +14,7 @@ from .client.run_view import RunHandle, RunView
 from .config.load import Config
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
-from .events import Snapshot
+from .events.base import Snapshot
 from .run.registry import Roster
 from .run.run import Run
 from .run.spec import StartRequest

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("events",),
+    ("events.base",),
     ("telemetry.*",),
     (
         "agent.budget",

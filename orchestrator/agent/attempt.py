@@ -16,7 +16,7 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Finish, Spent
 from ..errors import AgentError, ErrorCode
-from ..events import (
+from ..events.base import (
     ApprovalRequest,
     Payload,
     Reasoning,

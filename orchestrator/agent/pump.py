@@ -18,8 +18,8 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError
-from ..events import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
-from ..events import Heard as HeardPart
+from ..events.base import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
+from ..events.base import Heard as HeardPart
 from ..telemetry.logs import exception_words, failure, secrets_in
 from ..telemetry.observer import Observer
 from .attempt import Attempt, Ending, Stop

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..events import (
+from ..events.base import (
     TERMINAL_TYPES,
     AgentStatus,
     ApprovalRequest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from ..events import RUN, RunGap
+from ..events.base import RUN, RunGap
 from .event import Cursor, Event, is_snapshot
 from .follow import Follower
 from .http import Http, path_of

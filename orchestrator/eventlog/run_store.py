@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..events import RunStatus
+from ..events.base import RunStatus
 
 GONE_SECONDS = 30 * 24 * 3600.0
 """How long a forgotten run is still known as forgotten."""

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
-from ..events import RunStarted, Snapshot, encode_json, encode_snapshot
+from ..events.base import RunStarted, Snapshot, encode_json, encode_snapshot
 from .sse import data_with_run
 
 OPS = ("start", "attach", "cancel", "detach")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..backends.base import Heard, Task
-from ..events import AgentStatus, Missing, PanelInfo, Payload
+from ..events.base import AgentStatus, Missing, PanelInfo, Payload
 
 if TYPE_CHECKING:
     from .session import Session

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from ..backends.base import Task
-from ..events import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
+from ..events.base import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
 from .base import Answer, Host, Method, Speech, Verdict
 from .prompts import Quoted, fill, name_missing, quote
 from .settings import PanelSettings

@@ -12,7 +12,7 @@ from ..agent.budget import Purse
 from ..agent.mailbox import Mailbox
 from ..agent.pump import Pump
 from ..backends.base import AgentInput, Turn
-from ..events import TERMINALS, AgentInfo, Payload
+from ..events.base import TERMINALS, AgentInfo, Payload
 from ..telemetry.observer import Observer
 from .blind import Seals, Veil
 from .conversation import Conversations

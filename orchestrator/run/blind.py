@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..eventlog.run_store import RunStore
-from ..events import (
+from ..events.base import (
     AgentInfo,
     Cancelled,
     Done,

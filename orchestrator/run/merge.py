@@ -16,7 +16,7 @@ from typing import NamedTuple
 from aiostream import Stream, stream
 
 from ..agent.mailbox import Mailbox
-from ..events import Payload
+from ..events.base import Payload
 
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""

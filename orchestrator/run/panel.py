@@ -16,7 +16,7 @@ from ..agent.attempt import Stop
 from ..agent.mailbox import Mailbox
 from ..backends.base import Part
 from ..errors import Conflict
-from ..events import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
+from ..events.base import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
 from ..panels.base import Answer, Speech
 from ..panels.loader import load_method
 from ..panels.session import Session

@@ -10,7 +10,7 @@ import structlog
 
 from ..backends.base import Backend
 from ..backends.loader import create_backend
-from ..events import AgentInfo
+from ..events.base import AgentInfo
 from ..panels.settings import PanelSettings
 from ..telemetry.logs import exception_words, failure
 

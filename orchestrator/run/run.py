@@ -19,7 +19,7 @@ from ..errors import Conflict, ErrorCode, Fenced, NotFound
 from ..eventlog.base import EventLog
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
-from ..events import (
+from ..events.base import (
     RUN,
     AgentAdded,
     AgentInfo,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..eventlog.run_store import RunRecord
-from ..events import AgentStatus
+from ..events.base import AgentStatus
 from ..panels.settings import PanelSettings
 
 

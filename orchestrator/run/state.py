@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..events import (
+from ..events.base import (
     PANEL,
     AgentAdded,
     AgentInfo,

@@ -14,7 +14,7 @@ from ..errors import LogUnavailable
 from ..eventlog.base import Draft, Entry, EventLog
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
-from ..events import (
+from ..events.base import (
     PANEL,
     AgentAdded,
     AgentStatus,

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict, is_typeddict
 
-from ..events import AGENT_ID_PATTERN, RESERVED_IDS
+from ..events.base import AGENT_ID_PATTERN, RESERVED_IDS
 from .environment import EnvText
 
 Api = Literal["responses", "chat_completions"]

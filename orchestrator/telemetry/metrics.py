@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from ..events import AgentStatus, RunStatus
+from ..events.base import AgentStatus, RunStatus
 from .observer import AttemptEnd, Observer, RunFacts
 
 FIRST_TOKEN_BUCKETS_SECONDS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)

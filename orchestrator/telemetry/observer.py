@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..events import AgentStatus, RunStatus
+from ..events.base import AgentStatus, RunStatus
 
 
 @dataclass(frozen=True, slots=True)

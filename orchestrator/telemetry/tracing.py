@@ -13,7 +13,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ..events import RunStatus
+from ..events.base import RunStatus
 from .observer import AttemptEnd, Observer, RunFacts
 
 FLUSH_SECONDS = 5.0

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TextIO
 
 from ..client.event import Event
 from ..client.run_view import RunHandle
-from ..events import (
+from ..events.base import (
     PANEL,
     RUN,
     AgentAdded,

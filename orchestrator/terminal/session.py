@@ -10,7 +10,7 @@ from typing import Any
 
 from ..client.run_view import RunHandle
 from ..errors import OrchestratorError
-from ..events import RunStatus
+from ..events.base import RunStatus
 from .screen import Screen
 
 TICK_SECONDS = 0.1

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 from prometheus_client.metrics import MetricWrapperBase
 
-from orchestrator import events
 from orchestrator.cli import cli
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
+from orchestrator.events import base as events
 from orchestrator.panels.base import Outcome
 from orchestrator.panels.settings import METHODS, PanelSettings
 from orchestrator.server.app import create_app

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ...errors import AgentError, ConfigError, ConfigProblem
-from ...events import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
+from ...events.base import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
 from ..base import AgentInput, Emission, Finish, Spent
 from ..loader import load_attribute
 

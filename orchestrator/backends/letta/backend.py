@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import AgentError
-from ...events import ApprovalRequest, Status, ToolCall
+from ...events.base import ApprovalRequest, Status, ToolCall
 from ..base import AgentInput, Emission, Finish
 from .api import LettaApi, tls_context
 from .decoder import Translator

@@ -12,7 +12,7 @@ from itertools import takewhile
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events import RunStatus
+from ...events.base import RunStatus
 from ..run_store import GONE_SECONDS, Fence, RunRecord
 
 MAX_TOMBSTONES = 100_000

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events import RunStatus
+from ...events.base import RunStatus
 from ..leases import Leases
 from ..run_store import GONE_SECONDS, Fence, RunRecord
 from . import run_scripts as scripts

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events import RunStatus
+from ...events.base import RunStatus
 from ..leases import KEPT_SECONDS, Leases
 from ..run_store import GONE_SECONDS, Fence, RunRecord
 from .blocks import Dropped, erase_run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
-from ...events import AGENT_ID_PATTERN, clean_text
+from ...events.base import AGENT_ID_PATTERN, clean_text
 from ...run.registry import Roster
 from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL

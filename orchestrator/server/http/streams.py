@@ -15,7 +15,7 @@ from aiohttp import web
 from ...errors import RequestError
 from ...eventlog.base import Entry
 from ...eventlog.subscription import Idle, Item
-from ...events import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
+from ...events.base import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
 from ...framing import sse
 from .compression import Compressor, choose_encoding
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from ...errors import ErrorCode
-from ...events import (
+from ...events.base import (
     AGENT_PAYLOADS,
     PANEL,
     PANEL_PAYLOADS,

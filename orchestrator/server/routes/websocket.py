@@ -11,7 +11,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...errors import InvalidRequest, LimitReached, RequestError
 from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
-from ...events import Snapshot, encode_data
+from ...events.base import Snapshot, encode_data
 from ...framing import websocket as framing
 from ...framing.websocket import Operation, parse_operation
 from ...run.commands import Command

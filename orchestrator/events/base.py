@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from .errors import ErrorCode, GapReason
+from ..errors import ErrorCode, GapReason
 
 AgentStatus = Literal["queued", "running", "cancelling", "done", "error", "cancelled"]
 RunStatus = Literal["running", "completed", "partial", "cancelled", "failed"]
