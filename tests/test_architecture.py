@@ -66,8 +66,8 @@ LAYERS: list[tuple[str, ...]] = [
     ("supervisor.supervisor",),
     ("local", "server.*", "telemetry.*", "client.client", "client_*", "client.*", "config.check"),
     ("terminal.screen", "terminal_*", "terminal.*"),
-    ("openings",),
-    ("cli",),
+    ("cli.handles",),
+    ("cli.commands",),
     ("__main__", "__init__", "*.__init__"),
 ]
 """From the bottom up: a module imports only from its own layer and from those above it in this list."""
@@ -82,7 +82,7 @@ HOMES = {
     "rich": ("terminal.columns",),
     "prometheus_client": ("telemetry.metrics",),
     "ruamel": ("config.yamlfile",),
-    "click": ("cli",),
+    "click": ("cli.commands",),
     "stamina": ("eventlog.retry",),
     "opentelemetry": ("telemetry.tracing",),
     "markdown_it": ("server.markdown",),

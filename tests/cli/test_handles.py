@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.handles import PanelWish
 from orchestrator.errors import InvalidRequest
-from orchestrator.openings import PanelWish
 from tests.support.commands import orchestrate
 from tests.support.panelscript import council
 from tests.support.scripted_server import RUN_ID, ScriptedServer, scripted_server

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from .errors import ConfigError, InvalidRequest, OrchestratorError
-from .settings.serve import LOG_FORMATS, ServeSettings, parse_duration
+from ..errors import ConfigError, InvalidRequest, OrchestratorError
+from ..settings.serve import LOG_FORMATS, ServeSettings, parse_duration
 
 if TYPE_CHECKING:
-    from .client.client import Client
-    from .client.run_view import RunHandle
-    from .terminal.screen import Screen
+    from ..client.client import Client
+    from ..client.run_view import RunHandle
+    from ..terminal.screen import Screen
 
 PROGRAM = "orchestrator"
 DISTRIBUTION = "fanin-orchestrator"
@@ -169,7 +169,7 @@ def serve(**given: Any) -> Any:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     _see_own_modules()
-    from .server.app import serve as listen
+    from ..server.app import serve as listen
 
     return listen(settings)
 
@@ -197,7 +197,7 @@ def run(
 
     Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
     """
-    from .openings import PanelWish, start_at, start_here
+    from .handles import PanelWish, start_at, start_here
 
     question = sys.stdin.read() if question == "-" else question
     if not question.strip():
@@ -226,7 +226,7 @@ def panel(
     Who has answered is not asked again. It happens in that run while it is open, else in a new one. Ctrl-C
     cancels that run, a second one quits. Exit code as `run`.
     """
-    from .openings import PanelWish, panel_over
+    from .handles import PanelWish, panel_over
 
     return _watch(panel_over(_client(server, token), run_id, PanelWish(panel, moderator)), as_json)
 
@@ -239,7 +239,7 @@ def panel(
 @token_option
 def tail(run_id: str, server: str, after: str | None, as_json: bool, token: str | None) -> int:
     """Follow a run at a server. Ctrl-C leaves; the run goes on."""
-    from .openings import attach_to
+    from .handles import attach_to
 
     return _watch(attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
 
@@ -266,7 +266,7 @@ def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) ->
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, no_load: bool) -> int:
     """Say what is wrong with the files of agents and panels, all at once."""
-    from .config.check import check_agents
+    from ..config.check import check_agents
 
     _see_own_modules()
     report = check_agents(config, os.environ, load=not no_load)
@@ -285,7 +285,7 @@ def schema(kind: str) -> None:
     """Print the JSON Schema of an agent's file, or of a panel's, for editors."""
     import json
 
-    from .config.schema import json_schema, panel_schema
+    from ..config.schema import json_schema, panel_schema
 
     click.echo(json.dumps(json_schema() if kind == "agent" else panel_schema(), indent=2))
 
@@ -304,7 +304,7 @@ def _see_own_modules() -> None:
 
 
 def _client(server: str, token: str | None) -> Client:
-    from .client.client import Client
+    from ..client.client import Client
 
     try:
         return Client(server, token or None, give_up_s=GIVE_UP_SECONDS)
@@ -315,14 +315,14 @@ def _client(server: str, token: str | None) -> Client:
 def _watch(
     opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
 ) -> int:
-    from .process import run_and_leave
-    from .terminal.session import watch
+    from ..process import run_and_leave
+    from ..terminal.session import watch
 
     return run_and_leave(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
 
 
 def _screen(as_json: bool) -> Screen:
-    from .terminal.screen import JsonLines, PrefixedLines
+    from ..terminal.screen import JsonLines, PrefixedLines
 
     if as_json:
         return JsonLines(sys.stdout, sys.stderr)
@@ -331,7 +331,7 @@ def _screen(as_json: bool) -> Screen:
         sys.stdout.reconfigure(errors="replace")
     if sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
         try:
-            from .terminal.columns import columns_on
+            from ..terminal.columns import columns_on
         except ImportError:
             click.echo(f"side by side needs rich: pip install '{DISTRIBUTION}[cli]'", err=True)
         else:
@@ -365,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    from .terminal.screen import clean
+    from ..terminal.screen import clean
 
     click.echo(f"{PROGRAM}: {clean(message)}", err=True)
     return code

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InvalidRequest
+from ..errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from .client.client import Client
-    from .client.run_view import RunHandle
+    from ..client.client import Client
+    from ..client.run_view import RunHandle
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def start_here(
         ConfigError: The agents' files are wrong.
         InvalidRequest: An agent is unknown, or the panel is not possible.
     """
-    from .config.load import load_config
-    from .local import local_run
-    from .telemetry.logs import configure_logging
+    from ..config.load import load_config
+    from ..local import local_run
+    from ..telemetry.logs import configure_logging
 
     # The answers are what is shown; what goes well needs no line between them.
     configure_logging(level="warning")
