@@ -207,3 +207,16 @@ def test_seven_tabs_are_alive_at_once(new_page: NewPage) -> None:
     for tab in tabs:
         tab.get_by_role("button", name="Stop Talker").click()
         state(tab, "talker", "cancelled")
+
+
+def test_a_part_of_a_newer_page_that_does_not_fit_is_not_taken(page: Page) -> None:
+    """Files keep their names in every version, so a page that stays open over an upgrade is given newer parts."""
+    newer = "import { html, unknownToday } from './page.js';\nexport const Help = () => unknownToday(html);\n"
+    page.route(
+        "**/web/bundle/dialogs.js",
+        lambda route: route.fulfill(status=200, content_type="text/javascript", body=newer),
+    )
+    page.get_by_role("button", name="Keys and help").click()
+    expect(page.get_by_role("alert")).to_contain_text("Reload the page")
+    ask(page, "essay")
+    ended(page)

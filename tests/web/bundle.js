@@ -142,11 +142,12 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   if (process.argv.includes('--watch')) {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let soon;
-    for (const place of [web, join(web, 'page')]) {
-      watch(place, () => {
-        clearTimeout(soon);
-        soon = setTimeout(() => void write().catch(({ message }) => console.error(message)), 100);
-      });
-    }
+    const again = () => {
+      clearTimeout(soon);
+      soon = setTimeout(() => void write().catch(({ message }) => console.error(message)), 100);
+    };
+    for (const sources of ['client', 'page']) watch(join(web, sources), { recursive: true }, again);
+    // Not all that lies here: the bundle, which is written by this, would be made for ever.
+    watch(web, (_event, name) => void (name === 'index.html' && again()));
   }
 }
