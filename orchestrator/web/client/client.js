@@ -116,7 +116,7 @@ export class Client {
   }
 
   /**
-   * Return a run as it stands; ClientError 404 where there is none, 410 where it is gone.
+   * Return a run as it stands; ClientError 404 if there is none, 410 if it is gone.
    * @param {string} runId
    * @returns {Promise<RunSnapshot>}
    */
@@ -171,7 +171,7 @@ export class Client {
   }
 
   /**
-   * A channel made up for us can be read from its first event; one with a history only where it is open already.
+   * A channel made up for us can be read from its first event; one with a history only if it is open already.
    * @param {string | undefined} channel
    */
   async #linkForStart(channel) {

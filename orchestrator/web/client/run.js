@@ -19,7 +19,7 @@ import { acknowledge, change, emptyRun, expect, introduce, reduce, replace } fro
 
 export const THROTTLE_MS = 50;
 
-/** These come by the thousand and may wait for the throttle; everything else is told at once. */
+/** These come by the thousand and may wait for the throttle; everything else is published at once. */
 const FREQUENT = new Set(['token', 'reasoning']);
 
 /**
@@ -38,8 +38,8 @@ const FREQUENT = new Set(['token', 'reasoning']);
 /**
  * A run on a server. Leaving it, in whatever way, never cancels it.
  *
- * `for await (const event of run)` tells each event once, in order, from the run's first (or from `after`) on,
- * however late it begins; it ends with the run or with `detach`, and throws where the run cannot be followed.
+ * `for await (const event of run)` gives each event once, in order, from the run's first (or from `after`) on,
+ * however late it begins; it ends with the run or with `detach`, and throws if the run cannot be followed.
  */
 export class Run {
   #http;
@@ -75,7 +75,7 @@ export class Run {
       sink: {
         receive: (events) => this.#receive(events),
         introduce: (snapshot) => this.#update(introduce(this.#subscribers.state, snapshot)),
-        assume: (told, { live }) => this.#assume(told, live),
+        assume: (snapshot, { live }) => this.#assume(snapshot, live),
         onState: (connection, detail) => this.#onState(connection, detail),
         close: (failure) => this.#close(failure),
         closed: () => this.connection === 'closed',
@@ -99,7 +99,7 @@ export class Run {
     return this.#subscribers.state.connection;
   }
 
-  /** What is the matter with the connection; null where nothing is. */
+  /** What is the matter with the connection; null if nothing is. */
   get detail() {
     return this.#subscribers.state.detail;
   }
@@ -109,7 +109,7 @@ export class Run {
     return this.#subscribers.state.agents;
   }
 
-  /** Its panel; null where its agents do not work together. */
+  /** Its panel; null if its agents do not work together. */
   get panel() {
     return this.#subscribers.state.panel;
   }
@@ -119,9 +119,9 @@ export class Run {
     return this.#cursor.last;
   }
 
-  // ── being told ─────────────────────────────────────────────────────────────────────────────────
+  // ── being heard ─────────────────────────────────────────────────────────────────────────────────
 
-  /** Return the run as subscribers know it: the same object until they are told of the next. */
+  /** Return the run as subscribers know it: the same object until they hear of the next. */
   getSnapshot = () => this.#subscribers.published;
 
   /**
@@ -167,7 +167,7 @@ export class Run {
 
   /**
    * Wait for the run's end and return what it came to. After `detach` it returns what is known.
-   * @returns {Promise<RunState>} Rejects only where the run cannot be followed, never for an agent's failure.
+   * @returns {Promise<RunState>} Rejects only if the run cannot be followed, never for an agent's failure.
    */
   async result() {
     await this.#ended;
@@ -190,7 +190,7 @@ export class Run {
   }
 
   /**
-   * Ask for a new attempt of an agent that has ended, while the run is open; ClientError 409 where it is not.
+   * Ask for a new attempt of an agent that has ended, while the run is open; ClientError 409 if it is not.
    * @param {string} agentId
    */
   async retry(agentId) {
@@ -198,7 +198,7 @@ export class Run {
   }
 
   /**
-   * Let one more agent answer; ClientError 409 where it takes part already, or the run has ended.
+   * Let one more agent answer; ClientError 409 if it takes part already, or the run has ended.
    * @param {string} agentId
    */
   async add(agentId) {
@@ -208,7 +208,7 @@ export class Run {
   /**
    * Let a panel sit over the answers that are there; members are not asked again, but for reviews and further rounds.
    *
-   * ClientError 409 while a panel of this run is under way, or where no agent has answered.
+   * ClientError 409 while a panel of this run is under way, or if no agent has answered.
    * @param {string | import('./types.js').InlinePanel} panel A configured one's id, or a panel.
    * @returns {Promise<Run>} The run in which it sits: this one while it is open, else a new one, which is followed.
    */
@@ -218,7 +218,7 @@ export class Run {
   }
 
   /**
-   * Answer an `approval_request`; ClientError 404 where none waits.
+   * Answer an `approval_request`; ClientError 404 if none waits.
    * @param {string} agentId
    * @param {string} callId
    * @param {boolean} [approve]
@@ -274,7 +274,7 @@ export class Run {
   }
 
   /**
-   * Whether a snapshot has told of *event* before it came. The run's own events may be applied twice.
+   * Whether a snapshot held *event* before it came. The run's own events may be applied twice.
    * @param {RunEvent} event
    */
   #knows({ id, name }) {

@@ -12,7 +12,7 @@ import { reason } from './wire/http.js';
  * @property {'idle' | 'starting' | import('./types.js').RunStatus} status
  * @property {readonly string[]} agentIds
  * @property {import('./types.js').PanelState | null} panel
- * @property {import('./types.js').Connection | null} connection null where there is no run.
+ * @property {import('./types.js').Connection | null} connection null if there is no run.
  * @property {import('./types.js').ConnectionDetail | null} detail
  * @property {Error | null} error Why the last call failed, or why the run cannot be followed.
  */
@@ -56,8 +56,8 @@ export class Session {
   };
 
   /**
-   * Start a run and show it; the one shown before is left to itself. Null where the server refuses, which
-   * `error` tells, or where another run was shown meanwhile.
+   * Start a run and show it; the one shown before is left to itself. Null if the server refuses, which
+   * `error` says, or if another run was shown meanwhile.
    * @param {StartOptions} options
    * @returns {Promise<Run | null>}
    */

@@ -23,7 +23,7 @@
  * @property {string | null} agent_id null for the run's own events.
  * @property {string} type
  * @property {number} t Milliseconds since the run's start.
- * @property {string | null} run_id Told in a channel's stream and by `run.started`, else null.
+ * @property {string | null} run_id Sent in a channel's stream and by `run.started`, else null.
  * @property {Readonly<Record<string, any>>} data The whole of the event's `data`.
  */
 
@@ -76,7 +76,7 @@
  * @property {string} agent
  * @property {number} attempt
  * @property {number} chars How much of it.
- * @property {number} [of_chars] How long it is, where it was cut to fit.
+ * @property {number} [of_chars] How long it is, if it was cut to fit.
  */
 
 /**
@@ -97,7 +97,7 @@
  */
 
 /**
- * One agent of a run. A new object whenever something changed, never changed itself; what is not told otherwise is
+ * One agent of a run. A new object whenever something changed, never changed itself; what is not said otherwise is
  * of the newest attempt, so a new attempt voids it.
  * @typedef {object} AgentState
  * @property {string} agent_id
@@ -106,7 +106,7 @@
  * @property {string | null} model
  * @property {number} attempt 0 before the first has started.
  * @property {AgentStatus} status
- * @property {string} text The answer so far; whole once the status is `done`. Kept where the attempt failed.
+ * @property {string} text The answer so far; whole once the status is `done`. Kept if the attempt failed.
  * @property {string} reasoning
  * @property {readonly Tool[]} tools
  * @property {readonly Approval[]} approvals
@@ -120,7 +120,7 @@
  * @property {number | null} first_token_t
  * @property {number | null} ended_t
  * @property {Stage | null} stage What it speaks in; this and all below only in a panel.
- * @property {number | null} round The number of that stage, where it is one of several.
+ * @property {number | null} round The number of that stage, if it is one of several.
  * @property {number | null} layer
  * @property {number | null} turn How often it has spoken, this time included; a new attempt keeps it.
  * @property {readonly Turn[]} turns What it said in earlier turns, oldest first.
@@ -134,9 +134,9 @@
  * @property {string} title
  * @property {string} method `moderator`, `judge`, `rank`, `vote`, `race`, `layers`, `debate`, or a server's own.
  * @property {readonly string[]} members
- * @property {string | null} moderator Who has the last word, where somebody has.
- * @property {readonly string[]} fallback Who has it where that one fails.
- * @property {string | null} of The run over whose answers it sits, where they are not this run's.
+ * @property {string | null} moderator Who has the last word, if somebody has.
+ * @property {readonly string[]} fallback Who has it if that one fails.
+ * @property {string | null} of The run over whose answers it sits, if they are not this run's.
  * @property {readonly {agent: string, title: string, attempt: number, chars: number}[]} given These answers.
  */
 
@@ -147,16 +147,16 @@
  * @property {readonly {agent: string, score: number}[]} ranking Best first.
  * @property {Readonly<Record<string, number>>} tally What was chosen → how often. vote: answers; else agents.
  * @property {readonly Missing[]} missing
- * @property {string} [answer] The text that was decided, where that is no agent's whole answer.
+ * @property {string} [answer] The text that was decided, if that is no agent's whole answer.
  * @property {string} [by] Who had the last word, in which attempt.
  * @property {number} [attempt]
- * @property {number} [revision] 1 where a late answer had the last word spoken again.
+ * @property {number} [revision] 1 if a late answer had the last word spoken again.
  */
 
 /**
  * @typedef {object} PanelProgress
  * @property {Stage | null} stage The newest; null before the first.
- * @property {number | null} round Its number, where it is one of several.
+ * @property {number | null} round Its number, if it is one of several.
  * @property {number | null} layer
  * @property {readonly string[]} speakers Who speaks in it.
  * @property {readonly Missing[]} missing Whose answers it goes without.
@@ -208,7 +208,7 @@
  * @property {readonly string[]} agentIds In the run's own order; the same array until an agent joins.
  * @property {Readonly<Record<string, AgentState>>} agents
  * @property {Readonly<Record<string, any>> | null} metrics
- * @property {PanelState | null} panel null where the agents do not work together.
+ * @property {PanelState | null} panel null if the agents do not work together.
  * @property {Readonly<Record<string, any>> | null} gap The last `run.gap`: what was said meanwhile is in the
  *   texts, but was never seen as events.
  * @property {Connection} connection
@@ -233,7 +233,7 @@
  */
 
 /**
- * What the server tells of a run.
+ * What the server sends of a run.
  * @typedef {object} RunSnapshot
  * @property {string} run_id
  * @property {string} channel
@@ -275,7 +275,7 @@
  * The body of `POST /v1/runs`, and how this client follows the run.
  * @typedef {object} StartOptions
  * @property {string} message
- * @property {readonly string[]} [agents] The server's default ones where it is left out.
+ * @property {readonly string[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]
  * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
  * @property {boolean} [blind] Hide who is who until somebody has voted.
@@ -287,8 +287,8 @@
 
 /**
  * @typedef {object} AttachOptions
- * @property {string | null} [after] The id seen last; left out, the run is told from its first event. With an
- *   id, `on` and iterators tell what came after it; texts are whole, reasoning and tools from before are missing.
+ * @property {string | null} [after] The id seen last; left out, the run comes from its first event. With an
+ *   id, `on` and iterators give what came after it; texts are whole, reasoning and tools from before are missing.
  * @property {number} [throttle]
  */
 
@@ -306,13 +306,13 @@
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path where a proxy adds one; the page's own
- *   origin where it is left out.
+ * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
+ *   origin if it is left out.
  * @property {string | null} [token] Sent as `Authorization: Bearer`.
  * @property {typeof globalThis.fetch} [fetch] Another fetch. Then tabs share nothing.
- * @property {string | null} [channel] The channel of all runs this client starts; one is made up where it is
+ * @property {string | null} [channel] The channel of all runs this client starts; one is made up if it is
  *   left out. null: a connection for each run.
- * @property {boolean} [share] Share the connection with other tabs where the browser can; true.
+ * @property {boolean} [share] Share the connection with other tabs if the browser can; true.
  * @property {Partial<Timing>} [timing]
  */
 

@@ -1,6 +1,6 @@
-/** Tells in the page's one polite live region what ends, whatever else is drawn. */
+/** Announces in the page's one polite live region what ends, whatever else is drawn. */
 
-/** What ends together is told together: a region that changes again at once is never read. */
+/** What ends together is announced together: a region that changes again at once is never read. */
 const TOGETHER_MS = 700;
 
 /** @type {string[]} */

@@ -14,7 +14,7 @@ const KEYS = [
   ['?', 'This help'],
 ];
 
-/** @param {{close: () => void, forgetToken: (() => void) | null}} props *forgetToken*: null where there is none. */
+/** @param {{close: () => void, forgetToken: (() => void) | null}} props *forgetToken*: null if there is none. */
 export function Help({ close, forgetToken }) {
   return html`<${Dialog} title="Keys" close=${close}>
     <table class="keys">

@@ -16,7 +16,7 @@ import { RunRecord } from './run/run-record.js';
 const MAX_EARLIER = 200;
 const HISTORY_PAGE = 30;
 
-/** Where the server is: beside the page, also where both live below a path of somebody else's site. */
+/** Where the server is: beside the page, also if both live below a path of somebody else's site. */
 const baseUrl = () => new URL('.', location.href).href;
 
 const otherTabs = () => import('./history/other-tabs.js');
@@ -77,7 +77,7 @@ export class PageState {
 
   // ── connecting ─────────────────────────────────────────────────────────────────────────────────
 
-  /** Find out who can be asked; where that needs a token that is not there, `phase` is `locked`. */
+  /** Find out who can be asked; if that needs a token that is not there, `phase` is `locked`. */
   async connect() {
     const token = savedToken.get();
     this.#client.close();
@@ -118,7 +118,7 @@ export class PageState {
   /**
    * Start a run and show it.
    * @param {{message: string, agents?: string[], panel?: string | InlinePanel, followUp: boolean, blind: boolean}} question
-   * @returns {Promise<string | null>} Its id; null where it was refused, which `notice` tells.
+   * @returns {Promise<string | null>} Its id; null if it was refused, as `notice` says.
    */
   async ask({ message, followUp, blind, ...whom }) {
     if (this.#state.starting) return null;
@@ -186,7 +186,7 @@ export class PageState {
   };
 
   /**
-   * Find the run over whose answers a panel sits in this one; null where these are its own.
+   * Find the run over whose answers a panel sits in this one; null if these are its own.
    * @param {RunSnapshot} snapshot
    * @param {AbortSignal} signal
    */
@@ -251,7 +251,7 @@ export class PageState {
   }
 
   /**
-   * Show who is who. What an agent took is told only once it has ended, so it is asked for again at the run's end.
+   * Show who is who. What an agent took is sent only once it has ended, so it is asked for again at the run's end.
    * @param {RunRecord} record
    * @param {import('../client/types.js').RevealedAgent[]} agents
    */

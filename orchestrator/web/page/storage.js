@@ -38,7 +38,7 @@ function write(storage, key, value) {
   }
 }
 
-/** The token: for this tab's life, or for longer where the user said so. */
+/** The token: for this tab's life, or for longer if the user said so. */
 export const token = {
   /** @returns {string | null} */
   get: () => read(sessionStorage, 'token', null) ?? read(localStorage, 'token', null),

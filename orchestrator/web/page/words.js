@@ -22,7 +22,7 @@ export const RUN_STATES = {
   failed: ['✗', 'failed'],
 };
 
-/** About so many characters are one token of English, where nobody has counted. */
+/** About so many characters are one token of English, if nobody has counted. */
 const CHARS_PER_TOKEN = 4;
 
 /** @param {number} ms */

@@ -41,7 +41,7 @@ export class ChannelLink {
   async open(feeds, channel, after) {
     this.#feed = await feeds.open(channel, after, {
       onEvents: (events) => this.#deliver(events),
-      onState: (connection, detail) => this.#tell(connection, detail),
+      onState: (connection, detail) => this.#report(connection, detail),
       onFailure: (error) => this.#fail(error),
     });
     this.channel = this.#feed.channel;
@@ -68,7 +68,7 @@ export class ChannelLink {
 
   /**
    * Keep what comes for runs that are not known yet, since a run's events can be here before its start is
-   * answered. Returns what ends that and gives the events of one run; null where there were too many.
+   * answered. Returns what ends that and gives the events of one run; null if there were too many.
    * @returns {(runId?: string) => RunEvent[] | null}
    */
   hold() {
@@ -109,7 +109,7 @@ export class ChannelLink {
    * @param {Connection} connection
    * @param {ConnectionDetail | null} detail
    */
-  #tell(connection, detail) {
+  #report(connection, detail) {
     this.#connection = connection;
     this.#detail = detail;
     for (const listener of this.#everyone()) listener.onState(connection, detail);
@@ -178,7 +178,7 @@ export class ChannelLinks {
   }
 
   /**
-   * Return the link of *channel* where there is one, retained.
+   * Return the link of *channel* if there is one, retained.
    * @param {string} channel
    */
   async acquireOpen(channel) {

@@ -25,7 +25,7 @@ import { readEvents } from '../wire/stream.js';
  * Where feeds come from.
  * @typedef {object} Feeds
  * @property {(channel: string | null, after: string | null, handlers: FeedHandlers) => Promise<Feed>} open
- *   A channel of null makes one up. The feed may stand later than *after* where others follow that channel too.
+ *   A channel of null makes one up. The feed may stand later than *after* if others follow that channel too.
  * @property {() => void} close
  */
 

@@ -16,7 +16,7 @@ const MAX_QUEUED_EVENTS = 10_000;
 /**
  * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
  * @property {(events: RunEvent[]) => void} receive
- * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event holds; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
@@ -97,7 +97,7 @@ export class Follower {
     }
   }
 
-  /** After a gap a channel tells only the runs that the server still has: find out whether this is one. */
+  /** After a gap a channel gives only the runs that the server still has: find out whether this is one. */
   async verify() {
     try {
       await this.#http.call('GET', this.#path, { signal: this.#leaving.signal });
@@ -107,7 +107,7 @@ export class Follower {
   }
 
   /**
-   * Listen to the link, fetch what it told before, then hand on what it tells.
+   * Listen to the link, fetch what came on it before, then hand on what comes.
    * @param {ChannelLink} link Retained for this run.
    * @param {RunSnapshot} snapshot
    */
@@ -130,7 +130,7 @@ export class Follower {
   }
 
   /**
-   * Return the id up to which the link does not tell this run's events; null where it tells all that are wanted.
+   * Return the id up to which the link does not give this run's events; null if it gives all that are wanted.
    * Rests on the server's promise that a snapshot is never older than what was streamed before it was asked for.
    * @param {ChannelLink} link
    * @param {RunSnapshot} snapshot

@@ -37,10 +37,10 @@ class SharedChannel {
     this.#onEmpty = onEmpty;
     this.#feed = openFeed(new Http(place), channel, after, {
       onEvents: (events) => this.#deliver(events),
-      onState: (connection, detail) => this.#tell((this.#state = { op: 'state', connection, detail })),
+      onState: (connection, detail) => this.#report((this.#state = { op: 'state', connection, detail })),
       onFailure: ({ message, status, problem }) => {
         onEmpty();
-        this.#tell({ op: 'failed', message, about: { status, problem } });
+        this.#report({ op: 'failed', message, about: { status, problem } });
       },
     });
   }
@@ -63,11 +63,11 @@ class SharedChannel {
   /** @param {RunEvent[]} events */
   #deliver(events) {
     this.at = events.findLast((event) => event.id !== null)?.id ?? this.at;
-    this.#tell({ op: 'events', events });
+    this.#report({ op: 'events', events });
   }
 
   /** @param {object} message */
-  #tell(message) {
+  #report(message) {
     for (const listener of [...this.#listeners]) listener(message);
   }
 }

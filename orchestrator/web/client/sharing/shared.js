@@ -18,7 +18,7 @@ const ANSWER_MS = 3_000;
 const SILENCE_MS = 45_000;
 const CHECK_MS = 15_000;
 
-/** Return the worker's port; null where the browser has none. */
+/** Return the worker's port; null if the browser has none. */
 export function openSharedWorker() {
   if (typeof SharedWorker === 'undefined') return null;
   try {
@@ -128,17 +128,17 @@ export class SharedFeeds {
   }
 
   /** @param {{op: string, n: number} & Record<string, any>} message */
-  #hear({ op, n, ...told }) {
+  #hear({ op, n, ...sent }) {
     this.#heardAt = Date.now();
     const feed = this.#feeds.get(n);
     if (feed === undefined || feed.closed || feed.local !== null) return;
     if (op === 'opened') {
-      feed.channel = told.channel;
-      feed.cursor = told.at;
-      feed.onOpened({ channel: told.channel, at: told.at, close: () => {} });
-    } else if (op === 'events') feed.take(told.events);
-    else if (op === 'state') feed.handlers.onState(told.connection, told.detail);
-    else if (op === 'failed') feed.handlers.onFailure(new ClientError(told.message, told.about));
+      feed.channel = sent.channel;
+      feed.cursor = sent.at;
+      feed.onOpened({ channel: sent.channel, at: sent.at, close: () => {} });
+    } else if (op === 'events') feed.take(sent.events);
+    else if (op === 'state') feed.handlers.onState(sent.connection, sent.detail);
+    else if (op === 'failed') feed.handlers.onFailure(new ClientError(sent.message, sent.about));
   }
 
   /**
@@ -190,7 +190,7 @@ export class SharedFeeds {
 
 /**
  * Hold a lock while this tab lives. The worker waits for it, which is how it learns of a tab that crashed: a
- * port says nothing when its other end is gone. Null where there are no locks (a page without TLS).
+ * port says nothing when its other end is gone. Null if there are no locks (a page without TLS).
  * @returns {Promise<{name: string, release: () => void} | null>}
  */
 function holdLock() {

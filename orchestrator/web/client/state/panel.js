@@ -43,13 +43,13 @@ const NO_PANEL = {
 };
 
 /**
- * Make it of what `run.started` or a snapshot tells.
- * @param {Partial<PanelState>} told
+ * Make it of what `run.started` or a snapshot holds.
+ * @param {Partial<PanelState>} sent
  * @returns {PanelState}
  */
-export function panelOf(told) {
-  const title = told.title || told.panel_id || told.method || '';
-  return Object.freeze({ ...NO_PANEL, ...told, title, result: told.result ? resultOf(told.result) : null });
+export function panelOf(sent) {
+  const title = sent.title || sent.panel_id || sent.method || '';
+  return Object.freeze({ ...NO_PANEL, ...sent, title, result: sent.result ? resultOf(sent.result) : null });
 }
 
 /**
@@ -61,7 +61,7 @@ export function panelOf(told) {
 export function reducePanel(before, { type, data }) {
   if (!PANEL_TYPES.has(type) || typeof data.panel !== 'string') return before;
   const named = { panel_id: data.panel === data.method ? null : data.panel, title: data.panel, method: data.method };
-  // `info` is told where the panel was called while the run was under way.
+  // `info` is sent if the panel was called while the run was under way.
   const panel = data.info ? panelOf(data.info) : (before ?? panelOf(named));
   switch (type) {
     case 'stage': {
@@ -77,14 +77,14 @@ export function reducePanel(before, { type, data }) {
   }
 }
 
-/** @param {Record<string, any>} told @returns {Readonly<PanelResult>} */
+/** @param {Record<string, any>} sent @returns {Readonly<PanelResult>} */
 function resultOf({ type: _type, t: _t, run_id: _run, panel: _panel, method: _method, ...result }) {
   const whole = { winner: null, ranking: NOBODY, tally: {}, missing: NOBODY, ...result };
   return Object.freeze(/** @type {PanelResult} */ (/** @type {unknown} */ (whole)));
 }
 
 /**
- * Return an agent's place in the panel as a `started` tells it. A new turn makes what was said before an earlier
+ * Return an agent's place in the panel as a `started` gives it. A new turn makes what was said before an earlier
  * one; a new attempt of the same turn does not.
  * @param {AgentState} agent
  * @param {RunEvent['data']} data
@@ -111,11 +111,11 @@ export function turnOf({ stage, round, layer, attempt, status, text }, turn) {
 const NUMBERS = { round: null, layer: null };
 
 /**
- * Return an agent's place in the panel as a snapshot tells it.
- * @param {Partial<import('../types.js').AgentSnapshot>} told
+ * Return an agent's place in the panel as a snapshot gives it.
+ * @param {Partial<import('../types.js').AgentSnapshot>} sent
  */
-export function placeOf(told) {
-  const { stage, round, layer, turn, turns, inputs, missing } = { ...NO_TURN, ...told };
+export function placeOf(sent) {
+  const { stage, round, layer, turn, turns, inputs, missing } = { ...NO_TURN, ...sent };
   const earlier = turns.map((each) => Object.freeze({ ...NUMBERS, ...each }));
   return { stage, round, layer, turn, turns: Object.freeze(earlier), inputs, missing };
 }

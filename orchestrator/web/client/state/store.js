@@ -123,7 +123,7 @@ function reduceRun(state, { type, data }) {
 }
 
 /**
- * Take over what a snapshot tells of a run and no event does.
+ * Take over what a snapshot holds of a run and no event does.
  * @param {RunState} state
  * @param {RunSnapshot} snapshot
  * @returns {RunState}
@@ -138,7 +138,7 @@ export function introduce(state, { channel, conversation_id, message }) {
 
 /**
  * Become what a snapshot says. Agents it does not name are gone; known titles and models stay; reasoning and
- * tools are forgotten, since it does not tell them.
+ * tools are forgotten, since it does not hold them.
  * @param {RunState} state
  * @param {RunSnapshot} snapshot
  * @returns {RunState}
@@ -146,16 +146,16 @@ export function introduce(state, { channel, conversation_id, message }) {
 export function replace(state, snapshot) {
   /** @type {Record<string, AgentState>} */
   const agents = {};
-  for (const [agentId, told] of Object.entries(snapshot.agents ?? {})) {
+  for (const [agentId, sent] of Object.entries(snapshot.agents ?? {})) {
     agents[agentId] = change(state.agents[agentId] ?? emptyAgent(agentId), {
       ...FRESH_ATTEMPT,
-      status: told.status,
-      attempt: told.attempt,
-      text: told.text ?? '',
-      error: told.error ?? null,
-      metrics: told.metrics ?? null,
-      usage: told.usage ?? null,
-      ...placeOf(told),
+      status: sent.status,
+      attempt: sent.attempt,
+      text: sent.text ?? '',
+      error: sent.error ?? null,
+      metrics: sent.metrics ?? null,
+      usage: sent.usage ?? null,
+      ...placeOf(sent),
     });
   }
   return change(introduce(state, snapshot), {
@@ -174,9 +174,9 @@ export function replace(state, snapshot) {
  */
 export function acknowledge(state, snapshot) {
   let next = state;
-  for (const [agentId, told] of Object.entries(snapshot.agents ?? {})) {
+  for (const [agentId, sent] of Object.entries(snapshot.agents ?? {})) {
     const agent = next.agents[agentId];
-    if (agent && told.status === 'cancelling' && told.attempt === Math.max(agent.attempt, 1) && !hasEnded(agent)) {
+    if (agent && sent.status === 'cancelling' && sent.attempt === Math.max(agent.attempt, 1) && !hasEnded(agent)) {
       next = withAgent(next, change(agent, { status: 'cancelling' }));
     }
   }

@@ -24,7 +24,7 @@ export class Subscribers {
     this.#throttle = throttle;
   }
 
-  /** What subscribers were told last. */
+  /** What subscribers heard last. */
   get published() {
     return this.#published;
   }

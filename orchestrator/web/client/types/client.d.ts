@@ -59,7 +59,7 @@ export declare class Client {
         before?: string;
     }): Promise<RunSnapshot[]>;
     /**
-     * Return a run as it stands; ClientError 404 where there is none, 410 where it is gone.
+     * Return a run as it stands; ClientError 404 if there is none, 410 if it is gone.
      * @param {string} runId
      * @returns {Promise<RunSnapshot>}
      */

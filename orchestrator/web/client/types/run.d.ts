@@ -50,8 +50,8 @@ export type Origin = {
 /**
  * A run on a server. Leaving it, in whatever way, never cancels it.
  *
- * `for await (const event of run)` tells each event once, in order, from the run's first (or from `after`) on,
- * however late it begins; it ends with the run or with `detach`, and throws where the run cannot be followed.
+ * `for await (const event of run)` gives each event once, in order, from the run's first (or from `after`) on,
+ * however late it begins; it ends with the run or with `detach`, and throws if the run cannot be followed.
  */
 export declare class Run {
     #private;
@@ -63,15 +63,15 @@ export declare class Run {
     /** The run's status. This and the next three do not wait for the throttle. */
     get status(): import("./types.js").RunStatus;
     get connection(): import("./types.js").Connection;
-    /** What is the matter with the connection; null where nothing is. */
+    /** What is the matter with the connection; null if nothing is. */
     get detail(): import("./types.js").ConnectionDetail | null;
     /** Agent id → what is known of it, in the run's own order. */
     get agents(): Readonly<Record<string, import("./types.js").AgentState>>;
-    /** Its panel; null where its agents do not work together. */
+    /** Its panel; null if its agents do not work together. */
     get panel(): Readonly<import("./types.js").PanelInfo & import("./types.js").PanelProgress> | null;
     /** The id seen last: keep it, and `attach` goes on from there. */
     get lastEventId(): string | null;
-    /** Return the run as subscribers know it: the same object until they are told of the next. */
+    /** Return the run as subscribers know it: the same object until they hear of the next. */
     getSnapshot: () => import("./types.js").RunState;
     /**
      * Return one agent as subscribers know it.
@@ -97,7 +97,7 @@ export declare class Run {
     [Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, void>;
     /**
      * Wait for the run's end and return what it came to. After `detach` it returns what is known.
-     * @returns {Promise<RunState>} Rejects only where the run cannot be followed, never for an agent's failure.
+     * @returns {Promise<RunState>} Rejects only if the run cannot be followed, never for an agent's failure.
      */
     result(): Promise<RunState>;
     /**
@@ -107,25 +107,25 @@ export declare class Run {
      */
     cancel(agentId?: string): Promise<void>;
     /**
-     * Ask for a new attempt of an agent that has ended, while the run is open; ClientError 409 where it is not.
+     * Ask for a new attempt of an agent that has ended, while the run is open; ClientError 409 if it is not.
      * @param {string} agentId
      */
     retry(agentId: string): Promise<void>;
     /**
-     * Let one more agent answer; ClientError 409 where it takes part already, or the run has ended.
+     * Let one more agent answer; ClientError 409 if it takes part already, or the run has ended.
      * @param {string} agentId
      */
     add(agentId: string): Promise<void>;
     /**
      * Let a panel sit over the answers that are there; members are not asked again, but for reviews and further rounds.
      *
-     * ClientError 409 while a panel of this run is under way, or where no agent has answered.
+     * ClientError 409 while a panel of this run is under way, or if no agent has answered.
      * @param {string | import('./types.js').InlinePanel} panel A configured one's id, or a panel.
      * @returns {Promise<Run>} The run in which it sits: this one while it is open, else a new one, which is followed.
      */
     callPanel(panel: string | import('./types.js').InlinePanel): Promise<Run>;
     /**
-     * Answer an `approval_request`; ClientError 404 where none waits.
+     * Answer an `approval_request`; ClientError 404 if none waits.
      * @param {string} agentId
      * @param {string} callId
      * @param {boolean} [approve]

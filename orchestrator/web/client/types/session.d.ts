@@ -8,7 +8,7 @@ export type SessionState = {
     agentIds: readonly string[];
     panel: import('./types.js').PanelState | null;
     /**
-     * null where there is no run.
+     * null if there is no run.
      */
     connection: import('./types.js').Connection | null;
     detail: import('./types.js').ConnectionDetail | null;
@@ -28,8 +28,8 @@ export declare class Session {
     /** @param {() => void} callback */
     subscribe: (callback: () => void) => () => undefined;
     /**
-     * Start a run and show it; the one shown before is left to itself. Null where the server refuses, which
-     * `error` tells, or where another run was shown meanwhile.
+     * Start a run and show it; the one shown before is left to itself. Null if the server refuses, which
+     * `error` says, or if another run was shown meanwhile.
      * @param {StartOptions} options
      * @returns {Promise<Run | null>}
      */

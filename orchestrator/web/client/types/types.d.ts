@@ -31,7 +31,7 @@ export type RunEvent = {
      */
     t: number;
     /**
-     * Told in a channel's stream and by `run.started`, else null.
+     * Sent in a channel's stream and by `run.started`, else null.
      */
     run_id: string | null;
     /**
@@ -89,7 +89,7 @@ export type Input = {
      */
     chars: number;
     /**
-     * How long it is, where it was cut to fit.
+     * How long it is, if it was cut to fit.
      */
     of_chars?: number;
 };
@@ -120,7 +120,7 @@ export type AgentState = {
     attempt: number;
     status: AgentStatus;
     /**
-     * The answer so far; whole once the status is `done`. Kept where the attempt failed.
+     * The answer so far; whole once the status is `done`. Kept if the attempt failed.
      */
     text: string;
     reasoning: string;
@@ -149,7 +149,7 @@ export type AgentState = {
      */
     stage: Stage | null;
     /**
-     * The number of that stage, where it is one of several.
+     * The number of that stage, if it is one of several.
      */
     round: number | null;
     layer: number | null;
@@ -182,15 +182,15 @@ export type PanelInfo = {
     method: string;
     members: readonly string[];
     /**
-     * Who has the last word, where somebody has.
+     * Who has the last word, if somebody has.
      */
     moderator: string | null;
     /**
-     * Who has it where that one fails.
+     * Who has it if that one fails.
      */
     fallback: readonly string[];
     /**
-     * The run over whose answers it sits, where they are not this run's.
+     * The run over whose answers it sits, if they are not this run's.
      */
     of: string | null;
     /**
@@ -222,7 +222,7 @@ export type PanelResult = {
     tally: Readonly<Record<string, number>>;
     missing: readonly Missing[];
     /**
-     * The text that was decided, where that is no agent's whole answer.
+     * The text that was decided, if that is no agent's whole answer.
      */
     answer?: string;
     /**
@@ -231,7 +231,7 @@ export type PanelResult = {
     by?: string;
     attempt?: number;
     /**
-     * 1 where a late answer had the last word spoken again.
+     * 1 if a late answer had the last word spoken again.
      */
     revision?: number;
 };
@@ -241,7 +241,7 @@ export type PanelProgress = {
      */
     stage: Stage | null;
     /**
-     * Its number, where it is one of several.
+     * Its number, if it is one of several.
      */
     round: number | null;
     layer: number | null;
@@ -320,7 +320,7 @@ export type RunState = {
     agents: Readonly<Record<string, AgentState>>;
     metrics: Readonly<Record<string, any>> | null;
     /**
-     * null where the agents do not work together.
+     * null if the agents do not work together.
      */
     panel: PanelState | null;
     /**
@@ -396,7 +396,7 @@ export type AgentInfo = {
 export type StartOptions = {
     message: string;
     /**
-     * The server's default ones where it is left out.
+     * The server's default ones if it is left out.
      */
     agents?: readonly string[];
     conversation_id?: string;
@@ -424,8 +424,8 @@ export type StartOptions = {
 };
 export type AttachOptions = {
     /**
-     * The id seen last; left out, the run is told from its first event. With an
-     * id, `on` and iterators tell what came after it; texts are whole, reasoning and tools from before are missing.
+     * The id seen last; left out, the run comes from its first event. With an
+     * id, `on` and iterators give what came after it; texts are whole, reasoning and tools from before are missing.
      */
     after?: string | null;
     throttle?: number;
@@ -459,8 +459,8 @@ export type Timing = {
 };
 export type ClientOptions = {
     /**
-     * `http://127.0.0.1:8080`, with a path where a proxy adds one; the page's own
-     * origin where it is left out.
+     * `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
+     * origin if it is left out.
      */
     baseUrl?: string;
     /**
@@ -472,12 +472,12 @@ export type ClientOptions = {
      */
     fetch?: typeof globalThis.fetch;
     /**
-     * The channel of all runs this client starts; one is made up where it is
+     * The channel of all runs this client starts; one is made up if it is
      * left out. null: a connection for each run.
      */
     channel?: string | null;
     /**
-     * Share the connection with other tabs where the browser can; true.
+     * Share the connection with other tabs if the browser can; true.
      */
     share?: boolean;
     timing?: Partial<Timing>;
@@ -500,7 +500,7 @@ export type ClientOptions = {
  * @property {string | null} agent_id null for the run's own events.
  * @property {string} type
  * @property {number} t Milliseconds since the run's start.
- * @property {string | null} run_id Told in a channel's stream and by `run.started`, else null.
+ * @property {string | null} run_id Sent in a channel's stream and by `run.started`, else null.
  * @property {Readonly<Record<string, any>>} data The whole of the event's `data`.
  */
 /**
@@ -546,7 +546,7 @@ export type ClientOptions = {
  * @property {string} agent
  * @property {number} attempt
  * @property {number} chars How much of it.
- * @property {number} [of_chars] How long it is, where it was cut to fit.
+ * @property {number} [of_chars] How long it is, if it was cut to fit.
  */
 /**
  * @typedef {object} Missing An agent of a panel that had no answer when one was wanted.
@@ -564,7 +564,7 @@ export type ClientOptions = {
  * @property {string} text
  */
 /**
- * One agent of a run. A new object whenever something changed, never changed itself; what is not told otherwise is
+ * One agent of a run. A new object whenever something changed, never changed itself; what is not said otherwise is
  * of the newest attempt, so a new attempt voids it.
  * @typedef {object} AgentState
  * @property {string} agent_id
@@ -573,7 +573,7 @@ export type ClientOptions = {
  * @property {string | null} model
  * @property {number} attempt 0 before the first has started.
  * @property {AgentStatus} status
- * @property {string} text The answer so far; whole once the status is `done`. Kept where the attempt failed.
+ * @property {string} text The answer so far; whole once the status is `done`. Kept if the attempt failed.
  * @property {string} reasoning
  * @property {readonly Tool[]} tools
  * @property {readonly Approval[]} approvals
@@ -587,7 +587,7 @@ export type ClientOptions = {
  * @property {number | null} first_token_t
  * @property {number | null} ended_t
  * @property {Stage | null} stage What it speaks in; this and all below only in a panel.
- * @property {number | null} round The number of that stage, where it is one of several.
+ * @property {number | null} round The number of that stage, if it is one of several.
  * @property {number | null} layer
  * @property {number | null} turn How often it has spoken, this time included; a new attempt keeps it.
  * @property {readonly Turn[]} turns What it said in earlier turns, oldest first.
@@ -600,9 +600,9 @@ export type ClientOptions = {
  * @property {string} title
  * @property {string} method `moderator`, `judge`, `rank`, `vote`, `race`, `layers`, `debate`, or a server's own.
  * @property {readonly string[]} members
- * @property {string | null} moderator Who has the last word, where somebody has.
- * @property {readonly string[]} fallback Who has it where that one fails.
- * @property {string | null} of The run over whose answers it sits, where they are not this run's.
+ * @property {string | null} moderator Who has the last word, if somebody has.
+ * @property {readonly string[]} fallback Who has it if that one fails.
+ * @property {string | null} of The run over whose answers it sits, if they are not this run's.
  * @property {readonly {agent: string, title: string, attempt: number, chars: number}[]} given These answers.
  */
 /**
@@ -612,15 +612,15 @@ export type ClientOptions = {
  * @property {readonly {agent: string, score: number}[]} ranking Best first.
  * @property {Readonly<Record<string, number>>} tally What was chosen → how often. vote: answers; else agents.
  * @property {readonly Missing[]} missing
- * @property {string} [answer] The text that was decided, where that is no agent's whole answer.
+ * @property {string} [answer] The text that was decided, if that is no agent's whole answer.
  * @property {string} [by] Who had the last word, in which attempt.
  * @property {number} [attempt]
- * @property {number} [revision] 1 where a late answer had the last word spoken again.
+ * @property {number} [revision] 1 if a late answer had the last word spoken again.
  */
 /**
  * @typedef {object} PanelProgress
  * @property {Stage | null} stage The newest; null before the first.
- * @property {number | null} round Its number, where it is one of several.
+ * @property {number | null} round Its number, if it is one of several.
  * @property {number | null} layer
  * @property {readonly string[]} speakers Who speaks in it.
  * @property {readonly Missing[]} missing Whose answers it goes without.
@@ -668,7 +668,7 @@ export type ClientOptions = {
  * @property {readonly string[]} agentIds In the run's own order; the same array until an agent joins.
  * @property {Readonly<Record<string, AgentState>>} agents
  * @property {Readonly<Record<string, any>> | null} metrics
- * @property {PanelState | null} panel null where the agents do not work together.
+ * @property {PanelState | null} panel null if the agents do not work together.
  * @property {Readonly<Record<string, any>> | null} gap The last `run.gap`: what was said meanwhile is in the
  *   texts, but was never seen as events.
  * @property {Connection} connection
@@ -691,7 +691,7 @@ export type ClientOptions = {
  * @property {Missing[]} [missing]
  */
 /**
- * What the server tells of a run.
+ * What the server sends of a run.
  * @typedef {object} RunSnapshot
  * @property {string} run_id
  * @property {string} channel
@@ -730,7 +730,7 @@ export type ClientOptions = {
  * The body of `POST /v1/runs`, and how this client follows the run.
  * @typedef {object} StartOptions
  * @property {string} message
- * @property {readonly string[]} [agents] The server's default ones where it is left out.
+ * @property {readonly string[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]
  * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
  * @property {boolean} [blind] Hide who is who until somebody has voted.
@@ -741,8 +741,8 @@ export type ClientOptions = {
  */
 /**
  * @typedef {object} AttachOptions
- * @property {string | null} [after] The id seen last; left out, the run is told from its first event. With an
- *   id, `on` and iterators tell what came after it; texts are whole, reasoning and tools from before are missing.
+ * @property {string | null} [after] The id seen last; left out, the run comes from its first event. With an
+ *   id, `on` and iterators give what came after it; texts are whole, reasoning and tools from before are missing.
  * @property {number} [throttle]
  */
 /**
@@ -758,13 +758,13 @@ export type ClientOptions = {
  */
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path where a proxy adds one; the page's own
- *   origin where it is left out.
+ * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
+ *   origin if it is left out.
  * @property {string | null} [token] Sent as `Authorization: Bearer`.
  * @property {typeof globalThis.fetch} [fetch] Another fetch. Then tabs share nothing.
- * @property {string | null} [channel] The channel of all runs this client starts; one is made up where it is
+ * @property {string | null} [channel] The channel of all runs this client starts; one is made up if it is
  *   left out. null: a connection for each run.
- * @property {boolean} [share] Share the connection with other tabs where the browser can; true.
+ * @property {boolean} [share] Share the connection with other tabs if the browser can; true.
  * @property {Partial<Timing>} [timing]
  */
 export {};

@@ -35,7 +35,7 @@ export class Cursor {
   }
 
   /**
-   * Move on to *event*; false where its log has given it before.
+   * Move on to *event*; false if its log has given it before.
    * @param {RunEvent} event
    */
   accept(event) {

@@ -14,7 +14,7 @@ export const TIMING = Object.freeze({
   maxRetry: 30_000,
 });
 
-/** How often a request that may be repeated is made where no answer comes. */
+/** How often a request that may be repeated is made if no answer comes. */
 const TRIES = 3;
 
 export const BLOCKED_MESSAGE =
@@ -30,11 +30,11 @@ export class ClientError extends Error {
   constructor(message, { status = null, problem = {}, retryAfter = null, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'ClientError';
-    /** The HTTP status; null where no usable answer came. */
+    /** The HTTP status; null if no usable answer came. */
     this.status = status;
     /** The answer's problem details (RFC 9457): `title`, `detail`, `errors`; may be empty. */
     this.problem = problem;
-    /** Milliseconds the server asks to wait, where it does. */
+    /** Milliseconds the server asks to wait, if it does. */
     this.retryAfter = retryAfter;
   }
 
@@ -72,7 +72,7 @@ export class Backoff {
 }
 
 /**
- * Wait, or less where *signal* aborts or the browser says that the network is back.
+ * Wait, or less if *signal* aborts or the browser says that the network is back.
  * @param {number} ms
  * @param {AbortSignal} [signal]
  * @returns {Promise<void>}
@@ -97,7 +97,7 @@ export function sleep(ms, signal) {
  * @property {unknown} [body]
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
- * @property {(message: string) => void} [onBlocked] Told instead of the one that all requests share.
+ * @property {(message: string) => void} [onBlocked] Called instead of the one that all requests share.
  */
 
 /** One server's address and how to talk to it. */
@@ -122,10 +122,10 @@ export class Http {
   }
 
   /**
-   * Make one request and return its JSON object, null where there is no content.
+   * Make one request and return its JSON object, null if there is no content.
    * @param {string} method
    * @param {string} path
-   * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again where no answer comes. Any answer counts,
+   * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again if no answer comes. Any answer counts,
    *   a refusal too.
    * @returns {Promise<any>} Rejects with ClientError: the server refuses, or does not answer.
    */
@@ -241,7 +241,7 @@ export function asClientError(error) {
 }
 
 /**
- * `AbortSignal.any` where it is missing: Node before 20.3, Safari before 17.4.
+ * Stands in for `AbortSignal.any` if it is missing: Node before 20.3, Safari before 17.4.
  * @param {AbortSignal} a
  * @param {AbortSignal} b
  */
@@ -257,7 +257,7 @@ function either(a, b) {
 
 /**
  * @param {string} text
- * @returns {Record<string, any> | null} null where it is no JSON object.
+ * @returns {Record<string, any> | null} null if it is no JSON object.
  */
 export function parseJson(text) {
   try {

@@ -14,8 +14,8 @@ export const MAX_RETRY_MS = 24 * 60 * 60 * 1000;
  * @typedef {object} ServerSentEvent
  * @property {string} event The `event:` line, else `message`.
  * @property {string} data The `data:` lines, joined with line feeds.
- * @property {string} lastEventId What a reconnecting client sends; inherited where this event has no `id:`.
- * @property {string | null} id This event's own `id:` line; null where it has none.
+ * @property {string} lastEventId What a reconnecting client sends; inherited if this event has no `id:`.
+ * @property {string | null} id This event's own `id:` line; null if it has none.
  */
 
 /** One event, or one line, is larger than the parser's bound. The parser is of no use afterwards. */

@@ -11,14 +11,14 @@ import { SseParser } from './parser.js';
 /** The types of a panel's events: with a `panel` in their data, these are the panel's and not the run's own. */
 export const PANEL_TYPES = new Set(['stage', 'result', 'late']);
 
-/** A connection that lived for so long was no failure, even where nothing came. */
+/** A connection that lived for so long was no failure, even if nothing came. */
 const SETTLED_MS = 10_000;
 
 /**
  * Yield a stream's events in order, each once, in the batches they arrive in, until 204 says that there are no
  * more, or *signal* aborts. Reading waits while the caller is busy. Leaving the loop closes the connection.
  *
- * Throws ClientError where the stream is refused for good.
+ * Throws ClientError if the stream is refused for good.
  * @param {object} options
  * @param {import('./http.js').Http} options.http
  * @param {string} options.path
@@ -171,7 +171,7 @@ function parse(parser, chunk) {
 }
 
 /**
- * Read one event's `data`; null where it is none of this protocol's, which a reader passes over.
+ * Read one event's `data`; null if it is none of this protocol's, which a reader passes over.
  * @param {{event: string, data: string, id: string | null}} raw
  * @returns {RunEvent | null}
  */

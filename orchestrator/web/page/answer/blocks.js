@@ -56,7 +56,7 @@ export class Blocks {
     return left.length > 0 ? [{ kind: 'tokens', tokens: left }] : [];
   }
 
-  /** The code block that is being written; null where there is none. @returns {OpenCode | null} */
+  /** The code block that is being written; null if there is none. @returns {OpenCode | null} */
   get open() {
     if (this.#fence === null) return null;
     const { language, text } = this.#fence;
@@ -92,7 +92,7 @@ export class Blocks {
 
   /**
    * Return the tokens that are final: all before the last one that is not empty space, or before a fence, which
-   * is taken line by line. None where the lexer's
+   * is taken line by line. None if the lexer's
    * pieces do not add up to the text, so that nothing is ever lost.
    * @param {Token[]} tokens
    */

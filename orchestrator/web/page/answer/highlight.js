@@ -64,7 +64,7 @@ export function knows(language) {
 }
 
 /**
- * Colour *code*; null where the language is not known, or not yet.
+ * Colour *code*; null if the language is not known, or not yet.
  * @param {string} code
  * @param {string} language
  * @returns {string | null} Markup.

@@ -34,7 +34,7 @@ export class Painter {
   }
 
   /**
-   * Show *text*. Where it goes on from what is shown, only what is new is read.
+   * Show *text*. If it goes on from what is shown, only what is new is read.
    * @param {string} text
    * @param {boolean} ended Whether no more will come.
    */

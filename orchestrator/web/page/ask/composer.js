@@ -23,7 +23,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {string | null} props.busy Why nothing can be asked now.
  * @param {{text: string, n: number}} props.proposal A question to put into the box, whenever *n* changes.
- * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True where it was taken.
+ * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True if it was taken.
  */
 export function Composer({ agents, panels, chosen, choose, followUp, busy: waits, proposal, ask }) {
   const [message, setMessage] = useState(draft.get);

@@ -73,7 +73,7 @@ export function inline(method, moderator) {
 }
 
 /**
- * Say why a method cannot work with so many answers; null where it can.
+ * Say why a method cannot work with so many answers; null if it can.
  * @param {string} id
  * @param {number} answers
  */

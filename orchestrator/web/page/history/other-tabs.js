@@ -18,7 +18,7 @@ channel.onmessage = ({ data }) => {
   } else take(data.token);
 };
 
-/** @returns {Promise<string | null>} What another tab answers; null where none does. */
+/** @returns {Promise<string | null>} What another tab answers; null if none does. */
 export function ask() {
   return new Promise((resolve) => {
     take = resolve;

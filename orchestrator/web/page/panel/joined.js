@@ -7,9 +7,9 @@ import { change, emptyRun, expect } from '../../client/state/store.js';
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
- * Make what joins a run with the one whose answers it was given. Where neither has changed, nor has the result; and
+ * Make what joins a run with the one whose answers it was given. If neither has changed, nor has the result; and
  * an agent that has not changed is the same object.
- * @returns {(state: RunState, base: RunState | null) => RunState} *base*: null where that run is gone.
+ * @returns {(state: RunState, base: RunState | null) => RunState} *base*: null if that run is gone.
  */
 export function joiner() {
   /** @type {{state: RunState, base: RunState | null, joined: RunState} | null} */

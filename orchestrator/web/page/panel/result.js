@@ -30,13 +30,13 @@ export function hasResult(panel, run) {
 }
 
 /**
- * Who is missing, but for those that are late, or lost a race, or that the last word was told of: it shows them itself.
+ * Who is missing, but for those that are late, or lost a race, or that the last word heard of: it shows them itself.
  * @param {PanelState} panel
  * @param {RunState} run
  */
 function untold({ method, result, late }, { agents }) {
-  const told = [...late, ...(agents[result?.by ?? '']?.missing ?? [])].map(({ agent }) => agent);
-  return method === 'race' ? [] : (result?.missing ?? []).filter(({ agent }) => !told.includes(agent));
+  const shown = [...late, ...(agents[result?.by ?? '']?.missing ?? [])].map(({ agent }) => agent);
+  return method === 'race' ? [] : (result?.missing ?? []).filter(({ agent }) => !shown.includes(agent));
 }
 
 /** @param {{panel: PanelState, run: RunState, title: (agentId: string) => string}} props */

@@ -6,15 +6,15 @@ import { change } from '../../client/state/store.js';
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
- * Make what puts names and numbers into a run's state. Where nothing has changed, it gives the same object.
+ * Make what puts names and numbers into a run's state. If nothing has changed, it gives the same object.
  * @param {import('../../client/types.js').RevealedAgent[]} agents
  * @returns {(state: RunState) => RunState}
  */
 export function naming(agents) {
-  const told = new Map(agents.map((agent) => [agent.agent_id, agent]));
+  const revealed = new Map(agents.map((agent) => [agent.agent_id, agent]));
   const name = remembered((/** @type {AgentState} */ agent) => {
-    // What is not told yet, since the agent still talks, takes nothing away.
-    const known = Object.entries(told.get(agent.agent_id) ?? {}).filter(([, value]) => value !== null);
+    // What is not revealed yet, since the agent still talks, takes nothing away.
+    const known = Object.entries(revealed.get(agent.agent_id) ?? {}).filter(([, value]) => value !== null);
     return change(agent, Object.fromEntries(known));
   });
   return remembered((state) => {

@@ -57,7 +57,7 @@ export function verdict({ status, winner, answer }, title) {
 }
 
 /**
- * Say what an event tells of a panel to whoever does not see it: a line, or none.
+ * Say what an event means for a panel to whoever does not see it: a line, or none.
  * @param {string} name
  * @param {import('../../client/types.js').RunEvent['data']} data
  * @param {Pick<RunState, 'agents' | 'panel'>} run The run, after that event.

@@ -58,7 +58,7 @@ function edits(a, b) {
 }
 
 /**
- * Find the shortest way. Row d holds, for the diagonals -d-1 to d+1, how far d-1 edits lead; null where there
+ * Find the shortest way. Row d holds, for the diagonals -d-1 to d+1, how far d-1 edits lead; null if there
  * are too many.
  * @param {string[]} a
  * @param {string[]} b

@@ -17,7 +17,7 @@ import { Timeline } from '../timeline/timeline.js';
  */
 
 /**
- * @typedef {object} About What the stream does not tell of a run.
+ * @typedef {object} About What the stream does not say of a run.
  * @property {string} message
  * @property {string | null} conversation_id
  * @property {number} created_at
@@ -25,7 +25,7 @@ import { Timeline } from '../timeline/timeline.js';
 
 /**
  * @typedef {object} Given Another run, over whose answers a panel sits in this one.
- * @property {RunRecord | null} base null where it is gone.
+ * @property {RunRecord | null} base null if it is gone.
  * @property {(state: RunState, base: RunState | null) => RunState} join
  */
 
@@ -36,7 +36,7 @@ export class RunRecord {
   timeline = new Timeline();
   /** Whether the server hides who is who until the vote. */
   blind = false;
-  /** Who is who, once it is told. @type {Record<string, import('../../client/types.js').RevealedAgent> | null} */
+  /** Who is who, once it is revealed. @type {Record<string, import('../../client/types.js').RevealedAgent> | null} */
   revealed = null;
   /** Puts in what is revealed. @type {(state: RunState) => RunState} */
   #named = (state) => state;
@@ -66,7 +66,7 @@ export class RunRecord {
     return this.run.id;
   }
 
-  /** Whether more can come: false once the run has ended, or where it cannot be followed any more. */
+  /** Whether more can come: false once the run has ended, or if it cannot be followed any more. */
   get alive() {
     return this.run.status === 'running' && this.run.connection !== 'closed';
   }
@@ -84,7 +84,7 @@ export class RunRecord {
   };
 
   /**
-   * Add the answers that this run was given, where it was, and who is who, where it was hidden and is known.
+   * Add the answers that this run was given, if it was, and who is who, if it was hidden and is known.
    * @param {RunState} state
    * @returns {RunState}
    */

@@ -27,7 +27,7 @@ const DOUBLE_CLICK_MS = 700;
  * @param {import('../page-state.js').PageSnapshot} props.state
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {boolean} props.narrow
- * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null where it is hidden.
+ * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
  */
 export function RunView({ pageState, state, record, narrow, askAgain }) {
   const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
@@ -172,7 +172,7 @@ function outline({ status, connection, agentIds, agents, panel }) {
 const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
- * Tell of ends as they happen. Returns whose error is news.
+ * Announce ends as they happen. Returns whose error is news.
  * @param {import('./run-record.js').RunRecord} record
  */
 function useNews(record) {

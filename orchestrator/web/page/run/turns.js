@@ -9,7 +9,7 @@ import { AGENT_STATES, count } from '../words.js';
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
- * What an agent said before, and what it speaks about now. Its answer is open where it now speaks about answers.
+ * What an agent said before, and what it speaks about now. Its answer is open if it now speaks about answers.
  * @param {{agent: AgentState, face: import('./column.js').Face}} props
  */
 export function Turns({ agent, face: { speakers, title } }) {

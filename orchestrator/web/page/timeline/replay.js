@@ -62,19 +62,19 @@ export class Replay {
     if (this.#t >= this.length) this.seek(0);
     this.#drawnAt = performance.now();
     this.#timer = setInterval(() => this.#advance(), FRAME_MS);
-    this.#tell();
+    this.#report();
   }
 
   pause() {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#tell();
+    this.#report();
   }
 
   /** @param {number} speed */
   setSpeed(speed) {
     this.#speed = speed;
-    this.#tell();
+    this.#report();
   }
 
   /** @param {number} t */
@@ -83,13 +83,13 @@ export class Replay {
       this.#state = this.#empty;
       this.#next = 0;
     }
-    // Who takes part is known from the beginning, also where that was told some milliseconds late.
+    // Who takes part is known from the beginning, also if that was sent some milliseconds late.
     this.#t = Math.min(Math.max(t, this.#events[0]?.t ?? 0), this.length);
     for (let event = this.#events[this.#next]; event && event.t <= this.#t; event = this.#events[this.#next]) {
       this.#state = reduce(this.#state, event);
       this.#next += 1;
     }
-    this.#tell();
+    this.#report();
   }
 
   #advance() {
@@ -103,7 +103,7 @@ export class Replay {
     return Object.freeze({ t: this.#t, playing: this.#timer !== undefined, speed: this.#speed });
   }
 
-  #tell() {
+  #report() {
     this.#view = this.#makeView();
     for (const callback of [...this.#subscribers]) callback();
   }

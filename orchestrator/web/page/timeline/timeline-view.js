@@ -34,7 +34,7 @@ export function TimelineView({ record, at, seek }) {
       class=${seek ? 'seekable' : ''}
       height=${height + 18}
       role="img"
-      aria-label=${`Timeline. ${ids.map((id) => told(record, id)).join('; ')}`}
+      aria-label=${`Timeline. ${ids.map((id) => described(record, id)).join('; ')}`}
       onClick=${onClick}
     >
       ${ticks(end).map(
@@ -70,7 +70,7 @@ function LaneView({ record, id, n, hue, x, end, now }) {
  * @param {import('../run/run-record.js').RunRecord} record
  * @param {string} id
  */
-function told(record, id) {
+function described(record, id) {
   const agent = record.getAgent(id);
   if (agent === undefined) return id;
   const first = agent.first_token_t === null ? '' : `, first token at ${duration(agent.first_token_t)}`;

@@ -29,7 +29,7 @@ export declare class ChannelLink {
     release(): void;
     /**
      * Keep what comes for runs that are not known yet, since a run's events can be here before its start is
-     * answered. Returns what ends that and gives the events of one run; null where there were too many.
+     * answered. Returns what ends that and gives the events of one run; null if there were too many.
      * @returns {(runId?: string) => RunEvent[] | null}
      */
     hold(): (runId?: string) => RunEvent[] | null;
@@ -53,7 +53,7 @@ export declare class ChannelLinks {
      */
     acquire(channel: string | null, after: string | null): Promise<ChannelLink>;
     /**
-     * Return the link of *channel* where there is one, retained.
+     * Return the link of *channel* if there is one, retained.
      * @param {string} channel
      */
     acquireOpen(channel: string): Promise<ChannelLink | null>;

@@ -21,7 +21,7 @@ export type Feed = {
 };
 export type Feeds = {
     /**
-     *   A channel of null makes one up. The feed may stand later than *after* where others follow that channel too.
+     *   A channel of null makes one up. The feed may stand later than *after* if others follow that channel too.
      */
     open: (channel: string | null, after: string | null, handlers: FeedHandlers) => Promise<Feed>;
     close: () => void;
@@ -45,7 +45,7 @@ export type Feeds = {
  * Where feeds come from.
  * @typedef {object} Feeds
  * @property {(channel: string | null, after: string | null, handlers: FeedHandlers) => Promise<Feed>} open
- *   A channel of null makes one up. The feed may stand later than *after* where others follow that channel too.
+ *   A channel of null makes one up. The feed may stand later than *after* if others follow that channel too.
  * @property {() => void} close
  */
 /** @implements {Feeds} */

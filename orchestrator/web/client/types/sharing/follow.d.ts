@@ -8,7 +8,7 @@ export type ChannelLink = import('./channel-link.js').ChannelLink;
 export type Sink = {
     receive: (events: RunEvent[]) => void;
     /**
-     * Learn what no event tells; all else is still to come.
+     * Learn what no event holds; all else is still to come.
      */
     introduce: (snapshot: RunSnapshot) => void;
     /**
@@ -29,7 +29,7 @@ export type Sink = {
 /**
  * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
  * @property {(events: RunEvent[]) => void} receive
- * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event tells; all else is still to come.
+ * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event holds; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
@@ -76,6 +76,6 @@ export declare class Follower {
      * @param {string | null} after
      */
     attach(after: string | null): Promise<void>;
-    /** After a gap a channel tells only the runs that the server still has: find out whether this is one. */
+    /** After a gap a channel gives only the runs that the server still has: find out whether this is one. */
     verify(): Promise<void>;
 }

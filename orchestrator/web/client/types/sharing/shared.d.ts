@@ -7,7 +7,7 @@ export type Feed = import('./feed.js').Feed;
 export type Feeds = import('./feed.js').Feeds;
 export type FeedHandlers = import('./feed.js').FeedHandlers;
 export type LocalFeeds = import('./feed.js').LocalFeeds;
-/** Return the worker's port; null where the browser has none. */
+/** Return the worker's port; null if the browser has none. */
 export declare function openSharedWorker(): SharedWorker | null;
 /** @implements {Feeds} */
 export declare class SharedFeeds implements Feeds {

@@ -16,11 +16,11 @@ export declare const NO_TURN: Readonly<{
     missing: readonly never[];
 }>;
 /**
- * Make it of what `run.started` or a snapshot tells.
- * @param {Partial<PanelState>} told
+ * Make it of what `run.started` or a snapshot holds.
+ * @param {Partial<PanelState>} sent
  * @returns {PanelState}
  */
-export declare function panelOf(told: Partial<PanelState>): PanelState;
+export declare function panelOf(sent: Partial<PanelState>): PanelState;
 /**
  * Take one of its events. A panel that is not known begins with it; a type that is not known changes nothing.
  * @param {PanelState | null} before
@@ -29,7 +29,7 @@ export declare function panelOf(told: Partial<PanelState>): PanelState;
  */
 export declare function reducePanel(before: PanelState | null, { type, data }: RunEvent): PanelState | null;
 /**
- * Return an agent's place in the panel as a `started` tells it. A new turn makes what was said before an earlier
+ * Return an agent's place in the panel as a `started` gives it. A new turn makes what was said before an earlier
  * one; a new attempt of the same turn does not.
  * @param {AgentState} agent
  * @param {RunEvent['data']} data
@@ -51,10 +51,10 @@ export declare function beginTurn(agent: AgentState, data: RunEvent['data']): {
  */
 export declare function turnOf({ stage, round, layer, attempt, status, text }: AgentState, turn: number): Turn;
 /**
- * Return an agent's place in the panel as a snapshot tells it.
- * @param {Partial<import('../types.js').AgentSnapshot>} told
+ * Return an agent's place in the panel as a snapshot gives it.
+ * @param {Partial<import('../types.js').AgentSnapshot>} sent
  */
-export declare function placeOf(told: Partial<import('../types.js').AgentSnapshot>): {
+export declare function placeOf(sent: Partial<import('../types.js').AgentSnapshot>): {
     stage: import("../types.js").Stage | null;
     round: number | null;
     layer: number | null;

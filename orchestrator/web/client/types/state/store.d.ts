@@ -32,7 +32,7 @@ export declare function hasEnded(agent: AgentState): boolean;
  */
 export declare function reduce(state: RunState, event: RunEvent): RunState;
 /**
- * Take over what a snapshot tells of a run and no event does.
+ * Take over what a snapshot holds of a run and no event does.
  * @param {RunState} state
  * @param {RunSnapshot} snapshot
  * @returns {RunState}
@@ -40,7 +40,7 @@ export declare function reduce(state: RunState, event: RunEvent): RunState;
 export declare function introduce(state: RunState, { channel, conversation_id, message }: RunSnapshot): RunState;
 /**
  * Become what a snapshot says. Agents it does not name are gone; known titles and models stay; reasoning and
- * tools are forgotten, since it does not tell them.
+ * tools are forgotten, since it does not hold them.
  * @param {RunState} state
  * @param {RunSnapshot} snapshot
  * @returns {RunState}

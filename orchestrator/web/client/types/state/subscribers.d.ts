@@ -11,7 +11,7 @@ export declare class Subscribers {
      * @param {number} throttle Milliseconds.
      */
     constructor(state: RunState, throttle: number);
-    /** What subscribers were told last. */
+    /** What subscribers heard last. */
     get published(): import("../types.js").RunState;
     /**
      * @param {() => void} callback

@@ -17,7 +17,7 @@ export declare class Cursor {
     /** @param {string | null} [last] */
     constructor(last?: string | null);
     /**
-     * Move on to *event*; false where its log has given it before.
+     * Move on to *event*; false if its log has given it before.
      * @param {RunEvent} event
      */
     accept(event: RunEvent): boolean;

@@ -7,11 +7,11 @@ export declare const TIMING: Readonly<Timing>;
 export declare const BLOCKED_MESSAGE: string;
 /** A request was refused, or the server cannot be reached. */
 export declare class ClientError extends Error {
-    /** The HTTP status; null where no usable answer came. */
+    /** The HTTP status; null if no usable answer came. */
     status: number | null;
     /** The answer's problem details (RFC 9457): `title`, `detail`, `errors`; may be empty. */
     problem: Record<string, any>;
-    /** Milliseconds the server asks to wait, where it does. */
+    /** Milliseconds the server asks to wait, if it does. */
     retryAfter: number | null;
     /**
      * @param {string} message
@@ -43,7 +43,7 @@ export declare class Backoff {
     next(atLeast?: number | null): number;
 }
 /**
- * Wait, or less where *signal* aborts or the browser says that the network is back.
+ * Wait, or less if *signal* aborts or the browser says that the network is back.
  * @param {number} ms
  * @param {AbortSignal} [signal]
  * @returns {Promise<void>}
@@ -54,7 +54,7 @@ export type CallOptions = {
     headers?: Record<string, string>;
     signal?: AbortSignal;
     /**
-     * Told instead of the one that all requests share.
+     * Called instead of the one that all requests share.
      */
     onBlocked?: (message: string) => void;
 };
@@ -63,7 +63,7 @@ export type CallOptions = {
  * @property {unknown} [body]
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
- * @property {(message: string) => void} [onBlocked] Told instead of the one that all requests share.
+ * @property {(message: string) => void} [onBlocked] Called instead of the one that all requests share.
  */
 /** One server's address and how to talk to it. */
 export declare class Http {
@@ -91,10 +91,10 @@ export declare class Http {
         timing?: Partial<Timing>;
     });
     /**
-     * Make one request and return its JSON object, null where there is no content.
+     * Make one request and return its JSON object, null if there is no content.
      * @param {string} method
      * @param {string} path
-     * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again where no answer comes. Any answer counts,
+     * @param {CallOptions & {repeat?: boolean}} [options] `repeat`: try again if no answer comes. Any answer counts,
      *   a refusal too.
      * @returns {Promise<any>} Rejects with ClientError: the server refuses, or does not answer.
      */
@@ -128,6 +128,6 @@ export declare function reason(error: unknown): string;
 export declare function asClientError(error: unknown): ClientError;
 /**
  * @param {string} text
- * @returns {Record<string, any> | null} null where it is no JSON object.
+ * @returns {Record<string, any> | null} null if it is no JSON object.
  */
 export declare function parseJson(text: string): Record<string, any> | null;

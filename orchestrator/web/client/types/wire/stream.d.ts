@@ -11,7 +11,7 @@ export declare const PANEL_TYPES: Set<string>;
  * Yield a stream's events in order, each once, in the batches they arrive in, until 204 says that there are no
  * more, or *signal* aborts. Reading waits while the caller is busy. Leaving the loop closes the connection.
  *
- * Throws ClientError where the stream is refused for good.
+ * Throws ClientError if the stream is refused for good.
  * @param {object} options
  * @param {import('./http.js').Http} options.http
  * @param {string} options.path
@@ -28,7 +28,7 @@ export declare function readEvents({ http, path, after, signal, onState }: {
     onState?: (connection: Connection, detail: ConnectionDetail | null) => void;
 }): AsyncGenerator<RunEvent[], void, void>;
 /**
- * Read one event's `data`; null where it is none of this protocol's, which a reader passes over.
+ * Read one event's `data`; null if it is none of this protocol's, which a reader passes over.
  * @param {{event: string, data: string, id: string | null}} raw
  * @returns {RunEvent | null}
  */
