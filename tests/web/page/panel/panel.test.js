@@ -1,11 +1,10 @@
-/** Covers the page's parts about panels that draw nothing: who is asked, who answers, what is joined, told, exported. */
+/** Covers the page's parts about panels that draw nothing: who answers, what is joined, told, exported. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { toJson, toMarkdown } from '../../../../orchestrator/web/page/history/export.js';
 import { joiner } from '../../../../orchestrator/web/page/panel/joined.js';
-import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../../../orchestrator/web/page/ask/methods.js';
 import { answerOf, answering, lastWords, stageWord } from '../../../../orchestrator/web/page/panel/roles.js';
 import { panelProgress, scores, stageNews, verdict } from '../../../../orchestrator/web/page/panel/words.js';
 import { Replay } from '../../../../orchestrator/web/page/timeline/replay.js';
@@ -92,21 +91,6 @@ test('scores are agents by points, or answers by votes', () => {
 test('who does not see the page hears of stages, last words and results', () => {
   const news = EVENTS.flatMap((each, n) => stageNews(each.name, each.data, fold(EVENTS.slice(0, n + 1))));
   assert.deepEqual(news, ['Reviews', 'M begins', 'Panel decided: B']);
-});
-
-test('a request names the agents, and a configured panel with its own members by its id alone', () => {
-  const panels = [{ panel_id: 'council', title: 'Council', method: 'moderator', members: ['a', 'b'], moderator: 'm' }];
-  assert.deepEqual(requestOf(NO_PANEL, ['a'], panels), { agents: ['a'] });
-  assert.deepEqual(requestOf({ ...NO_PANEL, panel: 'council' }, ['b', 'a'], panels), { panel: 'council' });
-  assert.deepEqual(requestOf({ ...NO_PANEL, panel: 'council' }, ['a'], panels), { agents: ['a'], panel: 'council' });
-  assert.deepEqual(requestOf({ panel: '', method: 'judge', moderator: 'm' }, ['a', 'b'], panels), { agents: ['a', 'b'], panel: { method: 'judge', moderator: 'm' } });
-  assert.deepEqual(inline('vote', 'm'), { method: 'vote' }, 'nobody moderates a vote');
-  assert.deepEqual(inline('debate', ''), { method: 'debate' });
-  assert.equal(tooFew('rank', 2), 'Ranking needs 3 agents that answer.');
-  assert.deepEqual([tooFew('rank', 3), tooFew('', 0)], [null, null]);
-  const agents = ['a', 'b', 'm'].map(info);
-  assert.equal(usualModerator(agents, panels, ['a', 'b']), 'm');
-  assert.equal(usualModerator(agents.slice(0, 2), panels, ['a']), 'b');
 });
 
 const GIVEN = ['a', 'b'].map((agent) => ({ agent, title: agent.toUpperCase(), attempt: 1, chars: 4 }));
