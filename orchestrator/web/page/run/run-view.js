@@ -1,12 +1,11 @@
 /** Draws the open run: toolbar, timeline, tabs, columns, and keeps which of them are seen. */
 
 import { announce } from '../announce.js';
-import { copyText } from '../clipboard.js';
+import { useActions } from './actions.js';
 import { Column } from './column.js';
 import { html, useEffect, useMemo, useRef, useState, useValue } from '../html.js';
-import { NOT_FETCHED, lazy } from '../lazy.js';
-import { answerOf, answering, lastWords } from '../panel/roles.js';
-import { votes } from '../storage.js';
+import { lazy } from '../lazy.js';
+import { answering, lastWords } from '../panel/roles.js';
 import { ScrollGroup } from './scroll.js';
 import { Tabs } from './tabs.js';
 import { TimelineView } from '../timeline/timeline-view.js';
@@ -18,9 +17,6 @@ import { AGENT_STATES, progress } from '../words.js';
 const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
 const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).ReplayBar);
 
-/** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
-const DOUBLE_CLICK_MS = 700;
-
 /**
  * @param {object} props
  * @param {import('../page-state.js').PageState} props.pageState
@@ -30,13 +26,10 @@ const DOUBLE_CLICK_MS = 700;
  * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
  */
 export function RunView({ pageState, state, record, narrow, askAgain }) {
-  const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
-  const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
-  const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
+  const screen = useScreen(!narrow);
+  const { replay, hidden, maximised, layout } = screen;
   const [tab, setTab] = useState(/** @type {string | null} */ (null));
-  const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
-  const [layout, setLayout] = useState({ sync: false, timeline: !narrow, compareWith: /** @type {string | null} */ (null) });
-  const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
+  const { act, best } = useActions({ pageState, record, screen, askAgain });
   const scrolls = useMemo(() => new ScrollGroup(), []);
   scrolls.enabled = layout.sync;
   const source = replay ?? record;
@@ -45,52 +38,12 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   const lost = replay === null && !record.alive && run.status === 'running';
   const failed = useNews(record);
 
-  useEffect(() => () => replay?.pause(), [replay]);
-
   const ids = answering(run);
   const seen = ids.filter((id) => !hidden.includes(id));
   const title = (/** @type {string} */ id) => run.agents[id]?.title ?? id;
   const tabbed = narrow || maximised !== null;
   const current = [narrow ? tab : maximised, seen[0]].find((id) => id != null && seen.includes(id)) ?? null;
-  const showTab = narrow ? setTab : setMaximised;
-
-  const vote = (/** @type {string} */ id) => {
-    const next = best === id ? null : id;
-    votes.set(record.id, next);
-    if (record.namesHidden && next !== null) void pageState.vote(next);
-    setBest(next);
-    announce(next === null ? 'Vote taken back' : `Voted for ${run.agents[id]?.title}`);
-  };
-  const notFetched = () => pageState.say(NOT_FETCHED);
-  /** @type {Record<string, (value: string) => unknown>} */
-  const actions = {
-    stop(id) {
-      stopped.current.set(id, performance.now());
-      return pageState.steer((run) => run.cancel(id));
-    },
-    retry(id) {
-      const settled = performance.now() - (stopped.current.get(id) ?? -Infinity) > DOUBLE_CLICK_MS;
-      return settled && pageState.steer((run) => run.retry(id));
-    },
-    add: (id) => pageState.steer((run) => run.add(id)),
-    'stop-all': () => pageState.steer((run) => run.cancel()),
-    again: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id),
-    copy: (id) => copyText(answerOf(source.getAgent(id) ?? NOTHING).text).then(() => announce('Copied')),
-    'copy-last': (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
-    hide: (id) => setHidden([...hidden, id]),
-    show: (id) => setHidden(hidden.filter((other) => other !== id)),
-    maximise: (id) => setMaximised(maximised === id ? null : id),
-    vote,
-    export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, record), notFetched),
-    replay: () =>
-      import('../timeline/replay.js').then(({ Replay }) => {
-        const again = new Replay(record.events, { id: record.id, message: record.about.message }, record.joined);
-        setReplay(again);
-        setLayout((current) => ({ ...current, timeline: true }));
-        again.play();
-      }, notFetched),
-  };
-  const act = (/** @type {string} */ action, value = '') => void actions[action]?.(value);
+  const showTab = narrow ? setTab : screen.setMaximised;
 
   /** @type {import('./column.js').Face} */
   const face = {
@@ -126,14 +79,14 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
       others=${record.blind ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
       hidden=${hidden}
       layout=${layout}
-      setLayout=${(/** @type {object} */ changes) => setLayout({ ...layout, ...changes })}
+      setLayout=${screen.changeLayout}
       act=${act}
     />
     ${lost &&
     html`<p class="error" role="alert">
       <strong>This run cannot be followed any more.</strong> ${record.run.failure?.message} What it said so far is kept here.
     </p>`}
-    ${replay && html`<${ReplayBar} replay=${replay} leave=${() => setReplay(null)} />`}
+    ${replay && html`<${ReplayBar} replay=${replay} leave=${() => screen.setReplay(null)} />`}
     ${layout.timeline && !record.namesHidden && html`<${Strip} record=${record} replay=${replay} />`}
     ${run.panel && html`<${PanelCard} panel=${run.panel} speakers=${face.speakers} face=${face} />`}
     ${tabbed && html`<${Tabs} run=${run} ids=${seen} current=${current} select=${showTab} />`}
@@ -152,6 +105,21 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   </div>`;
 }
 
+/**
+ * Keep what is seen of the run: everything of a live one, at first.
+ * @param {boolean} timeline Whether the timeline is open at first.
+ * @returns {import('./actions.js').Screen}
+ */
+function useScreen(timeline) {
+  const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
+  const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
+  const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
+  const [layout, setLayout] = useState({ sync: false, timeline, compareWith: /** @type {string | null} */ (null) });
+  const changeLayout = (/** @type {object} */ changes) => setLayout((current) => ({ ...current, ...changes }));
+  useEffect(() => () => replay?.pause(), [replay]);
+  return { replay, setReplay, hidden, setHidden, maximised, setMaximised, layout, changeLayout };
+}
+
 /** @param {{record: import('./run-record.js').RunRecord, replay: Replay | null}} props */
 function Strip({ record, replay }) {
   const source = replay ?? record;
@@ -168,8 +136,6 @@ function outline({ status, connection, agentIds, agents, panel }) {
   const each = agentIds.map((id) => `${id}:${agents[id]?.status}:${agents[id]?.title}:${agents[id]?.turn}`).join(' ');
   return `${status} ${connection} ${each} ${JSON.stringify(panel)}`;
 }
-
-const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
  * Announce ends as they happen. Returns whose error is news.

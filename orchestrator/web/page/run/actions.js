@@ -1,0 +1,77 @@
+/** Does what the buttons of an open run ask for, each by the name that it has in the markup. */
+
+import { announce } from '../announce.js';
+import { copyText } from '../clipboard.js';
+import { useRef, useState } from '../html.js';
+import { NOT_FETCHED } from '../lazy.js';
+import { answerOf } from '../panel/roles.js';
+import { votes } from '../storage.js';
+
+/** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
+const DOUBLE_CLICK_MS = 700;
+
+const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
+
+/**
+ * @typedef {object} Screen What is seen of the run, and how that is changed.
+ * @property {import('../timeline/replay.js').Replay | null} replay
+ * @property {(replay: import('../timeline/replay.js').Replay | null) => void} setReplay
+ * @property {string[]} hidden The columns that are not seen.
+ * @property {(ids: string[]) => void} setHidden
+ * @property {string | null} maximised
+ * @property {(id: string | null) => void} setMaximised
+ * @property {{sync: boolean, timeline: boolean, compareWith: string | null}} layout
+ * @property {(changes: Partial<Screen['layout']>) => void} changeLayout
+ */
+
+/**
+ * Return what does a button's action, and whose answer was voted for.
+ * @param {object} props
+ * @param {import('../page-state.js').PageState} props.pageState
+ * @param {import('./run-record.js').RunRecord} props.record
+ * @param {Screen} props.screen
+ * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
+ * @returns {{act: (action: string, value?: string) => void, best: string | null}}
+ */
+export function useActions({ pageState, record, screen, askAgain }) {
+  const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
+  const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
+  const { hidden, setHidden, maximised, setMaximised } = screen;
+  const source = screen.replay ?? record;
+  const notFetched = () => pageState.say(NOT_FETCHED);
+  /** @type {Record<string, (value: string) => unknown>} */
+  const actions = {
+    stop(id) {
+      stopped.current.set(id, performance.now());
+      return pageState.steer((run) => run.cancel(id));
+    },
+    retry(id) {
+      const settled = performance.now() - (stopped.current.get(id) ?? -Infinity) > DOUBLE_CLICK_MS;
+      return settled && pageState.steer((run) => run.retry(id));
+    },
+    add: (id) => pageState.steer((run) => run.add(id)),
+    'stop-all': () => pageState.steer((run) => run.cancel()),
+    again: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id),
+    copy: (id) => copyText(answerOf(source.getAgent(id) ?? NOTHING).text).then(() => announce('Copied')),
+    'copy-last': (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
+    hide: (id) => setHidden([...hidden, id]),
+    show: (id) => setHidden(hidden.filter((other) => other !== id)),
+    maximise: (id) => setMaximised(maximised === id ? null : id),
+    vote(id) {
+      const next = best === id ? null : id;
+      votes.set(record.id, next);
+      if (record.namesHidden && next !== null) void pageState.vote(next);
+      setBest(next);
+      announce(next === null ? 'Vote taken back' : `Voted for ${source.getAgent(id)?.title}`);
+    },
+    export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, record), notFetched),
+    replay: () =>
+      import('../timeline/replay.js').then(({ Replay }) => {
+        const again = new Replay(record.events, { id: record.id, message: record.about.message }, record.joined);
+        screen.setReplay(again);
+        screen.changeLayout({ timeline: true });
+        again.play();
+      }, notFetched),
+  };
+  return { act: (action, value = '') => void actions[action]?.(value), best };
+}
