@@ -16,12 +16,17 @@ from tests.support.commands import ROOT
 
 FOLDER = ROOT / "orchestrator" / "handbook"
 README = ROOT / "README.md"
+_FILE = re.compile(r"(?:#|//) ([\w./-]+\.\w+)\n")
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.md")))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block: its language, and what else its first line says."""
+    """One fenced block: its language, and what it is.
+
+    Attributes:
+        about: What stands after the language; of a file, its path, which is the comment that it begins with.
+    """
 
     page: str
     line: int
@@ -67,6 +72,8 @@ def blocks(*pages: str) -> list[Block]:
         for token in tokens_of(page):
             if token.type == "fence" and token.map is not None:
                 language, _, about = token.info.partition(" ")
+                if not about and (named := _FILE.match(token.content)):
+                    about = named[1]
                 found.append(Block(page, token.map[0] + 1, language, about.strip(), token.content))
     return found
 

@@ -2,7 +2,7 @@
 
 What a fenced block is stands in its first line: `sh` is run beside a server with the agents that ship, `sh serve`
 starts one, `sh redis` needs a Redis, `sh install` installs; `json NAME` is of that schema, `sse` of the events';
-`yaml FILE` and `python FILE` are put into one folder per page, which `orchestrator check` then reads.
+files begin with a comment that names them, and are put into one folder per page, which `orchestrator check` then reads.
 """
 
 from __future__ import annotations
