@@ -257,6 +257,7 @@ class RunState:
             panel=None
             if self.panel is None
             else msgspec.structs.replace(self.panel, late=list(self.panel.late)),
+            blind=spec.blind,
         )
 
     def conclusion(self, duration_ms: int) -> RunDone:

@@ -41,6 +41,17 @@ async def blind_run(service: Service, **keys: object) -> tuple[str, str]:
     return run_id, b"\n".join(parts).decode()
 
 
+async def test_a_snapshot_says_that_its_run_is_blind() -> None:
+    """Who comes after a gap has no `run.started` that says so."""
+    async with serving(AGENTS) as service:
+        run_id, _ = await blind_run(service)
+        for path in (f"/v1/runs/{run_id}", "/v1/runs"):
+            answer = (await service.call("GET", path)).json
+            assert answer.get("runs", [answer])[0]["blind"] is True
+        plain = await service.call("POST", "/v1/runs", json={"message": "hi"})
+        assert "blind" not in plain.json
+
+
 async def test_nothing_that_can_be_read_tells_who_is_who() -> None:
     async with serving(AGENTS) as service:
         run_id, text = await blind_run(service)
