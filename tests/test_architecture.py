@@ -85,7 +85,7 @@ HOMES = {
     "click": ("cli.commands",),
     "stamina": ("eventlog.retry",),
     "opentelemetry": ("telemetry.tracing",),
-    "markdown_it": ("server.markdown",),
+    "markdown_it": ("server.handbook.markdown",),
 }
 """A library → the only modules that may import it."""
 

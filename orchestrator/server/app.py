@@ -32,7 +32,6 @@ from ..telemetry.logs import configure_logging
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers
 from .access_log import AccessLog
-from .handbook import Handbook
 from .http.problem import setup_problems
 from .http.runner import ProblemRunner
 from .http.security import SecuritySettings, check_bind, mark_api, setup_security
@@ -41,6 +40,7 @@ from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import channels, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
+from .routes.handbook import Handbook
 from .routes.pages import Pages
 from .routes.websocket import close_sockets
 from .workers import CONFIG_EXIT, run_workers

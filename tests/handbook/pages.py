@@ -11,7 +11,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from orchestrator.server.markdown import Page, PageRenderer
+from orchestrator.server.handbook.markdown import PageRenderer
+from orchestrator.server.handbook.page import Page
 from tests.support.commands import ROOT
 
 FOLDER = ROOT / "orchestrator" / "handbook"

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientSession
 
 from orchestrator.server.app import create_app
-from orchestrator.server.handbook import INDEX, list_pages, make_file
-from orchestrator.server.markdown import PageRenderer, anchor_of, page_address
+from orchestrator.server.handbook.markdown import PageRenderer, anchor_of, page_address
+from orchestrator.server.handbook.page import INDEX
+from orchestrator.server.routes.handbook import list_pages, make_file
 
 from ..support.probe import fetch, listen
 from .pages import FOLDER, NAMES, README, blocks, rendered, text_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from markdown_it import MarkdownIt
@@ -16,29 +15,9 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-INDEX = "README"
-"""The page that a forge shows of a folder, and the server of `/docs/`."""
+from .page import INDEX, Page, Section
 
 _PAGE_LINK = re.compile(r"([A-Za-z]+)\.md(#.*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading that can be linked to."""
-
-    level: int
-    anchor: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page: its first heading, its HTML, and its headings in order."""
-
-    name: str
-    title: str
-    body: str
-    sections: tuple[Section, ...]
 
 
 class PageRenderer:
