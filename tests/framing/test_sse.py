@@ -1,0 +1,88 @@
+"""Covers `orchestrator/framing/sse.py`: entries as Server-Sent-Events, read back by a strict parser."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.eventlog.base import Draft, Entry
+from orchestrator.events import RunStarted
+from orchestrator.framing.sse import HEARTBEAT, SseFraming, data_with_run, opening, retry
+from orchestrator.sse_parser import SSEParser
+
+
+def entry(
+    seq: int = 1, agent_id: str | None = "a", type_: str = "token", data: bytes = b'{"text":"x"}'
+) -> Entry:
+    return Entry("epoch", seq, Draft("run_1", agent_id, type_, data))
+
+
+def test_a_frame_has_its_id_its_name_and_one_line_of_data() -> None:
+    assert SseFraming().entries([entry(7)]) == b'id: epoch-7\nevent: a.token\ndata: {"text":"x"}\n\n'
+
+
+def test_frames_are_joined_in_their_order() -> None:
+    framing = SseFraming()
+    entries = [entry(n) for n in range(1, 4)]
+    assert framing.entries(entries) == b"".join(framing.entries([each]) for each in entries)
+    assert framing.entries([]) == b""
+
+
+def test_what_is_the_runs_own_is_named_after_the_run() -> None:
+    assert b"event: run.started\n" in SseFraming().entries([entry(1, None, "started")])
+
+
+def test_without_names_one_handler_sees_all() -> None:
+    written = SseFraming(named=False).entries([entry(), entry(2, None, "done")])
+    assert b"event:" not in written
+    assert written.count(b"id: epoch-") == 2
+
+
+def test_a_channel_says_whose_run_it_is() -> None:
+    """In front of the data; `run.started` has it already."""
+    assert data_with_run(entry()) == b'{"run_id":"run_1","text":"x"}'
+    started = entry(1, None, RunStarted.TYPE, b'{"run_id":"run_1","agents":[]}')
+    assert data_with_run(started) == started.data
+    for named in (True, False):
+        written = SseFraming(named=named, with_run=True).entries([entry()])
+        assert b'data: {"run_id":"run_1","text":"x"}\n\n' in written
+
+
+def test_the_commonest_frame_is_made_once_and_shared() -> None:
+    one = entry()
+    first = SseFraming().entries([one])
+    assert one.frame == first
+    one.data = b"changed"
+    assert SseFraming().entries([one]) == first
+    assert SseFraming(named=False).entries([one]) != first, "another framing has frames of its own"
+
+
+@pytest.mark.parametrize("event_id", [None, "epoch-3"])
+def test_a_notice_is_no_cursor_unless_it_says_so(event_id: str | None) -> None:
+    written = SseFraming().notice("gap", b"{}", event_id=event_id)
+    head = b"" if event_id is None else b"id: epoch-3\n"
+    assert written == head + b"event: run.gap\ndata: {}\n\n"
+    assert b"event:" not in SseFraming(named=False).notice("gap", b"{}")
+
+
+def test_a_strict_parser_reads_all_of_it() -> None:
+    """However the bytes are cut; opening, heartbeat and retry are no events."""
+    framing = SseFraming()
+    data = json.dumps({"text": "ü\u2028 \\n line"}, ensure_ascii=False).encode()
+    body = (
+        opening(1500)
+        + framing.entries([entry(1, data=data)])
+        + HEARTBEAT
+        + retry(7)
+        + framing.entries([entry(2)])
+    )
+    for size in (1, 2, 7, len(body)):
+        parser = SSEParser()
+        found = [event for at in range(0, len(body), size) for event in parser.feed(body[at : at + size])]
+        assert [(event.id, event.event) for event in found] == [
+            ("epoch-1", "a.token"),
+            ("epoch-2", "a.token"),
+        ]
+        assert json.loads(found[0].data) == {"text": "ü\u2028 \\n line"}
+        assert parser.retry_ms == 7

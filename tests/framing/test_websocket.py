@@ -1,0 +1,102 @@
+"""Covers `orchestrator/framing/websocket.py`: entries as messages, and messages as operations."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import InvalidRequest
+from orchestrator.eventlog.base import Draft, Entry
+from orchestrator.events import RunStarted, Snapshot
+from orchestrator.framing import websocket
+from orchestrator.framing.websocket import OPS, parse_operation
+
+
+def entry(
+    agent_id: str | None = "a", type_: str = "token", data: bytes = b'{"type":"token","text":"x"}'
+) -> Entry:
+    return Entry("epoch", 7, Draft("run_1", agent_id, type_, data))
+
+
+STARTED = entry(None, RunStarted.TYPE, b'{"type":"started","run_id":"run_1"}')
+
+
+def test_a_message_has_its_id_and_its_run_in_front() -> None:
+    assert json.loads(websocket.message(entry())) == {
+        "id": "epoch-7", "run_id": "run_1", "type": "token", "text": "x"
+    }  # fmt: skip
+    assert websocket.message(entry()).startswith(b'{"id":"epoch-7","run_id":"run_1",')
+
+
+@pytest.mark.parametrize("ref", ["mine", 7, {"deep": [1]}, False])
+def test_only_the_start_repeats_what_the_client_called_it(ref: object) -> None:
+    assert json.loads(websocket.message(STARTED, ref=ref))["ref"] == ref
+    assert "ref" not in json.loads(websocket.message(STARTED))
+    assert "ref" not in json.loads(websocket.message(entry(), ref=ref))
+
+
+def test_a_notice_says_of_what_and_is_no_cursor() -> None:
+    told = json.loads(websocket.notice(b'{"type":"gap","reason":"trimmed"}', run_id="run_1"))
+    assert told == {"run_id": "run_1", "type": "gap", "reason": "trimmed"}
+
+
+def test_only_the_last_of_several_states_is_a_cursor() -> None:
+    state = Snapshot(
+        run_id="run_1", channel="c", conversation_id=None, message="hi", status="running", created_at=1,
+        ended_at=None, last_event_id="epoch-7", agents={}, panel=None,
+    )  # fmt: skip
+    first = json.loads(websocket.snapshot(state, 5, event_id=None))
+    last = json.loads(websocket.snapshot(state, 5, event_id="epoch-9"))
+    assert "id" not in first
+    assert last.pop("id") == "epoch-9"
+    assert first == last
+    assert (first["run_id"], first["status"]) == ("run_1", "running")
+
+
+def test_a_refusal_answers_to_its_ref() -> None:
+    told = json.loads(websocket.problem("mine", {"status": 404}))
+    assert told == {"op": "error", "ref": "mine", "problem": {"status": 404}}
+
+
+def test_an_operation_is_read_with_its_other_members() -> None:
+    asked = parse_operation('{"op": "attach", "ref": 3, "run_id": "run_1", "agents": ["a", "b", "a"]}')
+    assert (asked.op, asked.ref) == ("attach", 3)
+    assert asked.text("run_id") == "run_1"
+    assert asked.names("agents") == {"a", "b"}
+    assert asked.names("runs") is None
+    assert asked.text("after", required=False) is None
+    asked.check()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"attach"', "1", "null", "\ud800", '{"a": 1}x'])
+def test_what_is_no_object_of_json_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_operation(text)
+
+
+@pytest.mark.parametrize("op", [None, 7, "", "START", ["start"], "delete"])
+def test_an_unknown_operation_is_refused_by_name(op: object) -> None:
+    asked = parse_operation(json.dumps({"op": op, "ref": "r"}))
+    with pytest.raises(InvalidRequest, match="attach") as refused:
+        asked.check()
+    assert refused.value.fields[0].at == "op"
+    assert asked.ref == "r", "so that the refusal can be told apart"
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_known_operations_pass(op: str) -> None:
+    parse_operation(json.dumps({"op": op})).check()
+
+
+@pytest.mark.parametrize("wrong", ["a", {"a": 1}, [1], ["a", None], 0])
+def test_a_filter_that_is_no_list_of_names_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_operation(json.dumps({"op": "attach", "agents": wrong})).names("agents")
+
+
+@pytest.mark.parametrize("wrong", [None, "", 7, ["x"]])
+def test_a_missing_text_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        parse_operation(json.dumps({"op": "attach", "run_id": wrong})).text("run_id")
