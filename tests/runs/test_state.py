@@ -199,7 +199,7 @@ def test_a_panel_is_folded_from_its_stages_and_result() -> None:
     found.fold(PANEL, PanelStage("council", "moderator", "final", ["c"]), "epoch-3")
     result = PanelResult("council", "moderator", "failed", None, [], {}, [])
     found.fold(PANEL, result, "epoch-4")
-    late = PanelLate("council", "moderator", "b", 1, 12)
+    late = PanelLate("council", "b", 1, "done", 12)
     found.fold(PANEL, late, "epoch-5")
     assert found.closing
     panel = found.snapshot().panel
@@ -220,7 +220,7 @@ def test_a_snapshot_does_not_change_with_the_run() -> None:
     found = state((PANEL, PanelStage("p", "vote", "vote", ["a"])), ("a", Token("x")))
     before = found.snapshot()
     found.fold("a", Token("y"), "epoch-8")
-    found.fold(PANEL, PanelLate("p", "vote", "b", 1, 12), "epoch-9")
+    found.fold(PANEL, PanelLate("p", "b", 1, "done", 12), "epoch-9")
     found.fold(None, RunDone("partial", {}, found.conclusion(1).metrics), "epoch-10")
     assert (before.agents["a"].text, before.status, before.last_event_id) == ("x", "running", "epoch-3")
     assert before.panel is not None
