@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import Gone
+from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft
-from orchestrator.eventlog.memory import MemoryLog
+from orchestrator.eventlog.subscription import IDLE, REQUESTED_CHARS, Gap, Idle, View, follow, parse_names
 from orchestrator.events import PANEL, RunStatus, Snapshot
-from orchestrator.subscription import IDLE, REQUESTED_CHARS, Gap, Idle, View, follow, parse_names
 from tests.support.patience import soon
 
 

@@ -9,17 +9,17 @@ import msgspec
 import pytest
 
 from orchestrator.backends.base import AgentInput, Finish, Part, Turn
-from orchestrator.cast import Cast
-from orchestrator.conversation import Conversations
-from orchestrator.eventlog.memory import MemoryLog
+from orchestrator.eventlog import MemoryLog
 from orchestrator.events import AgentAdded, AgentInfo, Done, Error, Status, Token, Usage
-from orchestrator.merge import Batch
-from orchestrator.observer import Observer
-from orchestrator.runspec import RunSpec
-from orchestrator.runstate import Participant
-from orchestrator.sitting import AskedFor
-from orchestrator.veil import Seals
-from tests.spine import ScriptedRoster
+from orchestrator.run.agents import Cast
+from orchestrator.run.blind import Seals
+from orchestrator.run.conversation import Conversations
+from orchestrator.run.merge import Batch
+from orchestrator.run.panel import AskedFor
+from orchestrator.run.spec import RunSpec
+from orchestrator.run.state import Participant
+from orchestrator.telemetry.observer import Observer
+from tests.support.spine import ScriptedRoster
 
 asked: list[AgentInput] = []
 

@@ -7,10 +7,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from orchestrator.attempt import Stop
-from orchestrator.commands import Command, Outcome, answer, decode, encode, outcome, perform
+from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, NotFound, Unavailable
 from orchestrator.events import Snapshot
+from orchestrator.run.commands import Command, Outcome, answer, decode, encode, outcome, perform
 
 SNAPSHOT = Snapshot(
     run_id="run_1", channel="c", conversation_id=None, message="hi", status="running", created_at=1, ended_at=None,

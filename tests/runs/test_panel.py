@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator import sitting as panel_module
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict
 from orchestrator.events import (
     PANEL,
@@ -27,10 +26,11 @@ from orchestrator.events import (
     Token,
 )
 from orchestrator.panels.base import Answer, Speech
-from orchestrator.panelsettings import PanelSettings
-from orchestrator.runspec import GivenAnswer, RunSpec
-from orchestrator.runstate import Participant, RunState
-from orchestrator.sitting import AskedFor, Sitting, answer_of, answers, info_of
+from orchestrator.panels.settings import PanelSettings
+from orchestrator.run import panel as panel_module
+from orchestrator.run.panel import AskedFor, Sitting, answer_of, answers, info_of
+from orchestrator.run.spec import GivenAnswer, RunSpec
+from orchestrator.run.state import Participant, RunState
 from tests.support.patience import soon, turns
 
 SETTINGS = PanelSettings(method="vote", members=["a", "b"], title="Vote")

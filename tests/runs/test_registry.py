@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator import roster as registry_module
 from orchestrator.errors import ConfigError
-from orchestrator.roster import Roster
-from tests.spine import settings
+from orchestrator.run import registry as registry_module
+from orchestrator.run.registry import Roster
 from tests.support.patience import soon, turns
+from tests.support.spine import settings
 
 
 class Ready:
@@ -91,7 +91,7 @@ async def test_only_who_is_needed_is_loaded() -> None:
 
 
 async def test_a_reference_to_nothing_is_a_fault_of_the_configuration() -> None:
-    registry = Roster({"a": settings("a", stream="tests.spine:nothing")})
+    registry = Roster({"a": settings("a", stream="tests.support.spine:nothing")})
     with pytest.raises(ConfigError, match="nothing"):
         await registry.load()
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import AgentInput, Part
-from orchestrator.conversation import Conversations
 from orchestrator.errors import Conflict, NotFound
+from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Draft
-from orchestrator.eventlog.memory import MemoryLog
 from orchestrator.events import (
     AgentInfo,
     ApprovalRequest,
@@ -25,14 +24,15 @@ from orchestrator.events import (
     Token,
     encode_data,
 )
-from orchestrator.observer import Observer
-from orchestrator.panelsettings import PanelSettings
-from orchestrator.run import Run
-from orchestrator.runspec import RunSpec
-from orchestrator.runstate import RunState
-from orchestrator.sitting import AskedFor
-from tests.spine import Script, ScriptedRoster
+from orchestrator.panels.settings import PanelSettings
+from orchestrator.run.conversation import Conversations
+from orchestrator.run.panel import AskedFor
+from orchestrator.run.run import Run
+from orchestrator.run.spec import RunSpec
+from orchestrator.run.state import RunState
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually, soon
+from tests.support.spine import Script, ScriptedRoster
 
 
 async def answers(request: AgentInput) -> AsyncGenerator[Any, None]:

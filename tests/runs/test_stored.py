@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator import archive
-from orchestrator.archive import Archive, ArchivedRun
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, GapError, LogUnavailable, NotFound
+from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft, Entry
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import RunRecord
+from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.events import AgentInfo, Done, Payload, RunStarted, Started, Token, encode_data
-from orchestrator.panelsettings import PanelSettings
+from orchestrator.panels.settings import PanelSettings
+from orchestrator.run import stored as archive
+from orchestrator.run.stored import Archive, ArchivedRun
 
 
 @pytest.fixture

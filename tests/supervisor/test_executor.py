@@ -11,21 +11,21 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from orchestrator.archive import Archive
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import AgentInput
-from orchestrator.conversation import Conversations
 from orchestrator.errors import LogUnavailable
+from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import RunRecord
-from orchestrator.limits import RunLimits
-from orchestrator.observer import Observer
-from orchestrator.ownership import Ownership
-from orchestrator.run import Run
-from orchestrator.runstate import RunState
-from tests.spine import Script, ScriptedRoster
+from orchestrator.eventlog.run_store import RunRecord
+from orchestrator.run.conversation import Conversations
+from orchestrator.run.run import Run
+from orchestrator.run.state import RunState
+from orchestrator.run.stored import Archive
+from orchestrator.settings.limits import RunLimits
+from orchestrator.supervisor.executor import Ownership
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually, soon
+from tests.support.spine import Script, ScriptedRoster
 
 
 class Places(Observer):

@@ -11,14 +11,14 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator import janitor as janitor_module
-from orchestrator.attempt import Stop
+from orchestrator.agent.attempt import Stop
 from orchestrator.errors import LogUnavailable
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.eventlog.runstore import Fence, RunRecord
-from orchestrator.janitor import Janitor
-from orchestrator.limits import RunLimits
-from orchestrator.observer import Observer
+from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.settings.limits import RunLimits
+from orchestrator.supervisor import failover as janitor_module
+from orchestrator.supervisor.failover import Janitor
+from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually
 
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orchestrator import attendance
-from orchestrator.attendance import Attendance
 from orchestrator.errors import LimitReached
-from orchestrator.eventlog.memory import MemoryLog
-from orchestrator.limits import RunLimits
-from orchestrator.runspec import RunSpec
+from orchestrator.eventlog import MemoryLog
+from orchestrator.run.spec import RunSpec
+from orchestrator.settings.limits import RunLimits
+from orchestrator.supervisor import presence as attendance
+from orchestrator.supervisor.presence import Attendance
 
 
 class Clock:

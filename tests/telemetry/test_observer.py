@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.observer import Observer, Observers
+from orchestrator.telemetry.observer import Observer, Observers
 
 METHODS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
 
