@@ -157,6 +157,8 @@ def cli() -> None:
 )
 def serve(**given: Any) -> Any:
     """Listen for questions over HTTP."""
+    from ..eventlog.open import check_address
+
     try:
         settings = ServeSettings(
             token=given.pop("token") or None,
@@ -166,6 +168,7 @@ def serve(**given: Any) -> Any:
             drain_s=given.pop("drain"),
             **given,
         )
+        check_address(settings.log, workers=settings.workers)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     _see_own_modules()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..errors import GapError, GapReason
+from .cluster import Cluster
 from .run_store import Fence, RunStore
 
 _CURSOR = re.compile(r"([a-z0-9]{4,16})-(0|[1-9][0-9]{0,18})", re.ASCII)
@@ -141,7 +142,11 @@ class EventLog(Protocol):
 
 
 class Store(EventLog, RunStore, Protocol):
-    """What `opening.open_log` makes: events and runs in one place."""
+    """What `open.open_log` makes: events and runs in one place, and what workers share there."""
+
+    def cluster(self) -> Cluster | None:
+        """Return what the workers on this store share; None if only one process can use it."""
+        ...
 
 
 def parse_cursor(text: str) -> Cursor | None:

@@ -1,11 +1,38 @@
-"""From a log's address to the log. Imports a store only where it is asked for."""
+"""From a log's address to its store: the table of stores. Imports a store only if its address is asked for."""
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+from typing import NamedTuple, cast
+
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
-from .cluster import Cluster
-from .memory.log import MemoryLog
+
+
+class StoreRow(NamedTuple):
+    """Where a store is found.
+
+    Attributes:
+        module: Has a function `open_store` from an address to the store; relative to this package, or absolute.
+        example: How its address is written.
+        bare: Whether nothing may follow the scheme.
+        library: What the module needs beside the core; the extra that installs it has the same name.
+    """
+
+    module: str
+    example: str
+    bare: bool = False
+    library: str | None = None
+
+
+STORES: dict[str, StoreRow] = {
+    "memory": StoreRow(".memory.log", "memory:", bare=True),
+    "sqlite": StoreRow(".sqlite.log", "sqlite:///path.db"),
+    "redis": StoreRow(".redis.log", "redis://host:port/db", library="redis"),
+    "rediss": StoreRow(".redis.log", "rediss://host:port/db", library="redis"),
+}
+"""The scheme of an address → the store. A further store is a row here, and its file."""
 
 
 def open_log(url: str) -> Store:
@@ -14,37 +41,47 @@ def open_log(url: str) -> Store:
     Raises:
         ConfigError: No store has that address, or it has an option that the store does not know.
     """
-    scheme = url.partition(":")[0]
-    if scheme == "memory":
-        return MemoryLog()
-    if scheme == "sqlite":
-        from .sqlite.log import SQLiteLog
-        from .sqlite.schema import parse_address
-
-        return SQLiteLog(parse_address(url))
-    if scheme in ("redis", "rediss"):
-        return _open_redis(url)
-    # Not the whole address: it may hold a password.
-    message = f"{scheme}: names no store; use memory:, sqlite:///path.db or redis://host:port/db"
-    raise ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])
-
-
-def cluster_of(store: Store) -> Cluster | None:
-    """Return what the workers on *store* share; None where only one process can use it."""
-    if isinstance(store, MemoryLog) or "redis" not in type(store).__module__:
-        return None  # and redis-py need not be there
-    from .redis.cluster import RedisCluster
-    from .redis.log import RedisLog
-
-    return RedisCluster(store) if isinstance(store, RedisLog) else None
-
-
-def _open_redis(url: str) -> Store:
     try:
-        from .redis.log import RedisLog
+        row = find_store(url)
+    except ValueError as exc:
+        raise wrong_log(str(exc)) from exc
+    try:
+        module = import_module(row.module, __package__)
     except ModuleNotFoundError as exc:
-        if exc.name != "redis":
+        if row.library is None or exc.name != row.library:
             raise
-        message = "the Redis log needs redis-py; install fanin-orchestrator[redis]"
-        raise ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)]) from exc
-    return RedisLog(url)
+        extra = f"fanin-orchestrator[{row.library}]"
+        raise wrong_log(f"this log needs the library {row.library}; install {extra}") from exc
+    return cast(Store, module.open_store(url))
+
+
+def find_store(url: str) -> StoreRow:
+    """Return the row of the store that *url* names.
+
+    Raises:
+        ValueError: There is none.
+    """
+    scheme, _, rest = url.partition(":")
+    row = STORES.get(scheme)
+    if row is None or (row.bare and rest):
+        known = ", ".join(row.example for row in STORES.values())
+        # Not the whole address: no password may stand on a screen or in its log.
+        shown = re.sub(r"(?<=//).*@", "…@", url)
+        raise ValueError(f"--log {shown!r} is none of {known}")
+    return row
+
+
+def check_address(url: str, *, workers: int) -> None:
+    """Look whether a store has that address, and whether so many workers can share it.
+
+    Raises:
+        ValueError: No, and why. ConfigError: As `open_log`.
+    """
+    find_store(url)
+    if workers > 1 and open_log(url).cluster() is None:
+        raise ValueError(f"--workers {workers} need a log that they can share; add --log redis://…")
+
+
+def wrong_log(message: str) -> ConfigError:
+    """Build the error for an address that cannot be used. The message must hold no password."""
+    return ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])

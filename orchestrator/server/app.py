@@ -20,7 +20,7 @@ from ..config.load import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.open import cluster_of, open_log
+from ..eventlog.open import open_log
 from ..panels.loader import load_method
 from ..process import run_and_leave
 from ..run.registry import Roster
@@ -184,7 +184,7 @@ def _serve_one(config: Config, listener: socket.socket, settings: ServeSettings)
     app = create_app(
         config,
         event_log=event_log,
-        cluster=cluster_of(event_log),
+        cluster=event_log.cluster(),
         security=SecuritySettings(
             host=settings.host,
             token=settings.token,

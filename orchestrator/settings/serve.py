@@ -10,7 +10,6 @@ from typing import Literal
 
 LogFormat = Literal["json", "console"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("json", "console")
-LOG_SCHEMES = ("memory", "sqlite", "redis", "rediss")
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
@@ -55,12 +54,6 @@ class ServeSettings:
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:
-        scheme = self.log.partition(":")[0]
-        if scheme not in LOG_SCHEMES or (scheme == "memory" and self.log != "memory:"):
-            shown = re.sub(r"(?<=//).*@", "…@", self.log)  # no password on a screen or in its log
-            raise ValueError(f"--log {shown!r} is none of memory:, sqlite:///path.db, redis://host:port/db")
-        if self.workers > 1 and scheme not in ("redis", "rediss"):
-            raise ValueError(f"--workers {self.workers} need a log that they can share; add --log redis://…")
         if not is_loopback(self.host) and not self.token:
             raise ValueError(
                 f"--host {self.host} is open to other machines; set ORCHESTRATOR_TOKEN, or stay on 127.0.0.1"

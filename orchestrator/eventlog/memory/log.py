@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..cluster import Cluster
 from ..run_store import Fence
 from .runs import MemoryRuns
 
@@ -67,6 +68,9 @@ class MemoryLog(MemoryRuns):
 
     async def start(self) -> None:
         """Do nothing: there is nothing to open."""
+
+    def cluster(self) -> Cluster | None:
+        return None
 
     @property
     def available(self) -> bool:
@@ -172,6 +176,11 @@ class MemoryLog(MemoryRuns):
             freed = _cost(entry)
             book.bytes -= freed
             self._size -= freed
+
+
+def open_store(url: str) -> MemoryLog:
+    """Make the store for ``memory:``."""
+    return MemoryLog()
 
 
 def _end(reader: asyncio.Future[bool], woken: bool) -> None:

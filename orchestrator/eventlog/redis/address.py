@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from ...errors import ConfigError, ConfigProblem
+from ..open import wrong_log
 
 DEFAULT_PORT = 6379
 OPTIONS = frozenset({"prefix", "ssl_ca_certs"})
@@ -45,15 +45,15 @@ def parse_address(url: str) -> RedisAddress:
     try:
         parts = urlsplit(url)
     except ValueError as exc:
-        raise wrong("the address is malformed; write redis://host:port/db") from exc
+        raise wrong_log("the address is malformed; write redis://host:port/db") from exc
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise wrong(f"{parts.scheme}: names no Redis; write redis://host:port/db")
+        raise wrong_log(f"{parts.scheme}: names no Redis; write redis://host:port/db")
     options = _options(parts)
     prefix = options.get("prefix", "fanin:")
     if not _PREFIX.fullmatch(prefix):
-        raise wrong(f"prefix={prefix!r} is not made of 1 to 64 letters, digits and _.:-")
+        raise wrong_log(f"prefix={prefix!r} is not made of 1 to 64 letters, digits and _.:-")
     if "ssl_ca_certs" in options and parts.scheme != "rediss":
-        raise wrong("ssl_ca_certs is for rediss:// only")
+        raise wrong_log("ssl_ca_certs is for rediss:// only")
     return RedisAddress(
         host=parts.hostname,
         port=_port(parts),
@@ -66,18 +66,15 @@ def parse_address(url: str) -> RedisAddress:
     )
 
 
-def wrong(message: str) -> ConfigError:
-    """Build the error for an address that cannot be used. The message must hold no password."""
-    return ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])
-
-
 def _options(parts: SplitResult) -> dict[str, str]:
     options: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in OPTIONS:
-            raise wrong(f"the Redis option {name!r} does not exist; there are {', '.join(sorted(OPTIONS))}")
+            raise wrong_log(
+                f"the Redis option {name!r} does not exist; there are {', '.join(sorted(OPTIONS))}"
+            )
         if name in options:
-            raise wrong(f"the Redis option {name!r} is there twice")
+            raise wrong_log(f"the Redis option {name!r} is there twice")
         options[name] = value
     return options
 
@@ -86,11 +83,11 @@ def _port(parts: SplitResult) -> int:
     try:
         return parts.port or DEFAULT_PORT
     except ValueError as exc:
-        raise wrong("the port is not a number from 1 to 65535") from exc
+        raise wrong_log("the port is not a number from 1 to 65535") from exc
 
 
 def _db(parts: SplitResult) -> int:
     text = parts.path.strip("/")
     if not re.fullmatch(r"[0-9]{0,5}", text, re.ASCII):
-        raise wrong(f"the database {text!r} is not a number")
+        raise wrong_log(f"the database {text!r} is not a number")
     return int(text or 0)

@@ -18,7 +18,8 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import Connection, SSLConnection
 
 from ...errors import LogUnavailable
-from .address import RedisAddress, wrong
+from ..open import wrong_log
+from .address import RedisAddress
 
 log = structlog.get_logger(__name__)
 
@@ -338,13 +339,13 @@ class Link:
         """
         authorities = self.address.ssl_ca_certs
         if authorities is not None and not await asyncio.to_thread(os.path.isfile, authorities):
-            raise wrong(f"there is no file {authorities!r} for ssl_ca_certs")
+            raise wrong_log(f"there is no file {authorities!r} for ssl_ca_certs")
         line = self.line()
         try:
             await self._check_server(line)
             await self._check_eviction(line)
         except Denied as exc:
-            raise wrong(f"Redis at {self.address} wants other credentials: {exc}") from exc
+            raise wrong_log(f"Redis at {self.address} wants other credentials: {exc}") from exc
         except Lost as exc:
             raise LogUnavailable(f"Redis at {self.address} does not answer: {exc}") from exc
         finally:
@@ -353,10 +354,10 @@ class Link:
     async def _check_server(self, line: Line) -> None:
         (answer,) = await line.exchange([("INFO", "server")])
         if isinstance(answer, Refusal):
-            raise wrong(f"Redis at {self.address} does not say what it is: {answer}")
+            raise wrong_log(f"Redis at {self.address} does not say what it is: {answer}")
         facts = dict(row.split(":", 1) for row in cast(bytes, answer).decode().splitlines() if ":" in row)
         if error := _unfit(facts):
-            raise wrong(f"Redis at {self.address} {error}")
+            raise wrong_log(f"Redis at {self.address} {error}")
 
     async def _check_eviction(self, line: Line) -> None:
         # Where CONFIG is not allowed we cannot know; a warning is all that this is for.

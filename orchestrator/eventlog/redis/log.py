@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import Fenced, GapError, LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..cluster import Cluster
 from ..memory.log import new_epoch
 from ..run_store import Fence
 from .address import parse_address
@@ -69,6 +70,7 @@ class RedisLog(RedisRuns):
         self._starting = asyncio.Lock()
         self._closed = False
         self._size = 0
+        self._cluster: Cluster | None = None
 
     # ── open and close ───────────────────────────────────────────────────────────────────────
 
@@ -127,6 +129,13 @@ class RedisLog(RedisRuns):
     def size(self) -> int:
         """Bytes held by all channels, of all workers; at most a second old."""
         return self._size
+
+    def cluster(self) -> Cluster:
+        if self._cluster is None:
+            from .cluster import RedisCluster  # which stands on this class
+
+            self._cluster = RedisCluster(self)
+        return self._cluster
 
     # ── append ───────────────────────────────────────────────────────────────────────────────
 
@@ -284,3 +293,8 @@ class RedisLog(RedisRuns):
 def _bounds(raw: bytes) -> Bounds:
     epoch, first, last = bytes(raw).decode().split(" ")
     return Bounds(epoch, int(first), int(last))
+
+
+def open_store(url: str) -> RedisLog:
+    """Make the store for ``redis://…`` and ``rediss://…``. Raises ConfigError."""
+    return RedisLog(url)

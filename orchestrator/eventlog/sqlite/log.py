@@ -20,11 +20,12 @@ import structlog
 
 from ...errors import LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..cluster import Cluster
 from ..run_store import Fence
 from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
 from .channels import Book, Shelf
 from .runs import SQLiteRuns
-from .schema import Address, connect, open_database
+from .schema import Address, connect, open_database, parse_address
 from .writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,9 @@ class SQLiteLog(SQLiteRuns):
                 db, self._size = await asyncio.to_thread(_open, self._address)
                 self._readers = _Readers(self._address.path)
                 self._writer = Writer(db, loop, self._settle)
+
+    def cluster(self) -> Cluster | None:
+        return None
 
     @property
     def available(self) -> bool:
@@ -292,6 +296,11 @@ class SQLiteLog(SQLiteRuns):
             self._shelf.forget_all()
         if not self._closed:
             self._look_later()
+
+
+def open_store(url: str) -> SQLiteLog:
+    """Make the store for ``sqlite:///path.db``. Raises ConfigError."""
+    return SQLiteLog(parse_address(url))
 
 
 class _Readers:

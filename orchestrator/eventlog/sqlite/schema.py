@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote
 
-from ...errors import ConfigError, ConfigProblem
+from ...errors import ConfigError
+from ..open import wrong_log
 
 Synchronous = Literal["FULL", "NORMAL"]
 
@@ -100,11 +101,6 @@ class Address(NamedTuple):
     synchronous: Synchronous
 
 
-def config_error(message: str) -> ConfigError:
-    """Build the error for a `--log` that cannot be used."""
-    return ConfigError([ConfigProblem("orchestrator serve", None, "--log", message)])
-
-
 def parse_address(url: str) -> Address:
     """Read ``sqlite:///relative.db`` or ``sqlite:////absolute.db``, with ``?synchronous=FULL`` or ``NORMAL``.
 
@@ -114,16 +110,16 @@ def parse_address(url: str) -> Address:
     head, _, query = url.partition("?")
     path = unquote(head.removeprefix("sqlite:///"))
     if not head.startswith("sqlite:///") or not path or "\0" in path:
-        raise config_error(
+        raise wrong_log(
             f"{url!r} names no file; write sqlite:///relative.db or, with four slashes, sqlite:////absolute.db"
         )
     synchronous = "NORMAL"
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name != "synchronous":
-            raise config_error(f"{url!r} has an unknown option {name!r}; there is synchronous=FULL or NORMAL")
+            raise wrong_log(f"{url!r} has an unknown option {name!r}; there is synchronous=FULL or NORMAL")
         synchronous = value.upper()
         if synchronous not in ("FULL", "NORMAL"):
-            raise config_error(f"{url!r}: synchronous is FULL or NORMAL, not {value!r}")
+            raise wrong_log(f"{url!r}: synchronous is FULL or NORMAL, not {value!r}")
     # Absolute, so that a later change of folder means nothing, nor does a name like `:memory:`.
     return Address(Path(os.path.abspath(path)), cast(Synchronous, synchronous))
 
@@ -139,7 +135,7 @@ def open_database(address: Address) -> sqlite3.Connection:
         _claim_file(path)
         db = connect(path)
     except (OSError, sqlite3.Error) as exc:
-        raise config_error(f"{path} cannot be opened: {exc}") from exc
+        raise wrong_log(f"{path} cannot be opened: {exc}") from exc
     try:
         _check_schema(db, path)
         _enter_wal(db, path)
@@ -149,7 +145,7 @@ def open_database(address: Address) -> sqlite3.Connection:
         _migrate(db, path)
     except sqlite3.Error as exc:
         db.close()
-        raise config_error(f"{path} cannot be used: {exc}") from exc
+        raise wrong_log(f"{path} cannot be used: {exc}") from exc
     except ConfigError:
         db.close()
         raise
@@ -173,11 +169,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def _claim_file(path: Path) -> None:
     """Make the file with rights for its owner only, whatever the umask; narrow those of one that is there."""
     if not path.parent.is_dir():
-        raise config_error(f"the folder {path.parent} does not exist; make it first")
+        raise wrong_log(f"the folder {path.parent} does not exist; make it first")
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
     if not path.is_file():
-        raise config_error(f"{path} is not a file")
+        raise wrong_log(f"{path} is not a file")
     for suffix in ("", "-wal", "-shm"):
         # Files that are made beside it take its rights. Another user's file is that user's affair.
         with suppress(FileNotFoundError, PermissionError):
@@ -196,9 +192,9 @@ def _check_schema(db: sqlite3.Connection, path: Path) -> int:
         (tables,) = rows.fetchone()
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
     if tables and application != APPLICATION_ID:
-        raise config_error(f"{path} is a database of something else; name another file")
+        raise wrong_log(f"{path} is a database of something else; name another file")
     if version > len(MIGRATIONS):
-        raise config_error(
+        raise wrong_log(
             f"{path} has schema {version}, and this version knows up to {len(MIGRATIONS)}; "
             "use the newer orchestrator that wrote it, or name another file"
         )
@@ -217,7 +213,7 @@ def _enter_wal(db: sqlite3.Connection, path: Path) -> None:
             time.sleep(0.01)
         else:
             if mode != "wal":
-                raise config_error(f"{path}: its file system has no write-ahead log ({mode} only)")
+                raise wrong_log(f"{path}: its file system has no write-ahead log ({mode} only)")
             return
 
 
