@@ -24,14 +24,14 @@ from .state import Participant
 
 
 @dataclass(slots=True)
-class Live:
+class AgentTask:
     """What moves one agent."""
 
     pump: Pump
     mailbox: Mailbox
 
 
-class Cast:
+class RunAgents:
     """Everybody who may speak in a run.
 
     Args:
@@ -96,7 +96,7 @@ class Cast:
         announce: Payload | None = None,
         asked: AskedFor | None = None,
         anchor: str | None = None,
-    ) -> Live:
+    ) -> AgentTask:
         """Make the pump of an agent's next attempts.
 
         Args:
@@ -139,7 +139,7 @@ class Cast:
             observer=self._observer,
             on_done=remember,
         )
-        return Live(pump, mailbox)
+        return AgentTask(pump, mailbox)
 
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
         """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""

@@ -35,7 +35,7 @@ from ..events.base import (
 from ..panels.base import Answer
 from ..panels.settings import PanelSettings
 from ..telemetry.observer import Observer
-from .agents import Cast, Live
+from .agents import AgentTask, RunAgents
 from .blind import Seals
 from .conversation import Conversations
 from .merge import Batch, Joining, fan_in
@@ -72,10 +72,10 @@ class Run:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._cast = Cast(state.spec, roster, conversations, observer, seals=seals)
-        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._cast.veil)
+        self._agents = RunAgents(state.spec, roster, conversations, observer, seals=seals)
+        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._agents.veil)
         self._observer = observer
-        self._live: dict[str, Live] = {}
+        self._agent_tasks: dict[str, AgentTask] = {}
         self._asked: dict[str, AskedFor] = {}
         self._sitting: Sitting | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -86,10 +86,10 @@ class Run:
 
     async def begin(self) -> None:
         """Log `run.started`; afterwards the run can be read."""
-        infos = self._cast.opening()
+        infos = self._agents.opening()
         for info in infos:
-            await self._cast.seal(info.agent_id)
-            await self._cast.recall(info.agent_id)
+            await self._agents.seal(info.agent_id)
+            await self._agents.recall(info.agent_id)
             participant = self._join(info)
             if self.spec.panel is None:
                 self._prepare(participant)
@@ -99,24 +99,24 @@ class Run:
         """Go on with a run of another worker: begin what had not begun; what had is lost, or begins again."""
         if self.state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
-            await self._writer.append([Batch(RUN, [self._opening(self._cast.opening())])])
+            await self._writer.append([Batch(RUN, [self._opening(self._agents.opening())])])
         for agent_id, participant in self.state.participants.items():
             self._observer.agent_state(agent_id, None, participant.status)
         for agent_id, participant in self.state.participants.items():
             if participant.ended or (participant.status == "queued" and self.spec.panel is not None):
                 continue  # a panel asks again itself, and knows what
-            if participant.status == "queued" and self._cast.knows(agent_id):
+            if participant.status == "queued" and self._agents.knows(agent_id):
                 # Nothing of it had begun, so nothing was lost.
-                await self._cast.recall(agent_id)
+                await self._agents.recall(agent_id)
                 self._prepare(participant)
                 continue
             attempt, anchor = participant.attempt, self._anchor_of(participant)
             # What a panel asked that was called during the run, nobody knows any more.
             lost = self.spec.panel is None and participant.turn is not None
-            again = anchor is not None or (self._cast.may_restart(agent_id) and not lost)
+            again = anchor is not None or (self._agents.may_restart(agent_id) and not lost)
             if again:
                 # Before anything is logged: where the store is away, all of this is done again.
-                await self._cast.recall(agent_id)
+                await self._agents.recall(agent_id)
             batch: list[Payload] = [
                 self._loss(participant, "worker_lost", "Its worker was lost.", again=again)
             ]
@@ -136,7 +136,7 @@ class Run:
         """Run every agent to its end and log `run.done`."""
         self._observer.run_started(self.state.facts)
         async with asyncio.TaskGroup() as self._tasks:
-            for agent_id in list(self._live):
+            for agent_id in list(self._agent_tasks):
                 self._launch(agent_id)
             if self.state.panel is not None and self.state.panel.result is None:
                 self._go_on_sitting(self.state.panel)
@@ -159,7 +159,7 @@ class Run:
         """Ask one agent, or all, to end; an agent that has ended is left as it is. Returns at once."""
         chosen = [self._participant(agent_id)] if agent_id is not None else self.state.participants.values()
         for participant in chosen:
-            live = self._live.get(participant.info.agent_id)
+            live = self._agent_tasks.get(participant.info.agent_id)
             if live is not None and not self.at_rest(participant) and live.pump.stop(stop):
                 self._writer.enter(participant, "cancelling")
         if agent_id is None and self._sitting is not None:
@@ -171,15 +171,15 @@ class Run:
         Raises:
             Conflict: It takes part already, or the run has ended.
         """
-        await self._cast.recall(agent_id)
+        await self._agents.recall(agent_id)
         self._require_open()
-        if self._cast.veil is not None:
+        if self._agents.veil is not None:
             raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
         if self._sitting is not None and self.sitting and self._sitting.asks(agent_id):
             raise Conflict(f"Agent {agent_id!r} is asked by this run's panel when its time has come.")
-        info = self._cast.info(agent_id)
+        info = self._agents.info(agent_id)
         self._prepare(self._join(info), announce=AgentAdded(info))
         self._launch(agent_id)
 
@@ -189,7 +189,7 @@ class Run:
         Raises:
             NotFound: It does not take part. Conflict: It has not ended, or the run has.
         """
-        await self._cast.recall(agent_id)
+        await self._agents.recall(agent_id)
         participant = self._participant(agent_id)
         self._require_open()
         if not self.at_rest(participant):
@@ -210,7 +210,7 @@ class Run:
             NotFound: None with this id waits.
         """
         self._participant(agent_id)
-        live = self._live.get(agent_id)
+        live = self._agent_tasks.get(agent_id)
         if live is None or not live.pump.answer(call_id, approve):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
@@ -248,11 +248,11 @@ class Run:
         Raises:
             Conflict: The run has ended.
         """
-        await self._cast.recall(agent_id)
+        await self._agents.recall(agent_id)
         self._require_open()
         participant, joined = self.state.participants.get(agent_id), None
         if participant is None:
-            info = self._cast.info(agent_id)
+            info = self._agents.info(agent_id)
             participant, joined = self._join(info), AgentAdded(info)
         self._asked[agent_id] = asked
         fresh = participant.turn is None and participant.status == "queued"
@@ -282,7 +282,7 @@ class Run:
         participant = self.state.participants.get(agent_id)
         if participant is not None:
             return participant.info.title
-        return self._cast.title(agent_id)
+        return self._agents.title(agent_id)
 
     def snapshot(self) -> Snapshot:
         """Return the run as of its last logged event."""
@@ -335,13 +335,13 @@ class Run:
 
     def at_rest(self, participant: Participant) -> bool:
         """Whether the agent has ended and all that it said is in the log."""
-        live = self._live.get(participant.info.agent_id)
+        live = self._agent_tasks.get(participant.info.agent_id)
         return participant.ended and (live is None or live.mailbox.drained)
 
     def _anchor_of(self, participant: Participant) -> str | None:
         """Return what a lost attempt has begun upstream, where it can be gone on with."""
         # A panel asks again itself.
-        here = self.spec.panel is None and self._cast.knows(participant.info.agent_id)
+        here = self.spec.panel is None and self._agents.knows(participant.info.agent_id)
         return participant.anchor if here else None
 
     def _prepare(
@@ -352,12 +352,14 @@ class Run:
         anchor: str | None = None,
     ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
-        self._live[participant.info.agent_id] = self._cast.prepare(participant, announce, asked, anchor)
+        self._agent_tasks[participant.info.agent_id] = self._agents.prepare(
+            participant, announce, asked, anchor
+        )
 
     def _launch(self, agent_id: str) -> None:
         if self._tasks is None:
             raise RuntimeError("agents are launched while `execute` runs")
-        live = self._live[agent_id]
+        live = self._agent_tasks[agent_id]
         self._joining.put_nowait(live.mailbox)
         self._tasks.create_task(live.pump.run(), name=f"{self.spec.run_id}/{agent_id}/pump")
 
@@ -367,13 +369,13 @@ class Run:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
-                if self._cast.veil is not None:
+                if self._agents.veil is not None:
                     # Before an ending is logged, so that whoever has seen it can be told the rest.
-                    await until_available(partial(self._cast.seal_ended, batches))
+                    await until_available(partial(self._agents.seal_ended, batches))
                 try:
                     await self._writer.append(batches)
                 except Fenced:
-                    for live in self._live.values():
+                    for live in self._agent_tasks.values():
                         live.pump.disown()
                     raise
                 if self._waiting:
@@ -383,9 +385,9 @@ class Run:
     def settle(self) -> None:
         """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""
         for agent_id, participant in self.state.participants.items():
-            if not participant.ended and agent_id not in self._live:
+            if not participant.ended and agent_id not in self._agent_tasks:
                 self._prepare(participant)
-                self._live[agent_id].pump.stop(Stop("not_asked"))
+                self._agent_tasks[agent_id].pump.stop(Stop("not_asked"))
                 self._launch(agent_id)
         self._wake()
         self._close_if_ended()
