@@ -15,7 +15,7 @@ from .config.load import Config
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
 from .events.base import Snapshot
-from .run.registry import Roster
+from .run.registry import AgentRegistry
 from .run.run import Run
 from .run.spec import StartRequest
 from .supervisor.panel_request import choose_panel
@@ -76,13 +76,13 @@ async def local_run(
         ConfigError: An agent that takes part cannot be loaded.
         InvalidRequest: The panel is not possible.
     """
-    everybody = Roster(config.agents, panels=config.panels)
+    everybody = AgentRegistry(config.agents, panels=config.panels)
     sits = None if panel is None else choose_panel(panel, everybody, agents=agents)
     chosen = sits.opening if sits is not None else tuple(agents or config.default_agents())
     # An agent that is not asked need not be loaded: its SDK may not be installed, its key not set.
-    roster = Roster(config.agents, load=sits.everyone if sits else chosen, panels=config.panels)
-    async with Supervisor(roster, MemoryLog()) as supervisor:
-        await roster.load()
+    registry = AgentRegistry(config.agents, load=sits.everyone if sits else chosen, panels=config.panels)
+    async with Supervisor(registry, MemoryLog()) as supervisor:
+        await registry.load()
         try:
             plain = None if sits is None else sits.model_dump(mode="json")
             run, _ = await supervisor.start(StartRequest(message, chosen, panel=plain))
@@ -91,4 +91,4 @@ async def local_run(
             yield LocalRun(supervisor, run)
         finally:
             await supervisor.drain(0)
-            await roster.aclose()
+            await registry.aclose()

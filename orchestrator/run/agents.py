@@ -18,7 +18,7 @@ from .blind import Seals, Veil
 from .conversation import Conversations
 from .merge import Batch
 from .panel import AskedFor
-from .registry import Roster
+from .registry import AgentRegistry
 from .spec import RunSpec
 from .state import Participant
 
@@ -43,14 +43,14 @@ class RunAgents:
     def __init__(
         self,
         spec: RunSpec,
-        roster: Roster,
+        registry: AgentRegistry,
         conversations: Conversations,
         observer: Observer,
         *,
         seals: Seals | None = None,
     ) -> None:
         self._spec = spec
-        self._roster = roster
+        self._registry = registry
         self._conversations = conversations
         self._observer = observer
         self._seals = seals
@@ -63,24 +63,24 @@ class RunAgents:
         """Describe those that the run begins with."""
         if self.veil is not None:
             return self.veil.infos()
-        return [self._roster.info(a) for a in self._spec.agents if a in self._roster.agents]
+        return [self._registry.info(a) for a in self._spec.agents if a in self._registry.agents]
 
     def info(self, agent_id: str) -> AgentInfo:
         """Describe an agent that joins."""
-        return self._roster.info(agent_id)
+        return self._registry.info(agent_id)
 
     def title(self, agent_id: str) -> str:
         """Return the name that people see of an agent that need not take part."""
-        settings = self._roster.agents.get(agent_id)
+        settings = self._registry.agents.get(agent_id)
         return agent_id if settings is None else settings.title
 
     def knows(self, agent_id: str) -> bool:
         """Whether the agent is configured on this worker."""
-        return self._configured(agent_id) in self._roster.agents
+        return self._configured(agent_id) in self._registry.agents
 
     def may_restart(self, agent_id: str) -> bool:
         """Whether a lost attempt of the agent may be repeated."""
-        settings = self._roster.agents.get(self._configured(agent_id))
+        settings = self._registry.agents.get(self._configured(agent_id))
         return settings is not None and settings.on_worker_lost == "restart"
 
     async def recall(self, agent_id: str) -> None:
@@ -106,7 +106,7 @@ class RunAgents:
         """
         agent_id = participant.info.agent_id
         configured = self._configured(agent_id)
-        settings = self._roster.agents[configured]
+        settings = self._registry.agents[configured]
         mailbox = Mailbox(agent_id, limit=settings.limits.mailbox, coalesce_s=settings.coalesce_ms / 1000)
         if announce is not None:
             mailbox.post(announce)
@@ -132,7 +132,7 @@ class RunAgents:
 
         pump = Pump(
             settings,
-            lambda: self._roster.backend(configured),
+            lambda: self._registry.backend(configured),
             request,
             mailbox,
             purse=self._purse_of(agent_id),
@@ -144,7 +144,7 @@ class RunAgents:
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
         """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
         if self.veil is not None and self._seals is not None and self.knows(agent_id):
-            info = self._roster.info(self._configured(agent_id))
+            info = self._registry.info(self._configured(agent_id))
             await self._seals.seal(self._spec.run_id, agent_id, info, terminal)
 
     async def seal_ended(self, batches: Sequence[Batch]) -> None:
@@ -159,7 +159,7 @@ class RunAgents:
 
     def _purse_of(self, agent_id: str) -> Purse:
         if agent_id not in self._purses:
-            limits = self._roster.agents[self._configured(agent_id)].limits
+            limits = self._registry.agents[self._configured(agent_id)].limits
             self._purses[agent_id] = Purse(
                 "agent",
                 max_output_tokens=limits.max_output_tokens,

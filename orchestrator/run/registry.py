@@ -17,7 +17,7 @@ from ..telemetry.logs import exception_words, failure
 log = structlog.get_logger(__name__)
 
 
-class Roster:
+class AgentRegistry:
     """Who can take part.
 
     Args:

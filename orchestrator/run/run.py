@@ -40,7 +40,7 @@ from .blind import Seals
 from .conversation import Conversations
 from .merge import Batch, Joining, fan_in
 from .panel import AskedFor, Sitting, answer_of, info_of
-from .registry import Roster
+from .registry import AgentRegistry
 from .state import Participant, RunState
 from .writer import Writer
 
@@ -61,7 +61,7 @@ class Run:
     def __init__(
         self,
         state: RunState,
-        roster: Roster,
+        registry: AgentRegistry,
         event_log: EventLog,
         conversations: Conversations,
         observer: Observer,
@@ -72,7 +72,7 @@ class Run:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._agents = RunAgents(state.spec, roster, conversations, observer, seals=seals)
+        self._agents = RunAgents(state.spec, registry, conversations, observer, seals=seals)
         self._writer = Writer(state, event_log, observer, fence=fence, veil=self._agents.veil)
         self._observer = observer
         self._agent_tasks: dict[str, AgentTask] = {}

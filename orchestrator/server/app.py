@@ -23,7 +23,7 @@ from ..eventlog.cluster import Cluster
 from ..eventlog.open import open_log
 from ..panels.loader import load_method
 from ..process import run_and_leave
-from ..run.registry import Roster
+from ..run.registry import AgentRegistry
 from ..settings.agent import AgentSettings, FunctionSettings
 from ..settings.limits import RunLimits
 from ..settings.serve import ServeSettings
@@ -36,7 +36,7 @@ from .http.problem import setup_problems
 from .http.runner import ProblemRunner
 from .http.security import SecuritySettings, check_bind, mark_api, setup_security
 from .http.streams import Streams
-from .keys import LOADED, METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from .keys import LOADED, METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import channels, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
@@ -59,7 +59,7 @@ def create_app(
     security: SecuritySettings | None = None,
     options: ServerOptions | None = None,
     limits: RunLimits | None = None,
-    roster: Roster | None = None,
+    registry: AgentRegistry | None = None,
     cluster: Cluster | None = None,
 ) -> web.Application:
     """Build the application; its agents load in a thread once it has started.
@@ -70,7 +70,7 @@ def create_app(
             iterator when it is called with an `AgentInput`, such as an async generator function.
         event_log: Where events go; memory unless given. Closed with the application.
         cluster: What this process shares with other workers on the same log.
-        roster: Another roster than the one of *config*, for embedding agents made in Python.
+        registry: Another registry than the one of *config*, for embedding agents made in Python.
     Raises:
         ConfigError: An allow-list cannot be read.
     """
@@ -79,10 +79,10 @@ def create_app(
     setup_security(app, security or SecuritySettings())
     metrics = app[METRICS] = Metrics()
     app[OPTIONS] = options or ServerOptions()
-    app[ROSTER] = roster or _roster(config, agents or {})
+    app[REGISTRY] = registry or _registry(config, agents or {})
     app[STREAMS] = Streams()
     app[SUPERVISOR] = Supervisor(
-        app[ROSTER],
+        app[REGISTRY],
         event_log or open_log("memory:"),
         limits=limits,
         observer=_observer(app, metrics),
@@ -114,13 +114,13 @@ def _observer(app: web.Application, metrics: Metrics) -> Observer:
     return Observers(metrics, tracing)
 
 
-def _roster(config: Config | None, made: Mapping[str, StreamFunction | Backend]) -> Roster:
+def _registry(config: Config | None, made: Mapping[str, StreamFunction | Backend]) -> AgentRegistry:
     settings: dict[str, AgentSettings] = dict(config.agents) if config else {}
     backends: dict[str, Backend] = {}
     for agent_id, agent in made.items():
         settings[agent_id] = FunctionSettings(agent_id=agent_id, stream="python:agent")
         backends[agent_id] = FunctionBackend.of(agent) if callable(agent) else agent
-    return Roster(settings, backends=backends, panels=config.panels if config else None)
+    return AgentRegistry(settings, backends=backends, panels=config.panels if config else None)
 
 
 async def _supervise(app: web.Application) -> AsyncIterator[None]:
@@ -130,21 +130,21 @@ async def _supervise(app: web.Application) -> AsyncIterator[None]:
     await supervisor.log.aclose()
 
 
-async def _load(roster: Roster) -> None:
+async def _load(registry: AgentRegistry) -> None:
     """Load what agents and panels refer to. Raises ConfigError."""
-    await roster.load()
-    for panel in roster.panels.values():
+    await registry.load()
+    for panel in registry.panels.values():
         await asyncio.to_thread(load_method, panel.method, file=panel.file)
 
 
 async def _load_agents(app: web.Application) -> AsyncIterator[None]:
-    loading = app[LOADED] = asyncio.create_task(_load(app[ROSTER]), name="load-agents")
+    loading = app[LOADED] = asyncio.create_task(_load(app[REGISTRY]), name="load-agents")
     yield
     loading.cancel()
     await asyncio.wait((loading,), timeout=CLEANUP_SECONDS)
     if loading.done() and not loading.cancelled():
         loading.exception()
-    await app[ROSTER].aclose()
+    await app[REGISTRY].aclose()
 
 
 def serve(settings: ServeSettings) -> int:

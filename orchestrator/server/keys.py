@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from ..run.registry import Roster
+from ..run.registry import AgentRegistry
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import Metrics
 from .http.streams import Streams
@@ -15,6 +15,6 @@ from .options import ServerOptions
 LOADED = web.AppKey("loaded", asyncio.Future[None])
 METRICS = web.AppKey("metrics", Metrics)
 OPTIONS = web.AppKey("options", ServerOptions)
-ROSTER = web.AppKey("roster", Roster)
+REGISTRY = web.AppKey("registry", AgentRegistry)
 STREAMS = web.AppKey("streams", Streams)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)

@@ -20,7 +20,7 @@ from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence, RunRecord
 from ..run.blind import Seals
 from ..run.conversation import Conversations
-from ..run.registry import Roster
+from ..run.registry import AgentRegistry
 from ..run.run import Run
 from ..run.spec import RunSpec, spec_of
 from ..run.state import RunState
@@ -43,7 +43,7 @@ class Ownership:
 
     def __init__(
         self,
-        roster: Roster,
+        registry: AgentRegistry,
         store: Store,
         conversations: Conversations,
         archive: Archive,
@@ -53,7 +53,7 @@ class Ownership:
         cluster: Cluster | None,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._roster = roster
+        self._registry = registry
         self._log = store
         self._conversations = conversations
         self._seals = Seals(store)
@@ -99,7 +99,7 @@ class Ownership:
         fence = Fence(record.run_id, record.token)
         return Run(
             state,
-            self._roster,
+            self._registry,
             self._log,
             self._conversations,
             self._observer,

@@ -13,13 +13,13 @@ from ..errors import ConfigError, Conflict, FieldProblem, InvalidRequest
 from ..panels.base import Answer
 from ..panels.settings import METHODS, PanelSettings
 from ..run.panel import answer_of, answers
-from ..run.registry import Roster
+from ..run.registry import AgentRegistry
 from ..run.spec import GivenAnswer, RunSpec
 from ..run.state import RunState
 
 
 def choose_panel(
-    value: object, roster: Roster, *, agents: Sequence[str] | None = None, most: int | None = None
+    value: object, registry: AgentRegistry, *, agents: Sequence[str] | None = None, most: int | None = None
 ) -> PanelSettings:
     """Return the panel that *value*, an id or an inline panel, asks for, with its members.
 
@@ -29,25 +29,25 @@ def choose_panel(
     Raises:
         InvalidRequest: With what is wrong and where.
     """
-    panel = _find(value, roster)
-    members = tuple(agents) if agents else panel.members or tuple(roster.default_agents())
+    panel = _find(value, registry)
+    members = tuple(agents) if agents else panel.members or tuple(registry.default_agents())
     if panel.method != "layers" or isinstance(panel.layers, int) or agents:
         panel = _with_members(panel, members)
-    _require_known(panel, roster)
+    _require_known(panel, registry)
     if most is not None and len(panel.everyone) > most:
         raise _wrong("panel", f"has {len(panel.everyone)} agents; at most {most} are allowed")
     return panel
 
 
 def panel_over(
-    value: object, roster: Roster, spec: RunSpec, state: RunState
+    value: object, registry: AgentRegistry, spec: RunSpec, state: RunState
 ) -> tuple[PanelSettings, list[Answer]]:
     """Return the panel that shall sit over a run's answers, and these.
 
     Raises:
         InvalidRequest: The panel is wrong. Conflict: There is no answer yet.
     """
-    panel = _find(value, roster)
+    panel = _find(value, registry)
     there = {answer.agent_id: answer for answer in _answers(spec, state)}
     inline = isinstance(value, dict) and bool(panel.members)
     for index, agent_id in enumerate(panel.members if inline else ()):
@@ -57,7 +57,7 @@ def panel_over(
     if not any(there[agent_id].good for agent_id in members):
         raise Conflict("No agent of this run has answered yet.")
     panel = _with_members(panel, members)
-    _require_known(panel, roster, but=members)
+    _require_known(panel, registry, but=members)
     return panel, [there[agent_id] for agent_id in members]
 
 
@@ -72,12 +72,12 @@ def _answers(spec: RunSpec, state: RunState) -> list[Answer]:
     return [answer_of(participant) for participant in state.participants.values() if answers(participant)]
 
 
-def _find(value: object, roster: Roster) -> PanelSettings:
+def _find(value: object, registry: AgentRegistry) -> PanelSettings:
     if isinstance(value, str):
-        if value not in roster.panels:
-            known = ", ".join(roster.panels) or "none"
+        if value not in registry.panels:
+            known = ", ".join(registry.panels) or "none"
             raise _wrong("panel", f"there is no panel {value[:80]!r}; configured: {known}")
-        return roster.panels[value]
+        return registry.panels[value]
     if not isinstance(value, dict):
         raise _wrong("panel", "must be a panel's id, or an object with `method`")
     try:
@@ -105,11 +105,11 @@ def _with_members(panel: PanelSettings, members: Sequence[str]) -> PanelSettings
         ) from exc
 
 
-def _require_known(panel: PanelSettings, roster: Roster, *, but: Sequence[str] = ()) -> None:
+def _require_known(panel: PanelSettings, registry: AgentRegistry, *, but: Sequence[str] = ()) -> None:
     asked = set(panel.everyone)
     if panel.method not in ("rank", "layers", "debate"):
         asked -= set(but) - set(panel.last_words)  # these are read, and not asked again
-    unknown = sorted(agent_id for agent_id in asked if agent_id not in roster.agents)
+    unknown = sorted(agent_id for agent_id in asked if agent_id not in registry.agents)
     if unknown:
         raise _wrong("panel", f"there is no agent {unknown[0]!r}")
 

@@ -38,7 +38,7 @@ from ..panels.settings import PanelSettings
 from ..run.blind import Seals, neutral_id
 from ..run.commands import Command, encode, outcome, perform
 from ..run.conversation import Conversations
-from ..run.registry import Roster
+from ..run.registry import AgentRegistry
 from ..run.run import Run
 from ..run.spec import StartRequest, spec_of
 from ..run.state import Participant, RunState
@@ -77,7 +77,7 @@ class Supervisor:
 
     def __init__(
         self,
-        roster: Roster,
+        registry: AgentRegistry,
         store: Store,
         *,
         limits: RunLimits | None = None,
@@ -85,7 +85,7 @@ class Supervisor:
         worker: str | None = None,
         cluster: Cluster | None = None,
     ) -> None:
-        self.roster = roster
+        self.registry = registry
         self.log = store
         self.limits = limits or RunLimits()
         self.worker = worker or f"worker_{secrets.token_hex(6)}"
@@ -99,7 +99,7 @@ class Supervisor:
         self._attendance = Attendance(store, self.limits, shared=cluster is not None)
         observer = observer or Observer()
         self._owned = Ownership(
-            roster,
+            registry,
             store,
             self._conversations,
             self._archive,
@@ -276,7 +276,7 @@ class Supervisor:
             InvalidRequest: The panel is wrong. Conflict: Another one sits, or nobody has answered. As `get`, `start`.
         """
         run = await self.get(run_id)
-        panel, answers = panel_over(value, self.roster, run.spec, run.state)
+        panel, answers = panel_over(value, self.registry, run.spec, run.state)
         plain = panel.model_dump(mode="json")
         if run.status == "running":
             try:
@@ -286,7 +286,7 @@ class Supervisor:
                 run = await self._closed(run_id)
                 if run.status == "running":
                     raise
-                panel, answers = panel_over(value, self.roster, run.spec, run.state)
+                panel, answers = panel_over(value, self.registry, run.spec, run.state)
         spec = run.spec
         request = StartRequest(
             message=spec.message,
@@ -396,7 +396,7 @@ class Supervisor:
 
     def _record(self, request: StartRequest, key: str | None, traceparent: str | None) -> RunRecord:
         """Check what can be checked here, and say what is to be kept of the run."""
-        agents = request.agents or tuple(self.roster.default_agents())
+        agents = request.agents or tuple(self.registry.default_agents())
         if request.panel is not None:
             panel = PanelSettings.model_validate(request.panel)
             # Over another run's answers nobody takes part until he is asked.
@@ -404,7 +404,7 @@ class Supervisor:
         unknown = [
             FieldProblem(f"agents[{n}]", f"There is no agent {agent_id!r}.")
             for n, agent_id in enumerate(agents)
-            if agent_id not in self.roster.agents
+            if agent_id not in self.registry.agents
         ]
         if unknown:
             raise InvalidRequest("An agent is unknown; GET /v1/agents lists them.", unknown)

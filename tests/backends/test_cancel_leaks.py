@@ -12,7 +12,7 @@ from orchestrator.backends.base import Backend
 from orchestrator.backends.letta.backend import LettaBackend
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.eventlog import MemoryLog
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.settings.agent import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
@@ -44,8 +44,8 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             agent_id: (LettaBackend if agent_id == "letta" else OpenAIAgentsBackend)(one, settings)
             for agent_id, one in settings.items()
         }
-        roster = Roster(settings, backends=backends)
-        await roster.load()
+        registry = AgentRegistry(settings, backends=backends)
+        await registry.load()
         outcomes: list[str] = []
 
         async def one_run(supervisor: Supervisor) -> None:
@@ -59,7 +59,7 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             events = await reading
             outcomes.extend(e.type for e in events if e.agent_id and e.type in ("done", "error", "cancelled"))
 
-        async with Supervisor(roster, MemoryLog()) as supervisor:
+        async with Supervisor(registry, MemoryLog()) as supervisor:
             await one_run(supervisor)
             before = tasks()
             for _ in range((RUNS - 1) // AT_ONCE + 1):
@@ -68,7 +68,7 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while tasks() > before:
                     await asyncio.sleep(0.05)
-        await roster.aclose()
+        await registry.aclose()
         await upstream.wait_all_closed()
         assert upstream.open_connections == 0
     assert set(outcomes) <= {"cancelled", "done"}

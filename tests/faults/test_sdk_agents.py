@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -47,7 +47,7 @@ async def service_of(upstream: Upstream, models: dict[str, str], **keys: Any) ->
         )
         for agent_id, model in models.items()
     }
-    async with serving(roster=Roster(agents)) as service:
+    async with serving(registry=AgentRegistry(agents)) as service:
         yield service
 
 

@@ -39,8 +39,8 @@ class Panelist(Worker):
 
     def __init__(self, store: Any, scripts: dict[str, Any], keys: dict[str, Any] | None = None) -> None:
         super().__init__(store)
-        self.supervisor.roster = test_recovery.ScriptedRoster(scripts, keys)
-        self.supervisor._owned._roster = self.supervisor.roster
+        self.supervisor.registry = test_recovery.ScriptedRegistry(scripts, keys)
+        self.supervisor._owned._registry = self.supervisor.registry
 
 
 async def lost_panel(

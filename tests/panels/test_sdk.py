@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -36,7 +36,7 @@ async def council(upstream: Upstream, **models: str) -> AsyncIterator[Service]:
         )
         for name in SAYS
     }
-    async with serving(roster=Roster(agents)) as service:
+    async with serving(registry=AgentRegistry(agents)) as service:
         yield service
 
 

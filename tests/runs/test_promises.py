@@ -40,7 +40,7 @@ from ..support.scenario import (
     scenarios,
 )
 from ..support.service import Event, Service, events_in, finished_part, serving
-from ..support.spine import ScriptedRoster
+from ..support.spine import ScriptedRegistry
 
 SMALL_LOG_BYTES = 6_000
 REAL_UNIT = 0.05
@@ -102,10 +102,10 @@ def test_promises_hold_on_the_spine(scenario: Scenario) -> None:
 async def _on_the_spine(scenario: Scenario) -> None:
     stage = Stage(scenario, 1.0)
     log = make_log(stage)
-    roster = ScriptedRoster(stage.scripts(), stage.settings())
-    await roster.load()
+    registry = ScriptedRegistry(stage.scripts(), stage.settings())
+    await registry.load()
     tasks_before = asyncio.all_tasks()
-    async with Supervisor(roster, log) as supervisor:
+    async with Supervisor(registry, log) as supervisor:
         first = [name for n, name in enumerate(scenario.names) if n not in scenario.late]
         run, _ = await supervisor.start(StartRequest("hi", (*first, CALM)))
         async with asyncio.TaskGroup() as group:

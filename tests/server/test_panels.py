@@ -37,7 +37,7 @@ async def finished(service: Service, **body: Any) -> tuple[str, list[Event]]:
 async def test_panels_are_listed_as_they_are_configured() -> None:
     council = PanelSettings.model_validate(COUNCIL | {"panel_id": "council", "title": "Council"})
     async with serving(AGENTS) as service:
-        service.supervisor.roster.panels["council"] = council
+        service.supervisor.registry.panels["council"] = council
         (listed,) = (await service.call("GET", "/v1/panels")).json["panels"]
         assert listed == {
             "panel_id": "council",

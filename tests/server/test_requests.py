@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.run.spec import StartRequest
 from orchestrator.server.http.problem import ProblemError
 from orchestrator.server.http.requests import parse_start, start_schema
@@ -21,11 +21,11 @@ KNOWN = ("optimist", "skeptic", "analyst", "x-1")
 LIMITS = ServerOptions(max_message_chars=20, max_agents_per_run=3)
 
 
-ROSTER = Roster({name: settings(name, default=name in KNOWN[:2]) for name in KNOWN})
+REGISTRY = AgentRegistry({name: settings(name, default=name in KNOWN[:2]) for name in KNOWN})
 
 
 def parse(body: dict[str, Any]) -> StartRequest:
-    return parse_start(body, roster=ROSTER, limits=LIMITS)
+    return parse_start(body, registry=REGISTRY, limits=LIMITS)
 
 
 def wrong(body: dict[str, Any]) -> dict[str, str]:
@@ -189,6 +189,8 @@ def test_what_is_no_image_is_refused(image: Any) -> None:
     """Neither a file of the server's nor something a browser would run may be named."""
     with pytest.raises(InvalidRequest) as caught:
         parse_start(
-            {"message": "hi", "images": ["https://x/a.png", image]}, roster=Roster({}), limits=ServerOptions()
+            {"message": "hi", "images": ["https://x/a.png", image]},
+            registry=AgentRegistry({}),
+            limits=ServerOptions(),
         )
     assert [field.at for field in caught.value.fields] == ["images[1]"]

@@ -25,7 +25,7 @@ from orchestrator.supervisor import failover as janitor
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
-from ..support.spine import ScriptedRoster, Seen, of, read, start, text_of
+from ..support.spine import ScriptedRegistry, Seen, of, read, start, text_of
 
 Reopen = Callable[[], Awaitable[Store]]
 
@@ -68,11 +68,11 @@ class Worker:
         scripts: dict[str, Any] | None = None,
         **limits: Any,
     ) -> None:
-        roster = ScriptedRoster(scripts or {"a": words, "b": endless}, keys)
-        self.supervisor = Supervisor(roster, store, limits=RunLimits(**limits))
+        registry = ScriptedRegistry(scripts or {"a": words, "b": endless}, keys)
+        self.supervisor = Supervisor(registry, store, limits=RunLimits(**limits))
 
     async def __aenter__(self) -> Supervisor:
-        await self.supervisor.roster.load()
+        await self.supervisor.registry.load()
         return await self.supervisor.__aenter__()
 
     async def __aexit__(self, *exc: Any) -> None:

@@ -23,7 +23,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
 from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.app import create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.http.security import SecuritySettings
@@ -35,7 +35,7 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.zygote import command
 
 from .probe import Answer
-from .spine import Script, ScriptedRoster
+from .spine import Script, ScriptedRegistry
 
 _EVENT_LINES = re.compile(
     rb"(?:id: (?P<id>[a-z0-9]{4,16}-[0-9]+)\n)?(?:event: (?P<name>[a-z0-9_.-]+)\n)?data: (?P<data>\{[^\n]*\})"
@@ -311,7 +311,7 @@ async def serving(
     scripts: dict[str, Script] | None = None,
     *,
     keys: dict[str, dict[str, Any]] | None = None,
-    roster: Roster | None = None,
+    registry: AgentRegistry | None = None,
     limits: RunLimits | None = None,
     log: Store | None = None,
     security: SecuritySettings | None = None,
@@ -319,14 +319,14 @@ async def serving(
     host: str = "127.0.0.1",
 ) -> AsyncIterator[Service]:
     """Bring the service up as `serve` does, with scripted agents."""
-    roster = roster or ScriptedRoster(scripts or {}, keys)
+    registry = registry or ScriptedRegistry(scripts or {}, keys)
     app = create_app(
-        Config(roster.agents, (), Path()),
+        Config(registry.agents, (), Path()),
         event_log=log,
         security=security,
         options=options,
         limits=limits,
-        roster=roster,
+        registry=registry,
     )
     runner = ProblemRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""Runs scripted agents through the real spine, without HTTP: settings, roster, supervisor, reading back."""
+"""Runs scripted agents through the real spine, without HTTP: settings, registry, supervisor, reading back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.settings.agent import FunctionSettings
@@ -46,8 +46,8 @@ def settings(agent_id: str, **keys: Any) -> FunctionSettings:
     )
 
 
-class ScriptedRoster(Roster):
-    """A roster of scripts; `keys` holds settings by agent id."""
+class ScriptedRegistry(AgentRegistry):
+    """A registry of scripts; `keys` holds settings by agent id."""
 
     def __init__(self, scripts: dict[str, Script], keys: dict[str, dict[str, Any]] | None = None) -> None:
         super().__init__(
@@ -65,9 +65,9 @@ async def supervised(
     log: MemoryLog | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[Supervisor]:
-    roster = ScriptedRoster(scripts, keys)
-    await roster.load()
-    async with Supervisor(roster, log or MemoryLog(), limits=limits, observer=observer) as supervisor:
+    registry = ScriptedRegistry(scripts, keys)
+    await registry.load()
+    async with Supervisor(registry, log or MemoryLog(), limits=limits, observer=observer) as supervisor:
         yield supervisor
 
 

@@ -32,7 +32,7 @@ from ..support.commands import ROOT
 from ..support.parts import require
 from ..support.redis_server import redis_server
 from ..support.service import Puppet, endless, serving, silent, words
-from ..support.spine import ScriptedRoster
+from ..support.spine import ScriptedRegistry
 from ..workers.process import worker
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -330,18 +330,18 @@ async def test_run_of_a_lost_worker_goes_on_in_its_trace(spans: Spans) -> None:
 
     def another() -> Supervisor:
         observer: Observer = Tracing(trace.get_tracer("orchestrator"))
-        roster = ScriptedRoster({"a": endless, "b": silent}, {"b": {"on_worker_lost": "restart"}})
-        return Supervisor(roster, log, observer=observer)
+        registry = ScriptedRegistry({"a": endless, "b": silent}, {"b": {"on_worker_lost": "restart"}})
+        return Supervisor(registry, log, observer=observer)
 
     lost, other = another(), another()
     async with lost:
-        await lost.roster.load()
+        await lost.registry.load()
         run, _ = await lost.start(StartRequest("hi"), traceparent=TRACEPARENT)
         await eventually(lambda: run.participants["a"].text and run.participants["b"].status == "running")
         lost._serving[0].cancel()
         await log.beat(lost.worker, 0.05)
         async with other:
-            await other.roster.load()
+            await other.registry.load()
             await eventually(lambda: len(spans.all("run")) == 1)
             left = spans.one("run")
             await eventually(lambda: len(spans.all("agent b")) == 1)

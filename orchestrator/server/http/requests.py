@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
 from ...events.base import AGENT_ID_PATTERN, clean_text
-from ...run.registry import Roster
+from ...run.registry import AgentRegistry
 from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
@@ -26,7 +26,7 @@ _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
 
 
-def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOptions) -> StartRequest:
+def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: ServerOptions) -> StartRequest:
     """Check *body* as a whole. A null is taken for a key that is not there, except for `message`.
 
     Raises:
@@ -34,7 +34,7 @@ def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOption
         ProblemError: 413, the message is too long; other fields that are wrong are named too.
     """
     check = _Check(body)
-    known_agents = roster.agents
+    known_agents = registry.agents
     message = check.field("message", lambda value: _message(value, limits.max_message_chars), required=True)
     agents = check.field("agents", lambda value: _agents(check, value, known_agents, limits))
     wanted = StartRequest(
@@ -44,7 +44,7 @@ def parse_start(body: Mapping[str, Any], *, roster: Roster, limits: ServerOption
         channel=check.field("channel", _channel),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
-        panel=check.field("panel", lambda value: _panel(check, value, roster, agents, limits)),
+        panel=check.field("panel", lambda value: _panel(check, value, registry, agents, limits)),
         blind=check.field("blind", _blind) or False,
     )
     if wanted.blind and wanted.panel is not None:
@@ -166,11 +166,13 @@ def _on_disconnect(value: Any) -> str:
 
 
 def _panel(
-    check: _Check, value: Any, roster: Roster, agents: Sequence[str] | None, limits: ServerOptions
+    check: _Check, value: Any, registry: AgentRegistry, agents: Sequence[str] | None, limits: ServerOptions
 ) -> dict[str, Any] | None:
-    known = agents and all(agent_id in roster.agents for agent_id in agents)
+    known = agents and all(agent_id in registry.agents for agent_id in agents)
     try:
-        panel = choose_panel(value, roster, agents=agents if known else None, most=limits.max_agents_per_run)
+        panel = choose_panel(
+            value, registry, agents=agents if known else None, most=limits.max_agents_per_run
+        )
     except InvalidRequest as exc:
         check.problems.extend(exc.fields)
         return None

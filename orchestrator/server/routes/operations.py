@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..http.problem import problem_response
-from ..keys import METRICS, ROSTER, SUPERVISOR
+from ..keys import METRICS, REGISTRY, SUPERVISOR
 from ..openapi.operation import Answer, operation
 from .runs import json_response
 
@@ -30,7 +30,7 @@ async def readiness(request: web.Request) -> web.StreamResponse:
         return problem_response(503, "The server is draining.", headers={"Retry-After": "5"})
     if not request.app[SUPERVISOR].log.available:
         return problem_response(503, "The event log does not answer.", headers={"Retry-After": "1"})
-    if not request.app[ROSTER].ready:
+    if not request.app[REGISTRY].ready:
         return problem_response(503, "The agents are still loading.", headers={"Retry-After": "1"})
     return json_response({"status": "ready"})
 

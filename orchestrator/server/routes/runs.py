@@ -18,7 +18,7 @@ from ..http.problem import ProblemError, read_json
 from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream
 from ..http.requests import parse_start
 from ..http.streams import EventStream
-from ..keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from ..keys import METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
     FRAMING,
@@ -67,7 +67,7 @@ async def run_of(request: web.Request) -> AnyRun:
     answers={200: Answer("The agents, in the order they are shown.", "AgentList")},
 )
 async def list_agents(request: web.Request) -> web.StreamResponse:
-    roster = request.app[ROSTER]
+    registry = request.app[REGISTRY]
     return json_response(
         {
             "agents": [
@@ -76,10 +76,10 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
                     "title": settings.title,
                     "description": settings.description,
                     "backend": settings.backend,
-                    "model": roster.model(agent_id),
+                    "model": registry.model(agent_id),
                     "default": settings.default,
                 }
-                for agent_id, settings in roster.agents.items()
+                for agent_id, settings in registry.agents.items()
             ]
         }
     )
@@ -104,7 +104,7 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
 async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
     body = await read_json(request, max_bytes=options.max_body_bytes)
-    wanted = parse_start(body, roster=request.app[ROSTER], limits=options)
+    wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
     names = wants_names(request)
     run, _ = await request.app[SUPERVISOR].start(
         wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
@@ -226,7 +226,7 @@ async def add_agent(request: web.Request) -> web.StreamResponse:
     run = await run_of(request)
     body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     agent_id = body.get("agent_id")
-    if not isinstance(agent_id, str) or agent_id not in request.app[ROSTER].agents or len(body) != 1:
+    if not isinstance(agent_id, str) or agent_id not in request.app[REGISTRY].agents or len(body) != 1:
         raise InvalidRequest(
             'The body must be {"agent_id": …} with an id that GET /v1/agents lists.',
             [FieldProblem("agent_id", f"There is no agent {str(agent_id)[:80]!r}.")],

@@ -20,7 +20,7 @@ from ..http.problem import ProblemError, problem_from
 from ..http.requests import parse_start
 from ..http.security import WEBSOCKET_PROTOCOL
 from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket
-from ..keys import METRICS, OPTIONS, ROSTER, STREAMS, SUPERVISOR
+from ..keys import METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import Answer, operation
 from .channels import CHANNEL
 
@@ -144,7 +144,7 @@ class Socket:
     async def _start(self, operation: Operation) -> None:
         self._check_room()
         app = self._request.app
-        wanted = parse_start(operation.body, roster=app[ROSTER], limits=app[OPTIONS])
+        wanted = parse_start(operation.body, registry=app[REGISTRY], limits=app[OPTIONS])
         run, _ = await self._supervisor.start(wanted)
         self._follow(self._one_run(run), operation)
 

@@ -24,7 +24,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
 from orchestrator.panels.choices import read_choice, read_ranking
 from orchestrator.panels.prompts import letter
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor
 
 from ...panels.test_methods import fails, hangs, panel, result, saying, stages
@@ -46,9 +46,9 @@ async def house(scripts: dict[str, Script] | None = None, **keys: Any) -> AsyncI
     scripts = scripts or {}
     agents |= {name: settings(name, retry={"attempts": 1}) for name in scripts}
     backends = {name: ScriptedBackend(script) for name, script in scripts.items()}
-    roster = Roster(agents, backends=backends, panels=config.panels)
-    await roster.load()
-    async with Supervisor(roster, MemoryLog()) as supervisor:
+    registry = AgentRegistry(agents, backends=backends, panels=config.panels)
+    await registry.load()
+    async with Supervisor(registry, MemoryLog()) as supervisor:
         yield supervisor
 
 

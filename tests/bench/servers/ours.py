@@ -17,7 +17,7 @@ from orchestrator.backends.base import AgentInput, Backend, Emission
 from orchestrator.backends.function.backend import FunctionBackend, StreamFunction
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
 from orchestrator.server.http.runner import ProblemRunner
@@ -54,7 +54,7 @@ def follows_plan(number: int) -> StreamFunction:
     return talk
 
 
-def roster(url: str) -> Roster:
+def registry(url: str) -> AgentRegistry:
     """Return agents as `create_app` makes them, but for a limit on their output that no scenario reaches."""
     settings: dict[str, Any] = {}
     backends: dict[str, Backend] = {}
@@ -65,13 +65,13 @@ def roster(url: str) -> Roster:
     for n in range(SDK_AGENTS if url else 0):
         keys = {"agent_id": f"m{n}", "model": "bench", "base_url": url, "api_key": "none"}
         settings[f"m{n}"] = OpenAIAgentsSettings.model_validate(keys)
-    return Roster(settings, backends=backends)
+    return AgentRegistry(settings, backends=backends)
 
 
 async def main(options: argparse.Namespace) -> None:
     configure_logging("json")
     app = create_app(
-        roster=roster(options.upstream),
+        registry=registry(options.upstream),
         options=ServerOptions(max_agents_per_run=AGENTS),
         event_log=MemoryLog(max_channel_bytes=CHANNEL_BYTES),
         limits=RunLimits(max_runs=MAX_RUNS, max_log_bytes=4 * CHANNEL_BYTES),
