@@ -17,7 +17,7 @@ from ..telemetry.observer import Observer
 from .blind import Seals, Veil
 from .conversation import Conversations
 from .merge import Batch
-from .panel import AskedFor
+from .panel import TurnRequest
 from .registry import AgentRegistry
 from .spec import RunSpec
 from .state import Participant
@@ -94,7 +94,7 @@ class RunAgents:
         self,
         participant: Participant,
         announce: Payload | None = None,
-        asked: AskedFor | None = None,
+        asked: TurnRequest | None = None,
         anchor: str | None = None,
     ) -> AgentTask:
         """Make the pump of an agent's next attempts.

@@ -58,7 +58,7 @@ async def perform(run: Run, command: Command) -> Snapshot:
     elif command.verb == "approve" and agent_id is not None:
         run.approve(agent_id, command.call_id, command.approve)
     elif command.verb == "convene" and command.panel is not None:
-        run.convene_over(PanelSettings.model_validate(command.panel))
+        run.start_panel_over(PanelSettings.model_validate(command.panel))
     return run.snapshot()
 
 

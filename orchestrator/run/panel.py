@@ -32,7 +32,7 @@ NO_ANSWERS = ("review", "final")
 
 
 @dataclass(frozen=True, slots=True)
-class AskedFor:
+class TurnRequest:
     """What an agent is asked in one turn of a panel."""
 
     message: str
@@ -40,13 +40,13 @@ class AskedFor:
     remember: bool
 
 
-class Room(Protocol):
+class PanelRun(Protocol):
     """The run, as far as a panel needs it."""
 
     state: RunState
     spec: RunSpec
 
-    async def speak(self, agent_id: str, part: AskedFor) -> None: ...
+    async def speak(self, agent_id: str, part: TurnRequest) -> None: ...
     async def when(self, true: Callable[[], bool]) -> None: ...
     def cancel(self, stop: Stop, agent_id: str | None = None) -> None: ...
     def at_rest(self, participant: Participant) -> bool: ...
@@ -54,7 +54,7 @@ class Room(Protocol):
     def settle(self) -> None: ...
 
 
-class Sitting:
+class RunPanel:
     """One panel in one run, from its first stage to its verdict.
 
     Args:
@@ -64,7 +64,7 @@ class Sitting:
 
     def __init__(
         self,
-        room: Room,
+        room: PanelRun,
         settings: PanelSettings,
         *,
         given: Sequence[Answer] | None = None,
@@ -86,12 +86,12 @@ class Sitting:
         self._session: Session | None = None
 
     @classmethod
-    def lost(cls, room: Room, panel: PanelState) -> Sitting:
-        """Return a sitting that only says that it failed: its worker was lost."""
+    def lost(cls, room: PanelRun, panel: PanelState) -> RunPanel:
+        """Return a panel that only says that it failed: its worker was lost."""
         settings = PanelSettings.model_construct(method=panel.method, panel_id=panel.panel_id)
-        sitting = cls(room, settings)
-        sitting._lost = True
-        return sitting
+        lost = cls(room, settings)
+        lost._lost = True
+        return lost
 
     async def sit(self) -> None:
         """Conduct the panel; whatever happens, it has a result and the mailbox is closed."""
@@ -178,7 +178,7 @@ class Sitting:
             # It was cancelled for being late, and is still closing its stream.
             await self.ending(agent_id)
         try:
-            await self._room.speak(agent_id, AskedFor(speech.message, part, speech.remember))
+            await self._room.speak(agent_id, TurnRequest(speech.message, part, speech.remember))
         except Conflict:
             return Answer(agent_id, self.title(agent_id), "cancelled")
         return await self.ending(agent_id)

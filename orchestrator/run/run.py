@@ -39,7 +39,7 @@ from .agents import AgentTask, RunAgents
 from .blind import Seals
 from .conversation import Conversations
 from .merge import Batch, Joining, fan_in
-from .panel import AskedFor, Sitting, answer_of, info_of
+from .panel import RunPanel, TurnRequest, answer_of, info_of
 from .registry import AgentRegistry
 from .state import Participant, RunState
 from .writer import Writer
@@ -76,8 +76,8 @@ class Run:
         self._writer = Writer(state, event_log, observer, fence=fence, veil=self._agents.veil)
         self._observer = observer
         self._agent_tasks: dict[str, AgentTask] = {}
-        self._asked: dict[str, AskedFor] = {}
-        self._sitting: Sitting | None = None
+        self._asked: dict[str, TurnRequest] = {}
+        self._panel: RunPanel | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._joining: Joining = asyncio.Queue()
         self._tasks: asyncio.TaskGroup | None = None
@@ -162,8 +162,8 @@ class Run:
             live = self._agent_tasks.get(participant.info.agent_id)
             if live is not None and not self.at_rest(participant) and live.pump.stop(stop):
                 self._writer.enter(participant, "cancelling")
-        if agent_id is None and self._sitting is not None:
-            self._sitting.call_off()
+        if agent_id is None and self._panel is not None:
+            self._panel.call_off()
 
     async def add(self, agent_id: str) -> None:
         """Let an agent join.
@@ -177,7 +177,7 @@ class Run:
             raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
-        if self._sitting is not None and self.sitting and self._sitting.asks(agent_id):
+        if self._panel is not None and self.panel_is_open and self._panel.asks(agent_id):
             raise Conflict(f"Agent {agent_id!r} is asked by this run's panel when its time has come.")
         info = self._agents.info(agent_id)
         self._prepare(self._join(info), announce=AgentAdded(info))
@@ -200,8 +200,8 @@ class Run:
         self._writer.enter(participant, "queued")
         self._prepare(participant, asked=self._asked.get(agent_id))
         self._launch(agent_id)
-        if self._sitting is not None:
-            self._sitting.again(agent_id)
+        if self._panel is not None:
+            self._panel.again(agent_id)
 
     def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
         """Answer an approval.
@@ -214,35 +214,35 @@ class Run:
         if live is None or not live.pump.answer(call_id, approve):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
-    def convene(self, sitting: Sitting) -> None:
+    def start_panel(self, panel: RunPanel) -> None:
         """Let a panel sit in this run; the run stays open until it has risen.
 
         Raises:
             Conflict: Another one sits, or the run has ended.
         """
         self._require_open()
-        if self._sitting is not None and self.sitting and not self._sitting.dismiss():
+        if self._panel is not None and self.panel_is_open and not self._panel.dismiss():
             raise Conflict("A panel is under way in this run; ask again when it is done.")
         if self._tasks is None:
             raise RuntimeError("panels sit while `execute` runs")
-        self._sitting = sitting
-        self._joining.put_nowait(sitting.mailbox)
-        self._tasks.create_task(sitting.sit(), name=f"{self.spec.run_id}/panel")
+        self._panel = panel
+        self._joining.put_nowait(panel.mailbox)
+        self._tasks.create_task(panel.sit(), name=f"{self.spec.run_id}/panel")
 
-    def convene_over(self, panel: PanelSettings) -> None:
-        """Let a panel sit over what its members have said so far. Raises as `convene`."""
+    def start_panel_over(self, panel: PanelSettings) -> None:
+        """Let a panel sit over what its members have said so far. Raises as `start_panel`."""
         if self.spec.blind:
             raise Conflict("A blind run takes no panel while it is open; ask again when it has ended.")
         there = self.state.participants
         given = [answer_of(there[agent_id]) for agent_id in panel.members if agent_id in there]
-        self.convene(Sitting(self, panel, given=given, late_call=True))
+        self.start_panel(RunPanel(self, panel, given=given, late_call=True))
 
     @property
-    def sitting(self) -> bool:
+    def panel_is_open(self) -> bool:
         """Whether a panel is under way."""
-        return self._sitting is not None and not self._sitting.mailbox.drained
+        return self._panel is not None and not self._panel.mailbox.drained
 
-    async def speak(self, agent_id: str, asked: AskedFor) -> None:
+    async def speak(self, agent_id: str, asked: TurnRequest) -> None:
         """Let an agent begin another turn; one that does not take part yet joins.
 
         Raises:
@@ -324,9 +324,9 @@ class Run:
     def _go_on_sitting(self, panel: PanelState) -> None:
         """Begin the run's own panel, or go on with it; one that was called during the run has died with its worker."""
         if self.spec.panel is not None and not self.state.panel_called:
-            self.convene(Sitting(self, self.spec.panel, given=self._given()))
+            self.start_panel(RunPanel(self, self.spec.panel, given=self._given()))
         else:
-            self.convene(Sitting.lost(self, panel))
+            self.start_panel(RunPanel.lost(self, panel))
 
     def _given(self) -> list[Answer] | None:
         if self.spec.of is None:
@@ -348,7 +348,7 @@ class Run:
         self,
         participant: Participant,
         announce: Payload | None = None,
-        asked: AskedFor | None = None,
+        asked: TurnRequest | None = None,
         anchor: str | None = None,
     ) -> None:
         """Make the agent's pump, so that it can be cancelled before its task runs."""
@@ -398,7 +398,11 @@ class Run:
                 waiter.set_result(None)
 
     def _close_if_ended(self) -> bool:
-        if self.open and not self.sitting and all(self.at_rest(p) for p in self.state.participants.values()):
+        if (
+            self.open
+            and not self.panel_is_open
+            and all(self.at_rest(p) for p in self.state.participants.values())
+        ):
             self.open = False
             self._joining.put_nowait(None)
         return not self.open

@@ -67,7 +67,7 @@ class ArchivedRun:
         self._require(agent_id)
         raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
-    def convene_over(self, panel: PanelSettings) -> None:
+    def start_panel_over(self, panel: PanelSettings) -> None:
         """Raise Conflict: the run has ended."""
         raise Conflict("The run has ended; start a new one.")
 

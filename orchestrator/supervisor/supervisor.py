@@ -265,7 +265,7 @@ class Supervisor:
             return found
         return Revealed(found.vote, [_plain(participant) for participant in run.participants.values()])
 
-    async def convene(self, run_id: str, value: object) -> AnyRun:
+    async def start_panel(self, run_id: str, value: object) -> AnyRun:
         """Let a panel sit over a run's answers; return the run in which it sits.
 
         That is this one while it is open, else a new one.
@@ -458,7 +458,7 @@ async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:
     elif command.verb == "approve":
         run.approve(agent_id, command.call_id, command.approve)
     elif command.verb == "convene" and command.panel is not None:
-        run.convene_over(PanelSettings.model_validate(command.panel))
+        run.start_panel_over(PanelSettings.model_validate(command.panel))
     else:
         run.cancel(Stop(command.reason), command.agent_id)
     return run.snapshot()

@@ -54,7 +54,7 @@ def decided(page: Page, title: str) -> None:
     page.wait_for_function("() => document.querySelector('.panel-card:not([data-status=running])')")
 
 
-def convene(page: Page, panel: str, *agents: str) -> str:
+def start_panel(page: Page, panel: str, *agents: str) -> str:
     """Ask these agents in a panel, or a configured panel's own."""
     page.get_by_label("Panel", exact=True).select_option(panel)
     chosen = agents or [box.get_attribute("value") or "" for box in page.locator(".chips :checked").all()]
@@ -90,7 +90,7 @@ def test_a_council_is_asked_and_its_moderator_speaks_above_the_columns(page: Pag
             }).observe(document.body, { childList: true, characterData: true, subtree: true });
         }"""
     )
-    convene(page, "panel:council")
+    start_panel(page, "panel:council")
     decided(page, "Council")
     assert page.evaluate("[...window.stages]") == ["Members answer", "Final", "Summed up"]
     expect(card(page).locator(".inputs li")).to_have_text(
@@ -161,7 +161,7 @@ def test_members_rank_each_other_and_their_answers_stay(page: Page) -> None:
     choose(page, "analyst", "optimist")
     page.get_by_label("Question", exact=True).fill("What?")
     expect(page.locator(".busy")).to_have_text("Ranking needs 3 agents that answer.")
-    convene(page, "method:rank", "analyst", "optimist", "skeptic")
+    start_panel(page, "method:rank", "analyst", "optimist", "skeptic")
     decided(page, "Ranking")
     expect(card(page).locator(".scores tbody tr")).to_have_count(3)
     expect(card(page).locator(".last-word")).to_have_count(0)
@@ -179,7 +179,7 @@ def test_members_rank_each_other_and_their_answers_stay(page: Page) -> None:
 
 
 def test_who_is_missing_late_or_cut_is_told(page: Page) -> None:
-    convene(page, "panel:hurried")
+    start_panel(page, "panel:hurried")
     read = card(page).locator(".inputs")
     expect(read.locator(".cut")).to_have_text(re.compile(r"Essay cut: 300 of \d+ chars"))
     expect(read.locator(".without")).to_have_text(["Failing failed", "Latecomer still answering"])
@@ -206,7 +206,7 @@ def test_axe_finds_nothing_in_a_panel(page: Page) -> None:
             faults.extend(f"{where} at {width} px, {scheme}: {fault}" for fault in violations(page))
         page.set_viewport_size({"width": 1280, "height": 800})
 
-    convene(page, "panel:hurried")
+    start_panel(page, "panel:hurried")
     expect(card(page).locator(".prose")).to_contain_text("In short")
     look("the last word")
     decided(page, "Hurried")

@@ -40,7 +40,7 @@ async def call_panel(request: web.Request) -> web.StreamResponse:
     run_id = request.match_info["run_id"]
     await supervisor.get(run_id)
     body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    run = await supervisor.convene(run_id, _wanted(body))
+    run = await supervisor.start_panel(run_id, _wanted(body))
     headers = {
         "Run-Id": run.spec.run_id,
         "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
