@@ -21,7 +21,7 @@ KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
 
 
-class ArchivedRun:
+class StoredRun:
     """A run as the log has it. It has ended, or another worker runs it."""
 
     def __init__(self, state: RunState) -> None:
@@ -76,14 +76,14 @@ class ArchivedRun:
             raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
 
 
-class Archive:
+class StoredRuns:
     """Reads runs back from the log; the states of ended ones are kept for a while."""
 
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
-        self._kept: OrderedDict[str, ArchivedRun] = OrderedDict()
+        self._kept: OrderedDict[str, StoredRun] = OrderedDict()
 
-    async def read(self, record: RunRecord) -> ArchivedRun:
+    async def read(self, record: RunRecord) -> StoredRun:
         """Fold a run's events into its state.
 
         Raises:
@@ -94,11 +94,11 @@ class Archive:
             self._kept.move_to_end(record.run_id)
             return kept
         state = await self.fold(record)
-        return ArchivedRun(state) if record.ended_at is None else self.keep(state)
+        return StoredRun(state) if record.ended_at is None else self.keep(state)
 
-    def keep(self, state: RunState) -> ArchivedRun:
+    def keep(self, state: RunState) -> StoredRun:
         """Keep an ended run's state. The log may lose what it was folded from: a long run's first events."""
-        run = self._kept[state.spec.run_id] = ArchivedRun(state)
+        run = self._kept[state.spec.run_id] = StoredRun(state)
         if len(self._kept) > KEPT_RUNS:
             self._kept.popitem(last=False)
         return run

@@ -24,7 +24,7 @@ from ..run.registry import AgentRegistry
 from ..run.run import Run
 from ..run.spec import RunSpec, spec_of
 from ..run.state import RunState
-from ..run.stored import Archive
+from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits
 from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
@@ -46,7 +46,7 @@ class Ownership:
         registry: AgentRegistry,
         store: Store,
         conversations: Conversations,
-        archive: Archive,
+        stored: StoredRuns,
         observer: Observer,
         *,
         limits: RunLimits,
@@ -57,7 +57,7 @@ class Ownership:
         self._log = store
         self._conversations = conversations
         self._seals = Seals(store)
-        self._archive = archive
+        self._stored = stored
         self._observer = observer
         self._limits = limits
         self._cluster = cluster
@@ -132,7 +132,7 @@ class Ownership:
             self._coming.discard(record.run_id)
 
     async def _go_on(self, record: RunRecord) -> None:
-        state = await self._archive.fold(record)
+        state = await self._stored.fold(record)
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
             fence = Fence(record.run_id, record.token)
@@ -176,7 +176,7 @@ class Ownership:
             await self._execute(run)
             await self._note_end(run, record)
             if record.run_id in self._runs:
-                self._archive.keep(run.state)
+                self._stored.keep(run.state)
         except Fenced:
             log.warning(
                 "run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten"

@@ -42,7 +42,7 @@ from ..run.registry import AgentRegistry
 from ..run.run import Run
 from ..run.spec import StartRequest, spec_of
 from ..run.state import Participant, RunState
-from ..run.stored import Archive, ArchivedRun
+from ..run.stored import StoredRun, StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
@@ -62,7 +62,7 @@ SYSTEM_SNAPSHOTS = 50
 DRAIN_GRACE_SECONDS = 10.0
 """After the drain time, how long ended agents may take to close their streams."""
 
-AnyRun = Run | ArchivedRun
+AnyRun = Run | StoredRun
 
 
 class Supervisor:
@@ -91,7 +91,7 @@ class Supervisor:
         self.worker = worker or f"worker_{secrets.token_hex(6)}"
         self.cluster = cluster
         self._conversations = Conversations(store)
-        self._archive = Archive(store)
+        self._stored = StoredRuns(store)
         self._seals = Seals(store)
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
@@ -102,7 +102,7 @@ class Supervisor:
             registry,
             store,
             self._conversations,
-            self._archive,
+            self._stored,
             observer,
             limits=self.limits,
             cluster=cluster,
@@ -200,7 +200,7 @@ class Supervisor:
         self._owned.release(record.run_id)
         run.hand_over()
         await self.cluster.offer_work(record.run_id)
-        return ArchivedRun(run.state), True
+        return StoredRun(run.state), True
 
     async def get(self, run_id: str) -> AnyRun:
         """Find a run.
@@ -214,7 +214,7 @@ class Supervisor:
         record = await self.log.find_run(run_id)
         if record is None:
             raise NotFound(f"There is no run {run_id!r}.")
-        return await self._archive.read(record)
+        return await self._stored.read(record)
 
     async def perform(self, command: Command) -> Snapshot:
         """Do what *command* asks, here or on the worker that owns the run; return the run as it stands then.
@@ -356,7 +356,7 @@ class Supervisor:
         await self.log.forget_run(run_id, why)
         await self.log.erase(SYSTEM_CHANNEL, run_id)
         self._owned.release(run_id)
-        self._archive.drop(run_id)
+        self._stored.drop(run_id)
 
     def refuse_new(self) -> None:
         """Take no new runs from here on."""
@@ -445,7 +445,7 @@ class Supervisor:
         )
 
     async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
-        return [self._owned.find(record.run_id) or await self._archive.read(record) for record in records]
+        return [self._owned.find(record.run_id) or await self._stored.read(record) for record in records]
 
 
 async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:

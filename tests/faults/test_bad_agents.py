@@ -244,7 +244,7 @@ async def test_error_with_odd_fields_is_told_and_retried_as_ever() -> None:
     async with serving(bad | {"good": words("fine")}, keys=keys) as service:
         run_id = await service.start()
         events = await service.events(run_id)
-        service.supervisor._archive.drop(run_id)
+        service.supervisor._stored.drop(run_id)
         assert (await service.find(run_id)).snapshot().agents["good"].text == "fine", "it can be read back"
     outcomes = {name: end["status"] for name, end in events[-1].data["agents"].items()}
     careless = f"bad{len(ODD_ERRORS) - 1}"

@@ -460,7 +460,7 @@ async def test_snapshot_says_what_the_log_says(method: str) -> None:
         live = run.snapshot()
         record = await supervisor.log.find_run(run.spec.run_id)
         assert record is not None
-        folded = (await supervisor._archive.fold(record)).snapshot()
+        folded = (await supervisor._stored.fold(record)).snapshot()
     folded.ended_at = live.ended_at
     assert folded == live
     assert live.panel is not None

@@ -19,7 +19,7 @@ from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Snapshot, Status
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
-from orchestrator.run.stored import ArchivedRun
+from orchestrator.run.stored import StoredRun
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import failover as janitor
 from orchestrator.supervisor.supervisor import Supervisor
@@ -108,7 +108,7 @@ async def test_runs_of_before_are_there_after_a_restart(reopen: Reopen) -> None:
         told = run.snapshot()
     async with Worker(await reopen()) as second:
         found = await second.get(run.spec.run_id)
-        assert isinstance(found, ArchivedRun)
+        assert isinstance(found, StoredRun)
         assert found.snapshot() == told
         assert await follow_to_end(second, run.spec.run_id) == before or [
             (e.id, e.data) for e in await follow_to_end(second, run.spec.run_id)
