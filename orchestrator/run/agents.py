@@ -14,7 +14,7 @@ from ..agent.pump import Pump
 from ..backends.base import AgentInput, Turn
 from ..events.base import TERMINALS, AgentInfo, Payload
 from ..telemetry.observer import Observer
-from .blind import Seals, Veil
+from .blind import BlindNames, BlindRecords
 from .conversation import Conversations
 from .merge import Batch
 from .panel import TurnRequest
@@ -35,9 +35,9 @@ class RunAgents:
     """Everybody who may speak in a run.
 
     Args:
-        seals: Keep the truth about a blind run.
+        blind_records: Keep the truth about a blind run.
     Attributes:
-        veil: The names in a blind run; None in any other.
+        blind_names: The names in a blind run; None in any other.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class RunAgents:
         conversations: Conversations,
         observer: Observer,
         *,
-        seals: Seals | None = None,
+        blind_records: BlindRecords | None = None,
     ) -> None:
         self._spec = spec
         self._registry = registry
         self._conversations = conversations
         self._observer = observer
-        self._seals = seals
+        self._blind_records = blind_records
         self._purse = Purse("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
         self._purses: dict[str, Purse] = {}
         self._history: dict[str, tuple[Turn, ...]] = {}
-        self.veil = Veil(spec.agents) if spec.blind else None
+        self.blind_names = BlindNames(spec.agents) if spec.blind else None
 
     def opening(self) -> list[AgentInfo]:
         """Describe those that the run begins with."""
-        if self.veil is not None:
-            return self.veil.infos()
+        if self.blind_names is not None:
+            return self.blind_names.infos()
         return [self._registry.info(a) for a in self._spec.agents if a in self._registry.agents]
 
     def info(self, agent_id: str) -> AgentInfo:
@@ -143,9 +143,9 @@ class RunAgents:
 
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
         """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
-        if self.veil is not None and self._seals is not None and self.knows(agent_id):
+        if self.blind_names is not None and self._blind_records is not None and self.knows(agent_id):
             info = self._registry.info(self._configured(agent_id))
-            await self._seals.seal(self._spec.run_id, agent_id, info, terminal)
+            await self._blind_records.seal(self._spec.run_id, agent_id, info, terminal)
 
     async def seal_ended(self, batches: Sequence[Batch]) -> None:
         """Keep what a blind run does not tell of endings that are about to be logged. Raises LogUnavailable."""
@@ -155,7 +155,7 @@ class RunAgents:
                     await self.seal(agent_id, payload)
 
     def _configured(self, agent_id: str) -> str:
-        return self.veil.configured(agent_id) if self.veil is not None else agent_id
+        return self.blind_names.configured(agent_id) if self.blind_names is not None else agent_id
 
     def _purse_of(self, agent_id: str) -> Purse:
         if agent_id not in self._purses:

@@ -39,7 +39,7 @@ def neutral_id(place: int) -> str:
     return f"agent-{place + 1}"
 
 
-class Veil:
+class BlindNames:
     """The names in one blind run.
 
     Args:
@@ -79,7 +79,7 @@ class Veil:
                 return payload
 
 
-class Seals:
+class BlindRecords:
     """The truth about blind runs, and the votes. Raises LogUnavailable where the store does not answer."""
 
     def __init__(self, store: RunStore) -> None:

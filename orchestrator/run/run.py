@@ -36,7 +36,7 @@ from ..panels.base import Answer
 from ..panels.settings import PanelSettings
 from ..telemetry.observer import Observer
 from .agents import AgentTask, RunAgents
-from .blind import Seals
+from .blind import BlindRecords
 from .conversation import Conversations
 from .merge import Batch, Joining, fan_in
 from .panel import RunPanel, TurnRequest, answer_of, info_of
@@ -55,7 +55,7 @@ class Run:
 
     Args:
         fence: The right to append; void once another worker took the run over.
-        seals: Keep the truth about a blind run.
+        blind_records: Keep the truth about a blind run.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Run:
         observer: Observer,
         *,
         fence: Fence | None = None,
-        seals: Seals | None = None,
+        blind_records: BlindRecords | None = None,
     ) -> None:
         self.state = state
         self.spec = state.spec
         self.open = True
-        self._agents = RunAgents(state.spec, registry, conversations, observer, seals=seals)
-        self._writer = Writer(state, event_log, observer, fence=fence, veil=self._agents.veil)
+        self._agents = RunAgents(state.spec, registry, conversations, observer, blind_records=blind_records)
+        self._writer = Writer(state, event_log, observer, fence=fence, blind_names=self._agents.blind_names)
         self._observer = observer
         self._agent_tasks: dict[str, AgentTask] = {}
         self._asked: dict[str, TurnRequest] = {}
@@ -173,7 +173,7 @@ class Run:
         """
         await self._agents.recall(agent_id)
         self._require_open()
-        if self._agents.veil is not None:
+        if self._agents.blind_names is not None:
             raise Conflict("A blind run takes no further agents; start another one.")
         if agent_id in self.state.participants:
             raise Conflict(f"Agent {agent_id!r} takes part in this run already.")
@@ -369,7 +369,7 @@ class Run:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
-                if self._agents.veil is not None:
+                if self._agents.blind_names is not None:
                     # Before an ending is logged, so that whoever has seen it can be told the rest.
                     await until_available(partial(self._agents.seal_ended, batches))
                 try:

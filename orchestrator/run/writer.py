@@ -30,7 +30,7 @@ from ..events.base import (
 )
 from ..telemetry.logs import exception_words
 from ..telemetry.observer import AttemptEnd, Observer
-from .blind import Veil
+from .blind import BlindNames
 from .merge import Batch
 from .state import Participant, RunState
 
@@ -51,7 +51,7 @@ class Writer:
     Args:
         state: Takes in every event that was logged.
         fence: The right to append; void once another worker took the run over.
-        veil: What is hidden of a blind run.
+        blind_names: What is hidden of a blind run.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Writer:
         observer: Observer,
         *,
         fence: Fence | None = None,
-        veil: Veil | None = None,
+        blind_names: BlindNames | None = None,
     ) -> None:
         self._state = state
         self._log = event_log
         self._observer = observer
         self._fence = fence
-        self._veil = veil
+        self._blind_names = blind_names
         # Wall-clock jumps must not reach `t`; only a run that is taken over has to begin from it.
         elapsed = time.time() - state.created_at / 1000
         self._t0 = time.monotonic() - max(state.t / 1000, elapsed)
@@ -91,8 +91,8 @@ class Writer:
             for payload in events
         ]
         named = told
-        if self._veil is not None:
-            named = [(who, self._veil.cover(payload)) for who, payload in told]
+        if self._blind_names is not None:
+            named = [(who, self._blind_names.cover(payload)) for who, payload in told]
         spec = self._state.spec
         drafts = [
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named
@@ -109,7 +109,7 @@ class Writer:
         told: Sequence[tuple[str | None, Payload]],
         entries: Sequence[Entry],
     ) -> None:
-        """Fold what was logged; *told* is the same as *named*, before a blind run's veil."""
+        """Fold what was logged; *told* is the same as *named*, before a blind run's blind_names."""
         tokens: dict[str, list[int]] = {}
         for (who, payload), (_, whole), entry in zip(named, told, entries, strict=True):
             if type(payload) is Token and who is not None:

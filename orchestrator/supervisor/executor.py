@@ -18,7 +18,7 @@ from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence, RunRecord
-from ..run.blind import Seals
+from ..run.blind import BlindRecords
 from ..run.conversation import Conversations
 from ..run.registry import AgentRegistry
 from ..run.run import Run
@@ -56,7 +56,7 @@ class Ownership:
         self._registry = registry
         self._log = store
         self._conversations = conversations
-        self._seals = Seals(store)
+        self._blind_records = BlindRecords(store)
         self._stored = stored
         self._observer = observer
         self._limits = limits
@@ -104,7 +104,7 @@ class Ownership:
             self._conversations,
             self._observer,
             fence=fence,
-            seals=self._seals,
+            blind_records=self._blind_records,
         )
 
     def adopt(self, run: Run, record: RunRecord) -> None:

@@ -35,7 +35,7 @@ from ..eventlog.cluster import Cluster
 from ..eventlog.run_store import RunRecord
 from ..events.base import Revealed, RevealedAgent, Snapshot
 from ..panels.settings import PanelSettings
-from ..run.blind import Seals, neutral_id
+from ..run.blind import BlindRecords, neutral_id
 from ..run.commands import Command, encode, outcome, perform
 from ..run.conversation import Conversations
 from ..run.registry import AgentRegistry
@@ -92,7 +92,7 @@ class Supervisor:
         self.cluster = cluster
         self._conversations = Conversations(store)
         self._stored = StoredRuns(store)
-        self._seals = Seals(store)
+        self._blind_records = BlindRecords(store)
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
         self._starting: set[str] = set()
@@ -252,7 +252,7 @@ class Supervisor:
         run = await self.get(run_id)
         if agent_id not in run.participants:
             raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
-        await self._seals.vote(run_id, agent_id)
+        await self._blind_records.vote(run_id, agent_id)
         revealed = await self.revealed(run)
         if revealed is None:
             raise Unavailable("The vote was not kept; vote again.", retry_after=1)
@@ -260,7 +260,7 @@ class Supervisor:
 
     async def revealed(self, run: AnyRun) -> Revealed | None:
         """Say who the agents of a blind run are, and of any other; None before a vote. Raises LogUnavailable."""
-        found = await self._seals.revealed(run.spec.run_id, list(run.participants))
+        found = await self._blind_records.revealed(run.spec.run_id, list(run.participants))
         if found is None or run.spec.blind:
             return found
         return Revealed(found.vote, [_plain(participant) for participant in run.participants.values()])
@@ -352,7 +352,9 @@ class Supervisor:
             run.cancel(Stop(why))
         found = await self.log.find_run(run_id)
         if found is not None and spec_of(found).blind:
-            await self._seals.forget(run_id, [neutral_id(place) for place in range(len(found.agents))])
+            await self._blind_records.forget(
+                run_id, [neutral_id(place) for place in range(len(found.agents))]
+            )
         await self.log.forget_run(run_id, why)
         await self.log.erase(SYSTEM_CHANNEL, run_id)
         self._owned.release(run_id)

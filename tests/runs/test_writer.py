@@ -28,7 +28,7 @@ from orchestrator.events import (
     Token,
     Usage,
 )
-from orchestrator.run.blind import Veil
+from orchestrator.run.blind import BlindNames
 from orchestrator.run.merge import Batch
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import RunState
@@ -183,7 +183,7 @@ async def test_every_event_of_a_panels_agent_says_its_stage(log: UnsteadyLog) ->
 
 async def test_a_blind_runs_log_hides_what_its_observer_is_told(log: UnsteadyLog) -> None:
     heard = Heard()
-    made = writer(log, heard, veil=Veil(["secret"]))
+    made = writer(log, heard, blind_names=BlindNames(["secret"]))
     made.state.join(AgentInfo("agent-1", "Agent 1", "hidden", None))
     await made.append([Batch("agent-1", [Done("Hello", Usage(1, 9), "stop", METRICS, 1)])])
     (entry,) = await logged(log)
