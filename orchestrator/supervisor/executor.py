@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 SHUTDOWN = Stop("The server is shutting down; ask again.", "shutdown")
 
 
-class Ownership:
+class Executor:
     """Runs by id, and the tasks that execute them.
 
     Args:
@@ -107,17 +107,17 @@ class Ownership:
             blind_records=self._blind_records,
         )
 
-    def adopt(self, run: Run, record: RunRecord) -> None:
+    def execute(self, run: Run, record: RunRecord) -> None:
         """Execute *run* from here on."""
         self._runs[record.run_id] = run
         self._idle.clear()
-        owner = self._tasks.create_task(self._own(run, record), name=record.run_id)
+        owner = self._tasks.create_task(self._execute_to_end(run, record), name=record.run_id)
         self._owners.add(owner)
         if self._stopped:
             run.cancel(SHUTDOWN)
         owner.add_done_callback(self._disown)
 
-    async def go_on(self, record: RunRecord) -> None:
+    async def resume(self, record: RunRecord) -> None:
         """Execute a run that was claimed: one that has only begun, or one whose worker was lost.
 
         Waits while the store is away: who has claimed a run must go on with it, for nobody else will. Does
@@ -125,13 +125,13 @@ class Ownership:
         """
         self._coming.add(record.run_id)
         try:
-            await until_available(lambda: self._go_on(record))
+            await until_available(lambda: self._resume(record))
         except Fenced:
             _log_loss(record)
         finally:
             self._coming.discard(record.run_id)
 
-    async def _go_on(self, record: RunRecord) -> None:
+    async def _resume(self, record: RunRecord) -> None:
         state = await self._stored.fold(record)
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
@@ -145,7 +145,7 @@ class Ownership:
         except BaseException:
             run.hand_over()
             raise
-        self.adopt(run, record)
+        self.execute(run, record)
 
     async def wait_idle(self, seconds: float) -> None:
         """Return when no run is executed, or after *seconds*."""
@@ -171,7 +171,7 @@ class Ownership:
         if not self._owners:
             self._idle.set()
 
-    async def _own(self, run: Run, record: RunRecord) -> None:
+    async def _execute_to_end(self, run: Run, record: RunRecord) -> None:
         try:
             await self._execute(run)
             await self._note_end(run, record)

@@ -18,7 +18,7 @@ from ..settings.limits import RunLimits
 from ..telemetry.logs import exception_words, failure
 from ..telemetry.observer import Observer
 from .clock_jumps import Grace
-from .executor import Ownership
+from .executor import Executor
 from .presence import Attendance
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Janitor:
     def __init__(
         self,
         store: Store,
-        owned: Ownership,
+        executor: Executor,
         attendance: Attendance,
         observer: Observer,
         *,
@@ -58,7 +58,7 @@ class Janitor:
         forget: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._log = store
-        self._owned = owned
+        self._executor = executor
         self._attendance = attendance
         self._observer = observer
         self._worker = worker
@@ -85,15 +85,15 @@ class Janitor:
             await asyncio.sleep(JANITOR_SECONDS)
 
     async def _cancel_abandoned(self) -> None:
-        specs = [run.spec for _, run in self._owned.items()]
+        specs = [run.spec for _, run in self._executor.items()]
         for run_id in await self._attendance.abandoned(specs):
-            run = self._owned.find(run_id)
+            run = self._executor.find(run_id)
             if run is not None:
                 run.cancel(Stop("abandoned"))
 
     async def _take_over_lost(self) -> None:
         """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
-        if self._owned.draining:
+        if self._executor.draining:
             return
         running = await self._log.running_runs()
         await self._take_up_own([r for r in running if r.owner == self._worker])
@@ -107,7 +107,7 @@ class Janitor:
                 if record is not None:
                     log.warning("run_taken_over", run_id=record.run_id, owner=lost.owner)
                     self._observer.run_taken_over()
-                    await self._go_on(record)
+                    await self._resume(record)
 
     async def _take_up_own(self, own: list[RunRecord]) -> None:
         """Go on with what is ours and nobody executes.
@@ -116,7 +116,7 @@ class Janitor:
         made, offered or claimed.
         """
         now = time.monotonic()
-        adrift = [r for r in own if r.run_id not in self._owned and r.run_id not in self._starting]
+        adrift = [r for r in own if r.run_id not in self._executor and r.run_id not in self._starting]
         since = self._adrift_since
         self._adrift_since = {record.run_id: since.get(record.run_id, now) for record in adrift}
         for record in adrift:
@@ -130,11 +130,11 @@ class Janitor:
             claimed = await self._log.claim_run(record.run_id, owner=self._worker, token=record.token)
             if claimed is not None:
                 log.warning("run_taken_up", run_id=record.run_id)
-                await self._go_on(claimed)
+                await self._resume(claimed)
 
-    async def _go_on(self, record: RunRecord) -> None:
+    async def _resume(self, record: RunRecord) -> None:
         try:
-            await self._owned.go_on(record)
+            await self._executor.resume(record)
         except Exception as exc:  # noqa: BLE001
             # The others that were lost are still to be taken over.
             log.error("takeover_failed", run_id=record.run_id, **failure(exc))

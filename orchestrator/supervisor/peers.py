@@ -15,7 +15,7 @@ from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..run.commands import answer, decode
 from ..telemetry.logs import exception_words, failure
-from .executor import Ownership
+from .executor import Executor
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ BUSY_SECONDS = 0.5
 
 
 async def take_work(
-    cluster: Cluster, store: Store, owned: Ownership, *, worker: str, busy: Callable[[], bool]
+    cluster: Cluster, store: Store, executor: Executor, *, worker: str, busy: Callable[[], bool]
 ) -> None:
     """Execute what was offered, one after another, while not *busy*; until cancelled."""
     while True:
@@ -36,7 +36,7 @@ async def take_work(
             await asyncio.sleep(BUSY_SECONDS)
         run_id = await cluster.take_work(worker)
         try:
-            await _execute(run_id, cluster, store, owned, worker)
+            await _execute(run_id, cluster, store, executor, worker)
         except LogUnavailable as exc:
             log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
         except Exception as exc:  # noqa: BLE001
@@ -44,9 +44,9 @@ async def take_work(
             log.error("work_failed", run_id=run_id, **failure(exc))
 
 
-async def _execute(run_id: str, cluster: Cluster, store: Store, owned: Ownership, worker: str) -> None:
+async def _execute(run_id: str, cluster: Cluster, store: Store, executor: Executor, worker: str) -> None:
     """Claim work that was taken, and execute its run; give it on if this worker is to end."""
-    if owned.draining:
+    if executor.draining:
         # It began to wait before that: whoever stays executes what comes.
         await cluster.finish_work(run_id)
         return await cluster.offer_work(run_id)
@@ -61,17 +61,17 @@ async def _execute(run_id: str, cluster: Cluster, store: Store, owned: Ownership
     if claimed is None:
         return None
     try:
-        return await owned.go_on(claimed)
+        return await executor.resume(claimed)
     except RequestError:
         return await until_available(lambda: cluster.finish_work(run_id))
 
 
-async def answer_commands(cluster: Cluster, owned: Ownership, *, worker: str) -> None:
+async def answer_commands(cluster: Cluster, executor: Executor, *, worker: str) -> None:
     """Answer what other workers ask of our runs; until cancelled."""
     async with aclosing(cluster.commands(worker)) as commands:
         async for command in commands:
             try:
-                run = owned.find(decode(command.body).run_id)
+                run = executor.find(decode(command.body).run_id)
                 await command.reply(await answer(run, command.body))
             except LogUnavailable as exc:
                 log.warning("command_not_answered", reason=exception_words(exc))

@@ -46,7 +46,7 @@ from ..run.stored import StoredRun, StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
-from .executor import Ownership
+from .executor import Executor
 from .failover import LEASE_SECONDS, Janitor
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
@@ -98,7 +98,7 @@ class Supervisor:
         self._starting: set[str] = set()
         self._attendance = Attendance(store, self.limits, shared=cluster is not None)
         observer = observer or Observer()
-        self._owned = Ownership(
+        self._executor = Executor(
             registry,
             store,
             self._conversations,
@@ -110,7 +110,7 @@ class Supervisor:
         )
         self._janitor = Janitor(
             store,
-            self._owned,
+            self._executor,
             self._attendance,
             observer,
             worker=self.worker,
@@ -126,8 +126,10 @@ class Supervisor:
         await self._tasks.__aenter__()
         self._serving = [self._tasks.create_task(self._janitor.clean(), name="janitor")]
         if self.cluster is not None:
-            work = take_work(self.cluster, self.log, self._owned, worker=self.worker, busy=lambda: self._busy)
-            asked = answer_commands(self.cluster, self._owned, worker=self.worker)
+            work = take_work(
+                self.cluster, self.log, self._executor, worker=self.worker, busy=lambda: self._busy
+            )
+            asked = answer_commands(self.cluster, self._executor, worker=self.worker)
             self._serving.append(self._tasks.create_task(work, name="take-work"))
             self._serving.append(self._tasks.create_task(asked, name="commands"))
         return self
@@ -137,7 +139,7 @@ class Supervisor:
     ) -> None:
         for task in self._serving:
             task.cancel()
-        self._owned.abandon_all()
+        self._executor.abandon_all()
         if isinstance(exc, Exception):
             # No task's: it goes on as it is, for within a group nobody would know its kind.
             exc_type = exc = tb = None
@@ -184,20 +186,20 @@ class Supervisor:
         except (Conflict, LimitReached, Unavailable):
             await self.log.forget_run(record.run_id, "was refused")
             raise
-        run = self._owned.make(record, RunState(self._owned.spec(record), record.created_at))
-        self._owned.hold(run)
+        run = self._executor.make(record, RunState(self._executor.spec(record), record.created_at))
+        self._executor.hold(run)
         try:
             await run.begin()
         except BaseException:
-            self._owned.release(record.run_id)
+            self._executor.release(record.run_id)
             run.hand_over()
             raise
         log.info("run_started", run_id=record.run_id, agents=record.agents)
         if self.cluster is None:
-            self._owned.adopt(run, record)
+            self._executor.execute(run, record)
             return run, True
         # Any worker may execute it; until one has claimed it, it is ours.
-        self._owned.release(record.run_id)
+        self._executor.release(record.run_id)
         run.hand_over()
         await self.cluster.offer_work(record.run_id)
         return StoredRun(run.state), True
@@ -208,7 +210,7 @@ class Supervisor:
         Raises:
             Gone: It was deleted or has expired. NotFound: There never was one. LogUnavailable.
         """
-        run = self._owned.find(run_id)
+        run = self._executor.find(run_id)
         if run is not None:
             return run
         record = await self.log.find_run(run_id)
@@ -223,7 +225,7 @@ class Supervisor:
             NotFound, Gone, Conflict: It cannot be done. Unavailable: The owner does not answer.
         """
         for _ in range(MOVED_TRIES):
-            run = self._owned.find(command.run_id)
+            run = self._executor.find(command.run_id)
             if run is not None:
                 return await perform(run, command)
             found = await self.get(command.run_id)
@@ -347,7 +349,7 @@ class Supervisor:
 
     async def forget(self, run_id: str, why: str = "was deleted") -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on."""
-        run = self._owned.find(run_id)
+        run = self._executor.find(run_id)
         if run is not None:
             run.cancel(Stop(why))
         found = await self.log.find_run(run_id)
@@ -357,29 +359,29 @@ class Supervisor:
             )
         await self.log.forget_run(run_id, why)
         await self.log.erase(SYSTEM_CHANNEL, run_id)
-        self._owned.release(run_id)
+        self._executor.release(run_id)
         self._stored.drop(run_id)
 
     def refuse_new(self) -> None:
         """Take no new runs from here on."""
-        self._owned.draining = True
+        self._executor.draining = True
 
     async def drain(self, seconds: float) -> None:
         """Take no new runs; let the others end within *seconds*, then end them with `shutdown`."""
         self.refuse_new()
-        await self._owned.wait_idle(seconds)
-        self._owned.cancel_all()
-        await self._owned.wait_idle(DRAIN_GRACE_SECONDS)
+        await self._executor.wait_idle(seconds)
+        self._executor.cancel_all()
+        await self._executor.wait_idle(DRAIN_GRACE_SECONDS)
 
     @property
     def draining(self) -> bool:
         """Whether no new runs are taken any more."""
-        return self._owned.draining
+        return self._executor.draining
 
     @property
     def running(self) -> int:
         """How many runs of this worker have not ended."""
-        executed = {run_id for run_id, run in self._owned.items() if run.status == "running"}
+        executed = {run_id for run_id, run in self._executor.items() if run.status == "running"}
         return len(executed | self._starting)
 
     @property
@@ -447,7 +449,7 @@ class Supervisor:
         )
 
     async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
-        return [self._owned.find(record.run_id) or await self._stored.read(record) for record in records]
+        return [self._executor.find(record.run_id) or await self._stored.read(record) for record in records]
 
 
 async def _perform_on_ended(run: AnyRun, command: Command) -> Snapshot:

@@ -40,7 +40,7 @@ class Panelist(Worker):
     def __init__(self, store: Any, scripts: dict[str, Any], keys: dict[str, Any] | None = None) -> None:
         super().__init__(store)
         self.supervisor.registry = test_recovery.ScriptedRegistry(scripts, keys)
-        self.supervisor._owned._registry = self.supervisor.registry
+        self.supervisor._executor._registry = self.supervisor.registry
 
 
 async def lost_panel(

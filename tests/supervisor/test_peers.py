@@ -55,7 +55,7 @@ class Executing:
         self.records: list[RunRecord] = []
         self.fails: Exception | None = None
 
-    async def go_on(self, record: RunRecord) -> None:
+    async def resume(self, record: RunRecord) -> None:
         if self.fails is not None:
             raise self.fails
         self.records.append(record)

@@ -176,7 +176,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         # The lost worker wakes up: it has lost the right to append.
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while first._owned._owners:
+            while first._executor._owners:
                 await asyncio.sleep(0.01)
         again = await follow_to_end(third, run.spec.run_id)
         assert [e.id for e in again] == [e.id for e in events]
@@ -194,7 +194,7 @@ async def test_agent_that_may_be_repeated_is_taken_over(reopen: Reopen) -> None:
         keys = {"b": {"on_worker_lost": "restart"}}
         second = await stack.enter_async_context(Worker(await reopen(), keys))
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (taken := second._owned.find(run.spec.run_id)) is None:
+            while (taken := second._executor.find(run.spec.run_id)) is None:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
         taken.cancel(Stop("requested"), "b")

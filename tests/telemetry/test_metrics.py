@@ -177,7 +177,7 @@ async def test_takeover_that_is_done_again_counts_nobody_twice() -> None:
             await eventually(lambda: scrape(metrics)["orchestrator_runs_running"] == 1)
             assert not log.failing
             assert sum(open_agents(metrics).values()) == 2
-            other._owned.cancel_all()
+            other._executor.cancel_all()
             await eventually(lambda: scrape(metrics)["orchestrator_runs_running"] == 0)
             assert open_agents(metrics) == {}
 

@@ -298,7 +298,7 @@ async def test_metrics_hear_what_traces_hear(spans: Spans) -> None:
 
 async def test_without_a_provider_nobody_else_hears_of_runs() -> None:
     async with serving({"a": words("one")}) as service:
-        assert service.supervisor._owned._observer is service.metrics
+        assert service.supervisor._executor._observer is service.metrics
 
 
 def test_provider_that_is_switched_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,7 +316,7 @@ def test_package_may_be_missing() -> None:
         "from orchestrator.server.app import create_app\n"
         "from orchestrator.server.keys import METRICS, SUPERVISOR\n"
         "app = create_app()\n"
-        "sys.exit(app[SUPERVISOR]._owned._observer is not app[METRICS])"
+        "sys.exit(app[SUPERVISOR]._executor._observer is not app[METRICS])"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=PATIENCE_SECONDS)
 
