@@ -34,7 +34,7 @@ EXPIRED_AT_ONCE = 100
 """Ended runs that one round of cleaning forgets at most."""
 
 
-class Janitor:
+class Failover:
     """Cleans until it is cancelled.
 
     Args:
@@ -75,7 +75,7 @@ class Janitor:
             try:
                 await self._log.beat(self._worker, LEASE_SECONDS)
                 await self._cancel_abandoned()
-                await self._take_over_lost()
+                await self._recover_lost()
                 await self._expire()
                 self._observer.log_bytes(self._log.size)
             except LogUnavailable as exc:
@@ -91,12 +91,12 @@ class Janitor:
             if run is not None:
                 run.cancel(Stop("abandoned"))
 
-    async def _take_over_lost(self) -> None:
+    async def _recover_lost(self) -> None:
         """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
         if self._executor.draining:
             return
         running = await self._log.running_runs()
-        await self._take_up_own([r for r in running if r.owner == self._worker])
+        await self._recover_own([r for r in running if r.owner == self._worker])
         running = [r for r in running if r.owner != self._worker]
         if not running:
             return
@@ -109,7 +109,7 @@ class Janitor:
                     self._observer.run_taken_over()
                     await self._resume(record)
 
-    async def _take_up_own(self, own: list[RunRecord]) -> None:
+    async def _recover_own(self, own: list[RunRecord]) -> None:
         """Go on with what is ours and nobody executes.
 
         A client may leave in the middle of its POST, and an answer of the store may be lost after the run was

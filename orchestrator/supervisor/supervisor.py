@@ -47,7 +47,7 @@ from ..run.writer import SYSTEM_CHANNEL
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .executor import Executor
-from .failover import LEASE_SECONDS, Janitor
+from .failover import LEASE_SECONDS, Failover
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
 from .presence import Attendance
@@ -108,7 +108,7 @@ class Supervisor:
             cluster=cluster,
             tasks=self._tasks,
         )
-        self._janitor = Janitor(
+        self._failover = Failover(
             store,
             self._executor,
             self._attendance,
@@ -124,7 +124,7 @@ class Supervisor:
         await self.log.start()
         await self.log.beat(self.worker, LEASE_SECONDS)
         await self._tasks.__aenter__()
-        self._serving = [self._tasks.create_task(self._janitor.clean(), name="janitor")]
+        self._serving = [self._tasks.create_task(self._failover.clean(), name="janitor")]
         if self.cluster is not None:
             work = take_work(
                 self.cluster, self.log, self._executor, worker=self.worker, busy=lambda: self._busy
