@@ -9,7 +9,7 @@ JUMP_SECONDS = 30.0
 """What the time of day gains on a steady clock between two looks, to be a jump and no correction."""
 
 
-class Grace:
+class ClockJumps:
     """Seconds to be added to an age limit that is measured in the time of day.
 
     Args:

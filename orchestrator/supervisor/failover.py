@@ -17,9 +17,9 @@ from ..eventlog.run_store import RunRecord
 from ..settings.limits import RunLimits
 from ..telemetry.logs import exception_words, failure
 from ..telemetry.observer import Observer
-from .clock_jumps import Grace
+from .clock_jumps import ClockJumps
 from .executor import Executor
-from .presence import Attendance
+from .presence import Presence
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class Failover:
         self,
         store: Store,
         executor: Executor,
-        attendance: Attendance,
+        presence: Presence,
         observer: Observer,
         *,
         worker: str,
@@ -59,7 +59,7 @@ class Failover:
     ) -> None:
         self._log = store
         self._executor = executor
-        self._attendance = attendance
+        self._presence = presence
         self._observer = observer
         self._worker = worker
         self._limits = limits
@@ -67,7 +67,7 @@ class Failover:
         self._cluster = cluster
         self._adrift_since: dict[str, float] = {}
         self._forget = forget
-        self._grace = Grace(limits.retention_s)
+        self._clock_jumps = ClockJumps(limits.retention_s)
 
     async def clean(self) -> None:
         """Do a round every `JANITOR_SECONDS`; what fails is tried again in the next."""
@@ -86,7 +86,7 @@ class Failover:
 
     async def _cancel_abandoned(self) -> None:
         specs = [run.spec for _, run in self._executor.items()]
-        for run_id in await self._attendance.abandoned(specs):
+        for run_id in await self._presence.abandoned(specs):
             run = self._executor.find(run_id)
             if run is not None:
                 run.cancel(Stop("abandoned"))
@@ -141,7 +141,7 @@ class Failover:
 
     async def _expire(self) -> None:
         now_ms = int(time.time() * 1000)
-        old = int(now_ms - (self._limits.retention_s + self._grace.now()) * 1000)
+        old = int(now_ms - (self._limits.retention_s + self._clock_jumps.now()) * 1000)
         for record in await self._log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
             await self._forget(record.run_id, "has expired")
         too_many = await self._log.count_ended() - self._limits.max_kept_runs

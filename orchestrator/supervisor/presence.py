@@ -16,7 +16,7 @@ WATCHED, WATCHED_SECONDS = "watched ", 2.0
 """How a worker says that it has subscribers of a run that another one owns."""
 
 
-class Attendance:
+class Presence:
     """Subscribers of runs and of whole channels.
 
     Args:

@@ -50,7 +50,7 @@ from .executor import Executor
 from .failover import LEASE_SECONDS, Failover
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
-from .presence import Attendance
+from .presence import Presence
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class Supervisor:
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
         self._starting: set[str] = set()
-        self._attendance = Attendance(store, self.limits, shared=cluster is not None)
+        self._presence = Presence(store, self.limits, shared=cluster is not None)
         observer = observer or Observer()
         self._executor = Executor(
             registry,
@@ -111,7 +111,7 @@ class Supervisor:
         self._failover = Failover(
             store,
             self._executor,
-            self._attendance,
+            self._presence,
             observer,
             worker=self.worker,
             limits=self.limits,
@@ -345,7 +345,7 @@ class Supervisor:
         Raises:
             LimitReached: There are `max_subscribers` already.
         """
-        return self._attendance.watching(channel, run_id)
+        return self._presence.watching(channel, run_id)
 
     async def forget(self, run_id: str, why: str = "was deleted") -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on."""

@@ -69,7 +69,7 @@ async def test_clients_that_take_nothing_cost_nothing_after_the_send_deadline(
             await eventually(lambda: not service.transports)
             await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
             assert not service.streams._open
-            assert not service.supervisor._attendance
+            assert not service.supervisor._presence
             assert service.run(run_id).status == "running", "the agents do not notice"
         await baseline.restored(memory=16 * 1024 * 1024)
 

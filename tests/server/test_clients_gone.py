@@ -131,7 +131,7 @@ async def test_ten_thousand_connects_and_disconnects_leave_nothing(service: Serv
     assert descriptors() == files
     grown = resident_bytes() - memory
     assert grown < RSS_TOLERANCE_BYTES, f"{grown / CONNECTS:.0f} bytes each"
-    assert not service.supervisor._attendance
+    assert not service.supervisor._presence
     assert service.run(run_id).status == "running"
 
 
@@ -144,7 +144,7 @@ async def test_stream_of_a_client_that_left_is_closed_at_once(service: Service) 
     assert len(service.streams._open) == 1
     writer.close()
     await eventually(lambda: not service.streams._open)
-    assert not service.supervisor._attendance
+    assert not service.supervisor._presence
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: "])

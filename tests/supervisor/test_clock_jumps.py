@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.supervisor.clock_jumps import Grace
+from orchestrator.supervisor.clock_jumps import ClockJumps
 
 
 class Clocks:
@@ -10,8 +10,8 @@ class Clocks:
         self.steady = 50.0
         self.ahead = 1_000_000.0
 
-    def grace(self, seconds: float) -> Grace:
-        return Grace(seconds, wall=lambda: self.steady + self.ahead, steady=lambda: self.steady)
+    def grace(self, seconds: float) -> ClockJumps:
+        return ClockJumps(seconds, wall=lambda: self.steady + self.ahead, steady=lambda: self.steady)
 
 
 def test_time_that_passes_needs_no_grace() -> None:
