@@ -27,8 +27,8 @@ from ..events.base import (
     clean_text,
     encode_json,
 )
-from .budget import Purse, cost_of
-from .deadlines import Watch
+from .budget import Budget, cost_of
+from .deadlines import Deadlines
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 
@@ -70,8 +70,8 @@ class Ending:
 class Approvals:
     """Calls of one attempt that wait for a person."""
 
-    def __init__(self, watch: Watch, timeout_s: float) -> None:
-        self._watch = watch
+    def __init__(self, deadlines: Deadlines, timeout_s: float) -> None:
+        self._deadlines = deadlines
         self._timeout_s = timeout_s
         self._waiting: dict[str, asyncio.Future[bool]] = {}
 
@@ -92,7 +92,7 @@ class Approvals:
         if call_id not in self._waiting:
             self.open(call_id)
         try:
-            with self._watch.paused():
+            with self._deadlines.paused():
                 async with asyncio.timeout(self._timeout_s):
                     return await self._waiting[call_id]
         except TimeoutError as exc:
@@ -106,31 +106,31 @@ class Attempt:
 
     Args:
         settings: The agent's `AgentSettings`; its `limits` and `prices` matter here.
-        purse: What the agent may spend in this run.
+        budget: What the agent may spend in this run.
     """
 
-    def __init__(self, backend: Backend, mailbox: Mailbox, settings: Any, purse: Purse) -> None:
+    def __init__(self, backend: Backend, mailbox: Mailbox, settings: Any, budget: Budget) -> None:
         limits = settings.limits
         self._backend = backend
         self._mailbox = mailbox
         self._limits = limits
         self._prices = settings.prices
-        self._purse = purse
+        self._budget = budget
         self._pace = Pace(limits.max_chars_per_s) if limits.max_chars_per_s else None
-        self._watch = Watch(
+        self._deadlines = Deadlines(
             first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
         )
         self._finish: Finish | None = None
         self._used = Usage(0, 0)
         self.cost: float | None = None
         self._live = True
-        self.approvals = Approvals(self._watch, limits.approval_timeout_s)
+        self.approvals = Approvals(self._deadlines, limits.approval_timeout_s)
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
         self.pieces: list[str] = []
         self.first_token_at: float | None = None
-        self.started_at = self._watch.started
+        self.started_at = self._deadlines.started
 
     @property
     def chars(self) -> int:
@@ -161,7 +161,7 @@ class Attempt:
     async def _guard(self, task: asyncio.Task[None], stopped: asyncio.Future[Stop]) -> Ending | None:
         """Wait until the task ends (None), or say why it must."""
         while True:
-            left, code = self._watch.remaining()
+            left, code = self._deadlines.remaining()
             if left <= 0:
                 return Ending(error=AgentError(code, _limit_text(code, self._limits)))
             # A clock's rounding may leave less than it can count: waiting for that would spin.
@@ -209,11 +209,16 @@ class Attempt:
             raise RuntimeError("the agent asked the process to end") from exc
 
     async def _consume(self, request: AgentInput) -> None:
-        watch, clock, pieces, more = self._watch, self._watch.clock, self.pieces, self._mailbox.more
+        deadlines, clock, pieces, more = (
+            self._deadlines,
+            self._deadlines.clock,
+            self.pieces,
+            self._mailbox.more,
+        )
         count = 0
         async with aclosing(self._backend.stream(request)) as items:
             async for item in items:
-                watch.last = clock()
+                deadlines.last = clock()
                 if type(item) is Token and item.speaker is None and item.parent is None:
                     item = item.text
                 if (
@@ -236,9 +241,9 @@ class Attempt:
                     await asyncio.sleep(0)
 
     async def _hear(self, item: Any) -> None:
-        if not self._watch.heard:
+        if not self._deadlines.heard:
             # What is for other workers only is no first word.
-            self._watch.heard = not (isinstance(item, Status) and item.anchor is not None)
+            self._deadlines.heard = not (isinstance(item, Status) and item.anchor is not None)
         if type(item) is str:
             await self._say(item)
         else:
@@ -277,7 +282,7 @@ class Attempt:
             self._used.input_tokens + usage.input_tokens, self._used.output_tokens + usage.output_tokens
         )
         self.cost = cost_of(self._used, self._prices)
-        self._purse.charge(usage, cost_of(usage, self._prices), cut=cut)
+        self._budget.charge(usage, cost_of(usage, self._prices), cut=cut)
 
     async def _say(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
         if not text:
@@ -285,12 +290,12 @@ class Attempt:
         text = clean_text(text)
         room = self._left if parent is None else len(text)
         if self.first_token_at is None:
-            self.first_token_at = self._watch.last
+            self.first_token_at = self._deadlines.last
             self._plain = self._pace is None
         for piece in _cut(text[:room]):
             for part in self._pace.split(piece) if self._pace else (piece,):
                 if self._pace:
-                    with self._watch.paused():
+                    with self._deadlines.paused():
                         await self._pace.wait(len(part))
                 if parent is None:
                     self.pieces.append(part)
@@ -302,7 +307,7 @@ class Attempt:
             raise AgentError("output_limit", f"The answer reached {limit} characters, the agent's limit.")
 
     async def _room(self) -> None:
-        with self._watch.paused():
+        with self._deadlines.paused():
             await self._mailbox.room()
 
 

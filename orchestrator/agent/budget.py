@@ -30,7 +30,7 @@ def cost_of(usage: Usage, prices: Prices | None) -> float | None:
     return (usage.input_tokens * prices.input + usage.output_tokens * prices.output) / PER_TOKENS
 
 
-class Purse:
+class Budget:
     """A limit and what was spent of it.
 
     Args:
@@ -44,7 +44,7 @@ class Purse:
         *,
         max_output_tokens: int | None = None,
         max_cost: float | None = None,
-        parent: Purse | None = None,
+        parent: Budget | None = None,
     ) -> None:
         self._whose = whose
         self._max_output_tokens = max_output_tokens

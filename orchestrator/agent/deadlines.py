@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ..errors import ErrorCode
 
 
-class Watch:
+class Deadlines:
     """Measures first-event, idle and total time; time spent waiting for others does not count.
 
     Args:

@@ -23,7 +23,7 @@ from ..events.base import Heard as HeardPart
 from ..telemetry.logs import exception_words, failure, secrets_in
 from ..telemetry.observer import Observer
 from .attempt import Attempt, Ending, Stop
-from .budget import Purse
+from .budget import Budget
 from .mailbox import Mailbox
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class Pump:
         settings: The agent's `AgentSettings`.
         backend: Waits for the ready backend; it may still be loading.
         request: What is asked; `attempt` is the first attempt's number.
-        purse: What the agent may spend in this run, all attempts together.
+        budget: What the agent may spend in this run, all attempts together.
         on_done: Hears of an answer that ended well, before `done` goes out.
     """
 
@@ -50,7 +50,7 @@ class Pump:
         request: AgentInput,
         mailbox: Mailbox,
         *,
-        purse: Purse,
+        budget: Budget,
         observer: Observer,
         on_done: Callable[[Turn], Awaitable[None]] | None = None,
     ) -> None:
@@ -59,7 +59,7 @@ class Pump:
         self._backend = backend
         self._request = request
         self._mailbox = mailbox
-        self._purse = purse
+        self._budget = budget
         self._observer = observer
         self._on_done = on_done
         self._clock = loop.time
@@ -120,7 +120,7 @@ class Pump:
         else:
             if part is None:
                 self._mailbox.post(Started(number))
-            attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._purse)
+            attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._budget)
             request = replace(
                 self._request,
                 attempt=number,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..agent.budget import Purse
+from ..agent.budget import Budget
 from ..agent.mailbox import Mailbox
 from ..agent.pump import Pump
 from ..backends.base import AgentInput, Turn
@@ -54,8 +54,8 @@ class RunAgents:
         self._conversations = conversations
         self._observer = observer
         self._blind_records = blind_records
-        self._purse = Purse("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
-        self._purses: dict[str, Purse] = {}
+        self._budget = Budget("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
+        self._budgets: dict[str, Budget] = {}
         self._history: dict[str, tuple[Turn, ...]] = {}
         self.blind_names = BlindNames(spec.agents) if spec.blind else None
 
@@ -135,7 +135,7 @@ class RunAgents:
             lambda: self._registry.backend(configured),
             request,
             mailbox,
-            purse=self._purse_of(agent_id),
+            budget=self._budget_of(agent_id),
             observer=self._observer,
             on_done=remember,
         )
@@ -157,13 +157,13 @@ class RunAgents:
     def _configured(self, agent_id: str) -> str:
         return self.blind_names.configured(agent_id) if self.blind_names is not None else agent_id
 
-    def _purse_of(self, agent_id: str) -> Purse:
-        if agent_id not in self._purses:
+    def _budget_of(self, agent_id: str) -> Budget:
+        if agent_id not in self._budgets:
             limits = self._registry.agents[self._configured(agent_id)].limits
-            self._purses[agent_id] = Purse(
+            self._budgets[agent_id] = Budget(
                 "agent",
                 max_output_tokens=limits.max_output_tokens,
                 max_cost=limits.max_cost,
-                parent=self._purse,
+                parent=self._budget,
             )
-        return self._purses[agent_id]
+        return self._budgets[agent_id]

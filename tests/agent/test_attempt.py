@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.agent.attempt import ABANDON_SECONDS, STOP_SECONDS, Attempt, Ending, Stop
-from orchestrator.agent.budget import Purse
+from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import MAX_EVENT_CHARS, Mailbox
 from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.errors import AgentError
@@ -24,10 +24,10 @@ Script = Callable[[AgentInput], AsyncGenerator[Any, None]]
 class Trial:
     """One attempt of a scripted agent, whose mailbox somebody empties unless told not to."""
 
-    def __init__(self, script: Script, *, purse: Purse | None = None, **keys: Any) -> None:
+    def __init__(self, script: Script, *, budget: Budget | None = None, **keys: Any) -> None:
         self.mailbox = Mailbox("a", limit=keys.pop("mailbox", 256))
         self.attempt = Attempt(
-            ScriptedBackend(script), self.mailbox, settings("a", **keys), purse or Purse("agent")
+            ScriptedBackend(script), self.mailbox, settings("a", **keys), budget or Budget("agent")
         )
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self.request = AgentInput("hi", approve=self.attempt.approvals.wait)
@@ -303,13 +303,13 @@ async def test_approval_that_nobody_answers_ends_the_attempt() -> None:
 
 async def test_spending_is_charged_once_and_the_budget_ends_it() -> None:
     """`Spent` comes early; the finish charges what is left of the whole."""
-    purse = Purse("agent", max_output_tokens=10)
+    budget = Budget("agent", max_output_tokens=10)
     prices = {"input": 1.0, "output": 2.0}
     items = [Spent(Usage(5, 4)), "x", Finish(usage=Usage(8, 9))]
-    trial = Trial(saying(*items), purse=purse, prices=prices)
+    trial = Trial(saying(*items), budget=budget, prices=prices)
     assert (await trial.run()).finish is not None
     assert trial.attempt.cost == pytest.approx((8 * 1.0 + 9 * 2.0) / 1_000_000)
-    again = Trial(saying(Spent(Usage(0, 2)), "never said"), purse=purse)
+    again = Trial(saying(Spent(Usage(0, 2)), "never said"), budget=budget)
     assert code_of(await again.run()) == "budget"
     assert again.text == ""
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from orchestrator.agent.budget import Purse, cost_of
+from orchestrator.agent.budget import Budget, cost_of
 from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.errors import AgentError
 from orchestrator.events import Usage
@@ -37,8 +37,8 @@ def test_cost_is_tokens_times_price_per_million() -> None:
 
 
 def test_what_was_spent_counts_in_the_parent_also_when_it_is_too_much() -> None:
-    run = Purse("run", max_output_tokens=100)
-    agent = Purse("agent", max_output_tokens=50, parent=run)
+    run = Budget("run", max_output_tokens=100)
+    agent = Budget("agent", max_output_tokens=50, parent=run)
     with pytest.raises(AgentError) as caught:
         agent.charge(Usage(0, 60), None)
     assert caught.value.code == "budget"
@@ -48,8 +48,8 @@ def test_what_was_spent_counts_in_the_parent_also_when_it_is_too_much() -> None:
 
 def test_who_spends_nothing_more_exceeds_nothing() -> None:
     """A whole answer is not lost by what a sibling spends between its last response and its end."""
-    run = Purse("run", max_output_tokens=100, max_cost=1.0)
-    first, second = Purse("agent", parent=run), Purse("agent", parent=run)
+    run = Budget("run", max_output_tokens=100, max_cost=1.0)
+    first, second = Budget("agent", parent=run), Budget("agent", parent=run)
     first.charge(Usage(10, 90), 0.9)
     with pytest.raises(AgentError):
         second.charge(Usage(10, 90), 0.9)

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.agent.attempt import Stop
-from orchestrator.agent.budget import Purse
+from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import Mailbox
 from orchestrator.agent.pump import Pump, opening_of
 from orchestrator.backends.base import AgentInput, Backend, Finish, Heard, Part, Turn
@@ -60,7 +60,7 @@ class Rig:
 
         self.pump = Pump(
             settings("a", **keys), backend or ready, request or AgentInput("hi"), self.mailbox,
-            purse=Purse("agent"), observer=self.observer, on_done=on_done,
+            budget=Budget("agent"), observer=self.observer, on_done=on_done,
         )  # fmt: skip
 
     async def run(self) -> list[Payload]:

@@ -214,7 +214,7 @@ async def test_posting_client_that_leaves_at_once_starts_a_whole_run_or_none(ser
     await eventually(lambda: not service.transports)
     listed = (await service.call("GET", "/v1/runs?limit=200")).json["runs"]
     await eventually(
-        lambda: all(r.participants["a"].status == "running" for _, r in service.supervisor._owned.items())
+        lambda: all(r.participants["a"].status == "running" for _, r in service.supervisor._executor.items())
     )
     for run in listed:
         await service.call("POST", f"/v1/runs/{run['run_id']}/cancel")

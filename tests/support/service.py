@@ -260,7 +260,7 @@ class Service:
 
     def run(self, run_id: str) -> AnyRun:
         """Return a run that was started here, as it stands: also after its end."""
-        return self.supervisor._owned.find(run_id) or self._seen[run_id]
+        return self.supervisor._executor.find(run_id) or self._seen[run_id]
 
     async def find(self, run_id: str) -> AnyRun:
         """Return any run, read back from the log where it has ended."""
