@@ -79,7 +79,7 @@ class Pump:
         self._stopped.set_result(stop)
         return True
 
-    def disown(self) -> None:
+    def mark_taken_over(self) -> None:
         """Note that another worker goes on with what this agent began upstream, before the agent is ended here."""
         self._request.taken.set()
 

@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class TurnPrompt:
     """What an agent is asked in one turn.
 
     Args:
@@ -95,8 +95,8 @@ class Host(Protocol):
     @property
     def run_id(self) -> str: ...
 
-    async def speak(self, agent_id: str, turn: int, speech: Speech) -> Answer:
-        """Let an agent speak for the *turn*-th time, and wait for its end; known turns are answered at once."""
+    async def ask(self, agent_id: str, turn: int, prompt: TurnPrompt) -> Answer:
+        """Ask an agent for its *turn*-th answer, and wait for that; known turns are answered at once."""
         ...
 
     async def ending(self, agent_id: str) -> Answer:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..backends.base import Task
 from ..events.base import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
-from .base import Answer, Host, Method, Speech, Verdict
+from .base import Answer, Host, Method, TurnPrompt, Verdict
 from .prompts import Quoted, fill, name_missing, quote
 from .settings import PanelSettings
 from .waiting import Asked, Waiting
@@ -95,12 +95,12 @@ class Session:
             )
         )
 
-    def ask(self, agent_id: str, speech: Speech) -> asyncio.Task[Answer]:
-        """Let an agent speak once more; its answer comes with the task. A cancelled task cancels no agent."""
+    def ask(self, agent_id: str, prompt: TurnPrompt) -> asyncio.Task[Answer]:
+        """Ask an agent once more; its answer comes with the task. A cancelled task cancels no agent."""
         turn = self._turns[agent_id] = self._turns.get(agent_id, 0) + 1
-        if self._revision and speech.stage in SPOKEN_AGAIN:
+        if self._revision and prompt.stage in SPOKEN_AGAIN:
             turn = self._turns[agent_id] = self._host.turns(agent_id) + 1
-        asked = self._tasks.create_task(self._host.speak(agent_id, turn, speech))
+        asked = self._tasks.create_task(self._host.ask(agent_id, turn, prompt))
         self._open[agent_id] = asked
         return asked
 
@@ -132,12 +132,17 @@ class Session:
         if self._given is not None:
             return {agent_id: self._present(agent_id) for agent_id in self.members}
         await self.open_stage("panel", self.members)
-        return {agent_id: self.ask(agent_id, Speech(message, "panel", task)) for agent_id in self.members}
+        return {agent_id: self.ask(agent_id, TurnPrompt(message, "panel", task)) for agent_id in self.members}
 
     async def stage(
-        self, stage: str, speeches: Mapping[str, Speech], *, number: int = 0, missing: Sequence[Missing] = ()
+        self,
+        stage: str,
+        speeches: Mapping[str, TurnPrompt],
+        *,
+        number: int = 0,
+        missing: Sequence[Missing] = (),
     ) -> list[Answer]:
-        """Let several agents speak at once, at most `limits.stage_timeout_s`; who has not ended is cancelled.
+        """Ask several agents at once, at most `limits.stage_timeout_s`; who has not ended is cancelled.
 
         The first stage of all waits as `start_when` says; where answers are given, it is these.
         """
@@ -147,7 +152,7 @@ class Session:
             self._watch_late(answers)
             return answers
         await self.open_stage(stage, list(speeches), number=number, missing=missing)
-        asked = {agent_id: self.ask(agent_id, speech) for agent_id, speech in speeches.items()}
+        asked = {agent_id: self.ask(agent_id, prompt) for agent_id, prompt in speeches.items()}
         if first:
             await self.wait(asked)
         else:
@@ -191,7 +196,7 @@ class Session:
         missing: Sequence[Missing] = (),
         max_chars: int | None = None,
         remember: bool = False,
-    ) -> Speech:
+    ) -> TurnPrompt:
         """Write the question for an agent that is to read *answers*.
 
         Args:
@@ -214,7 +219,7 @@ class Session:
             answers=quotation.text,
             missing=name_missing(missing, titles, tell=task in ("moderate", "judge")),
         )
-        return Speech(message, stage, task, number, quotation.heard, tuple(missing), remember)
+        return TurnPrompt(message, stage, task, number, quotation.heard, tuple(missing), remember)
 
     async def last_word(
         self,
@@ -225,7 +230,7 @@ class Session:
         label: Callable[[int, Answer], str] | None = None,
         opened: bool = False,
     ) -> Answer | None:
-        """Let the moderator speak, again where it fails, then its fallbacks; None where nobody could.
+        """Ask the moderator, again if it fails, then its fallbacks; None if nobody could.
 
         From here on members that have not ended are late. A cancelled moderator is not asked again.
 
@@ -244,7 +249,7 @@ class Session:
             max_chars = self.settings.limits.max_input_chars
             attempts = moderator.attempts
             while attempts > 0:
-                speech = self.compose(
+                prompt = self.compose(
                     template,
                     good,
                     stage="final",
@@ -254,10 +259,10 @@ class Session:
                     max_chars=max_chars,
                     remember=True,
                 )
-                answer = await self.ask(agent_id, speech)
+                answer = await self.ask(agent_id, prompt)
                 if answer.good or answer.status == "cancelled":
                     return answer if answer.good else None
-                heard = sum(each.chars for each in speech.heard)
+                heard = sum(each.chars for each in prompt.heard)
                 if answer.code in TOO_LONG and heard > NEVER_TOO_LONG_CHARS:
                     max_chars = heard // 2
                 else:

@@ -32,7 +32,7 @@ class AgentTask:
 
 
 class RunAgents:
-    """Everybody who may speak in a run.
+    """Everybody who may be asked in a run.
 
     Args:
         blind_records: Keep the truth about a blind run.

@@ -17,7 +17,7 @@ from ..agent.mailbox import Mailbox
 from ..backends.base import Part
 from ..errors import Conflict
 from ..events.base import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
-from ..panels.base import Answer, Speech
+from ..panels.base import Answer, TurnPrompt
 from ..panels.loader import load_method
 from ..panels.session import Session
 from ..panels.settings import PanelSettings
@@ -46,12 +46,12 @@ class PanelRun(Protocol):
     state: RunState
     spec: RunSpec
 
-    async def speak(self, agent_id: str, part: TurnRequest) -> None: ...
+    async def ask(self, agent_id: str, part: TurnRequest) -> None: ...
     async def when(self, true: Callable[[], bool]) -> None: ...
     def cancel(self, stop: Stop, agent_id: str | None = None) -> None: ...
     def at_rest(self, participant: Participant) -> bool: ...
     def title(self, agent_id: str) -> str: ...
-    def settle(self) -> None: ...
+    def close_if_ended(self) -> None: ...
 
 
 class RunPanel:
@@ -64,32 +64,32 @@ class RunPanel:
 
     def __init__(
         self,
-        room: PanelRun,
+        run: PanelRun,
         settings: PanelSettings,
         *,
         given: Sequence[Answer] | None = None,
         late_call: bool = False,
     ) -> None:
         self.mailbox = Mailbox(PANEL)
-        self._room = room
+        self._run = run
         self._settings = settings
         self._given = given
-        self._unannounced = info_of(settings, room.spec) if late_call else None
+        self._unannounced = info_of(settings, run.spec) if late_call else None
         self._before = (
-            {agent_id: _turns(p) for agent_id, p in room.state.participants.items()} if late_call else {}
+            {agent_id: _turns(p) for agent_id, p in run.state.participants.items()} if late_call else {}
         )
-        self._emitted = room.state.panel_events
-        self._called_off = False
+        self._emitted = run.state.panel_events
+        self._cancelled = False
         self._dismissed = False
         self._lost = False
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
 
     @classmethod
-    def lost(cls, room: PanelRun, panel: PanelState) -> RunPanel:
+    def lost(cls, run: PanelRun, panel: PanelState) -> RunPanel:
         """Return a panel that only says that it failed: its worker was lost."""
         settings = PanelSettings.model_construct(method=panel.method, panel_id=panel.panel_id)
-        lost = cls(room, settings)
+        lost = cls(run, settings)
         lost._lost = True
         return lost
 
@@ -101,38 +101,38 @@ class RunPanel:
                 return self._give_up("failed")
             method = load_method(self._settings.method)
             async with asyncio.TaskGroup() as tasks:
-                session = Session(self, self._settings, self._room.spec.message, tasks, given=self._given)
+                session = Session(self, self._settings, self._run.spec.message, tasks, given=self._given)
                 self._session = session
                 try:
                     await session.conduct(method)
                 finally:
                     self._session = None
         except asyncio.CancelledError:
-            if not (self._called_off or self._dismissed):
+            if not (self._cancelled or self._dismissed):
                 raise
             if not self._dismissed:
                 self._give_up("cancelled")
         except Exception as exc:  # noqa: BLE001 - a method of somebody else's may raise anything
-            told = failure(exc, (self._room.spec.message,))
+            told = failure(exc, (self._run.spec.message,))
             log.error("panel_failed", run_id=self.run_id, method=self._settings.method, **told)
             self._give_up("failed")
         finally:
             self.mailbox.close()
-            self._room.settle()
+            self._run.close_if_ended()
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         """End the panel, because its run is cancelled. Its agents are not touched."""
-        if not self._called_off and not self.mailbox.closed:
-            self._called_off = True
+        if not self._cancelled and not self.mailbox.closed:
+            self._cancelled = True
             if self._task is not None:
                 self._task.cancel()
 
     def again(self, agent_id: str) -> None:
-        """Take in that a person has an agent speak once more."""
+        """Take in that a person asks an agent once more."""
         if self._session is not None:
             self._session.again(agent_id)
 
-    def dismiss(self) -> bool:
+    def stop_if_idle(self) -> bool:
         """End the panel where it only hears of who is late; False where it has something to do yet."""
         if self._session is None or not self._session.idle:
             return False
@@ -146,7 +146,7 @@ class RunPanel:
         return agent_id in self._settings.everyone
 
     def _give_up(self, status: str) -> None:
-        state = self._room.state.panel
+        state = self._run.state.panel
         if state is not None and state.result is not None and self._unannounced is None:
             return
         name, method = self._settings.name, self._settings.method
@@ -156,91 +156,91 @@ class RunPanel:
 
     @property
     def run_id(self) -> str:
-        return self._room.spec.run_id
+        return self._run.spec.run_id
 
-    async def speak(self, agent_id: str, turn: int, speech: Speech) -> Answer:
+    async def ask(self, agent_id: str, turn: int, prompt: TurnPrompt) -> Answer:
         """See `panels.base.Host`."""
         turn += self._before.get(agent_id, 0)
         known = self._known(agent_id, turn)
         if known is not None:
             return known
         part = Part(
-            question=self._room.spec.message,
-            stage=speech.stage,
-            task=speech.task,
-            number=speech.number,
+            question=self._run.spec.message,
+            stage=prompt.stage,
+            task=prompt.task,
+            number=prompt.number,
             turn=turn,
-            heard=speech.heard,
-            missing=speech.missing,
+            heard=prompt.heard,
+            missing=prompt.missing,
         )
-        participant = self._room.state.participants.get(agent_id)
+        participant = self._run.state.participants.get(agent_id)
         if participant is not None and participant.status in ("running", "cancelling"):
             # It was cancelled for being late, and is still closing its stream.
             await self.ending(agent_id)
         try:
-            await self._room.speak(agent_id, TurnRequest(speech.message, part, speech.remember))
+            await self._run.ask(agent_id, TurnRequest(prompt.message, part, prompt.remember))
         except Conflict:
             return Answer(agent_id, self.title(agent_id), "cancelled")
         return await self.ending(agent_id)
 
     async def ending(self, agent_id: str) -> Answer:
         """See `panels.base.Host`."""
-        participant = self._room.state.participants[agent_id]
+        participant = self._run.state.participants[agent_id]
         turn = participant.turn
-        while participant.turn == turn and not self._room.at_rest(participant):
+        while participant.turn == turn and not self._run.at_rest(participant):
             # Again where a person has it retried at the moment of its end.
-            await self._room.when(lambda: participant.turn != turn or self._room.at_rest(participant))
+            await self._run.when(lambda: participant.turn != turn or self._run.at_rest(participant))
         return self._known(agent_id, turn or 1) or _newest(participant)
 
     def answer_of(self, agent_id: str) -> Answer:
         """See `panels.base.Host`."""
-        participant = self._room.state.participants.get(agent_id)
+        participant = self._run.state.participants.get(agent_id)
         if participant is None:
             return Answer(agent_id, self.title(agent_id), "queued")
         return answer_of(participant)
 
     def turns(self, agent_id: str) -> int:
         """See `panels.base.Host`."""
-        participant = self._room.state.participants.get(agent_id)
+        participant = self._run.state.participants.get(agent_id)
         spoken = _turns(participant) if participant is not None else 0
         return spoken - self._before.get(agent_id, 0)
 
     def cancel_agent(self, agent_id: str, reason: str) -> None:
         """See `panels.base.Host`."""
-        if agent_id in self._room.state.participants:
-            self._room.cancel(Stop(reason), agent_id)
+        if agent_id in self._run.state.participants:
+            self._run.cancel(Stop(reason), agent_id)
 
     async def emit(self, payload: Payload) -> None:
         """See `panels.base.Host`."""
-        state = self._room.state
+        state = self._run.state
         self.mailbox.post(payload)
         self._emitted += 1
         mine = self._emitted
-        await self._room.when(lambda: state.panel_events >= mine)
+        await self._run.when(lambda: state.panel_events >= mine)
 
     def title(self, agent_id: str) -> str:
         """See `panels.base.Host`."""
-        return self._room.title(agent_id)
+        return self._run.title(agent_id)
 
     def announced(self, stage: str, number: int) -> bool:
         """See `panels.base.Host`."""
-        return self._unannounced is None and (stage, number) in self._room.state.stages
+        return self._unannounced is None and (stage, number) in self._run.state.stages
 
     def gone_without(self) -> Sequence[Missing] | None:
         """See `panels.base.Host`."""
-        stages = {} if self._unannounced is not None else self._room.state.stages
+        stages = {} if self._unannounced is not None else self._run.state.stages
         return next((stages[stage, 0] for stage in NO_ANSWERS if (stage, 0) in stages), None)
 
     def told_late(self, agent_id: str, attempt: int) -> bool:
         """See `panels.base.Host`."""
-        panel = self._room.state.panel
+        panel = self._run.state.panel
         return panel is not None and any(
             (each.agent, each.attempt) == (agent_id, attempt) for each in panel.late
         )
 
     def answering(self, agent_id: str) -> bool:
         """See `panels.base.Host`."""
-        participant = self._room.state.participants.get(agent_id)
+        participant = self._run.state.participants.get(agent_id)
         return participant is not None and participant.stage not in NO_ANSWERS
 
     def unannounced(self) -> PanelInfo | None:
@@ -250,10 +250,10 @@ class RunPanel:
 
     def _known(self, agent_id: str, turn: int) -> Answer | None:
         """What an agent said in a turn that has ended, be it on another worker."""
-        participant = self._room.state.participants.get(agent_id)
+        participant = self._run.state.participants.get(agent_id)
         if participant is None:
             return None
-        if participant.turn == turn and self._room.at_rest(participant):
+        if participant.turn == turn and self._run.at_rest(participant):
             return _newest(participant)
         earlier = next((each for each in participant.turns if each.turn == turn), None)
         return None if earlier is None else _earlier(participant, earlier)

@@ -126,7 +126,7 @@ class Run:
             if again and self.spec.panel is None:
                 self._prepare(participant, anchor=anchor)
 
-    def hand_over(self) -> None:
+    def report_left(self) -> None:
         """Let another worker execute what was begun here, if any does: nothing more of it is observed here."""
         for agent_id, participant in self.state.participants.items():
             self._observer.agent_state(agent_id, participant.status, None)
@@ -163,7 +163,7 @@ class Run:
             if live is not None and not self.at_rest(participant) and live.pump.stop(stop):
                 self._writer.enter(participant, "cancelling")
         if agent_id is None and self._panel is not None:
-            self._panel.call_off()
+            self._panel.cancel()
 
     async def add(self, agent_id: str) -> None:
         """Let an agent join.
@@ -221,7 +221,7 @@ class Run:
             Conflict: Another one sits, or the run has ended.
         """
         self._require_open()
-        if self._panel is not None and self.panel_is_open and not self._panel.dismiss():
+        if self._panel is not None and self.panel_is_open and not self._panel.stop_if_idle():
             raise Conflict("A panel is under way in this run; ask again when it is done.")
         if self._tasks is None:
             raise RuntimeError("panels sit while `execute` runs")
@@ -242,7 +242,7 @@ class Run:
         """Whether a panel is under way."""
         return self._panel is not None and not self._panel.mailbox.drained
 
-    async def speak(self, agent_id: str, asked: TurnRequest) -> None:
+    async def ask(self, agent_id: str, asked: TurnRequest) -> None:
         """Let an agent begin another turn; one that does not take part yet joins.
 
         Raises:
@@ -376,13 +376,13 @@ class Run:
                     await self._writer.append(batches)
                 except Fenced:
                     for live in self._agent_tasks.values():
-                        live.pump.disown()
+                        live.pump.mark_taken_over()
                     raise
                 if self._waiting:
                     self._wake()
                 self._close_if_ended()
 
-    def settle(self) -> None:
+    def close_if_ended(self) -> None:
         """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""
         for agent_id, participant in self.state.participants.items():
             if not participant.ended and agent_id not in self._agent_tasks:

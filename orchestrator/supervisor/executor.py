@@ -143,7 +143,7 @@ class Executor:
         try:
             await run.resume()
         except BaseException:
-            run.hand_over()
+            run.report_left()
             raise
         self.execute(run, record)
 
@@ -184,7 +184,7 @@ class Executor:
         finally:
             self._runs.pop(record.run_id, None)
             if run.status == "running":
-                run.hand_over()
+                run.report_left()
 
     async def _execute(self, run: Run) -> None:
         """Run to the end, also where the run's own machinery breaks.

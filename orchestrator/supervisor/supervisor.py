@@ -192,7 +192,7 @@ class Supervisor:
             await run.begin()
         except BaseException:
             self._executor.release(record.run_id)
-            run.hand_over()
+            run.report_left()
             raise
         log.info("run_started", run_id=record.run_id, agents=record.agents)
         if self.cluster is None:
@@ -200,7 +200,7 @@ class Supervisor:
             return run, True
         # Any worker may execute it; until one has claimed it, it is ours.
         self._executor.release(record.run_id)
-        run.hand_over()
+        run.report_left()
         await self.cluster.offer_work(record.run_id)
         return StoredRun(run.state), True
 

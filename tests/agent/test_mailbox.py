@@ -14,7 +14,7 @@ from tests.support.patience import soon
 async def fetch(box: Mailbox, most: int = 32) -> list[Payload]:
     """Wait until there is something to take, and take it."""
     ready = asyncio.Event()
-    box.deadlines(lambda _: ready.set())
+    box.watch(lambda _: ready.set())
     await ready.wait()
     return box.take(most)
 

@@ -227,7 +227,7 @@ async def test_only_the_first_attempt_goes_on_with_what_a_lost_worker_began() ->
 
 async def test_run_that_another_worker_has_is_marked_before_it_ends() -> None:
     rig = Rig(failing(0))
-    rig.pump.disown()
+    rig.pump.mark_taken_over()
     await rig.run()
     assert rig.requests[0].taken.is_set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base import Answer, Speech, Verdict
+from ..base import Answer, TurnPrompt, Verdict
 from ..choices import normal_form, read_answer
 from ..session import Session
 from .moderator import PROMPT
@@ -25,7 +25,7 @@ async def debate(session: Session) -> Verdict:
     """Hold all rounds, then let the moderator, where there is one, sum up the last."""
     answers: list[Answer] = []
     gone: list[Answer] = []
-    speeches = {agent_id: Speech(session.question, "round", number=1) for agent_id in session.members}
+    speeches = {agent_id: TurnPrompt(session.question, "round", number=1) for agent_id in session.members}
     for number in range(1, session.settings.rounds + 1):
         if number > 1:
             good = [answer for answer in answers if answer.good]
@@ -42,7 +42,7 @@ async def debate(session: Session) -> Verdict:
     return Verdict("decided" if last else "failed", last=last)
 
 
-def _speech(session: Session, number: int, own: Answer, answers: Sequence[Answer]) -> Speech:
+def _speech(session: Session, number: int, own: Answer, answers: Sequence[Answer]) -> TurnPrompt:
     others = [answer for answer in answers if answer.good and answer.agent_id != own.agent_id]
     return session.compose(
         AGAIN,

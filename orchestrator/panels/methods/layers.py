@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base import Answer, Speech, Verdict
+from ..base import Answer, TurnPrompt, Verdict
 from ..session import Session
 from .moderator import PROMPT
 
@@ -45,7 +45,7 @@ def _plan(session: Session) -> Sequence[Sequence[str]]:
     return [session.members] * planned if isinstance(planned, int) else planned
 
 
-def _speech(session: Session, number: int, before: Sequence[Answer]) -> Speech:
+def _speech(session: Session, number: int, before: Sequence[Answer]) -> TurnPrompt:
     if number == 1:
-        return Speech(session.question, "layer", number=1)
+        return TurnPrompt(session.question, "layer", number=1)
     return session.compose(REFINE, before, stage="layer", task="answer", number=number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from ..base import Answer, Speech, Verdict
+from ..base import Answer, TurnPrompt, Verdict
 from ..choices import read_ranking
 from ..prompts import letter
 from ..session import Session
@@ -101,7 +101,7 @@ def _shuffled(run_id: str, reviewer: Answer, good: Sequence[Answer]) -> list[Ans
     return others
 
 
-def _speech(session: Session, order: Sequence[Answer]) -> Speech:
+def _speech(session: Session, order: Sequence[Answer]) -> TurnPrompt:
     return session.compose(
         REVIEW, order, stage="review", task="review", label=lambda place, answer: letter(place)
     )
