@@ -18,8 +18,7 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError
-from ..events.base import AgentMetrics, Cancelled, Done, Error, Payload, Retry, Started, Status
-from ..events.base import Heard as HeardPart
+from ..events.base import AgentMetrics, Cancelled, Done, Error, InputRef, Payload, Retry, Started, Status
 from ..telemetry.logs import exception_words, failure, secrets_in
 from ..telemetry.observer import Observer
 from .attempt import Attempt, Ending, Stop
@@ -268,7 +267,7 @@ def opening_of(part: Part, attempt: int) -> Started:
         layer=part.number if part.stage == "layer" else None,
         turn=part.turn,
         inputs=[
-            HeardPart(h.agent_id, h.attempt, h.chars, None if h.chars == len(h.text) else len(h.text))
+            InputRef(h.agent_id, h.attempt, h.chars, None if h.chars == len(h.text) else len(h.text))
             for h in part.heard
         ],
         missing=list(part.missing),

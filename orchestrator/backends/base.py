@@ -44,7 +44,7 @@ Task = Literal["answer", "moderate", "judge", "review", "vote"]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class QuotedAnswer:
     """Another agent's answer, as an agent in a panel is told of it.
 
     `text` is the whole; `chars` of it are in the message. `label` is what the message calls it.
@@ -72,7 +72,7 @@ class Part:
     task: Task = "answer"
     number: int = 0
     turn: int = 1
-    heard: tuple[Heard, ...] = ()
+    heard: tuple[QuotedAnswer, ...] = ()
     missing: tuple[Missing, ...] = ()
 
 

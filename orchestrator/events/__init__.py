@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .base import Error as Error
     from .base import Given as Given
     from .base import Handoff as Handoff
-    from .base import Heard as Heard
+    from .base import InputRef as InputRef
     from .base import Missing as Missing
     from .base import PanelInfo as PanelInfo
     from .base import PanelLate as PanelLate
@@ -79,7 +79,7 @@ _PLACES = {
         "Error",
         "Given",
         "Handoff",
-        "Heard",
+        "InputRef",
         "Missing",
         "PANEL",
         "PANEL_PAYLOADS",

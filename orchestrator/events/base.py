@@ -128,7 +128,7 @@ class ApprovalRequest(Payload, frozen=True, omit_defaults=True):
 # ── the life of an attempt ────────────────────────────────────────────────────────────────────
 
 
-class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
+class InputRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an agent in a panel is told of another one's answer; `of_chars` is the whole, where it was cut."""
 
     agent: str
@@ -157,7 +157,7 @@ class Started(Payload, frozen=True, omit_defaults=True):
     round: int | None = None
     layer: int | None = None
     turn: int | None = None
-    inputs: list[Heard] = []
+    inputs: list[InputRef] = []
     missing: list[Missing] = []
 
 
@@ -396,7 +396,7 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
     round: int | None = None
     layer: int | None = None
     turn: int | None = None
-    inputs: list[Heard] = []
+    inputs: list[InputRef] = []
     missing: list[Missing] = []
     turns: list[EarlierTurn] = []
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ..backends.base import Heard, Task
+from ..backends.base import QuotedAnswer, Task
 from ..events.base import AgentStatus, Missing, PanelInfo, Payload
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TurnPrompt:
     stage: str
     task: Task = "answer"
     number: int = 0
-    heard: tuple[Heard, ...] = ()
+    heard: tuple[QuotedAnswer, ...] = ()
     missing: tuple[Missing, ...] = ()
     remember: bool = True
 

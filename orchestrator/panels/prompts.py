@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..backends.base import Heard
+from ..backends.base import QuotedAnswer
 from ..events.base import Missing
 
 _PLACEHOLDER = re.compile(r"\{(question|answers|missing)\}")
@@ -36,7 +36,7 @@ class Quotation:
     """Answers ready to be put into a prompt, and what of each is in it."""
 
     text: str
-    heard: tuple[Heard, ...]
+    heard: tuple[QuotedAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def quote(answers: Sequence[Quoted], *, max_chars: int) -> Quotation:
         parts.append(f'<answer-{mark} from="{answer.label}">\n{text}\n</answer-{mark}>')
         whole = len(answer.text)
         heard.append(
-            Heard(
+            QuotedAnswer(
                 agent_id=answer.agent_id,
                 attempt=answer.attempt,
                 label=answer.label,

@@ -24,7 +24,7 @@ from ..events.base import (
     Done,
     EarlierTurn,
     Error,
-    Heard,
+    InputRef,
     Missing,
     PanelInfo,
     PanelLate,
@@ -65,7 +65,7 @@ class Participant:
     round: int | None = None
     layer: int | None = None
     turn: int | None = None
-    inputs: list[Heard] = field(default_factory=list)
+    inputs: list[InputRef] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     turns: list[EarlierTurn] = field(default_factory=list)
     spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)

@@ -13,7 +13,7 @@ from orchestrator.agent.attempt import Stop
 from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import Mailbox
 from orchestrator.agent.pump import Pump, opening_of
-from orchestrator.backends.base import AgentInput, Backend, Finish, Heard, Part, Turn
+from orchestrator.backends.base import AgentInput, Backend, Finish, Part, QuotedAnswer, Turn
 from orchestrator.errors import AgentError, ConfigError, ConfigProblem, ErrorCode, LogUnavailable
 from orchestrator.events import Cancelled, Done, Error, Missing, Payload, Retry, Started, Status, Usage
 from orchestrator.telemetry.observer import Observer
@@ -295,8 +295,8 @@ async def test_an_answer_to_an_approval_needs_an_attempt_that_waits() -> None:
 async def test_a_turn_of_a_panel_says_what_it_is_part_of() -> None:
     """Before anything can end it: only `started` tells this turn from the one before."""
     heard = (
-        Heard("b", 1, "Answer 1", "whole", 5),
-        Heard("c", 2, "Answer 2", "longer than that", 6),
+        QuotedAnswer("b", 1, "Answer 1", "whole", 5),
+        QuotedAnswer("c", 2, "Answer 2", "longer than that", 6),
     )
     part = Part("q", "round", number=2, turn=3, heard=heard, missing=(Missing("d", "error"),))
     opening = opening_of(part, 4)

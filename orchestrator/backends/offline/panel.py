@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base import Heard, Part
+from ..base import Part, QuotedAnswer
 from . import script as script
 from .comparison import RULE, Compared, Comparison, compare, gist_of, read_comparison, right_sums
 from .reading import asks_the_time, shorten
@@ -295,7 +295,7 @@ def _replies(scene: Scene, part: Part) -> list[str]:
     return [*said, _absent(part)]
 
 
-def _reply(part: Part, own: Heard | None, other: Heard) -> str:
+def _reply(part: Part, own: QuotedAnswer | None, other: QuotedAnswer) -> str:
     gist = gist_of(other.text, part.question)
     told = f"{other.label} said: “{gist}”" if gist else f"{other.label} said nothing that I could weigh."
     mine = right_sums(own.text) if own is not None else []

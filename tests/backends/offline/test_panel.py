@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orchestrator.agent.attempt import Stop
-from orchestrator.backends.base import Heard, Part
+from orchestrator.backends.base import Part, QuotedAnswer
 from orchestrator.backends.offline.comparison import compare, compare_answers, read_comparison
 from orchestrator.backends.offline.panel import answer, next_call, think
 from orchestrator.backends.offline.script import Finding, Scene
@@ -279,7 +279,7 @@ SAYINGS = st.lists(
 
 
 def scene(task: Any, said: list[str], question: str = "Why do 2+2 cats purr?") -> Scene:
-    heard = tuple(Heard(f"a{n}", 1, letter(n), text, len(text)) for n, text in enumerate(said))
+    heard = tuple(QuotedAnswer(f"a{n}", 1, letter(n), text, len(text)) for n, text in enumerate(said))
     part = Part(question, "final", task, heard=heard, missing=(Missing("gone", "error"),))
     return Scene(question, title="T", agent_id="t", part=part)
 
