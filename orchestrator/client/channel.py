@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from weakref import WeakSet
 
 from ..events.base import RUN, RunGap
-from .event import Cursor, Event, is_snapshot
+from .event import Event, SeenCursor, is_snapshot
 from .follow import Follower
 from .http import Http, path_of
 from .run_view import RunView
@@ -44,7 +44,7 @@ class Channel(Follower):
         self.runs: dict[str, RunView] = {}
         self._missed: dict[str, RunView] = {}
         self._resumed_at: str | None = None
-        self._told: dict[str, Cursor] = {}
+        self._told: dict[str, SeenCursor] = {}
 
     def _take(self, event: Event) -> bool:
         if is_snapshot(event):
@@ -76,7 +76,7 @@ class Channel(Follower):
         self._resumed_at = event.id
         self._view(run_id).apply(event)
         # A snapshot may hold more than the cursor says that comes with it.
-        self._told[run_id] = Cursor(event.data.get("last_event_id"))
+        self._told[run_id] = SeenCursor(event.data.get("last_event_id"))
 
     def _view(self, run_id: str) -> RunView:
         view = self.runs.get(run_id)

@@ -58,7 +58,7 @@ def parse_event(data: str | bytes, *, id: str | None, name: str = "") -> Event |
     return Event(id or None, name, agent_id, kind, t if isinstance(t, int) else 0, value)
 
 
-class Cursor:
+class SeenCursor:
     """The last id seen, as the next `Last-Event-ID`, and the guard against seeing one twice."""
 
     def __init__(self, last: str | None = None) -> None:

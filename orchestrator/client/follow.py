@@ -12,7 +12,7 @@ from weakref import WeakSet
 import aiohttp
 
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
-from .event import Cursor, Event, is_snapshot, parse_event
+from .event import Event, SeenCursor, is_snapshot, parse_event
 from .http import Backoff, ClientError, Http, refusal
 from .run_view import Connection
 
@@ -61,7 +61,7 @@ class Follower(ABC):
         self._http = http
         self._path = path
         self._params = params
-        self._cursor = Cursor(after)
+        self._cursor = SeenCursor(after)
         self._give_up_s = give_up_s
         self._family = family
         self._backoff = Backoff()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.client.event import Cursor, Event, parse_event
+from orchestrator.client.event import Event, SeenCursor, parse_event
 from orchestrator.client.run_view import RunView
 from orchestrator.events import AgentInfo as Info
 from orchestrator.events import (
@@ -160,7 +160,7 @@ def test_the_name_is_made_where_the_framing_leaves_it_out() -> None:
 
 
 def test_the_cursor_takes_each_id_once() -> None:
-    cursor = Cursor()
+    cursor = SeenCursor()
     ids = ("e-1", "e-2", "e-2", "e-1", "e-5", "e-4")
     taken = [i for i in ids if cursor.accept(event("a.token", event_id=i))]
     assert taken == ["e-1", "e-2", "e-5"]
@@ -172,11 +172,11 @@ def test_the_cursor_takes_each_id_once() -> None:
 
 def test_a_snapshot_moves_the_cursor_wherever_it_stands() -> None:
     """A cursor ahead of the log is answered with a snapshot whose id is smaller."""
-    cursor = Cursor("e-900")
+    cursor = SeenCursor("e-900")
     assert cursor.accept(event("run.snapshot", event_id="e-7"))
     assert cursor.accept(event("a.token", event_id="e-8"))
 
 
 def test_numbers_beyond_reason_are_no_sequence() -> None:
-    cursor = Cursor("e-" + "9" * 5000)
+    cursor = SeenCursor("e-" + "9" * 5000)
     assert cursor.accept(event("a.token", event_id="e-1"))
