@@ -24,7 +24,7 @@ from orchestrator.server.openapi.operation import (
     SNAPSHOT,
     STREAM,
     STREAM_PARAMETERS,
-    Answer,
+    ResponseDoc,
     asset,
     build_openapi,
     missing_operations,
@@ -221,7 +221,7 @@ def test_answers_of_one_status_are_merged() -> None:
 
 def test_a_method_of_an_object_can_be_described() -> None:
     class Handlers:
-        @operation("Look", answers={200: Answer("Fine.")}, tag="server")
+        @operation("Look", answers={200: ResponseDoc("Fine.")}, tag="server")
         async def look(self, request: web.Request) -> web.StreamResponse:
             return web.Response()
 

@@ -42,7 +42,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseDoc:
     """One answer that is no failure.
 
     Args:
@@ -71,13 +71,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationDoc:
     """What `operation` was told."""
 
     summary: str
     description: str
     tag: str
-    answers: Mapping[int, tuple[Answer, ...]]
+    answers: Mapping[int, tuple[ResponseDoc, ...]]
     parameters: tuple[Parameter, ...] = ()
     body: str | None = None
     errors: tuple[int, ...] = ()
@@ -121,8 +121,8 @@ IDEMPOTENCY_KEY = Parameter(
     {"type": "string", "minLength": 1, "maxLength": 200},
 )
 
-SNAPSHOT = Answer("The run as it stands.", "Snapshot")
-STREAM = Answer("Server-Sent Events, each `data` one line of JSON.", "Event", EVENT_STREAM, ("Run-Id",))
+SNAPSHOT = ResponseDoc("The run as it stands.", "Snapshot")
+STREAM = ResponseDoc("Server-Sent Events, each `data` one line of JSON.", "Event", EVENT_STREAM, ("Run-Id",))
 
 _PROBLEMS = {
     400: "Malformed JSON, query or Host.",
@@ -148,7 +148,7 @@ _PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Re
 def operation(
     summary: str,
     *,
-    answers: Mapping[int, Answer | tuple[Answer, ...]],
+    answers: Mapping[int, ResponseDoc | tuple[ResponseDoc, ...]],
     tag: str = "runs",
     description: str = "",
     parameters: Iterable[Parameter] = (),
@@ -166,7 +166,7 @@ def operation(
         hidden: Leave it out of the document: an asset, not a part of the API.
     """
     several = {status: given if isinstance(given, tuple) else (given,) for status, given in answers.items()}
-    found = Operation(summary, description, tag, several, tuple(parameters), body, tuple(errors), hidden)
+    found = OperationDoc(summary, description, tag, several, tuple(parameters), body, tuple(errors), hidden)
 
     def decorate(handler: _Handler) -> _Handler:
         setattr(handler, _ATTRIBUTE, found)
@@ -175,14 +175,14 @@ def operation(
     return decorate
 
 
-asset = operation("An asset of the page.", answers={200: Answer("The file.", media="*/*")}, hidden=True)
+asset = operation("An asset of the page.", answers={200: ResponseDoc("The file.", media="*/*")}, hidden=True)
 """Marks a handler that is no part of the API."""
 
 
-def operation_of(handler: object) -> Operation | None:
+def operation_of(handler: object) -> OperationDoc | None:
     """Return what was said of *handler*."""
     found = getattr(handler, _ATTRIBUTE, None)
-    return found if isinstance(found, Operation) else None
+    return found if isinstance(found, OperationDoc) else None
 
 
 def build_openapi(routes: Iterable[web.AbstractRoute], *, limits: ServerOptions, version: str) -> Schema:
@@ -237,7 +237,7 @@ def _listed(routes: Iterable[web.AbstractRoute]) -> Iterator[tuple[str, str, Any
             yield route.method, route.resource.canonical, route.handler
 
 
-def _document(said: Operation, path: str, handler: Any) -> Schema:
+def _document(said: OperationDoc, path: str, handler: Any) -> Schema:
     under_v1 = path.startswith("/v1/")
     named = [Parameter(name, "path", PATH_PARAMETERS.get(name, "")) for name in re.findall(r"{(\w+)}", path)]
     parameters = [parameter.document() for parameter in (*named, *said.parameters)]
@@ -262,7 +262,7 @@ def _body(name: str) -> Schema:
     return {"required": True, "content": {JSON: {"schema": {"$ref": PREFIX + name}}}}
 
 
-def _merge(answers: tuple[Answer, ...]) -> Schema:
+def _merge(answers: tuple[ResponseDoc, ...]) -> Schema:
     """Return one response for several answers of one status."""
     first = replace(answers[0], description=" Or: ".join(answer.description for answer in answers))
     found = first.document()
@@ -276,7 +276,7 @@ def _problem_name(status: int) -> str:
 
 def _problem(status: int) -> Schema:
     headers = _PROBLEM_HEADERS.get(status, ())
-    answer = Answer(_PROBLEMS[status], "ProblemDocument", headers=headers).document()
+    answer = ResponseDoc(_PROBLEMS[status], "ProblemDocument", headers=headers).document()
     return answer | {"content": {PROBLEM_TYPE: {"schema": {"$ref": f"{PREFIX}ProblemDocument"}}}}
 
 

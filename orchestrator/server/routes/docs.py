@@ -7,7 +7,7 @@ from importlib import metadata, resources
 from aiohttp import web
 
 from ...events.base import encode_json
-from ..openapi.operation import Answer, asset, build_openapi, operation
+from ..openapi.operation import ResponseDoc, asset, build_openapi, operation
 from ..openapi.page import render_docs
 from ..openapi.schemas import Schema
 from ..options import ServerOptions
@@ -40,12 +40,14 @@ class ApiDocs:
         return self._document
 
     @operation(
-        "This API as OpenAPI 3.1", tag="server", answers={200: Answer("The document.", {"type": "object"})}
+        "This API as OpenAPI 3.1",
+        tag="server",
+        answers={200: ResponseDoc("The document.", {"type": "object"})},
     )
     async def show_document(self, request: web.Request) -> web.StreamResponse:
         return _unchanging(encode_json(self.document(request.app)), "application/json")
 
-    @operation("This API as a page", tag="server", answers={200: Answer("The page.", media="text/html")})
+    @operation("This API as a page", tag="server", answers={200: ResponseDoc("The page.", media="text/html")})
     async def show_page(self, request: web.Request) -> web.StreamResponse:
         return _unchanging(render_docs(self.document(request.app)).encode(), "text/html")
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ...errors import NotFound
 from ..handbook.page import INDEX, Entry, render_document
-from ..openapi.operation import Answer, asset, operation
+from ..openapi.operation import ResponseDoc, asset, operation
 from .pages import WebFile, answer_file
 
 MARKDOWN_TYPE = "text/markdown"
@@ -38,14 +38,14 @@ class Handbook:
             web.get("/docs/{page:[a-z]+}", self.show_handbook_page),
         ]
 
-    @operation("The handbook", tag="server", answers={200: Answer("Its first page.", media="text/html")})
+    @operation("The handbook", tag="server", answers={200: ResponseDoc("Its first page.", media="text/html")})
     async def show_handbook(self, request: web.Request) -> web.StreamResponse:
         return answer_file(request, await self._file(f"{INDEX}.html"))
 
     @operation(
         "One page of the handbook",
         tag="server",
-        answers={200: Answer("The page.", media="text/html")},
+        answers={200: ResponseDoc("The page.", media="text/html")},
         errors=(404,),
     )
     async def show_handbook_page(self, request: web.Request) -> web.StreamResponse:

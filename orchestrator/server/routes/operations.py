@@ -6,14 +6,14 @@ from aiohttp import web
 
 from ..http.problem import problem_response
 from ..keys import METRICS, REGISTRY, SUPERVISOR
-from ..openapi.operation import Answer, operation
+from ..openapi.operation import ResponseDoc, operation
 from .runs import json_response
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/healthz")
-@operation("Liveness", tag="server", answers={200: Answer("The process answers.", {"type": "object"})})
+@operation("Liveness", tag="server", answers={200: ResponseDoc("The process answers.", {"type": "object"})})
 async def health(request: web.Request) -> web.StreamResponse:
     return json_response({"status": "ok"})
 
@@ -22,7 +22,7 @@ async def health(request: web.Request) -> web.StreamResponse:
 @operation(
     "Readiness",
     tag="server",
-    answers={200: Answer("Runs can be started.", {"type": "object"})},
+    answers={200: ResponseDoc("Runs can be started.", {"type": "object"})},
     errors=(503,),
 )
 async def readiness(request: web.Request) -> web.StreamResponse:
@@ -37,7 +37,7 @@ async def readiness(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/metrics")
 @operation(
-    "Metrics for Prometheus", tag="server", answers={200: Answer("The exposition.", media="text/plain")}
+    "Metrics for Prometheus", tag="server", answers={200: ResponseDoc("The exposition.", media="text/plain")}
 )
 async def metrics(request: web.Request) -> web.StreamResponse:
     body, content_type = request.app[METRICS].render(request.headers.get("Accept", ""))

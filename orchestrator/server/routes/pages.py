@@ -21,7 +21,7 @@ from aiohttp import hdrs, web
 
 from ...errors import NotFound
 from ..http.compression import ENCODINGS, Encoding, choose_encoding, pack
-from ..openapi.operation import Answer, asset, operation
+from ..openapi.operation import ResponseDoc, asset, operation
 
 TYPES = {
     ".html": "text/html",
@@ -78,7 +78,7 @@ class Pages:
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/", self.show_web_page), web.get("/web/{path:.+}", self.show_web_file)]
 
-    @operation("The web page", tag="server", answers={200: Answer("The page.", media="text/html")})
+    @operation("The web page", tag="server", answers={200: ResponseDoc("The page.", media="text/html")})
     async def show_web_page(self, request: web.Request) -> web.StreamResponse:
         return answer_file(
             request, await self._file("bundle/index.html"), {"Content-Security-Policy": PAGE_POLICY}

@@ -10,14 +10,14 @@ from ...errors import FieldProblem, InvalidRequest
 from ...panels.settings import PanelSettings
 from ..http.problem import read_json
 from ..keys import OPTIONS, REGISTRY, SUPERVISOR
-from ..openapi.operation import SNAPSHOT, Answer, operation
+from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
 from .runs import json_response
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/v1/panels")
-@operation("List the configured panels", tag="panels", answers={200: Answer("The panels.", "PanelList")})
+@operation("List the configured panels", tag="panels", answers={200: ResponseDoc("The panels.", "PanelList")})
 async def list_panels(request: web.Request) -> web.StreamResponse:
     panels = request.app[REGISTRY].panels
     return json_response({"panels": [_described(panel_id, panel) for panel_id, panel in panels.items()]})

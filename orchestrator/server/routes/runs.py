@@ -26,8 +26,8 @@ from ..openapi.operation import (
     SNAPSHOT,
     STREAM,
     STREAM_PARAMETERS,
-    Answer,
     Parameter,
+    ResponseDoc,
     operation,
 )
 
@@ -64,7 +64,7 @@ async def run_of(request: web.Request) -> AnyRun:
 @operation(
     "List the configured agents",
     tag="agents",
-    answers={200: Answer("The agents, in the order they are shown.", "AgentList")},
+    answers={200: ResponseDoc("The agents, in the order they are shown.", "AgentList")},
 )
 async def list_agents(request: web.Request) -> web.StreamResponse:
     registry = request.app[REGISTRY]
@@ -121,7 +121,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/runs")
 @operation(
     "List runs, newest first",
-    answers={200: Answer("The runs.", "RunList")},
+    answers={200: ResponseDoc("The runs.", "RunList")},
     parameters=(
         Parameter(
             "limit",
@@ -154,7 +154,7 @@ async def show_run(request: web.Request) -> web.StreamResponse:
 @operation(
     "Cancel and forget a run",
     description="Its events go too. Afterwards the run is answered with 410.",
-    answers={204: Answer("It is forgotten.")},
+    answers={204: ResponseDoc("It is forgotten.")},
     errors=(404, 410),
 )
 async def delete_run(request: web.Request) -> web.StreamResponse:
@@ -169,7 +169,7 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
     description="From the cursor on. A cursor that cannot be used gives `run.gap`, then `run.snapshot`.",
     answers={
         200: STREAM,
-        204: Answer("The cursor stands at the end of a run that has ended.", headers=("Run-Id",)),
+        204: ResponseDoc("The cursor stands at the end of a run that has ended.", headers=("Run-Id",)),
     },
     parameters=STREAM_PARAMETERS,
     errors=(404, 410, 422, 429, 503),
@@ -198,7 +198,7 @@ async def cancel_run(request: web.Request) -> web.StreamResponse:
 @operation(
     "Vote for an agent",
     description="In a blind run this tells who the agents are; a later vote replaces an earlier one.",
-    answers={200: Answer("Who the agents are.", "Revealed")},
+    answers={200: ResponseDoc("Who the agents are.", "Revealed")},
     body="Vote",
     errors=(404, 410, 503),
 )

@@ -21,7 +21,7 @@ from ..http.requests import parse_start
 from ..http.security import WEBSOCKET_PROTOCOL
 from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket
 from ..keys import METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
-from ..openapi.operation import Answer, operation
+from ..openapi.operation import ResponseDoc, operation
 from .channels import CHANNEL
 
 PING_SECONDS = 15.0
@@ -39,7 +39,7 @@ routes = web.RouteTableDef()
         "Both ways, for many runs at once: the client sends `SocketOperation`s, the server the `data` with "
         '`id` and `run_id`, or `{"op": "error", "ref": …, "problem": …}`. Subprotocol: `orchestrator.v1`.'
     ),
-    answers={101: Answer("The socket is open.")},
+    answers={101: ResponseDoc("The socket is open.")},
     errors=(400, 426),
 )
 async def open_socket(request: web.Request) -> web.StreamResponse:
