@@ -54,7 +54,7 @@ def load_panels(
             problems.append(ConfigProblem(str(path), None, "", message))
             continue
         try:
-            content = read_yaml(path, environ, least="method: moderator")
+            content = read_yaml(path, environ, example="method: moderator")
         except ConfigError as exc:
             problems += exc.problems
             continue

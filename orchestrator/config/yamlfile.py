@@ -93,11 +93,11 @@ def key_name(path: KeyPath) -> str:
     return name
 
 
-def read_yaml(path: Path, environ: Mapping[str, str], *, least: str = "backend: offline") -> YamlFile:
+def read_yaml(path: Path, environ: Mapping[str, str], *, example: str = "backend: offline") -> YamlFile:
     """Read the file at *path* and fill in its variables from *environ*.
 
     Args:
-        least: What such a file must hold, for the message about one that holds nothing.
+        example: What such a file must hold, for the message about one that holds nothing.
     Raises:
         ConfigError: The file cannot be read as YAML with a mapping at the top.
     """
@@ -106,11 +106,11 @@ def read_yaml(path: Path, environ: Mapping[str, str], *, least: str = "backend: 
             source = stream.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise _unreadable(str(path), None, f"cannot be read ({exc.strerror}); check the file") from exc
-    return parse_yaml(source, file=str(path), environ=environ, least=least)
+    return parse_yaml(source, file=str(path), environ=environ, example=example)
 
 
 def parse_yaml(
-    source: bytes, *, file: str, environ: Mapping[str, str], least: str = "backend: offline"
+    source: bytes, *, file: str, environ: Mapping[str, str], example: str = "backend: offline"
 ) -> YamlFile:
     """Read *source*; as `read_yaml`, without the file."""
     if len(source) > MAX_FILE_BYTES:
@@ -118,10 +118,10 @@ def parse_yaml(
     text = decode_utf8(source, file=file)
     node, yaml = _compose(text, file)
     if node is None:
-        raise _unreadable(file, None, f"is empty; write at least `{least}`")
+        raise _unreadable(file, None, f"is empty; write at least `{example}`")
     if not isinstance(node, MappingNode):
         line = node.start_mark.line + 1
-        raise _unreadable(file, line, f"should hold keys and values at the top, such as `{least}`")
+        raise _unreadable(file, line, f"should hold keys and values at the top, such as `{example}`")
     builder = _Builder(file, text.splitlines(), environ, yaml)
     data = builder.mapping(node, ())
     return YamlFile(file, data, builder.lines, tuple(builder.missing), tuple(builder.problems))

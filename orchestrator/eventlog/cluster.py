@@ -15,7 +15,7 @@ SEND_SECONDS = 3.0
 Reply = Callable[[bytes], Awaitable[None]]
 
 
-class Command(NamedTuple):
+class PeerRequest(NamedTuple):
     """What another worker asks of this one. `reply` answers it; once, and within `SEND_SECONDS` of the asking.
 
     `reply` raises LogUnavailable where the store does not answer.
@@ -51,7 +51,7 @@ class Cluster(Protocol):
         """Note that the run has ended, whoever ended it; nobody is given it any more. Unknown runs are fine."""
         ...
 
-    async def send(self, worker: str, command: bytes) -> bytes:
+    async def send(self, worker: str, request: bytes) -> bytes:
         """Ask *worker*, and return its answer.
 
         Raises:
@@ -59,6 +59,6 @@ class Cluster(Protocol):
         """
         ...
 
-    def commands(self, worker: str) -> AsyncGenerator[Command, None]:
+    def commands(self, worker: str) -> AsyncGenerator[PeerRequest, None]:
         """Yield what others ask of *worker*, also what they asked just before; close it with `aclosing`."""
         ...

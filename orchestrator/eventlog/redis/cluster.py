@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 
 from ...errors import LogUnavailable
-from ..cluster import SEND_SECONDS, Command, Reply
+from ..cluster import SEND_SECONDS, PeerRequest, Reply
 from .cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
 from .listener import Fields
 from .log import RedisLog
@@ -91,27 +91,27 @@ class RedisCluster:
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, worker: str, command: bytes) -> bytes:
+    async def send(self, worker: str, request: bytes) -> bytes:
         name = secrets.token_hex(8).encode()
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[name] = answer
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._subscribe(self._answered_at, self._note_answer)
-                await self._post(self._log.keys.inbox(worker), name, self._answered_at.encode(), command)
+                await self._post(self._log.keys.inbox(worker), name, self._answered_at.encode(), request)
                 return await answer
         except TimeoutError as exc:
             raise LogUnavailable(f"Worker {worker!r} does not answer.") from exc
         finally:
             del self._answers[name]
 
-    async def commands(self, worker: str) -> AsyncGenerator[Command, None]:
+    async def commands(self, worker: str) -> AsyncGenerator[PeerRequest, None]:
         # Bounded; what does not fit is dropped, and its sender told so by the silence.
-        queue: asyncio.Queue[Command] = asyncio.Queue(INBOX_LENGTH)
+        queue: asyncio.Queue[PeerRequest] = asyncio.Queue(INBOX_LENGTH)
 
         def note_command(fields: Fields) -> None:
             if self._is_new(fields[b"i"]) and not queue.full():
-                queue.put_nowait(Command(fields[b"b"], self._reply_to(fields)))
+                queue.put_nowait(PeerRequest(fields[b"b"], self._reply_to(fields)))
 
         stream = self._log.keys.inbox(worker)
         await self._subscribe(stream, note_command)
@@ -129,7 +129,7 @@ class RedisCluster:
         return reply
 
     def _is_new(self, name: bytes) -> bool:
-        """Whether a command has not come before: one whose sender lost the connection may come twice."""
+        """Whether a request has not come before: one whose sender lost the connection may come twice."""
         if name in self._heard:
             return False
         self._heard[name] = None
