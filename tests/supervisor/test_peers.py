@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.errors import LogUnavailable, NotFound
-from orchestrator.eventlog.cluster import Command
+from orchestrator.eventlog.cluster import PeerRequest
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.run.commands import Command as RunCommand
@@ -26,7 +26,7 @@ class ScriptedCluster:
 
     def __init__(self) -> None:
         self.work: asyncio.Queue[str] = asyncio.Queue()
-        self.requests: asyncio.Queue[Command] = asyncio.Queue()
+        self.requests: asyncio.Queue[PeerRequest] = asyncio.Queue()
         self.offered: list[str] = []
         self.finished: list[str] = []
 
@@ -42,7 +42,7 @@ class ScriptedCluster:
     async def send(self, worker: str, command: bytes) -> bytes:
         raise NotImplementedError
 
-    async def commands(self, worker: str) -> AsyncGenerator[Command, None]:
+    async def commands(self, worker: str) -> AsyncGenerator[PeerRequest, None]:
         while True:
             yield await self.requests.get()
 
@@ -212,7 +212,7 @@ async def ask(cluster: ScriptedCluster, body: bytes, reply: Callable[[bytes], No
         replied.set()
         reply(body)
 
-    cluster.requests.put_nowait(Command(body, answer))
+    cluster.requests.put_nowait(PeerRequest(body, answer))
     await soon(replied.wait())
 
 
@@ -226,7 +226,7 @@ async def test_requests_are_answered_one_after_another_whatever_becomes_of_one()
 
     with capture_logs() as logs:
         async with tending(answer_commands(cluster, cast(Any, Executing()), worker="w2")):
-            cluster.requests.put_nowait(Command(b"not json", cast(Any, None)))
+            cluster.requests.put_nowait(PeerRequest(b"not json", cast(Any, None)))
             await ask(cluster, body, unavailable)
             await ask(cluster, body, answers.append)
     assert [line["event"] for line in logs] == ["command_failed", "command_not_answered"]
