@@ -32,12 +32,13 @@ from orchestrator.server.openapi.schemas import component_schemas
 from orchestrator.server.options import ServerOptions
 from tests.support.commands import ROOT, environment, orchestrate
 from tests.support.parts import chromium_options, require
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.redis_server import RedisServer
 from tests.support.served import orchestrator
+from tests.support.zygote import command
 
 from .pages import NAMES, Block, blocks
 
-PATIENCE = 60.0
 ADDRESS = "http://127.0.0.1:8080"
 PAGES = (*NAMES, "the README")
 SCHEMAS = component_schemas(ServerOptions())
@@ -71,9 +72,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = agents_that_ship(tmp_path_factory.mktemp("place"))
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
-    command = programs / "orchestrator"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m orchestrator "$@"\n')
-    command.chmod(0o755)
+    program = programs / "orchestrator"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
+    program.chmod(0o755)
     return folder
 
 
@@ -95,19 +96,19 @@ def test_a_command_works_beside_a_server(block: Block, place: Path, server: str)
     require("curl")
     ran = subprocess.run(
         ["sh", "-ec", block.text.replace(ADDRESS, server).replace("curl -s", "curl -fs")],
-        capture_output=True, text=True, cwd=place, env=variables(place), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, cwd=place, env=variables(place), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
     if "-sN" in block.text:
         assert '"type":"done"' in ran.stdout
 
 
-def serve(command: str, place: Path, **more: str) -> None:
+def serve(text: str, place: Path) -> None:
     """Run a command that serves until it listens, and see that SIGTERM ends it well."""
-    words = shlex.split(re.sub(r"(--port |_PORT=)\d+", r"\g<1>0", command).replace("0.0.0.0", "127.0.0.1"))
+    words = shlex.split(re.sub(r"(--port |_PORT=)\d+", r"\g<1>0", text).replace("0.0.0.0", "127.0.0.1"))
     given = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     rest = [word for word in words if not re.match(r"[A-Z_]+=", word)]
-    env = variables(place, **({"ORCHESTRATOR_PORT": "0"} | given | more))
+    env = variables(place, **({"ORCHESTRATOR_PORT": "0"} | given))
     pipe = subprocess.PIPE
     with subprocess.Popen(rest, cwd=place, env=env, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
@@ -117,7 +118,7 @@ def serve(command: str, place: Path, **more: str) -> None:
             assert line.startswith("Listening on http://127.0.0.1:"), process.stderr.read()
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
 
 
@@ -281,7 +282,7 @@ asyncio.run(main())
     env = environment(OPENAI_API_KEY="k", PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
     ran = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert '"text":"word"' in ran.stdout
@@ -312,7 +313,7 @@ def test_the_panels_of_a_page_come_to_a_result(
 def python_program(block: Block, server: str) -> str:
     ran = subprocess.run(
         [sys.executable, "-c", block.text.replace(ADDRESS.partition("//")[2], server.partition("//")[2])],
-        capture_output=True, text=True, env=environment(), timeout=PATIENCE, check=False,
+        capture_output=True, text=True, env=environment(), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
@@ -333,7 +334,7 @@ def fetch_modules(server: str, path: str, folder: Path) -> None:
     target = folder / path.removeprefix("/")
     if target.exists():
         return
-    with urllib.request.urlopen(f"{server}{path}", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"{server}{path}", timeout=PATIENCE_SECONDS) as answer:
         text = answer.read().decode()
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
@@ -350,7 +351,12 @@ def test_the_served_javascript_client_runs(block: Block, server: str, tmp_path: 
     program = block.text.replace(f"{ADDRESS}/web/", "./web/").replace(ADDRESS, server)
     (tmp_path / block.about).write_text(program)
     ran = subprocess.run(
-        [node, block.about], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+        [node, block.about],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     assert "\ncompleted " in ran.stdout
@@ -409,7 +415,7 @@ asyncio.run(main())
     env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
     ran = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert '"text":"hi hi"' in ran.stdout
