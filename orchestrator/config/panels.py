@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from ..errors import ConfigError, ConfigProblem
 from ..panels.settings import PanelSettings
 from .problems import explain, nearest, quoted
 from .yamlfile import KeyPath, YamlFile, read_yaml
+
+MOST_INLINE_PROBLEMS = 20
+"""Faults of an inline panel that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,10 @@ def _validate(content: YamlFile, *, panel_id: str | None = None) -> PanelSetting
     try:
         return PanelSettings.model_validate(data, context={"file": content.file if panel_id else ""})
     except ValidationError as exc:
-        raise ConfigError(list(explain(content, exc, PanelSettings))) from exc
+        problems = explain(content, exc, PanelSettings)
+        # Each looks for a similar name among all that are known: what a request brings is not to choose how often.
+        most = None if panel_id is not None else MOST_INLINE_PROBLEMS
+        raise ConfigError(list(islice(problems, most))) from exc
 
 
 def _unknown_agents(

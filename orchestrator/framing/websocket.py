@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
 from ..events.base import RunStarted, Snapshot, encode_json, encode_snapshot
@@ -81,16 +79,6 @@ class Operation:
         return value
 
 
-def parse_operation(text: str) -> Operation:
-    """Read a client's text message.
-
-    Raises:
-        InvalidRequest: It is no JSON object, so that it has no `ref` to answer to.
-    """
-    try:
-        value = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
-    except (msgspec.DecodeError, UnicodeError) as exc:
-        raise InvalidRequest(f"The message is not JSON: {exc}.") from exc
-    if not isinstance(value, dict):
-        raise InvalidRequest("The message must be a JSON object.")
-    return Operation(value.pop("op", None), value.pop("ref", None), value)
+def operation_of(message: dict[str, Any]) -> Operation:
+    """Take a client's message apart; *message* is used up."""
+    return Operation(message.pop("op", None), message.pop("ref", None), message)

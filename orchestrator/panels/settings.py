@@ -66,9 +66,12 @@ def _check_prompt(value: str) -> str:
     return value
 
 
-def _check_regex(value: str) -> str:
+def _check_regex(value: str, info: ValidationInfo) -> str:
     if len(value) > MOST_PATTERN_CHARS:
         raise ValueError(f"has {len(value)} characters, more than {MOST_PATTERN_CHARS}; shorten it")
+    if not (isinstance(info.context, Mapping) and info.context.get("file")):
+        # Compiling takes seconds if its author wants it to, so one of a request is `matching`'s to check.
+        return value
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as exc:

@@ -32,11 +32,12 @@ from ..telemetry.logs import configure_logging
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers
 from .access_log import AccessLog
+from .http.json_body import JsonReader
 from .http.problem import setup_problems
 from .http.runner import ProblemRunner
 from .http.security import SecuritySettings, check_bind, mark_api, setup_security
 from .http.streams import Streams
-from .keys import LOADED, METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
+from .keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import channels, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
@@ -81,6 +82,7 @@ def create_app(
     app[OPTIONS] = options or ServerOptions()
     app[REGISTRY] = registry or _registry(config, agents or {})
     app[STREAMS] = Streams()
+    app[READER] = JsonReader()
     app[SUPERVISOR] = Supervisor(
         app[REGISTRY],
         event_log or open_log("memory:"),
@@ -97,6 +99,7 @@ def create_app(
     app.cleanup_ctx.append(LoopLag(metrics.loop_lag))
     app.cleanup_ctx.append(_supervise)
     app.cleanup_ctx.append(_load_agents)
+    app.on_cleanup.append(_close_reader)
     return app
 
 
@@ -121,6 +124,10 @@ def _registry(config: Config | None, made: Mapping[str, StreamFunction | Backend
         settings[agent_id] = FunctionSettings(agent_id=agent_id, stream="python:agent")
         backends[agent_id] = FunctionBackend.of(agent) if callable(agent) else agent
     return AgentRegistry(settings, backends=backends, panels=config.panels if config else None)
+
+
+async def _close_reader(app: web.Application) -> None:
+    app[READER].close()
 
 
 async def _supervise(app: web.Application) -> AsyncIterator[None]:

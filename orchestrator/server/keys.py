@@ -9,12 +9,14 @@ from aiohttp import web
 from ..run.registry import AgentRegistry
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import Metrics
+from .http.json_body import JsonReader
 from .http.streams import Streams
 from .options import ServerOptions
 
 LOADED = web.AppKey("loaded", asyncio.Future[None])
 METRICS = web.AppKey("metrics", Metrics)
 OPTIONS = web.AppKey("options", ServerOptions)
+READER = web.AppKey("reader", JsonReader)
 REGISTRY = web.AppKey("registry", AgentRegistry)
 STREAMS = web.AppKey("streams", Streams)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)

@@ -22,13 +22,12 @@ from orchestrator.errors import (
     NotFound,
     Unavailable,
 )
+from orchestrator.server.http.json_body import JsonReader, parse_json_object
 from orchestrator.server.http.problem import (
     PROBLEM_TYPE,
     ProblemError,
-    parse_json_object,
     problem_from,
     problem_response,
-    read_json,
     setup_problems,
 )
 from tests.support.patience import PATIENCE_SECONDS
@@ -62,7 +61,7 @@ def raises(exc: Exception) -> Callable[[], web.Application]:
 
 
 async def _echo(request: web.Request) -> web.StreamResponse:
-    return web.json_response(await read_json(request, max_bytes=200, timeout_s=0.3))
+    return web.json_response(await JsonReader().read(request, max_bytes=200, timeout_s=0.3))
 
 
 echo = app_of(_echo)
@@ -336,7 +335,7 @@ async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours() -> No
     async def handler(request: web.Request) -> web.StreamResponse:
         entered.set()
         try:
-            return web.json_response(await read_json(request, max_bytes=200))
+            return web.json_response(await JsonReader().read(request, max_bytes=200))
         finally:
             left.set()
 

@@ -1,19 +1,16 @@
 """Turns every failure of a request into `application/problem+json`; decides no failure itself.
 
-Source: RFC 9457, Problem Details for HTTP APIs. Reading a JSON body lives here too, because nearly
-all it does is to name what is wrong with one.
+Source: RFC 9457, Problem Details for HTTP APIs.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -34,8 +31,6 @@ from ...events.base import clean_text, encode_json
 from ...telemetry.logs import failure
 
 PROBLEM_TYPE = "application/problem+json"
-BODY_TIMEOUT_SECONDS = 30.0
-"""How long a client may take to send a body; a slower one would hold a connection for nothing."""
 
 _RESPONSE = web.RequestKey("orchestrator_response", web.StreamResponse)
 _log = structlog.get_logger(__name__)
@@ -225,107 +220,3 @@ def _phrase(status: int) -> str:
 
 def _retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
-
-
-# ── a JSON body ───────────────────────────────────────────────────────────────────────────────
-
-
-async def read_json(
-    request: web.Request, *, max_bytes: int, timeout_s: float = BODY_TIMEOUT_SECONDS
-) -> dict[str, Any]:
-    """Read the request's body as one JSON object.
-
-    Raises:
-        ProblemError: 415 not JSON in UTF-8, 413 longer than *max_bytes* (unpacked, where it is
-            compressed), 408 not here within *timeout_s*, 400 malformed: the detail says where.
-    """
-    _check_content_type(request)
-    if request.content_length is not None and request.content_length > max_bytes:
-        _too_large(max_bytes)
-    try:
-        async with asyncio.timeout(timeout_s):
-            body = await _read_body(request, max_bytes)
-    except TimeoutError as exc:
-        detail = f"The body was not complete after {timeout_s:g} s."
-        raise ProblemError(408, detail, headers={"Connection": "close"}) from exc
-    except web.RequestPayloadError as exc:
-        raise ProblemError(400, "The body's transfer or content coding is broken.") from exc
-    return parse_json_object(body)
-
-
-async def _read_body(request: web.Request, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > max_bytes:
-            _too_large(max_bytes)
-    return bytes(body)
-
-
-def parse_json_object(body: bytes | str) -> dict[str, Any]:
-    """Parse one JSON object, more strictly than Python does by itself: no NaN, no key twice.
-
-    Raises:
-        ProblemError: 400; the detail says where.
-    """
-    try:
-        text = body if isinstance(body, str) else body.decode()
-        value = _decoder.decode(text)
-    except UnicodeDecodeError as exc:
-        _malformed(f"not UTF-8 at byte {exc.start}", exc)
-    except json.JSONDecodeError as exc:
-        _malformed(f"{exc.msg} at line {exc.lineno}, column {exc.colno}", exc)
-    except RecursionError as exc:
-        _malformed("nested too deeply", exc)
-    except ValueError as exc:
-        _malformed(str(exc), exc)
-    if not isinstance(value, dict):
-        raise ProblemError(400, "The body must be a JSON object.")
-    return value
-
-
-def _check_content_type(request: web.Request) -> None:
-    # aiohttp answers application/octet-stream where the header is absent, as RFC 9110 8.3 lets it.
-    charset = (request.charset or "utf-8").lower()
-    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
-        detail = "The body must be JSON: send `Content-Type: application/json`, in UTF-8."
-        raise ProblemError(415, detail, headers={"Accept": "application/json"})
-
-
-def _too_large(max_bytes: int) -> NoReturn:
-    raise ProblemError(413, f"The body may have at most {max_bytes} bytes.")
-
-
-def _malformed(what: str, exc: Exception) -> NoReturn:
-    raise ProblemError(400, f"The body is not valid JSON: {what}.") from exc
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _finite(literal: str) -> float:
-    value = float(literal)
-    if not math.isfinite(value):
-        raise ValueError("a number is too large")
-    return value
-
-
-def _whole(literal: str) -> int:
-    # Python's own message for a number of more than 4,300 digits speaks of Python's settings.
-    if len(literal) > 4000:
-        raise ValueError("a number has too many digits")
-    return int(literal)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        # Which of two equal keys counts differs between parsers, so one that filtered may see another.
-        raise ValueError("an object has the same key twice")
-    return found
-
-
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
-)

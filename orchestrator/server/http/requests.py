@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
 from ...events.base import AGENT_ID_PATTERN, clean_text
+from ...panels.matching import explain_pattern
 from ...run.registry import AgentRegistry
 from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
 from ..options import ServerOptions
+from .json_body import SMALL_BODY_BYTES
 from .problem import ProblemError
 
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
@@ -54,6 +56,19 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
     check.unknown_keys()
     check.finish()
     return wanted
+
+
+async def check_pattern(panel: object) -> None:
+    """Check the regular expression of an inline panel, which costs what a client chooses: not on the loop.
+
+    Raises:
+        InvalidRequest: It is none, or takes too long. LimitReached: Too many others wait for theirs.
+    """
+    pattern = panel.get("valid") if isinstance(panel, dict) else None
+    if isinstance(pattern, str):
+        wrong = await explain_pattern(pattern)
+        if wrong is not None:
+            raise InvalidRequest("The panel is wrong.", [FieldProblem("panel.valid", wrong)])
 
 
 class _Wrong(Exception):
@@ -168,6 +183,9 @@ def _on_disconnect(value: Any) -> str:
 def _panel(
     check: _Check, value: Any, registry: AgentRegistry, agents: Sequence[str] | None, limits: ServerOptions
 ) -> dict[str, Any] | None:
+    if not _is_short(value):
+        check.problems.append(FieldProblem("panel", f"has more than {SMALL_BODY_BYTES} characters"))
+        return None
     known = agents and all(agent_id in registry.agents for agent_id in agents)
     try:
         panel = choose_panel(
@@ -179,6 +197,20 @@ def _panel(
     return panel.model_dump(mode="json")
 
 
+def _is_short(value: Any) -> bool:
+    """Whether all texts of *value* together are of a size that may be compared and quoted on the loop."""
+    left, size = [value], 0
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            size += len(each)
+        elif isinstance(each, dict):
+            left += [*each, *each.values()]
+        elif isinstance(each, list):
+            left += each
+    return size <= SMALL_BODY_BYTES
+
+
 def _blind(value: Any) -> bool:
     if not isinstance(value, bool):
         raise _Wrong("must be true or false")
@@ -187,7 +219,7 @@ def _blind(value: Any) -> bool:
 
 def _shown(text: str) -> str:
     """Return *text* short and printable enough to be quoted."""
-    cleaned = clean_text(text)
+    cleaned = clean_text(text[:81])
     return cleaned if len(cleaned) <= 80 else f"{cleaned[:80]}…"
 
 

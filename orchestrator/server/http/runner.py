@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.web_protocol import RequestHandler
 
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
@@ -67,7 +68,10 @@ class ProblemProtocol(RequestHandler):
         if status < 500:
             # The parser's message quotes the client's bytes, and so perhaps a credential.
             _log.info("malformed_request", status=status, kind=type(exc).__name__)
-            problem = Problem(status, "This is not a valid HTTP request.")
+            if isinstance(exc, ContentEncodingError):
+                problem = Problem(415, "The body's Content-Encoding must be gzip or deflate, or left out.")
+            else:
+                problem = Problem(status, "This is not a valid HTTP request.")
         elif exc is None:
             problem = Problem(status, "The server took too long.")
         else:

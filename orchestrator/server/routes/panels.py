@@ -8,8 +8,8 @@ from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
 from ...panels.settings import PanelSettings
-from ..http.problem import read_json
-from ..keys import OPTIONS, REGISTRY, SUPERVISOR
+from ..http.requests import check_pattern
+from ..keys import READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
 from .runs import json_response
 
@@ -39,8 +39,10 @@ async def call_panel(request: web.Request) -> web.StreamResponse:
     supervisor = request.app[SUPERVISOR]
     run_id = request.match_info["run_id"]
     await supervisor.get(run_id)
-    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    run = await supervisor.start_panel(run_id, _wanted(body))
+    body = await request.app[READER].read(request)
+    wanted = _wanted(body)
+    await check_pattern(wanted)
+    run = await supervisor.start_panel(run_id, wanted)
     headers = {
         "Run-Id": run.spec.run_id,
         "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),

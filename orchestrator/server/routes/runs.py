@@ -14,11 +14,11 @@ from ...events.base import Snapshot, encode_json
 from ...framing.sse import SseFraming
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
-from ..http.problem import ProblemError, read_json
+from ..http.problem import ProblemError
 from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream
-from ..http.requests import parse_start
+from ..http.requests import check_pattern, parse_start
 from ..http.streams import EventStream
-from ..keys import METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
+from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
     FRAMING,
@@ -103,8 +103,9 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
 )
 async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
-    body = await read_json(request, max_bytes=options.max_body_bytes)
+    body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
+    await check_pattern(body.get("panel"))
     names = wants_names(request)
     run, _ = await request.app[SUPERVISOR].start(
         wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
@@ -204,7 +205,7 @@ async def cancel_run(request: web.Request) -> web.StreamResponse:
 )
 async def vote(request: web.Request) -> web.StreamResponse:
     run = await run_of(request)
-    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    body = await request.app[READER].read(request)
     agent_id = body.get("agent_id")
     if not isinstance(agent_id, str) or len(body) != 1:
         raise InvalidRequest(
@@ -224,7 +225,7 @@ async def vote(request: web.Request) -> web.StreamResponse:
 )
 async def add_agent(request: web.Request) -> web.StreamResponse:
     run = await run_of(request)
-    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    body = await request.app[READER].read(request)
     agent_id = body.get("agent_id")
     if not isinstance(agent_id, str) or agent_id not in request.app[REGISTRY].agents or len(body) != 1:
         raise InvalidRequest(
@@ -262,7 +263,7 @@ async def retry_agent(request: web.Request) -> web.StreamResponse:
 )
 async def answer_approval(request: web.Request) -> web.StreamResponse:
     await run_of(request)
-    body = await read_json(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    body = await request.app[READER].read(request)
     approve = body.get("approve")
     if not isinstance(approve, bool) or len(body) != 1:
         raise InvalidRequest(

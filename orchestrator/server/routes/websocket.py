@@ -13,14 +13,14 @@ from ...errors import InvalidRequest, LimitReached, RequestError
 from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
 from ...events.base import Snapshot, encode_data
 from ...framing import websocket as framing
-from ...framing.websocket import Operation, parse_operation
+from ...framing.websocket import Operation, operation_of
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun, Supervisor
 from ..http.problem import ProblemError, problem_from
-from ..http.requests import parse_start
+from ..http.requests import check_pattern, parse_start
 from ..http.security import WEBSOCKET_PROTOCOL
 from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket
-from ..keys import METRICS, OPTIONS, REGISTRY, STREAMS, SUPERVISOR
+from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
 from .channels import CHANNEL
 
@@ -108,9 +108,10 @@ class Socket:
                     await self._refuse(None, ProblemError(400, "Send text messages, not binary ones."))
                 continue
             try:
-                operation = parse_operation(message.data)
-            except InvalidRequest as exc:
-                await self._refuse(None, ProblemError(400, str(exc)))
+                operation = operation_of(await self._request.app[READER].parse(message.data))
+            except ProblemError as exc:
+                # It has no `ref` to answer to.
+                await self._refuse(None, exc)
                 continue
             try:
                 await self._do(operation)
@@ -145,6 +146,7 @@ class Socket:
         self._check_room()
         app = self._request.app
         wanted = parse_start(operation.body, registry=app[REGISTRY], limits=app[OPTIONS])
+        await check_pattern(operation.body.get("panel"))
         run, _ = await self._supervisor.start(wanted)
         self._follow(self._one_run(run), operation)
 

@@ -22,6 +22,7 @@ HOMES = {
     "i": "startup:startup",
     "j": "kept:stores",
     "k": "models:relayed",
+    "l": "attacks:attacks",
 }
 """Letter → `module:function` in this folder; a further scenario is one row and one function."""
 
