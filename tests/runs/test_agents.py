@@ -11,15 +11,15 @@ import pytest
 from orchestrator.backends.base import AgentInput, Finish, Part, Turn
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import AgentAdded, AgentInfo, Done, Error, Status, Token, Usage
-from orchestrator.run.agents import Cast
-from orchestrator.run.blind import Seals
+from orchestrator.run.agents import RunAgents
+from orchestrator.run.blind import BlindRecords
 from orchestrator.run.conversation import Conversations
 from orchestrator.run.merge import Batch
-from orchestrator.run.panel import AskedFor
+from orchestrator.run.panel import TurnRequest
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import Participant
 from orchestrator.telemetry.observer import Observer
-from tests.support.spine import ScriptedRoster
+from tests.support.spine import ScriptedRegistry
 
 asked: list[AgentInput] = []
 
@@ -37,21 +37,23 @@ class Rig:
             **{"run_id": "run_1", "channel": "run_1", "message": "hi", "agents": ("a", "b"), **keys}
         )
         self.conversations = Conversations(store)
-        self.seals = Seals(store)
-        roster = ScriptedRoster(
+        self.blind_records = BlindRecords(store)
+        registry = ScriptedRegistry(
             {"a": answers, "b": answers},
             {
                 "a": {"title": "Anna", "limits": {"max_output_tokens": 100}},
                 "b": {"on_worker_lost": "restart"},
             },
         )
-        self.roster = roster
-        self.agents = Cast(self.spec, roster, self.conversations, Observer(), seals=self.seals)
+        self.registry = registry
+        self.agents = RunAgents(
+            self.spec, registry, self.conversations, Observer(), blind_records=self.blind_records
+        )
 
     async def answered(self, agent_id: str = "a", **keys: Any) -> list[Any]:
         """Have an agent answer once; return what is in its mailbox."""
-        if not self.roster.ready:
-            await self.roster.load()
+        if not self.registry.ready:
+            await self.registry.load()
         participant = Participant(
             AgentInfo(agent_id, agent_id, "function", None), attempt=keys.pop("attempt", 1)
         )
@@ -114,7 +116,7 @@ async def test_a_turn_of_a_panel_is_remembered_as_an_answer_to_the_users_questio
     """Not to what the panel made of it; the backend's own memory holds that, so it is left out."""
     rig = Rig(store, conversation_id="c")
     part = Part("hi", "round", number=1)
-    await rig.answered(asked=AskedFor("hi, and the others said …", part, remember))
+    await rig.answered(asked=TurnRequest("hi, and the others said …", part, remember))
     assert (asked[0].message, asked[0].part) == ("hi, and the others said …", part)
     kept = await rig.conversations.history("c", "a")
     assert [(turn.message, turn.text, turn.memory) for turn in kept] == (
@@ -159,9 +161,9 @@ async def test_what_a_blind_run_hides_is_kept_until_the_vote(store: MemoryLog) -
     done = Done("Yes.", Usage(1, 2), "stop", None, 1)
     await rig.agents.seal("agent-2")
     await rig.agents.seal_ended([Batch("agent-1", [Status("x"), Token("y"), done])])
-    assert await rig.seals.revealed("run_1", ["agent-1", "agent-2"]) is None
-    await rig.seals.vote("run_1", "agent-1")
-    revealed = await rig.seals.revealed("run_1", ["agent-1", "agent-2"])
+    assert await rig.blind_records.revealed("run_1", ["agent-1", "agent-2"]) is None
+    await rig.blind_records.vote("run_1", "agent-1")
+    revealed = await rig.blind_records.revealed("run_1", ["agent-1", "agent-2"])
     assert revealed is not None
     assert [(r.agent_id, r.configured, r.usage) for r in revealed.agents] == [
         ("agent-1", "a", Usage(1, 2)), ("agent-2", "b", None)
@@ -172,8 +174,8 @@ async def test_what_a_blind_run_hides_is_kept_until_the_vote(store: MemoryLog) -
 async def test_an_open_run_hides_nothing(store: MemoryLog) -> None:
     rig = Rig(store)
     await rig.agents.seal("a")
-    await rig.seals.vote("run_1", "a")
-    revealed = await rig.seals.revealed("run_1", ["a"])
+    await rig.blind_records.vote("run_1", "a")
+    revealed = await rig.blind_records.revealed("run_1", ["a"])
     assert revealed is not None
     assert revealed.agents == []
     assert msgspec.json.encode(rig.agents.info("b"))

@@ -25,10 +25,10 @@ from orchestrator.events import (
     Started,
     Token,
 )
-from orchestrator.panels.base import Answer, Speech
+from orchestrator.panels.base import Answer, TurnPrompt
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run import panel as panel_module
-from orchestrator.run.panel import AskedFor, Sitting, answer_of, answers, info_of
+from orchestrator.run.panel import RunPanel, TurnRequest, answer_of, answers, info_of
 from orchestrator.run.spec import GivenAnswer, RunSpec
 from orchestrator.run.state import Participant, RunState
 from tests.support.patience import soon, turns
@@ -42,7 +42,7 @@ class Room:
     def __init__(self, *agents: str, **spec: Any) -> None:
         self.spec = RunSpec("run_1", "run_1", "Tea?", agents, **spec)
         self.state = RunState(self.spec, 1)
-        self.asked: list[tuple[str, AskedFor]] = []
+        self.asked: list[tuple[str, TurnRequest]] = []
         self.stops: list[tuple[Stop, str | None]] = []
         self.settled = 0
         self.open = True
@@ -53,7 +53,7 @@ class Room:
         self.events += 1
         self.state.fold(who, payload, f"e-{self.events}")
 
-    async def speak(self, agent_id: str, part: AskedFor) -> None:
+    async def ask(self, agent_id: str, part: TurnRequest) -> None:
         if not self.open:
             raise Conflict("The run has ended.")
         self.asked.append((agent_id, part))
@@ -74,7 +74,7 @@ class Room:
     def title(self, agent_id: str) -> str:
         return agent_id.upper()
 
-    def settle(self) -> None:
+    def close_if_ended(self) -> None:
         self.settled += 1
 
 
@@ -87,7 +87,7 @@ def conduct(monkeypatch: pytest.MonkeyPatch, method: Callable[[Any], Any]) -> No
     monkeypatch.setattr(panel_module.Session, "conduct", conducted)
 
 
-async def sat(panel: Sitting) -> list[Payload]:
+async def sat(panel: RunPanel) -> list[Payload]:
     await soon(panel.sit())
     assert panel.mailbox.closed
     return panel.mailbox.take(100)
@@ -106,7 +106,7 @@ async def test_whatever_a_method_does_the_panel_has_a_result(monkeypatch: pytest
     )
     room.spec = RunSpec("run_1", "run_1", "a question of some length", ("a", "b"))
     with capture_logs() as logs:
-        (result,) = await sat(Sitting(room, SETTINGS))
+        (result,) = await sat(RunPanel(room, SETTINGS))
     assert isinstance(result, PanelResult)
     assert (result.status, result.panel, result.method) == ("failed", "vote", "vote")
     assert room.settled == 1
@@ -117,7 +117,7 @@ async def test_whatever_a_method_does_the_panel_has_a_result(monkeypatch: pytest
 async def test_a_method_that_is_not_there_fails_the_panel_alone() -> None:
     settings = PanelSettings.model_construct(method="nowhere:method", members=["a", "b"])
     with capture_logs():
-        (result,) = await sat(Sitting(Room("a", "b"), settings))
+        (result,) = await sat(RunPanel(Room("a", "b"), settings))
     assert isinstance(result, PanelResult)
     assert result.status == "failed"
 
@@ -126,7 +126,7 @@ async def test_a_panel_of_a_lost_worker_only_says_that_it_failed() -> None:
     room = Room("a")
     room.fold(PANEL, PanelStage("old", "judge", "final", ["c"]))
     assert room.state.panel is not None
-    (result,) = await sat(Sitting.lost(room, room.state.panel))
+    (result,) = await sat(RunPanel.lost(room, room.state.panel))
     assert isinstance(result, PanelResult)
     assert (result.method, result.status) == ("judge", "failed")
 
@@ -136,13 +136,13 @@ async def test_calling_it_off_is_a_result_and_its_task_ends(monkeypatch: pytest.
         await asyncio.Event().wait()
 
     conduct(monkeypatch, waits)
-    panel = Sitting(Room("a", "b"), SETTINGS)
-    sitting = asyncio.ensure_future(panel.sit())
+    panel = RunPanel(Room("a", "b"), SETTINGS)
+    panel_is_open = asyncio.ensure_future(panel.sit())
     await turns()
-    assert not panel.dismiss(), "it has something to do yet"
-    panel.call_off()
-    panel.call_off()
-    await soon(sitting)
+    assert not panel.stop_if_idle(), "it has something to do yet"
+    panel.cancel()
+    panel.cancel()
+    await soon(panel_is_open)
     (result,) = panel.mailbox.take(9)
     assert isinstance(result, PanelResult)
     assert result.status == "cancelled"
@@ -155,12 +155,12 @@ async def test_cancelling_its_task_says_nothing_and_passes_on(monkeypatch: pytes
         await asyncio.Event().wait()
 
     conduct(monkeypatch, waits)
-    panel = Sitting(Room("a", "b"), SETTINGS)
-    sitting = asyncio.ensure_future(panel.sit())
+    panel = RunPanel(Room("a", "b"), SETTINGS)
+    panel_is_open = asyncio.ensure_future(panel.sit())
     await turns()
-    sitting.cancel()
+    panel_is_open.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await sitting
+        await panel_is_open
     assert panel.mailbox.closed
     assert panel.mailbox.take(9) == []
 
@@ -173,20 +173,20 @@ async def test_a_decided_panel_is_not_decided_again(monkeypatch: pytest.MonkeyPa
     room = Room("a", "b")
     room.fold(PANEL, PanelResult("vote", "vote", "decided", "a", [], {}, []))
     with capture_logs():
-        assert await sat(Sitting(room, SETTINGS)) == []
+        assert await sat(RunPanel(room, SETTINGS)) == []
 
 
 # ── the host of the session ───────────────────────────────────────────────────────────────────
 
 
-def speech(**keys: Any) -> Speech:
-    return Speech(**{"message": "Tea, or not?", "stage": "round", "number": 1, **keys})
+def speech(**keys: Any) -> TurnPrompt:
+    return TurnPrompt(**{"message": "Tea, or not?", "stage": "round", "number": 1, **keys})
 
 
 async def test_an_agent_is_asked_with_its_part_and_its_answer_comes_back() -> None:
     room = Room("a", "b")
-    panel = Sitting(room, SETTINGS)
-    found = await soon(panel.speak("a", 1, speech()))
+    panel = RunPanel(room, SETTINGS)
+    found = await soon(panel.ask("a", 1, speech()))
     assert (found.agent_id, found.text, found.status) == ("a", "a in turn 1", "done")
     ((agent_id, asked),) = room.asked
     assert (agent_id, asked.message) == ("a", "Tea, or not?")
@@ -201,11 +201,11 @@ async def test_an_agent_is_asked_with_its_part_and_its_answer_comes_back() -> No
 async def test_what_was_said_in_a_turn_is_not_asked_for_again() -> None:
     """A panel that goes on on another worker asks for all of it once more."""
     room = Room("a", "b")
-    first = await soon(Sitting(room, SETTINGS).speak("a", 1, speech()))
-    await soon(Sitting(room, SETTINGS).speak("a", 2, speech(number=2)))
-    again = Sitting(room, SETTINGS)
-    assert (await soon(again.speak("a", 1, speech()))).text == first.text
-    assert (await soon(again.speak("a", 2, speech(number=2)))).text == "a in turn 2"
+    first = await soon(RunPanel(room, SETTINGS).ask("a", 1, speech()))
+    await soon(RunPanel(room, SETTINGS).ask("a", 2, speech(number=2)))
+    again = RunPanel(room, SETTINGS)
+    assert (await soon(again.ask("a", 1, speech()))).text == first.text
+    assert (await soon(again.ask("a", 2, speech(number=2)))).text == "a in turn 2"
     assert len(room.asked) == 2
     assert again.turns("a") == 2
 
@@ -214,9 +214,9 @@ async def test_a_panel_that_is_called_later_counts_its_own_turns() -> None:
     room = Room("a", "b")
     room.fold("a", Started(1))
     room.fold("a", Done("before", None, "stop", None, 1))
-    later = Sitting(room, SETTINGS, late_call=True)
+    later = RunPanel(room, SETTINGS, late_call=True)
     assert later.turns("a") == 0
-    found = await soon(later.speak("a", 1, speech()))
+    found = await soon(later.ask("a", 1, speech()))
     assert (found.text, room.asked[0][1].part.turn, later.turns("a")) == ("a in turn 2", 2, 1)
     info = later.unannounced()
     assert info is not None
@@ -227,14 +227,14 @@ async def test_a_panel_that_is_called_later_counts_its_own_turns() -> None:
 async def test_whoever_cannot_be_asked_any_more_has_no_answer() -> None:
     room = Room("a", "b")
     room.open = False
-    found = await soon(Sitting(room, SETTINGS).speak("a", 1, speech()))
+    found = await soon(RunPanel(room, SETTINGS).ask("a", 1, speech()))
     assert (found.status, found.title) == ("cancelled", "A")
 
 
 async def test_an_answer_that_is_late_is_awaited_before_the_next_is_asked_for() -> None:
     room = Room("a", "b")
     room.fold("a", Started(1, stage="round", turn=1))
-    asking = asyncio.ensure_future(Sitting(room, SETTINGS).speak("a", 2, speech(number=2)))
+    asking = asyncio.ensure_future(RunPanel(room, SETTINGS).ask("a", 2, speech(number=2)))
     await turns()
     assert not asking.done()
     assert room.asked == []
@@ -244,7 +244,7 @@ async def test_an_answer_that_is_late_is_awaited_before_the_next_is_asked_for() 
 
 async def test_an_event_of_the_panel_is_in_the_log_when_it_has_been_said() -> None:
     room = Room("a", "b")
-    panel = Sitting(room, SETTINGS)
+    panel = RunPanel(room, SETTINGS)
     stage = PanelStage("vote", "vote", "vote", ["a"])
     emitting = asyncio.ensure_future(panel.emit(stage))
     await turns()
@@ -258,7 +258,7 @@ async def test_an_event_of_the_panel_is_in_the_log_when_it_has_been_said() -> No
 
 async def test_only_those_that_take_part_are_cancelled() -> None:
     room = Room("a", "b")
-    panel = Sitting(room, SETTINGS)
+    panel = RunPanel(room, SETTINGS)
     panel.cancel_agent("a", "late")
     panel.cancel_agent("z", "late")
     assert room.stops == [(Stop("late"), "a")]
@@ -267,7 +267,7 @@ async def test_only_those_that_take_part_are_cancelled() -> None:
 
 async def test_late_answers_are_told_once() -> None:
     room = Room("a", "b")
-    panel = Sitting(room, SETTINGS)
+    panel = RunPanel(room, SETTINGS)
     assert not panel.told_late("a", 1)
     room.fold(PANEL, PanelLate("vote", "a", 1, "done", 12))
     assert panel.told_late("a", 1)
@@ -296,7 +296,7 @@ def test_an_answer_that_failed_says_why() -> None:
     room = Room("a")
     room.fold("a", Error("budget", "Spent.", "err_1", False, None, 1))
     assert answer_of(room.state.participants["a"]) == Answer("a", "A", "error", "", 1, "budget")
-    assert Sitting(room, SETTINGS).answer_of("z") == Answer("z", "Z", "queued")
+    assert RunPanel(room, SETTINGS).answer_of("z") == Answer("z", "Z", "queued")
 
 
 def test_a_panel_over_another_runs_answers_names_them() -> None:

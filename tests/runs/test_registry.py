@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.errors import ConfigError
 from orchestrator.run import registry as registry_module
-from orchestrator.run.registry import Roster
+from orchestrator.run.registry import AgentRegistry
 from tests.support.patience import soon, turns
 from tests.support.spine import settings
 
@@ -35,7 +35,7 @@ class Ready:
 
 async def test_those_that_are_there_need_no_loading_but_the_call() -> None:
     ready = Ready("m")
-    registry = Roster({"a": settings("a")}, backends={"a": ready})
+    registry = AgentRegistry({"a": settings("a")}, backends={"a": ready})
     assert not registry.ready
     waiting = asyncio.ensure_future(registry.backend("a"))
     await turns()
@@ -47,7 +47,7 @@ async def test_those_that_are_there_need_no_loading_but_the_call() -> None:
 
 
 async def test_cancelling_one_that_waits_harms_no_other() -> None:
-    registry = Roster({"a": settings("a")}, backends={"a": Ready()})
+    registry = AgentRegistry({"a": settings("a")}, backends={"a": Ready()})
     first, second = (asyncio.ensure_future(registry.backend("a")) for _ in range(2))
     await turns()
     first.cancel()
@@ -66,7 +66,7 @@ async def test_one_that_cannot_be_built_fails_its_runs_alone(monkeypatch: pytest
         raise ValueError(f"cannot be built with plain words: {own.agent_id}")
 
     monkeypatch.setattr(registry_module, "create_backend", build)
-    registry = Roster({name: settings(name) for name in ("bad", "good", "worse")})
+    registry = AgentRegistry({name: settings(name) for name in ("bad", "good", "worse")})
     with capture_logs() as logs, pytest.raises(ValueError, match=r": bad$"):
         await registry.load()
     assert [line["agent_id"] for line in logs] == ["bad", "worse"]
@@ -79,7 +79,7 @@ async def test_one_that_cannot_be_built_fails_its_runs_alone(monkeypatch: pytest
 
 
 async def test_only_who_is_needed_is_loaded() -> None:
-    registry = Roster(
+    registry = AgentRegistry(
         {"a": settings("a"), "b": settings("b")}, load=["a"], backends={"a": Ready(), "b": Ready()}
     )
     await registry.load()
@@ -91,20 +91,20 @@ async def test_only_who_is_needed_is_loaded() -> None:
 
 
 async def test_a_reference_to_nothing_is_a_fault_of_the_configuration() -> None:
-    registry = Roster({"a": settings("a", stream="tests.support.spine:nothing")})
+    registry = AgentRegistry({"a": settings("a", stream="tests.support.spine:nothing")})
     with pytest.raises(ConfigError, match="nothing"):
         await registry.load()
 
 
 async def test_who_takes_part_by_default() -> None:
-    every = Roster({"a": settings("a"), "b": settings("b")})
+    every = AgentRegistry({"a": settings("a"), "b": settings("b")})
     assert every.default_agents() == ["a", "b"]
-    marked = Roster({"a": settings("a"), "b": settings("b", default=True)})
+    marked = AgentRegistry({"a": settings("a"), "b": settings("b", default=True)})
     assert marked.default_agents() == ["b"]
 
 
 async def test_an_agent_is_described_by_its_settings_and_its_backends_model() -> None:
-    registry = Roster({"a": settings("a", title="Anna")}, backends={"a": Ready("big")})
+    registry = AgentRegistry({"a": settings("a", title="Anna")}, backends={"a": Ready("big")})
     before = registry.info("a")
     assert (before.agent_id, before.title, before.backend, before.model) == ("a", "Anna", "function", None)
     await registry.load()
@@ -113,7 +113,7 @@ async def test_an_agent_is_described_by_its_settings_and_its_backends_model() ->
 
 async def test_all_are_closed_though_one_breaks_at_it() -> None:
     broken, fine = Ready(fails=True), Ready()
-    registry = Roster({"a": settings("a"), "b": settings("b")}, backends={"a": broken, "b": fine})
+    registry = AgentRegistry({"a": settings("a"), "b": settings("b")}, backends={"a": broken, "b": fine})
     await registry.load()
     with capture_logs() as logs:
         await registry.aclose()
@@ -128,7 +128,7 @@ async def test_closing_has_a_limit() -> None:
         async def aclose(self) -> None:
             await asyncio.Event().wait()
 
-    registry = Roster({"a": settings("a")}, backends={"a": Stuck()})
+    registry = AgentRegistry({"a": settings("a")}, backends={"a": Stuck()})
     await registry.load()
     with capture_logs() as logs:
         await registry.aclose(seconds=2)

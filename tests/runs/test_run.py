@@ -26,13 +26,13 @@ from orchestrator.events import (
 )
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run.conversation import Conversations
-from orchestrator.run.panel import AskedFor
+from orchestrator.run.panel import TurnRequest
 from orchestrator.run.run import Run
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import RunState
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually, soon
-from tests.support.spine import Script, ScriptedRoster
+from tests.support.spine import Script, ScriptedRegistry
 
 
 async def answers(request: AgentInput) -> AsyncGenerator[Any, None]:
@@ -52,14 +52,14 @@ async def careful(request: AgentInput) -> AsyncGenerator[Any, None]:
 class Rig:
     def __init__(self, log: MemoryLog, scripts: dict[str, Script], keys: Any = None, **spec: Any) -> None:
         self.log = log
-        self.roster = ScriptedRoster(scripts, keys)
+        self.registry = ScriptedRegistry(scripts, keys)
         self.state = RunState(
             RunSpec(
                 **{"run_id": "run_1", "channel": "run_1", "message": "hi", "agents": tuple(scripts), **spec}
             ),
             1,
         )
-        self.run = Run(self.state, self.roster, log, Conversations(log), Observer())
+        self.run = Run(self.state, self.registry, log, Conversations(log), Observer())
 
     async def events(self) -> list[str]:
         bounds = await self.log.open("run_1")
@@ -72,7 +72,7 @@ class Rig:
     @asynccontextmanager
     async def executing(self, *, until: Iterable[str] = ()) -> AsyncIterator[None]:
         """Begin and execute the run while inside; it has to end by itself after that."""
-        await self.roster.load()
+        await self.registry.load()
         await self.run.begin()
         executing = asyncio.ensure_future(self.run.execute())
         try:
@@ -179,7 +179,7 @@ async def test_a_blind_run_takes_nobody_more_and_no_panel(log: MemoryLog) -> Non
         with pytest.raises(Conflict, match="blind"):
             await rig.run.add("a")
         with pytest.raises(Conflict, match="blind"):
-            rig.run.convene_over(PanelSettings(method="vote", members=["a", "b"]))
+            rig.run.start_panel_over(PanelSettings(method="vote", members=["a", "b"]))
         rig.run.cancel(Stop("requested"))
 
 
@@ -201,8 +201,8 @@ async def test_an_agent_speaks_in_turns(log: MemoryLog) -> None:
     rig = Rig(log, {"a": silent, "b": answers}, agents=("a",))
     async with rig.executing(until="a"):
         for turn in (1, 2):
-            await rig.run.speak(
-                "b", AskedFor(f"turn {turn}", Part("hi", "round", number=turn, turn=turn), True)
+            await rig.run.ask(
+                "b", TurnRequest(f"turn {turn}", Part("hi", "round", number=turn, turn=turn), True)
             )
             await eventually(lambda: rig.run.at_rest(rig.state.participants["b"]))
         rig.run.cancel(Stop("requested"))
@@ -242,9 +242,9 @@ async def left_behind(rig: Rig, *said: tuple[str, Payload]) -> None:
         rig.state.fold(who, payload, entry.id)
 
 
-async def go_on(rig: Rig) -> list[str]:
+async def resume(rig: Rig) -> list[str]:
     before = len(await rig.events())
-    await rig.roster.load()
+    await rig.registry.load()
     await rig.run.resume()
     await soon(rig.run.execute())
     return (await rig.events())[before:]
@@ -252,13 +252,13 @@ async def go_on(rig: Rig) -> list[str]:
 
 async def test_a_run_that_had_not_begun_begins(log: MemoryLog) -> None:
     rig = Rig(log, {"a": answers})
-    assert await go_on(rig) == ["run.started", "a.started", "a.token", "a.done", "run.done"]
+    assert await resume(rig) == ["run.started", "a.started", "a.token", "a.done", "run.done"]
 
 
 async def test_agents_that_were_queued_begin_and_those_that_spoke_are_lost(log: MemoryLog) -> None:
     rig = Rig(log, {"a": answers, "b": answers})
     await left_behind(rig, ("a", Started(1)), ("a", Token("half")))
-    assert await go_on(rig) == ["a.error", "b.started", "b.token", "b.done", "run.done"]
+    assert await resume(rig) == ["a.error", "b.started", "b.token", "b.done", "run.done"]
     error = rig.state.participants["a"].error
     assert error is not None
     assert (error["code"], error["retryable"]) == ("worker_lost", False)
@@ -268,7 +268,7 @@ async def test_agents_that_were_queued_begin_and_those_that_spoke_are_lost(log: 
 async def test_an_agent_that_may_begins_anew(log: MemoryLog) -> None:
     rig = Rig(log, {"a": answers}, {"a": {"on_worker_lost": "restart"}})
     await left_behind(rig, ("a", Started(1)), ("a", Token("half")))
-    assert await go_on(rig) == ["a.error", "a.retry", "a.started", "a.token", "a.done", "run.done"]
+    assert await resume(rig) == ["a.error", "a.retry", "a.started", "a.token", "a.done", "run.done"]
     assert (rig.state.participants["a"].attempt, rig.run.status) == (2, "completed")
 
 
@@ -281,7 +281,7 @@ async def test_what_goes_on_upstream_is_gone_on_with(log: MemoryLog) -> None:
 
     rig = Rig(log, {"a": anchored})
     await left_behind(rig, ("a", Started(1)), ("a", Status("begun", anchor="up-7")))
-    await go_on(rig)
+    await resume(rig)
     assert seen == ["up-7"]
     assert rig.state.participants["a"].text == "all of it"
 
@@ -289,5 +289,5 @@ async def test_what_goes_on_upstream_is_gone_on_with(log: MemoryLog) -> None:
 async def test_an_agent_that_is_not_configured_here_is_lost(log: MemoryLog) -> None:
     rig = Rig(log, {"a": answers}, agents=("a", "elsewhere"))
     await left_behind(rig)
-    assert "elsewhere.error" in await go_on(rig)
+    assert "elsewhere.error" in await resume(rig)
     assert rig.run.status == "partial"

@@ -16,7 +16,7 @@ from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.events import AgentInfo, Done, Payload, RunStarted, Started, Token, encode_data
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run import stored as archive
-from orchestrator.run.stored import Archive, ArchivedRun
+from orchestrator.run.stored import StoredRun, StoredRuns
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_a_run_is_folded_from_its_events_alone(log: MemoryLog) -> None:
     await a_whole_run(log)
     await log.append("room", [Draft("run_1", "a", "unheard_of", b'{"type":"unheard_of","t":80}')])
     last = await say(log, "a", Token("x"), run_id="run_2")
-    run = await Archive(log).read(record())
+    run = await StoredRuns(log).read(record())
     assert (run.status, run.participants["a"].text) == ("running", "Hello")
     assert run.state.last_event_id != last.id
     assert run.state.t == 80
@@ -67,7 +67,7 @@ async def test_an_ended_runs_state_is_kept_and_a_running_ones_is_read_again(
     log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "KEPT_RUNS", 2)
-    stored = Archive(log)
+    stored = StoredRuns(log)
     await a_whole_run(log)
     running = record()
     assert await stored.read(running) is not await stored.read(running)
@@ -95,14 +95,14 @@ async def test_events_that_are_trimmed_meanwhile_are_read_anew_but_not_for_ever(
         return await read(*args, **keys)
 
     monkeypatch.setattr(log, "read", trimming)
-    assert (await Archive(log).read(record())).participants["a"].text == "Hello"
+    assert (await StoredRuns(log).read(record())).participants["a"].text == "Hello"
     gaps = 10**6
     with pytest.raises(LogUnavailable, match="trimmed faster"):
-        await Archive(log).read(record())
+        await StoredRuns(log).read(record())
 
 
 async def test_time_goes_on_while_it_runs_elsewhere_and_never_back(log: MemoryLog) -> None:
-    stored = Archive(log)
+    stored = StoredRuns(log)
     await a_whole_run(log)
     now = int(time.time() * 1000)
     assert (await stored.read(record(created_at=now - 5000))).t >= 5000
@@ -111,12 +111,12 @@ async def test_time_goes_on_while_it_runs_elsewhere_and_never_back(log: MemoryLo
 
 
 @pytest.fixture
-async def ended(log: MemoryLog) -> ArchivedRun:
+async def ended(log: MemoryLog) -> StoredRun:
     await a_whole_run(log)
-    return await Archive(log).read(record(ended_at=9, status="completed"))
+    return await StoredRuns(log).read(record(ended_at=9, status="completed"))
 
 
-async def test_what_is_asked_of_an_ended_run_is_refused_with_the_reason(ended: ArchivedRun) -> None:
+async def test_what_is_asked_of_an_ended_run_is_refused_with_the_reason(ended: StoredRun) -> None:
     ended.cancel(Stop("requested"))
     ended.cancel(Stop("requested"), "a")
     assert ended.status == "completed"
@@ -130,4 +130,4 @@ async def test_what_is_asked_of_an_ended_run_is_refused_with_the_reason(ended: A
     with pytest.raises(NotFound, match="c1"):
         ended.approve("a", "c1", True)
     with pytest.raises(Conflict, match="has ended"):
-        ended.convene_over(PanelSettings(method="vote", members=["a", "b"]))
+        ended.start_panel_over(PanelSettings(method="vote", members=["a", "b"]))

@@ -20,12 +20,12 @@ from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.run.conversation import Conversations
 from orchestrator.run.run import Run
 from orchestrator.run.state import RunState
-from orchestrator.run.stored import Archive
+from orchestrator.run.stored import StoredRuns
 from orchestrator.settings.limits import RunLimits
-from orchestrator.supervisor.executor import Ownership
+from orchestrator.supervisor.executor import Executor
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually, soon
-from tests.support.spine import Script, ScriptedRoster
+from tests.support.spine import Script, ScriptedRegistry
 
 
 class Places(Observer):
@@ -56,11 +56,11 @@ class Worker:
     def __init__(self, scripts: dict[str, Script], tasks: asyncio.TaskGroup, keys: Any) -> None:
         self.log = UnsteadyLog()
         self.observer = Places()
-        self.roster = ScriptedRoster(scripts, keys)
+        self.registry = ScriptedRegistry(scripts, keys)
         self.conversations = Conversations(self.log)
-        self.stored = Archive(self.log)
-        self.runs = Ownership(
-            self.roster, self.log, self.conversations, self.stored, self.observer,
+        self.stored = StoredRuns(self.log)
+        self.runs = Executor(
+            self.registry, self.log, self.conversations, self.stored, self.observer,
             limits=RunLimits(max_run_tokens=500), cluster=None, tasks=tasks,
         )  # fmt: skip
 
@@ -98,7 +98,7 @@ async def working(scripts: dict[str, Script] | None = None, **keys: Any) -> Asyn
     async with asyncio.TaskGroup() as tasks:
         worker = Worker(scripts or {"a": answers}, tasks, keys)
         await worker.log.start()
-        await worker.roster.load()
+        await worker.registry.load()
         yield worker
         worker.runs.abandon_all()
 
@@ -117,7 +117,7 @@ async def test_a_run_is_executed_to_its_end_and_kept_as_stored() -> None:
         record = await worker.record()
         run = await worker.begun(record)
         assert run.spec.max_output_tokens == 500, "what it may spend is this worker's to say"
-        worker.runs.adopt(run, record)
+        worker.runs.execute(run, record)
         assert worker.runs.find("run_1") is run
         assert "run_1" in worker.runs
         await soon(worker.runs.wait_idle(1000))
@@ -134,7 +134,7 @@ async def test_its_conversation_is_free_when_it_has_ended() -> None:
     async with working() as worker:
         record = await worker.record(conversation_id="c")
         await worker.conversations.hold("c", "run_1")
-        worker.runs.adopt(await worker.begun(record), record)
+        worker.runs.execute(await worker.begun(record), record)
         await soon(worker.runs.wait_idle(1000))
         await worker.record("run_2", conversation_id="c")
         assert await worker.conversations.hold("c", "run_2") == "run_2"
@@ -151,7 +151,7 @@ async def test_a_run_whose_own_machinery_breaks_ends_for_its_readers(monkeypatch
         record = await worker.record(message="what nobody else may read")
         run = await worker.begun(record)
         with capture_logs() as logs:
-            worker.runs.adopt(run, record)
+            worker.runs.execute(run, record)
             await soon(worker.runs.wait_idle(1000))
         assert (await worker.events())[-2:] == ["a.error", "run.done"]
         assert run.status == "failed"
@@ -165,7 +165,7 @@ async def test_a_run_that_another_worker_has_is_left_without_another_word() -> N
         record = await worker.record()
         run = await worker.begun(record)
         with capture_logs() as logs:
-            worker.runs.adopt(run, record)
+            worker.runs.execute(run, record)
             await eventually(lambda: run.state.participants["a"].text)
             await worker.claimed()
             run.cancel(Stop("requested"))
@@ -178,17 +178,17 @@ async def test_a_run_that_another_worker_has_is_left_without_another_word() -> N
 async def test_a_claimed_run_begins_or_goes_on_from_its_log() -> None:
     async with working({"a": answers, "b": silent}) as worker:
         await worker.record(agents=["a"])
-        await worker.runs.go_on(await worker.claimed())
+        await worker.runs.resume(await worker.claimed())
         await soon(worker.runs.wait_idle(1000))
         assert (await worker.events())[0] == "run.started"
         lost = await worker.record("run_2", agents=["b"])
         run = await worker.begun(lost)
-        worker.runs.adopt(run, lost)
+        worker.runs.execute(run, lost)
         await eventually(lambda: run.state.participants["b"].text)
         worker.runs.abandon_all()
         await soon(worker.runs.wait_idle(1000))
         assert (await worker.events("run_2"))[-1] == "b.token", "whoever is abandoned says nothing more"
-        await worker.runs.go_on(await worker.claimed("run_2"))
+        await worker.runs.resume(await worker.claimed("run_2"))
         await soon(worker.runs.wait_idle(1000))
         assert (await worker.events("run_2"))[-2:] == ["b.error", "run.done"]
         assert worker.observer.here == 0
@@ -200,7 +200,7 @@ async def test_a_claim_is_gone_on_with_when_the_store_is_there_again() -> None:
         await worker.record()
         claimed = await worker.claimed()
         worker.log.refusals = 2
-        going_on = asyncio.ensure_future(worker.runs.go_on(claimed))
+        going_on = asyncio.ensure_future(worker.runs.resume(claimed))
         await asyncio.sleep(0)
         assert "run_1" in worker.runs, "it is on its way"
         await soon(going_on)
@@ -211,13 +211,13 @@ async def test_a_claim_is_gone_on_with_when_the_store_is_there_again() -> None:
 async def test_a_run_that_has_ended_but_for_the_note_is_noted() -> None:
     async with working() as worker:
         record = await worker.record()
-        worker.runs.adopt(await worker.begun(record), record)
+        worker.runs.execute(await worker.begun(record), record)
         await soon(worker.runs.wait_idle(1000))
         before = await worker.events()
         stored = await worker.log.find_run("run_1")
         assert stored is not None
         worker.stored.drop("run_1")
-        await worker.runs.go_on(replace(stored, status="running", ended_at=None))
+        await worker.runs.resume(replace(stored, status="running", ended_at=None))
         assert await worker.events() == before
         assert worker.runs.find("run_1") is None
 
@@ -228,7 +228,7 @@ async def test_a_claim_that_is_void_already_harms_nobody() -> None:
         claimed = await worker.claimed()
         assert await worker.log.claim_run("run_1", owner="w3", token=claimed.token) is not None
         with capture_logs() as logs:
-            await worker.runs.go_on(claimed)
+            await worker.runs.resume(claimed)
         assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["run_lost"]
         assert worker.observer.here == 0
         assert await worker.events() == []
@@ -237,11 +237,11 @@ async def test_a_claim_that_is_void_already_harms_nobody() -> None:
 async def test_cancel_all_ends_also_those_that_are_on_their_way() -> None:
     async with working({"a": silent}) as worker:
         first = await worker.record()
-        worker.runs.adopt(await worker.begun(first), first)
+        worker.runs.execute(await worker.begun(first), first)
         worker.runs.cancel_all()
         second = await worker.record("run_2")
         run = await worker.begun(second)
-        worker.runs.adopt(run, second)
+        worker.runs.execute(run, second)
         await soon(worker.runs.wait_idle(1000))
         for run_id in ("run_1", "run_2"):
             assert (await worker.events(run_id))[-2:] == ["a.error", "run.done"]
@@ -252,6 +252,6 @@ async def test_cancel_all_ends_also_those_that_are_on_their_way() -> None:
 async def test_waiting_until_idle_has_a_limit() -> None:
     async with working({"a": silent}) as worker:
         record = await worker.record()
-        worker.runs.adopt(await worker.begun(record), record)
+        worker.runs.execute(await worker.begun(record), record)
         await soon(worker.runs.wait_idle(0.01))
         assert worker.runs.find("run_1") is not None

@@ -17,7 +17,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import failover as janitor_module
-from orchestrator.supervisor.failover import Janitor
+from orchestrator.supervisor.failover import Failover
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually
 
@@ -40,7 +40,7 @@ class Executing:
     def __contains__(self, run_id: object) -> bool:
         return run_id in self.here
 
-    async def go_on(self, record: RunRecord) -> None:
+    async def resume(self, record: RunRecord) -> None:
         if self.fails and record.run_id == "run_1":
             raise RuntimeError("cannot go on")
         self.gone_on.append(record)
@@ -94,7 +94,7 @@ class Rig:
         self.observer = Taken()
         self.starting: set[str] = set()
         self.forgotten: list[tuple[str, str]] = []
-        self.janitor = Janitor(
+        self.janitor = Failover(
             self.log, cast(Any, self.executing), cast(Any, self.present), self.observer, worker="w",
             limits=RunLimits(**limits), starting=self.starting, cluster=cast(Any, cluster), forget=self.forget,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.run.spec import RunSpec
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import presence as attendance
-from orchestrator.supervisor.presence import Attendance
+from orchestrator.supervisor.presence import Presence
 
 
 class Clock:
@@ -36,8 +36,8 @@ async def store() -> AsyncIterator[MemoryLog]:
     await log.aclose()
 
 
-def presence(store: MemoryLog, *, shared: bool = False, **limits: float) -> Attendance:
-    return Attendance(store, RunLimits(**{"abandon_after_s": 10.0, **limits}), shared=shared)  # type: ignore[arg-type]
+def presence(store: MemoryLog, *, shared: bool = False, **limits: float) -> Presence:
+    return Presence(store, RunLimits(**{"abandon_after_s": 10.0, **limits}), shared=shared)  # type: ignore[arg-type]
 
 
 def spec(run_id: str = "run_1", on_disconnect: str = "cancel", channel: str = "room") -> RunSpec:
