@@ -131,7 +131,18 @@ class Spent:
     usage: Usage
 
 
-Emission = str | Payload | Spent | Finish
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What the answer really is, where its provider completed it in other words than it had said. Not an event.
+
+    Yielded before `Finish`: what was said is void, and *payloads* are said in an attempt of their own, for which
+    nothing is asked upstream.
+    """
+
+    payloads: tuple[Payload, ...]
+
+
+Emission = str | Payload | Spent | Restated | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
 
 

@@ -13,6 +13,7 @@ import httpx2
 from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
 
 from ...errors import ConfigError, ConfigProblem
+from ..redirects import refuse_redirects
 from .model.fast import FastChatModel, FastResponsesModel, FastTransport
 from .model.stock import CheckedClient
 
@@ -89,10 +90,23 @@ class Endpoints:
         which = (name, settings.base_url, secret_text(settings.api_key), api)
         if which not in self._any_llm:
             _, base_url, key, api = which
-            self._any_llm[which] = AnyLLMModel(
-                name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api
-            )
+            model = AnyLLMModel(name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api)
+            self._any_llm[which] = _keeping_origin(model)
         return self._any_llm[which]
+
+
+def _keeping_origin(model: Any) -> Model:
+    """Have the client that any-llm makes for *model* refuse redirects to other origins."""
+    make = model._get_provider
+
+    def make_keeping() -> Any:
+        provider = make()
+        refuse_redirects(getattr(provider, "client", None))
+        return provider
+
+    model._get_provider = make_keeping
+    kept: Model = model
+    return kept
 
 
 def secret_text(value: Any) -> str | None:

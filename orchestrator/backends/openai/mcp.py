@@ -14,7 +14,7 @@ from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp
 from agents.mcp.util import MCPToolCustomDataContext
 
 from ...errors import AgentError
-from .relay import note_failed_call
+from .outbox import note_failed_call
 from .tools import tell_failure
 
 START_SECONDS = 15.0

@@ -14,7 +14,8 @@ from ...errors import ConfigError, ConfigProblem
 from ..loader import load_attribute
 from .errors import failure_text
 from .instrumented import ignore, relayed, streaming_nested
-from .relay import RelayHooks, note_failed_call
+from .outbox import note_failed_call
+from .relay import RelayHooks
 
 
 def load_tool(reference: str, settings: Any, key: str) -> Tool:
