@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("events.base",),
+    ("events.base", "references"),
     ("telemetry.*",),
     (
         "agent.budget",
@@ -33,18 +33,22 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     (
         "settings.environment",
-        "config.yamlfile",
+        "settings.scalars",
         "settings.agent",
-        "panels.settings",
-        "config.panels",
-        "config.problems",
-        "config.schema",
-        "config.load",
     ),
     ("client.event",),
     ("client.agent_view", "client.panel_view"),
     ("client.run_view",),
     ("backends.*", "eventlog.*"),
+    (
+        "tools",
+        "panels.settings",
+        "config.yamlfile",
+        "config.panels",
+        "config.problems",
+        "config.schema",
+        "config.load",
+    ),
     (
         "agent.attempt",
         "run.conversation",

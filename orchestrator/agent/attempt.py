@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent
+from ..backends.base import AgentInput, Backend, Finish, Spent
 from ..errors import AgentError, ErrorCode
 from ..events.base import (
     ApprovalRequest,
@@ -27,6 +27,7 @@ from ..events.base import (
     clean_text,
     encode_json,
 )
+from ..settings.agent import AgentSettings, Limits
 from .budget import Budget, cost_of
 from .deadlines import Deadlines
 from .mailbox import MAX_EVENT_CHARS, Mailbox
@@ -58,17 +59,13 @@ class Stop:
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set.
-
-    `again` is what the next attempt says, where this one said other words than its answer has.
-    """
+    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set."""
 
     finish: Finish | None = None
     error: AgentError | None = None
     stop: Stop | None = None
     abandoned: bool = False
     cause: BaseException | None = None
-    again: tuple[Emission, ...] = ()
 
 
 class Approvals:
@@ -113,7 +110,7 @@ class Attempt:
         budget: What the agent may spend in this run.
     """
 
-    def __init__(self, backend: Backend, mailbox: Mailbox, settings: Any, budget: Budget) -> None:
+    def __init__(self, backend: Backend, mailbox: Mailbox, settings: AgentSettings, budget: Budget) -> None:
         limits = settings.limits
         self._backend = backend
         self._mailbox = mailbox
@@ -125,7 +122,6 @@ class Attempt:
             first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
         )
         self._finish: Finish | None = None
-        self._restated: Restated | None = None
         self._used = Usage(0, 0)
         self.cost: float | None = None
         self._live = True
@@ -194,14 +190,8 @@ class Attempt:
         if task.cancelled():
             return Ending(error=AgentError("internal", "The agent cancelled itself."))
         exc = task.exception()
-        finish = self._finish or Finish()
-        if exc is None and self._restated is not None:
-            said = AgentError(
-                "upstream_invalid", "What was said is not the answer, which its provider corrected."
-            )
-            return Ending(error=said, cause=said, again=(*self._restated.payloads, finish))
         if exc is None:
-            return Ending(finish=finish)
+            return Ending(finish=self._finish or Finish())
         if isinstance(exc, AgentError):
             return Ending(error=_sound(exc), cause=exc)
         return Ending(
@@ -271,8 +261,6 @@ class Attempt:
                     await self._room()
         elif isinstance(item, Spent):
             self._charge(_checked(item.usage))
-        elif isinstance(item, Restated):
-            self._restated = item
         elif isinstance(item, Finish):
             self._finish = replace(item, reason=clean_text(item.reason), memory=_kept(item.memory))
             if item.usage is not None:
@@ -370,7 +358,7 @@ def _swallow(task: asyncio.Task[None]) -> None:
         log.debug("agent_closing_failed", error=type(exc).__name__)
 
 
-def _limit_text(code: ErrorCode, limits: Any) -> str:
+def _limit_text(code: ErrorCode, limits: Limits) -> str:
     if code == "timeout_first_token":
         return f"Nothing came within {limits.first_token_timeout_s:g} s."
     if code == "timeout_idle":

@@ -10,15 +10,15 @@ import asyncio
 import random
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
-from ..backends.base import AgentInput, Backend, Emission, Part, Turn
+from ..backends.base import AgentInput, Backend, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError
 from ..events.base import AgentMetrics, Cancelled, Done, Error, InputRef, Payload, Retry, Started, Status
+from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure, secrets_in
 from ..telemetry.observer import Observer
 from .attempt import Attempt, Ending, Stop
@@ -44,7 +44,7 @@ class Pump:
 
     def __init__(
         self,
-        settings: Any,
+        settings: AgentSettings,
         backend: Callable[[], Awaitable[Backend]],
         request: AgentInput,
         mailbox: Mailbox,
@@ -65,7 +65,6 @@ class Pump:
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()
         self._current: Attempt | None = None
-        self._again: tuple[Emission, ...] = ()
 
     @property
     def stopping(self) -> bool:
@@ -113,17 +112,14 @@ class Pump:
         if part is not None:
             # Before anything can end it: only `started` tells this turn from the one before.
             self._mailbox.post(opening_of(part, number))
-        again, self._again = self._again, ()
-        backend = Retelling(again) if again else await self._ready()
+        backend = await self._ready()
         attempt: Attempt | None = None
         if isinstance(backend, Ending):
             ending = backend
         else:
             if part is None:
                 self._mailbox.post(Started(number))
-            # What is told again was paid for when it was told first.
-            budget = Budget("agent") if again else self._budget
-            attempt = self._current = Attempt(backend, self._mailbox, self._settings, budget)
+            attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._budget)
             request = replace(
                 self._request,
                 attempt=number,
@@ -148,9 +144,6 @@ class Pump:
             )
         terminal = self._terminal(ending, attempt, number)
         self._mailbox.post(terminal)
-        if ending.again and isinstance(terminal, Error) and not self._stopped.done():
-            self._again = ending.again
-            return Retry(number + 1, 0.0, terminal.code)
         if not isinstance(terminal, Error) or last or not self._may_retry(terminal, attempt):
             return None
         delay = self._delay(number - self._request.attempt, ending)
@@ -263,22 +256,6 @@ class Pump:
         policy = self._settings.retry
         ceiling: float = min(policy.max_backoff_s, policy.backoff_s * 2.0**failed)
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-
-
-class Retelling:
-    """Says what a corrected answer is, without asking upstream again."""
-
-    model: str | None = None
-
-    def __init__(self, emissions: Iterable[Emission]) -> None:
-        self._emissions = emissions
-
-    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
-        for emission in self._emissions:
-            yield emission
-
-    async def aclose(self) -> None:
-        """Hold nothing."""
 
 
 def opening_of(part: Part, attempt: int) -> Started:

@@ -1,4 +1,4 @@
-"""One Protocol (`base`), one file per kind of agent."""
+"""One Protocol (`base`), one folder per kind of agent, and the table of kinds (`registry`)."""
 
 from .base import AgentInput, Backend, Emission, Finish, Turn
 

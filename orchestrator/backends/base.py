@@ -1,13 +1,13 @@
 """What every kind of agent implements: the `Backend` Protocol and what passes through it.
 
-Owns no agent. A backend is one file beside this one plus a row in `KINDS`; its contract is
-held by `tests/contract/test_backend.py`.
+Owns no agent. A kind of agent is one folder beside this file and one row in `registry`; its contract is held by
+`tests/contract/test_backend.py`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -131,18 +131,7 @@ class Spent:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Restated:
-    """What the answer really is, where its provider completed it in other words than it had said. Not an event.
-
-    Yielded before `Finish`: what was said is void, and *payloads* are said in an attempt of their own, for which
-    nothing is asked upstream.
-    """
-
-    payloads: tuple[Payload, ...]
-
-
-Emission = str | Payload | Spent | Restated | Finish
+Emission = str | Payload | Spent | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
 
 
@@ -170,15 +159,3 @@ class Backend(Protocol):
     async def aclose(self) -> None:
         """Release pools and processes that outlive a stream. Called once, when none runs."""
         ...
-
-
-BackendFactory = Callable[[Any, Mapping[str, Any]], Backend]
-"""Builds a backend from its checked settings and the settings of all agents (for handoffs)."""
-
-KINDS: dict[str, str] = {
-    "openai-agents": "orchestrator.backends.openai.backend:OpenAIAgentsBackend",
-    "letta": "orchestrator.backends.letta.backend:LettaBackend",
-    "function": "orchestrator.backends.function.backend:FunctionBackend",
-    "offline": "orchestrator.backends.offline.backend:OfflineBackend",
-}
-"""Kind → "module:class". Looked up late, so that only the SDKs in use are imported."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from ..backends.base import Backend
 from ..errors import ConfigError, ConfigProblem
 from ..panels.settings import METHODS, PanelSettings
-from .load import AgentSettings, Config, read_config
+from ..settings.agent import AgentSettings
+from .load import Config, read_config
 from .yamlfile import key_name, read_yaml
 
 
@@ -59,12 +60,12 @@ def _without(config: Config, faulty: Collection[str]) -> Config:
 
 
 def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
-    from ..backends.loader import create_backend
+    from ..backends.registry import create_backend
 
     backends: dict[str, Backend] = {}
     problems: list[ConfigProblem] = []
     for agent_id, settings in config.agents.items():
-        if not config.agents.keys() >= set(getattr(settings, "handoffs", ())):
+        if not config.agents.keys() >= set(settings.hands_off_to):
             continue  # the file of the one that is to take over says what is wrong
         try:
             backends[agent_id] = create_backend(settings, config.agents)
@@ -117,7 +118,7 @@ def _lines(config: Config, backends: Mapping[str, Backend]) -> list[str]:
 
 
 def _row(settings: AgentSettings, backend: Backend | None, default: bool) -> tuple[str, str, str]:
-    model = backend.model if backend is not None else getattr(settings, "model", None)
+    model = backend.model if backend is not None else settings.named_model
     return settings.agent_id, settings.backend, f"{model or '-'}{' (default)' if default else ''}"
 
 

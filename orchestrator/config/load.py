@@ -13,43 +13,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..backends.registry import kinds_that_take_over, settings_class
 from ..errors import ConfigError, ConfigProblem
 from ..panels.settings import PanelSettings
-from ..settings.agent import (
-    SETTINGS,
-    AgentSettings,
-    Enabled,
-    FunctionSettings,
-    LettaSettings,
-    Limits,
-    MCPServer,
-    OfflineSettings,
-    OpenAIAgentsSettings,
-    RetryPolicy,
-)
+from ..settings.agent import AgentSettings
+from ..settings.scalars import Enabled
 from .panels import SkippedPanel, load_panels
 from .problems import explain, explain_backend, nearest, quoted
-from .schema import json_schema
 from .yamlfile import YamlFile, decode_utf8, key_name, read_yaml
 
-__all__ = [
-    "AgentSettings",
-    "Config",
-    "FunctionSettings",
-    "LettaSettings",
-    "Limits",
-    "MCPServer",
-    "OfflineSettings",
-    "OpenAIAgentsSettings",
-    "PanelSettings",
-    "RetryPolicy",
-    "SkippedAgent",
-    "SkippedPanel",
-    "json_schema",
-    "load_config",
-]
-
-_HANDOFF_BACKENDS = ("openai-agents", "offline")
 _ENABLED: TypeAdapter[bool | str] = TypeAdapter(Enabled)
 
 
@@ -161,7 +133,7 @@ class _File:
 
     @property
     def handoffs(self) -> tuple[str, ...]:
-        return self.settings.handoffs if isinstance(self.settings, OpenAIAgentsSettings) else ()
+        return () if self.settings is None else self.settings.hands_off_to
 
 
 def _load_file(path: Path, environ: Mapping[str, str]) -> _File:
@@ -211,10 +183,9 @@ def _skip_reason(content: YamlFile) -> str:
 
 
 def _validate(content: YamlFile, path: Path) -> tuple[AgentSettings | None, list[ConfigProblem]]:
-    backend = content.data.get("backend")
-    model = SETTINGS.get(backend) if isinstance(backend, str) else None
+    model = settings_class(content.data.get("backend"))
     problems = [] if model else explain_backend(content)
-    instructions, unreadable = _read_instructions(content, path)
+    instructions, unreadable = _read_instructions(content, path, model)
     problems += unreadable
     data = {"agent_id": path.stem} | content.data
     try:
@@ -226,11 +197,14 @@ def _validate(content: YamlFile, path: Path) -> tuple[AgentSettings | None, list
     return (settings if model else None), problems
 
 
-def _read_instructions(content: YamlFile, path: Path) -> tuple[str | None, list[ConfigProblem]]:
-    """Read the `instructions_file` that an agent of the SDK may name; None where it names none."""
+def _read_instructions(
+    content: YamlFile, path: Path, model: type[AgentSettings] | None
+) -> tuple[str | None, list[ConfigProblem]]:
+    """Read the `instructions_file` of an agent whose kind has that key; None if it names none."""
     key = ("instructions_file",)
     name = content.data.get("instructions_file")
-    if content.data.get("backend") != "openai-agents" or not isinstance(name, str) or not name:
+    known = model is not None and "instructions_file" in model.model_fields
+    if not known or not isinstance(name, str) or not name:
         return None, []
     try:
         text = decode_utf8((path.parent / name).read_bytes(), file=content.file).strip()
@@ -296,7 +270,7 @@ def _wrong_handoffs(files: list[_File]) -> Iterator[ConfigProblem]:
 
 
 def _takes_handoffs(file: _File) -> bool:
-    return file.settings is not None and file.settings.backend in _HANDOFF_BACKENDS
+    return file.settings is not None and file.settings.takes_over
 
 
 def _why_no_handoff(agent_id: str, target: str, found: _File | None) -> str:
@@ -310,7 +284,6 @@ def _why_no_handoff(agent_id: str, target: str, found: _File | None) -> str:
     if found.reason:
         return f"is left out ({found.reason})"
     if found.settings is not None and not _takes_handoffs(found):
-        return (
-            f"has `backend: {found.settings.backend}`, but only {' and '.join(_HANDOFF_BACKENDS)} take over"
-        )
+        kinds = " and ".join(kinds_that_take_over())
+        return f"has `backend: {found.settings.backend}`, and only agents of {kinds} can take over"
     return ""

@@ -9,9 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ..backends.registry import KINDS, settings_classes
 from ..errors import ConfigProblem
-from ..settings.agent import SETTINGS, AgentSettings, Settings, parts_of
+from ..settings.agent import AgentSettings, parts_of
 from ..settings.environment import EnvText
+from ..settings.scalars import Settings
 from .yamlfile import KeyPath, YamlFile
 
 _SECRET_KEYS = frozenset({"api_key", "headers", "env", "extra_headers"})
@@ -43,11 +45,11 @@ def explain_backend(content: YamlFile) -> list[ConfigProblem]:
     path = ("backend",)
     if any(missing.path == path for missing in content.missing):
         return []
-    choices = ", ".join(SETTINGS)
+    choices = ", ".join(KINDS)
     if "backend" not in content.data:
         return [content.problem(path, f"is missing; choose one of {choices}")]
     value = content.data["backend"]
-    message = f"{quoted(value)}is no backend; {nearest(value, SETTINGS)}choose one of {choices}"
+    message = f"{quoted(value)}is no backend; {nearest(value, KINDS)}choose one of {choices}"
     return [content.problem(path, message)]
 
 
@@ -75,7 +77,7 @@ def _unknown_key(path: KeyPath, model: type[Settings]) -> str:
     if parents:
         elsewhere |= {name: name for name in model.model_fields}
     of_agents = issubclass(model, AgentSettings) and not parents
-    backends = [name for name, other in SETTINGS.items() if of_agents and key in other.model_fields]
+    backends = [name for name, other in settings_classes().items() if of_agents and key in other.model_fields]
     if key in elsewhere:
         return f"is not a key here; did you mean {elsewhere[key]!r}?"
     if backends:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter
 
+from ..backends.registry import settings_classes
 from ..panels.settings import LEAST_MEMBERS, MAY_HAVE_MODERATOR, METHODS, NEEDS_MODERATOR, PanelSettings
-from ..settings.agent import FunctionSettings, LettaSettings, OfflineSettings, OpenAIAgentsSettings
 
-_ANY_AGENT = Annotated[
-    OpenAIAgentsSettings | LettaSettings | FunctionSettings | OfflineSettings, Field(discriminator="backend")
-]
 _VARIABLE = {
     "description": "A variable of the environment: ${env:NAME} or ${env:NAME:-fallback}.",
     "type": "string",
@@ -28,7 +25,9 @@ def json_schema() -> dict[str, Any]:
     A string with ``${env:…}`` is allowed wherever a value is, whatever the value's own type; `backend`
     alone has to be spelled out, because it says which keys there are.
     """
-    schema = TypeAdapter(_ANY_AGENT).json_schema()
+    kinds = tuple(settings_classes().values())
+    any_agent: Any = Annotated[Union[kinds], Field(discriminator="backend")]  # noqa: UP007 - the table is read here
+    schema = TypeAdapter(any_agent).json_schema()
     agents = schema["discriminator"]["mapping"].values()
     names = {reference.rpartition("/")[2] for reference in agents}
     definitions = {

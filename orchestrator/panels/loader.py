@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from ..backends.loader import load_attribute
 from ..errors import ConfigError, ConfigProblem
+from ..references import load_attribute
 from .base import Method
 from .methods.debate import debate
 from .methods.judge import judge

@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..settings.agent import (
+from ..settings.environment import EnvText
+from ..settings.scalars import (
     REFERENCE_PATTERN,
     AgentId,
     Flag,
@@ -29,7 +30,6 @@ from ..settings.agent import (
     Text,
     check_agent_id,
 )
-from ..settings.environment import EnvText
 
 METHODS = ("moderator", "judge", "rank", "vote", "race", "layers", "debate")
 NEEDS_MODERATOR = frozenset({"moderator", "judge", "layers"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 import structlog
 
 from ..backends.base import Backend
-from ..backends.loader import create_backend
+from ..backends.registry import create_backend
 from ..events.base import AgentInfo
 from ..panels.settings import PanelSettings
+from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ class AgentRegistry:
 
     def __init__(
         self,
-        agents: Mapping[str, Any],
+        agents: Mapping[str, AgentSettings],
         *,
         load: Collection[str] | None = None,
         backends: Mapping[str, Backend] | None = None,
@@ -90,7 +90,7 @@ class AgentRegistry:
         loaded = self._backends.get(agent_id)
         if loaded is not None and loaded.done() and loaded.exception() is None:
             return loaded.result().model
-        return getattr(self.agents[agent_id], "model", None)
+        return self.agents[agent_id].named_model
 
     def default_agents(self) -> list[str]:
         """Name who takes part where a request names nobody."""

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ..backends.base import Backend
 from ..backends.function.backend import FunctionBackend, StreamFunction
+from ..backends.function.settings import FunctionSettings
 from ..config.load import Config, load_config
 from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Store
@@ -24,7 +25,7 @@ from ..eventlog.open import open_log
 from ..panels.loader import load_method
 from ..process import run_and_leave
 from ..run.registry import AgentRegistry
-from ..settings.agent import AgentSettings, FunctionSettings
+from ..settings.agent import AgentSettings
 from ..settings.limits import RunLimits
 from ..settings.serve import ServeSettings
 from ..supervisor.supervisor import Supervisor

@@ -8,9 +8,10 @@ import pytest
 
 from orchestrator.agent.budget import Budget, cost_of
 from orchestrator.backends.base import AgentInput, Finish, Spent
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Usage
-from orchestrator.settings.agent import OpenAIAgentsSettings, Prices
+from orchestrator.settings.agent import Prices
 from orchestrator.settings.limits import RunLimits
 
 from ..support.spine import of, read, settings, start, supervised, text_of

@@ -10,10 +10,11 @@ from typing import Any
 from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Backend
 from orchestrator.backends.letta.backend import LettaBackend
+from orchestrator.backends.letta.settings import LettaSettings
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import AgentRegistry
-from orchestrator.settings.agent import LettaSettings, OpenAIAgentsSettings
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 

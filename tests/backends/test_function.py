@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.backends.function.backend import FunctionBackend
-from orchestrator.backends.loader import create_backend
+from orchestrator.backends.function.settings import FunctionSettings
+from orchestrator.backends.registry import create_backend
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Done, Payload, Reasoning, Started, Status, Token, ToolCall, ToolResult
-from orchestrator.settings.agent import FunctionSettings
 
 closed: list[str] = []
 

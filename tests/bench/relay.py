@@ -37,12 +37,12 @@ from aiohttp import web
 from openai import AsyncOpenAI
 
 from orchestrator.backends.openai.model.fast import FastChatModel, FastResponsesModel, FastTransport
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from orchestrator.telemetry.logs import configure_logging
 
 Api = Literal["chat_completions", "responses"]

@@ -157,9 +157,7 @@ def test_check_finds_methods_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_check_tells_the_line_of_a_reference(tmp_path: Path) -> None:
-    agents_folder(
-        tmp_path, a="backend: offline\ntools:\n- orchestrator.backends.offline.tools:clock\n- nowhere:tool\n"
-    )
+    agents_folder(tmp_path, a="backend: offline\ntools:\n- orchestrator.tools:clock\n- nowhere:tool\n")
     ran = orchestrate("check", cwd=tmp_path)
     assert "a.yaml:4: tools[1]: " in ran.stderr
 

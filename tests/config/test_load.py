@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.backends.offline.settings import OfflineSettings
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.config import load_config
 from orchestrator.errors import ConfigError
-from orchestrator.settings.agent import OfflineSettings, OpenAIAgentsSettings
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
@@ -271,23 +272,26 @@ def test_one_id_in_two_files_names_both(folder: Folder) -> None:
 # ── handoffs ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_handoffs_may_name_sdk_and_offline_agents(folder: Folder) -> None:
-    config = folder.load(
-        a=OPENAI + "model: m\nhandoffs: [b, c]", b=OPENAI + "model: m\nhandoffs: [a]", c=OFFLINE
-    )
+def test_handoffs_may_name_agents_of_the_sdk(folder: Folder) -> None:
+    config = folder.load(a=OPENAI + "model: m\nhandoffs: [b]", b=OPENAI + "model: m\nhandoffs: [a]")
     agent = config.agents["a"]
     assert isinstance(agent, OpenAIAgentsSettings)
-    assert agent.handoffs == ("b", "c")
+    assert agent.hands_off_to == ("b",)
 
 
 @pytest.mark.parametrize(
     ("target", "other", "said"),
     [
         ("nobody", OFFLINE, "'nobody' is no agent here"),
-        ("othr", OFFLINE, "'othr' is no agent here; did you mean 'other'?"),
+        ("othr", OPENAI + "model: m", "'othr' is no agent here; did you mean 'other'?"),
         ("a", OFFLINE, "'a' is the agent itself"),
         ("other", OFFLINE + "enabled: false", "'other' is switched off"),
-        ("other", "backend: function\nstream: m:f", "'other' has `backend: function`, but only"),
+        (
+            "other",
+            "backend: function\nstream: m:f",
+            "'other' has `backend: function`, and only agents of openai-",
+        ),
+        ("other", OFFLINE, "'other' has `backend: offline`, and only agents of openai-agents can take over"),
         ("other", OFFLINE + "enabled: auto\ntitle: ${env:NO}", "'other' is left out (NO is not set)"),
     ],
 )
@@ -307,7 +311,7 @@ def test_auto_agents_are_left_out_with_the_agents_they_hand_off_to(folder: Folde
         return OPENAI + f"model: m\nenabled: auto\nhandoffs: [{to}]"
 
     config = folder.load(
-        a=handing("b"), b=handing("c"), c=OFFLINE + "enabled: auto\ntitle: ${env:NO}", d=OFFLINE
+        a=handing("b"), b=handing("c"), c=OPENAI + "model: m\nenabled: auto\ntitle: ${env:NO}", d=OFFLINE
     )
     assert list(config.agents) == ["d"]
     assert [agent.agent_id for agent in config.skipped] == ["a", "b", "c"]

@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from orchestrator.backends.registry import settings_classes
 from orchestrator.config.schema import json_schema, panel_schema
 from orchestrator.panels.settings import PanelSettings
-from orchestrator.settings.agent import SETTINGS
 from tests.support.commands import orchestrate
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
@@ -90,7 +90,7 @@ def test_what_does_not_load_does_not_fit_the_schema(
 
 def test_the_schema_knows_every_key_and_is_json() -> None:
     definitions = json.loads(json.dumps(json_schema()))["$defs"]
-    for model in SETTINGS.values():
+    for model in settings_classes().values():
         assert set(definitions[model.__name__]["properties"]) == set(model.model_fields)
 
 

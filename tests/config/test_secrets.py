@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.settings.agent import LettaSettings
+from orchestrator.backends.letta.settings import LettaSettings
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
 

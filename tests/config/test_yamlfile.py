@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.backends.registry import settings_classes
 from orchestrator.config import load_config
 from orchestrator.config.yamlfile import MAX_FILE_BYTES, parse_yaml
 from orchestrator.errors import ConfigError
-from orchestrator.settings.agent import SETTINGS, AgentSettings
+from orchestrator.settings.agent import AgentSettings
 
 from ..support.agentfolder import OFFLINE, Folder
 
@@ -129,10 +130,10 @@ json_values = st.recursive(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(sorted(SETTINGS)), st.data())
+@given(st.sampled_from(sorted(settings_classes())), st.data())
 def test_any_value_at_any_key_ends_in_settings_or_config_error(backend: str, data: st.DataObject) -> None:
     """JSON is YAML, but for NaN; so every key is given every kind of value."""
-    keys = st.sampled_from(sorted(SETTINGS[backend].model_fields))
+    keys = st.sampled_from(sorted(settings_classes()[backend].model_fields))
     values: dict[str, Any] = data.draw(st.dictionaries(keys, json_values, max_size=5))
     load_or_complain(json.dumps(values | {"backend": backend}).encode())
 

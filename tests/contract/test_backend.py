@@ -1,7 +1,7 @@
 """The contract of the `Backend` Protocol, held against every kind of agent.
 
-A backend joins with one line in `CASES`: a name and an async context manager that yields it ready.
-It must answer with more than `ENOUGH` emissions and name in its text the word that stands in
+The suite asks the table of kinds. Each kind has one line in `CASES`: an async context manager that yields the settings
+of an agent. Its backend must answer with more than `ENOUGH` emissions and name in its text the word that stands in
 quotation marks in the question, so that a mix-up of two streams shows.
 """
 
@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Backend, Emission, Finish, Spent, Turn
+from orchestrator.backends.function.settings import FunctionSettings
+from orchestrator.backends.letta.settings import LettaSettings
+from orchestrator.backends.offline.settings import OfflineSettings
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.backends.registry import KINDS, create_backend
 from orchestrator.events import (
     ApprovalRequest,
     Handoff,
@@ -24,7 +29,7 @@ from orchestrator.events import (
     ToolCall,
     ToolResult,
 )
-from orchestrator.settings.agent import FunctionSettings, OfflineSettings, OpenAIAgentsSettings
+from orchestrator.settings.agent import AgentSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.upstream import Upstream
@@ -36,7 +41,7 @@ from ..support.upstream_script import Turn as UpstreamTurn
 ALLOWED = (str, Token, Reasoning, Status, ToolCall, ToolResult, Handoff, ApprovalRequest, Spent, Finish)
 ENOUGH = 4
 
-Case = Callable[[], AbstractAsyncContextManager[Backend]]
+Case = Callable[[], AbstractAsyncContextManager[AgentSettings]]
 
 
 async def echo(request: AgentInput) -> AsyncIterator[Emission]:
@@ -51,19 +56,14 @@ async def echo(request: AgentInput) -> AsyncIterator[Emission]:
 
 
 @asynccontextmanager
-async def function_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.function.backend import FunctionBackend
-
-    yield FunctionBackend(FunctionSettings(agent_id="echo", stream=f"{__name__}:echo"), {})
+async def function_case() -> AsyncIterator[AgentSettings]:
+    yield FunctionSettings(agent_id="echo", stream=f"{__name__}:echo")
 
 
 @asynccontextmanager
-async def offline_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.offline.backend import OfflineBackend
-
-    tools = tuple(f"orchestrator.backends.offline.tools:{name}" for name in ("calculator", "key_words"))
-    settings = OfflineSettings(agent_id="offline", tools=tools, tokens_per_s=300)
-    yield OfflineBackend(settings, {})
+async def offline_case() -> AsyncIterator[AgentSettings]:
+    tools = tuple(f"orchestrator.tools:{name}" for name in ("calculator", "key_words"))
+    yield OfflineSettings(agent_id="offline", tools=tools, tokens_per_s=300)
 
 
 class EchoScript(Script):
@@ -75,22 +75,19 @@ class EchoScript(Script):
 
 
 @asynccontextmanager
-async def openai_case() -> AsyncIterator[Backend]:
-    from orchestrator.backends.openai.backend import OpenAIAgentsBackend
-
+async def openai_case() -> AsyncIterator[AgentSettings]:
     async with Upstream(tokens_per_s=300) as upstream:
         upstream.scripts["echo"] = EchoScript([])
         keys = {"agent_id": "sdk", "model": "echo", "base_url": upstream.url, "api_key": "k"}
-        yield OpenAIAgentsBackend(OpenAIAgentsSettings.model_validate(keys), {})
+        yield OpenAIAgentsSettings.model_validate(keys)
 
 
 @asynccontextmanager
-async def letta_case() -> AsyncIterator[Backend]:
-    from ..support.letta.ask import backend_at
+async def letta_case() -> AsyncIterator[AgentSettings]:
     from ..support.letta.wire import EchoWire
 
-    async with EchoWire() as wire, backend_at(wire.url) as backend:
-        yield backend
+    async with EchoWire() as wire:
+        yield LettaSettings(agent_id="memo", letta_agent_id="agent-1", base_url=wire.url)
 
 
 CASES: dict[str, Case] = {
@@ -101,9 +98,11 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.fixture(params=sorted(CASES))
+@pytest.fixture(params=sorted(KINDS))
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    async with CASES[request.param]() as ready:
+    async with CASES[request.param]() as settings:
+        assert settings.backend == request.param
+        ready = await asyncio.to_thread(create_backend, settings, {settings.agent_id: settings})
         try:
             yield ready
         finally:

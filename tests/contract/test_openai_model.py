@@ -42,9 +42,9 @@ from orchestrator.backends.base import Finish as End
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.model.fast import FastChatModel, FastResponsesModel, FastTransport
 from orchestrator.backends.openai.runner import stream_agent
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token, ToolResult, clean_text
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.upstream import (
     SECRET,
@@ -58,6 +58,7 @@ from tests.support.upstream import (
     Finish,
     Gate,
     HalfJson,
+    NoDone,
     NoUse,
     Raw,
     Refusal,
@@ -437,9 +438,8 @@ async def test_a_limit_before_the_first_word_is_no_failure(rig: Rig) -> None:
 async def test_an_answer_that_was_withheld_is_a_refusal(rig: Rig) -> None:
     """A content filter that leaves nothing does not pass for an empty answer."""
     rig.says([Finish("content_filter")])
-    with pytest.raises(AgentError, match="content filter") as caught:
+    with pytest.raises(ModelRefusalError):
         await rig.run(rig.agent())
-    assert caught.value.code == "refusal"
 
 
 # ── faults ────────────────────────────────────────────────────────────────────────────────────
@@ -515,6 +515,14 @@ async def test_nobody_there(rig: Rig) -> None:
     with refusing_url() as nowhere:
         _, error = await failure_of(rig, base_url=nowhere)
     assert error.code == "upstream_unavailable"
+
+
+@pytest.mark.parametrize("api", ["chat_completions"], indirect=True)
+async def test_a_finish_without_done_is_not_trusted(rig: Rig) -> None:
+    """The stream's own end mark is asked for, not the finish reason alone."""
+    rig.says(["one", NoDone()])
+    _, error = await failure_of(rig)
+    assert error.code == "upstream_invalid"
 
 
 async def test_a_character_cut_in_half_is_put_together(rig: Rig) -> None:

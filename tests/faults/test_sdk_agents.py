@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.run.registry import AgentRegistry
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.service import Event, Service, serving
@@ -21,6 +21,7 @@ from ..support.upstream import (
     Answer,
     ErrorChunk,
     HalfJson,
+    NoDone,
     Stall,
     Step,
     Text,
@@ -137,6 +138,7 @@ async def test_every_upstream_fault_is_an_event_of_its_own_agent_alone() -> None
 
 CUT_SHORT: list[tuple[str, Step, str]] = [
     ("half-json", HalfJson(), "upstream_invalid"),
+    ("no-done", NoDone(), "upstream_invalid"),
     ("abort", Abort(), "upstream_unavailable"),
     ("stall", Stall(), "timeout_idle"),
     ("error-chunk", ErrorChunk(), "upstream_invalid"),

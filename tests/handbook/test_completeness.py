@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.metrics import MetricWrapperBase
 
+from orchestrator.backends.registry import settings_classes
 from orchestrator.cli import cli
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
 from orchestrator.events import base as events
@@ -22,7 +23,7 @@ from orchestrator.panels.settings import METHODS, PanelSettings
 from orchestrator.server.app import create_app
 from orchestrator.server.openapi.operation import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings.agent import SETTINGS, AgentSettings, Limits, RetryPolicy, parts_of
+from orchestrator.settings.agent import AgentSettings, Limits, RetryPolicy, parts_of
 from orchestrator.settings.serve import parse_duration
 from orchestrator.telemetry.metrics import Metrics
 from tests.support.commands import ROOT
@@ -168,13 +169,13 @@ def keys_of(model: type[AgentSettings] | type[PanelSettings]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("backend", SETTINGS)
+@pytest.mark.parametrize("backend", settings_classes())
 def test_every_key_of_a_backend_is_described(backend: str) -> None:
     common = keys_of(AgentSettings)
     described = set(first_cells("configuration", "Agents' files"))
     assert common <= described, common - described
     described |= set(first_cells("configuration", backend))
-    missing = keys_of(SETTINGS[backend]) - described
+    missing = keys_of(settings_classes()[backend]) - described
     assert not missing, f"{backend} lacks {missing}"
 
 

@@ -387,7 +387,7 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     """A new one wants a test above, not only a place in a folder."""
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
-        "ask.mjs", "stream.js", "parrot.py",
+        "ask.mjs", "stream.js", "parrot.py", "countdown.py",
     }  # fmt: skip
     assert {block.about for block in blocks() if block.language in ("python", "js")} <= run_here
 
@@ -420,3 +420,31 @@ asyncio.run(main())
     assert ran.returncode == 0, ran.stderr
     assert '"text":"hi hi"' in ran.stdout
     assert "There is nothing to repeat." in ran.stdout
+
+
+def test_the_kind_of_the_extending_page_is_named_in_a_file(tmp_path: Path) -> None:
+    folder = lay_out("extending", tmp_path)
+    (folder / "agents_config").mkdir(exist_ok=True)
+    (folder / "agents_config" / "a.yaml").write_text("backend: countdown\nstart: 4\n")
+    code = """
+import asyncio, countdown
+from pathlib import Path
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from orchestrator import create_app, load_config
+
+async def main():
+    app = create_app(load_config(Path("agents_config")))
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as session:
+        async with session.post("/v1/runs", json={"message": "go"}, headers={"Accept": "text/event-stream"}) as stream:
+            print(await stream.text())
+
+asyncio.run(main())
+"""
+    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert '"text":"4 3 2 1 "' in ran.stdout

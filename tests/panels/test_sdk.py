@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.run.registry import AgentRegistry
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.service import Event, Service, serving

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.settings.agent import (
-    FunctionSettings,
-    LettaSettings,
-    ModelSettings,
-    OfflineSettings,
-    OpenAIAgentsSettings,
-)
+from orchestrator.backends.function.settings import FunctionSettings
+from orchestrator.backends.letta.settings import LettaSettings
+from orchestrator.backends.offline.settings import OfflineSettings
+from orchestrator.backends.openai.settings import ModelSettings, OpenAIAgentsSettings
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
 

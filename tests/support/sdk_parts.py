@@ -43,11 +43,6 @@ def clock(zone: str) -> str:
     return f"noon in {zone}"
 
 
-def now() -> str:
-    """Tell the time here."""
-    return "it is noon"
-
-
 async def gated(gate: str) -> str:
     """Wait at a gate."""
     gates[gate].reached.set()

@@ -10,13 +10,13 @@ from inspect import isawaitable
 from typing import Any
 
 from orchestrator.backends.base import AgentInput, Emission
+from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Snapshot
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
-from orchestrator.settings.agent import FunctionSettings
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer

@@ -15,7 +15,7 @@ from pytest_aiohttp import AiohttpClient
 from rich.logging import RichHandler
 
 from orchestrator import AgentInput, create_app
-from orchestrator.settings.agent import FunctionSettings
+from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.telemetry.logs import (
     MAX_TRACEBACK_CHARS,
     REDACTED,

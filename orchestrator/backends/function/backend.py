@@ -12,8 +12,10 @@ from typing import Any
 
 from ...errors import AgentError, ConfigError, ConfigProblem
 from ...events.base import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
+from ...references import load_attribute
+from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Spent
-from ..loader import load_attribute
+from .settings import FunctionSettings
 
 ALLOWED: tuple[type, ...] = (
     str,
@@ -46,11 +48,10 @@ class FunctionBackend:
         ConfigError: `stream` names nothing, or something that cannot give an async iterator.
     """
 
-    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
-        file = settings.file or f"agent {settings.agent_id}"
-        function = load_attribute(settings.stream, file=file, key="stream")
+    def __init__(self, settings: FunctionSettings, agents: Mapping[str, AgentSettings]) -> None:
+        function = load_attribute(settings.stream, file=settings.source, key="stream")
         if trouble := _trouble_with(function):
-            raise ConfigError([ConfigProblem(file, None, "stream", f"{settings.stream!r} {trouble}")])
+            raise settings.problem("stream", f"{settings.stream!r} {trouble}")
         self._function: StreamFunction = function
         self._name: str = settings.stream
 

@@ -14,11 +14,13 @@ from typing import Any
 
 from ...errors import AgentError
 from ...events.base import ApprovalRequest, Status, ToolCall
+from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from .api import LettaApi, tls_context
 from .decoder import Translator
 from .errors import finish_reason
 from .run import LettaRun, NeverBegan
+from .settings import LettaSettings
 from .turn import LettaTurn, open_turn
 
 FOREGROUND_SECONDS = 60.0
@@ -40,7 +42,7 @@ class LettaBackend:
         agents: Not used: Letta agents hand off inside Letta.
     """
 
-    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
+    def __init__(self, settings: LettaSettings, agents: Mapping[str, AgentSettings]) -> None:
         self._settings = settings
         self._tls = tls_context()
         self._connected: LettaApi | None = None

@@ -10,13 +10,15 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from agents import Agent, Tool
+from agents import Agent
 
+from ...references import load_each
+from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
-from ..loader import load_attribute, load_each
 from ..openai.runner import conversation_items, stream_agent
-from ..openai.tools import agent_tool, load_tool
+from ..openai.tools import load_tool
 from .model import MODEL_NAME, OfflineModel
+from .settings import OfflineSettings
 
 MAX_TURNS = 10
 
@@ -31,8 +33,12 @@ class OfflineBackend:
         ConfigError: A tool cannot be loaded, or is none.
     """
 
-    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
-        tools = load_each(settings.tools, lambda name, key: _load_tool(name, settings, key), key="tools")
+    def __init__(self, settings: OfflineSettings, agents: Mapping[str, AgentSettings]) -> None:
+        tools = load_each(
+            settings.tools,
+            lambda name, key: load_tool(name, settings, key, max_turns=MAX_TURNS),
+            key="tools",
+        )
         self._model = OfflineModel(
             title=settings.title, seed=settings.seed, tokens_per_s=settings.tokens_per_s
         )
@@ -62,13 +68,3 @@ class OfflineBackend:
 
     async def aclose(self) -> None:
         """Do nothing: no connection outlives a stream."""
-
-
-def _load_tool(reference: str, settings: Any, key: str) -> Tool:
-    """Make a tool of what *reference* names; an agent among them may take its usual number of turns."""
-    found = load_attribute(reference, file=settings.file or settings.agent_id, key=key)
-    return (
-        agent_tool(found, max_turns=MAX_TURNS)
-        if isinstance(found, Agent)
-        else load_tool(reference, settings, key)
-    )

@@ -21,12 +21,13 @@ from agents import (
 )
 from agents.tracing import TracingConfig
 
-from ...errors import ConfigError, ConfigProblem
+from ...references import load_attribute, load_each
+from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
-from ..loader import load_attribute, load_each
 from .endpoints import Endpoints, secret_text
 from .mcp import connect_servers
 from .runner import conversation_items, stream_agent
+from .settings import OpenAIAgentsSettings
 from .tools import load_tool
 
 
@@ -34,7 +35,7 @@ from .tools import load_tool
 class _Part:
     """One agent that settings describe, with what does not change from stream to stream."""
 
-    settings: Any
+    settings: OpenAIAgentsSettings
     model: Model
     instructions: str | None
     tools: tuple[Tool, ...]
@@ -51,7 +52,7 @@ class OpenAIAgentsBackend:
         ConfigError: A reference cannot be loaded, a handoff names no such agent, or a key is missing.
     """
 
-    def __init__(self, settings: Any, agents: Mapping[str, Any]) -> None:
+    def __init__(self, settings: OpenAIAgentsSettings, agents: Mapping[str, AgentSettings]) -> None:
         self._settings = settings
         self._agents = agents
         self._endpoints = Endpoints()
@@ -71,8 +72,7 @@ class OpenAIAgentsBackend:
     def model(self) -> str | None:
         """The model's name; None where the user's own agent takes the SDK's default."""
         if self._settings.agent is None:
-            name: str = self._settings.model
-            return name
+            return self._settings.model
         model = self._own[self._settings.agent_id].model
         named = model if isinstance(model, str) else getattr(model, "model", None)
         return named if isinstance(named, str) else None
@@ -115,28 +115,34 @@ class OpenAIAgentsBackend:
             cap = min(cap, own.model_settings.max_tokens)
         return ModelSettings(include_usage=usage, max_tokens=cap)
 
-    def _add(self, settings: Any) -> None:
+    def _add(self, settings: OpenAIAgentsSettings) -> None:
         """Load the agent of *settings* and, after it, those it can hand off to."""
         if settings.agent_id in self._parts or settings.agent_id in self._own:
             return
         if settings.agent is not None:
-            self._own[settings.agent_id] = _load_agent(settings)
+            self._own[settings.agent_id] = _load_agent(settings, settings.agent)
             return
         self._parts[settings.agent_id] = _Part(
             settings,
-            self._endpoints.create_model(settings, settings.model),
+            self._endpoints.create_model(settings, settings.model or ""),
             settings.instructions,
-            tuple(load_each(settings.tools, lambda name, key: load_tool(name, settings, key), key="tools")),
+            tuple(
+                load_each(
+                    settings.tools,
+                    lambda name, key: load_tool(name, settings, key, max_turns=settings.max_turns),
+                    key="tools",
+                )
+            ),
         )
         for at, agent_id in enumerate(settings.handoffs):
             self._add(self._target(settings, agent_id, f"handoffs[{at}]"))
 
-    def _target(self, settings: Any, agent_id: str, key: str) -> Any:
+    def _target(self, settings: OpenAIAgentsSettings, agent_id: str, key: str) -> OpenAIAgentsSettings:
         target = self._agents.get(agent_id)
         if target is None:
-            raise _problem(settings, key, f"no agent is called {agent_id!r}")
-        if target.backend != "openai-agents":
-            raise _problem(settings, key, f"{agent_id!r} is of another backend, so it cannot take over")
+            raise settings.problem(key, f"no agent is called {agent_id!r}")
+        if not isinstance(target, OpenAIAgentsSettings):
+            raise settings.problem(key, f"{agent_id!r} is of another backend, so it cannot take over")
         return target
 
     def _assemble(
@@ -165,7 +171,7 @@ class OpenAIAgentsBackend:
 class _Provider(ModelProvider):
     """Resolves the model names of the user's own agents with their settings' server and key."""
 
-    def __init__(self, endpoints: Endpoints, settings: Any) -> None:
+    def __init__(self, endpoints: Endpoints, settings: OpenAIAgentsSettings) -> None:
         self._endpoints = endpoints
         self._settings = settings
 
@@ -173,20 +179,20 @@ class _Provider(ModelProvider):
         return self._endpoints.create_model(self._settings, model_name or "")
 
 
-def _model_settings(settings: Any, cap: int | None) -> ModelSettings:
+def _model_settings(settings: OpenAIAgentsSettings, cap: int | None) -> ModelSettings:
     """Ask for usage, and for no more tokens than the budget pays for."""
-    keys = {"include_usage": True, **settings.model_settings}
+    keys: dict[str, Any] = {"include_usage": True, **settings.model_settings}
     if cap is not None:
         keys["max_tokens"] = min(cap, keys.get("max_tokens") or cap)
     return ModelSettings(**keys)
 
 
-def _load_agent(settings: Any) -> Agent[Any]:
-    found = load_attribute(settings.agent, file=settings.file, key="agent")
+def _load_tool(settings: OpenAIAgentsSettings, reference: str, key: str) -> Tool:
+    return load_tool(reference, settings, key, max_turns=settings.max_turns)
+
+
+def _load_agent(settings: OpenAIAgentsSettings, reference: str) -> Agent[Any]:
+    found = load_attribute(reference, file=settings.file, key="agent")
     if not isinstance(found, Agent):
-        raise _problem(settings, "agent", f"{settings.agent!r} is {type(found).__name__}, not agents.Agent")
+        raise settings.problem("agent", f"{reference!r} is {type(found).__name__}, not agents.Agent")
     return found
-
-
-def _problem(settings: Any, key: str, message: str) -> ConfigError:
-    return ConfigError([ConfigProblem(settings.file or settings.agent_id, None, key, message)])

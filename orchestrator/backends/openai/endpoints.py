@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx2
 from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from pydantic import SecretStr
 
-from ...errors import ConfigError, ConfigProblem
-from ..redirects import refuse_redirects
 from .model.fast import FastChatModel, FastResponsesModel, FastTransport
 from .model.stock import CheckedClient
+from .settings import OpenAIAgentsSettings
 
 CONNECT_SECONDS = 10.0
 READ_GRACE_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Endpoints:
         self._stock: dict[tuple[str | None, str | None], CheckedClient] = {}
         self._any_llm: dict[tuple[Any, ...], Model] = {}
 
-    def create_model(self, settings: Any, name: str) -> Model:
+    def create_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
         """Make the model called *name* over the API, server, key and transport that *settings* say.
 
         Raises:
@@ -59,13 +59,13 @@ class Endpoints:
         for model in self._any_llm.values():
             await model.close()
 
-    def _transport(self, settings: Any) -> FastTransport:
+    def _transport(self, settings: OpenAIAgentsSettings) -> FastTransport:
         which = (settings.base_url, _key(settings))
         if which not in self._fast:
             self._fast[which] = FastTransport(*which)
         return self._fast[which]
 
-    def _client(self, settings: Any) -> CheckedClient:
+    def _client(self, settings: OpenAIAgentsSettings) -> CheckedClient:
         base_url, key = which = (settings.base_url, _key(settings))
         if which not in self._stock:
             limits = settings.limits
@@ -78,46 +78,32 @@ class Endpoints:
             )
         return self._stock[which]
 
-    def _any_llm_model(self, settings: Any, name: str) -> Model:
+    def _any_llm_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
         try:
             from agents.extensions.models.any_llm_model import AnyLLMModel
         except ImportError as exc:
             message = f"{name!r} needs any-llm: pip install 'fanin-orchestrator[any-llm]'"
-            problem = ConfigProblem(settings.file or settings.agent_id, None, "model", message)
-            raise ConfigError([problem]) from exc
+            raise settings.problem("model", message) from exc
         # Which of the two APIs a provider has is any-llm's to know, unless the file says it.
         api = settings.api if "api" in settings.model_fields_set else None
         which = (name, settings.base_url, secret_text(settings.api_key), api)
         if which not in self._any_llm:
             _, base_url, key, api = which
-            model = AnyLLMModel(name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api)
-            self._any_llm[which] = _keeping_origin(model)
+            self._any_llm[which] = AnyLLMModel(
+                name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api
+            )
         return self._any_llm[which]
 
 
-def _keeping_origin(model: Any) -> Model:
-    """Have the client that any-llm makes for *model* refuse redirects to other origins."""
-    make = model._get_provider
-
-    def make_keeping() -> Any:
-        provider = make()
-        refuse_redirects(getattr(provider, "client", None))
-        return provider
-
-    model._get_provider = make_keeping
-    kept: Model = model
-    return kept
-
-
-def secret_text(value: Any) -> str | None:
+def secret_text(value: SecretStr | None) -> str | None:
     """Return what a `SecretStr` hides, None for none."""
-    return None if value is None else str(value.get_secret_value())
+    return None if value is None else value.get_secret_value()
 
 
-def _key(settings: Any) -> str | None:
+def _key(settings: OpenAIAgentsSettings) -> str | None:
     """Return the key that *settings* give; None leaves it to the environment, or to no key at all."""
     key = secret_text(settings.api_key)
     if key is None and settings.base_url is None and not os.environ.get("OPENAI_API_KEY"):
         message = "needs a key: set `api_key`, or OPENAI_API_KEY in the environment"
-        raise ConfigError([ConfigProblem(settings.file or settings.agent_id, None, "api_key", message)])
+        raise settings.problem("api_key", message)
     return key

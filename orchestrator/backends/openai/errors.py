@@ -26,10 +26,8 @@ from agents.exceptions import (
     UserError,
 )
 
-from ...errors import AgentError
+from ...errors import AgentError, ErrorCode
 from ..http_errors import status_error
-from ..redirects import refusal_in
-from ..upstream_errors import error_in_stream
 
 _TRIPWIRES = (
     InputGuardrailTripwireTriggered,
@@ -46,6 +44,14 @@ _CONNECTION_LOST = (
     asyncio.IncompleteReadError,
 )
 _INVALID = "The model's provider answered with something that is not an answer."
+
+_BROKE_OFF: tuple[ErrorCode, str] = ("upstream_invalid", "The model's answer broke off with an error.")
+_CODES: dict[str, tuple[ErrorCode, str]] = {
+    "rate_limit_exceeded": ("upstream_rate_limited", "The model's provider limits how often it is asked."),
+    "insufficient_quota": ("upstream_rejected", "The account at the model's provider has no quota left."),
+    "invalid_prompt": ("upstream_rejected", "The model's provider rejected the request."),
+}
+"""The `code` values of an error inside a stream that say more than that it broke off."""
 
 
 def agent_error(exc: BaseException, *, in_tool: bool = False) -> AgentError:
@@ -88,16 +94,14 @@ def transport_error(exc: BaseException) -> AgentError | None:
     """Translate an error of OpenAI's client or of HTTP itself; None where it is neither."""
     if isinstance(exc, AgentError):
         return exc
-    if (ours := refusal_in(exc)) is not None:  # raised inside of the client's own connection
-        return ours
     if isinstance(exc, openai.APIStatusError):
-        return status_error(exc.status_code, exc.response.headers, body=exc.body)
+        return status_error(exc.status_code, exc.response.headers)
     if isinstance(exc, openai.APITimeoutError):
         return AgentError("upstream_unavailable", "The model's provider stopped answering.")
     if isinstance(exc, openai.APIConnectionError):
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
     if isinstance(exc, openai.APIError):  # an error object in the middle of a stream
-        return error_in_stream(exc.body if exc.body is not None else {"code": exc.code, "type": exc.type})
+        return AgentError(*_CODES.get(exc.code or "", _BROKE_OFF))
     if isinstance(exc, _CONNECTION_LOST):
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
     if isinstance(cause := getattr(exc, "original_exception", None), Exception):  # any-llm's wrapping
@@ -110,9 +114,8 @@ def transport_error(exc: BaseException) -> AgentError | None:
 def failed_response(event: Any) -> AgentError:
     """Translate a Responses event that ends an answer: `response.failed`, or `error` in mid-stream."""
     response = getattr(event, "response", None)
-    source = getattr(event, "error", None) or event if response is None else getattr(response, "error", None)
-    dump = getattr(source, "model_dump", None)
-    return error_in_stream(dump(warnings=False) if callable(dump) else source)
+    source = event if response is None else getattr(response, "error", None)
+    return AgentError(*_CODES.get(getattr(source, "code", None) or "", _BROKE_OFF))
 
 
 def failure_text(error: Exception) -> str:

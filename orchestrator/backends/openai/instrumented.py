@@ -17,6 +17,7 @@ from agents import (
     Handoff,
     InputGuardrail,
     Model,
+    OpenAIChatCompletionsModel,
     RunContextWrapper,
     RunHooks,
     Tool,
@@ -24,9 +25,8 @@ from agents import (
 from agents.tool_context import ToolContext
 
 from .errors import failure_text
-from .model.stock import checked_model
-from .outbox import NESTED, note_failed_call, note_rejected_call, note_tripwire
-from .relay import RelayHooks, RelayModel
+from .model.stock import CheckedChatModel
+from .relay import NESTED, RelayHooks, RelayModel, note_failed_call, note_tripwire
 
 Seen = dict[int, Agent[Any]]
 """Copies by the originals' identity: handoffs and tools may run in circles."""
@@ -74,7 +74,7 @@ def ignore(event: Any) -> None:
 def _relayed_model(model: str | Model | None) -> str | Model | None:
     if not isinstance(model, Model) or isinstance(model, RelayModel):
         return model
-    return RelayModel(checked_model(model))
+    return RelayModel(CheckedChatModel(model) if type(model) is OpenAIChatCompletionsModel else model)
 
 
 def _relayed_handoff(handoff: Handoff[Any, Any], seen: Seen) -> Handoff[Any, Any]:
@@ -97,36 +97,6 @@ def _watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
     return replace(guardrail, guardrail_function=check, name=guardrail.get_name())
 
 
-def _telling(tool: FunctionTool) -> None:
-    """Have the guardrails of *tool*, a copy, tell of a call that they reject: the SDK says so to the model alone."""
-    tool.tool_input_guardrails = [
-        replace(
-            guardrail, guardrail_function=_judged(guardrail, tool, before=True), name=guardrail.get_name()
-        )
-        for guardrail in tool.tool_input_guardrails or ()
-    ] or tool.tool_input_guardrails
-    tool.tool_output_guardrails = [
-        replace(
-            guardrail, guardrail_function=_judged(guardrail, tool, before=False), name=guardrail.get_name()
-        )
-        for guardrail in tool.tool_output_guardrails or ()
-    ] or tool.tool_output_guardrails
-
-
-def _judged(guardrail: Any, tool: FunctionTool, *, before: bool) -> Any:
-    async def judge(data: Any) -> Any:
-        output = guardrail.guardrail_function(data)
-        judged = await output if inspect.isawaitable(output) else output
-        if judged.behavior["type"] == "reject_content":
-            if before:
-                await note_rejected_call(data.context, tool, judged.behavior["message"])
-            else:
-                note_failed_call(data.context.tool_call_id)
-        return judged
-
-    return judge
-
-
 def _contained(tool: FunctionTool) -> FunctionTool:
     """Return a copy of *tool* whose call fails where it would end the process, as a parser of arguments may.
 
@@ -142,7 +112,6 @@ def _contained(tool: FunctionTool) -> FunctionTool:
             return failure_text(RuntimeError("the tool asked the process to end"))
 
     made.on_invoke_tool = invoke_contained
-    _telling(made)
     return made
 
 
@@ -173,7 +142,6 @@ def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
         "on_stream": cells["on_stream"].cell_contents or ignore,
     }
     made = copy(tool)
-    _telling(made)
     made._agent_instance = inner
     made.on_invoke_tool._invoke_tool_impl = _rebound(run, exchanged)  # type: ignore[attr-defined]  # the SDK's own
     return streaming_nested(made)

@@ -14,13 +14,15 @@ from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp
 from agents.mcp.util import MCPToolCustomDataContext
 
 from ...errors import AgentError
-from .outbox import note_failed_call
+from .relay import note_failed_call
+from .settings import MCPServer as MCPServerSettings
+from .settings import OpenAIAgentsSettings
 from .tools import tell_failure
 
 START_SECONDS = 15.0
 
 
-async def connect_servers(stack: AsyncExitStack, settings: Any) -> list[MCPServer]:
+async def connect_servers(stack: AsyncExitStack, settings: OpenAIAgentsSettings) -> list[MCPServer]:
     """Start or connect what `mcp_servers` lists; *stack* closes them again, in its own task.
 
     Raises:
@@ -40,7 +42,7 @@ async def connect_servers(stack: AsyncExitStack, settings: Any) -> list[MCPServe
     return servers
 
 
-def _server(entry: Any, settings: Any) -> MCPServer:
+def _server(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> MCPServer:
     common: dict[str, Any] = {
         "cache_tools_list": True,
         "client_session_timeout_seconds": settings.limits.tool_timeout_s or settings.limits.timeout_s,
@@ -51,7 +53,7 @@ def _server(entry: Any, settings: Any) -> MCPServer:
         env = {name: value.get_secret_value() for name, value in entry.env.items()}
         return MCPServerStdio({"command": entry.command, "args": list(entry.args), "env": env}, **common)
     headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
-    return MCPServerStreamableHttp({"url": entry.url, "headers": headers}, **common)
+    return MCPServerStreamableHttp({"url": str(entry.url), "headers": headers}, **common)
 
 
 def _note_error_result(result: MCPToolCustomDataContext) -> None:

@@ -23,11 +23,10 @@ from agents.items import ToolApprovalItem, ToolCallOutputItem
 
 from ...errors import AgentError
 from ...events.base import ApprovalRequest, Payload, Token, ToolResult, Usage
-from ..base import AgentInput, Approve, Emission, Finish, Restated
+from ..base import AgentInput, Approve, Emission, Finish
 from .errors import agent_error
 from .instrumented import relayed
-from .outbox import Outbox
-from .relay import RelayHooks, RelayProvider, noting_failures, output_text
+from .relay import Outbox, RelayHooks, RelayProvider, noting_failures, output_text
 
 STOP_SECONDS = 1.0
 """How long a stopped run may take to close its connection; a sync tool in its thread may take longer."""
@@ -87,8 +86,6 @@ async def stream_agent(
         outbox.reopen()
     if (answer := _answer_of_tools(run.result)) is not None:
         yield Token(answer, speaker=outbox.speaker(run.result.last_agent.name, None))
-    if outbox.record.corrected:
-        yield Restated(outbox.record.payloads())
     yield Finish(
         reason=outbox.finish_reason or "stop",
         usage=_usage(run.result),

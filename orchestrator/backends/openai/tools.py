@@ -10,15 +10,14 @@ from typing import Any, get_args, get_origin
 from agents import Agent, FunctionTool, RunContextWrapper, Tool, function_tool
 from agents.exceptions import UserError
 
-from ...errors import ConfigError, ConfigProblem
-from ..loader import load_attribute
+from ...references import load_attribute
+from ...settings.agent import AgentSettings
 from .errors import failure_text
 from .instrumented import ignore, relayed, streaming_nested
-from .outbox import note_failed_call
-from .relay import RelayHooks
+from .relay import RelayHooks, note_failed_call
 
 
-def load_tool(reference: str, settings: Any, key: str) -> Tool:
+def load_tool(reference: str, settings: AgentSettings, key: str, *, max_turns: int) -> Tool:
     """Make a tool of what *reference* names.
 
     A plain function is described to the model by its signature and docstring, runs in a thread unless it
@@ -28,23 +27,22 @@ def load_tool(reference: str, settings: Any, key: str) -> Tool:
     Raises:
         ConfigError: It cannot be loaded or is no tool.
     """
-    file = settings.file or settings.agent_id
-    found = load_attribute(reference, file=file, key=key)
+    found = load_attribute(reference, file=settings.source, key=key)
     if isinstance(found, Agent):
-        return agent_tool(found, max_turns=settings.max_turns)
+        return agent_tool(found, max_turns=max_turns)
     if _is_tool(found):
         tool: Tool = found
         return tool
     if not callable(found):
         message = f"{reference!r} is {type(found).__name__}; a tool is a function, a tool or an agent"
-        raise ConfigError([ConfigProblem(file, None, key, message)])
+        raise settings.problem(key, message)
     try:
         return function_tool(
             found, failure_error_function=tell_failure, timeout=settings.limits.tool_timeout_s
         )
     except (TypeError, ValueError, UserError) as exc:
         message = f"{reference!r} cannot be made a tool ({exc})"
-        raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
+        raise settings.problem(key, message) from exc
 
 
 def agent_tool(agent: Agent[Any], *, max_turns: int) -> FunctionTool:

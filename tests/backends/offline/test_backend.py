@@ -23,16 +23,16 @@ from openai.types.responses import (
 )
 
 from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
-from orchestrator.backends.loader import create_backend
 from orchestrator.backends.offline.backend import OfflineBackend
 from orchestrator.backends.offline.model import OfflineModel
+from orchestrator.backends.offline.settings import OfflineSettings
 from orchestrator.backends.offline.voices import VOICES
+from orchestrator.backends.registry import create_backend
 from orchestrator.errors import ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
-from orchestrator.settings.agent import OfflineSettings
 from tests.support.patience import PATIENCE_SECONDS
 
-TOOLS = "orchestrator.backends.offline.tools:"
+TOOLS = "orchestrator.tools:"
 CALCULATOR, CLOCK, STATISTICS, KEY_WORDS = (
     TOOLS + name for name in ("calculator", "clock", "text_statistics", "key_words")
 )
@@ -385,14 +385,17 @@ def test_only_the_backend_itself_loads_the_sdk() -> None:
     """It takes seconds, so it must not come with the Protocol, the tools or the words."""
     names = (
         "base",
-        "loader",
-        "function",
-        "offline_tools",
-        "offline_reading",
-        "offline_voices",
-        "offline_script",
-        "offline_comparison",
-        "offline_panel",
+        "registry",
+        "function.backend",
+        "letta.settings",
+        "openai.settings",
+        "offline.settings",
+        "offline.tools",
+        "offline.reading",
+        "offline.voices",
+        "offline.script",
+        "offline.comparison",
+        "offline.panel",
     )
     imports = ", ".join(f"orchestrator.backends.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'agents', 'openai'}} & set(sys.modules)))"

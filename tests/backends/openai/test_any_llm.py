@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Token, Usage
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support.upstream import SECRET, Answer, Upstream, Use, Wait, failed
 
 

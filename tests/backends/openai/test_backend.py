@@ -17,10 +17,10 @@ from agents.tracing import TracingProcessor
 from orchestrator.backends.base import AgentInput, Emission, Finish, Spent, Turn
 from orchestrator.backends.openai import endpoints as openai_endpoints
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.config import load_config
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import ApprovalRequest, Handoff, Reasoning, Token, ToolCall, ToolResult, Usage
-from orchestrator.settings.agent import OpenAIAgentsSettings
 from tests.support import sdk_parts
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.upstream import (
@@ -387,7 +387,7 @@ async def test_a_handoff_says_to_whom_and_later_tokens_who_speaks(rig: Rig) -> N
 
 @pytest.mark.parametrize("handoffs", [["nobody"], ["stranger"]])
 async def test_a_handoff_that_cannot_be_is_a_config_error(rig: Rig, handoffs: list[str]) -> None:
-    from orchestrator.settings.agent import OfflineSettings
+    from orchestrator.backends.offline.settings import OfflineSettings
 
     settings = rig.settings(handoffs=handoffs)
     others: dict[str, Any] = {"a": settings, "stranger": OfflineSettings(agent_id="stranger")}

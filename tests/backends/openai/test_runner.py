@@ -39,7 +39,7 @@ from openai.types.responses import (
 from openai.types.responses.response_function_web_search import ActionSearch
 
 from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
-from orchestrator.backends.openai.outbox import PENDING_LIMIT
+from orchestrator.backends.openai.relay import PENDING_LIMIT
 from orchestrator.backends.openai.runner import conversation_items, stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Token, ToolCall, ToolResult

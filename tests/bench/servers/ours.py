@@ -15,6 +15,8 @@ from typing import Any
 
 from orchestrator.backends.base import AgentInput, Backend, Emission
 from orchestrator.backends.function.backend import FunctionBackend, StreamFunction
+from orchestrator.backends.function.settings import FunctionSettings
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.run.registry import AgentRegistry
@@ -23,7 +25,6 @@ from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings.agent import FunctionSettings, OpenAIAgentsSettings
 from orchestrator.supervisor.supervisor import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 

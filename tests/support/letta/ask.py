@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.letta.backend import LettaBackend
+from orchestrator.backends.letta.settings import LettaSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Status
-from orchestrator.settings.agent import LettaSettings
 from tests.support.letta.wire import SECRET, LettaWire
 from tests.support.patience import PATIENCE_SECONDS
 

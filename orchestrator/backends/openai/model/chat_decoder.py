@@ -6,7 +6,6 @@ from the whole message, so that they are those of a model that did not stream.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -33,23 +32,13 @@ from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
 from ....events.base import clean_text
-from ...upstream_errors import error_in_stream, is_error
-from .client import is_whole
-from .dialects import CallSlots, said_in, usage_of
+from .client import FILTERED, INVALID, error_in_answer, is_json
+from .dialects import CallSlots, finish_reason_of, said_in, usage_of
 from .events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
-from .finish import finish_of, withheld
-from .repair import (
-    INVALID,
-    arguments_of,
-    is_life,
-    repaired_chunk,
-    usage_as_chat,
-    usage_in,
-    whole_chunk,
-)
-from .sse import DataSplitter, is_done
+from .sse import DataSplitter, decoded_loosely
 
 UNFINISHED = "The model's answer ended without its end mark."
+DONE = b"[DONE]"
 
 
 class _Function(msgspec.Struct):
@@ -62,8 +51,6 @@ class _CallPiece(msgspec.Struct):
     id: str | None = None
     type: str | None = None
     function: _Function | None = None
-    name: str | None = None  # of a server that leaves the envelope out
-    arguments: Any = None
     extra_content: dict[str, Any] | None = None
 
 
@@ -75,7 +62,6 @@ class _Said(msgspec.Struct):
     reasoning: Any = None
     refusal: str | None = None
     tool_calls: list[_CallPiece] | None = None
-    function_call: Any = None  # of the API before tools
     thinking_blocks: list[dict[str, Any]] | None = None
     annotations: list[Any] | None = None
     audio: Any = None
@@ -83,10 +69,8 @@ class _Said(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     delta: _Said | None = None
-    index: int | None = 0
+    index: int = 0
     finish_reason: str | None = None
-    error: Any = None  # OpenRouter's
-    usage: Any = None  # Moonshot's
     logprobs: dict[str, Any] | None = None
     message: Any = None  # of an answer that does not stream
     text: Any = None  # of an API older than this one
@@ -96,8 +80,7 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
-    id: str | int | None = None
-    x_groq: Any = None
+    id: str | None = None
 
 
 class _Call:
@@ -149,29 +132,22 @@ class ChatDecoder:
         self._annotations: list[Any] = []
         self._logprobs: list[ChatCompletionTokenLogprob] = []
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the answer is whole without its end mark."""
-        return self._finish_reason is not None
-
     def feed(self, data: bytes) -> list[Any]:
         """Return what *data* completes; neighbouring pieces of one part come as one delta."""
         events: list[Any] = []
         self._events = events
         try:
             for payload in self._splitter.feed(data):
-                if is_done(payload):
+                if payload.startswith(DONE):
                     self._finish()
                     break
+                if not payload.strip():  # a sign of life
+                    continue
                 try:
                     chunk = self._decode(payload)
-                    plain = chunk.error is None and chunk.choices
                 except msgspec.DecodeError:
-                    plain = None
-                if plain:
-                    self._take(chunk)
-                else:
-                    self._take_odd(payload)
+                    chunk = decoded_loosely(payload, _Chunk)
+                self._take(chunk)
         except AgentError as exc:
             self._fail(exc)
         except (ValueError, TypeError, AttributeError, AgentsException) as exc:
@@ -184,46 +160,26 @@ class ChatDecoder:
         """Say that no byte comes any more; a failure unless the stream has said its end."""
         events = self.feed(b"\n\n")  # some servers end without the last event's blank line
         if not self.ended:
-            try:
-                self._end()
-            except AgentError as exc:
-                self._fail(exc)
+            self._fail(AgentError("upstream_invalid", UNFINISHED))
         return events
-
-    def _end(self) -> None:
-        """End where the body ends: a finish reason will do for servers that send no end mark."""
-        if (body := self._splitter.body()) is not None:
-            self._take(msgspec.convert(whole_chunk(_loaded(body)), _Chunk))
-        if self._finish_reason is None:
-            raise AgentError("upstream_invalid", UNFINISHED)
-        self._finish()
 
     def _fail(self, failure: AgentError) -> None:
         self.ended = True
         self.failure = failure
 
-    def _take_odd(self, payload: bytes) -> None:
-        """Take an event that is not as OpenAI's server would send it, or is no piece of an answer."""
-        text = payload.decode()
-        if is_life(text):
-            return
-        value = repaired_chunk(_loaded(text))
-        if value is not None:
-            self._take(msgspec.convert(value, _Chunk))
-
     def _take(self, chunk: _Chunk) -> None:
-        if chunk.usage:
+        if chunk.error is not None:
+            raise error_in_answer(chunk.error)
+        if chunk.usage is not None:
             self._usage = chunk.usage
-        elif chunk.x_groq is not None or (chunk.choices and chunk.choices[0].usage is not None):
-            self._usage = usage_in(msgspec.to_builtins(chunk)) or self._usage
         choices = chunk.choices
         if not choices:
+            if choices is None and chunk.usage is None:
+                raise AgentError("upstream_invalid", INVALID)
             return
         if not self._started:
             self._start(chunk)
         choice = choices[0]
-        if is_error(choice.error):
-            raise error_in_stream(choice.error)
         if choice.index:  # others were not asked for; the SDK leaves them out too
             return
         if choice.finish_reason:  # some servers send an empty one with each piece
@@ -234,7 +190,7 @@ class ChatDecoder:
         said = choice.delta
         if said is None:
             if choice.message is not None or choice.text is not None:
-                self._take_whole(choice)
+                raise AgentError("upstream_invalid", INVALID)
             return
         if said.reasoning_content:
             self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
@@ -252,24 +208,12 @@ class ChatDecoder:
         if said.tool_calls:
             for piece in said.tool_calls:
                 self._call(piece)
-        elif said.function_call is not None:
-            self._take_whole(choice)
         if said.thinking_blocks or said.annotations or said.audio:
             self._rare(said)
 
-    def _take_whole(self, choice: _Choice) -> None:
-        """Take a choice that holds another thing than a delta."""
-        odd = {key: value for key, value in msgspec.to_builtins(choice).items() if value is not None}
-        said = odd.get("delta") or {}
-        if "function_call" in said:
-            odd["delta"] = {"function_call": said["function_call"]}
-        chunk = repaired_chunk({"choices": [odd]})
-        if chunk is not None:
-            self._take(msgspec.convert(chunk, _Chunk))
-
     def _start(self, chunk: _Chunk) -> None:
         self._started = True
-        self._response_id = None if chunk.id is None else str(chunk.id)
+        self._response_id = chunk.id
         self._events.append(
             ResponseCreatedEvent(
                 response=self._response, type="response.created", sequence_number=self._number()
@@ -297,10 +241,8 @@ class ChatDecoder:
         self._annotations += said.annotations or ()
 
     def _call(self, piece: _CallPiece) -> None:
-        function = piece.function or _Function(piece.name, arguments_of(piece.arguments))
-        index = self._slots.place(piece.index, piece.id, function.name, function.arguments)
-        if index is None:
-            return
+        function = piece.function or _Function()
+        index = self._slots.place(piece.index, piece.id, function.name)
         if piece.type == "custom":
             self._ignored_calls.add(index)
         if index in self._ignored_calls:
@@ -349,16 +291,13 @@ class ChatDecoder:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _finish(self) -> None:
-        word = self._finish_reason or "stop"  # `[DONE]` alone is an end, too
-        reason = finish_of(word)
-        if reason == "tool_calls" and not (self._calls or any(self._said.values())):
+        if self._finish_reason is None:
+            raise AgentError("upstream_invalid", UNFINISHED)
+        if self._finish_reason == "tool_calls" and not (self._calls or any(self._said.values())):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
-        if reason == "content_filter" and not (self._said["content"] or self._said["refusal"] or self._calls):
-            raise withheld(word)
-        cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
-        if not self._started:
-            self._start(_Chunk())
-        message = self._message(is_cut=reason in ("length", "content_filter"))
+        reason = finish_reason_of(self._finish_reason)
+        cut_short = {"stop": None, "length": "max_output_tokens"}.get(reason, reason)
+        message = self._message(cut_short)
         provider_data = {"model": self._model}
         if self._response_id:
             provider_data["response_id"] = self._response_id
@@ -386,14 +325,20 @@ class ChatDecoder:
         )
         self.ended = True
 
-    def _message(self, *, is_cut: bool) -> ChatCompletionMessage:
+    def _message(self, cut_short: str | None) -> ChatCompletionMessage:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
         said = {field: clean_text("".join(pieces)) for field, pieces in self._said.items()}
         calls = [
             _tool_call(call)
             for _, call in sorted(self._calls.items())
-            if not is_cut or is_whole(call.arguments)
+            if not cut_short or is_json(call.arguments)
         ]
+        if cut_short == "content_filter" and not (said["content"] or said["refusal"] or calls):
+            # The SDK reads an answer that was withheld as a refusal, so it does not pass for an empty one.
+            said["refusal"] = FILTERED
+            self._events.append(
+                RefusalDelta(FILTERED, FAKE_RESPONSES_ID, int(self._reasoned), self._number())
+            )
         return ChatCompletionMessage.construct(
             role="assistant",
             content=said["content"] or None,
@@ -413,11 +358,10 @@ class ChatDecoder:
                 item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(self._logprobs)
 
     def _add_usage(self, response: Response) -> None:
-        counted = usage_as_chat(self._usage)
-        if counted is None or self._usage is None:
+        if self._usage is None:
             _mark_request_completed_without_usage(response)
             return
-        response.usage = usage_of(counted)
+        response.usage = usage_of(self._usage)
         if self._keep_raw_usage:
             _attach_raw_usage_snapshot(response, self._usage)
 
@@ -443,8 +387,3 @@ def _tool_call(call: _Call) -> dict[str, Any]:
     if call.extra_content:
         made["extra_content"] = call.extra_content
     return made
-
-
-def _loaded(payload: str | bytes) -> Any:
-    """Decode JSON that msgspec does not: halves of a character stand alone where JavaScript cuts between them."""
-    return json.loads(payload)

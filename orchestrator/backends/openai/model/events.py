@@ -20,7 +20,7 @@ class Delta(msgspec.Struct, gc=False, tag_field="type"):
     delta: str
     item_id: str = ""
     output_index: int = 0
-    sequence_number: int | None = 0
+    sequence_number: int = 0
 
     @property
     def part(self) -> int:
@@ -30,10 +30,7 @@ class Delta(msgspec.Struct, gc=False, tag_field="type"):
     def follows(self, other: Delta) -> bool:
         """Whether this piece continues the same part as *other*."""
         return (
-            type(self) is type(other)
-            and self.item_id == other.item_id
-            and self.output_index == other.output_index
-            and self.part == other.part
+            type(self) is type(other) and self.output_index == other.output_index and self.part == other.part
         )
 
 

@@ -1,13 +1,12 @@
-"""Turns ``"module:attribute"`` and settings into live objects; imports nothing before it must."""
+"""Turns ``"module:attribute"``, as people write it into files, into the object that it names."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ..errors import ConfigError, ConfigProblem
-from .base import KINDS, Backend
+from .errors import ConfigError, ConfigProblem
 
 T = TypeVar("T")
 
@@ -56,16 +55,3 @@ def load_each(references: Sequence[str], load: Callable[[str, str], T], *, key: 
     if problems:
         raise ConfigError(problems)
     return loaded
-
-
-def create_backend(settings: Any, agents: Mapping[str, Any]) -> Backend:
-    """Build the backend that *settings* (an `AgentSettings`) ask for.
-
-    Slow: it may import an SDK, so a server calls it in a thread.
-
-    Raises:
-        ConfigError: A reference cannot be loaded, or the settings do not fit together.
-    """
-    factory = load_attribute(KINDS[settings.backend])
-    backend: Backend = factory(settings, agents)
-    return backend
