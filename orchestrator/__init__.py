@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .errors import AgentError as AgentError
     from .errors import ConfigError as ConfigError
     from .errors import OrchestratorError as OrchestratorError
-    from .events.base import ApprovalRequest as ApprovalRequest
-    from .events.base import Handoff as Handoff
-    from .events.base import Reasoning as Reasoning
-    from .events.base import Status as Status
-    from .events.base import Token as Token
-    from .events.base import ToolCall as ToolCall
-    from .events.base import ToolResult as ToolResult
-    from .events.base import Usage as Usage
+    from .events.agent import ApprovalRequest as ApprovalRequest
+    from .events.agent import Handoff as Handoff
+    from .events.agent import Reasoning as Reasoning
+    from .events.agent import Status as Status
+    from .events.agent import Token as Token
+    from .events.agent import ToolCall as ToolCall
+    from .events.agent import ToolResult as ToolResult
+    from .events.agent import Usage as Usage
     from .server.app import create_app as create_app
 
 _PLACES = {

@@ -14,7 +14,7 @@ from .client.run_view import RunHandle, RunView
 from .config.load import Config
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
-from .events.base import Snapshot
+from .events.snapshot import Snapshot
 from .run.registry import AgentRegistry
 from .run.run import Run
 from .run.spec import StartRequest

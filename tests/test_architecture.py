@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 
 LAYERS: list[tuple[str, ...]] = [
     ("errors",),
-    ("events.base", "references"),
+    ("events.*", "references"),
     ("telemetry.*",),
     (
         "agent.budget",

@@ -16,17 +16,9 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Finish, Spent
 from ..errors import AgentError, ErrorCode
-from ..events.base import (
-    ApprovalRequest,
-    Payload,
-    Reasoning,
-    Status,
-    Token,
-    Usage,
-    check_types,
-    clean_text,
-    encode_json,
-)
+from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
+from ..events.base import Payload
+from ..events.encoding import check_types, clean_text, encode_json
 from ..settings.agent import AgentSettings, Limits
 from .budget import Budget, cost_of
 from .deadlines import Deadlines

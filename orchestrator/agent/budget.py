@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..errors import AgentError
-from ..events.base import Usage
+from ..events.agent import Usage
 
 PER_TOKENS = 1_000_000
 

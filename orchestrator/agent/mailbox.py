@@ -10,7 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from ..events.base import Payload, Reasoning, Token
+from ..events.agent import Reasoning, Token
+from ..events.base import Payload
 
 MAX_CHARS = 256 * 1024
 """Characters held before the agent waits, however few items they came in: a memory guard."""

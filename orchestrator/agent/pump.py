@@ -17,7 +17,8 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError
-from ..events.base import AgentMetrics, Cancelled, Done, Error, InputRef, Payload, Retry, Started, Status
+from ..events.agent import AgentMetrics, Cancelled, Done, Error, InputRef, Retry, Started, Status
+from ..events.base import Payload
 from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure, secrets_in
 from ..telemetry.observer import Observer

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..errors import AgentError
-from ..events.base import Missing, Payload, Usage
+from ..events.agent import Missing, Usage
+from ..events.base import Payload
 
 Approve = Callable[[str], Awaitable[bool]]
 """Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.

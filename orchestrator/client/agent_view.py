@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..events.base import (
+from ..events.agent import (
     TERMINAL_TYPES,
-    AgentStatus,
     ApprovalRequest,
     Cancelled,
     Done,
@@ -22,6 +21,7 @@ from ..events.base import (
     ToolCall,
     ToolResult,
 )
+from ..events.base import AgentStatus
 from .event import Event
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from ..events.base import RUN, RunGap
+from ..events.base import RUN
+from ..events.run import RunGap
 from .event import Event, SeenCursor, is_snapshot
 from .follow import Follower
 from .http import Http, path_of

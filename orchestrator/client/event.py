@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..events.base import PANEL, RUN, SNAPSHOT_TYPE
+from ..events.base import PANEL, RUN
+from ..events.snapshot import SNAPSHOT_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..events.base import PanelLate, PanelResult, PanelStage
+from ..events.panel import PanelLate, PanelResult, PanelStage
 from .event import Event
 
 _KNOWN = frozenset({PanelStage.TYPE, PanelResult.TYPE, PanelLate.TYPE})

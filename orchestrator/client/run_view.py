@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..events.base import PANEL, RUN, SNAPSHOT_TYPE, AgentAdded, RunDone, RunGap, RunStarted, RunStatus
+from ..events.base import PANEL, RUN, RunStatus
+from ..events.run import AgentAdded, RunDone, RunGap, RunStarted
+from ..events.snapshot import SNAPSHOT_TYPE
 from .agent_view import AgentView
 from .event import Event
 from .panel_view import PanelView, follow_panel

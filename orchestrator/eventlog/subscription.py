@@ -11,7 +11,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from ..errors import GapError
-from ..events.base import PANEL, RunDone, RunGap, Snapshot, clean_text
+from ..events.base import PANEL
+from ..events.encoding import clean_text
+from ..events.run import RunDone, RunGap
+from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
 
 PAGE_EVENTS = 256

@@ -6,104 +6,76 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agent import AGENT_PAYLOADS as AGENT_PAYLOADS
+    from .agent import TERMINAL_TYPES as TERMINAL_TYPES
+    from .agent import TERMINALS as TERMINALS
+    from .agent import AgentMetrics as AgentMetrics
+    from .agent import ApprovalRequest as ApprovalRequest
+    from .agent import Cancelled as Cancelled
+    from .agent import Done as Done
+    from .agent import Error as Error
+    from .agent import Handoff as Handoff
+    from .agent import InputRef as InputRef
+    from .agent import Missing as Missing
+    from .agent import Reasoning as Reasoning
+    from .agent import Retry as Retry
+    from .agent import Started as Started
+    from .agent import Status as Status
+    from .agent import Token as Token
+    from .agent import ToolCall as ToolCall
+    from .agent import ToolResult as ToolResult
+    from .agent import Usage as Usage
     from .base import AGENT_ID_PATTERN as AGENT_ID_PATTERN
-    from .base import AGENT_PAYLOADS as AGENT_PAYLOADS
     from .base import PANEL as PANEL
-    from .base import PANEL_PAYLOADS as PANEL_PAYLOADS
     from .base import RESERVED_IDS as RESERVED_IDS
     from .base import RUN as RUN
-    from .base import RUN_PAYLOADS as RUN_PAYLOADS
-    from .base import SNAPSHOT_TYPE as SNAPSHOT_TYPE
-    from .base import TERMINAL_TYPES as TERMINAL_TYPES
-    from .base import TERMINALS as TERMINALS
-    from .base import AgentAdded as AgentAdded
-    from .base import AgentInfo as AgentInfo
-    from .base import AgentMetrics as AgentMetrics
-    from .base import AgentOutcome as AgentOutcome
-    from .base import AgentSnapshot as AgentSnapshot
     from .base import AgentStatus as AgentStatus
-    from .base import ApprovalRequest as ApprovalRequest
-    from .base import Cancelled as Cancelled
-    from .base import Done as Done
-    from .base import EarlierTurn as EarlierTurn
-    from .base import Error as Error
-    from .base import Given as Given
-    from .base import Handoff as Handoff
-    from .base import InputRef as InputRef
-    from .base import Missing as Missing
-    from .base import PanelInfo as PanelInfo
-    from .base import PanelLate as PanelLate
-    from .base import PanelResult as PanelResult
-    from .base import PanelStage as PanelStage
-    from .base import PanelState as PanelState
     from .base import Payload as Payload
-    from .base import Reasoning as Reasoning
-    from .base import Retry as Retry
-    from .base import Revealed as Revealed
-    from .base import RevealedAgent as RevealedAgent
-    from .base import RunDone as RunDone
-    from .base import RunGap as RunGap
-    from .base import RunMetrics as RunMetrics
-    from .base import RunStarted as RunStarted
     from .base import RunStatus as RunStatus
-    from .base import Score as Score
-    from .base import Snapshot as Snapshot
-    from .base import Started as Started
-    from .base import Status as Status
-    from .base import Token as Token
-    from .base import ToolCall as ToolCall
-    from .base import ToolResult as ToolResult
-    from .base import Usage as Usage
-    from .base import check_types as check_types
-    from .base import clean_text as clean_text
-    from .base import decode_payload as decode_payload
-    from .base import decode_time as decode_time
-    from .base import encode_data as encode_data
-    from .base import encode_json as encode_json
-    from .base import encode_snapshot as encode_snapshot
+    from .encoding import check_types as check_types
+    from .encoding import clean_text as clean_text
+    from .encoding import decode_payload as decode_payload
+    from .encoding import decode_time as decode_time
+    from .encoding import encode_data as encode_data
+    from .encoding import encode_json as encode_json
+    from .encoding import encode_snapshot as encode_snapshot
+    from .panel import PANEL_PAYLOADS as PANEL_PAYLOADS
+    from .panel import Given as Given
+    from .panel import PanelInfo as PanelInfo
+    from .panel import PanelLate as PanelLate
+    from .panel import PanelResult as PanelResult
+    from .panel import PanelStage as PanelStage
+    from .panel import PanelState as PanelState
+    from .panel import Score as Score
+    from .run import RUN_PAYLOADS as RUN_PAYLOADS
+    from .run import AgentAdded as AgentAdded
+    from .run import AgentInfo as AgentInfo
+    from .run import AgentOutcome as AgentOutcome
+    from .run import RunDone as RunDone
+    from .run import RunGap as RunGap
+    from .run import RunMetrics as RunMetrics
+    from .run import RunStarted as RunStarted
+    from .snapshot import SNAPSHOT_TYPE as SNAPSHOT_TYPE
+    from .snapshot import AgentSnapshot as AgentSnapshot
+    from .snapshot import EarlierTurn as EarlierTurn
+    from .snapshot import Revealed as Revealed
+    from .snapshot import RevealedAgent as RevealedAgent
+    from .snapshot import Snapshot as Snapshot
 
 _PLACES = {
-    "base": (
-        "AGENT_ID_PATTERN",
+    "base": ("AGENT_ID_PATTERN", "AgentStatus", "PANEL", "Payload", "RESERVED_IDS", "RUN", "RunStatus"),
+    "agent": (
         "AGENT_PAYLOADS",
-        "AgentAdded",
-        "AgentInfo",
         "AgentMetrics",
-        "AgentOutcome",
-        "AgentSnapshot",
-        "AgentStatus",
         "ApprovalRequest",
         "Cancelled",
         "Done",
-        "EarlierTurn",
         "Error",
-        "Given",
         "Handoff",
         "InputRef",
         "Missing",
-        "PANEL",
-        "PANEL_PAYLOADS",
-        "PanelInfo",
-        "PanelLate",
-        "PanelResult",
-        "PanelStage",
-        "PanelState",
-        "Payload",
-        "RESERVED_IDS",
-        "RUN",
-        "RUN_PAYLOADS",
         "Reasoning",
         "Retry",
-        "Revealed",
-        "RevealedAgent",
-        "RunDone",
-        "RunGap",
-        "RunMetrics",
-        "RunStarted",
-        "RunStatus",
-        "SNAPSHOT_TYPE",
-        "Score",
-        "Snapshot",
         "Started",
         "Status",
         "TERMINALS",
@@ -112,6 +84,29 @@ _PLACES = {
         "ToolCall",
         "ToolResult",
         "Usage",
+    ),
+    "run": (
+        "AgentAdded",
+        "AgentInfo",
+        "AgentOutcome",
+        "RUN_PAYLOADS",
+        "RunDone",
+        "RunGap",
+        "RunMetrics",
+        "RunStarted",
+    ),
+    "snapshot": ("AgentSnapshot", "EarlierTurn", "Revealed", "RevealedAgent", "SNAPSHOT_TYPE", "Snapshot"),
+    "panel": (
+        "Given",
+        "PANEL_PAYLOADS",
+        "PanelInfo",
+        "PanelLate",
+        "PanelResult",
+        "PanelStage",
+        "PanelState",
+        "Score",
+    ),
+    "encoding": (
         "check_types",
         "clean_text",
         "decode_payload",
@@ -119,7 +114,7 @@ _PLACES = {
         "encode_data",
         "encode_json",
         "encode_snapshot",
-    )
+    ),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..eventlog.base import Entry
-from ..events.base import RUN, RunStarted
+from ..events.base import RUN
+from ..events.run import RunStarted
 
 CONTENT_TYPE = "text/event-stream"
 HEARTBEAT = b": heartbeat\n\n"

@@ -7,7 +7,9 @@ from typing import Any
 
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
-from ..events.base import RunStarted, Snapshot, encode_json, encode_snapshot
+from ..events.encoding import encode_json, encode_snapshot
+from ..events.run import RunStarted
+from ..events.snapshot import Snapshot
 from .sse import data_with_run
 
 OPS = ("start", "attach", "cancel", "detach")

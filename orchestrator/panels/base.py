@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..backends.base import QuotedAnswer, Task
-from ..events.base import AgentStatus, Missing, PanelInfo, Payload
+from ..events.agent import Missing
+from ..events.base import AgentStatus, Payload
+from ..events.panel import PanelInfo
 
 if TYPE_CHECKING:
     from .session import Session

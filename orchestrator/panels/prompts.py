@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..backends.base import QuotedAnswer
-from ..events.base import Missing
+from ..events.agent import Missing
 
 _PLACEHOLDER = re.compile(r"\{(question|answers|missing)\}")
 _CUT = "\n[… {} of {} characters left out …]\n"

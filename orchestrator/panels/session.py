@@ -11,7 +11,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from ..backends.base import Task
-from ..events.base import AgentStatus, Missing, PanelLate, PanelResult, PanelStage, Score
+from ..events.agent import Missing
+from ..events.base import AgentStatus
+from ..events.panel import PanelLate, PanelResult, PanelStage, Score
 from .base import Answer, Host, Method, TurnPrompt, Verdict
 from .prompts import Quoted, fill, name_missing, quote
 from .settings import PanelSettings

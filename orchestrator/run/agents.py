@@ -12,7 +12,9 @@ from ..agent.budget import Budget
 from ..agent.mailbox import Mailbox
 from ..agent.pump import Pump
 from ..backends.base import AgentInput, Turn
-from ..events.base import TERMINALS, AgentInfo, Payload
+from ..events.agent import TERMINALS
+from ..events.base import Payload
+from ..events.run import AgentInfo
 from ..telemetry.observer import Observer
 from .blind import BlindNames, BlindRecords
 from .conversation import Conversations

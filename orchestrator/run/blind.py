@@ -12,20 +12,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..eventlog.run_store import RunStore
-from ..events.base import (
-    AgentInfo,
-    Cancelled,
-    Done,
-    Error,
-    Handoff,
-    Payload,
-    Reasoning,
-    Revealed,
-    RevealedAgent,
-    Status,
-    Token,
-    Usage,
-)
+from ..events.agent import Cancelled, Done, Error, Handoff, Reasoning, Status, Token, Usage
+from ..events.base import Payload
+from ..events.run import AgentInfo
+from ..events.snapshot import Revealed, RevealedAgent
 
 _SEALED, _VOTE = "sealed {}", "vote {}"
 """Conversations of the store that no request can name: a conversation's id holds no space."""

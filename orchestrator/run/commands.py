@@ -12,7 +12,7 @@ import msgspec
 
 from ..agent.attempt import Stop
 from ..errors import Conflict, NotFound, RequestError, Unavailable
-from ..events.base import Snapshot
+from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .run import Run
 

@@ -16,7 +16,10 @@ from ..agent.attempt import Stop
 from ..agent.mailbox import Mailbox
 from ..backends.base import Part
 from ..errors import Conflict
-from ..events.base import PANEL, EarlierTurn, Given, Missing, PanelInfo, PanelResult, PanelState, Payload
+from ..events.agent import Missing
+from ..events.base import PANEL, Payload
+from ..events.panel import Given, PanelInfo, PanelResult, PanelState
+from ..events.snapshot import EarlierTurn
 from ..panels.base import Answer, TurnPrompt
 from ..panels.loader import load_method
 from ..panels.session import Session

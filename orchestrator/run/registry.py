@@ -9,7 +9,7 @@ import structlog
 
 from ..backends.base import Backend
 from ..backends.registry import create_backend
-from ..events.base import AgentInfo
+from ..events.run import AgentInfo
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure

@@ -19,19 +19,11 @@ from ..errors import Conflict, ErrorCode, Fenced, NotFound
 from ..eventlog.base import EventLog
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
-from ..events.base import (
-    RUN,
-    AgentAdded,
-    AgentInfo,
-    AgentMetrics,
-    Error,
-    PanelState,
-    Payload,
-    Retry,
-    RunStarted,
-    RunStatus,
-    Snapshot,
-)
+from ..events.agent import AgentMetrics, Error, Retry
+from ..events.base import RUN, Payload, RunStatus
+from ..events.panel import PanelState
+from ..events.run import AgentAdded, AgentInfo, RunStarted
+from ..events.snapshot import Snapshot
 from ..panels.base import Answer
 from ..panels.settings import PanelSettings
 from ..telemetry.observer import Observer

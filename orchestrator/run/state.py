@@ -12,37 +12,23 @@ from typing import Any
 
 import msgspec
 
-from ..events.base import (
-    PANEL,
-    AgentAdded,
-    AgentInfo,
+from ..events.agent import (
     AgentMetrics,
-    AgentOutcome,
-    AgentSnapshot,
-    AgentStatus,
     Cancelled,
     Done,
-    EarlierTurn,
     Error,
     InputRef,
     Missing,
-    PanelInfo,
-    PanelLate,
-    PanelResult,
-    PanelStage,
-    PanelState,
-    Payload,
     Retry,
-    RunDone,
-    RunMetrics,
-    RunStarted,
-    RunStatus,
-    Snapshot,
     Started,
     Status,
     Token,
     Usage,
 )
+from ..events.base import PANEL, AgentStatus, Payload, RunStatus
+from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelState
+from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
+from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
 from .spec import RunSpec
 

@@ -10,7 +10,9 @@ from ..agent.attempt import Stop
 from ..errors import Conflict, GapError, LogUnavailable, NotFound
 from ..eventlog.base import Cursor, EventLog
 from ..eventlog.run_store import RunRecord
-from ..events.base import RunStatus, Snapshot, decode_payload, decode_time
+from ..events.base import RunStatus
+from ..events.encoding import decode_payload, decode_time
+from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .spec import spec_of
 from .state import Participant, RunState

@@ -14,20 +14,10 @@ from ..errors import LogUnavailable
 from ..eventlog.base import Draft, Entry, EventLog
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
-from ..events.base import (
-    PANEL,
-    AgentAdded,
-    AgentStatus,
-    Cancelled,
-    Done,
-    Error,
-    Payload,
-    RunDone,
-    RunStarted,
-    Started,
-    Token,
-    encode_data,
-)
+from ..events.agent import Cancelled, Done, Error, Started, Token
+from ..events.base import PANEL, AgentStatus, Payload
+from ..events.encoding import encode_data
+from ..events.run import AgentAdded, RunDone, RunStarted
 from ..telemetry.logs import exception_words
 from ..telemetry.observer import AttemptEnd, Observer
 from .blind import BlindNames

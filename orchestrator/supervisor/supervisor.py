@@ -33,7 +33,7 @@ from ..errors import (
 from ..eventlog.base import Store, parse_cursor
 from ..eventlog.cluster import Cluster
 from ..eventlog.run_store import RunRecord
-from ..events.base import Revealed, RevealedAgent, Snapshot
+from ..events.snapshot import Revealed, RevealedAgent, Snapshot
 from ..panels.settings import PanelSettings
 from ..run.blind import BlindRecords, neutral_id
 from ..run.commands import Command, encode, outcome, perform

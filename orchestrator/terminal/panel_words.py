@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..client.event import Event
-from ..events.base import PanelLate, PanelResult, PanelStage
+from ..events.panel import PanelLate, PanelResult, PanelStage
 
 MEMBERS_STAGE = "panel"
 """In it members simply answer, as without a panel; every other stage is named."""

@@ -13,10 +13,7 @@ from typing import Any, Protocol, TextIO
 
 from ..client.event import Event
 from ..client.run_view import RunHandle
-from ..events.base import (
-    PANEL,
-    RUN,
-    AgentAdded,
+from ..events.agent import (
     ApprovalRequest,
     Cancelled,
     Done,
@@ -24,15 +21,14 @@ from ..events.base import (
     Handoff,
     Reasoning,
     Retry,
-    RunDone,
-    RunGap,
-    RunStarted,
     Started,
     Status,
     Token,
     ToolCall,
     ToolResult,
 )
+from ..events.base import PANEL, RUN
+from ..events.run import AgentAdded, RunDone, RunGap, RunStarted
 from .panel_words import describe_panel, panel_words, reading_words, stage_of
 
 MAX_LINE_CHARS = 8192

@@ -42,7 +42,7 @@ class Asked:
     def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
         self._note("approve", agent_id, call_id, approve)
 
-    def convene_over(self, panel: Any) -> None:
+    def start_panel_over(self, panel: Any) -> None:
         self._note("panel", panel.method, list(panel.members))
 
     def snapshot(self) -> Snapshot:

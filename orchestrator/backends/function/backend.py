@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 from ...errors import AgentError, ConfigError, ConfigProblem
-from ...events.base import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
+from ...events.agent import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Spent

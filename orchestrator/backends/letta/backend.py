@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import AgentError
-from ...events.base import ApprovalRequest, Status, ToolCall
+from ...events.agent import ApprovalRequest, Status, ToolCall
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from .api import LettaApi, tls_context

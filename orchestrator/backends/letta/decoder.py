@@ -8,7 +8,7 @@ from json import JSONDecodeError, loads
 from typing import Any
 
 from ...errors import AgentError
-from ...events.base import Reasoning, Status, ToolCall, ToolResult, Usage
+from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
 from ..base import Emission
 from .errors import failed
 

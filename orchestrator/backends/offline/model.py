@@ -39,7 +39,7 @@ from openai.types.responses.response_prompt_param import ResponsePromptParam
 from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from ...events.base import clean_text
+from ...events.encoding import clean_text
 from ..base import Part
 from .panel import announce, answer, next_call, think
 from .script import Call, Finding, Scene

@@ -22,8 +22,9 @@ from agents.run_config import ToolErrorFormatter, ToolErrorFormatterArgs
 from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
-from ...events.base import Handoff as HandoffPayload
-from ...events.base import Payload, Reasoning, Token, ToolCall, ToolResult, Usage
+from ...events.agent import Handoff as HandoffPayload
+from ...events.agent import Reasoning, Token, ToolCall, ToolResult, Usage
+from ...events.base import Payload
 from ..base import Spent
 from .errors import failed_response, failure_text, model_error
 from .model.client import FILTERED, known_items

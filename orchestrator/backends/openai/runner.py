@@ -22,7 +22,8 @@ from agents import Agent, RunConfig, Runner, RunResultStreaming, RunState
 from agents.items import ToolApprovalItem, ToolCallOutputItem
 
 from ...errors import AgentError
-from ...events.base import ApprovalRequest, Payload, Token, ToolResult, Usage
+from ...events.agent import ApprovalRequest, Token, ToolResult, Usage
+from ...events.base import Payload
 from ..base import AgentInput, Approve, Emission, Finish
 from .errors import agent_error
 from .instrumented import relayed

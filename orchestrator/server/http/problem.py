@@ -27,7 +27,7 @@ from ...errors import (
     OrchestratorError,
     Unavailable,
 )
-from ...events.base import clean_text, encode_json
+from ...events.encoding import clean_text, encode_json
 from ...telemetry.logs import failure
 
 PROBLEM_TYPE = "application/problem+json"

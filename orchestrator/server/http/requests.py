@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
-from ...events.base import AGENT_ID_PATTERN, clean_text
+from ...events.base import AGENT_ID_PATTERN
+from ...events.encoding import clean_text
 from ...panels.matching import explain_pattern
 from ...run.registry import AgentRegistry
 from ...run.spec import StartRequest

@@ -15,7 +15,9 @@ from aiohttp import web
 from ...errors import RequestError
 from ...eventlog.base import Entry
 from ...eventlog.subscription import Idle, Item
-from ...events.base import SNAPSHOT_TYPE, RunGap, encode_data, encode_snapshot
+from ...events.encoding import encode_data, encode_snapshot
+from ...events.run import RunGap
+from ...events.snapshot import SNAPSHOT_TYPE
 from ...framing import sse
 from .compression import Compressor, choose_encoding
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...events.base import encode_json
+from ...events.encoding import encode_json
 from .schemas import PREFIX, Schema
 
 _METHODS = ("get", "post", "put", "patch", "delete")

@@ -10,17 +10,11 @@ from typing import Any, get_args
 import msgspec
 
 from ...errors import ErrorCode
-from ...events.base import (
-    AGENT_PAYLOADS,
-    PANEL,
-    PANEL_PAYLOADS,
-    RUN_PAYLOADS,
-    SNAPSHOT_TYPE,
-    AgentInfo,
-    Payload,
-    Revealed,
-    Snapshot,
-)
+from ...events.agent import AGENT_PAYLOADS
+from ...events.base import PANEL, Payload
+from ...events.panel import PANEL_PAYLOADS
+from ...events.run import RUN_PAYLOADS, AgentInfo
+from ...events.snapshot import SNAPSHOT_TYPE, Revealed, Snapshot
 from ..http.requests import start_schema
 from ..options import ServerOptions
 

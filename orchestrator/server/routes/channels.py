@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ...errors import NotFound
 from ...eventlog.subscription import View, follow
-from ...events.base import Snapshot
+from ...events.snapshot import Snapshot
 from ...framing.sse import SseFraming
 from ...run.writer import SYSTEM_CHANNEL
 from ..http.reading import requested_cursor, wanted_agents, wanted_runs, wants_names

@@ -6,7 +6,7 @@ from importlib import metadata, resources
 
 from aiohttp import web
 
-from ...events.base import encode_json
+from ...events.encoding import encode_json
 from ..openapi.operation import ResponseDoc, asset, build_openapi, operation
 from ..openapi.page import render_docs
 from ..openapi.schemas import Schema

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
 from ...eventlog.subscription import Item, View, follow
-from ...events.base import Snapshot, encode_json
+from ...events.encoding import encode_json
+from ...events.snapshot import Snapshot
 from ...framing.sse import SseFraming
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun

@@ -11,7 +11,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...errors import InvalidRequest, LimitReached, RequestError
 from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
-from ...events.base import Snapshot, encode_data
+from ...events.encoding import encode_data
+from ...events.snapshot import Snapshot
 from ...framing import websocket as framing
 from ...framing.websocket import Operation, operation_of
 from ...run.commands import Command

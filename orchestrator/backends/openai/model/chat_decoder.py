@@ -31,7 +31,7 @@ from openai.types.responses import (
 from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
-from ....events.base import clean_text
+from ....events.encoding import clean_text
 from .client import FILTERED, INVALID, error_in_answer, is_json
 from .dialects import CallSlots, finish_reason_of, said_in, usage_of
 from .events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta

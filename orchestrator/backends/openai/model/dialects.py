@@ -12,7 +12,7 @@ from openai.types.responses import ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ....errors import AgentError, ErrorCode
-from ....events.base import clean_text
+from ....events.encoding import clean_text
 from .client import INVALID
 
 _STOPPED: tuple[ErrorCode, str] = ("upstream_unavailable", "The model's provider stopped the answer.")

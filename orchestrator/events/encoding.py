@@ -1,0 +1,100 @@
+"""Bytes ↔ payloads. An event's name is spelled here and in the payloads, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from .agent import AGENT_PAYLOADS
+from .base import PANEL, Payload
+from .panel import PANEL_PAYLOADS
+from .run import RUN_PAYLOADS
+from .snapshot import SNAPSHOT_TYPE, Snapshot
+
+_encoder = msgspec.json.Encoder()
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def clean_text(text: str) -> str:
+    """Return *text* with lone surrogates replaced, so that it can be encoded as UTF-8."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def encode_json(value: object) -> bytes:
+    """Encode *value* as one line of JSON that no reader can take for two.
+
+    JSON leaves U+2028, U+2029 and U+0085 bare, and some clients split lines at them. Lone surrogates,
+    which are no Unicode, are replaced.
+    """
+    try:
+        data = _encoder.encode(value)
+    except UnicodeEncodeError:
+        data = _encoder.encode(_clean(msgspec.to_builtins(value)))
+    if b"\xe2\x80" in data:
+        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    if b"\xc2\x85" in data:
+        data = data.replace(b"\xc2\x85", b"\\u0085")
+    return data
+
+
+def _clean(value: Any) -> Any:
+    """Return plain *value* with every text in it cleaned."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def check_types(value: _S) -> _S:
+    """Return *value* as its own type declares it: annotations alone stop no agent from breaking them.
+
+    Raises:
+        TypeError, ValueError, RecursionError: A field is of another type, or cannot be encoded at all.
+    """
+    return msgspec.convert(msgspec.to_builtins(value), type(value))
+
+
+def encode_data(agent_id: str | None, payload: Payload, t: int) -> bytes:
+    """Encode an event's `data`: who, what and when, then the payload's own fields.
+
+    Args:
+        agent_id: None for the run's own events, `PANEL` for its panel's.
+        t: Milliseconds since the run's start.
+    """
+    body = encode_json(payload)
+    who = "" if agent_id is None or agent_id == PANEL else f'"agent_id":"{agent_id}",'
+    head = f'{{{who}"type":"{payload.TYPE}","t":{t}'.encode()
+    return head + b"," + body[1:] if len(body) > 2 else head + b"}"
+
+
+def decode_payload(agent_id: str | None, type_: str, data: bytes) -> Payload | None:
+    """Read an event's `data` back; None for an event of a newer version, which changes no state here."""
+    kinds = AGENT_PAYLOADS
+    if agent_id is None or agent_id == PANEL:
+        kinds = RUN_PAYLOADS if agent_id is None else PANEL_PAYLOADS
+    kind = kinds.get(type_)
+    return None if kind is None else msgspec.json.decode(data, type=kind)
+
+
+class _Timed(msgspec.Struct):
+    t: int
+
+
+def decode_time(data: bytes) -> int:
+    """Read back from an event's `data` when it was, in milliseconds since the run's start."""
+    return msgspec.json.decode(data, type=_Timed).t
+
+
+def encode_snapshot(snapshot: Snapshot, t: int) -> bytes:
+    """Encode a `run.snapshot` event's `data`."""
+    return f'{{"type":"{SNAPSHOT_TYPE}","t":{t},'.encode() + encode_json(snapshot)[1:]

@@ -1,0 +1,81 @@
+"""A run as it stands, in one value: what a reader gets who cannot have all of its events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .agent import AgentMetrics, InputRef, Missing, Usage
+from .base import AgentStatus, RunStatus
+from .panel import PanelState
+
+
+class EarlierTurn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an agent said in an earlier turn of a panel."""
+
+    turn: int
+    stage: str
+    attempt: int
+    status: AgentStatus
+    text: str
+    round: int | None = None
+    layer: int | None = None
+
+
+class AgentSnapshot(msgspec.Struct, omit_defaults=True):
+    """One agent as it stands: `text` is what its last attempt said so far. What follows it is of a panel."""
+
+    status: AgentStatus
+    attempt: int
+    text: str
+    error: dict[str, Any] | None
+    metrics: AgentMetrics | None
+    usage: Usage | None
+    stage: str | None = None
+    round: int | None = None
+    layer: int | None = None
+    turn: int | None = None
+    inputs: list[InputRef] = []
+    missing: list[Missing] = []
+    turns: list[EarlierTurn] = []
+
+
+class RevealedAgent(msgspec.Struct, frozen=True):
+    """Who an agent of a blind run is: `configured` is its true id. The rest is null until it has ended."""
+
+    agent_id: str
+    configured: str
+    title: str
+    backend: str
+    model: str | None
+    metrics: AgentMetrics | None
+    usage: Usage | None
+    error: dict[str, Any] | None
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """What a vote reveals: whom it was for, and who all are."""
+
+    vote: str
+    agents: list[RevealedAgent]
+
+
+class Snapshot(msgspec.Struct, omit_defaults=True):
+    """A run as it stands at `last_event_id`. Times are milliseconds since 1970 (UTC)."""
+
+    run_id: str
+    channel: str
+    conversation_id: str | None
+    message: str
+    status: RunStatus
+    created_at: int
+    ended_at: int | None
+    last_event_id: str | None
+    agents: dict[str, AgentSnapshot]
+    panel: PanelState | None = None
+    blind: bool = False
+    revealed: Revealed | None = None
+
+
+SNAPSHOT_TYPE = "snapshot"
