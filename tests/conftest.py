@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
 LONGEST_FIRST = (
-    "test_letta_real", "test_cut_streams", "test_clients_gone", "test_bench", "test_redis_log", "test_web",
-    "test_promises", "test_cuts", "test_lost_workers", "test_page_panels", "test_page_safety", "test_page_runs",
-    "test_page", "test_page_reading", "test_page_blind", "test_screenshots", "test_react_example",
-    "test_web_client", "test_eventsource_example", "test_weight", "test_openai_decoders", "test_examples",
-    "test_cli", "test_openai_agents", "test_workers", "test_redis_faults", "test_sqlite_faults",
-    "test_clock_jumps", "test_slow_clients", "test_idle_and_deaf", "test_readme_panels", "test_recovery",
+    "letta/test_real", "faults/test_cut_streams", "faults/test_drained_streams", "test_clients_gone",
+    "tests/test_bench", "eventlog/test_redis", "tests/test_web", "test_promises", "test_cuts",
+    "faults/test_lost_workers", "browser/test_page_panels", "browser/test_page_safety", "browser/test_page_runs",
+    "browser/", "openai/test_decoders", "test_examples", "cli/", "openai/test_", "test_workers", "faults/",
+    "test_recovery",
 )  # fmt: skip
-"""Files that take more than some seconds. Begun last, one of them would leave all cores but one idle."""
+"""Parts of the paths of files that take longer. Begun last, one of them would leave all cores but one idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest; the order within a file stays."""
-    rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for place, part in enumerate(LONGEST_FIRST) if part in path), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 SCALE = float(os.environ.get("TEST_PATIENCE", "1"))
 
-PATIENCE_SECONDS = 60.0 * SCALE
+PATIENCE_SECONDS = 120.0 * SCALE
 """For anything that has to come: an event, a process that listens, a page that shows a text."""
 
 PATIENCE_MS = PATIENCE_SECONDS * 1000

@@ -15,7 +15,7 @@ from letta_client import AsyncLetta
 
 from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult
 from tests.faults.oracle import Account, begin, patient_session
 from tests.support.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
 from tests.support.letta.proxy import CuttingProxy
@@ -96,6 +96,11 @@ def spoken(upstream: Upstream, at: int = -1) -> list[tuple[str, str]]:
     return [(m["role"], m["content"]) for m in messages if m["role"] in ("user", "assistant")]
 
 
+def without_waiting(emissions: list[Any]) -> list[Any]:
+    """Leave out what only says that the server takes its time: a busy one does."""
+    return [each for each in emissions if not isinstance(each, Status)]
+
+
 @pytest.mark.parametrize("background", [True, False])
 async def test_tokens_reasoning_and_usage_are_the_models(
     letta_server: LettaServer, upstream: Upstream, make_agent: MakeAgent, background: bool
@@ -151,7 +156,7 @@ async def test_a_tool_is_called_and_answers(
     agent_id = await make_agent("m", tools=(ROLL,))
     async with backend_at(letta_server.url, agent_id, stream_tokens=stream_tokens) as backend:
         emissions = await said(backend, AgentInput("roll"))
-    assert emissions[:-1] == [
+    assert without_waiting(emissions[:-1]) == [
         "Let me see. ",
         ToolCall("call_a", "roll", '{"sides": 6}'),
         ToolResult("call_a", "four of 6", is_error=False),
@@ -189,7 +194,7 @@ async def test_an_approval_is_asked_for_and_gone_on_from(
         emissions = await said(backend, AgentInput("roll", approve=answer))
     arguments = '{"sides": 6}'
     ran = [ToolCall("call_a", "roll", arguments), ToolResult("call_a", "four of 6", is_error=False)]
-    assert emissions[:-1] == [
+    assert without_waiting(emissions[:-1]) == [
         "May I? ",
         ApprovalRequest("call_a", "roll", arguments),
         *(ran if approve else []),
