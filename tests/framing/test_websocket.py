@@ -11,7 +11,7 @@ from orchestrator.errors import InvalidRequest
 from orchestrator.eventlog.base import Draft, Entry
 from orchestrator.events import RunStarted, Snapshot
 from orchestrator.framing import websocket
-from orchestrator.framing.websocket import OPS, parse_operation
+from orchestrator.framing.websocket import OPS, operation_of
 
 
 def entry(
@@ -61,7 +61,7 @@ def test_a_refusal_answers_to_its_ref() -> None:
 
 
 def test_an_operation_is_read_with_its_other_members() -> None:
-    asked = parse_operation('{"op": "attach", "ref": 3, "run_id": "run_1", "agents": ["a", "b", "a"]}')
+    asked = operation_of({"op": "attach", "ref": 3, "run_id": "run_1", "agents": ["a", "b", "a"]})
     assert (asked.op, asked.ref) == ("attach", 3)
     assert asked.text("run_id") == "run_1"
     assert asked.names("agents") == {"a", "b"}
@@ -70,15 +70,9 @@ def test_an_operation_is_read_with_its_other_members() -> None:
     asked.check()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"attach"', "1", "null", "\ud800", '{"a": 1}x'])
-def test_what_is_no_object_of_json_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest):
-        parse_operation(text)
-
-
 @pytest.mark.parametrize("op", [None, 7, "", "START", ["start"], "delete"])
 def test_an_unknown_operation_is_refused_by_name(op: object) -> None:
-    asked = parse_operation(json.dumps({"op": op, "ref": "r"}))
+    asked = operation_of({"op": op, "ref": "r"})
     with pytest.raises(InvalidRequest, match="attach") as refused:
         asked.check()
     assert refused.value.fields[0].at == "op"
@@ -87,16 +81,16 @@ def test_an_unknown_operation_is_refused_by_name(op: object) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_known_operations_pass(op: str) -> None:
-    parse_operation(json.dumps({"op": op})).check()
+    operation_of({"op": op}).check()
 
 
 @pytest.mark.parametrize("wrong", ["a", {"a": 1}, [1], ["a", None], 0])
 def test_a_filter_that_is_no_list_of_names_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidRequest):
-        parse_operation(json.dumps({"op": "attach", "agents": wrong})).names("agents")
+        operation_of({"op": "attach", "agents": wrong}).names("agents")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 7, ["x"]])
 def test_a_missing_text_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidRequest):
-        parse_operation(json.dumps({"op": "attach", "run_id": wrong})).text("run_id")
+        operation_of({"op": "attach", "run_id": wrong}).text("run_id")
