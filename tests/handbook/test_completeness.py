@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -13,19 +14,32 @@ import msgspec
 import pytest
 from aiohttp import web
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel
 
 from orchestrator.backends.registry import settings_classes
-from orchestrator.cli import cli
+from orchestrator.cli.commands import FAILED, INTERRUPTED, MISUSED, cli
+from orchestrator.client.channel import Channel
+from orchestrator.client.client import Client
+from orchestrator.client.run import Run
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
+from orchestrator.eventlog.redis.address import OPTIONS as REDIS_OPTIONS
 from orchestrator.events import base as events
 from orchestrator.panels.base import Outcome
-from orchestrator.panels.settings import METHODS, PanelSettings
+from orchestrator.panels.settings import METHODS, Moderator, PanelLimits, PanelSettings
 from orchestrator.server.app import create_app
+from orchestrator.server.http.security import (
+    CORS_EXPOSED_HEADERS,
+    CORS_METHODS,
+    CORS_REQUEST_HEADERS,
+    SECURITY_HEADERS,
+)
 from orchestrator.server.openapi.operation import build_openapi, operation_of
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.agent import AgentSettings, Limits, RetryPolicy, parts_of
 from orchestrator.settings.serve import parse_duration
+from orchestrator.telemetry import tracing
 from orchestrator.telemetry.metrics import Metrics
+from orchestrator.terminal.session import EXIT_CODES, QUIT, TERMINATED
 from tests.support.commands import ROOT
 
 from .pages import NAMES, Row, code_in, rows, text_of, words_in
@@ -299,3 +313,72 @@ def test_the_pages_say_what_they_say_in_plain_words() -> None:
     for name in (*NAMES, "the README"):
         text = re.sub(r"```.*?```|`[^`]+`", "", text_of(name), flags=re.DOTALL)
         assert not re.findall(r"\b(?:is|are|was|were) (?:told|away)\b", text), name
+
+
+# ── the rest of the contract ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("model", "page", "prefix"),
+    [
+        *((model, "configuration", "") for model in (AgentSettings, *settings_classes().values())),
+        (PanelSettings, "panels", ""),
+        (PanelLimits, "panels", "limits."),
+        (Moderator, "panels", "moderator."),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_default_that_is_shown_is_the_real_one(model: type[BaseModel], page: str, prefix: str) -> None:
+    backend = model.model_fields["backend"].default if "backend" in model.model_fields else None
+    below = (backend, "Keys of every agent") if isinstance(backend, str) else ("Agents' files", "Keys")
+    table = first_cells(page, *below)
+    for name, field in model.model_fields.items():
+        row = table.get(prefix + name)
+        if row is None or not isinstance(field.default, str | int | float) or len(row.cells) < 3:
+            continue
+        shown = row.cells[2]
+        if field.default in ("", backend):
+            continue
+        wanted = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        assert shown == f"`{wanted}`", f"{prefix}{name} is {wanted}"
+
+
+def test_every_exit_code_is_described() -> None:
+    described = {row.cells[0] for row in rows("configuration") if row.headings[-1] == "Exit codes"}
+    assert described == {
+        str(code) for code in (FAILED, MISUSED, INTERRUPTED, QUIT, TERMINATED, *EXIT_CODES.values())
+    }
+
+
+@pytest.mark.parametrize("of", [Client, Run, Channel])
+def test_every_call_of_the_python_client_is_described(of: type[object]) -> None:
+    described = text_of("clients")
+    for name in vars(of):
+        if not name.startswith("_") and name != "aclose":
+            assert re.search(rf"\b(?:client|run)\.{name}\b", described) or name in words_in(described), name
+
+
+def test_every_header_and_address_option_is_described() -> None:
+    security, operations = words_in(text_of("security")), words_in(text_of("operations"))
+    headers = ", ".join((CORS_METHODS, CORS_REQUEST_HEADERS, CORS_EXPOSED_HEADERS, *SECURITY_HEADERS))
+    assert set(headers.split(", ")) <= security
+    assert REDIS_OPTIONS | {"synchronous"} <= operations
+
+
+def test_every_attribute_of_a_span_is_described() -> None:
+    source = Path(tracing.__file__).read_text()
+    named = set(re.findall(r'"((?:run|agent|gen_ai|error)\.[\w.]+)"', source))
+    assert {"run.id", "error.type"} <= named
+    assert named <= words_in(text_of("operations"))
+
+
+def test_the_rooms_that_are_named_are_there() -> None:
+    text = text_of("architecture")
+    named = {code for code in code_in(text) if re.fullmatch(r"[a-z_]+(/[a-z_]+)*/?", code)}
+    rooms = {code for code in named if "/" in code}
+    assert len(rooms) > 20
+    for room in rooms:
+        path = PACKAGE / room.rstrip("/")
+        assert path.is_dir() or path.with_suffix(".py").is_file(), room
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {f"{folder}/" for folder in folders} <= rooms, folders - {room.rstrip("/") for room in rooms}
