@@ -189,8 +189,13 @@ def test_every_key_of_a_backend_is_described(backend: str) -> None:
     described = set(first_cells("configuration", "Agents' files"))
     assert common <= described, common - described
     described |= set(first_cells("configuration", backend))
-    missing = keys_of(settings_classes()[backend]) - described
-    assert not missing, f"{backend} lacks {missing}"
+    keys = keys_of(settings_classes()[backend])
+    assert keys <= described, f"{backend} lacks {keys - described}"
+    own = [
+        row for row in rows("configuration") if row.headings[-1] == backend and len(row.cells[0].split()) == 1
+    ]
+    shown = {code for row in own for code in code_in(row.cells[0]) if re.fullmatch(r"[a-z_]+", code)}
+    assert shown <= keys, f"{backend} has no {shown - keys}"
 
 
 def test_every_key_and_method_of_a_panel_is_described() -> None:
@@ -296,6 +301,7 @@ def test_every_log_line_is_described() -> None:
     table = first_cells("operations", "Log lines")
     found = list(log_calls())
     assert len(found) > 30
+    assert set(table) == {event for event, _, _ in found} | {"request"}  # that one is the access log's
     for event, level, fields in found:
         assert event in table, event
         assert level in table[event].cells[1], f"{event} is of level {level}"
