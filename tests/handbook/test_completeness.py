@@ -16,6 +16,7 @@ from aiohttp import web
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
+from orchestrator import events
 from orchestrator.backends.registry import settings_classes
 from orchestrator.cli.commands import FAILED, INTERRUPTED, MISUSED, cli
 from orchestrator.client.channel import Channel
@@ -23,7 +24,6 @@ from orchestrator.client.client import Client
 from orchestrator.client.run import Run
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
 from orchestrator.eventlog.redis.address import OPTIONS as REDIS_OPTIONS
-from orchestrator.events import base as events
 from orchestrator.panels.base import Outcome
 from orchestrator.panels.settings import METHODS, Moderator, PanelLimits, PanelSettings
 from orchestrator.server.app import create_app
