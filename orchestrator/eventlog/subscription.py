@@ -240,6 +240,27 @@ def _is_end(entry: Entry) -> bool:
     return entry.agent_id is None and entry.type == RunDone.TYPE
 
 
+async def history(log: EventLog, view: View, requested: str) -> AsyncGenerator[list[Entry], None]:
+    """Yield what *view* keeps up to the cursor *requested*, and with it, in pages: what its reader has seen.
+
+    Events that were trimmed are missing; a cursor that cannot be used has no history. Cancelling is safe.
+    """
+    bounds = await log.open(view.channel)
+    try:
+        end = _start(requested, bounds)
+        cursor = Cursor(bounds.epoch, bounds.first - 1)
+        while cursor.seq < end.seq:
+            page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
+            if not page:
+                return
+            cursor = Cursor(page[-1].epoch, page[-1].seq)
+            kept = [entry for entry in page if entry.seq <= end.seq and view.keeps(entry)]
+            if kept:
+                yield kept
+    except GapError:
+        return  # `follow` says what stands instead
+
+
 def parse_names(text: str | None) -> frozenset[str] | None:
     """Read `?agents=a,b` and the like; None keeps all."""
     return None if text is None else frozenset(part.strip() for part in text.split(",") if part.strip())

@@ -2,53 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from ..eventlog.base import Entry
+from ..eventlog.subscription import Gap
 from ..events.base import RUN
-from ..events.run import RunStarted
+from ..events.encoding import encode_data, encode_snapshot
+from ..events.run import RunGap, RunStarted
+from ..events.snapshot import SNAPSHOT_TYPE
+from .base import StatelessFraming, Subscriber
 
-CONTENT_TYPE = "text/event-stream"
 HEARTBEAT = b": heartbeat\n\n"
 
 
-def opening(retry_ms: int) -> bytes:
-    """Return what the server sends at once, so that a client sees the stream is open."""
-    return b"retry: %d\n: open\n\n" % retry_ms
+class SseFraming(StatelessFraming):
+    """The stream of `GET /v1/runs/{run_id}/events`; a channel's data also has `run_id`."""
 
+    content_type: ClassVar[str] = "text/event-stream"
+    named: ClassVar[bool] = True
+    """Whether frames carry an `event:` line; without it one `onmessage` handler sees all."""
 
-def retry(milliseconds: int) -> bytes:
-    """Tell the client to come back in *milliseconds*, before the server closes the stream."""
-    return b"retry: %d\n\n" % milliseconds
+    def __init__(self, subscriber: Subscriber = Subscriber("")) -> None:  # noqa: B008  it is frozen
+        super().__init__(subscriber)
+        self._with_run = subscriber.run_id is None
+        self._shared = self.named and not self._with_run
 
+    def opening(self, retry_ms: int) -> bytes:
+        return b"retry: %d\n: open\n\n" % retry_ms
 
-class SseFraming:
-    """How one subscriber wants its entries written.
-
-    Args:
-        named: Write an `event:` line; without it one `onmessage` handler sees all.
-        with_run: Put `run_id` into the data, as a channel's stream has it.
-    """
-
-    def __init__(self, *, named: bool = True, with_run: bool = False) -> None:
-        self._named = named
-        self._with_run = with_run
-
-    def entries(self, entries: Iterable[Entry]) -> bytes:
-        """Return the frames of *entries*, joined."""
-        if self._named and not self._with_run:
+    def entries(self, entries: Sequence[Entry]) -> bytes:
+        if self._shared:
             return b"".join([entry.frame or _shared_frame(entry) for entry in entries])
         return b"".join([self._frame(entry) for entry in entries])
 
-    def notice(self, type_: str, data: bytes, *, event_id: str | None = None) -> bytes:
+    def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
+        cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
+        yield self._notice(RunGap.TYPE, encode_data(None, gap.notice, t))
+        for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
+            # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
+            event_id = None if left else cursor
+            yield self._notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
+
+    def heartbeat(self) -> bytes:
+        return HEARTBEAT
+
+    def retry(self, milliseconds: int) -> bytes:
+        return b"retry: %d\n\n" % milliseconds
+
+    def _notice(self, type_: str, data: bytes, *, event_id: str | None = None) -> bytes:
         """Return one frame of the run's own that is not in the log: a gap, a snapshot."""
         head = f"id: {event_id}\n" if event_id is not None else ""
-        name = f"event: {RUN}.{type_}\n" if self._named else ""
+        name = f"event: {RUN}.{type_}\n" if self.named else ""
         return f"{head}{name}data: ".encode() + data + b"\n\n"
 
     def _frame(self, entry: Entry) -> bytes:
         data = data_with_run(entry) if self._with_run else entry.data
-        return _frame(entry, data, named=self._named)
+        return _frame(entry, data, named=self.named)
+
+
+class UnnamedSseFraming(SseFraming):
+    """The same without `event:` lines."""
+
+    named = False
 
 
 def data_with_run(entry: Entry) -> bytes:

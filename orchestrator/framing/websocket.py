@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
-from ..events.encoding import encode_json, encode_snapshot
+from ..eventlog.subscription import Gap
+from ..events.encoding import encode_data, encode_json, encode_snapshot
 from ..events.run import RunStarted
 from ..events.snapshot import Snapshot
+from .base import StatelessFraming, Subscriber
 from .sse import data_with_run
 
 OPS = ("start", "attach", "cancel", "detach")
 
 
-def message(entry: Entry, *, ref: object = None) -> bytes:
-    """Return an entry's `data` with `id` and `run_id`; `run.started` repeats the client's *ref*."""
-    data = data_with_run(entry)
-    head = b'{"id":"%b-%d",' % (entry.epoch.encode(), entry.seq)
-    if ref is not None and entry.agent_id is None and entry.type == RunStarted.TYPE:
-        head += b'"ref":%b,' % encode_json(ref)
-    return head + data[1:]
+class WebSocketFraming(StatelessFraming):
+    """One message per event: its `data` with `id` and `run_id`; `run.started` repeats the client's `ref`.
+
+    The handshake says that it is open, the socket's own pings keep it alive, and the close frame's code says
+    that the server restarts.
+    """
+
+    content_type: ClassVar[str] = "application/json"
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self._of = (
+            {"channel": subscriber.channel} if subscriber.run_id is None else {"run_id": subscriber.run_id}
+        )
+        self._ref = None if subscriber.ref is None else encode_json(subscriber.ref)
+
+    def entries(self, entries: Sequence[Entry]) -> bytes:
+        return b"".join([self._message(entry) for entry in entries])
+
+    def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
+        # A gap has no `id`, so it never becomes a cursor.
+        yield encode_json(self._of)[:-1] + b"," + encode_data(None, gap.notice, t)[1:]
+        cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
+        for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
+            # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
+            yield encode_state(snapshot, t, event_id=None if left else cursor)
+
+    def _message(self, entry: Entry) -> bytes:
+        data = data_with_run(entry)
+        head = b'{"id":"%b-%d",' % (entry.epoch.encode(), entry.seq)
+        if self._ref is not None and entry.agent_id is None and entry.type == RunStarted.TYPE:
+            head += b'"ref":%b,' % self._ref
+        return head + data[1:]
 
 
-def notice(data: bytes, **of: str) -> bytes:
-    """Return a gap's `data` as a message *of* a run or a channel; it has no `id`, so it never becomes a cursor."""
-    return encode_json(of)[:-1] + b"," + data[1:]
-
-
-def snapshot(state: Snapshot, t: int, *, event_id: str | None) -> bytes:
+def encode_state(state: Snapshot, t: int, *, event_id: str | None) -> bytes:
     """Return a run's state as a message; *event_id* is where the stream goes on, None where more states follow."""
-    told = encode_snapshot(state, t)
-    return told if event_id is None else b'{"id":%b,%b' % (encode_json(event_id), told[1:])
+    said = encode_snapshot(state, t)
+    return said if event_id is None else b'{"id":%b,%b' % (encode_json(event_id), said[1:])
 
 
-def problem(ref: object, document: dict[str, Any]) -> bytes:
+def encode_problem(ref: object, document: dict[str, Any]) -> bytes:
     """Return a refusal: the problem document of what the client asked for with *ref*."""
     return encode_json({"op": "error", "ref": ref, "problem": document})
 

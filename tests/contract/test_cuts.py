@@ -11,7 +11,7 @@ import pytest
 from orchestrator.eventlog.base import Draft, Store
 from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Done, RunDone, RunMetrics, RunStarted, Snapshot, Token, encode_data
-from orchestrator.framing.sse import SseFraming, opening
+from orchestrator.framing.sse import SseFraming
 from orchestrator.sse_parser import SSEParser
 
 from .stores import STORES, Clock
@@ -67,7 +67,8 @@ async def _connection(store: Store, last: str | None, limit: int) -> list[bytes]
     async def snapshots() -> list[Snapshot]:
         raise AssertionError("no cursor here needs one")
 
-    framing, body = SseFraming(), opening(1000)
+    framing = SseFraming()
+    body = framing.opening(1000)
     async with aclosing(follow(store, View(RUN, RUN), last, snapshots)) as items:
         async for item in items:
             assert not isinstance(item, Gap)

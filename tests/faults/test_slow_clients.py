@@ -22,6 +22,7 @@ import pytest
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog, subscription
+from orchestrator.framing.sse import SseFraming
 from orchestrator.server.http import streams
 from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
@@ -147,7 +148,7 @@ async def test_replay_frames_a_piece_at_a_time() -> None:
         )
         sizes = []
         async for item in items:
-            sizes += [len(data) for data in streams._render(item, streams.sse.SseFraming(), lambda: run.t)]
+            sizes += [len(data) for data in streams.render(item, SseFraming(), lambda: run.t)]
         assert sum(sizes) > 3_000_000
         assert max(sizes) < 2 * streams.PIECE_BYTES
 

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from orchestrator.eventlog.base import Draft, Entry
-from orchestrator.events import RunStarted
-from orchestrator.framing.sse import HEARTBEAT, SseFraming, data_with_run, opening, retry
+from orchestrator.eventlog.base import Cursor, Draft, Entry
+from orchestrator.eventlog.subscription import Gap
+from orchestrator.events import RunGap, RunStarted, Snapshot
+from orchestrator.framing.base import Subscriber
+from orchestrator.framing.sse import HEARTBEAT, SseFraming, UnnamedSseFraming, data_with_run
 from orchestrator.sse_parser import SSEParser
 
 
@@ -34,7 +36,7 @@ def test_what_is_the_runs_own_is_named_after_the_run() -> None:
 
 
 def test_without_names_one_handler_sees_all() -> None:
-    written = SseFraming(named=False).entries([entry(), entry(2, None, "done")])
+    written = UnnamedSseFraming().entries([entry(), entry(2, None, "done")])
     assert b"event:" not in written
     assert written.count(b"id: epoch-") == 2
 
@@ -44,8 +46,8 @@ def test_a_channel_says_whose_run_it_is() -> None:
     assert data_with_run(entry()) == b'{"run_id":"run_1","text":"x"}'
     started = entry(1, None, RunStarted.TYPE, b'{"run_id":"run_1","agents":[]}')
     assert data_with_run(started) == started.data
-    for named in (True, False):
-        written = SseFraming(named=named, with_run=True).entries([entry()])
+    for framing in (SseFraming, UnnamedSseFraming):
+        written = framing(Subscriber(None, "room")).entries([entry()])
         assert b'data: {"run_id":"run_1","text":"x"}\n\n' in written
 
 
@@ -55,15 +57,17 @@ def test_the_commonest_frame_is_made_once_and_shared() -> None:
     assert one.frame == first
     one.data = b"changed"
     assert SseFraming().entries([one]) == first
-    assert SseFraming(named=False).entries([one]) != first, "another framing has frames of its own"
+    assert UnnamedSseFraming().entries([one]) != first, "another framing has frames of its own"
 
 
-@pytest.mark.parametrize("event_id", [None, "epoch-3"])
-def test_a_notice_is_no_cursor_unless_it_says_so(event_id: str | None) -> None:
-    written = SseFraming().notice("gap", b"{}", event_id=event_id)
-    head = b"" if event_id is None else b"id: epoch-3\n"
-    assert written == head + b"event: run.gap\ndata: {}\n\n"
-    assert b"event:" not in SseFraming(named=False).notice("gap", b"{}")
+@pytest.mark.parametrize("framing", [SseFraming(), UnnamedSseFraming()])
+def test_of_a_gap_only_the_last_state_is_a_cursor(framing: SseFraming) -> None:
+    notice = RunGap("trimmed", "epoch-1", "epoch-3", "epoch-9")
+    state = Snapshot("run_1", "c", None, "hi", "running", 1, None, "epoch-7", {})
+    told, first, last = framing.gap(Gap(notice, [state, state], Cursor("epoch", 9), {}), 5)
+    assert b"id:" not in told + first
+    assert last.startswith(b"id: epoch-9\n")
+    assert (b"event: run.gap\n" in told) is (b"event: run.snapshot\n" in first) is framing.named
 
 
 def test_a_strict_parser_reads_all_of_it() -> None:
@@ -71,10 +75,10 @@ def test_a_strict_parser_reads_all_of_it() -> None:
     framing = SseFraming()
     data = json.dumps({"text": "ü\u2028 \\n line"}, ensure_ascii=False).encode()
     body = (
-        opening(1500)
+        framing.opening(1500)
         + framing.entries([entry(1, data=data)])
         + HEARTBEAT
-        + retry(7)
+        + framing.retry(7)
         + framing.entries([entry(2)])
     )
     for size in (1, 2, 7, len(body)):

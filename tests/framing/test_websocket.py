@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.eventlog.base import Draft, Entry
-from orchestrator.events import RunStarted, Snapshot
-from orchestrator.framing import websocket
-from orchestrator.framing.websocket import OPS, operation_of
+from orchestrator.eventlog.base import Cursor, Draft, Entry
+from orchestrator.eventlog.subscription import Gap
+from orchestrator.events import RunGap, RunStarted, Snapshot
+from orchestrator.framing.base import Subscriber
+from orchestrator.framing.websocket import OPS, WebSocketFraming, encode_problem, operation_of
 
 
 def entry(
@@ -23,32 +24,34 @@ def entry(
 STARTED = entry(None, RunStarted.TYPE, b'{"type":"started","run_id":"run_1"}')
 
 
+def message(one: Entry, ref: object = None) -> bytes:
+    return WebSocketFraming(Subscriber("run_1", ref=ref)).entries([one])
+
+
 def test_a_message_has_its_id_and_its_run_in_front() -> None:
-    assert json.loads(websocket.message(entry())) == {
+    assert json.loads(message(entry())) == {
         "id": "epoch-7", "run_id": "run_1", "type": "token", "text": "x"
     }  # fmt: skip
-    assert websocket.message(entry()).startswith(b'{"id":"epoch-7","run_id":"run_1",')
+    assert message(entry()).startswith(b'{"id":"epoch-7","run_id":"run_1",')
 
 
 @pytest.mark.parametrize("ref", ["mine", 7, {"deep": [1]}, False])
 def test_only_the_start_repeats_what_the_client_called_it(ref: object) -> None:
-    assert json.loads(websocket.message(STARTED, ref=ref))["ref"] == ref
-    assert "ref" not in json.loads(websocket.message(STARTED))
-    assert "ref" not in json.loads(websocket.message(entry(), ref=ref))
+    assert json.loads(message(STARTED, ref))["ref"] == ref
+    assert "ref" not in json.loads(message(STARTED))
+    assert "ref" not in json.loads(message(entry(), ref))
 
 
-def test_a_notice_says_of_what_and_is_no_cursor() -> None:
-    told = json.loads(websocket.notice(b'{"type":"gap","reason":"trimmed"}', run_id="run_1"))
-    assert told == {"run_id": "run_1", "type": "gap", "reason": "trimmed"}
-
-
-def test_only_the_last_of_several_states_is_a_cursor() -> None:
+def test_of_a_gap_only_the_last_state_is_a_cursor() -> None:
+    """The notice says of what it is."""
     state = Snapshot(
         run_id="run_1", channel="c", conversation_id=None, message="hi", status="running", created_at=1,
         ended_at=None, last_event_id="epoch-7", agents={}, panel=None,
     )  # fmt: skip
-    first = json.loads(websocket.snapshot(state, 5, event_id=None))
-    last = json.loads(websocket.snapshot(state, 5, event_id="epoch-9"))
+    framing = WebSocketFraming(Subscriber(None, "c"))
+    notice = RunGap("trimmed", "epoch-1", "epoch-3", "epoch-9")
+    told, first, last = map(json.loads, framing.gap(Gap(notice, [state, state], Cursor("epoch", 9), {}), 5))
+    assert (told["channel"], told["type"], "id" in told) == ("c", "gap", False)
     assert "id" not in first
     assert last.pop("id") == "epoch-9"
     assert first == last
@@ -56,7 +59,7 @@ def test_only_the_last_of_several_states_is_a_cursor() -> None:
 
 
 def test_a_refusal_answers_to_its_ref() -> None:
-    told = json.loads(websocket.problem("mine", {"status": 404}))
+    told = json.loads(encode_problem("mine", {"status": 404}))
     assert told == {"op": "error", "ref": "mine", "problem": {"status": 404}}
 
 

@@ -387,7 +387,7 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     """A new one wants a test above, not only a place in a folder."""
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
-        "ask.mjs", "stream.js", "parrot.py", "countdown.py",
+        "ask.mjs", "stream.js", "parrot.py", "countdown.py", "lines.py",
     }  # fmt: skip
     assert {block.about for block in blocks() if block.language in ("python", "js")} <= run_here
 
@@ -448,3 +448,46 @@ asyncio.run(main())
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert '"text":"4 3 2 1 "' in ran.stdout
+
+
+def test_the_dialect_of_the_extending_page_is_one_file_and_one_row(tmp_path: Path) -> None:
+    """A run is read in it through the running server, from the start and from a cursor, and the API tells of it."""
+    folder = lay_out("extending", tmp_path)
+    code = """
+import asyncio, json
+import lines
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from parrot import build
+
+async def main():
+    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
+        async with session.post("/v1/runs?framing=lines", json={"message": "hi"},
+                                headers={"Accept": "application/x-ndjson"}) as stream:
+            assert stream.content_type == "application/x-ndjson", stream
+            run_id, whole = stream.headers["Run-Id"], await stream.text()
+        told = [json.loads(line) for line in whole.splitlines()]
+        assert "".join(each.get("said", "") for each in told) == "hi hi", whole
+        path = f"/v1/runs/{run_id}/events?framing=lines"
+        async with session.get(path, headers={"Last-Event-ID": told[2]["at"]}) as stream:
+            assert await stream.text() == "".join(whole.splitlines(True)[3:])
+        async with session.get(path, headers={"Last-Event-ID": "no cursor"}) as stream:
+            assert json.loads(await stream.text()) == {"who": "parrot", "said": "hi hi"}
+        async with session.get("/v1/channels/x/events?framing=lines") as refused:
+            assert refused.status == 422, await refused.text()
+        async with session.get("/openapi.json") as document:
+            stream = (await document.json())["paths"]["/v1/runs/{run_id}/events"]["get"]
+        (framing,) = [each for each in stream["parameters"] if each["name"] == "framing"]
+        assert "lines" in framing["schema"]["enum"]
+        assert "application/x-ndjson" in stream["responses"]["200"]["content"]
+        print("all of it")
+
+asyncio.run(main())
+"""
+    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.endswith("all of it\n")

@@ -19,11 +19,11 @@ from orchestrator.agent import attempt
 from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.eventlog import subscription
-from orchestrator.eventlog.subscription import Gap, View, follow
-from orchestrator.events import RunGap, encode_data, encode_snapshot
+from orchestrator.eventlog.subscription import View, follow
 from orchestrator.framing.sse import SseFraming
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
+from orchestrator.server.http.streams import render
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -176,15 +176,7 @@ def _received(seen: list[Event], last: str | None, body: bytes) -> tuple[list[Ev
 
 
 def _render(item: Any) -> bytes:
-    framing = SseFraming()
-    if isinstance(item, list):
-        return framing.entries(item)
-    if isinstance(item, Gap):
-        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
-        return framing.notice(RunGap.TYPE, encode_data(None, item.notice, 0)) + b"".join(
-            framing.notice("snapshot", encode_snapshot(state, 0), event_id=cursor) for state in item.snapshots
-        )
-    return b": heartbeat\n\n"
+    return b"".join(render(item, SseFraming(), lambda: 0))
 
 
 # ── through HTTP, in real time ────────────────────────────────────────────────────────────────

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
 from ...eventlog.subscription import parse_names
+from ...events.encoding import clean_text
+from ...framing.base import Carrier, Dialect, dialects
 
 
 def requested_cursor(request: web.Request) -> str | None:
@@ -13,19 +15,22 @@ def requested_cursor(request: web.Request) -> str | None:
     return request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or None
 
 
-def wants_names(request: web.Request) -> bool:
-    """Whether frames carry an `event:` line.
+def wanted_dialect(request: web.Request, carrier: Carrier = "stream", *, of_channel: bool = False) -> Dialect:
+    """Return the dialect that `framing` names; the carrier's first where it is left out.
 
     Raises:
-        InvalidRequest: `framing` is neither `event` nor `message`.
+        InvalidRequest: There is none of that name, or it cannot write what is asked for.
     """
-    framing = request.query.get("framing", "event")
-    if framing not in ("event", "message"):
-        raise InvalidRequest(
-            f"framing={framing[:40]!r} is unknown; use framing=message or leave it out.",
-            [FieldProblem("framing", "must be 'message' or left out")],
-        )
-    return framing == "event"
+    known = dialects(carrier, of_channels=of_channel)
+    name = request.query.get("framing")
+    for row in known:
+        if name is None or row.name == name:
+            return row
+    names = ", ".join(row.name for row in known)
+    raise InvalidRequest(
+        f"framing={clean_text((name or '')[:40])!r} is unknown here; use one of {names}, or leave it out.",
+        [FieldProblem("framing", f"must be one of {names}, or left out")],
+    )
 
 
 def wanted_agents(request: web.Request) -> frozenset[str] | None:
@@ -38,10 +43,10 @@ def wanted_runs(request: web.Request) -> frozenset[str] | None:
     return parse_names(request.query.get("runs"))
 
 
-def wants_stream(request: web.Request) -> bool:
-    """Whether the client accepts an event stream as the answer to its POST."""
+def wants_stream(request: web.Request, content_type: str) -> bool:
+    """Whether the client accepts a stream of *content_type* as the answer to its POST."""
     for part in request.headers.get("Accept", "").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if kind == "text/event-stream":
+        if kind == content_type:
             return not any(p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters)
     return False

@@ -1,4 +1,4 @@
-"""Server-Sent-Events over aiohttp: headers, heartbeats, compression, and the end of slow clients.
+"""Streams over aiohttp: headers, heartbeats, compression, and the end of slow clients.
 
 Owns the socket's side of a stream. What is sent comes from `subscription`, its bytes from `framing`.
 """
@@ -15,10 +15,7 @@ from aiohttp import web
 from ...errors import RequestError
 from ...eventlog.base import Entry
 from ...eventlog.subscription import Idle, Item
-from ...events.encoding import encode_data, encode_snapshot
-from ...events.run import RunGap
-from ...events.snapshot import SNAPSHOT_TYPE
-from ...framing import sse
+from ...framing.base import Framing
 from .compression import Compressor, choose_encoding
 
 SEND_SECONDS = 8.0
@@ -50,13 +47,20 @@ class EventStream:
     """One open stream to one client.
 
     Args:
+        framing: Makes its bytes; it is of this one connection.
         on_drop: Hears why a client was dropped.
     """
 
     def __init__(
-        self, request: web.Request, *, headers: dict[str, str], on_drop: Callable[[str], None]
+        self,
+        request: web.Request,
+        framing: Framing,
+        *,
+        headers: dict[str, str],
+        on_drop: Callable[[str], None],
     ) -> None:
         self._request = request
+        self.framing = framing
         self._on_drop = on_drop
         encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
         self._compressor = Compressor(encoding) if encoding else None
@@ -64,11 +68,12 @@ class EventStream:
         self._drain_told = False
         self.response = web.StreamResponse(
             headers={
-                "Content-Type": sse.CONTENT_TYPE,
+                "Content-Type": framing.content_type,
                 "Cache-Control": "no-store, no-transform",
                 "X-Accel-Buffering": "no",
                 "Vary": "Accept-Encoding",
                 **({"Content-Encoding": encoding} if encoding else {}),
+                **framing.headers,
                 **headers,
             }
         )
@@ -82,7 +87,7 @@ class EventStream:
         """Send the headers and the first bytes at once."""
         limit_socket(self._request.transport)
         await self.response.prepare(self._request)
-        await self.send(sse.opening(RETRY_MS))
+        await self.send(self.framing.opening(RETRY_MS))
 
     async def send(self, data: bytes) -> None:
         """Write whole frames; those of another caller come before or after them, never between.
@@ -90,6 +95,8 @@ class EventStream:
         Raises:
             ClientTooSlow: The connection was aborted. ConnectionError: It is gone.
         """
+        if not data:
+            return
         async with self._writing:
             if self._compressor is not None:
                 data = self._compressor.compress(data)
@@ -108,7 +115,7 @@ class EventStream:
         """Tell the client once when to come back. Raises as `send`."""
         if not self._drain_told:
             self._drain_told = True
-            await self.send(sse.retry(DRAIN_RETRY_MS))
+            await self.send(self.framing.retry(DRAIN_RETRY_MS))
 
     async def close(self) -> None:
         """End the stream in good order, or cut it where the client does not take the end."""
@@ -148,20 +155,24 @@ class Streams:
         self,
         stream: EventStream,
         items: AsyncGenerator[Item, None],
-        framing: sse.SseFraming,
         clock: Callable[[], int],
+        *,
+        seen: AsyncGenerator[list[Entry], None] | None = None,
     ) -> web.StreamResponse:
         """Send *items* until their end, the client's, or the server's.
 
         Args:
             clock: The `t` of notices that are not in the log.
+            seen: What the client has seen before *items*, for a framing that folds.
         """
         try:
             async with aclosing(items), asyncio.timeout(None) as scope:
                 self._open[stream] = scope
                 self._empty.clear()
                 await stream.open()
-                await self._forward(stream, items, framing, clock)
+                if seen is not None:
+                    await _catch_up(stream, seen)
+                await self._forward(stream, items, clock)
         except (ClientTooSlow, ConnectionError):
             return stream.response
         except (TimeoutError, RequestError):
@@ -174,21 +185,21 @@ class Streams:
         return stream.response
 
     async def _forward(
-        self,
-        stream: EventStream,
-        items: AsyncGenerator[Item, None],
-        framing: sse.SseFraming,
-        clock: Callable[[], int],
+        self, stream: EventStream, items: AsyncGenerator[Item, None], clock: Callable[[], int]
     ) -> None:
+        framing = stream.framing
         if self._draining:
             await stream.tell_drain()
         async for item in items:
-            for data in _render(item, framing, clock):
+            for data in render(item, framing, clock):
                 await stream.send(data)
                 if self._draining:
                     await stream.tell_drain()
                 if self._closing:
                     return
+            if framing.is_finished:
+                return
+        await stream.send(framing.closing())
 
     async def announce_drain(self) -> None:
         """Tell every client when to come back; the streams stay open while their runs end.
@@ -232,21 +243,23 @@ def limit_socket(transport: asyncio.Transport | None) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
 
-def _render(item: Item, framing: sse.SseFraming, clock: Callable[[], int]) -> Iterator[bytes]:
+async def _catch_up(stream: EventStream, seen: AsyncGenerator[list[Entry], None]) -> None:
+    """Let the stream's framing know what its client has seen, so that it goes on from there."""
+    async with aclosing(seen):
+        async for page in seen:
+            stream.framing.skip(page)
+    await stream.send(stream.framing.resumed())
+
+
+def render(item: Item, framing: Framing, clock: Callable[[], int]) -> Iterator[bytes]:
     """Yield an item's frames, joined to no more bytes than a client that never reads may cost."""
     if isinstance(item, list):
         for portion in _portions(item):
             yield framing.entries(portion)
     elif isinstance(item, Idle):
-        yield sse.HEARTBEAT
+        yield framing.heartbeat()
     else:
-        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
-        t = clock()
-        yield framing.notice(RunGap.TYPE, encode_data(None, item.notice, t))
-        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
-            # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
-            event_id = None if left else cursor
-            yield framing.notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
+        yield from framing.gap(item, clock())
 
 
 def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from aiohttp import hdrs, web
 
+from ...framing.base import dialects
 from ..http.problem import PROBLEM_TYPE
 from ..options import ServerOptions
 from .schemas import PREFIX, Schema, component_schemas
@@ -29,14 +31,18 @@ class Parameter:
     name: str
     place: Literal["query", "header", "path"]
     description: str
-    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    schema: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(
+        default_factory=lambda: {"type": "string"}
+    )
+    """What it may be; a callable says it when the document is made."""
 
     def document(self) -> Schema:
-        found = {
+        schema = self.schema() if callable(self.schema) else self.schema
+        found: Schema = {
             "name": self.name,
             "in": self.place,
             "description": self.description,
-            "schema": dict(self.schema),
+            "schema": dict(schema),
         }
         return found | {"required": True} if self.place == "path" else found
 
@@ -67,7 +73,9 @@ class ResponseDoc:
         if self.media == JSON:
             return {JSON: {"schema": dict(schema)}} if schema else {}
         # 3.1 cannot say "a sequence of these" (3.2's itemSchema can), hence the extension.
-        return {self.media: {"schema": {"type": "string"} | ({"x-event-data": schema} if schema else {})}}
+        found: Schema = {"schema": {"type": "string"} | ({"x-event-data": schema} if schema else {})}
+        others = {row.framing.content_type for row in dialects()} if self.media == EVENT_STREAM else ()
+        return {media: {"schema": {"type": "string"}} for media in sorted(others)} | {self.media: found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +111,23 @@ LAST_EVENT_ID = Parameter(
 LAST_EVENT_ID_QUERY = Parameter(
     "last_event_id", "query", "The same, for who can set no header; the header wins."
 )
-FRAMING = Parameter(
-    "framing",
-    "query",
-    "`message` leaves the `event:` lines out.",
-    {"enum": ["event", "message"], "default": "event"},
-)
+
+
+def _framings(*, of_channels: bool) -> Schema:
+    """Return the schema of the query parameter `framing`, as the table of dialects has them by now."""
+    rows = dialects(of_channels=of_channels)
+    said = "; ".join(f"`{row.name}`: {row.description}" for row in rows)
+    return {"enum": [row.name for row in rows], "default": rows[0].name, "description": said}
+
+
+FRAMING = Parameter("framing", "query", "In which dialect.", partial(_framings, of_channels=False))
+CHANNEL_FRAMING = Parameter("framing", "query", "In which dialect.", partial(_framings, of_channels=True))
 AGENTS_FILTER = Parameter(
     "agents", "query", "Only these agents' events, and all of `run.*`: ids joined by commas."
 )
 RUNS_FILTER = Parameter("runs", "query", "Only these runs' events: ids joined by commas.")
 STREAM_PARAMETERS = (LAST_EVENT_ID, LAST_EVENT_ID_QUERY, AGENTS_FILTER, FRAMING)
+CHANNEL_PARAMETERS = (LAST_EVENT_ID, LAST_EVENT_ID_QUERY, AGENTS_FILTER, CHANNEL_FRAMING, RUNS_FILTER)
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "header",

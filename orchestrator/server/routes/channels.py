@@ -10,12 +10,12 @@ from aiohttp import web
 from ...errors import NotFound
 from ...eventlog.subscription import View, follow
 from ...events.snapshot import Snapshot
-from ...framing.sse import SseFraming
+from ...framing.base import Subscriber
 from ...run.writer import SYSTEM_CHANNEL
-from ..http.reading import requested_cursor, wanted_agents, wanted_runs, wants_names
+from ..http.reading import requested_cursor, wanted_agents, wanted_dialect, wanted_runs
 from ..http.streams import EventStream
 from ..keys import METRICS, STREAMS, SUPERVISOR
-from ..openapi.operation import RUNS_FILTER, STREAM, STREAM_PARAMETERS, operation
+from ..openapi.operation import CHANNEL_PARAMETERS, STREAM, operation
 
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -31,7 +31,7 @@ routes = web.RouteTableDef()
         f"The channel `{SYSTEM_CHANNEL}` carries `run.started` and `run.done` of every run."
     ),
     answers={200: replace(STREAM, headers=())},
-    parameters=(*STREAM_PARAMETERS, RUNS_FILTER),
+    parameters=CHANNEL_PARAMETERS,
     errors=(404, 422, 429, 503),
 )
 async def channel_events(request: web.Request) -> web.StreamResponse:
@@ -40,12 +40,12 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
     if not CHANNEL.fullmatch(channel):
         raise NotFound("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
     view = View(channel, None, wanted_agents(request), wanted_runs(request))
-    framing = SseFraming(named=wants_names(request), with_run=True)
+    framing = wanted_dialect(request, of_channel=True).open(Subscriber(None, channel))
 
     async def snapshots() -> list[Snapshot]:
         return [run.snapshot() for run in await supervisor.in_channel(channel)]
 
     items = follow(supervisor.log, view, requested_cursor(request), snapshots)
-    stream = EventStream(request, headers={}, on_drop=metrics.client_dropped)
+    stream = EventStream(request, framing, headers={}, on_drop=metrics.client_dropped)
     with supervisor.watching(channel), metrics.subscribing("channel"):
-        return await request.app[STREAMS].serve(stream, items, framing, lambda: 0)
+        return await request.app[STREAMS].serve(stream, items, lambda: 0)

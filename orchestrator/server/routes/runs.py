@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
-from ...eventlog.subscription import Item, View, follow
 from ...events.encoding import encode_json
-from ...events.snapshot import Snapshot
-from ...framing.sse import SseFraming
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
+from ..http.following import stream_run
 from ..http.problem import ProblemError
-from ..http.reading import requested_cursor, wanted_agents, wants_names, wants_stream
+from ..http.reading import requested_cursor, wanted_dialect, wants_stream
 from ..http.requests import check_pattern, parse_start
-from ..http.streams import EventStream
-from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
     FRAMING,
@@ -107,7 +103,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
     await check_pattern(body.get("panel"))
-    names = wants_names(request)
+    dialect = wanted_dialect(request)
     run, _ = await request.app[SUPERVISOR].start(
         wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
     )
@@ -115,8 +111,8 @@ async def start_run(request: web.Request) -> web.StreamResponse:
         "Run-Id": run.spec.run_id,
         "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
     }
-    if wants_stream(request):
-        return await _stream(request, run, None, names, headers)
+    if wants_stream(request, dialect.framing.content_type):
+        return await stream_run(request, run, dialect, headers=headers)
     return json_response(run.snapshot(), status=201, headers=headers)
 
 
@@ -178,11 +174,11 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
 )
 async def run_events(request: web.Request) -> web.StreamResponse:
     run = await run_of(request)
-    names = wants_names(request)
+    dialect = wanted_dialect(request)
     cursor = requested_cursor(request)
     if cursor is not None and await request.app[SUPERVISOR].nothing_after(run, cursor):
         return web.Response(status=204, headers={"Run-Id": run.spec.run_id})
-    return await _stream(request, run, cursor, names, {"Run-Id": run.spec.run_id})
+    return await stream_run(request, run, dialect, cursor=cursor)
 
 
 @routes.post("/v1/runs/{run_id}/cancel")
@@ -281,22 +277,6 @@ async def _command(request: web.Request, verb: Verb, **about: Any) -> web.Stream
     """Ask something of the path's run and answer with its snapshot."""
     command = Command(verb, request.match_info["run_id"], **about)
     return json_response(await request.app[SUPERVISOR].perform(command), status=202)
-
-
-async def _stream(
-    request: web.Request, run: AnyRun, cursor: str | None, names: bool, headers: dict[str, str]
-) -> web.StreamResponse:
-    supervisor, metrics = request.app[SUPERVISOR], request.app[METRICS]
-    spec = run.spec
-    view = View(spec.channel, spec.run_id, wanted_agents(request))
-
-    async def snapshots() -> list[Snapshot]:
-        return [(await supervisor.get(spec.run_id)).snapshot()]
-
-    items: AsyncGenerator[Item, None] = follow(supervisor.log, view, cursor, snapshots)
-    stream = EventStream(request, headers=headers, on_drop=metrics.client_dropped)
-    with supervisor.watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
-        return await request.app[STREAMS].serve(stream, items, SseFraming(named=names), lambda: run.t)
 
 
 def _idempotency_key(request: web.Request) -> str | None:

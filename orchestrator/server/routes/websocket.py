@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...errors import InvalidRequest, LimitReached, RequestError
-from ...eventlog.subscription import Idle, Item, Snapshots, View, follow
-from ...events.encoding import encode_data
+from ...eventlog.subscription import Item, Snapshots, View, follow
 from ...events.snapshot import Snapshot
-from ...framing import websocket as framing
-from ...framing.websocket import Operation, operation_of
+from ...framing.base import Dialect, Framing, Subscriber
+from ...framing.websocket import Operation, encode_problem, encode_state, operation_of
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun, Supervisor
 from ..http.problem import ProblemError, problem_from
+from ..http.reading import wanted_dialect
 from ..http.requests import check_pattern, parse_start
 from ..http.security import WEBSOCKET_PROTOCOL
-from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket
+from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket, render
 from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
 from .channels import CHANNEL
@@ -44,7 +44,7 @@ routes = web.RouteTableDef()
     errors=(400, 426),
 )
 async def open_socket(request: web.Request) -> web.StreamResponse:
-    options = request.app[OPTIONS]
+    options, dialect = request.app[OPTIONS], wanted_dialect(request, "websocket")
     ws = web.WebSocketResponse(
         heartbeat=PING_SECONDS, max_msg_size=options.max_body_bytes, protocols=(WEBSOCKET_PROTOCOL,)
     )
@@ -56,7 +56,7 @@ async def open_socket(request: web.Request) -> web.StreamResponse:
     streams.sockets.add(ws)
     try:
         with request.app[METRICS].subscribing("websocket"):
-            await Socket(request, ws).run()
+            await Socket(request, ws, dialect).run()
     finally:
         streams.sockets.discard(ws)
         await _end(ws)
@@ -72,20 +72,20 @@ async def _end(ws: web.WebSocketResponse) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
-    """One run, or one channel, that a socket follows. `of` says in a notice what it is of."""
+    """One run, or one channel, that a socket follows."""
 
     key: str
     view: View
     snapshots: Snapshots
     clock: Callable[[], int]
-    of: dict[str, str]
 
 
 class Socket:
     """One client's socket: a reader of operations, and one task for each run it follows."""
 
-    def __init__(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+    def __init__(self, request: web.Request, ws: web.WebSocketResponse, dialect: Dialect) -> None:
         self._request = request
+        self._dialect = dialect
         self._ws = ws
         self._supervisor: Supervisor = request.app[SUPERVISOR]
         self._following: dict[str, asyncio.Task[None]] = {}
@@ -159,7 +159,7 @@ class Socket:
         if after is not None and await self._supervisor.nothing_after(run, after):
             # HTTP says 204; here the state says that nothing more comes.
             state = run.snapshot()
-            await self._send(framing.snapshot(state, run.t, event_id=state.last_event_id))
+            await self._send(encode_state(state, run.t, event_id=state.last_event_id))
             return
         self._follow(followed, operation)
 
@@ -180,7 +180,7 @@ class Socket:
             return [(await self._supervisor.get(spec.run_id)).snapshot()]
 
         view = View(spec.channel, spec.run_id, agents)
-        return _Followed(spec.run_id, view, snapshots, lambda: run.t, {"run_id": spec.run_id})
+        return _Followed(spec.run_id, view, snapshots, lambda: run.t)
 
     def _whole_channel(self, channel: str, operation: Operation) -> _Followed:
         if not CHANNEL.fullmatch(channel):
@@ -190,7 +190,7 @@ class Socket:
             return [run.snapshot() for run in await self._supervisor.in_channel(channel)]
 
         view = View(channel, None, operation.names("agents"), operation.names("runs"))
-        return _Followed(_key(channel), view, snapshots, lambda: 0, {"channel": channel})
+        return _Followed(_key(channel), view, snapshots, lambda: 0)
 
     def _follow(self, followed: _Followed, operation: Operation) -> None:
         after = operation.text("after", required=False) if operation.op == "attach" else None
@@ -199,11 +199,12 @@ class Socket:
 
     async def _forward(self, followed: _Followed, after: str | None, ref: object) -> None:
         view = followed.view
+        framing = self._dialect.open(Subscriber(view.run_id, view.channel, ref))
         try:
             with self._supervisor.watching(view.channel, view.run_id):
                 async with aclosing(follow(self._supervisor.log, view, after, followed.snapshots)) as items:
                     async for item in items:
-                        await self._tell(followed, item, ref)
+                        await self._tell(framing, item, followed.clock)
         except RequestError as exc:
             with suppress(ClientTooSlow, ConnectionError):
                 await self._refuse(ref, exc)
@@ -213,26 +214,20 @@ class Socket:
             if self._following.get(followed.key) is asyncio.current_task():
                 del self._following[followed.key]
 
-    async def _tell(self, followed: _Followed, item: Item, ref: object) -> None:
-        if isinstance(item, Idle):
-            return  # the socket's own pings keep it alive
-        if isinstance(item, list):
-            for entry in item:
-                await self._send(framing.message(entry, ref=ref))
-            return
-        t = followed.clock()
-        await self._send(framing.notice(encode_data(None, item.notice, t), **followed.of))
-        cursor = f"{item.cursor.epoch}-{item.cursor.seq}"
-        for left, snapshot in zip(range(len(item.snapshots) - 1, -1, -1), item.snapshots, strict=True):
-            # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
-            await self._send(framing.snapshot(snapshot, t, event_id=None if left else cursor))
+    async def _tell(self, framing: Framing, item: Item, clock: Callable[[], int]) -> None:
+        """Send an item, one message for each entry."""
+        for one in ([entry] for entry in item) if isinstance(item, list) else (item,):
+            for message in render(one, framing, clock):
+                await self._send(message)
 
     async def _refuse(self, ref: object, exc: Exception) -> None:
         problem = problem_from(exc)
         if problem is not None:
-            await self._send(framing.problem(ref, problem.document()))
+            await self._send(encode_problem(ref, problem.document()))
 
     async def _send(self, data: bytes) -> None:
+        if not data:
+            return
         try:
             async with asyncio.timeout(SEND_SECONDS), self._sending:
                 await self._ws.send_str(data.decode())

@@ -1,0 +1,191 @@
+"""What every output dialect implements, and the one table of the dialects there are.
+
+Owns the `Framing` Protocol and the rows; each dialect's bytes are in a file of its own. Nothing here, and no
+dialect, knows a socket. Every row is held by `tests/contract/test_framing.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, ClassVar, Literal, Protocol
+
+from ..eventlog.base import Entry
+from ..eventlog.subscription import Gap
+
+Carrier = Literal["stream", "websocket"]
+"""What takes the bytes to the client: an HTTP answer that goes on, or a WebSocket's text messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Whom a framing writes for.
+
+    Args:
+        run_id: The run that is followed; None for a whole channel.
+        channel: The channel that is followed; left out where it is one run's.
+        ref: The client's own word for what it asked for over a WebSocket.
+        newest: The seq of the run's newest event when the subscriber came; what is older is a replay.
+        options: What the dialect's own request said.
+    """
+
+    run_id: str | None = None
+    channel: str = ""
+    ref: object = None
+    newest: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Framing(Protocol):
+    """How one subscriber's events are written: bytes out, no I/O; its state is that of one connection.
+
+    Over a WebSocket each returned piece is one message, and `entries` gets one entry at a time; an empty piece is
+    not sent.
+    """
+
+    content_type: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]]
+    """What the answer carries beside the content type and what every stream has."""
+
+    folds: ClassVar[bool]
+    """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the client expects nothing more on this connection, though the run may go on."""
+        ...
+
+    def opening(self, retry_ms: int) -> bytes:
+        """Return what is sent at once, so that a client sees the stream is open."""
+        ...
+
+    def skip(self, entries: Sequence[Entry]) -> None:
+        """Take in what the client has seen already, in order, and write nothing."""
+        ...
+
+    def resumed(self) -> bytes:
+        """Return what a new connection needs to hear after `skip`, before the next event."""
+        ...
+
+    def entries(self, entries: Sequence[Entry]) -> bytes:
+        """Return the frames of *entries*, joined."""
+        ...
+
+    def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
+        """Yield what tells of a cursor that could not be used, and of the state that stands instead.
+
+        Args:
+            t: Milliseconds since the run's start.
+        """
+        ...
+
+    def heartbeat(self) -> bytes:
+        """Return what keeps a silent connection alive, and changes nothing for the client."""
+        ...
+
+    def retry(self, milliseconds: int) -> bytes:
+        """Return what tells a client to come back in *milliseconds*, before the server closes the stream."""
+        ...
+
+    def closing(self) -> bytes:
+        """Return what is sent last, once nothing more comes."""
+        ...
+
+
+class StatelessFraming:
+    """What most methods are where each frame depends on its own event alone. Inherit, and write the rest."""
+
+    headers: ClassVar[Mapping[str, str]] = {}
+    folds: ClassVar[bool] = False
+    is_finished = False
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+
+    def opening(self, retry_ms: int) -> bytes:
+        return b""
+
+    def skip(self, entries: Sequence[Entry]) -> None:
+        """Do nothing."""
+
+    def resumed(self) -> bytes:
+        return b""
+
+    def heartbeat(self) -> bytes:
+        return b""
+
+    def retry(self, milliseconds: int) -> bytes:
+        return b""
+
+    def closing(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One row of the table.
+
+    Args:
+        name: What `?framing=` calls it.
+        place: The class that implements it, as "module:Class"; it is called with a `Subscriber`.
+        description: What it is, in half a sentence, for the API's description.
+        of_channels: Whether it can write several runs on one connection.
+    """
+
+    name: str
+    place: str
+    description: str
+    carrier: Carrier = "stream"
+    of_channels: bool = False
+
+    @property
+    def framing(self) -> type[Framing]:
+        """The dialect's class; imported when it is first asked for."""
+        module, _, attribute = self.place.partition(":")
+        found: type[Framing] = getattr(import_module(module), attribute)
+        return found
+
+    def open(self, subscriber: Subscriber) -> Framing:
+        """Return a framing for one connection."""
+        make: Any = self.framing
+        framing: Framing = make(subscriber)
+        return framing
+
+
+DIALECTS: dict[str, Dialect] = {}
+"""Name → row, the default of each carrier first."""
+
+
+def register(dialect: Dialect) -> Dialect:
+    """Add *dialect* to the table, so that every stream can be asked for in it.
+
+    Raises:
+        ValueError: There is one of that name.
+    """
+    if dialect.name in DIALECTS:
+        raise ValueError(f"There is a dialect {dialect.name!r} already.")
+    DIALECTS[dialect.name] = dialect
+    return dialect
+
+
+def dialects(carrier: Carrier = "stream", *, of_channels: bool = False) -> list[Dialect]:
+    """Return the rows of *carrier*, the default one first; only those of channels if *of_channels*."""
+    return [
+        row for row in DIALECTS.values() if row.carrier == carrier and (row.of_channels or not of_channels)
+    ]
+
+
+_PLACE = "orchestrator.framing."
+for _row in (
+    Dialect("event", f"{_PLACE}sse:SseFraming", "Server-Sent Events with names", of_channels=True),
+    Dialect("message", f"{_PLACE}sse:UnnamedSseFraming", "the same without `event:` lines", of_channels=True),
+    Dialect(
+        "websocket",
+        f"{_PLACE}websocket:WebSocketFraming",
+        "one text message per event",
+        carrier="websocket",
+        of_channels=True,
+    ),
+):
+    register(_row)
