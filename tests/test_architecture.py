@@ -66,7 +66,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("supervisor.panel_request",),
     ("run.run",),
     ("run.commands", "supervisor.executor"),
-    ("supervisor.peers", "supervisor.failover"),
+    ("supervisor.peers", "supervisor.failover", "supervisor.run_list"),
     ("supervisor.supervisor",),
     ("local", "server.*", "telemetry.*", "client.client", "client_*", "client.*", "config.check"),
     ("terminal.screen", "terminal_*", "terminal.*"),

@@ -443,7 +443,7 @@ async def test_the_python_client_stops_the_slower_of_two(server: str) -> None:
     assert whole.strip()
     assert broken.strip()
     async with Client(server) as client:
-        run = (await client.runs(limit=1))[0]
+        run = await client.snapshot((await client.runs(limit=1))[0]["run_id"])
     assert run["agents"]["optimist"]["text"].strip() == whole.strip()
     assert run["agents"]["skeptic"]["text"].strip() == broken.strip()
 

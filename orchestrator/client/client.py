@@ -151,9 +151,16 @@ class Client:
             give_up_s=self._give_up_s, family=self._family,
         )  # fmt: skip
 
-    async def runs(self, *, limit: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
-        """Return runs, newest first. *before* is a run id, for the next page."""
-        params = {"limit": None if limit is None else str(limit), "before": before}
+    async def runs(
+        self, *, limit: int | None = None, before: str | None = None, **filters: str
+    ) -> list[dict[str, Any]]:
+        """Return what a list shows of runs, newest first: no texts, which `snapshot` has.
+
+        Args:
+            before: A run id, for the next page.
+            filters: `status`, `channel`, `conversation_id` or `q`, a part of the title.
+        """
+        params = {"limit": None if limit is None else str(limit), "before": before, **filters}
         given = {key: value for key, value in params.items() if value is not None}
         answer = await self._http.call("GET", path_of("runs"), params=given, tries=TRIES)
         found: list[dict[str, Any]] = answer["runs"]
@@ -219,9 +226,11 @@ class SyncClient:
         """As `Client.channel`."""
         return SyncChannel(self._client.channel(name, **options), self._runner)
 
-    def runs(self, *, limit: int | None = None, before: str | None = None) -> list[dict[str, Any]]:
+    def runs(
+        self, *, limit: int | None = None, before: str | None = None, **filters: str
+    ) -> list[dict[str, Any]]:
         """As `Client.runs`."""
-        return self._wait(self._client.runs(limit=limit, before=before))
+        return self._wait(self._client.runs(limit=limit, before=before, **filters))
 
     def snapshot(self, run_id: str) -> dict[str, Any]:
         """As `Client.snapshot`."""

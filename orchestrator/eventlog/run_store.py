@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from ..events.base import RunStatus
+from ..events.base import AgentStatus, RunStatus
+from .run_list import RunPage, RunQuery, RunSummary
 
 GONE_SECONDS = 30 * 24 * 3600.0
 """How long a forgotten run is still known as forgotten."""
@@ -26,6 +27,8 @@ class RunRecord(msgspec.Struct, frozen=True):
         token: Grows with each owner; only the newest may append (fencing).
         key, request: The idempotency key, and the request that used it first, as JSON.
         traceparent: The trace that the run belongs to, whichever worker executes it.
+        summary: What a list shows of it; None where an older release wrote it.
+        readable: Whether this release could read what was kept; else only what stands beside it is known.
     """
 
     run_id: str
@@ -42,6 +45,13 @@ class RunRecord(msgspec.Struct, frozen=True):
     key: str | None = None
     request: str = ""
     traceparent: str | None = None
+    summary: RunSummary | None = None
+    readable: bool = True
+
+
+def unreadable_record(run_id: str, channel: str, created_at: int) -> RunRecord:
+    """Return what is known of a run whose record cannot be read: its events can still be told, and forgotten."""
+    return RunRecord(run_id, channel, "", [], None, "continue", created_at, "", readable=False)
 
 
 class Fence(NamedTuple):
@@ -78,6 +88,18 @@ class RunStore(Protocol):
         """
         ...
 
+    async def page_runs(self, query: RunQuery) -> RunPage:
+        """Return a page of a list of runs. What it costs depends on the page, not on what is stored."""
+        ...
+
+    async def place_of(self, run_id: str) -> int:
+        """Return a run's place in the order of lists.
+
+        Raises:
+            NotFound, Gone: It is unknown, or was forgotten.
+        """
+        ...
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         """Return the runs of a channel, oldest first."""
         ...
@@ -94,8 +116,15 @@ class RunStore(Protocol):
         """Return how many runs have ended and are not forgotten."""
         ...
 
-    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
-        """Note a run's end.
+    async def end_run(
+        self,
+        fence: Fence,
+        status: RunStatus,
+        ended_at: int,
+        *,
+        agents: dict[str, AgentStatus | None] | None = None,
+    ) -> None:
+        """Note a run's end, and for lists how its agents ended.
 
         Raises:
             Fenced: Another owner took it.

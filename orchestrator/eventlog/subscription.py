@@ -117,7 +117,15 @@ async def follow(
     seen: dict[str, int] = {}
     while True:
         if stranded is not None:
-            gap = await _gap(log, view, stranded, requested or f"{cursor.epoch}-{cursor.seq}", snapshots)
+            shown = requested or f"{cursor.epoch}-{cursor.seq}"
+            making = asyncio.ensure_future(_gap(log, view, stranded, shown, snapshots))
+            try:
+                # The states of a long channel take their time, and a proxy would take the silence for an end.
+                while not (await asyncio.wait((making,), timeout=silence_s))[0]:
+                    yield IDLE
+                gap = making.result()
+            finally:
+                making.cancel()
             yield gap
             if _ended(view, gap.snapshots):
                 return

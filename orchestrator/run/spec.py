@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from ..eventlog.run_store import RunRecord
 from ..events.base import AgentStatus
@@ -74,7 +75,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         conversation_id=record.conversation_id,
         on_disconnect=record.on_disconnect,
         images=request.images,
-        panel=None if request.panel is None else PanelSettings.model_validate(request.panel),
+        panel=_panel(request),
         given=request.given,
         of=request.of,
         blind=request.blind,
@@ -82,7 +83,17 @@ def spec_of(record: RunRecord) -> RunSpec:
     )
 
 
+def _panel(request: StartRequest) -> PanelSettings | None:
+    try:
+        return None if request.panel is None else PanelSettings.model_validate(request.panel)
+    except ValidationError:
+        return None
+
+
 def _read(record: RunRecord) -> StartRequest:
     if not record.request:
         return StartRequest(record.message)
-    return msgspec.json.decode(record.request, type=StartRequest)
+    try:
+        return msgspec.json.decode(record.request, type=StartRequest)
+    except msgspec.MsgspecError:
+        return StartRequest(record.message)  # of another release: what its events say is still of use

@@ -246,6 +246,10 @@ class RunState:
             blind=spec.blind,
         )
 
+    def outcomes(self) -> dict[str, AgentStatus | None]:
+        """Return how each agent stands."""
+        return {agent_id: participant.status for agent_id, participant in self.participants.items()}
+
     def conclusion(self, duration_ms: int) -> RunDone:
         """Return the `run.done` that follows from the agents' states."""
         participants = list(self.participants.values())

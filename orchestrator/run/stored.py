@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+
+import msgspec
 
 from ..agent.attempt import Stop
 from ..errors import Conflict, GapError, LogUnavailable, NotFound
-from ..eventlog.base import Cursor, EventLog
+from ..eventlog.base import Cursor, Entry, EventLog
 from ..eventlog.run_store import RunRecord
 from ..events.base import RunStatus
 from ..events.encoding import decode_payload, decode_time
@@ -17,7 +21,7 @@ from ..panels.settings import PanelSettings
 from .spec import spec_of
 from .state import Participant, RunState
 
-PAGE_EVENTS = 1024
+PAGE_EVENTS = 256
 FOLD_TRIES = 8
 KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
@@ -78,12 +82,40 @@ class StoredRun:
             raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
 
 
+class _Fold:
+    """One run's events on their way into its state."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._record = record
+        self._state = RunState(spec_of(record), record.created_at)
+        self._newest: Entry | None = None
+
+    def take(self, entry: Entry) -> None:
+        """Fold one event; one that this release cannot read is left out, so that the others are still told."""
+        try:
+            payload = decode_payload(entry.agent_id, entry.type, entry.data)
+        except msgspec.MsgspecError:
+            return
+        self._newest = entry
+        if payload is not None:
+            self._state.fold(entry.agent_id, payload, entry.id)
+
+    def finish(self) -> RunState:
+        state, record = self._state, self._record
+        if self._newest is not None:
+            state.t = decode_time(self._newest.data)
+        if record.ended_at is not None:
+            state.status, state.ended_at = record.status, record.ended_at
+        return state
+
+
 class StoredRuns:
     """Reads runs back from the log; the states of ended ones are kept for a while."""
 
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
         self._kept: OrderedDict[str, StoredRun] = OrderedDict()
+        self._passing = asyncio.Lock()
 
     async def read(self, record: RunRecord) -> StoredRun:
         """Fold a run's events into its state.
@@ -117,22 +149,41 @@ class StoredRuns:
         raise LogUnavailable(f"The events of run {record.run_id!r} are trimmed faster than they can be read.")
 
     async def _fold(self, record: RunRecord) -> RunState:
-        state, newest = RunState(spec_of(record), record.created_at), None
-        bounds = await self._log.open(record.channel)
+        folds = {record.run_id: _Fold(record)}
+        await self._pass_over(record.channel, folds)
+        return folds[record.run_id].finish()
+
+    async def read_channel(self, channel: str, records: Sequence[RunRecord]) -> list[StoredRun]:
+        """Return runs of one channel in the order of *records*, in one pass over its events.
+
+        Raises:
+            LogUnavailable: The store does not answer.
+        """
+        unknown = [record for record in records if record.run_id not in self._kept]
+        found = {each.run_id: self._kept[each.run_id] for each in records if each.run_id in self._kept}
+        # One at a time: each holds the states of a whole channel.
+        async with self._passing:
+            for _ in range(FOLD_TRIES):
+                folds = {record.run_id: _Fold(record) for record in unknown}
+                with suppress(GapError):
+                    await self._pass_over(channel, folds)
+                    return [found.get(r.run_id) or StoredRun(folds[r.run_id].finish()) for r in records]
+        raise LogUnavailable(f"The events of channel {channel!r} are trimmed faster than they can be read.")
+
+    async def _pass_over(self, channel: str, folds: Mapping[str, _Fold]) -> None:
+        """Fold every event of *channel* that is one of *folds*' runs'. Raises GapError."""
+        if not folds:
+            return
+        bounds = await self._log.open(channel)
         cursor = Cursor(bounds.epoch, bounds.first - 1)
-        while page := await self._log.read(record.channel, cursor, most=PAGE_EVENTS):
+        while page := await self._log.read(channel, cursor, most=PAGE_EVENTS):
             for entry in page:
-                if entry.run_id == record.run_id:
-                    newest = entry
-                    payload = decode_payload(entry.agent_id, entry.type, entry.data)
-                    if payload is not None:
-                        state.fold(entry.agent_id, payload, entry.id)
+                fold = folds.get(entry.run_id)
+                if fold is not None:
+                    fold.take(entry)
             cursor = Cursor(page[-1].epoch, page[-1].seq)
-        if newest is not None:
-            state.t = decode_time(newest.data)
-        if record.ended_at is not None:
-            state.status, state.ended_at = record.status, record.ended_at
-        return state
+            # A log in memory never waits, and the loop is everybody's.
+            await asyncio.sleep(0)
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of a run."""

@@ -136,7 +136,7 @@ class Executor:
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
             fence = Fence(record.run_id, record.token)
-            await self._log.end_run(fence, state.status, int(time.time() * 1000))
+            await self._log.end_run(fence, state.status, int(time.time() * 1000), agents=state.outcomes())
             return
         state.spec = self.spec(record)
         run = self.make(record, state)
@@ -209,7 +209,9 @@ class Executor:
     async def _note_end(self, run: Run, record: RunRecord) -> None:
         state, fence = run.state, Fence(record.run_id, record.token)
         ended_at = state.ended_at or int(time.time() * 1000)
-        await until_available(lambda: self._log.end_run(fence, state.status, ended_at))
+        await until_available(
+            lambda: self._log.end_run(fence, state.status, ended_at, agents=state.outcomes())
+        )
         if self._cluster is not None:
             cluster = self._cluster
             await until_available(lambda: cluster.finish_work(record.run_id))

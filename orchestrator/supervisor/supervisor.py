@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -32,6 +33,7 @@ from ..errors import (
 )
 from ..eventlog.base import Store, parse_cursor
 from ..eventlog.cluster import Cluster
+from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import RunRecord
 from ..events.snapshot import Revealed, RevealedAgent, Snapshot
 from ..panels.settings import PanelSettings
@@ -51,6 +53,7 @@ from .failover import LEASE_SECONDS, Failover
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
 from .presence import Presence
+from .run_list import RunList, list_of, summary_of
 
 log = structlog.get_logger(__name__)
 
@@ -325,14 +328,26 @@ class Supervisor:
             return False
         return at.seq <= (await self.log.open(run.spec.channel)).last
 
-    async def page(self, *, limit: int, before: str | None = None) -> list[AnyRun]:
-        """Return up to *limit* runs, newest first, older than run *before*. Raises as `get`."""
-        return await self._all(await self.log.list_runs(limit=limit, before=before))
+    async def page(self, query: RunQuery, *, before: str | None = None) -> RunList:
+        """Return a page of a list of runs.
+
+        Args:
+            before: A run, instead of *query*'s place.
+        Raises:
+            NotFound, Gone: *before* is unknown, or was forgotten. LogUnavailable.
+        """
+        if before is not None:
+            query = replace(query, before=await self.log.place_of(before))
+        return list_of(await self.log.page_runs(query), self._executor)
 
     async def in_channel(self, channel: str) -> list[AnyRun]:
         """Return the runs of a channel, oldest first; of `system` those under way, and the newest others."""
         if channel != SYSTEM_CHANNEL:
-            return await self._all(await self.log.runs_in(channel))
+            records = await self.log.runs_in(channel)
+            here = {r.run_id: run for r in records if (run := self._executor.find(r.run_id)) is not None}
+            others = [record for record in records if record.run_id not in here]
+            stored = {run.spec.run_id: run for run in await self._stored.read_channel(channel, others)}
+            return [here.get(r.run_id) or stored[r.run_id] for r in records]
         newest = await self.log.list_runs(limit=SYSTEM_SNAPSHOTS)
         told = {record.run_id: record for record in (*await self.log.running_runs(), *reversed(newest))}
         return await self._all(sorted(told.values(), key=lambda record: record.created_at))
@@ -427,6 +442,7 @@ class Supervisor:
             key=key,
             request=msgspec.json.encode(request).decode(),
             traceparent=traceparent,
+            summary=summary_of(request, tuple(agents)),
         )
 
     async def _hold(self, conversation_id: str, run_id: str) -> None:

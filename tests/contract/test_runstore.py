@@ -12,6 +12,7 @@ import pytest
 from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.run_list import SCANNED_ROWS, RunQuery, RunSummary
 from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -103,6 +104,32 @@ async def test_runs_are_listed_newest_first_in_pages(store: Store) -> None:
     with pytest.raises(Gone):
         await store.list_runs(limit=2, before="run_3")
     assert ids(await store.list_runs(limit=9)) == ["run_5", "run_4", "run_2", "run_1"]
+
+
+async def test_a_page_of_a_list_looks_at_a_bounded_number_of_runs(store: Store) -> None:
+    """What a page costs follows from the page, not from what is stored."""
+    for n in range(1, SCANNED_ROWS + 12):
+        await store.create_run(
+            record(n, channel="c" if n < 3 else "d", summary=RunSummary(f"Ä {n}", {"a": "queued"}))
+        )
+    newest = await store.page_runs(RunQuery(2))
+    assert [row.run_id for row in newest.rows] == [f"run_{SCANNED_ROWS + 11}", f"run_{SCANNED_ROWS + 10}"]
+    assert newest.rows[0].summary == RunSummary(f"Ä {SCANNED_ROWS + 11}", {"a": "queued"})
+    second = await store.page_runs(RunQuery(2, newest.next))
+    assert second.rows[0].run_id == f"run_{SCANNED_ROWS + 9}"
+    found, before, pages = [], None, 0
+    while pages == 0 or before is not None:
+        page = await store.page_runs(RunQuery(5, before, text="ä 2", channel="c"))
+        found, before, pages = [*found, *page.rows], page.next, pages + 1
+    assert ([row.run_id for row in found], pages <= 2) == (["run_2"], True)
+    await store.end_run(Fence("run_2", 1), "partial", 7000, agents={"a": "done"})
+    (row,) = (
+        await store.page_runs(RunQuery(5, await store.place_of("run_3"), channel="c", status="partial"))
+    ).rows
+    assert (row.run_id, row.status, row.ended_at) == ("run_2", "partial", 7000)
+    assert row.summary == RunSummary("Ä 2", {"a": "done"})
+    with pytest.raises(NotFound):
+        await store.place_of("run_x")
 
 
 async def test_runs_of_a_channel_come_oldest_first(store: Store) -> None:

@@ -15,6 +15,7 @@ from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.run_list import RunQuery
 from orchestrator.eventlog.subscription import View, follow
 from orchestrator.events import Snapshot, Status
 from orchestrator.run.run import Run
@@ -117,7 +118,7 @@ async def test_runs_of_before_are_there_after_a_restart(reopen: Reopen) -> None:
         rest = await follow_to_end(second, run.spec.run_id, middle.id)
         assert [e.id for e in rest] == [e.id for e in before[len(before) // 2 + 1 :]]
         assert await second.nothing_after(found, before[-1].id)
-        assert [r.spec.run_id for r in await second.page(limit=5)] == [run.spec.run_id]
+        assert [r.run_id for r in (await second.page(RunQuery(5))).runs] == [run.spec.run_id]
         with pytest.raises(Conflict):
             await found.retry("a")
         found.cancel(Stop("requested"))
@@ -243,5 +244,5 @@ async def test_run_whose_start_was_broken_off_begins_all_the_same(
             await asyncio.wait((starting,))
         async with asyncio.timeout(PATIENCE_SECONDS):
             # Some were kept before their client left.
-            while {run.status for run in await supervisor.page(limit=50)} != {"completed"}:
+            while {run.status for run in (await supervisor.page(RunQuery(50))).runs} != {"completed"}:
                 await asyncio.sleep(0.05)

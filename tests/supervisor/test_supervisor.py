@@ -19,6 +19,7 @@ from orchestrator.errors import (
     NotFound,
     Unavailable,
 )
+from orchestrator.eventlog.run_list import RunQuery
 from orchestrator.events import Status, Token, Usage
 from orchestrator.settings.limits import RunLimits
 from orchestrator.telemetry.observer import Observer
@@ -521,10 +522,10 @@ async def test_oldest_ended_runs_go_beyond_their_number() -> None:
                 while supervisor.running:
                     await asyncio.sleep(0.01)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(await supervisor.page(limit=9)) > 2:
+            while len((await supervisor.page(RunQuery(9))).runs) > 2:
                 await asyncio.sleep(0.05)
-        kept = await supervisor.page(limit=9)
-        assert [run.spec.run_id for run in kept] == [runs[3].spec.run_id, runs[2].spec.run_id]
+        kept = (await supervisor.page(RunQuery(9))).runs
+        assert [run.run_id for run in kept] == [runs[3].spec.run_id, runs[2].spec.run_id]
         with pytest.raises(Gone):
             await supervisor.get(runs[0].spec.run_id)
 

@@ -6,13 +6,14 @@ import time
 from abc import abstractmethod
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events.base import RunStatus
+from ...events.base import AgentStatus, RunStatus
+from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
 from ..run_store import GONE_SECONDS, Fence, RunRecord
 
 MAX_TOMBSTONES = 100_000
@@ -43,6 +44,8 @@ class MemoryRuns:
         self._running: dict[str, None] = {}
         self._ended: list[tuple[int, int, str]] = []
         self._order: dict[str, int] = {}
+        self._places: list[int] = []
+        self._at: dict[int, str] = {}
         self._created = 0
         self._keys: dict[str, str] = {}
         self._in_channel: dict[str, dict[str, None]] = {}
@@ -63,6 +66,8 @@ class MemoryRuns:
         run_id = record.run_id
         self._created += 1
         self._order[run_id] = self._created
+        self._places.append(self._created)
+        self._at[self._created] = run_id
         self._runs[run_id] = record
         self._in_channel.setdefault(record.channel, {})[run_id] = None
         if record.key is not None:
@@ -82,13 +87,33 @@ class MemoryRuns:
         return record
 
     async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
-        newest_first = reversed(self._runs.values())
-        if before is not None:
-            if await self.find_run(before) is None:
-                raise NotFound(f"There is no run {before!r}.")
-            for _ in takewhile(lambda record: record.run_id != before, newest_first):
-                pass
-        return [record for record, _ in zip(newest_first, range(limit), strict=False)]
+        place = None if before is None else await self.place_of(before)
+        return list(islice(self._newest_first(place), limit))
+
+    async def page_runs(self, query: RunQuery) -> RunPage:
+        return select_rows(map(self._row, self._newest_first(query.before)), query)
+
+    async def place_of(self, run_id: str) -> int:
+        if await self.find_run(run_id) is None:
+            raise NotFound(f"There is no run {run_id!r}.")
+        return self._order[run_id]
+
+    def _newest_first(self, before: int | None) -> Iterator[RunRecord]:
+        start = len(self._places) if before is None else bisect_left(self._places, before)
+        for n in range(start - 1, -1, -1):
+            yield self._runs[self._at[self._places[n]]]
+
+    def _row(self, record: RunRecord) -> RunRow:
+        return RunRow(
+            self._order[record.run_id],
+            record.run_id,
+            record.channel,
+            record.conversation_id,
+            record.status,
+            record.created_at,
+            record.ended_at,
+            record.summary,
+        )
 
     async def runs_in(self, channel: str) -> list[RunRecord]:
         return [self._runs[run_id] for run_id in self._in_channel.get(channel, ())]
@@ -103,13 +128,24 @@ class MemoryRuns:
     async def count_ended(self) -> int:
         return len(self._ended)
 
-    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
+    async def end_run(
+        self,
+        fence: Fence,
+        status: RunStatus,
+        ended_at: int,
+        *,
+        agents: dict[str, AgentStatus | None] | None = None,
+    ) -> None:
         self.check_fence(fence)
         run_id = fence.run_id
         if run_id not in self._running:
             return
         del self._running[run_id]
-        self._runs[run_id] = msgspec.structs.replace(self._runs[run_id], status=status, ended_at=ended_at)
+        record = self._runs[run_id]
+        summary = end_summary(record.summary, agents)
+        self._runs[run_id] = msgspec.structs.replace(
+            record, status=status, ended_at=ended_at, summary=summary
+        )
         insort(self._ended, (ended_at, self._order[run_id], run_id))
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
@@ -124,6 +160,7 @@ class MemoryRuns:
         if record is None:
             return
         order = self._order.pop(run_id)
+        del self._places[bisect_left(self._places, order)], self._at[order]
         self._running.pop(run_id, None)
         if record.ended_at is not None:
             del self._ended[bisect_left(self._ended, (record.ended_at, order, run_id))]

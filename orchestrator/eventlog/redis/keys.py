@@ -25,6 +25,8 @@ class Keys:
         """Random, made once; another one means that everything was flushed."""
         self.notices = f"{prefix}notices"
         """Stream: channels from which events were erased."""
+        self.runs = f"{prefix}runs"
+        """Sorted set: run → its place in the order in which they began."""
         self.ended = f"{prefix}ended"
         """Sorted set: ended run → when it ended (ms)."""
         self.workers = f"{prefix}workers"

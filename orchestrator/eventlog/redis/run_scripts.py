@@ -2,19 +2,23 @@
 
 ARGV[1] is always our prefix: which further keys a script touches follows from what it finds, which is
 one reason why a log needs a single primary. The last argument moves the clock, for tests. Time is Redis' own:
-workers' clocks differ. A record travels as (body, owner, token, status, ended, place).
+workers' clocks differ. A record travels as (body, owner, token, status, ended,
+place, channel, run).
 """
 
 from __future__ import annotations
 
 from ..leases import KEPT_SECONDS
+from ..run_list import SCANNED_ROWS
 from .link import Script
 
 _COMMON = """
 local P = ARGV[1]
 local function key(...) return P .. table.concat({...}) end
 local function record(id)
-  return redis.call('HMGET', key('run:', id), 'body', 'owner', 'token', 'status', 'ended', 'place')
+  local found = redis.call('HMGET', key('run:', id), 'body', 'owner', 'token', 'status', 'ended', 'place', 'channel')
+  found[8] = id
+  return found
 end
 local function now()
   local t = redis.call('TIME')
@@ -50,14 +54,16 @@ def _script(head: str, body: str) -> Script:
 CREATE = _script(
     "#!lua",
     """
--- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or ''.
+-- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or '', conversation or '',
+-- when it was created, summary or ''.
 local id, known = ARGV[2], nil
 if ARGV[4] ~= '' then known = redis.call('HGET', key('keys'), ARGV[4]) end
 known = known and record(known) or record(id)
 if known[1] then return known end
 local place = redis.call('INCR', key('place'))
 redis.call('HSET', key('run:', id), 'body', ARGV[5], 'owner', ARGV[6], 'token', ARGV[7], 'status', ARGV[8],
-  'place', place, 'channel', ARGV[3], 'key', ARGV[4])
+  'place', place, 'channel', ARGV[3], 'key', ARGV[4], 'conversation', ARGV[10], 'created', ARGV[11],
+  'summary', ARGV[12])
 redis.call('ZADD', key('runs'), place, id)
 if ARGV[9] ~= '' then
   redis.call('HSET', key('run:', id), 'ended', ARGV[9])
@@ -87,6 +93,34 @@ return {all(redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0,
 """,
 )
 
+PAGE = _script(
+    _READS,
+    f"""
+-- ARGV: P, most, the place before which to begin or '', status, channel, conversation ('' of each: any).
+-- Looks at {SCANNED_ROWS} runs at most. Returns the place before which to go on or '', then rows, newest first.
+local top, found, seen, last = ARGV[3] == '' and '+inf' or '(' .. ARGV[3], {{''}}, 0, ''
+while true do
+  local page = redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0, 50)
+  for _, id in ipairs(page) do
+    if #found > tonumber(ARGV[2]) or seen >= {SCANNED_ROWS} then
+      found[1] = last
+      return found
+    end
+    local row = redis.call('HMGET', key('run:', id), 'place', 'channel', 'conversation', 'status', 'created',
+      'ended', 'summary')
+    row[8], seen = id, seen + 1
+    if row[1] then
+      last = row[1]
+      if (ARGV[4] == '' or row[4] == ARGV[4]) and (ARGV[5] == '' or row[2] == ARGV[5])
+        and (ARGV[6] == '' or row[3] == ARGV[6]) then found[#found + 1] = row end
+    end
+  end
+  if #page < 50 or last == '' then return found end
+  top = '(' .. last
+end
+""",
+)
+
 IN_CHANNEL = _script(_READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
 
 RUNNING = _script(_READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
@@ -99,12 +133,13 @@ ENDED = _script(
 END = _script(
     _FREES,
     """
--- ARGV: P, run, token, status, time. Returns 1; F: fenced; U: there is no such run.
+-- ARGV: P, run, token, status, time, summary or ''. Returns 1; F: fenced; U: there is no such run.
 local token, status = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status'))
 if not token then return 'U' end
 if token ~= ARGV[3] then return 'F' end
 if status ~= 'running' then return 1 end
 redis.call('HSET', key('run:', ARGV[2]), 'status', ARGV[4], 'ended', ARGV[5])
+if ARGV[6] ~= '' then redis.call('HSET', key('run:', ARGV[2]), 'summary', ARGV[6]) end
 redis.call('ZREM', key('running'), ARGV[2])
 redis.call('ZADD', key('ended'), ARGV[5], ARGV[2])
 return 1

@@ -9,9 +9,20 @@ from typing import Any, cast
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events.base import RunStatus
+from ...events.base import AgentStatus, RunStatus
 from ..leases import Leases
-from ..run_store import GONE_SECONDS, Fence, RunRecord
+from ..run_list import (
+    SCANNED_ROWS,
+    RunPage,
+    RunQuery,
+    RunRow,
+    RunSummary,
+    decode_summary,
+    encode_summary,
+    end_summary,
+    title_of,
+)
+from ..run_store import GONE_SECONDS, Fence, RunRecord, unreadable_record
 from . import run_scripts as scripts
 from .keys import Keys
 from .link import Link, Script
@@ -56,6 +67,42 @@ class RedisRuns:
             raise NotFound(f"There is no run {before!r}.")
         return [_record(raw) for raw in answer[0]]
 
+    async def page_runs(self, query: RunQuery) -> RunPage:
+        # A text is looked for here: Lua knows no case but that of ASCII.
+        most = SCANNED_ROWS if query.text is not None else query.limit
+        after, *found = await self._do(
+            scripts.PAGE, most, "" if query.before is None else query.before,
+            query.status or "", query.channel or "", query.conversation_id or "",
+        )  # fmt: skip
+        following = int(after) if after else None
+        rows = [_row(raw) for raw in found]
+        kept = [row for row in rows if query.keeps(row)]
+        if len(kept) > query.limit:
+            kept = kept[: query.limit]
+            following = kept[-1].place
+        return RunPage([row if row.summary else await self._summarized(row) for row in kept], following)
+
+    async def _summarized(self, row: RunRow) -> RunRow:
+        """Look into the record of a run that an older release kept, without a summary."""
+        found = await self._do(scripts.FIND, row.run_id)
+        if found is None or found[0] == b"":
+            return row
+        record = _record(found)
+        if not record.readable:
+            return row
+        known = RunSummary(title_of(record.message), dict.fromkeys(record.agents, None))
+        return row._replace(
+            summary=known, conversation_id=record.conversation_id, created_at=record.created_at
+        )
+
+    async def place_of(self, run_id: str) -> int:
+        await self._ready()
+        place = await self._link.call("ZSCORE", self.keys.runs, run_id)
+        if place is None:
+            await self.find_run(run_id)
+            raise NotFound(f"There is no run {run_id!r}.")
+        return int(float(place))
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         found = await self._do(scripts.IN_CHANNEL, channel)
         return [_record(raw) for raw in sorted(found, key=_place)]
@@ -71,10 +118,20 @@ class RedisRuns:
         await self._ready()
         return int(await self._link.call("ZCARD", self.keys.ended))
 
-    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
-        answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at)
+    async def end_run(
+        self,
+        fence: Fence,
+        status: RunStatus,
+        ended_at: int,
+        *,
+        agents: dict[str, AgentStatus | None] | None = None,
+    ) -> None:
+        own = self._own.get(fence.run_id)
+        told = end_summary(own.summary if own is not None else None, agents)
+        summary = b"" if told is None else encode_summary(told)
+        answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at, summary)
         if answer == b"U" and await self._restore(fence):
-            answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at)
+            answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at, summary)
         self._own.pop(fence.run_id, None)
         if answer != 1:
             raise Fenced(f"Run {fence.run_id!r} has another owner now, or was forgotten.")
@@ -148,6 +205,7 @@ class RedisRuns:
         return await self._do(
             scripts.CREATE, record.run_id, record.channel, record.key or "",
             _encoder.encode(record), record.owner, record.token, record.status, ended,
+            record.conversation_id or "", record.created_at, encode_summary(record.summary) if record.summary else b"",
         )  # fmt: skip
 
     async def _restore(self, fence: Fence) -> bool:
@@ -162,9 +220,13 @@ class RedisRuns:
 
 
 def _record(raw: Any) -> RunRecord:
-    body, owner, token, status, ended, _ = raw
+    body, owner, token, status, ended, _, channel, run_id = raw
+    try:
+        record = _decoder.decode(body)
+    except msgspec.MsgspecError:
+        record = unreadable_record(bytes(run_id).decode(), bytes(channel or b"").decode(), 0)
     return msgspec.structs.replace(
-        _decoder.decode(body),
+        record,
         owner=bytes(owner).decode(),
         token=int(token),
         status=cast(RunStatus, bytes(status).decode()),
@@ -182,3 +244,17 @@ def _found(run_id: str, raw: Any) -> RunRecord | None:
 
 def _place(raw: Any) -> int:
     return int(raw[5])
+
+
+def _row(raw: Any) -> RunRow:
+    place, channel, conversation, status, created, ended, summary, run_id = raw
+    return RunRow(
+        int(place),
+        bytes(run_id).decode(),
+        bytes(channel).decode(),
+        bytes(conversation).decode() if conversation else None,
+        cast(RunStatus, bytes(status).decode()),
+        int(created or 0),
+        None if ended is None else int(ended),
+        decode_summary(summary),
+    )

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events.base import RunStatus
+from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
-from ..run_store import GONE_SECONDS, Fence, RunRecord
+from ..run_list import RunPage, RunQuery, RunRow, decode_summary, encode_summary, end_summary, select_rows
+from ..run_store import GONE_SECONDS, Fence, RunRecord, unreadable_record
 from .blocks import Dropped, erase_run
 
 T = TypeVar("T")
@@ -24,10 +25,15 @@ T = TypeVar("T")
 MAX_CONVERSATIONS = 100_000
 """The conversation unused for longest goes first beyond this, so that the file does not grow for ever."""
 
-_FIELDS = "record, owner, token, status, ended_at"
+SMALL_RECORD_BYTES = 256 * 1024
+"""Of a record that a list looks at, to say whether it can be read."""
+
+_FIELDS = "record, owner, token, status, ended_at, run_id, channel, created_at"
+_NEWEST = 2**62
+_ROW = "n, run_id, channel, conversation, status, created_at, ended_at, summary"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(RunRecord).decode
-_Row = tuple[bytes, str, int, RunStatus, int | None]
+_Row = tuple[bytes, str, int, RunStatus, int | None, str, str, int]
 
 
 class SQLiteRuns:
@@ -66,6 +72,12 @@ class SQLiteRuns:
     async def list_runs(self, *, limit: int, before: str | None = None) -> list[RunRecord]:
         return await self._ask(lambda db: _list(db, limit, before, self._clock()))
 
+    async def page_runs(self, query: RunQuery) -> RunPage:
+        return await self._ask(lambda db: _page(db, query))
+
+    async def place_of(self, run_id: str) -> int:
+        return await self._ask(lambda db: _place(db, run_id, self._clock()))
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         return await self._ask(lambda db: _records(db, "WHERE channel = ? ORDER BY n", channel))
 
@@ -81,8 +93,15 @@ class SQLiteRuns:
         (count,) = await self._ask(lambda db: _one(db, sql))
         return int(count)
 
-    async def end_run(self, fence: Fence, status: RunStatus, ended_at: int) -> None:
-        await self._write(lambda db: _end(db, fence, status, ended_at))
+    async def end_run(
+        self,
+        fence: Fence,
+        status: RunStatus,
+        ended_at: int,
+        *,
+        agents: dict[str, AgentStatus | None] | None = None,
+    ) -> None:
+        await self._write(lambda db: _end(db, fence, status, ended_at, agents))
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
         return await self._write(lambda db: _claim(db, run_id, owner, token))
@@ -140,8 +159,12 @@ def _change(db: sqlite3.Connection, sql: str, *values: Any) -> int:
 
 
 def _record(row: _Row) -> RunRecord:
-    data, owner, token, status, ended_at = row
-    return msgspec.structs.replace(_decode(data), owner=owner, token=token, status=status, ended_at=ended_at)
+    data, owner, token, status, ended_at, run_id, channel, created_at = row
+    try:
+        record = _decode(data)
+    except msgspec.MsgspecError:
+        record = unreadable_record(run_id, channel, created_at)
+    return msgspec.structs.replace(record, owner=owner, token=token, status=status, ended_at=ended_at)
 
 
 def _records(db: sqlite3.Connection, where: str, *values: Any) -> list[RunRecord]:
@@ -154,10 +177,12 @@ def _create(db: sqlite3.Connection, record: RunRecord, data: bytes) -> RunRecord
         return known[0]
     values = (record.run_id, record.channel, record.key, record.owner, record.token, record.status)
     sql = """
-        INSERT INTO runs (run_id, channel, key, owner, token, status, ended_at, record)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO runs (run_id, channel, key, owner, token, status, ended_at, record,
+                          conversation, created_at, summary)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
-    _change(db, sql, *values, record.ended_at, data)
+    summary = None if record.summary is None else encode_summary(record.summary)
+    _change(db, sql, *values, record.ended_at, data, record.conversation_id, record.created_at, summary)
     return record
 
 
@@ -174,19 +199,76 @@ def _find(db: sqlite3.Connection, run_id: str, now: float) -> RunRecord | None:
 def _list(db: sqlite3.Connection, limit: int, before: str | None, now: float) -> list[RunRecord]:
     if before is None:
         return _records(db, "ORDER BY n DESC LIMIT ?", limit)
-    place = _one(db, "SELECT n FROM runs WHERE run_id = ?", before)
+    return _records(db, "WHERE n < ? ORDER BY n DESC LIMIT ?", _place(db, before, now), limit)
+
+
+def _place(db: sqlite3.Connection, run_id: str, now: float) -> int:
+    place = _one(db, "SELECT n FROM runs WHERE run_id = ?", run_id)
     if place is None:
-        _find(db, before, now)
-        raise NotFound(f"There is no run {before!r}.")
-    return _records(db, "WHERE n < ? ORDER BY n DESC LIMIT ?", place[0], limit)
+        _find(db, run_id, now)
+        raise NotFound(f"There is no run {run_id!r}.")
+    return int(place[0])
 
 
-def _end(db: sqlite3.Connection, fence: Fence, status: RunStatus, ended_at: int) -> None:
+_PAGES: tuple[tuple[str, Callable[[RunQuery], str | None]], ...] = (
+    ("WHERE conversation = ? AND n < ?", lambda query: query.conversation_id),
+    ("WHERE channel = ? AND n < ?", lambda query: query.channel),
+    ("WHERE status = ? AND n < ?", lambda query: query.status),
+)
+"""What an index can be asked for; by what else is filtered is looked at row by row, so that the rows are counted."""
+
+
+def _page(db: sqlite3.Connection, query: RunQuery) -> RunPage:
+    before = _NEWEST if query.before is None else query.before
+    where: str = "WHERE n < ?"
+    values: tuple[str | int, ...] = (before,)
+    for each, value_of in _PAGES:
+        if (value := value_of(query)) is not None:
+            where, values = each, (value, before)
+            break
+    sql = f"SELECT {_ROW} FROM runs {where} ORDER BY n DESC"  # noqa: S608
+    with closing(db.execute(sql, values)) as found:
+        page = select_rows(map(_row, found), query)
+    unreadable = _unreadable(db, page)
+    rows = [row._replace(summary=None) if row.place in unreadable else row for row in page.rows]
+    return RunPage(rows, page.next)
+
+
+def _unreadable(db: sqlite3.Connection, page: RunPage) -> set[int]:
+    """Return the places of those runs of a page whose record cannot be read. Large ones are not looked at."""
+    places = ",".join(str(row.place) for row in page.rows)
+    sql = f"SELECT n, record FROM runs WHERE n IN ({places}) AND length(record) <= {SMALL_RECORD_BYTES}"  # noqa: S608
+    found = set()
+    for place, data in _all(db, sql):
+        try:
+            _decode(data)
+        except msgspec.MsgspecError:
+            found.add(int(place))
+    return found
+
+
+def _row(row: tuple[int, str, str, str | None, RunStatus, int, int | None, bytes | None]) -> RunRow:
+    *columns, summary = row
+    return RunRow(*columns, decode_summary(summary))  # type: ignore[call-arg, arg-type]  # mypy sees no star's length
+
+
+def _end(
+    db: sqlite3.Connection,
+    fence: Fence,
+    status: RunStatus,
+    ended_at: int,
+    agents: dict[str, AgentStatus | None] | None,
+) -> None:
     row = _one(db, "SELECT token FROM runs WHERE run_id = ?", fence.run_id)
     if row is None or row[0] != fence.token:
         raise Fenced(f"run {fence.run_id!r} has another owner now, or was forgotten")
     sql = "UPDATE runs SET status = ?, ended_at = ? WHERE run_id = ? AND status = 'running'"
-    _change(db, sql, status, ended_at, fence.run_id)
+    if not _change(db, sql, status, ended_at, fence.run_id) or agents is None:
+        return
+    (kept,) = _one(db, "SELECT summary FROM runs WHERE run_id = ?", fence.run_id)
+    summary = end_summary(decode_summary(kept), agents)
+    if summary is not None:
+        _change(db, "UPDATE runs SET summary = ? WHERE run_id = ?", encode_summary(summary), fence.run_id)
 
 
 def _claim(db: sqlite3.Connection, run_id: str, owner: str, token: int) -> RunRecord | None:
@@ -241,7 +323,7 @@ def _hold(db: sqlite3.Connection, conversation: str, run_id: str, now: float) ->
     _use(db, conversation, now)
     sql = """
         SELECT holder FROM conversations JOIN runs ON run_id = holder
-        WHERE conversation = ? AND status = 'running'
+        WHERE conversations.conversation = ? AND status = 'running'
         """
     held = _one(db, sql, conversation)
     if held is not None:

@@ -90,7 +90,26 @@ CREATE TABLE turns (
 CREATE INDEX turns_of ON turns (conversation, agent);
 """
 
-MIGRATIONS: tuple[str, ...] = (V1,)
+V2 = """
+-- What lists show and filter by stands beside the record, so that no list reads records.
+ALTER TABLE runs ADD COLUMN conversation TEXT;
+ALTER TABLE runs ADD COLUMN created_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN summary BLOB;
+UPDATE runs SET
+    conversation = json_extract(CAST(record AS TEXT), '$.conversation_id'),
+    created_at = coalesce(json_extract(CAST(record AS TEXT), '$.created_at'), 0),
+    summary = json_object(
+        'title', substr(json_extract(CAST(record AS TEXT), '$.message'), 1, 200),
+        'agents', (
+            SELECT json_group_object(value, NULL) FROM json_each(CAST(record AS TEXT), '$.agents')
+        )
+    )
+    WHERE json_valid(CAST(record AS TEXT));
+CREATE INDEX runs_conversation ON runs (conversation) WHERE conversation IS NOT NULL;
+CREATE INDEX runs_status ON runs (status);
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1, V2)
 """Statement n brings a file from version n to n + 1; a new file begins at 0."""
 
 

@@ -15,6 +15,7 @@ from ...events.base import PANEL, Payload
 from ...events.panel import PANEL_PAYLOADS
 from ...events.run import RUN_PAYLOADS, AgentInfo
 from ...events.snapshot import SNAPSHOT_TYPE, Revealed, Snapshot
+from ...supervisor.run_list import RunList
 from ..http.requests import start_schema
 from ..options import ServerOptions
 
@@ -33,12 +34,6 @@ class AgentList(msgspec.Struct):
     """The configured agents, in the order they are shown."""
 
     agents: list[AgentDescription]
-
-
-class RunList(msgspec.Struct):
-    """Runs, newest first."""
-
-    runs: list[Snapshot]
 
 
 class AddAgent(msgspec.Struct, forbid_unknown_fields=True):

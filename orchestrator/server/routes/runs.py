@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
-from ...events.encoding import encode_json
+from ...eventlog.run_list import RunQuery
+from ...events.base import RunStatus
+from ...events.encoding import clean_text, encode_json
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
 from ..http.following import stream_run
@@ -34,6 +36,8 @@ TRACEPARENT_CHARS = 55
 
 PAGE = 50
 MAX_PAGE = 200
+MAX_PLACE = 10**15
+MAX_SEARCHED_CHARS = 200
 
 routes = web.RouteTableDef()
 
@@ -119,6 +123,10 @@ async def start_run(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/runs")
 @operation(
     "List runs, newest first",
+    description=(
+        "A list holds no texts: `GET /v1/runs/{run_id}` does. A page may be shorter than its limit and have a "
+        "`next` all the same: it looks at a bounded number of runs."
+    ),
     answers={200: ResponseDoc("The runs.", "RunList")},
     parameters=(
         Parameter(
@@ -127,15 +135,28 @@ async def start_run(request: web.Request) -> web.StreamResponse:
             "How many.",
             {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": PAGE},
         ),
+        Parameter("cursor", "query", "The `next` of the page before."),
         Parameter("before", "query", "Only runs older than the run of this id."),
+        Parameter("status", "query", "Only runs of this status.", {"enum": list(get_args(RunStatus))}),
+        Parameter("channel", "query", "Only runs of this channel."),
+        Parameter("conversation_id", "query", "Only runs of this conversation."),
+        Parameter("q", "query", "Only runs whose title has this in it, in whatever case."),
     ),
     errors=(400, 404, 410),
 )
 async def list_runs(request: web.Request) -> web.StreamResponse:
     limit = _whole(request, "limit", PAGE, 1, MAX_PAGE)
     before = request.query.get("before")
-    runs = await request.app[SUPERVISOR].page(limit=limit, before=before)
-    return json_response({"runs": [run.snapshot() for run in runs]})
+    cursor = request.query.get("cursor")
+    query = RunQuery(
+        limit,
+        None if cursor is None else _whole(request, "cursor", 0, 0, MAX_PLACE),
+        status=_status(request),
+        channel=request.query.get("channel"),
+        conversation_id=request.query.get("conversation_id"),
+        text=clean_text(request.query["q"])[:MAX_SEARCHED_CHARS] if request.query.get("q") else None,
+    )
+    return json_response(await request.app[SUPERVISOR].page(query, before=before))
 
 
 @routes.get("/v1/runs/{run_id}", name="run")
@@ -292,10 +313,20 @@ def _traceparent(request: web.Request) -> str | None:
     return found if found is not None and len(found) == TRACEPARENT_CHARS else None
 
 
+def _status(request: web.Request) -> RunStatus | None:
+    text = request.query.get("status")
+    if text is None:
+        return None
+    for status in get_args(RunStatus):
+        if text == status:
+            return cast(RunStatus, status)
+    raise ProblemError(400, f"status must be one of {', '.join(get_args(RunStatus))}.")
+
+
 def _whole(request: web.Request, name: str, default: int, least: int, most: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and least <= int(text) <= most):
         raise ProblemError(400, f"{name} must be a whole number from {least} to {most}.")
     return int(text)

@@ -104,14 +104,13 @@ export class Client {
   }
 
   /**
-   * Return runs, newest first. *before* is a run id, for the next page.
-   * @param {{limit?: number, before?: string}} [page]
-   * @returns {Promise<RunSnapshot[]>}
+   * Return what a list shows of runs, newest first; `snapshot` has their texts. *before* is a run id, for the next page.
+   * @param {{limit?: number, before?: string, status?: string, channel?: string, conversation_id?: string, q?: string}} [page]
+   * @returns {Promise<import('./types.js').ListedRun[]>}
    */
-  async runs({ limit, before } = {}) {
+  async runs(page = {}) {
     const query = new URLSearchParams();
-    if (limit !== undefined) query.set('limit', String(limit));
-    if (before !== undefined) query.set('before', before);
+    for (const [name, value] of Object.entries(page)) if (value !== undefined) query.set(name, String(value));
     return (await this.#http.call('GET', `/v1/runs?${query}`)).runs;
   }
 

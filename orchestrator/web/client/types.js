@@ -250,6 +250,21 @@
  */
 
 /**
+ * What a list shows of a run.
+ * @typedef {object} ListedRun
+ * @property {string} run_id
+ * @property {string} channel
+ * @property {string | null} conversation_id
+ * @property {string} title The question's first 200 characters.
+ * @property {RunStatus} status
+ * @property {number} created_at
+ * @property {number | null} ended_at
+ * @property {Record<string, {status: AgentStatus | null}>} agents
+ * @property {string | null} panel What people call its panel.
+ * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
+ */
+
+/**
  * @typedef {object} RevealedAgent Who an agent of a blind run is. The last three are null until it has ended.
  * @property {string} agent_id
  * @property {string} configured Its true id.

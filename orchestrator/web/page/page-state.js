@@ -41,7 +41,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {boolean} starting
  * @property {RunRecord | null} record
  * @property {readonly Turn[]} earlier
- * @property {readonly RunSnapshot[]} runs Newest first.
+ * @property {readonly import('../client/types.js').ListedRun[]} runs Newest first.
  * @property {'none' | 'loading' | 'more' | 'all'} history Whether there are older ones.
  */
 
@@ -300,9 +300,10 @@ export class PageState {
    */
   async #findEarlier({ run_id, conversation_id, created_at }) {
     if (conversation_id === null) return [];
-    const runs = await this.#client.runs({ limit: MAX_EARLIER, before: run_id }).catch(() => []);
-    const mine = runs.filter((run) => run.conversation_id === conversation_id && run.created_at <= created_at);
-    return mine.reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
+    const listed = await this.#client.runs({ limit: MAX_EARLIER, before: run_id, conversation_id }).catch(() => []);
+    const before = listed.filter((run) => run.conversation_id === conversation_id && run.created_at <= created_at);
+    const mine = await Promise.all(before.map((run) => this.#client.snapshot(run.run_id).catch(() => null)));
+    return mine.filter((run) => run !== null).reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
   }
 
   /** @param {RunRecord | null} [keep] */
@@ -350,7 +351,7 @@ export class PageState {
 
   /**
    * @param {string | undefined} before
-   * @param {readonly RunSnapshot[]} known
+   * @param {readonly import('../client/types.js').ListedRun[]} known
    */
   async #page(before, known) {
     try {

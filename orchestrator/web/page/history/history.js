@@ -32,17 +32,17 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   </aside>`;
 }
 
-/** @param {{run: import('../../client/types.js').RunSnapshot, current: boolean, forget: (runId: string) => void}} props */
+/** @param {{run: import('../../client/types.js').ListedRun, current: boolean, forget: (runId: string) => void}} props */
 function Entry({ run, current, forget }) {
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;
   return html`<li data-status=${run.status}>
     <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined}>
-      <span class="history-question">${run.message}</span>
+      <span class="history-question">${run.unreadable ? 'Cannot be read by this version' : run.title}</span>
       <span class="hint">
-        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel.title}` : ''} · ${when(run.created_at)}
+        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
-    <${IconButton} icon="trash" label=${`Delete: ${run.message.slice(0, 60)}`} onClick=${() => forget(run.run_id)} />
+    <${IconButton} icon="trash" label=${`Delete: ${run.title.slice(0, 60)}`} onClick=${() => forget(run.run_id)} />
   </li>`;
 }
