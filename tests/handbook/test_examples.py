@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.served import orchestrator
 from tests.support.zygote import command
 
+from .layout import agents_that_ship, lay_out, run_python
 from .pages import NAMES, Block, blocks
 
 ADDRESS = "http://127.0.0.1:8080"
@@ -47,23 +47,17 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def of(language: str, about: str | None = None, *pages: str) -> list[Any]:
-    """Return the blocks of a language as parameters of a test."""
+    """Return the blocks of a language as parameters of a test; those about extending have tests of their own."""
     return [
         pytest.param(block, id=str(block))
         for block in blocks(*pages)
-        if block.language == language and (about is None or block.about == about)
+        if block.language == language
+        and (about is None or block.about == about)
+        and block.page != "extending"
     ]
 
 
 # ── where it all runs ─────────────────────────────────────────────────────────────────────────
-
-
-def agents_that_ship(folder: Path) -> Path:
-    """Copy the agents and panels that ship into *folder*, speaking faster."""
-    copied = shutil.copytree(ROOT / "agents_config", folder / "agents_config")
-    for path in copied.rglob("*.yaml"):
-        path.write_text(re.sub(r"(?m)^tokens_per_s: \d+$", "tokens_per_s: 400", path.read_text()))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -206,18 +200,11 @@ def test_events_are_as_the_server_would_send_them(block: Block) -> None:
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────
 
-WITH_FILES = [page for page in PAGES if any(block.language in ("yaml", "python") for block in blocks(page))]
-
-
-def lay_out(page: str, folder: Path) -> Path:
-    """Write the files of a page into a folder beside the agents that ship."""
-    agents_that_ship(folder)
-    for block in blocks(page):
-        if block.language in ("yaml", "python"):
-            assert re.fullmatch(r"[\w/]+\.(yaml|py)", block.about), f"{block} names no file"
-            (folder / block.about).parent.mkdir(parents=True, exist_ok=True)
-            (folder / block.about).write_text(block.text)
-    return folder
+WITH_FILES = [
+    page
+    for page in PAGES
+    if page != "extending" and any(block.language in ("yaml", "python") for block in blocks(page))
+]
 
 
 @pytest.mark.parametrize("page", WITH_FILES)
@@ -250,15 +237,7 @@ def test_the_function_of_the_configuration_page_answers(tmp_path: Path) -> None:
 def test_the_tool_of_the_configuration_page_works(tmp_path: Path) -> None:
     folder = lay_out("configuration", tmp_path)
     code = "import shop; print(shop.look_up_order('1001'))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout == "Order 1001 was sent yesterday.\n"
+    assert run_python(folder, code) == "Order 1001 was sent yesterday.\n"
 
 
 def test_the_application_of_the_configuration_page_answers(tmp_path: Path) -> None:
@@ -279,14 +258,9 @@ async def main():
 
 asyncio.run(main())
 """
-    env = environment(OPENAI_API_KEY="k", PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert '"text":"word"' in ran.stdout
-    assert ran.stdout.splitlines()[-1] == "200"
+    out = run_python(folder, code, OPENAI_API_KEY="k")
+    assert '"text":"word"' in out
+    assert out.splitlines()[-1] == "200"
 
 
 @pytest.mark.parametrize(
@@ -387,107 +361,6 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     """A new one wants a test above, not only a place in a folder."""
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
-        "ask.mjs", "stream.js", "parrot.py", "countdown.py", "lines.py",
+        "ask.mjs", "stream.js", "parrot.py", "lines.py", "countdown.py", "audit_log.py", "longest.py", "service.py",
     }  # fmt: skip
     assert {block.about for block in blocks() if block.language in ("python", "js")} <= run_here
-
-
-# ── extending ─────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_backend_of_the_extending_page_answers(tmp_path: Path) -> None:
-    folder = lay_out("extending", tmp_path)
-    code = """
-import asyncio
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
-from parrot import build
-
-async def main():
-    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
-        for message in ("hi", " "):
-            async with session.post("/v1/runs", json={"message": message},
-                                    headers={"Accept": "text/event-stream"}) as stream:
-                print(await stream.text())
-
-asyncio.run(main())
-"""
-    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert '"text":"hi hi"' in ran.stdout
-    assert "There is nothing to repeat." in ran.stdout
-
-
-def test_the_kind_of_the_extending_page_is_named_in_a_file(tmp_path: Path) -> None:
-    folder = lay_out("extending", tmp_path)
-    (folder / "agents_config").mkdir(exist_ok=True)
-    (folder / "agents_config" / "a.yaml").write_text("backend: countdown\nstart: 4\n")
-    code = """
-import asyncio, countdown
-from pathlib import Path
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
-from orchestrator import create_app, load_config
-
-async def main():
-    app = create_app(load_config(Path("agents_config")))
-    async with TestServer(app) as server, ClientSession(server.make_url("/")) as session:
-        async with session.post("/v1/runs", json={"message": "go"}, headers={"Accept": "text/event-stream"}) as stream:
-            print(await stream.text())
-
-asyncio.run(main())
-"""
-    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert '"text":"4 3 2 1 "' in ran.stdout
-
-
-def test_the_dialect_of_the_extending_page_is_one_file_and_one_row(tmp_path: Path) -> None:
-    """A run is read in it through the running server, from the start and from a cursor, and the API tells of it."""
-    folder = lay_out("extending", tmp_path)
-    code = """
-import asyncio, json
-import lines
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
-from parrot import build
-
-async def main():
-    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
-        async with session.post("/v1/runs?framing=lines", json={"message": "hi"},
-                                headers={"Accept": "application/x-ndjson"}) as stream:
-            assert stream.content_type == "application/x-ndjson", stream
-            run_id, whole = stream.headers["Run-Id"], await stream.text()
-        told = [json.loads(line) for line in whole.splitlines()]
-        assert "".join(each.get("said", "") for each in told) == "hi hi", whole
-        path = f"/v1/runs/{run_id}/events?framing=lines"
-        async with session.get(path, headers={"Last-Event-ID": told[2]["at"]}) as stream:
-            assert await stream.text() == "".join(whole.splitlines(True)[3:])
-        async with session.get(path, headers={"Last-Event-ID": "no cursor"}) as stream:
-            assert json.loads(await stream.text()) == {"who": "parrot", "said": "hi hi"}
-        async with session.get("/v1/channels/x/events?framing=lines") as refused:
-            assert refused.status == 422, await refused.text()
-        async with session.get("/openapi.json") as document:
-            stream = (await document.json())["paths"]["/v1/runs/{run_id}/events"]["get"]
-        (framing,) = [each for each in stream["parameters"] if each["name"] == "framing"]
-        assert "lines" in framing["schema"]["enum"]
-        assert "application/x-ndjson" in stream["responses"]["200"]["content"]
-        print("all of it")
-
-asyncio.run(main())
-"""
-    env = environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}")
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.endswith("all of it\n")

@@ -1,0 +1,180 @@
+"""The whole examples of the extending page: each is one file and one row, and is used through the running server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import ROOT, environment
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.served import serving
+
+from .layout import lay_out, run_python
+from .pages import blocks
+
+
+def test_the_backend_of_the_extending_page_answers(tmp_path: Path) -> None:
+    folder = lay_out("extending", tmp_path)
+    code = """
+import asyncio
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from parrot import build
+
+async def main():
+    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
+        for message in ("hi", " "):
+            async with session.post("/v1/runs", json={"message": message},
+                                    headers={"Accept": "text/event-stream"}) as stream:
+                print(await stream.text())
+
+asyncio.run(main())
+"""
+    out = run_python(folder, code)
+    assert '"text":"hi hi"' in out
+    assert "There is nothing to repeat." in out
+
+
+def test_the_kind_of_the_extending_page_is_named_in_a_file(tmp_path: Path) -> None:
+    folder = lay_out("extending", tmp_path)
+    code = """
+import asyncio, countdown
+from pathlib import Path
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from orchestrator import create_app, load_config
+
+async def main():
+    app = create_app(load_config(Path("agents_config")))
+    async with TestServer(app) as server, ClientSession(server.make_url("/")) as session:
+        async with session.post("/v1/runs", json={"message": "go", "agents": ["rocket"]},
+                                headers={"Accept": "text/event-stream"}) as stream:
+            print(await stream.text())
+
+asyncio.run(main())
+"""
+    out = run_python(folder, code)
+    assert '"text":"4 3 2 1 "' in out
+
+
+def test_the_dialect_of_the_extending_page_is_one_file_and_one_row(tmp_path: Path) -> None:
+    """A run is read in it through the running server, from the start and from a cursor, and the API tells of it."""
+    folder = lay_out("extending", tmp_path)
+    code = """
+import asyncio, json
+import lines
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from parrot import build
+
+async def main():
+    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
+        async with session.post("/v1/runs?framing=lines", json={"message": "hi"},
+                                headers={"Accept": "application/x-ndjson"}) as stream:
+            assert stream.content_type == "application/x-ndjson", stream
+            run_id, whole = stream.headers["Run-Id"], await stream.text()
+        told = [json.loads(line) for line in whole.splitlines()]
+        assert "".join(each.get("said", "") for each in told) == "hi hi", whole
+        path = f"/v1/runs/{run_id}/events?framing=lines"
+        async with session.get(path, headers={"Last-Event-ID": told[2]["at"]}) as stream:
+            assert await stream.text() == "".join(whole.splitlines(True)[3:])
+        async with session.get(path, headers={"Last-Event-ID": "no cursor"}) as stream:
+            assert json.loads(await stream.text()) == {"who": "parrot", "said": "hi hi"}
+        async with session.get("/v1/channels/x/events?framing=lines") as refused:
+            assert refused.status == 422, await refused.text()
+        async with session.get("/openapi.json") as document:
+            stream = (await document.json())["paths"]["/v1/runs/{run_id}/events"]["get"]
+        (framing,) = [each for each in stream["parameters"] if each["name"] == "framing"]
+        assert "lines" in framing["schema"]["enum"]
+        assert "application/x-ndjson" in stream["responses"]["200"]["content"]
+        print("all of it")
+
+asyncio.run(main())
+"""
+    out = run_python(folder, code)
+    assert out.endswith("all of it\n")
+
+
+# ── all of them together, by the page's own program ───────────────────────────────────────────
+
+
+def service(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "service.py", *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+
+
+def test_the_commands_of_the_extending_page_know_what_was_added(tmp_path: Path) -> None:
+    folder = lay_out("extending", tmp_path)
+    (block,) = [block for block in blocks("extending") if (block.language, block.about) == ("sh", "")]
+    check, run = block.text.splitlines()
+    checked = service(folder, *shlex.split(check)[2:])
+    assert (checked.stderr, checked.returncode) == ("", 0)
+    rows = [line.split() for line in checked.stdout.splitlines()]
+    assert ["rocket", "countdown", "-"] in rows
+    assert ["longest", "panel", "longest:longest", "(own):", "skeptic,", "optimist,", "analyst"] in rows
+    asked = service(folder, *shlex.split(run)[2:])
+    assert asked.returncode == 0
+    assert "4 3 2 1" in asked.stdout
+
+
+def test_the_method_of_the_extending_page_decides(tmp_path: Path) -> None:
+    ran = service(lay_out("extending", tmp_path), "run", "What is 6 * 7?", "--panel", "longest", "--json")
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    (result,) = [event for event in events if event["event"] == "panel.result"]
+    assert (result["status"], result["method"]) == ("decided", "longest:longest")
+    reviews = [event for event in events if event["type"] == "started" and event.get("stage") == "review"]
+    assert len(reviews) == 2
+    assert {heard["agent"] for review in reviews for heard in review["inputs"]} == {result["winner"]}
+
+
+def test_the_store_of_the_extending_page_keeps_what_the_running_server_sends(tmp_path: Path) -> None:
+    folder = lay_out("extending", tmp_path)
+    (block,) = [block for block in blocks("extending") if block.about == "serve"]
+    command = [sys.executable, *shlex.split(block.text)[1:], "--port", "0", "--drain", "0"]
+    with serving(command, cwd=folder) as address:
+        body = json.dumps({"message": "go", "agents": ["rocket"]}).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson"}
+        request = urllib.request.Request(f"{address}/v1/runs?framing=lines", body, headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as stream:
+            told = [json.loads(line) for line in stream.read().splitlines() if line]
+    assert "".join(each.get("said", "") for each in told) == "4 3 2 1 "
+    kept = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    own = [each["data"] for each in kept if each["channel"] == each["run_id"]]
+    assert [data["type"] for data in own] == ["token" if "said" in each else each["event"] for each in told]
+    refused = service(folder, "serve", "--log", "audit:nothing")
+    assert refused.returncode != 0
+    assert "names no file; write audit:///events.jsonl" in refused.stderr
+
+
+@pytest.mark.parametrize("suite", ["test_eventlog", "test_runstore"])
+def test_the_store_of_the_extending_page_keeps_the_contract(suite: str, tmp_path: Path) -> None:
+    """The package's own suites, with this store in the place of all others."""
+    folder = lay_out("extending", tmp_path)
+    code = f"""
+import contextlib, os, sys
+import pytest
+import audit_log
+from tests.contract import stores
+
+@contextlib.asynccontextmanager
+async def audited(folder, clock):
+    store = audit_log.AuditLog(folder / "events.jsonl")
+    store._clock = clock
+    await store.start()
+    yield store
+    await store.aclose()
+
+stores.STORES.clear()
+stores.STORES["audited"] = audited
+os.chdir({str(ROOT)!r})
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests/contract/{suite}.py"]))
+"""
+    assert " passed" in run_python(folder, code)
