@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from aiohttp import web
+from pytest_aiohttp import AiohttpClient
+
+from tests.support.probe import Answer, Ask, Client, Listen, ProblemServer, fetch
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile(
@@ -41,3 +46,25 @@ def _main_thread_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture
+def listen(aiohttp_client: AiohttpClient) -> Listen:
+    """Serve applications until the test ends: `client = await listen(app)`."""
+
+    async def serve(app: web.Application, **options: Any) -> Client:
+        return await aiohttp_client(ProblemServer(app, **options))
+
+    return serve
+
+
+@pytest.fixture
+def ask(listen: Listen) -> Ask:
+    """Serve a fresh application and ask it once: `answer = await ask(make_app, "GET", "/x")`."""
+
+    async def ask_once(
+        app: Callable[[], web.Application], method: str = "GET", path: str = "/x", **options: Any
+    ) -> Answer:
+        return await fetch(await listen(app()), method, path, **options)
+
+    return ask_once

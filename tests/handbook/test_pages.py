@@ -7,14 +7,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
 
 from orchestrator.server.app import create_app
 from orchestrator.server.handbook.markdown import PageRenderer, anchor_of, page_address
 from orchestrator.server.handbook.page import INDEX
 from orchestrator.server.routes.handbook import list_pages, make_file
 
-from ..support.probe import fetch, listen
+from ..support.probe import Listen, fetch
 from .pages import FOLDER, NAMES, README, blocks, rendered, text_of
 
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -42,9 +41,9 @@ class Links(HTMLParser):
             self.refused.append(tag)
 
 
-async def served(name: str) -> str:
-    async with listen(create_app(agents={})) as port, ClientSession() as session:
-        answer = await fetch(session, port, "GET", f"/docs/{name}")
+async def served(listen: Listen, name: str) -> str:
+    client = await listen(create_app(agents={}))
+    answer = await fetch(client, "GET", f"/docs/{name}")
     assert answer.status == 200
     return answer.body.decode()
 
@@ -92,48 +91,46 @@ def test_the_readme_is_read_in_ten_minutes() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_served_page_links_to_what_is_served(name: str) -> None:
+async def test_a_served_page_links_to_what_is_served(name: str, listen: Listen) -> None:
     app = create_app(agents={})
-    async with listen(app) as port, ClientSession() as session:
-        address = "" if name == INDEX else name
-        page = await fetch(session, port, "GET", f"/docs/{address}")
-        links = Links(page.body.decode())
-        assert (page.status, page.content_type) == (200, "text/html")
-        assert links.refused == []
-        assert len(links.ids) == len(set(links.ids))
-        for target in {target.partition("#")[0] for target in links.targets}:
-            if target and not target.startswith("https://"):
-                path = f"/docs/{target.removeprefix('./')}".replace("/docs/../", "/")
-                assert (await fetch(session, port, "GET", path)).status == 200, target
-        own = {target[1:] for target in links.targets if target.startswith("#")}
-        assert own <= set(links.ids)
+    client = await listen(app)
+    address = "" if name == INDEX else name
+    page = await fetch(client, "GET", f"/docs/{address}")
+    links = Links(page.body.decode())
+    assert (page.status, page.content_type) == (200, "text/html")
+    assert links.refused == []
+    assert len(links.ids) == len(set(links.ids))
+    for target in {target.partition("#")[0] for target in links.targets}:
+        if target and not target.startswith("https://"):
+            path = f"/docs/{target.removeprefix('./')}".replace("/docs/../", "/")
+            assert (await fetch(client, "GET", path)).status == 200, target
+    own = {target[1:] for target in links.targets if target.startswith("#")}
+    assert own <= set(links.ids)
 
 
-async def test_pages_have_the_headers_that_guard_every_answer() -> None:
-    async with listen(create_app(agents={})) as port, ClientSession() as session:
-        page = await fetch(session, port, "GET", "/docs/protocol")
-        again = await fetch(
-            session, port, "GET", "/docs/protocol", headers={"If-None-Match": page.headers["ETag"]}
-        )
+async def test_pages_have_the_headers_that_guard_every_answer(listen: Listen) -> None:
+    client = await listen(create_app(agents={}))
+    page = await fetch(client, "GET", "/docs/protocol")
+    again = await fetch(client, "GET", "/docs/protocol", headers={"If-None-Match": page.headers["ETag"]})
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert page.headers["Cache-Control"] == "no-cache"
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_a_page_is_there_as_markdown_too() -> None:
-    async with listen(create_app(agents={})) as port, ClientSession() as session:
-        page = await fetch(session, port, "GET", "/docs/protocol.md")
-        missing = await fetch(session, port, "GET", "/docs/nothing.md")
+async def test_a_page_is_there_as_markdown_too(listen: Listen) -> None:
+    client = await listen(create_app(agents={}))
+    page = await fetch(client, "GET", "/docs/protocol.md")
+    missing = await fetch(client, "GET", "/docs/nothing.md")
     assert (page.status, page.content_type) == (200, "text/markdown")
     assert page.body.decode() == text_of("protocol")
     assert missing.problem["detail"] == "The handbook has no page 'nothing'."
 
 
-async def test_the_api_reference_stands_beside_the_pages() -> None:
-    async with listen(create_app(agents={})) as port, ClientSession() as session:
-        below = await fetch(session, port, "GET", "/docs/api")
-        before = await fetch(session, port, "GET", "/docs")
+async def test_the_api_reference_stands_beside_the_pages(listen: Listen) -> None:
+    client = await listen(create_app(agents={}))
+    below = await fetch(client, "GET", "/docs/api")
+    before = await fetch(client, "GET", "/docs")
     assert b'href="../docs.css"' in below.body
     assert b'href="docs.css"' in before.body
     assert b'href="docs/"' in before.body

@@ -15,7 +15,7 @@ from aiohttp import web
 from orchestrator.server.access_log import AccessLog
 from orchestrator.telemetry.logs import configure_logging
 from tests.support.loglines import lines, own_logging
-from tests.support.probe import ask, exchange, listen
+from tests.support.probe import Ask, Listen, exchange
 
 
 @pytest.fixture(autouse=True)
@@ -40,21 +40,21 @@ def app() -> web.Application:
     return found
 
 
-async def access_lines(out: io.StringIO, method: str, path: str, level: str = "info") -> list[dict[str, Any]]:
+async def access_lines(
+    listen: Listen, out: io.StringIO, method: str, path: str, level: str = "info"
+) -> list[dict[str, Any]]:
     configure_logging("json", level, stream=out)
-    async with listen(
-        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
-    ) as port:
-        request = (
-            f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\nprompt"
-        )
-        await exchange(port, request.encode())
-        await asyncio.sleep(0)
+    port = (
+        await listen(app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog)
+    ).port
+    request = f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\n\r\nprompt"
+    await exchange(port, request.encode())
+    await asyncio.sleep(0)
     return [line for line in lines(out) if line["logger"] == "orchestrator.access"]
 
 
-async def test_a_request_is_one_line_without_query_and_bodies(out: io.StringIO) -> None:
-    [line] = await access_lines(out, "POST", "/v1/runs%0A?token=hunter2")
+async def test_a_request_is_one_line_without_query_and_bodies(out: io.StringIO, listen: Listen) -> None:
+    [line] = await access_lines(listen, out, "POST", "/v1/runs%0A?token=hunter2")
     assert (line["method"], line["path"], line["status"]) == ("POST", "/v1/runs%0A", 200)
     assert line["ms"] >= 0
     assert line["run_id"] == "run_7"
@@ -62,23 +62,23 @@ async def test_a_request_is_one_line_without_query_and_bodies(out: io.StringIO) 
         assert hidden not in out.getvalue()
 
 
-async def test_probes_are_logged_at_debug_alone(out: io.StringIO) -> None:
+async def test_probes_are_logged_at_debug_alone(out: io.StringIO, listen: Listen) -> None:
     """A line every few seconds that says nothing hides the others."""
-    assert await access_lines(out, "GET", "/healthz") == []
-    assert len(await access_lines(out, "GET", "/healthz", "debug")) == 1
+    assert await access_lines(listen, out, "GET", "/healthz") == []
+    assert len(await access_lines(listen, out, "GET", "/healthz", "debug")) == 1
 
 
-async def test_malformed_http_is_logged_without_its_bytes(out: io.StringIO) -> None:
+async def test_malformed_http_is_logged_without_its_bytes(out: io.StringIO, listen: Listen) -> None:
     configure_logging("json", stream=out)
-    async with listen(
-        app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog
-    ) as port:
-        await exchange(port, b"GET /v1/x HTTP/1.1\r\nAuthorization: Bearer hunter2hunter2\x00\r\n\r\n")
+    port = (
+        await listen(app(), access_log=logging.getLogger("aiohttp.access"), access_log_class=AccessLog)
+    ).port
+    await exchange(port, b"GET /v1/x HTTP/1.1\r\nAuthorization: Bearer hunter2hunter2\x00\r\n\r\n")
     assert "hunter2" not in out.getvalue()
     assert [line["status"] for line in lines(out)] == [400, 400]
 
 
-async def test_a_failing_handler_is_logged_once(out: io.StringIO) -> None:
+async def test_a_failing_handler_is_logged_once(out: io.StringIO, ask: Ask) -> None:
     configure_logging("json", stream=out)
 
     async def handler(request: web.Request) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from orchestrator.config import load_config
@@ -33,7 +33,7 @@ from orchestrator.server.openapi.operation import (
 from orchestrator.server.openapi.schemas import component_schemas
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.routes.docs import ApiDocs, render_docs
-from tests.support.probe import fetch, listen
+from tests.support.probe import Listen, fetch
 
 LIMITS = ServerOptions()
 AGENTS_CONFIG = Path(__file__).parents[2] / "agents_config"
@@ -289,9 +289,9 @@ def test_an_encoded_snapshot_fits_its_schemas() -> None:
     validator("Event").validate(json.loads(events.encode_snapshot(snapshot, 3)))
 
 
-async def test_a_problem_fits_its_schema() -> None:
-    async with listen(small_app()) as port, ClientSession() as session:
-        answer = await fetch(session, port, "GET", "/nothing")
+async def test_a_problem_fits_its_schema(listen: Listen) -> None:
+    client = await listen(small_app())
+    answer = await fetch(client, "GET", "/nothing")
     validator("ProblemDocument").validate(answer.problem)
 
 
@@ -358,12 +358,12 @@ def test_the_page_escapes_what_the_document_says() -> None:
     assert "Follow <code>it</code>" in text
 
 
-async def test_page_style_and_document_are_served() -> None:
+async def test_page_style_and_document_are_served(listen: Listen) -> None:
     app = small_app()
-    async with listen(app) as port, ClientSession() as session:
-        page = await fetch(session, port, "GET", "/docs")
-        style = await fetch(session, port, "GET", "/docs.css")
-        document = await fetch(session, port, "GET", "/openapi.json")
+    client = await listen(app)
+    page = await fetch(client, "GET", "/docs")
+    style = await fetch(client, "GET", "/docs.css")
+    document = await fetch(client, "GET", "/openapi.json")
     assert (page.status, page.content_type) == (200, "text/html")
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert b"run.started" in page.body

@@ -6,7 +6,6 @@ import gzip
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from aiohttp import web
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
 from orchestrator.server.routes.pages import CACHING, PAGE_POLICY, Pages
-from tests.support.probe import ask, exchange, listen
+from tests.support.probe import Ask, Listen, exchange
 
 WEB = Path(__file__).parents[2] / "orchestrator" / "web"
 BUNDLE = WEB / "bundle"
@@ -28,12 +27,11 @@ def app() -> web.Application:
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
-    async with listen(app()) as port:
-        yield port
+async def port(listen: Listen) -> int:
+    return (await listen(app())).port or 0
 
 
-async def test_the_page_is_served_with_a_policy_of_its_own() -> None:
+async def test_the_page_is_served_with_a_policy_of_its_own(ask: Ask) -> None:
     answer = await ask(app, path="/")
     assert answer.status == 200
     assert answer.content_type == "text/html"
@@ -76,7 +74,7 @@ def test_the_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
         ("/web/vendor/licences/marked.txt", "text/plain"),
     ],
 )
-async def test_what_the_page_loads_is_there(path: str, kind: str) -> None:
+async def test_what_the_page_loads_is_there(path: str, kind: str, ask: Ask) -> None:
     answer = await ask(app, path=path)
     assert (answer.status, answer.content_type) == (200, kind)
     assert answer.body == (WEB / path.removeprefix("/web/")).read_bytes()
@@ -84,7 +82,7 @@ async def test_what_the_page_loads_is_there(path: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*MOVED, "client.js", "parser.js", "react.js", "shared-worker.js"])
-async def test_an_address_that_a_module_had_before_hands_on_to_it(path: str) -> None:
+async def test_an_address_that_a_module_had_before_hands_on_to_it(path: str, ask: Ask) -> None:
     """A page of somebody's own imports modules by their addresses, and does not move with ours."""
     answer = await ask(app, path=f"/web/{path}")
     assert (answer.status, answer.content_type) == (200, "text/javascript")
@@ -111,7 +109,7 @@ async def test_nothing_else_is(path: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/web/page/main.js", f"/web/bundle/{SCRIPT}", "/web/bundle/page.css"])
-async def test_an_unchanged_file_is_not_sent_again(path: str) -> None:
+async def test_an_unchanged_file_is_not_sent_again(path: str, ask: Ask) -> None:
     first = await ask(app, path=path)
     again = await ask(app, path=path, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
@@ -120,7 +118,7 @@ async def test_an_unchanged_file_is_not_sent_again(path: str) -> None:
     assert other.status == 200
 
 
-async def test_browsers_ask_for_every_file_again() -> None:
+async def test_browsers_ask_for_every_file_again(ask: Ask) -> None:
     """A name says nothing of the content, and a new version of the package has to be a new page at once."""
     for file in [*BUNDLE.iterdir(), WEB / "client" / "client.js", WEB / "page" / "app.js"]:
         answer = await ask(app, path=f"/web/{file.relative_to(WEB)}")
@@ -141,17 +139,19 @@ async def test_files_are_compressed_for_those_who_take_it(port: int) -> None:
     assert etags[0] != etags[1]
 
 
-async def test_a_package_that_is_replaced_below_a_running_server_mixes_no_pages(tmp_path: Path) -> None:
+async def test_a_package_that_is_replaced_below_a_running_server_mixes_no_pages(
+    tmp_path: Path, listen: Listen
+) -> None:
     """A running server goes on with the files it has read: names are the same in every version."""
     folder = tmp_path / "web"
     shutil.copytree(BUNDLE, folder / "bundle")
     application = web.Application()
     application.add_routes(Pages(folder).routes())
-    async with listen(application) as port:
-        request = "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        _, page = await exchange(port, request.format("/").encode())
-        shutil.rmtree(folder)
-        head, script = await exchange(port, request.format(f"/web/bundle/{SCRIPT}").encode())
+    port = (await listen(application)).port
+    request = "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    _, page = await exchange(port, request.format("/").encode())
+    shutil.rmtree(folder)
+    head, script = await exchange(port, request.format(f"/web/bundle/{SCRIPT}").encode())
     assert SCRIPT.encode() in page
     assert b"200 OK" in head
     assert script == (BUNDLE / SCRIPT).read_bytes()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import structlog
-from aiohttp import ClientPayloadError, ClientSession, web
+from aiohttp import ClientPayloadError, web
 from structlog.testing import capture_logs
 
 from orchestrator.errors import (
@@ -31,7 +31,7 @@ from orchestrator.server.http.problem import (
     setup_problems,
 )
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.probe import ask, exchange, fetch, listen
+from tests.support.probe import Ask, Listen, exchange, fetch
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON = {"Content-Type": "application/json"}
@@ -79,7 +79,7 @@ echo = app_of(_echo)
     ],
 )
 async def test_each_request_error_has_its_status(
-    exc: Exception, status: int, retry_after: str | None
+    exc: Exception, status: int, retry_after: str | None, ask: Ask
 ) -> None:
     """The tree of errors.py maps to HTTP; seconds are rounded up, never down to 0."""
     answer = await ask(raises(exc))
@@ -88,7 +88,7 @@ async def test_each_request_error_has_its_status(
     assert answer.problem["type"] == "about:blank"
 
 
-async def test_fields_at_fault_are_listed() -> None:
+async def test_fields_at_fault_are_listed(ask: Ask) -> None:
     """422 says which fields, also where a client's bytes are no Unicode text."""
     fields = [FieldProblem("agents[1]", "unknown"), FieldProblem("\ud800", "x")]
     answer = await ask(raises(InvalidRequest("2 fields are wrong.", fields)))
@@ -99,7 +99,7 @@ async def test_fields_at_fault_are_listed() -> None:
     ]
 
 
-async def test_the_logs_own_error_text_stays_inside() -> None:
+async def test_the_logs_own_error_text_stays_inside(ask: Ask) -> None:
     """A store's message may hold its password."""
     answer = await ask(raises(LogUnavailable("redis://:hunter2@db")))
     assert answer.problem["status"] == 503
@@ -107,7 +107,7 @@ async def test_the_logs_own_error_text_stays_inside() -> None:
     assert b"hunter2" not in answer.body
 
 
-async def test_an_unexpected_error_is_logged_under_an_id_and_not_told() -> None:
+async def test_an_unexpected_error_is_logged_under_an_id_and_not_told(ask: Ask) -> None:
     """The answer holds the id alone; the log has the traceback under the same id."""
     with capture_logs() as logs:
         answer = await ask(raises(ValueError("s3cret detail")), path="/x?q=1")
@@ -120,31 +120,31 @@ async def test_an_unexpected_error_is_logged_under_an_id_and_not_told() -> None:
     assert entry["where"] == "GET /x"
 
 
-async def test_an_unknown_path_is_a_problem() -> None:
+async def test_an_unknown_path_is_a_problem(ask: Ask) -> None:
     answer = await ask(echo, path="/nothing")
     assert (answer.problem["status"], answer.problem["detail"]) == (404, "Nothing is at this path.")
 
 
-async def test_a_wrong_method_is_a_problem_that_keeps_allow() -> None:
+async def test_a_wrong_method_is_a_problem_that_keeps_allow(ask: Ask) -> None:
     answer = await ask(echo, "DELETE", "/only-get")
     assert answer.problem["status"] == 405
     assert answer.headers["Allow"] == "GET,HEAD"
 
 
-async def test_an_http_exceptions_own_text_and_headers_are_kept() -> None:
+async def test_an_http_exceptions_own_text_and_headers_are_kept(ask: Ask) -> None:
     answer = await ask(raises(web.HTTPTooManyRequests(text="Wait.", headers={"Retry-After": "9"})))
     assert (answer.problem["status"], answer.problem["detail"]) == (429, "Wait.")
     assert answer.headers["Retry-After"] == "9"
 
 
-async def test_a_redirect_is_left_alone() -> None:
+async def test_a_redirect_is_left_alone(ask: Ask) -> None:
     answer = await ask(raises(web.HTTPFound("/docs")))
     assert (answer.status, answer.headers["Location"]) == (302, "/docs")
     assert answer.content_type != PROBLEM_TYPE
 
 
 @pytest.mark.parametrize("written", [b"", b"data: 1\n\n"])
-async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes) -> None:
+async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes, listen: Listen) -> None:
     """Nothing is added to an answer that has begun, and its end does not look like one."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -155,15 +155,15 @@ async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes) -> 
         raise RuntimeError("in the middle")
 
     with capture_logs() as logs:
-        async with listen(app_of(handler)()) as port:
-            head, body = await exchange(port, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        port = (await listen(app_of(handler)())).port
+        head, body = await exchange(port, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"500" not in head
     assert not body.endswith(b"0\r\n\r\n")
     assert written in body
     assert [log["where"] for log in logs] == ["GET /x after the answer had begun"]
 
 
-async def test_a_client_library_sees_the_cut() -> None:
+async def test_a_client_library_sees_the_cut(ask: Ask) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -174,12 +174,12 @@ async def test_a_client_library_sees_the_cut() -> None:
         await ask(app_of(handler))
 
 
-async def test_malformed_http_is_a_problem_and_quotes_nothing() -> None:
+async def test_malformed_http_is_a_problem_and_quotes_nothing(listen: Listen) -> None:
     """The parser's message quotes the line at fault, which may be the Authorization header."""
     with capture_logs() as logs:
-        async with listen(echo()) as port:
-            request = b"GET /x HTTP/1.1\r\nHost: a\r\nAuthoriz\x00ation: Bearer hunter2\r\n\r\n"
-            head, body = await exchange(port, request)
+        port = (await listen(echo())).port
+        request = b"GET /x HTTP/1.1\r\nHost: a\r\nAuthoriz\x00ation: Bearer hunter2\r\n\r\n"
+        head, body = await exchange(port, request)
     assert head.split()[1] == b"400"
     assert PROBLEM_TYPE.encode() in head
     assert json.loads(body)["status"] == 400
@@ -188,13 +188,13 @@ async def test_malformed_http_is_a_problem_and_quotes_nothing() -> None:
     assert [log["event"] for log in logs] == ["malformed_request"]
 
 
-async def test_a_refused_expectation_is_a_problem() -> None:
+async def test_a_refused_expectation_is_a_problem(ask: Ask) -> None:
     """aiohttp raises 417 before any middleware."""
     answer = await ask(echo, "POST", headers={"Expect": "magic"})
     assert answer.problem["status"] == 417
 
 
-async def test_a_failure_below_the_application_is_a_problem() -> None:
+async def test_a_failure_below_the_application_is_a_problem(ask: Ask) -> None:
     """Without the middleware an exception reaches the protocol, which tells no more than it."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -233,7 +233,7 @@ def test_a_fault_of_ours_says_nothing_to_a_client() -> None:
 @pytest.mark.parametrize(
     "kind", ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"]
 )
-async def test_json_is_read(kind: str) -> None:
+async def test_json_is_read(kind: str, ask: Ask) -> None:
     answer = await ask(echo, "POST", data='{"a":"é"}'.encode(), headers={"Content-Type": kind})
     assert (answer.status, answer.json) == (200, {"a": "é"})
 
@@ -247,13 +247,13 @@ async def test_json_is_read(kind: str) -> None:
         "application/jsonx",
     ],
 )
-async def test_other_types_are_refused(kind: str) -> None:
+async def test_other_types_are_refused(kind: str, ask: Ask) -> None:
     """A form of a foreign page can send these types without a preflight, JSON not."""
     answer = await ask(echo, "POST", data=b"{}", headers={"Content-Type": kind})
     assert answer.problem["status"] == 415
 
 
-async def test_a_missing_type_is_refused() -> None:
+async def test_a_missing_type_is_refused(ask: Ask) -> None:
     answer = await ask(echo, "POST", data=b"{}", skip_auto_headers=["Content-Type"])
     assert answer.problem["status"] == 415
 
@@ -286,18 +286,17 @@ def test_malformed_json_says_where(body: bytes, says: str) -> None:
     assert says in caught.value.problem.detail
 
 
-async def test_a_body_that_declares_too_much_is_refused_before_it_is_sent() -> None:
-    async with listen(echo(), lingering_time=0.2) as port:
-        head, body = await exchange(
-            port,
-            b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 999999999\r\n\r\n",
-        )
+async def test_a_body_that_declares_too_much_is_refused_before_it_is_sent(listen: Listen) -> None:
+    port = (await listen(echo(), lingering_time=0.2)).port
+    head, body = await exchange(
+        port,
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n",
+    )
     assert b" 413 " in head
     assert "200 bytes" in json.loads(body)["detail"]
 
 
-async def test_a_chunked_body_is_counted() -> None:
+async def test_a_chunked_body_is_counted(ask: Ask) -> None:
     async def long() -> AsyncIterator[bytes]:
         for _ in range(50):
             yield b'{"a":"' + b"x" * 100
@@ -306,29 +305,29 @@ async def test_a_chunked_body_is_counted() -> None:
     assert answer.problem["status"] == 413
 
 
-async def test_a_compressed_body_is_counted_unpacked() -> None:
+async def test_a_compressed_body_is_counted_unpacked(ask: Ask) -> None:
     """A few bytes of gzip can be gigabytes of JSON."""
     packed = gzip.compress(b'{"a":"' + b"x" * 1_000_000 + b'"}')
     answer = await ask(echo, "POST", data=packed, headers=JSON | {"Content-Encoding": "gzip"})
     assert answer.problem["status"] == 413
 
 
-async def test_a_broken_coding_is_the_clients_fault() -> None:
+async def test_a_broken_coding_is_the_clients_fault(ask: Ask) -> None:
     answer = await ask(echo, "POST", data=b"not gzip at all", headers=JSON | {"Content-Encoding": "gzip"})
     assert answer.problem["status"] == 400
 
 
-async def test_a_body_that_never_comes_is_not_waited_for() -> None:
+async def test_a_body_that_never_comes_is_not_waited_for(listen: Listen) -> None:
     """A Content-Length that promises more than is sent ends in 408."""
-    async with listen(echo(), lingering_time=0.2) as port:
-        head, _ = await exchange(
-            port,
-            b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-        )
+    port = (await listen(echo(), lingering_time=0.2)).port
+    head, _ = await exchange(
+        port,
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    )
     assert b" 408 " in head
 
 
-async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours() -> None:
+async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours(listen: Listen) -> None:
     """Nobody is there to be answered, so no error is logged."""
     entered, left = asyncio.Event(), asyncio.Event()
 
@@ -340,21 +339,21 @@ async def test_a_client_that_leaves_while_it_sends_is_no_failure_of_ours() -> No
             left.set()
 
     with capture_logs() as logs:
-        async with listen(app_of(handler)()) as port:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(
-                b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-            )
-            await asyncio.wait_for(entered.wait(), PATIENCE_SECONDS)
-            writer.close()
-            await writer.wait_closed()
-            await asyncio.wait_for(left.wait(), PATIENCE_SECONDS)
+        port = (await listen(app_of(handler)())).port
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        await asyncio.wait_for(entered.wait(), PATIENCE_SECONDS)
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.wait_for(left.wait(), PATIENCE_SECONDS)
     assert [log for log in logs if log["log_level"] == "error"] == []
 
 
-async def test_a_refused_body_does_not_confuse_the_next_request() -> None:
+async def test_a_refused_body_does_not_confuse_the_next_request(listen: Listen) -> None:
     """The rest of an unread body is never taken for a request of its own."""
-    async with listen(echo()) as port, ClientSession() as session:
-        first = await fetch(session, port, "POST", "/x", data=b"GET /x HTTP/1.1\r\n\r\n" * 50, headers=JSON)
-        second = await fetch(session, port, "POST", "/x", data=b'{"a":1}', headers=JSON)
+    client = await listen(echo())
+    first = await fetch(client, "POST", "/x", data=b"GET /x HTTP/1.1\r\n\r\n" * 50, headers=JSON)
+    second = await fetch(client, "POST", "/x", data=b'{"a":1}', headers=JSON)
     assert (first.status, second.status) == (413, 200)

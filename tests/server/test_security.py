@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import dataclasses
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, WSServerHandshakeError, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import WSServerHandshakeError, web
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_aiohttp import AiohttpClient
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import ConfigError, Conflict
@@ -28,7 +28,7 @@ from orchestrator.server.http.security import (
     check_bind,
     setup_security,
 )
-from tests.support.probe import Answer, ask, listen
+from tests.support.probe import Answer, Ask, Listen
 
 FRIEND = "https://app.example"
 TOKEN = "correct-horse"
@@ -70,10 +70,19 @@ def make_app(**settings: Any) -> web.Application:
     return app
 
 
-async def call(
-    method: str = "GET", path: str = "/v1/agents", headers: dict[str, str] | None = None, **settings: Any
-) -> Answer:
-    return await ask(lambda: make_app(**settings), method, path, headers=headers or {})
+Call = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture
+def call(ask: Ask) -> Call:
+    """Ask an application with these security settings once."""
+
+    async def call_once(
+        method: str = "GET", path: str = "/v1/agents", headers: dict[str, str] | None = None, **settings: Any
+    ) -> Answer:
+        return await ask(lambda: make_app(**settings), method, path, headers=headers or {})
+
+    return call_once
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────────────
@@ -84,7 +93,7 @@ async def call(
     ["127.0.0.1", "127.0.0.1:9999", "127.8.9.1", "localhost", "LocalHost:8080", "localhost.:80",
      "a.localhost", "[::1]:8080", "[::1]", "[::ffff:127.0.0.1]:80"],
 )  # fmt: skip
-async def test_loopback_hosts_are_answered(host: str) -> None:
+async def test_loopback_hosts_are_answered(host: str, call: Call) -> None:
     """A tunnel or a forwarded port changes the number, so any port does."""
     assert (await call(headers={"Host": host})).status == 200
 
@@ -94,20 +103,20 @@ async def test_loopback_hosts_are_answered(host: str) -> None:
     ["evil.example", "evil.example:8080", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example",
      "192.168.1.5", "0.0.0.0:8080", "[::]:8080"],
 )  # fmt: skip
-async def test_foreign_hosts_are_refused(host: str) -> None:
+async def test_foreign_hosts_are_refused(host: str, call: Call) -> None:
     """DNS rebinding: the name is the attacker's, the address is ours."""
     assert (await call(headers={"Host": host})).problem["status"] == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/nothing"])
-async def test_foreign_hosts_are_refused_everywhere(path: str) -> None:
+async def test_foreign_hosts_are_refused_everywhere(path: str, call: Call) -> None:
     assert (await call(path=path, headers={"Host": "evil.example"})).problem["status"] == 403
 
 
 @pytest.mark.parametrize(
     "host", ["", "a b", "localhost:port", "localhost:99999", "user@localhost", "::1", "[::1"]
 )
-async def test_a_malformed_host_is_refused(host: str) -> None:
+async def test_a_malformed_host_is_refused(host: str, call: Call) -> None:
     assert (await call(headers={"Host": host})).problem["status"] == 400
 
 
@@ -164,7 +173,7 @@ def test_the_bound_host_is_answered(bound: str, host: str, expected: bool) -> No
         ("[::1]:8080", "http://[::1]:8080"),
     ],
 )
-async def test_our_own_pages_may_post(host: str, origin: str) -> None:
+async def test_our_own_pages_may_post(host: str, origin: str, call: Call) -> None:
     """TLS may end at a proxy, so the page may be https where the request is not."""
     answer = await call("POST", "/v1/runs", {"Host": host, "Origin": origin})
     assert answer.status == 200
@@ -189,13 +198,13 @@ FOREIGN = [
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1/agents"), ("POST", "/v1/runs"), ("POST", "/elsewhere")]
 )
-async def test_foreign_pages_are_refused(method: str, path: str, origin: str) -> None:
+async def test_foreign_pages_are_refused(method: str, path: str, origin: str, call: Call) -> None:
     answer = await call(method, path, {"Host": "localhost:8080", "Origin": origin})
     assert answer.problem["status"] == 403
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_foreign_pages_may_load_the_page_itself() -> None:
+async def test_foreign_pages_may_load_the_page_itself(call: Call) -> None:
     """It changes nothing, and the browser keeps the answer from them."""
     answer = await call("GET", "/", {"Origin": "https://evil.example"})
     assert answer.status == 200
@@ -217,7 +226,7 @@ async def test_foreign_pages_may_load_the_page_itself() -> None:
     ],
 )
 async def test_fetch_metadata_counts_where_no_origin_is_sent(
-    method: str, fetch: dict[str, str], status: int
+    method: str, fetch: dict[str, str], status: int, call: Call
 ) -> None:
     """A script or image element of a foreign page sends no Origin, but says where it comes from."""
     headers = {f"Sec-Fetch-{name}": value for name, value in fetch.items()}
@@ -225,7 +234,7 @@ async def test_fetch_metadata_counts_where_no_origin_is_sent(
     assert (await call(method, path, headers)).status == status
 
 
-async def test_null_can_be_allowed() -> None:
+async def test_null_can_be_allowed(call: Call) -> None:
     """A page from a file has this origin; so has every sandboxed frame, hence only by name."""
     answer = await call("POST", "/v1/runs", {"Origin": "null"}, allow_origins=("null",))
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "null")
@@ -237,7 +246,7 @@ async def test_null_can_be_allowed() -> None:
 @pytest.mark.parametrize(
     ("path", "status"), [("/v1/agents", 200), ("/v1/stream", 200), ("/v1/fail", 409), ("/v1/x", 404)]
 )
-async def test_allowed_origins_can_read_every_answer(path: str, status: int) -> None:
+async def test_allowed_origins_can_read_every_answer(path: str, status: int, call: Call) -> None:
     """Streams and failures too: without the headers a page sees a failure as an opaque network error."""
     answer = await call("GET", path, {"Origin": FRIEND}, allow_origins=("https://App.Example:443/",))
     assert answer.status == status
@@ -247,13 +256,13 @@ async def test_allowed_origins_can_read_every_answer(path: str, status: int) -> 
     assert {"Run-Id", "Location", "Retry-After"} <= set(exposed.split(", "))
 
 
-async def test_a_401_can_be_read_too() -> None:
+async def test_a_401_can_be_read_too(call: Call) -> None:
     answer = await call("GET", "/v1/agents", {"Origin": FRIEND}, allow_origins=(FRIEND,), token=TOKEN)
     assert answer.problem["status"] == 401
     assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
 
 
-async def test_a_preflight_needs_no_token() -> None:
+async def test_a_preflight_needs_no_token(call: Call) -> None:
     """Browsers send preflights without credentials."""
     headers = {
         "Origin": FRIEND,
@@ -271,7 +280,7 @@ async def test_a_preflight_needs_no_token() -> None:
     assert answer.headers["Vary"] == "Origin"
 
 
-async def test_a_foreign_preflight_is_refused() -> None:
+async def test_a_foreign_preflight_is_refused(call: Call) -> None:
     headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     for path in ("/v1/runs", "/"):
         answer = await call("OPTIONS", path, headers, allow_origins=(FRIEND,))
@@ -285,7 +294,7 @@ async def test_a_foreign_preflight_is_refused() -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/agents", "/%76%31/agents", "/v1/%61gents", "/v1/nothing", "/v1", "/v1/ws"]
 )
-async def test_everything_below_v1_needs_the_token(path: str) -> None:
+async def test_everything_below_v1_needs_the_token(path: str, call: Call) -> None:
     answer = await call(path=path, token=TOKEN)
     assert answer.problem["status"] == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -304,23 +313,23 @@ async def test_everything_below_v1_needs_the_token(path: str) -> None:
         "Bearer é",
     ],
 )
-async def test_other_credentials_are_refused(value: str) -> None:
+async def test_other_credentials_are_refused(value: str, call: Call) -> None:
     answer = await call(headers={"Authorization": value}, token=TOKEN)
     assert answer.problem["status"] == 401
     assert TOKEN.encode() not in answer.body
 
 
 @pytest.mark.parametrize("value", [f"Bearer {TOKEN}", f"bearer  {TOKEN} "])
-async def test_the_token_opens(value: str) -> None:
+async def test_the_token_opens(value: str, call: Call) -> None:
     assert (await call(headers={"Authorization": value}, token=TOKEN)).status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics"])
-async def test_what_is_outside_v1_stays_open(path: str) -> None:
+async def test_what_is_outside_v1_stays_open(path: str, call: Call) -> None:
     assert (await call(path=path, token=TOKEN)).status == 200
 
 
-async def test_a_token_in_the_query_does_not_count() -> None:
+async def test_a_token_in_the_query_does_not_count(call: Call) -> None:
     """Addresses end up in logs and histories."""
     answer = await call(path=f"/v1/agents?token={TOKEN}&access_token={TOKEN}", token=TOKEN)
     assert answer.problem["status"] == 401
@@ -331,13 +340,13 @@ def subprotocol(token: str) -> str:
 
 
 @pytest.mark.parametrize("token", [TOKEN, "a?b>c~~~", "x"])
-async def test_a_websocket_may_offer_the_token_as_a_subprotocol(token: str) -> None:
+async def test_a_websocket_may_offer_the_token_as_a_subprotocol(token: str, listen: Listen) -> None:
     """Browsers' WebSocket can set no header. The answer names our protocol, so the token is not echoed."""
-    async with listen(make_app(token=token)) as port, ClientSession() as session:
-        url = f"http://127.0.0.1:{port}/v1/ws"
-        async with session.ws_connect(url, protocols=(WEBSOCKET_PROTOCOL, subprotocol(token))) as ws:
-            assert ws.protocol == WEBSOCKET_PROTOCOL
-            assert await ws.receive_str() == "hello"
+    client = await listen(make_app(token=token))
+    url = "/v1/ws"
+    async with client.ws_connect(url, protocols=(WEBSOCKET_PROTOCOL, subprotocol(token))) as ws:
+        assert ws.protocol == WEBSOCKET_PROTOCOL
+        assert await ws.receive_str() == "hello"
 
 
 @pytest.mark.parametrize(
@@ -352,30 +361,30 @@ async def test_a_websocket_may_offer_the_token_as_a_subprotocol(token: str) -> N
     ],
 )
 async def test_other_subprotocols_do_not_open(
-    protocols: tuple[str, ...], status: int, caplog: pytest.LogCaptureFixture
+    protocols: tuple[str, ...], status: int, caplog: pytest.LogCaptureFixture, listen: Listen
 ) -> None:
     """A token without our own protocol is refused before aiohttp logs it as unknown."""
     caplog.set_level(logging.DEBUG)
-    async with listen(make_app(token=TOKEN)) as port, ClientSession() as session:
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await session.ws_connect(f"http://127.0.0.1:{port}/v1/ws", protocols=protocols)
+    client = await listen(make_app(token=TOKEN))
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await client.ws_connect("/v1/ws", protocols=protocols)
     assert caught.value.status == status
     assert TOKEN_PROTOCOL_PREFIX not in caplog.text
 
 
-async def test_a_foreign_page_cannot_open_a_websocket() -> None:
+async def test_a_foreign_page_cannot_open_a_websocket(listen: Listen) -> None:
     """WebSockets know no CORS: the server must look at the Origin itself."""
-    async with listen(make_app()) as port, ClientSession() as session:
-        url = f"http://127.0.0.1:{port}/v1/ws"
-        with pytest.raises(WSServerHandshakeError) as caught:
-            await session.ws_connect(url, origin="https://evil.example", protocols=(WEBSOCKET_PROTOCOL,))
-        assert caught.value.status == 403
-        origin = f"http://127.0.0.1:{port}"
-        async with session.ws_connect(url, origin=origin, protocols=(WEBSOCKET_PROTOCOL,)) as ws:
-            assert await ws.receive_str() == "hello"
+    client = await listen(make_app())
+    url = "/v1/ws"
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await client.ws_connect(url, origin="https://evil.example", protocols=(WEBSOCKET_PROTOCOL,))
+    assert caught.value.status == 403
+    origin = f"http://127.0.0.1:{client.port}"
+    async with client.ws_connect(url, origin=origin, protocols=(WEBSOCKET_PROTOCOL,)) as ws:
+        assert await ws.receive_str() == "hello"
 
 
-async def test_every_answer_carries_the_guarding_headers() -> None:
+async def test_every_answer_carries_the_guarding_headers(call: Call) -> None:
     for path in ("/", "/v1/stream", "/v1/fail", "/nothing"):
         answer = await call(path=path)
         assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
@@ -443,7 +452,9 @@ def test_nothing_around_a_loopback_name_is_loopback(name: str, around: str) -> N
     assert not is_loopback_name(f"{around}x{name}")
 
 
-async def test_token_is_asked_for_wherever_the_application_is_mounted() -> None:
+async def test_token_is_asked_for_wherever_the_application_is_mounted(
+    aiohttp_client: AiohttpClient,
+) -> None:
     """As a sub-application its paths no longer begin with /v1."""
 
     async def echo(request: AgentInput) -> AsyncIterator[str]:
@@ -451,15 +462,15 @@ async def test_token_is_asked_for_wherever_the_application_is_mounted() -> None:
 
     parent = web.Application()
     parent.add_subapp("/ai", create_app(agents={"echo": echo}, security=SecuritySettings(token="secret")))
-    async with TestClient(TestServer(parent)) as client:
-        assert (await client.get("/ai/v1/agents")).status == 401
-        assert (await client.post("/ai/v1/runs", json={"message": "hi"})).status == 401
-        assert (await client.get("/ai/healthz")).status == 200
-        bearer = {"Authorization": "Bearer secret"}
-        assert (await client.get("/ai/v1/agents", headers=bearer)).status == 200
-        foreign = {**bearer, "Origin": "http://evil.example"}
-        assert (await client.get("/ai/v1/agents", headers=foreign)).status == 403
-        started = await client.post("/ai/v1/runs", json={"message": "hi"}, headers=bearer)
-        assert started.status == 201
-        assert started.headers["Location"].startswith("/ai/v1/runs/run_")
-        assert (await client.get(started.headers["Location"], headers=bearer)).status == 200
+    client = await aiohttp_client(parent)
+    assert (await client.get("/ai/v1/agents")).status == 401
+    assert (await client.post("/ai/v1/runs", json={"message": "hi"})).status == 401
+    assert (await client.get("/ai/healthz")).status == 200
+    bearer = {"Authorization": "Bearer secret"}
+    assert (await client.get("/ai/v1/agents", headers=bearer)).status == 200
+    foreign = {**bearer, "Origin": "http://evil.example"}
+    assert (await client.get("/ai/v1/agents", headers=foreign)).status == 403
+    started = await client.post("/ai/v1/runs", json={"message": "hi"}, headers=bearer)
+    assert started.status == 201
+    assert started.headers["Location"].startswith("/ai/v1/runs/run_")
+    assert (await client.get(started.headers["Location"], headers=bearer)).status == 200

@@ -1,15 +1,15 @@
-"""Serves an application on a real socket for one test and asks it one question; owns no assertion."""
+"""What the fixtures `listen` and `ask` of `tests/conftest.py` serve an application with, and what they answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientSession, web
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
 from orchestrator.server.http.problem import PROBLEM_TYPE
@@ -38,30 +38,26 @@ class Answer:
         return document
 
 
-@asynccontextmanager
-async def listen(app: web.Application, **options: Any) -> AsyncIterator[int]:
-    """Serve *app* on loopback; yield the port."""
-    options.setdefault("access_log", None)
-    runner = ProblemRunner(app, **options)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+class ProblemServer(TestServer):
+    """Serves an application as `orchestrator serve` does; *options* go to its runner."""
+
+    def __init__(self, app: web.Application, **options: Any) -> None:
+        super().__init__(app)
+        self._options = {"access_log": None, **options}
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return ProblemRunner(self.app, **options | self._options)
 
 
-async def ask(
-    app: Callable[[], web.Application], method: str = "GET", path: str = "/x", **options: Any
-) -> Answer:
-    """Serve a fresh application, ask it once, return the whole answer."""
-    async with listen(app()) as port, ClientSession() as session:
-        return await fetch(session, port, method, path, **options)
+Client = TestClient[web.Request, web.Application]
+Listen = Callable[..., Awaitable[Client]]
+Ask = Callable[..., Awaitable[Answer]]
 
 
-async def fetch(session: ClientSession, port: int, method: str, path: str, **options: Any) -> Answer:
+async def fetch(client: Client, method: str, path: str, **options: Any) -> Answer:
+    """Ask once, and return the whole answer; a redirect is one."""
     options.setdefault("allow_redirects", False)
-    async with session.request(method, f"http://127.0.0.1:{port}{path}", **options) as response:
+    async with client.request(method, path, **options) as response:
         body = await response.read()
         return Answer(response.status, response.headers, response.content_type, body)
 
