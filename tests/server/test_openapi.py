@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
+from orchestrator import events
 from orchestrator.config import load_config
-from orchestrator.events import base as events
 from orchestrator.server.app import create_app
 from orchestrator.server.http.problem import setup_problems
 from orchestrator.server.http.security import SecuritySettings, setup_security
