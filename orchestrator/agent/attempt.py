@@ -72,6 +72,11 @@ class Approvals:
         """Accept answers for *call_id* from now on."""
         self._waiting[call_id] = asyncio.get_running_loop().create_future()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call waits for its answer."""
+        return any(not waiting.done() for waiting in self._waiting.values())
+
     def answer(self, call_id: str, approve: bool) -> bool:
         """Pass an answer on; False where nothing waits for one."""
         waiting = self._waiting.get(call_id)

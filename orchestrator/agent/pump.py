@@ -83,6 +83,11 @@ class Pump:
         """Note that another worker goes on with what this agent began upstream, before the agent is ended here."""
         self._request.taken.set()
 
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether the attempt that runs waits until somebody answers it."""
+        return self._current is not None and self._current.approvals.is_waiting
+
     def answer(self, call_id: str, approve: bool) -> bool:
         """Answer an approval; False where none waits."""
         return self._current is not None and self._current.approvals.answer(call_id, approve)

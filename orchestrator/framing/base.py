@@ -27,6 +27,7 @@ class Subscriber:
         channel: The channel that is followed; left out where it is one run's.
         ref: The client's own word for what it asked for over a WebSocket.
         newest: The seq of the run's newest event when the subscriber came; what is older is a replay.
+        titles: The agents' names, for who comes where `run.started` is trimmed away.
         options: What the dialect's own request said.
     """
 
@@ -34,6 +35,7 @@ class Subscriber:
     channel: str = ""
     ref: object = None
     newest: int = 0
+    titles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -180,6 +182,8 @@ _PLACE = "orchestrator.framing."
 for _row in (
     Dialect("event", f"{_PLACE}sse:SseFraming", "Server-Sent Events with names", of_channels=True),
     Dialect("message", f"{_PLACE}sse:UnnamedSseFraming", "the same without `event:` lines", of_channels=True),
+    Dialect("chat", f"{_PLACE}chat:ChatFraming", "OpenAI's chat completion chunks"),
+    Dialect("responses", f"{_PLACE}responses:ResponsesFraming", "OpenAI's Responses events"),
     Dialect(
         "websocket",
         f"{_PLACE}websocket:WebSocketFraming",

@@ -230,6 +230,11 @@ class Run:
         self.start_panel(RunPanel(self, panel, given=given, late_call=True))
 
     @property
+    def awaits_approval(self) -> bool:
+        """Whether an agent waits until somebody answers it."""
+        return any(live.pump.awaits_approval for live in self._agent_tasks.values())
+
+    @property
     def panel_is_open(self) -> bool:
         """Whether a panel is under way."""
         return self._panel is not None and not self._panel.mailbox.drained

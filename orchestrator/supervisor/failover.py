@@ -85,7 +85,8 @@ class Failover:
             await asyncio.sleep(JANITOR_SECONDS)
 
     async def _cancel_abandoned(self) -> None:
-        specs = [run.spec for _, run in self._executor.items()]
+        # Whoever is to approve something has read the question, and may think about it without a connection.
+        specs = [run.spec for _, run in self._executor.items() if not run.awaits_approval]
         for run_id in await self._presence.abandoned(specs):
             run = self._executor.find(run_id)
             if run is not None:

@@ -63,6 +63,12 @@ PROTOCOL_CALLS = {
     "GET /v1/panels",
     "POST /v1/runs/{run_id}/panel",
     "POST /v1/runs/{run_id}/vote",
+    "GET /v1/models",
+    "GET /v1/models/{model}",
+    "POST /v1/responses",
+    "GET /v1/responses/{response_id}",
+    "POST /v1/responses/{response_id}/cancel",
+    "POST /v1/chat/completions",
 }
 """The protocol's table of calls."""
 

@@ -1,20 +1,65 @@
-"""Answers a request with a run's stream in one of the dialects. Owns neither the bytes nor the socket."""
+"""Answers a request with a run in one of the dialects: its stream, or what it has come to. Owns no bytes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from ...eventlog.base import Entry, parse_cursor
-from ...eventlog.subscription import View, follow, history
+from ...eventlog.subscription import Idle, Item, View, follow, history
 from ...events.snapshot import Snapshot
-from ...framing.base import Dialect, Subscriber
+from ...framing.base import Dialect, Framing, Subscriber
 from ...supervisor.supervisor import AnyRun
 from ..keys import METRICS, STREAMS, SUPERVISOR
 from .reading import wanted_agents
 from .streams import EventStream
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """One request's way to read one run in one dialect.
+
+    Args:
+        options: What the dialect's own request said.
+    """
+
+    request: web.Request
+    run: AnyRun
+    options: Mapping[str, Any]
+
+    @property
+    def view(self) -> View:
+        spec = self.run.spec
+        return View(spec.channel, spec.run_id, wanted_agents(self.request))
+
+    def open(self, dialect: Dialect) -> Framing:
+        newest = parse_cursor(self.run.state.last_event_id or "")
+        return dialect.open(
+            Subscriber(
+                self.run.spec.run_id,
+                newest=newest.seq if newest is not None else 0,
+                titles={name: each.info.title for name, each in self.run.participants.items()},
+                options=self.options,
+            )
+        )
+
+    def items(self, cursor: str | None) -> AsyncGenerator[Item, None]:
+        supervisor, run_id = self.request.app[SUPERVISOR], self.run.spec.run_id
+
+        async def snapshots() -> list[Snapshot]:
+            return [(await supervisor.get(run_id)).snapshot()]
+
+        return follow(supervisor.log, self.view, cursor, snapshots)
+
+    def seen(self, cursor: str | None, framing: Framing) -> AsyncGenerator[list[Entry], None] | None:
+        """Return what the client has seen, where *framing* has to know it."""
+        if cursor is None or not framing.folds:
+            return None
+        return history(self.request.app[SUPERVISOR].log, self.view, cursor)
 
 
 async def stream_run(
@@ -32,25 +77,55 @@ async def stream_run(
         cursor: The last event that the client has seen, as it came; None starts at the first.
         options: What the dialect's own request said.
     """
-    supervisor, metrics, spec = request.app[SUPERVISOR], request.app[METRICS], run.spec
-    view = View(spec.channel, spec.run_id, wanted_agents(request))
-    newest = parse_cursor(run.state.last_event_id or "")
-    framing = dialect.open(
-        Subscriber(spec.run_id, newest=newest.seq if newest is not None else 0, options=options or {})
-    )
+    metrics, spec = request.app[METRICS], run.spec
+    follower = Follower(request, run, options or {})
+    framing = follower.open(dialect)
     stream = EventStream(
         request,
         framing,
         headers={"Run-Id": spec.run_id, **(headers or {})},
         on_drop=metrics.client_dropped,
     )
-
-    async def snapshots() -> list[Snapshot]:
-        return [(await supervisor.get(spec.run_id)).snapshot()]
-
-    seen: AsyncGenerator[list[Entry], None] | None = None
-    if cursor is not None and framing.folds:
-        seen = history(supervisor.log, view, cursor)
-    with supervisor.watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
-        items = follow(supervisor.log, view, cursor, snapshots)
+    with request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
+        items, seen = follower.items(cursor), follower.seen(cursor, framing)
         return await request.app[STREAMS].serve(stream, items, lambda: run.t, seen=seen)
+
+
+async def fold_run(
+    request: web.Request,
+    run: AnyRun,
+    dialect: Dialect,
+    *,
+    to_end: bool,
+    cursor: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Framing:
+    """Let a framing take in *run*, and return it: its state is the answer of a call that does not stream.
+
+    Args:
+        to_end: Wait until nothing more comes; otherwise take what there is by now.
+        cursor: What a client has seen of it already, told by `skip`.
+    """
+    follower = Follower(request, run, options or {})
+    framing, spec = follower.open(dialect), run.spec
+    seen = follower.seen(cursor, framing)
+    if seen is not None:
+        async for page in seen:
+            framing.skip(page)
+        framing.resumed()
+    newest = parse_cursor(run.state.last_event_id or "")
+    with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
+        async with aclosing(follower.items(cursor)) as items:
+            async for item in items:
+                if isinstance(item, list):
+                    framing.entries(item)
+                    if not to_end and newest is not None and item[-1].seq >= newest.seq:
+                        return framing
+                elif not isinstance(item, Idle):
+                    for _ in framing.gap(item, run.t):
+                        pass
+                    if not to_end:
+                        return framing
+                if framing.is_finished:
+                    return framing
+    return framing

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -135,6 +135,26 @@ def unexpected(exc: BaseException, *, where: str) -> Problem:
     return Problem(500, "The server failed; its log has the rest.", extra={"error_id": error_id})
 
 
+ProblemShape = Callable[[Problem], web.Response]
+_SHAPE = "__problem_shape__"
+_Shaped = TypeVar("_Shaped", bound=Callable[..., Any])
+
+
+def refuses_as(shape: ProblemShape) -> Callable[[_Shaped], _Shaped]:
+    """Let the decorated handler's failures be answered in another API's shape."""
+
+    def decorate(handler: _Shaped) -> _Shaped:
+        setattr(handler, _SHAPE, shape)
+        return handler
+
+    return decorate
+
+
+def _answer(request: web.Request, problem: Problem) -> web.Response:
+    shape: ProblemShape | None = getattr(request.match_info.handler, _SHAPE, None)
+    return problem.response() if shape is None else shape(problem)
+
+
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every exception with a problem, or close the connection where an answer has begun.
@@ -151,9 +171,9 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
             # Nobody reads it: nginx's 499 tells the access log, and the write fails quietly.
             return Problem(499, "The client has gone.", title="Client Closed Request").response()
         if isinstance(exc, web.HTTPException):
-            return _from_http_exception(exc)
+            return _from_http_exception(request, exc)
         problem = problem_from(exc) or unexpected(exc, where=_where(request))
-        return problem.response()
+        return _answer(request, problem)
 
 
 def setup_problems(app: web.Application) -> None:
@@ -186,10 +206,10 @@ def _where(request: web.Request) -> str:
     return f"{request.method} {request.rel_url.raw_path}"
 
 
-def _from_http_exception(exc: web.HTTPException) -> web.StreamResponse:
+def _from_http_exception(request: web.Request, exc: web.HTTPException) -> web.StreamResponse:
     if exc.status < 400:
         raise exc
-    return problem_from_http(exc).response()
+    return _answer(request, problem_from_http(exc))
 
 
 def problem_from_http(exc: web.HTTPException) -> Problem:

@@ -104,6 +104,10 @@ PATH_PARAMETERS = {
     "call_id": "The `call_id` of the `approval_request`.",
     "channel": "The channel's name.",
     "page": "The page's name, such as `protocol`.",
+    "model": "An agent's id, several joined by `+`, `panel:<id>`, or `default`.",
+    "response_id": "The response's id: `resp_` and the random part of its run's.",
+    "chat_id": "The chat's id, as the client chose it.",
+    "task_id": "The task's id, which is its run's.",
 }
 LAST_EVENT_ID = Parameter(
     "Last-Event-ID", "header", "The last event's id that was seen; the stream goes on after it."
@@ -298,6 +302,11 @@ TAGS = {
     "runs": "One message, fanned out to several agents.",
     "agents": "Who can be asked, and what one of them does within a run.",
     "streams": "The events, as they happen and again later.",
+    "openai": "The same for clients of OpenAI's API.",
+    "ai-sdk": "The same for pages on the AI SDK.",
+    "ag-ui": "The same for AG-UI clients.",
+    "a2a": "The same for A2A clients.",
+    "mcp": "The same for MCP clients.",
     "server": "How the server is, and what it can do.",
 }
 _SUMMARY = "Runs several agents at once and merges what they say into one resumable stream."

@@ -147,6 +147,11 @@ def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
         "description": "Why an agent failed.",
     }
     found["StartRequest"] = start_schema(limits)
+    found["AnyObject"] = {
+        "title": "AnyObject",
+        "type": "object",
+        "description": "A request in another API's words; keys that are unknown are ignored.",
+    }
     found["SocketOperation"] = socket_schema(found["StartRequest"])
     return run_events | agent_events | panel_events | dict(sorted(found.items()))
 

@@ -1,0 +1,422 @@
+"""What the dialects share that fold a run's events: who speaks, in which part, and whether all wait for an answer.
+
+Owns the state of one connection and the cursors on its frames. What a frame looks like is each dialect's own file;
+a dialect's state follows from the events alone, so a cursor of one serves in every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from ..eventlog.base import Entry
+from ..eventlog.subscription import Gap
+from ..events.agent import (
+    ApprovalRequest,
+    Cancelled,
+    Done,
+    Error,
+    Reasoning,
+    Retry,
+    Started,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+)
+from ..events.base import PANEL, Payload, RunStatus
+from ..events.encoding import decode_payload, encode_json
+from ..events.panel import PanelInfo
+from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
+from ..events.snapshot import AgentSnapshot, Snapshot
+from .base import Subscriber
+
+Kind = Literal["", "text", "reasoning"]
+_KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
+_APPROVAL = "approval"
+_LEAVES_WAITING = frozenset({ApprovalRequest.TYPE, Status.TYPE, "progress", "data", "source", "file"})
+"""After any other event the agent has gone on, so that nothing of it waits."""
+
+
+class _Said(msgspec.Struct):
+    """What a frame takes of a piece of text; its JSON goes on as it is, for `encode_json` has escaped it."""
+
+    text: msgspec.Raw
+    parent: str | None = None
+
+
+_said = msgspec.json.Decoder(_Said)
+
+
+@dataclass(slots=True)
+class Voice:
+    """One agent as this connection has heard it.
+
+    `open` is the kind of the part that grows, and `part` its number within the attempt; `waiting` are the calls
+    that wait for somebody's answer, `tools` those that run; `turn` counts from 0 where no panel sits.
+    """
+
+    agent_id: str
+    title: str
+    status: str = "queued"
+    turn: int = 0
+    attempt: int = 1
+    stage: str | None = None
+    open: Kind = ""
+    part: int = 0
+    parts: list[str] = field(default_factory=list)
+    waiting: dict[str, ApprovalRequest] = field(default_factory=dict)
+    tools: dict[str, ToolCall] = field(default_factory=dict)
+
+    @property
+    def part_id(self) -> str:
+        return f"{self.agent_id}.{self.turn}.{self.attempt}.{self.part}"
+
+    @property
+    def attempt_id(self) -> str:
+        return f"{self.agent_id}.{self.turn}.{self.attempt}"
+
+
+class FoldedFraming:
+    """A dialect's connection. A dialect says with its own methods what each event becomes: blocks without their end.
+
+    A block is the lines of one frame, such as ``b'data: {…}'``; the event's last one also gets the cursor.
+    """
+
+    content_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[Mapping[str, str]] = {}
+    folds: ClassVar[bool] = True
+    pauses: ClassVar[bool] = True
+    """Whether the answer ends once every agent that runs waits for an approval."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+        self.options = subscriber.options
+        self.run_id = subscriber.run_id or ""
+        self.voices: dict[str, Voice] = {}
+        self.status: RunStatus = "running"
+        self.panel: PanelInfo | None = None
+        self.is_finished = False
+        self._at = 0
+
+    # ── the Protocol ─────────────────────────────────────────────────────────────────────────
+
+    def opening(self, retry_ms: int) -> bytes:
+        # A comment before the first id is what every client bears; a `retry:` alone ends some of them.
+        return b": open\n\n"
+
+    def retry(self, milliseconds: int) -> bytes:
+        return b""
+
+    def heartbeat(self) -> bytes:
+        return b": heartbeat\n\n"
+
+    def closing(self) -> bytes:
+        return b""
+
+    def skip(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._feed(entry)
+
+    def resumed(self) -> bytes:
+        return _unmarked(self.reopen())
+
+    def entries(self, entries: Sequence[Entry]) -> bytes:
+        written: list[bytes] = []
+        for entry in entries:
+            blocks = self._feed(entry)
+            if blocks:
+                written.append(b"\n\n".join(blocks))
+                written.append(b"\nid: %b-%d\n\n" % (entry.epoch.encode(), entry.seq))
+        if self.pauses and self._at >= self.subscriber.newest and self.all_wait:
+            self.is_finished = True
+            written.append(_unmarked(self.pause()))
+        return b"".join(written)
+
+    def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
+        for snapshot in gap.snapshots:
+            self._at = gap.cursor.seq
+            blocks = [block for block in self._restore(snapshot) if block]
+            if blocks:
+                cursor = f"\nid: {gap.cursor.epoch}-{gap.cursor.seq}\n\n"
+                yield b"\n\n".join(blocks) + cursor.encode()
+
+    @property
+    def all_wait(self) -> bool:
+        """Whether there is something to answer, and nothing goes on before it is answered."""
+        running = [
+            voice
+            for voice in self.voices.values()
+            if voice.status in ("running", "retrying") or (voice.status == "queued" and self.panel is None)
+        ]
+        return self.status == "running" and bool(running) and all(voice.waiting for voice in running)
+
+    # ── the fold ─────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self, entry: Entry) -> list[bytes]:
+        """Take an event in; return its blocks."""
+        self._at = entry.seq
+        kind = _KINDS.get(entry.type)
+        if kind is None or entry.agent_id is None:
+            return [block for block in self._other(entry) if block]
+        said = _said.decode(entry.data)
+        text = bytes(said.text)
+        if said.parent is not None or text == b'""':
+            return []  # a nested agent's words are no part of the answer
+        voice = self.voices.get(entry.agent_id) or self.voice(entry.agent_id)
+        if voice.waiting:
+            voice.waiting.clear()
+        if voice.open == kind:
+            block = self.delta(voice, text)
+            return [block] if block else []
+        blocks = [*self._close(voice), *self._open(voice, kind), self.delta(voice, text)]
+        return [block for block in blocks if block]
+
+    def _other(self, entry: Entry) -> list[bytes]:
+        payload = decode_payload(entry.agent_id, entry.type, entry.data)
+        if payload is None:
+            return []
+        if entry.agent_id == PANEL:
+            return self.panel_said(payload)
+        if entry.agent_id is None:
+            return self._of_run(payload)
+        return self._of_agent(self.voice(entry.agent_id), payload)
+
+    def _of_run(self, payload: Payload) -> list[bytes]:
+        match payload:
+            case RunStarted():
+                self.panel = payload.panel
+                for info in payload.agents:
+                    self._join(info)
+                return self.started()
+            case AgentAdded(agent=info):
+                return self.joined(self._join(info))
+            case RunDone(status=status):
+                self.status = status
+                return self.ended(payload)
+        return []
+
+    def _of_agent(self, voice: Voice, payload: Payload) -> list[bytes]:
+        if voice.waiting and payload.TYPE not in _LEAVES_WAITING:
+            self._answered(voice, payload)
+        match payload:
+            case Started():
+                closed = self._close(voice)
+                self._begin(voice, payload.turn, payload.attempt)
+                voice.stage, voice.status = payload.stage, "running"
+                return [*closed, *self.agent_started(voice)]
+            case ToolCall():
+                closed = self._close(voice)
+                known = payload.call_id in voice.tools
+                voice.tools[payload.call_id] = payload
+                return closed if known else [*closed, *self.tool_called(voice, payload)]
+            case ToolResult():
+                told = self.tool_ended(voice, payload)
+                voice.tools.pop(payload.call_id, None)
+                return told
+            case ApprovalRequest():
+                closed = self._close(voice)
+                voice.waiting[payload.call_id] = payload
+                told = self.approval_asked(voice, payload)
+                call = ToolCall(payload.call_id, payload.name, payload.arguments)
+                voice.tools.setdefault(payload.call_id, call)
+                return [*closed, *told]
+            case Retry(attempt=attempt):
+                void, closed = list(voice.parts), self._close(voice)
+                voice.status = "retrying"
+                told = self.retried(voice, payload, void)
+                self._begin(voice, voice.turn, attempt)
+                return [*closed, *told]
+            case Done() | Error() | Cancelled():
+                closed = self._close(voice)
+                voice.status = payload.TYPE
+                voice.waiting.clear()
+                told = self.agent_ended(voice, payload)
+                voice.tools.clear()
+                return [*closed, *told]
+        return self.agent_said(voice, payload)
+
+    def _answered(self, voice: Voice, payload: Payload) -> None:
+        if payload.TYPE == _APPROVAL:
+            voice.waiting.pop(getattr(payload, "call_id", ""), None)
+        else:
+            voice.waiting.clear()
+
+    def _begin(self, voice: Voice, turn: int | None, attempt: int) -> None:
+        voice.turn, voice.attempt, voice.open, voice.part = turn or 0, attempt, "", 0
+        voice.parts.clear()
+
+    def _join(self, info: AgentInfo) -> Voice:
+        voice = self.voices[info.agent_id] = Voice(info.agent_id, info.title)
+        return voice
+
+    def voice(self, agent_id: str) -> Voice:
+        """Return what was heard of an agent; one whose first events were trimmed begins here."""
+        found = self.voices.get(agent_id)
+        if found is None:
+            title = self.subscriber.titles.get(agent_id, agent_id)
+            found = self.voices[agent_id] = Voice(agent_id, title, "running")
+        return found
+
+    def _open(self, voice: Voice, kind: Kind) -> list[bytes]:
+        voice.open = kind
+        voice.part += 1
+        voice.parts.append(voice.part_id)
+        return self.opened(voice)
+
+    def _close(self, voice: Voice) -> list[bytes]:
+        if not voice.open:
+            return []
+        blocks = self.closed(voice)
+        voice.open = ""
+        return blocks
+
+    def _restore(self, snapshot: Snapshot) -> list[bytes]:
+        """Begin anew with a run as it stands, because what led there is not in the log any more."""
+        self.voices.clear()
+        for agent_id in snapshot.agents:
+            self.voices[agent_id] = Voice(agent_id, self.subscriber.titles.get(agent_id, agent_id))
+        blocks = self.started()
+        for agent_id, agent in snapshot.agents.items():
+            blocks += self._restore_agent(self.voices[agent_id], agent)
+        if snapshot.status != "running":
+            self.status = snapshot.status
+            outcomes = {
+                name: AgentOutcome(agent.status, agent.attempt) for name, agent in snapshot.agents.items()
+            }
+            metrics = RunMetrics(0, sum(len(a.text) for a in snapshot.agents.values()), None, None, 0)
+            blocks += self.ended(RunDone(snapshot.status, outcomes, metrics))
+        return blocks
+
+    def _restore_agent(self, voice: Voice, agent: AgentSnapshot) -> list[bytes]:
+        self._begin(voice, agent.turn, agent.attempt)
+        voice.stage = agent.stage
+        if agent.status == "queued":
+            return []
+        voice.status = "running"
+        blocks = self.agent_started(voice)
+        if agent.text:
+            blocks += [*self._open(voice, "text"), self.delta(voice, encode_json(agent.text))]
+        if (ending := _ending(agent)) is not None:
+            blocks += self._of_agent(voice, ending)
+        return blocks
+
+    # ── what a dialect says ──────────────────────────────────────────────────────────────────
+
+    def started(self) -> list[bytes]:
+        """Return the blocks for the run's start; `voices` and `panel` are known."""
+        return []
+
+    def joined(self, voice: Voice) -> list[bytes]:
+        return []
+
+    def agent_started(self, voice: Voice) -> list[bytes]:
+        return []
+
+    def opened(self, voice: Voice) -> list[bytes]:
+        """Return the blocks that begin a part of kind `voice.open`."""
+        return []
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        """Return the block of a piece of text, which is given as a JSON string."""
+        return b""
+
+    def closed(self, voice: Voice) -> list[bytes]:
+        """Return the blocks that end the open part."""
+        return []
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        return []
+
+    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+        return []
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        """Return the blocks of a question; its tool may not have been shown yet."""
+        return []
+
+    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+        """Return the blocks of any other event of an agent."""
+        return []
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        """Return the blocks that tell that the parts *void* do not count."""
+        return []
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        return []
+
+    def panel_said(self, payload: Payload) -> list[bytes]:
+        return []
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        """Return the run's last blocks."""
+        return []
+
+    def pause(self) -> list[bytes]:
+        """Return the blocks that end an answer while the run waits for an approval."""
+        return []
+
+    def reopen(self) -> list[bytes]:
+        """Return the blocks by which a new connection, whose parser knows nothing, takes up what is open."""
+        blocks = self.started()
+        for voice in self.voices.values():
+            if voice.status != "queued":
+                blocks += self.agent_started(voice)
+            if voice.open:
+                blocks += self.opened(voice)
+        return blocks
+
+
+def data(value: Any) -> bytes:
+    """Return a block of one line of JSON."""
+    return b"data: " + encode_json(value)
+
+
+def tool_input(arguments: str) -> Any:
+    """Return a call's arguments as an object; what is no JSON as it is."""
+    try:
+        return msgspec.json.decode(arguments.encode("utf-8", "replace"))
+    except msgspec.DecodeError:
+        return {"arguments": arguments}
+
+
+def ending_facts(ending: Done | Error | Cancelled) -> dict[str, Any]:
+    """Return how an attempt ended, as every dialect may tell it."""
+    found: dict[str, Any] = {"status": ending.TYPE}
+    match ending:
+        case Done(usage=usage, finish_reason=reason):
+            found |= {"usage": usage, "finish_reason": reason}
+        case Error(code=code, message=message):
+            found |= {"code": code, "message": message}
+        case Cancelled(reason=reason):
+            found |= {"reason": reason}
+    return {key: value for key, value in (found | {"metrics": ending.metrics}).items() if value is not None}
+
+
+def _unmarked(blocks: list[bytes]) -> bytes:
+    """Join blocks that are no event's, and so carry no cursor."""
+    return b"".join(block + b"\n\n" for block in blocks if block)
+
+
+def _ending(agent: AgentSnapshot) -> Done | Error | Cancelled | None:
+    """Return the last event of an agent that has ended."""
+    match agent.status:
+        case "done":
+            return Done(agent.text, agent.usage, "stop", agent.metrics, agent.attempt)
+        case "error":
+            error = agent.error or {}
+            return Error(
+                error.get("code", "internal"),
+                error.get("message", ""),
+                error.get("error_id", ""),
+                bool(error.get("retryable")),
+                agent.metrics,
+                agent.attempt,
+            )
+        case "cancelled":
+            return Cancelled("", agent.metrics, agent.attempt)
+    return None

@@ -1,0 +1,345 @@
+"""The events of OpenAI's Responses API: one message item per agent's attempt, tools as calls that the server ran.
+
+An event's frames are numbered `seq * 16 + n`, so a `sequence_number` is a cursor that nobody has to store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..eventlog.base import Entry
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult, Usage
+from ..events.encoding import encode_json
+from ..events.run import RunDone
+from ..events.snapshot import Snapshot
+from .base import Subscriber
+from .fold import FoldedFraming, Voice
+
+FRAMES_PER_EVENT = 16
+
+
+class ResponsesFraming(FoldedFraming):
+    """A stream of `response.*` events. Items interleave, each with its `output_index`.
+
+    Options: `model`, `created` (seconds), `previous_response_id`, `background`; `after`, the last
+    `sequence_number` that the client has; `fresh`: what is skipped belongs to an earlier answer.
+    """
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self.id = response_id(self.run_id)
+        self._short = self.run_id.removeprefix("run_")
+        self._number = 0
+        self._after = int(self.options.get("after", -1))
+        self.output: list[dict[str, Any]] = []
+        self._messages: dict[str, int] = {}
+        self._thoughts: dict[str, int] = {}
+        self._calls: dict[tuple[str, str], int] = {}
+        self._pieces: dict[int, list[bytes]] = {}
+        self._heads: dict[int, tuple[bytes, bytes]] = {}
+        self._usage: list[Usage] = []
+        self._failures: list[Error] = []
+        self._metadata: dict[str, str] = {}
+        self._pausing = False
+
+    # ── the Protocol ─────────────────────────────────────────────────────────────────────────
+
+    def heartbeat(self) -> bytes:
+        # A comment after an id ends the Python client; an event of a type that nobody knows does not.
+        number = self._number
+        return b'event: keepalive\ndata: {"type":"keepalive","sequence_number":%d}\n\n' % number
+
+    def resumed(self) -> bytes:
+        if not self.options.get("fresh"):
+            return b""  # whoever comes back with a number has what was before it
+        self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
+        self._pieces, self._heads = {}, {}
+        for voice in self.voices.values():
+            voice.open = ""
+        return super().resumed()
+
+    def reopen(self) -> list[bytes]:
+        return self.started()
+
+    # ── the fold ─────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self, entry: Entry) -> list[bytes]:
+        self._number = entry.seq * FRAMES_PER_EVENT - 1
+        return super()._feed(entry)
+
+    def _restore(self, snapshot: Snapshot) -> list[bytes]:
+        self._number = self._at * FRAMES_PER_EVENT - 1
+        self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
+        self._pieces, self._heads = {}, {}
+        return super()._restore(snapshot)
+
+    def started(self) -> list[bytes]:
+        whole = self.response()
+        return [
+            self._frame("response.created", response=whole),
+            self._frame("response.in_progress", response=whole),
+        ]
+
+    def opened(self, voice: Voice) -> list[bytes]:
+        if voice.open == "reasoning":
+            return self._open_thought(voice)
+        if voice.attempt_id in self._messages:
+            return []
+        place = self._add(
+            {
+                "id": f"msg_{self._short}_{voice.agent_id}_{voice.turn}_{voice.attempt}",
+                "type": "message",
+                "role": "assistant",
+                "status": "in_progress",
+                "content": [],
+                "agent": {"agent_name": voice.agent_id},
+            }
+        )
+        self._messages[voice.attempt_id] = place
+        item = self.output[place]
+        added = self._frame("response.output_item.added", output_index=place, item=item)
+        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        item["content"] = [part]
+        self._begin_pieces(place, "response.output_text.delta", content_index=0, logprobs=[])
+        where = {"item_id": item["id"], "output_index": place, "content_index": 0}
+        return [added, self._frame("response.content_part.added", **where, part=part)]
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        places = self._messages if voice.open == "text" else self._thoughts
+        place = places[voice.attempt_id]
+        self._pieces[place].append(text)
+        head, tail = self._heads[place]
+        self._number += 1
+        if self._number <= self._after:
+            return b""
+        return b'%b%b,"sequence_number":%d%b' % (head, text, self._number, tail)
+
+    def closed(self, voice: Voice) -> list[bytes]:
+        if voice.open == "text":
+            return []  # a message goes on until its attempt ends: some clients take only the last one
+        place = self._thoughts.pop(voice.attempt_id)
+        item, text = self.output[place], self._text(place)
+        item["summary"] = [{"type": "summary_text", "text": text}]
+        item["status"] = "completed"
+        where = {"item_id": item["id"], "output_index": place, "summary_index": 0}
+        return [
+            self._frame("response.reasoning_summary_text.done", **where, text=text),
+            self._frame("response.reasoning_summary_part.done", **where, part=item["summary"][0]),
+            self._frame("response.output_item.done", output_index=place, item=item),
+        ]
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        place = self._add(
+            {
+                "id": f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}",
+                "type": "mcp_call",
+                "server_label": voice.agent_id,
+                "name": call.name,
+                "arguments": call.arguments,
+                "status": "in_progress",
+                "output": None,
+                "error": None,
+                "agent": {"agent_name": voice.agent_id},
+            }
+        )
+        self._calls[voice.agent_id, call.call_id] = place
+        item = self.output[place]
+        where = {"item_id": item["id"], "output_index": place}
+        return [
+            self._frame("response.output_item.added", output_index=place, item=item | {"arguments": ""}),
+            self._frame("response.mcp_call.in_progress", **where),
+            self._frame("response.mcp_call_arguments.delta", **where, delta=call.arguments),
+            self._frame("response.mcp_call_arguments.done", **where, arguments=call.arguments),
+        ]
+
+    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+        blocks: list[bytes] = []
+        if (voice.agent_id, result.call_id) not in self._calls:
+            call = voice.tools.get(result.call_id) or ToolCall(result.call_id, "tool", "{}")
+            blocks = self.tool_called(voice, call)
+        place = self._calls.pop((voice.agent_id, result.call_id))
+        return [*blocks, *self._end_call(place, str(result.output), is_error=result.is_error)]
+
+    def _end_call(self, place: int, output: str, *, is_error: bool) -> list[bytes]:
+        item = self.output[place]
+        item["status"] = "failed" if is_error else "completed"
+        item["error" if is_error else "output"] = output
+        return [
+            self._frame(f"response.mcp_call.{item['status']}", item_id=item["id"], output_index=place),
+            self._frame("response.output_item.done", output_index=place, item=item),
+        ]
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        place = self._add(
+            {
+                "id": f"mcpr_{self.run_id}/{voice.agent_id}/{asked.call_id}",
+                "type": "mcp_approval_request",
+                "server_label": voice.agent_id,
+                "name": asked.name,
+                "arguments": asked.arguments,
+            }
+        )
+        item = self.output[place]
+        return [
+            self._frame("response.output_item.added", output_index=place, item=item),
+            self._frame("response.output_item.done", output_index=place, item=item),
+        ]
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        return self._end_message(voice, "incomplete", {"void": True})
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        blocks: list[bytes] = []
+        for key in [key for key in self._calls if key[0] == voice.agent_id]:
+            blocks += self._end_call(
+                self._calls.pop(key), "The agent ended before its tool did.", is_error=True
+            )
+        said: dict[str, Any] = {}
+        if isinstance(ending, Error):
+            said = {"error": {"code": ending.code, "message": ending.message}}
+            self._failures.append(ending)
+            self._metadata[f"agent.{voice.agent_id}"] = f"error:{ending.code}"
+        elif isinstance(ending, Cancelled):
+            self._metadata[f"agent.{voice.agent_id}"] = "cancelled"
+        else:
+            self._metadata.pop(f"agent.{voice.agent_id}", None)
+            if ending.usage is not None:
+                self._usage.append(ending.usage)
+        status = "completed" if isinstance(ending, Done) else "incomplete"
+        return [*blocks, *self._end_message(voice, status, said)]
+
+    def _end_message(self, voice: Voice, status: str, said: dict[str, Any]) -> list[bytes]:
+        place = self._messages.pop(voice.attempt_id, None)
+        if place is None:
+            return []
+        item, text = self.output[place], self._text(place)
+        item["content"][0]["text"] = text
+        item["status"] = status
+        item["agent"] |= said
+        where = {"item_id": item["id"], "output_index": place, "content_index": 0}
+        return [
+            self._frame("response.output_text.done", **where, text=text, logprobs=[]),
+            self._frame("response.content_part.done", **where, part=item["content"][0]),
+            self._frame("response.output_item.done", output_index=place, item=item),
+        ]
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        kind = {"failed": "failed", "cancelled": "incomplete"}.get(done.status, "completed")
+        return [self._frame(f"response.{kind}", response=self.response(in_stream=True))]
+
+    def pause(self) -> list[bytes]:
+        self._pausing = True
+        return [self._frame("response.completed", response=self.response())]
+
+    # ── the whole ────────────────────────────────────────────────────────────────────────────
+
+    def response(self, *, in_stream: bool = False) -> dict[str, Any]:
+        """Return the response as it stands; a cancelled one is called incomplete *in_stream*."""
+        failed = self._failures[-1] if self._failures and self.status == "failed" else None
+        message = " ".join(dict.fromkeys(each.message for each in self._failures))
+        return {
+            "id": self.id,
+            "object": "response",
+            "created_at": self.options.get("created", 0),
+            "status": self._status(in_stream=in_stream),
+            "background": bool(self.options.get("background")),
+            "error": None if failed is None else {"code": "server_error", "message": message},
+            "incomplete_details": {"reason": "cancelled"}
+            if in_stream and self.status == "cancelled"
+            else None,
+            "instructions": None,
+            "metadata": {"run_id": self.run_id, "run_status": self.status, **self._metadata},
+            "model": self.options.get("model", "default"),
+            "output": [self._whole(place) for place in range(len(self.output))],
+            "parallel_tool_calls": True,
+            "previous_response_id": self.options.get("previous_response_id"),
+            "temperature": None,
+            "text": {"format": {"type": "text"}},
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": None,
+            "truncation": "disabled",
+            "usage": None if self.status == "running" else _sum(self._usage),
+        }
+
+    def _status(self, *, in_stream: bool) -> str:
+        if self.status == "running":
+            return "completed" if self._pausing or self.all_wait else "in_progress"
+        if self.status == "cancelled":
+            return "incomplete" if in_stream else "cancelled"
+        return "failed" if self.status == "failed" else "completed"
+
+    def _whole(self, place: int) -> dict[str, Any]:
+        """Return an item with what was said in it so far."""
+        item = self.output[place]
+        if item["status" if "status" in item else "type"] != "in_progress" or place not in self._pieces:
+            return dict(item)
+        text = self._text(place)
+        if item["type"] == "reasoning":
+            return item | {"summary": [{"type": "summary_text", "text": text}]}
+        return item | {"content": [item["content"][0] | {"text": text}]}
+
+    def _open_thought(self, voice: Voice) -> list[bytes]:
+        place = self._add(
+            {
+                "id": f"rs_{self._short}_{voice.part_id}",
+                "type": "reasoning",
+                "summary": [],
+                "status": "in_progress",
+                "agent": {"agent_name": voice.agent_id},
+            }
+        )
+        self._thoughts[voice.attempt_id] = place
+        self._begin_pieces(place, "response.reasoning_summary_text.delta", summary_index=0)
+        item = self.output[place]
+        where = {"item_id": item["id"], "output_index": place, "summary_index": 0}
+        part = {"type": "summary_text", "text": ""}
+        return [
+            self._frame("response.output_item.added", output_index=place, item=item),
+            self._frame("response.reasoning_summary_part.added", **where, part=part),
+        ]
+
+    def _add(self, item: dict[str, Any]) -> int:
+        self.output.append(item)
+        return len(self.output) - 1
+
+    def _begin_pieces(self, place: int, type_: str, **more: Any) -> None:
+        """Make once what every delta of an item has before and after its text and its number."""
+        self._pieces[place] = []
+        head = {"type": type_, "item_id": self.output[place]["id"], "output_index": place, **more}
+        before = b"event: %b\ndata: %b" % (type_.encode(), encode_json(head)[:-1])
+        self._heads[place] = (before + b',"delta":', b"}")
+
+    def _text(self, place: int) -> str:
+        return "".join(map(_decoded, self._pieces.get(place, ())))
+
+    def _frame(self, type_: str, **fields: Any) -> bytes:
+        self._number += 1
+        if self._number <= self._after:
+            return b""
+        body = encode_json({"type": type_, "sequence_number": self._number, **fields})
+        return b"event: %b\ndata: %b" % (type_.encode(), body)
+
+
+def response_id(run_id: str) -> str:
+    """Return a run's id as the Responses API calls it."""
+    return f"resp_{run_id.removeprefix('run_')}"
+
+
+def _decoded(text: bytes) -> str:
+    found: str = msgspec.json.decode(text)
+    return found
+
+
+def _sum(spent: Sequence[Usage]) -> dict[str, Any]:
+    asked, said = sum(each.input_tokens for each in spent), sum(each.output_tokens for each in spent)
+    return {
+        "input_tokens": asked,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": said,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": asked + said,
+    }

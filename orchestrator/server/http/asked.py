@@ -1,0 +1,137 @@
+"""Who is asked, and what, where a request comes in another API's words. Owns neither routes nor checks of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...run.registry import AgentRegistry
+from ...supervisor.supervisor import AnyRun
+from ..keys import OPTIONS, REGISTRY, SUPERVISOR
+from .requests import check_pattern, parse_start
+
+DEFAULT = "default"
+PANEL_PREFIX = "panel:"
+
+
+@dataclass(slots=True)
+class Question:
+    """What a client asks, as the last of its messages has it; `earlier` are the others as (speaker, text)."""
+
+    text: str = ""
+    images: list[str] = field(default_factory=list)
+    earlier: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def message(self) -> str:
+        """The question with what was said before, for a client that owns its history."""
+        if not self.earlier:
+            return self.text
+        told = "\n\n".join(f"{speaker}: {text}" for speaker, text in self.earlier)
+        return f"{told}\n\nUser: {self.text}"
+
+
+_SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Instructions", "developer": "Instructions"}
+_TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+
+
+def read_messages(messages: object, *, at: str = "messages") -> Question:
+    """Read a list of `{role, content}`; what is no message, such as a tool's call, is left out.
+
+    Raises:
+        InvalidRequest: It is no list, or no message of the user's ends it.
+    """
+    if not isinstance(messages, list):
+        raise InvalidRequest(f"{at} must be a list.", [FieldProblem(at, "must be a list of messages")])
+    found = Question()
+    said: list[tuple[str, str, list[str]]] = []
+    for message in messages:
+        if isinstance(message, Mapping) and message.get("role") in _SPEAKERS:
+            text, images = read_content(message.get("content"))
+            said.append((message["role"], text, images))
+    asked = [place for place, (role, _, _) in enumerate(said) if role == "user"]
+    if not asked:
+        raise InvalidRequest(
+            f"{at} has no message of the user's.", [FieldProblem(at, "needs a user message")]
+        )
+    last = asked[-1]
+    found.text, found.images = said[last][1], said[last][2]
+    found.earlier = [(_SPEAKERS[role], text) for role, text, _ in said[:last] if text]
+    return found
+
+
+def read_content(content: object) -> tuple[str, list[str]]:
+    """Return the text and the images of a message's content, which is a string or a list of parts."""
+    if isinstance(content, str):
+        return content, []
+    texts, images = [], []
+    for part in content if isinstance(content, list) else ():
+        if not isinstance(part, Mapping):
+            continue
+        if part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        image = part.get("image_url")
+        url = image.get("url") if isinstance(image, Mapping) else image
+        if isinstance(url, str):
+            images.append(url)
+    return "\n".join(texts), images
+
+
+def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `agents` or `panel` of a run: what *body* says of its own, else what *model* names.
+
+    Raises:
+        NotFound: There is no such agent or panel.
+        InvalidRequest: *model* is no string.
+    """
+    own = {key: body[key] for key in ("agents", "panel") if body.get(key) is not None}
+    if own:
+        return own
+    if model is None or model == DEFAULT:
+        return {}
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("model must be a string.", [FieldProblem("model", "must be a string")])
+    if model.startswith(PANEL_PREFIX):
+        panel = model.removeprefix(PANEL_PREFIX)
+        if panel not in registry.panels:
+            raise NotFound(f"There is no model {model[:80]!r}: no panel has that id.")
+        return {"panel": panel}
+    agents = model.split("+")
+    for agent_id in agents:
+        if agent_id not in registry.agents:
+            raise NotFound(f"There is no model {model[:80]!r}: no agent is called {agent_id[:80]!r}.")
+    return {"agents": agents}
+
+
+def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
+    """Yield what can be asked, as (model, title, description): each agent, then each panel."""
+    for agent_id, settings in registry.agents.items():
+        yield agent_id, settings.title, settings.description
+    for panel_id, panel in registry.panels.items():
+        yield f"{PANEL_PREFIX}{panel_id}", panel.title or panel_id, panel.description
+
+
+async def start_asked(
+    request: web.Request, question: Question, who: Mapping[str, Any], **keys: Any
+) -> AnyRun:
+    """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body.
+
+    Raises:
+        As `parse_start` and `Supervisor.start`.
+    """
+    app = request.app
+    body = {
+        "message": question.message,
+        **who,
+        **{key: value for key, value in keys.items() if value is not None},
+    }
+    if question.images:
+        body["images"] = question.images
+    await check_pattern(body.get("panel"))
+    wanted = parse_start(body, registry=app[REGISTRY], limits=app[OPTIONS])
+    run, _ = await app[SUPERVISOR].start(wanted)
+    return run

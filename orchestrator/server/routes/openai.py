@@ -1,0 +1,279 @@
+"""OpenAI's API: models, chat completions and responses. A model is an agent, several (`a+b`), or a panel."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, cast
+
+from aiohttp import web
+
+from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...eventlog.base import parse_cursor
+from ...framing.base import DIALECTS
+from ...framing.chat import ChatFraming
+from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
+from ...run.commands import Command
+from ...supervisor.supervisor import AnyRun
+from ..http.asked import Question, addressed, models, read_messages, start_asked
+from ..http.following import fold_run, stream_run
+from ..http.problem import Problem, refuses_as
+from ..http.reading import requested_cursor
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
+from .runs import json_response
+
+CANCEL_SECONDS = 5.0
+"""How long the answer to a cancel waits for the agents' streams to be closed."""
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_ANY = {"type": "object"}
+
+routes = web.RouteTableDef()
+
+
+def openai_error(problem: Problem) -> web.Response:
+    """Return a failure as OpenAI's clients read it."""
+    first = problem.errors[0] if problem.errors else None
+    kind = _TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
+    code = "model_not_found" if problem.status == 404 and "model" in problem.detail else None
+    detail = problem.document()["detail"]
+    message = detail if first is None else f"{detail} {first.at}: {first.detail}"
+    error = {"message": message, "type": kind, "param": first.at if first else None, "code": code}
+    return json_response({"error": error}, status=problem.status, headers=dict(problem.headers))
+
+
+# ── models ────────────────────────────────────────────────────────────────────────────────────
+
+
+@routes.get("/v1/models")
+@refuses_as(openai_error)
+@operation(
+    "List the models, as OpenAI does", tag="openai", answers={200: ResponseDoc("Agents and panels.", _ANY)}
+)
+async def list_models(request: web.Request) -> web.StreamResponse:
+    found = [_model(name) for name, _, _ in models(request.app[REGISTRY])]
+    return json_response({"object": "list", "data": found})
+
+
+@routes.get("/v1/models/{model}")
+@refuses_as(openai_error)
+@operation("Show a model", tag="openai", answers={200: ResponseDoc("The model.", _ANY)}, errors=(404,))
+async def show_model(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["model"]
+    addressed(request.app[REGISTRY], name, {})
+    return json_response(_model(name))
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "orchestrator"}
+
+
+# ── chat completions ──────────────────────────────────────────────────────────────────────────
+
+
+@routes.post("/v1/chat/completions")
+@refuses_as(openai_error)
+@operation(
+    "Ask as with OpenAI's chat completions",
+    tag="openai",
+    description="One choice per agent; a panel's last word is the only one. Earlier messages are the client's history.",
+    answers={200: (ResponseDoc("The completion.", _ANY), ResponseDoc("Its chunks.", None, EVENT_STREAM))},
+    body="AnyObject",
+    errors=(404, 409, 429, 503),
+)
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    who = addressed(request.app[REGISTRY], body.get("model"), body)
+    run = await start_asked(request, read_messages(body.get("messages")), who, on_disconnect="cancel")
+    wants = body.get("stream_options")
+    options = {
+        "model": body.get("model") or "default",
+        "created": run.state.created_at // 1000,
+        "include_usage": isinstance(wants, dict) and wants.get("include_usage") is True,
+    }
+    if body.get("stream") is True:
+        return await stream_run(request, run, DIALECTS["chat"], options=options)
+    framing = cast(ChatFraming, await fold_run(request, run, DIALECTS["chat"], to_end=True, options=options))
+    headers = {"Run-Id": run.spec.run_id}
+    if framing.status == "failed":
+        return json_response({"error": framing.failure()}, status=502, headers=headers)
+    return json_response(framing.completion(), headers=headers)
+
+
+# ── responses ─────────────────────────────────────────────────────────────────────────────────
+
+
+@routes.post("/v1/responses")
+@refuses_as(openai_error)
+@operation(
+    "Ask as with OpenAI's Responses API",
+    tag="openai",
+    description="`input` may also answer approvals, by `mcp_approval_response` items: then the same run goes on.",
+    answers={200: (ResponseDoc("The response.", _ANY), ResponseDoc("Its events.", None, EVENT_STREAM))},
+    body="AnyObject",
+    errors=(404, 409, 410, 429, 503),
+)
+async def create_response(request: web.Request) -> web.StreamResponse:
+    body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    background, streams = body.get("background") is True, body.get("stream") is True
+    answers = _approvals(body.get("input"))
+    cursor: str | None = None
+    if answers:
+        run, cursor = await _answer(request, answers)
+    else:
+        run = await _start(request, body, background=background)
+    options = _options(run, body) | {"fresh": bool(answers), "background": background}
+    if streams:
+        return await stream_run(request, run, DIALECTS["responses"], cursor=cursor, options=options)
+    return await _show(request, run, to_end=not background, cursor=cursor, options=options)
+
+
+@routes.get("/v1/responses/{response_id}", allow_head=False)
+@refuses_as(openai_error)
+@operation(
+    "Show a response, or stream it again",
+    tag="openai",
+    answers={200: (ResponseDoc("The response.", _ANY), ResponseDoc("Its events.", None, EVENT_STREAM))},
+    parameters=(
+        Parameter("stream", "query", "Whether to stream.", {"type": "boolean"}),
+        Parameter(
+            "starting_after", "query", "The last `sequence_number` that was seen.", {"type": "integer"}
+        ),
+    ),
+    errors=(404, 410, 422, 429, 503),
+)
+async def show_response(request: web.Request) -> web.StreamResponse:
+    run = await _run_of(request)
+    if request.query.get("stream", "").lower() != "true":
+        return await _show(request, run, to_end=False)
+    options, cursor = _options(run, {}), requested_cursor(request)
+    number = request.query.get("starting_after")
+    if number is not None:
+        if not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise InvalidRequest(
+                "starting_after must be a whole number.",
+                [FieldProblem("starting_after", "must be a whole number")],
+            )
+        options["after"] = int(number)
+        cursor = _cursor_before(run, int(number))
+    return await stream_run(request, run, DIALECTS["responses"], cursor=cursor, options=options)
+
+
+@routes.post("/v1/responses/{response_id}/cancel")
+@refuses_as(openai_error)
+@operation(
+    "Cancel a response",
+    tag="openai",
+    answers={200: ResponseDoc("The response.", _ANY)},
+    errors=(404, 410, 503),
+)
+async def cancel_response(request: web.Request) -> web.StreamResponse:
+    run = await _run_of(request)
+    await request.app[SUPERVISOR].perform(Command("cancel", run.spec.run_id))
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS):
+            return await _show(request, run, to_end=True)
+    except TimeoutError:
+        return await _show(request, run, to_end=False)
+
+
+async def _start(request: web.Request, body: dict[str, Any], *, background: bool) -> AnyRun:
+    asked = body.get("input")
+    question = Question(asked) if isinstance(asked, str) else read_messages(asked, at="input")
+    instructions = body.get("instructions")
+    if isinstance(instructions, str) and instructions:
+        question.earlier.insert(0, ("Instructions", instructions))
+    previous = body.get("previous_response_id")
+    conversation = f"resp-{secrets.token_hex(12)}"
+    if previous is not None:
+        earlier = await _find(request, previous)
+        conversation = earlier.spec.conversation_id or conversation
+        question.earlier = [each for each in question.earlier if each[0] == "Instructions"]
+    who = addressed(request.app[REGISTRY], body.get("model"), body)
+    on_disconnect = "continue" if background else "cancel"
+    return await start_asked(
+        request, question, who, conversation_id=conversation, on_disconnect=on_disconnect
+    )
+
+
+def _approvals(asked: object) -> list[tuple[str, str, str, bool]]:
+    """Return what `input` answers: run, agent, call, and whether it may.
+
+    Raises:
+        InvalidRequest: An answer names no question of ours.
+    """
+    found: list[tuple[str, str, str, bool]] = []
+    for item in asked if isinstance(asked, list) else ():
+        if not isinstance(item, dict) or item.get("type") != "mcp_approval_response":
+            continue
+        named = str(item.get("approval_request_id")).removeprefix("mcpr_").split("/", 2)
+        if len(named) != 3 or not isinstance(item.get("approve"), bool):
+            raise InvalidRequest(
+                "An mcp_approval_response needs the id of its request, and whether to approve.",
+                [FieldProblem("input", "has a malformed mcp_approval_response")],
+            )
+        found.append((named[0], named[1], named[2], item["approve"]))
+    return found
+
+
+async def _answer(
+    request: web.Request, answers: list[tuple[str, str, str, bool]]
+) -> tuple[AnyRun, str | None]:
+    """Give the answers; return their run, and where its stream goes on."""
+    supervisor = request.app[SUPERVISOR]
+    run = await supervisor.get(answers[-1][0])
+    cursor = run.state.last_event_id
+    for run_id, agent_id, call_id, approve in answers:
+        if run_id == run.spec.run_id:
+            command = Command("approve", run_id, agent_id=agent_id, call_id=call_id, approve=approve)
+            await supervisor.perform(command)
+    return run, cursor
+
+
+async def _find(request: web.Request, name: object) -> AnyRun:
+    if not isinstance(name, str) or not name.startswith("resp_"):
+        raise NotFound(f"There is no response {str(name)[:80]!r}.")
+    return await request.app[SUPERVISOR].get(f"run_{name.removeprefix('resp_')}")
+
+
+async def _run_of(request: web.Request) -> AnyRun:
+    return await _find(request, request.match_info["response_id"])
+
+
+async def _show(
+    request: web.Request,
+    run: AnyRun,
+    *,
+    to_end: bool,
+    cursor: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> web.StreamResponse:
+    dialect, wanted = DIALECTS["responses"], options or _options(run, {})
+    framing = cast(
+        ResponsesFraming,
+        await fold_run(request, run, dialect, to_end=to_end, cursor=cursor, options=wanted),
+    )
+    return json_response(framing.response(), headers={"Run-Id": run.spec.run_id})
+
+
+def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:
+    spec = run.spec
+    named = f"panel:{spec.panel.panel_id}" if spec.panel is not None else "+".join(spec.agents)
+    return {
+        "model": body.get("model") or named,
+        "created": run.state.created_at // 1000,
+        "previous_response_id": body.get("previous_response_id"),
+    }
+
+
+def _cursor_before(run: AnyRun, number: int) -> str | None:
+    """Return the cursor of the event before the one that frame *number* is of: that one may have been cut."""
+    newest = parse_cursor(run.state.last_event_id or "")
+    seq = number // FRAMES_PER_EVENT - 1
+    return f"{newest.epoch}-{seq}" if newest is not None and seq > 0 else None

@@ -1,0 +1,76 @@
+"""What the tests of the dialects share: agents that do all that a dialect has to show, and the texts they say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+from orchestrator import AgentError, AgentInput, Finish, Usage
+from orchestrator.backends.base import Emission
+from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
+from orchestrator.settings.limits import RunLimits
+from tests.support.service import Service, serving
+
+ODD = 'a\u2028b\u2029c\u0085d\U0001f980e\x00f\r\ng"h\\i'
+CHATTY = [f"word {n} " for n in range(20)] + [ODD, " end"]
+TOOLED = ["Let me look. ", "It is ", "blue."]
+BROKEN = ["half a wo"]
+
+
+async def chatty(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield Reasoning("hm, ")
+    yield Reasoning("odd " + ODD)
+    for word in CHATTY:
+        yield word
+        await asyncio.sleep(0)
+    yield Finish(usage=Usage(input_tokens=3, output_tokens=22))
+
+
+async def tooled(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield TOOLED[0]
+    yield ToolCall("c1", "look", '{"at":"sky"}')
+    yield ToolResult("c1", "blue\u2028sky", is_error=False)
+    for word in TOOLED[1:]:
+        yield word
+
+
+async def broken(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield BROKEN[0]
+    raise AgentError("upstream_unavailable", "The provider went away.")
+
+
+async def endless(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "on "
+    while True:
+        await asyncio.sleep(0.01)
+        yield "and on "
+
+
+async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "before"
+    await asyncio.sleep(1.2)
+    yield " after"
+
+
+async def asking(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "May I? "
+    yield ApprovalRequest("c9", "send", '{"to":"all"}')
+    if not await request.approve("c9"):
+        yield "Not sent."
+        return
+    yield ToolCall("c9", "send", '{"to":"all"}')
+    yield ToolResult("c9", "sent", is_error=False)
+    yield "Sent."
+
+
+AGENTS = {
+    "chatty": chatty, "tooled": tooled, "broken": broken, "endless": endless, "silent": silent, "asking": asking,
+    "failing": broken,
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def dialects_served() -> AsyncIterator[Service]:
+    async with serving(AGENTS, limits=RunLimits(abandon_after_s=0.2)) as service:
+        yield service
