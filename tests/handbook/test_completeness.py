@@ -24,6 +24,7 @@ from orchestrator.client.client import Client
 from orchestrator.client.run import Run
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
 from orchestrator.eventlog.redis.address import OPTIONS as REDIS_OPTIONS
+from orchestrator.framing.base import DIALECTS
 from orchestrator.panels.base import Outcome
 from orchestrator.panels.settings import METHODS, Moderator, PanelLimits, PanelSettings
 from orchestrator.server.app import create_app
@@ -89,6 +90,10 @@ def test_every_parameter_is_described() -> None:
     assert {"Last-Event-ID", "Idempotency-Key", "limit", "runs"} <= named
     described = words_in(text_of("protocol")) | words_in(text_of("dialects"))
     assert named <= described, named - described
+
+
+def test_every_dialect_is_described() -> None:
+    assert set(first_cells("protocol", "Dialects")) == set(DIALECTS)
 
 
 def test_every_status_is_described() -> None:
