@@ -184,6 +184,8 @@ for _row in (
     Dialect("message", f"{_PLACE}sse:UnnamedSseFraming", "the same without `event:` lines", of_channels=True),
     Dialect("chat", f"{_PLACE}chat:ChatFraming", "OpenAI's chat completion chunks"),
     Dialect("responses", f"{_PLACE}responses:ResponsesFraming", "OpenAI's Responses events"),
+    Dialect("ai-sdk", f"{_PLACE}ai_sdk:AiSdkFraming", "the AI SDK's UI message stream"),
+    Dialect("ag-ui", f"{_PLACE}ag_ui:AgUiFraming", "AG-UI events"),
     Dialect(
         "websocket",
         f"{_PLACE}websocket:WebSocketFraming",

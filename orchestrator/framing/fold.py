@@ -70,6 +70,8 @@ class Voice:
     parts: list[str] = field(default_factory=list)
     waiting: dict[str, ApprovalRequest] = field(default_factory=dict)
     tools: dict[str, ToolCall] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """The calls of this attempt that an answer was asked for."""
 
     @property
     def part_id(self) -> str:
@@ -89,7 +91,7 @@ class FoldedFraming:
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = True
-    pauses: ClassVar[bool] = True
+    pauses: bool = True
     """Whether the answer ends once every agent that runs waits for an approval."""
 
     def __init__(self, subscriber: Subscriber) -> None:
@@ -220,6 +222,7 @@ class FoldedFraming:
             case ApprovalRequest():
                 closed = self._close(voice)
                 voice.waiting[payload.call_id] = payload
+                voice.asked.add(payload.call_id)
                 told = self.approval_asked(voice, payload)
                 call = ToolCall(payload.call_id, payload.name, payload.arguments)
                 voice.tools.setdefault(payload.call_id, call)
@@ -248,6 +251,7 @@ class FoldedFraming:
     def _begin(self, voice: Voice, turn: int | None, attempt: int) -> None:
         voice.turn, voice.attempt, voice.open, voice.part = turn or 0, attempt, "", 0
         voice.parts.clear()
+        voice.asked.clear()
 
     def _join(self, info: AgentInfo) -> Voice:
         voice = self.voices[info.agent_id] = Voice(info.agent_id, info.title)

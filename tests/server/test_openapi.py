@@ -69,6 +69,12 @@ PROTOCOL_CALLS = {
     "GET /v1/responses/{response_id}",
     "POST /v1/responses/{response_id}/cancel",
     "POST /v1/chat/completions",
+    "POST /v1/ai-sdk/chat",
+    "GET /v1/ai-sdk/chat/{chat_id}/stream",
+    "POST /v1/ai-sdk/chat/{chat_id}/stop",
+    "POST /v1/ag-ui",
+    "POST /v1/ag-ui/{model}",
+    "POST /v1/ag-ui/runs/{run_id}/cancel",
 }
 """The protocol's table of calls."""
 

@@ -116,9 +116,10 @@ def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
 
 
 async def start_asked(
-    request: web.Request, question: Question, who: Mapping[str, Any], **keys: Any
+    request: web.Request, question: Question, who: Mapping[str, Any], *, key: str | None = None, **keys: Any
 ) -> AnyRun:
-    """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body.
+    """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body, and *key*
+    an idempotency key.
 
     Raises:
         As `parse_start` and `Supervisor.start`.
@@ -127,11 +128,11 @@ async def start_asked(
     body = {
         "message": question.message,
         **who,
-        **{key: value for key, value in keys.items() if value is not None},
+        **{name: value for name, value in keys.items() if value is not None},
     }
     if question.images:
         body["images"] = question.images
     await check_pattern(body.get("panel"))
     wanted = parse_start(body, registry=app[REGISTRY], limits=app[OPTIONS])
-    run, _ = await app[SUPERVISOR].start(wanted)
+    run, _ = await app[SUPERVISOR].start(wanted, key=key)
     return run

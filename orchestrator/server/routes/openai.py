@@ -15,6 +15,7 @@ from ...framing.chat import ChatFraming
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
+from ..http.approvals import Answer, give_answers, read_approval_id
 from ..http.asked import Question, addressed, models, read_messages, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
@@ -122,10 +123,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 async def create_response(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     background, streams = body.get("background") is True, body.get("stream") is True
-    answers = _approvals(body.get("input"))
+    answers = _answers(body.get("input"))
     cursor: str | None = None
     if answers:
-        run, cursor = await _answer(request, answers)
+        run, cursor = await give_answers(request, answers)
     else:
         run = await _start(request, body, background=background)
     options = _options(run, body) | {"fresh": bool(answers), "background": background}
@@ -202,38 +203,18 @@ async def _start(request: web.Request, body: dict[str, Any], *, background: bool
     )
 
 
-def _approvals(asked: object) -> list[tuple[str, str, str, bool]]:
-    """Return what `input` answers: run, agent, call, and whether it may.
-
-    Raises:
-        InvalidRequest: An answer names no question of ours.
-    """
-    found: list[tuple[str, str, str, bool]] = []
-    for item in asked if isinstance(asked, list) else ():
-        if not isinstance(item, dict) or item.get("type") != "mcp_approval_response":
-            continue
-        named = str(item.get("approval_request_id")).removeprefix("mcpr_").split("/", 2)
-        if len(named) != 3 or not isinstance(item.get("approve"), bool):
-            raise InvalidRequest(
-                "An mcp_approval_response needs the id of its request, and whether to approve.",
-                [FieldProblem("input", "has a malformed mcp_approval_response")],
-            )
-        found.append((named[0], named[1], named[2], item["approve"]))
-    return found
-
-
-async def _answer(
-    request: web.Request, answers: list[tuple[str, str, str, bool]]
-) -> tuple[AnyRun, str | None]:
-    """Give the answers; return their run, and where its stream goes on."""
-    supervisor = request.app[SUPERVISOR]
-    run = await supervisor.get(answers[-1][0])
-    cursor = run.state.last_event_id
-    for run_id, agent_id, call_id, approve in answers:
-        if run_id == run.spec.run_id:
-            command = Command("approve", run_id, agent_id=agent_id, call_id=call_id, approve=approve)
-            await supervisor.perform(command)
-    return run, cursor
+def _answers(asked: object) -> list[Answer]:
+    """Return what `input` answers. Raises InvalidRequest for an answer that names no question of ours."""
+    items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
+    return [
+        read_approval_id(
+            str(item.get("approval_request_id")).removeprefix("mcpr_"),
+            item.get("approve"),
+            item.get("reason"),
+        )
+        for item in items
+        if item.get("type") == "mcp_approval_response"
+    ]
 
 
 async def _find(request: web.Request, name: object) -> AnyRun:

@@ -1,0 +1,199 @@
+"""AG-UI events: each agent a subagent for clients of protocol 1.0, a step for older ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.base import Payload
+from ..events.encoding import encode_json
+from ..events.run import RunDone
+from .base import Subscriber
+from .fold import FoldedFraming, Voice, data, ending_facts
+
+
+class AgUiFraming(FoldedFraming):
+    """Data-only frames. All that was begun is ended before `RUN_FINISHED`; an optional field is left out, never null.
+
+    Options: `thread_id`, `client_run_id` (the run as the client calls it), `subagents`: the client speaks 1.0.
+    """
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self._thread = str(self.options.get("thread_id") or self.run_id)
+        self._run = str(self.options.get("client_run_id") or self.run_id)
+        self._subagents = bool(self.options.get("subagents", True))
+        self._heads: dict[str, bytes] = {}
+        self._begun: dict[str, str] = {}
+        self._tools: dict[str, list[str]] = {}
+        self._failures: list[Error] = []
+
+    # ── the fold ─────────────────────────────────────────────────────────────────────────────
+
+    def started(self) -> list[bytes]:
+        self._begun.clear()
+        agents = [{"agent_id": voice.agent_id, "title": voice.title} for voice in self.voices.values()]
+        about = {"run_id": self.run_id, "agents": agents}
+        return [_event("RUN_STARTED", threadId=self._thread, runId=self._run, metadata=about)]
+
+    def agent_started(self, voice: Voice) -> list[bytes]:
+        closed = self._finish(voice, {"status": "superseded"})
+        self._begun[voice.agent_id] = voice.attempt_id
+        if self._subagents:
+            started = _event(
+                "SUBAGENT_STARTED",
+                subagentRunId=voice.attempt_id,
+                name=voice.agent_id,
+                description=voice.title,
+            )
+        else:
+            started = _event("STEP_STARTED", stepName=voice.agent_id)
+        return [*closed, started]
+
+    def reopen(self) -> list[bytes]:
+        blocks = self.started()
+        for voice in self.voices.values():
+            if voice.status == "running":
+                blocks += self.agent_started(voice)
+            if voice.open:
+                blocks += self.opened(voice)
+        return blocks
+
+    def opened(self, voice: Voice) -> list[bytes]:
+        begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
+        message, owner = voice.part_id, self._owner(voice)
+        if voice.open == "text":
+            head = {"type": "TEXT_MESSAGE_CONTENT", "messageId": message, **owner}
+            start = [
+                _event(
+                    "TEXT_MESSAGE_START", messageId=message, role="assistant", name=voice.agent_id, **owner
+                )
+            ]
+        else:
+            head = {"type": "REASONING_MESSAGE_CONTENT", "messageId": message, **owner}
+            start = [
+                _event("REASONING_START", messageId=f"{message}.span", **owner),
+                _event("REASONING_MESSAGE_START", messageId=message, role="reasoning", **owner),
+            ]
+        self._heads[voice.agent_id] = b"data: %b," % encode_json(head)[:-1]
+        return [*begun, *start]
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        return b'%b"delta":%b}' % (self._heads[voice.agent_id], text)
+
+    def closed(self, voice: Voice) -> list[bytes]:
+        message, owner = voice.part_id, self._owner(voice)
+        if voice.open == "text":
+            return [_event("TEXT_MESSAGE_END", messageId=message, **owner)]
+        return [
+            _event("REASONING_MESSAGE_END", messageId=message, **owner),
+            _event("REASONING_END", messageId=f"{message}.span", **owner),
+        ]
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
+        tool, owner = f"{voice.agent_id}:{call.call_id}", self._owner(voice)
+        started = _event("TOOL_CALL_START", toolCallId=tool, toolCallName=call.name, **owner)
+        given = (
+            [_event("TOOL_CALL_ARGS", toolCallId=tool, delta=call.arguments, **owner)]
+            if call.arguments
+            else []
+        )
+        return [*begun, started, *given, _event("TOOL_CALL_END", toolCallId=tool, **owner)]
+
+    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+        tool = f"{voice.agent_id}:{result.call_id}"
+        known = result.call_id in voice.tools
+        called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
+        told = _event(
+            "TOOL_CALL_RESULT",
+            messageId=f"{tool}.result",
+            toolCallId=tool,
+            content=str(result.output),
+            role="tool",
+            **self._owner(voice),
+        )
+        return [*called, told]
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        if asked.call_id in voice.tools:
+            return []
+        return self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        about = {"agent_id": voice.agent_id, "status": "retrying", "code": retry.code, "void": void}
+        told = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
+        return [told, *self._finish(voice, {"status": "retrying", "code": retry.code})]
+
+    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+        return []
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
+        facts = ending_facts(ending)
+        if isinstance(ending, Error):
+            self._failures.append(ending)
+            if self._subagents:
+                owner = self._begun.pop(voice.agent_id, voice.attempt_id)
+                return [
+                    *begun,
+                    _event("SUBAGENT_ERROR", subagentRunId=owner, message=ending.message, code=ending.code),
+                ]
+        about = {"agent_id": voice.agent_id, **facts}
+        name = "agent_error" if isinstance(ending, Error) else "agent_done"
+        told = [] if self._subagents else [_event("CUSTOM", name=name, value=about)]
+        return [*begun, *told, *self._finish(voice, facts)]
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        left = self._finish_all()
+        if done.status == "failed":
+            codes = {each.code for each in self._failures}
+            words = " ".join(dict.fromkeys(each.message for each in self._failures)) or "No agent answered."
+            code = codes.pop() if len(codes) == 1 else "all_failed"
+            return [*left, _event("RUN_ERROR", message=words, code=code)]
+        result = {"status": done.status, "agents": done.agents}
+        return [
+            *left,
+            _event(
+                "RUN_FINISHED",
+                threadId=self._thread,
+                runId=self._run,
+                outcome={"type": "success"},
+                result=result,
+            ),
+        ]
+
+    def pause(self) -> list[bytes]:
+        interrupts = [
+            {
+                "id": f"{self.run_id}/{voice.agent_id}/{call_id}",
+                "reason": "tool_call",
+                "toolCallId": f"{voice.agent_id}:{call_id}",
+                "message": f"{voice.title} wants to run {asked.name}.",
+            }
+            for voice in self.voices.values()
+            for call_id, asked in voice.waiting.items()
+        ]
+        left = [block for voice in self.voices.values() for block in self._close(voice)] + self._finish_all()
+        outcome = {"type": "interrupt", "interrupts": interrupts}
+        return [*left, _event("RUN_FINISHED", threadId=self._thread, runId=self._run, outcome=outcome)]
+
+    def _finish_all(self) -> list[bytes]:
+        voices = list(self.voices.values())
+        return [block for voice in voices for block in self._finish(voice, {"status": voice.status})]
+
+    def _finish(self, voice: Voice, result: dict[str, Any]) -> list[bytes]:
+        """End an agent's subagent or step, if one is open."""
+        owner = self._begun.pop(voice.agent_id, None)
+        if owner is None:
+            return []
+        if self._subagents:
+            return [_event("SUBAGENT_FINISHED", subagentRunId=owner, result=result)]
+        return [_event("STEP_FINISHED", stepName=voice.agent_id)]
+
+    def _owner(self, voice: Voice) -> dict[str, str]:
+        return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}
+
+
+def _event(type_: str, **fields: Any) -> bytes:
+    return data({"type": type_, **fields})

@@ -1,0 +1,169 @@
+"""The UI message stream of the AI SDK: one message per run, whose parts are each agent's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.base import Payload
+from ..events.encoding import encode_json
+from ..events.panel import PanelResult, PanelStage
+from ..events.run import RunDone
+from .base import Subscriber
+from .fold import FoldedFraming, Voice, data, ending_facts, tool_input
+
+DONE = b"data: [DONE]"
+
+
+class AiSdkFraming(FoldedFraming):
+    """Data-only frames, the last one ``[DONE]``. No steps: their end forgets every open part in `ai` 5 and 6.
+
+    Options: `approvals`, whether to ask for them here (`ai` 5 knows no such frame); `labels`, whether each text
+    begins with its agent's title, for pages that show nothing else.
+    """
+
+    headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self.pauses = bool(self.options.get("approvals"))
+        self._heads: dict[str, bytes] = {}
+        self._failures: list[str] = []
+        self._is_closed = False
+
+    def closing(self) -> bytes:
+        return b"" if self._is_closed else DONE + b"\n\n"
+
+    # ── the fold ─────────────────────────────────────────────────────────────────────────────
+
+    def started(self) -> list[bytes]:
+        agents = [{"agent_id": voice.agent_id, "title": voice.title} for voice in self.voices.values()]
+        about: dict[str, Any] = {"run_id": self.run_id, "agents": agents}
+        if self.panel is not None:
+            about["panel"] = self.panel.panel_id or self.panel.method
+        return [data({"type": "start", "messageId": self.run_id, "messageMetadata": about})]
+
+    def joined(self, voice: Voice) -> list[bytes]:
+        return [self._agent(voice, status="queued")]
+
+    def agent_started(self, voice: Voice) -> list[bytes]:
+        return [self._agent(voice)]
+
+    def opened(self, voice: Voice) -> list[bytes]:
+        kind, part = voice.open, voice.part_id
+        start = data({"type": f"{kind}-start", "id": part, "providerMetadata": _speaker(voice)})
+        head = b'data: {"type":"%b-delta","id":%b,"delta":' % (kind.encode(), encode_json(part))
+        self._heads[voice.agent_id] = head
+        if kind == "text" and self.options.get("labels"):
+            return [start, b"%b%b}" % (head, encode_json(f"**{voice.title}:** "))]
+        return [start]
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        return b"%b%b}" % (self._heads[voice.agent_id], text)
+
+    def closed(self, voice: Voice) -> list[bytes]:
+        return [data({"type": f"{voice.open}-end", "id": voice.part_id})]
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        return [
+            data(
+                {
+                    "type": "tool-input-available",
+                    "toolCallId": f"{voice.agent_id}:{call.call_id}",
+                    "toolName": call.name,
+                    "input": tool_input(call.arguments),
+                    "dynamic": True,
+                    "providerExecuted": True,
+                    "providerMetadata": _speaker(voice),
+                }
+            )
+        ]
+
+    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+        known = result.call_id in voice.tools
+        call = ToolCall(result.call_id, "tool", "{}")
+        said: dict[str, Any] = {"toolCallId": f"{voice.agent_id}:{result.call_id}", "dynamic": True}
+        if result.is_error:
+            said = {"type": "tool-output-error", **said, "errorText": str(result.output)}
+        else:
+            said = {"type": "tool-output-available", **said, "output": result.output}
+        return [*([] if known else self.tool_called(voice, call)), data(said | {"providerExecuted": True})]
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        blocks = []
+        if asked.call_id not in voice.tools:
+            blocks = self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
+        if self.pauses:
+            tool = f"{voice.agent_id}:{asked.call_id}"
+            approval = f"{self.run_id}/{voice.agent_id}/{asked.call_id}"
+            blocks.append(data({"type": "tool-approval-request", "approvalId": approval, "toolCallId": tool}))
+        return [*blocks, self._agent(voice, status="waiting", call_id=asked.call_id)]
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        return [self._agent(voice, code=retry.code, delay_s=retry.delay_s, void=void)]
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        if isinstance(ending, Error):
+            self._failures.append(ending.message)
+        # A call without an outcome would stay open in the page, and one that was refused be answered again.
+        left = [self._unfinished(voice, call_id) for call_id in voice.tools]
+        return [*left, self._agent(voice, **ending_facts(ending))]
+
+    def _unfinished(self, voice: Voice, call_id: str) -> bytes:
+        tool = f"{voice.agent_id}:{call_id}"
+        if self.pauses and call_id in voice.asked:
+            return data({"type": "tool-output-denied", "toolCallId": tool})
+        said = {"toolCallId": tool, "errorText": "The tool was not run.", "dynamic": True}
+        return data({"type": "tool-output-error", **said, "providerExecuted": True})
+
+    def panel_said(self, payload: Payload) -> list[bytes]:
+        match payload:
+            case PanelStage(stage=stage):
+                return [data({"type": "data-panel", "id": "panel", "data": {"stage": stage}})]
+            case PanelResult():
+                said = {
+                    "status": payload.status,
+                    "winner": payload.winner,
+                    "answer": payload.answer,
+                    "tally": payload.tally,
+                }
+                return [data({"type": "data-panel", "id": "panel", "data": said})]
+        return []
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        self._is_closed = True
+        usage = {
+            "inputTokens": done.metrics.input_tokens,
+            "outputTokens": done.metrics.output_tokens,
+        }
+        about = {"status": done.status, "usage": usage}
+        if done.status == "failed":
+            words = " ".join(dict.fromkeys(self._failures)) or "No agent answered."
+            return [
+                data({"type": "message-metadata", "messageMetadata": about}),
+                data({"type": "error", "errorText": words}),
+                DONE,
+            ]
+        aborted = [data({"type": "abort"})] if done.status == "cancelled" else []
+        return [*aborted, data({"type": "finish", "messageMetadata": about}), DONE]
+
+    def pause(self) -> list[bytes]:
+        self._is_closed = True
+        return [data({"type": "finish", "messageMetadata": {"status": "waiting"}}), DONE]
+
+    def _agent(self, voice: Voice, **more: Any) -> bytes:
+        about = {
+            "agent_id": voice.agent_id,
+            "title": voice.title,
+            "status": voice.status,
+            "attempt": voice.attempt,
+            **({"stage": voice.stage} if voice.stage else {}),
+        }
+        return data({"type": "data-agent", "id": voice.agent_id, "data": about | more})
+
+
+def _speaker(voice: Voice) -> dict[str, Any]:
+    """Say whose a part is, where every part can say it."""
+    about = {"agent_id": voice.agent_id, "title": voice.title, "attempt": voice.attempt}
+    return {"orchestrator": about | ({"stage": voice.stage} if voice.stage else {})}

@@ -1,0 +1,126 @@
+"""AG-UI's call: a run, the same run again by its id, and answers to interrupts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...framing.base import DIALECTS
+from ...run.commands import Command
+from ..http.approvals import Answer, give_answers, read_approval_id
+from ..http.asked import addressed, read_messages, start_asked
+from ..http.following import stream_run
+from ..http.reading import requested_cursor
+from ..http.requests import NAME_PATTERN
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, ResponseDoc, operation
+
+_STREAM = ResponseDoc("AG-UI events.", None, EVENT_STREAM, headers=("Run-Id",))
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/v1/ag-ui")
+@operation(
+    "Run as an AG-UI client does",
+    tag="ag-ui",
+    description=(
+        "Takes a `RunAgentInput`. The same `runId` again streams the first run, from its start or after "
+        "`Last-Event-ID`; `resume` answers interrupts, and the stream goes on from there."
+    ),
+    answers={200: _STREAM},
+    parameters=(LAST_EVENT_ID,),
+    body="AnyObject",
+    errors=(404, 409, 410, 429, 503),
+)
+async def run_default(request: web.Request) -> web.StreamResponse:
+    return await _run(request, None)
+
+
+@routes.post("/v1/ag-ui/{model}")
+@operation(
+    "Run a model as an AG-UI client does",
+    tag="ag-ui",
+    answers={200: _STREAM},
+    parameters=(LAST_EVENT_ID,),
+    body="AnyObject",
+    errors=(404, 409, 410, 429, 503),
+)
+async def run_model(request: web.Request) -> web.StreamResponse:
+    return await _run(request, request.match_info["model"])
+
+
+@routes.post("/v1/ag-ui/runs/{run_id}/cancel")
+@operation(
+    "Cancel an AG-UI run",
+    tag="ag-ui",
+    description="`run_id` is the client's `runId`. `abortRun()` only closes the connection.",
+    answers={202: ResponseDoc("What runs is being cancelled.")},
+    errors=(404, 410, 503),
+)
+async def cancel(request: web.Request) -> web.StreamResponse:
+    supervisor = request.app[SUPERVISOR]
+    for record in await supervisor.log.running_runs():
+        if record.key == _key(request.match_info["run_id"]):
+            await supervisor.perform(Command("cancel", record.run_id))
+            return web.Response(status=202, headers={"Run-Id": record.run_id})
+    raise NotFound("No run of that id is under way.")
+
+
+async def _run(request: web.Request, model: str | None) -> web.StreamResponse:
+    body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    thread, client_run = _name(body, "threadId"), _name(body, "runId")
+    options = {
+        "thread_id": thread,
+        "client_run_id": client_run,
+        "subagents": isinstance(body.get("protocolVersion"), str),
+    }
+    answers = _answers(body.get("resume"))
+    if answers:
+        run, cursor = await give_answers(request, answers)
+    else:
+        asked = body.get("forwardedProps")
+        own = asked if isinstance(asked, Mapping) else {}
+        who = addressed(request.app[REGISTRY], model or own.get("model"), own)
+        question = read_messages(body.get("messages"))
+        question.earlier = [each for each in question.earlier if each[0] == "Instructions"]
+        run = await start_asked(
+            request, question, who, key=_key(client_run), conversation_id=_conversation(thread)
+        )
+        cursor = requested_cursor(request)
+    return await stream_run(request, run, DIALECTS["ag-ui"], cursor=cursor, options=options)
+
+
+def _name(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(f"{key} must be a string.", [FieldProblem(key, "must be a string")])
+    return value
+
+
+def _key(client_run: str) -> str:
+    """Return the idempotency key under which the client's run was started."""
+    return f"ag-ui:{hashlib.sha256(client_run.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _conversation(thread: str) -> str:
+    if re.fullmatch(NAME_PATTERN, thread, re.ASCII):
+        return thread
+    return f"thread-{hashlib.sha256(thread.encode('utf-8', 'replace')).hexdigest()[:40]}"
+
+
+def _answers(resume: object) -> list[Answer]:
+    """Read `[{interruptId, status, payload: {approved}}]`; a cancelled interrupt is a refusal."""
+    found = []
+    for each in resume if isinstance(resume, list) else ():
+        if isinstance(each, Mapping):
+            payload = each.get("payload")
+            said = payload.get("approved") if isinstance(payload, Mapping) else None
+            approve = said if each.get("status") != "cancelled" else False
+            found.append(read_approval_id(each.get("interruptId"), approve))
+    return found

@@ -1,0 +1,146 @@
+"""The calls of the AI SDK's chats: ask, take up the stream again, stop."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...framing.base import DIALECTS
+from ...run.commands import Command
+from ...supervisor.supervisor import AnyRun
+from ..http.approvals import Answer, give_answers, read_approval_id
+from ..http.asked import Question, addressed, start_asked
+from ..http.following import stream_run
+from ..http.problem import Problem, refuses_as
+from ..http.reading import requested_cursor
+from ..http.requests import NAME_PATTERN
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, Parameter, ResponseDoc, operation
+
+_STREAM = ResponseDoc("A UI message stream.", None, EVENT_STREAM, headers=("Run-Id",))
+
+routes = web.RouteTableDef()
+
+
+def plain_error(problem: Problem) -> web.Response:
+    """Return a failure as words: the SDK shows the body of a refusal as it is."""
+    words = [problem.document()["detail"], *(f"{each.at}: {each.detail}" for each in problem.errors)]
+    headers = {"Cache-Control": "no-store", **problem.headers}
+    return web.Response(text=" ".join(words), status=problem.status, headers=headers)
+
+
+@routes.post("/v1/ai-sdk/chat")
+@refuses_as(plain_error)
+@operation(
+    "Ask as the AI SDK's chat does",
+    tag="ai-sdk",
+    description="The last user message asks; answers to approvals in the last assistant message let the run go on.",
+    answers={200: _STREAM},
+    body="AnyObject",
+    errors=(404, 409, 410, 429, 503),
+)
+async def chat(request: web.Request) -> web.StreamResponse:
+    body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+        raise InvalidRequest(
+            "messages must be a list of UI messages.", [FieldProblem("messages", "is required")]
+        )
+    answers = _answers(messages[-1])
+    options = {
+        "labels": body.get("labels") is True,
+        "approvals": body.get("approvals") is True or bool(answers),
+    }
+    if answers:
+        run, cursor = await give_answers(request, answers)
+        return await stream_run(request, run, DIALECTS["ai-sdk"], cursor=cursor, options=options)
+    who = addressed(request.app[REGISTRY], body.get("model"), body)
+    run = await start_asked(request, _question(messages), who, conversation_id=_conversation(body.get("id")))
+    return await stream_run(request, run, DIALECTS["ai-sdk"], options=options)
+
+
+@routes.get("/v1/ai-sdk/chat/{chat_id}/stream", allow_head=False)
+@refuses_as(plain_error)
+@operation(
+    "Take up a chat's stream again",
+    tag="ai-sdk",
+    description="From its start, or after `Last-Event-ID`.",
+    answers={200: _STREAM, 204: ResponseDoc("No run of the chat is under way.")},
+    parameters=(
+        LAST_EVENT_ID,
+        Parameter("approvals", "query", "Whether to ask for approvals.", {"type": "boolean"}),
+    ),
+    errors=(429, 503),
+)
+async def take_up(request: web.Request) -> web.StreamResponse:
+    run = await _running(request)
+    if run is None:
+        return web.Response(status=204)
+    options = {"approvals": request.query.get("approvals") == "true"}
+    cursor = requested_cursor(request)
+    return await stream_run(request, run, DIALECTS["ai-sdk"], cursor=cursor, options=options)
+
+
+@routes.post("/v1/ai-sdk/chat/{chat_id}/stop")
+@refuses_as(plain_error)
+@operation(
+    "Stop a chat's run",
+    tag="ai-sdk",
+    description="The SDK's own `stop()` only closes the connection, which cannot be told from a lost one.",
+    answers={202: ResponseDoc("What runs is being cancelled.")},
+    errors=(404, 503),
+)
+async def stop(request: web.Request) -> web.StreamResponse:
+    run = await _running(request)
+    if run is None:
+        raise NotFound("No run of that chat is under way.")
+    await request.app[SUPERVISOR].perform(Command("cancel", run.spec.run_id))
+    return web.Response(status=202, headers={"Run-Id": run.spec.run_id})
+
+
+async def _running(request: web.Request) -> AnyRun | None:
+    supervisor, conversation = request.app[SUPERVISOR], _conversation(request.match_info["chat_id"])
+    for record in await supervisor.log.running_runs():
+        if record.conversation_id == conversation:
+            return await supervisor.get(record.run_id)
+    return None
+
+
+def _conversation(chat_id: object) -> str | None:
+    """Return a chat's conversation: its id, or where that may not be a name, one that follows from it."""
+    if not isinstance(chat_id, str) or not chat_id:
+        return None
+    if re.fullmatch(NAME_PATTERN, chat_id, re.ASCII):
+        return chat_id
+    return f"chat-{hashlib.sha256(chat_id.encode('utf-8', 'replace')).hexdigest()[:40]}"
+
+
+def _question(messages: list[Any]) -> Question:
+    for message in reversed(messages):
+        if isinstance(message, Mapping) and message.get("role") == "user":
+            parts = [part for part in message.get("parts") or () if isinstance(part, Mapping)]
+            text = "\n".join(str(part.get("text")) for part in parts if part.get("type") == "text")
+            images = [str(part.get("url")) for part in parts if part.get("type") == "file"]
+            return Question(text, images)
+    raise InvalidRequest(
+        "messages has none of the user's.", [FieldProblem("messages", "needs a user message")]
+    )
+
+
+def _answers(message: Mapping[str, Any]) -> list[Answer]:
+    """Return the answers that the last message, the assistant's, brings back."""
+    if message.get("role") != "assistant":
+        return []
+    found = []
+    for part in message.get("parts") or ():
+        approval = part.get("approval") if isinstance(part, Mapping) else None
+        if isinstance(approval, Mapping) and part.get("state") == "approval-responded":
+            found.append(
+                read_approval_id(approval.get("id"), approval.get("approved"), approval.get("reason"))
+            )
+    return found
