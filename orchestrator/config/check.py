@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..backends.base import Backend
 from ..errors import ConfigError, ConfigProblem
-from ..panels.settings import METHODS, PanelSettings
+from ..panels.methods.registry import METHODS
+from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
 from .load import Config, read_config
 from .yamlfile import key_name, read_yaml
@@ -123,7 +124,7 @@ def _row(settings: AgentSettings, backend: Backend | None, default: bool) -> tup
 
 
 def _described(panel: PanelSettings) -> str:
-    layers = () if panel.method != "layers" or isinstance(panel.layers, int) else panel.layers
+    layers = panel.named_layers
     members = " → ".join(", ".join(layer) for layer in layers) or ", ".join(panel.members)
     last = f"; last word: {', then '.join(panel.last_words)}" if panel.last_words else ""
     return f"{panel.method}{'' if panel.method in METHODS else ' (own)'}: {members}{last}"

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError, ConfigProblem
+from ..panels.methods.registry import method_kind
 from ..panels.settings import PanelSettings
 from .problems import explain, nearest, quoted
 from .yamlfile import KeyPath, YamlFile, read_yaml
@@ -144,7 +145,7 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         yield from _texts(("moderator", "fallback"), moderator.get("fallback"))
     else:
         yield from _texts(("moderator",), moderator)
-    if data.get("method") == "layers" and isinstance(data.get("layers"), list):
+    if method_kind(str(data.get("method"))).takes_layers and isinstance(data.get("layers"), list):
         yield from _texts(("layers",), data["layers"])
 
 

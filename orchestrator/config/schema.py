@@ -8,7 +8,8 @@ from typing import Annotated, Any, Union
 from pydantic import Field, TypeAdapter
 
 from ..backends.registry import settings_classes
-from ..panels.settings import LEAST_MEMBERS, MAY_HAVE_MODERATOR, METHODS, NEEDS_MODERATOR, PanelSettings
+from ..panels.methods.registry import METHODS
+from ..panels.settings import PanelSettings
 
 _VARIABLE = {
     "description": "A variable of the environment: ${env:NAME} or ${env:NAME:-fallback}.",
@@ -62,16 +63,16 @@ def panel_schema() -> dict[str, Any]:
 
 def _rules_of_methods() -> Iterator[dict[str, Any]]:
     """Yield what a method asks of other keys."""
-    for method in METHODS:
+    for method, kind in METHODS.items():
         rule: dict[str, Any] = {"required": []}
-        if method in NEEDS_MODERATOR:
+        if kind.moderator == "required":
             rule = {"required": ["moderator"], "properties": {"moderator": {"not": {"type": "null"}}}}
-        elif method not in MAY_HAVE_MODERATOR:
+        elif kind.moderator == "none":
             rule = {"properties": {"moderator": {"type": "null"}}}
-        least = {"members": {"minItems": LEAST_MEMBERS.get(method, 1)}}
+        least = {"members": {"minItems": kind.least_members}}
         rule |= {"properties": rule.get("properties", {}) | least}
         named: dict[str, Any] = {"required": ["members"]}
-        if method == "layers":
+        if kind.takes_layers:
             named = {"anyOf": [named, {"required": ["layers"], "properties": {"layers": {"type": "array"}}}]}
         yield {
             "if": {"properties": {"method": {"const": method}}, "required": ["method"]},

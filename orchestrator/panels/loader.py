@@ -1,4 +1,4 @@
-"""Which methods there are, and how one of the user's own is found."""
+"""Finds a panel method's code: one of the table, or a function of the user's own."""
 
 from __future__ import annotations
 
@@ -7,23 +7,7 @@ import inspect
 from ..errors import ConfigError, ConfigProblem
 from ..references import load_attribute
 from .base import Method
-from .methods.debate import debate
-from .methods.judge import judge
-from .methods.layers import layers
-from .methods.moderator import moderate
-from .methods.race import race
-from .methods.rank import rank
-from .methods.vote import vote
-
-METHODS: dict[str, Method] = {
-    "moderator": moderate,
-    "judge": judge,
-    "rank": rank,
-    "vote": vote,
-    "race": race,
-    "layers": layers,
-    "debate": debate,
-}
+from .methods.registry import METHODS
 
 
 def load_method(name: str, *, file: str = "") -> Method:
@@ -32,9 +16,8 @@ def load_method(name: str, *, file: str = "") -> Method:
     Raises:
         ConfigError: There is none, or it is no `async def` that takes a session.
     """
-    if name in METHODS:
-        return METHODS[name]
-    found = load_attribute(name, file=file, key="method")
+    reference = METHODS[name].function if name in METHODS else name
+    found = load_attribute(reference, file=file, key="method")
     target = found if inspect.isroutine(found) else getattr(found, "__call__", None)  # noqa: B004 - its signature is asked for
     if not inspect.iscoroutinefunction(target):
         message = (

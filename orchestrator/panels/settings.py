@@ -30,13 +30,8 @@ from ..settings.scalars import (
     Text,
     check_agent_id,
 )
+from .methods.registry import METHODS, MethodKind, method_kind
 
-METHODS = ("moderator", "judge", "rank", "vote", "race", "layers", "debate")
-NEEDS_MODERATOR = frozenset({"moderator", "judge", "layers"})
-MAY_HAVE_MODERATOR = NEEDS_MODERATOR | {"debate", "rank"}
-PROMPTS_MODERATOR = frozenset({"rank", "debate"})
-"""Methods that go without a moderator, and whose `prompt` is only for one."""
-LEAST_MEMBERS = {"judge": 2, "rank": 3, "vote": 2, "race": 2, "debate": 2}
 PLACEHOLDERS = frozenset({"question", "answers", "missing"})
 PANEL_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 MOST_STAGES = 16
@@ -243,7 +238,7 @@ class PanelSettings(Settings):
         method = info.data.get("method", "")
         if len(set(members)) < len(members):
             raise ValueError("names a member twice; remove one")
-        least = LEAST_MEMBERS.get(method, 1)
+        least = method_kind(method).least_members
         if members and len(members) < least:
             raise ValueError(f"has too few for `method: {method}`, which needs {least} members; add one")
         return members
@@ -252,9 +247,10 @@ class PanelSettings(Settings):
     @classmethod
     def _check_moderator(cls, moderator: Moderator | None, info: ValidationInfo) -> Moderator | None:
         method = info.data.get("method", "")
-        if method in NEEDS_MODERATOR and moderator is None:
+        wanted = method_kind(method).moderator
+        if wanted == "required" and moderator is None:
             raise ValueError(f"is missing, which `method: {method}` needs; name an agent")
-        if method in METHODS and method not in MAY_HAVE_MODERATOR and moderator is not None:
+        if wanted == "none" and moderator is not None:
             raise ValueError(f"has no part in `method: {method}`; remove it")
         return moderator
 
@@ -269,8 +265,8 @@ class PanelSettings(Settings):
     @field_validator("prompt")
     @classmethod
     def _check_reader(cls, prompt: str | None, info: ValidationInfo) -> str | None:
-        method, moderated = info.data.get("method"), info.data.get("moderator") is not None
-        if prompt is not None and method in PROMPTS_MODERATOR and not moderated:
+        method, moderated = info.data.get("method", ""), info.data.get("moderator") is not None
+        if prompt is not None and method_kind(method).prompt_reader == "moderator" and not moderated:
             raise ValueError(
                 f"is read by nobody in `method: {method}` without a moderator; name one or remove it"
             )
@@ -297,23 +293,29 @@ class PanelSettings(Settings):
         return (self.moderator.agent, *self.moderator.fallback) if self.moderator else ()
 
     @property
+    def kind(self) -> MethodKind:
+        """What its method asks of it."""
+        return method_kind(self.method)
+
+    @property
+    def named_layers(self) -> tuple[tuple[str, ...], ...]:
+        """The agents of each layer if the layers have agents of their own; else empty."""
+        return () if isinstance(self.layers, int) or not self.kind.takes_layers else self.layers
+
+    @property
     def answering(self) -> tuple[str, ...]:
         """Who answers at any time: the members, or the agents of all layers where these have their own."""
-        if self.method == "layers" and not isinstance(self.layers, int):
-            return tuple(dict.fromkeys(agent_id for layer in self.layers for agent_id in layer))
+        if self.named_layers:
+            return tuple(dict.fromkeys(agent_id for layer in self.named_layers for agent_id in layer))
         return self.members
 
     @property
     def opening(self) -> tuple[str, ...]:
         """Who speaks in the first stage."""
-        if self.method == "layers" and not isinstance(self.layers, int):
-            return self.layers[0]
-        return self.members
+        return self.named_layers[0] if self.named_layers else self.members
 
     @property
     def everyone(self) -> tuple[str, ...]:
         """Every agent that the panel may ask, once each."""
-        named = (*self.members, *self.last_words)
-        if self.method == "layers" and not isinstance(self.layers, int):
-            named += tuple(agent_id for layer in self.layers for agent_id in layer)
-        return tuple(dict.fromkeys(named))
+        of_layers = (agent_id for layer in self.named_layers for agent_id in layer)
+        return tuple(dict.fromkeys((*self.members, *self.last_words, *of_layers)))

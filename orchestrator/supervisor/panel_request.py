@@ -11,7 +11,8 @@ from typing import Any
 from ..config.panels import check_panel
 from ..errors import ConfigError, Conflict, FieldProblem, InvalidRequest
 from ..panels.base import Answer
-from ..panels.settings import METHODS, PanelSettings
+from ..panels.methods.registry import METHODS
+from ..panels.settings import PanelSettings
 from ..run.panel import answer_of, answers
 from ..run.registry import AgentRegistry
 from ..run.spec import GivenAnswer, RunSpec
@@ -31,7 +32,7 @@ def choose_panel(
     """
     panel = _find(value, registry)
     members = tuple(agents) if agents else panel.members or tuple(registry.default_agents())
-    if panel.method != "layers" or isinstance(panel.layers, int) or agents:
+    if not panel.named_layers or agents:
         panel = _with_members(panel, members)
     _require_known(panel, registry)
     if most is not None and len(panel.everyone) > most:
@@ -107,7 +108,7 @@ def _with_members(panel: PanelSettings, members: Sequence[str]) -> PanelSettings
 
 def _require_known(panel: PanelSettings, registry: AgentRegistry, *, but: Sequence[str] = ()) -> None:
     asked = set(panel.everyone)
-    if panel.method not in ("rank", "layers", "debate"):
+    if not panel.kind.asks_again:
         asked -= set(but) - set(panel.last_words)  # these are read, and not asked again
     unknown = sorted(agent_id for agent_id in asked if agent_id not in registry.agents)
     if unknown:

@@ -26,7 +26,8 @@ from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
 from orchestrator.eventlog.redis.address import OPTIONS as REDIS_OPTIONS
 from orchestrator.framing.base import DIALECTS
 from orchestrator.panels.base import Outcome
-from orchestrator.panels.settings import METHODS, Moderator, PanelLimits, PanelSettings
+from orchestrator.panels.methods.registry import METHODS
+from orchestrator.panels.settings import Moderator, PanelLimits, PanelSettings
 from orchestrator.server.app import create_app
 from orchestrator.server.http.security import (
     CORS_EXPOSED_HEADERS,
