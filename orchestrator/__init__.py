@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .backends.base import Finish as Finish
     from .backends.base import Spent as Spent
     from .backends.base import Turn as Turn
-    from .client.client import Client as Client
-    from .client.client import SyncClient as SyncClient
-    from .config.load import Config as Config
-    from .config.load import load_config as load_config
+    from .client import Client as Client
+    from .client import SyncClient as SyncClient
+    from .config import Config as Config
+    from .config import load_config as load_config
     from .errors import AgentError as AgentError
     from .errors import ConfigError as ConfigError
     from .errors import OrchestratorError as OrchestratorError

@@ -14,67 +14,47 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "orchestrator"
 
-LAYERS: list[tuple[str, ...]] = [
-    ("errors",),
-    ("events.*", "references"),
-    ("telemetry.*",),
-    (
-        "agent.budget",
-        "supervisor.clock_jumps",
-        "process",
-        "settings.limits",
-        "agent.mailbox",
-        "eventlog.retry",
-        "telemetry.observer",
-        "agent.pace",
-        "sse_parser",
-        "agent.deadlines",
-        "settings.serve",
-    ),
-    (
-        "settings.environment",
-        "settings.scalars",
-        "settings.agent",
-    ),
-    ("client.event",),
-    ("client.agent_view", "client.panel_view"),
-    ("client.run_view",),
-    ("backends.*", "eventlog.*"),
-    (
-        "tools",
-        "panels.settings",
-        "config.yamlfile",
-        "config.panels",
-        "config.problems",
-        "config.schema",
-        "config.load",
-    ),
-    (
-        "agent.attempt",
-        "run.conversation",
-        "run.merge",
-        "run.spec",
-        "run.state",
-        "eventlog.subscription",
-        "run.blind",
-        "framing.*",
-    ),
-    ("run.stored", "supervisor.presence", "agent.pump", "run.registry", "run.writer"),
-    ("panels.*",),
-    ("run.panel",),
-    ("run.agents",),
-    ("supervisor.panel_request",),
-    ("run.run",),
-    ("run.commands", "supervisor.executor"),
-    ("supervisor.peers", "supervisor.failover", "supervisor.run_list"),
-    ("supervisor.supervisor",),
-    ("local", "server.*", "telemetry.*", "client.client", "client_*", "client.*", "config.check"),
-    ("terminal.screen", "terminal_*", "terminal.*"),
-    ("cli.handles",),
-    ("cli.commands",),
-    ("__main__", "__init__", "*.__init__"),
-]
-"""From the bottom up: a module imports only from its own layer and from those above it in this list."""
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "process": (),
+    "references": ("errors",),
+    "events": ("errors",),
+    "sse_parser": ("errors",),
+    "settings": ("events",),
+    "telemetry": ("events",),
+    "eventlog": ("events", "sse_parser"),
+    "client": ("events", "sse_parser"),
+    "backends": ("settings", "references", "sse_parser"),
+    "agent": ("backends.base", "settings", "telemetry"),
+    "panels": ("backends.base", "settings", "references"),
+    "run": ("agent", "panels", "backends.base", "backends.registry", "eventlog", "telemetry"),
+    "config": ("backends.registry", "panels", "settings"),
+    "supervisor": ("run", "config", "eventlog", "telemetry"),
+    "framing": ("eventlog", "events"),
+    "terminal": ("client",),
+    "server": ("process", "supervisor", "framing", "config", "backends"),
+    "local": ("supervisor", "config", "client"),
+    "tools": ("backends",),
+    "cli": ("*",),
+}
+"""A room → what it may import beside itself: rooms, with what they may import, or single modules of a room."""
+
+LAZY = {"__init__", "__main__"}
+"""Names that hand on to the rooms and are no room themselves."""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
+@cache
+def allowed(room: str) -> frozenset[str]:
+    """Return the rooms and modules that a room may import, its own among them."""
+    found = {room}
+    for target in MAY_IMPORT[room]:
+        found |= {target} if "." in target else allowed(target) if target != "*" else set(MAY_IMPORT)
+    return frozenset(found)
+
 
 HOMES = {
     "aiostream": ("run.merge",),
@@ -128,23 +108,29 @@ def is_package(target: str) -> bool:
     return (PACKAGE / Path(*target.split("."))).is_dir()
 
 
-def layer_of(module: str) -> int:
-    for number, patterns in enumerate(LAYERS):
-        if any(fnmatch(module, pattern) for pattern in patterns):
-            return number
-    raise AssertionError(f"{module} has no layer; add it to LAYERS")
-
-
-@pytest.mark.parametrize(("name", "tree"), [pytest.param(n, t, id=n) for n, t in modules()])
-def test_imports_run_downward(name: str, tree: ast.Module) -> None:
-    own = layer_of(name)
-    for target in imports(name, tree):
+def ours(name: str) -> Iterator[str]:
+    """Yield the modules of ours that a module imports, relative to the package."""
+    for target in imported(name):
         if target.startswith("."):
             module = target[1:]
-            while not (PACKAGE / Path(*module.split("."))).with_suffix(".py").exists() and "." in module:
+            while not (is_package(module) or is_module(module)) and "." in module:
                 module = module.rpartition(".")[0]
-            if (PACKAGE / Path(*module.split("."))).with_suffix(".py").exists():
-                assert layer_of(module) <= own, f"{name} imports {module}, which is above it"
+            yield module
+
+
+def is_module(target: str) -> bool:
+    return (PACKAGE / Path(*target.split("."))).with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules() if name not in LAZY])
+def test_imports_run_downward(name: str) -> None:
+    may = allowed(room_of(name))
+    wrong = [
+        module
+        for module in ours(name)
+        if room_of(module) not in may and not any(f"{module}.".startswith(f"{one}.") for one in may)
+    ]
+    assert not wrong, f"{name} imports {wrong}; MAY_IMPORT has what its room may"
 
 
 @pytest.mark.parametrize("library", HOMES)
@@ -195,3 +181,82 @@ def test_exceptions_are_logged_as_text_alone() -> None:
             ):
                 found.append(f"{name}:{node.lineno} calls log.exception")
     assert not found
+
+
+KINDS = {"backends": {"offline": {"openai"}}, "eventlog": {}}
+"""A room whose folders are kinds → a kind that stands on others, and on which."""
+
+
+@pytest.mark.parametrize("room", KINDS)
+def test_one_kind_knows_no_other(room: str) -> None:
+    """What two of them need belongs to `base`: else one kind cannot be left out or changed alone."""
+    wrong = []
+    for name, _ in modules():
+        kind = name.split(".")[1:-1][:1]
+        for module in ours(name) if name.startswith(f"{room}.") and kind else ():
+            parts = module.split(".")
+            if parts[0] == room and len(parts) > 2 and parts[1] not in {*kind, *KINDS[room].get(kind[0], ())}:
+                wrong.append(f"{name} → {module}")
+    assert not wrong
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    """A circle within a room holds only as long as nobody imports its files in another order."""
+    graph = {name: {m for m in ours(name) if is_module(m)} for name, _ in modules() if name not in LAZY}
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " → ".join((*path[path.index(name) :], name))
+        if name in done:
+            return
+        for target in graph.get(name, ()):
+            walk(target, (*path, name))
+        done.add(name)
+
+    for name in graph:
+        walk(name, ())
+
+
+MOST_LINES, MOST_FUNCTION_LINES, MOST_ARGUMENTS, MOST_FILES_AT_THE_TOP = 400, 60, 6, 6
+
+
+PENDING = ("agent.pump", "backends.openai.relay", "eventlog.subscription", "run.run", "supervisor.")
+"""Modules that are still too large."""
+
+
+def test_files_functions_and_constructors_are_small() -> None:
+    """More is a class that wants to be two."""
+    wrong = []
+    for name, tree in modules():
+        lines = (PACKAGE / Path(*name.split("."))).with_suffix(".py").read_text().count("\n")
+        if lines > MOST_LINES:
+            wrong.append(f"{name} has {lines} lines")
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            arguments = len(node.args.args) + len(node.args.kwonlyargs) - 1
+            if length > MOST_FUNCTION_LINES:
+                wrong.append(f"{name}.{node.name} has {length} lines")
+            if node.name == "__init__" and arguments > MOST_ARGUMENTS:
+                wrong.append(f"the constructor at {name}:{node.lineno} has {arguments} arguments")
+    assert not [each for each in wrong if not any(pending in each for pending in PENDING)]
+
+
+def test_the_hall_holds_the_rooms_and_few_files() -> None:
+    files = {path.stem for path in PACKAGE.glob("*.py")} - LAZY
+    assert len(files) <= MOST_FILES_AT_THE_TOP, files
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms - {"web", "handbook"} == set(MAY_IMPORT) - files
+
+
+def test_a_public_class_name_stands_once() -> None:
+    found: dict[str, list[str]] = {}
+    for name, tree in modules():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name)
+    twice = {name: places for name, places in found.items() if len(places) > 1}
+    assert twice == {"Run": ["client.run", "run.run"]}, (
+        "a client's run and ours are the only pair of one name"
+    )

@@ -6,21 +6,11 @@ they go stale. Where an agent has no prices, its cost is unknown and only tokens
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from ..errors import AgentError
 from ..events.agent import Usage
+from ..settings.agent import Prices
 
 PER_TOKENS = 1_000_000
-
-
-class Prices(Protocol):
-    """Money per million tokens, in whatever currency the limits are in."""
-
-    @property
-    def input(self) -> float: ...
-    @property
-    def output(self) -> float: ...
 
 
 def cost_of(usage: Usage, prices: Prices | None) -> float | None:

@@ -11,25 +11,26 @@ if TYPE_CHECKING:
     from .agent_view import TurnView as TurnView
     from .channel import Channel as Channel
     from .client import Client as Client
-    from .client import SyncChannel as SyncChannel
-    from .client import SyncClient as SyncClient
-    from .client import SyncRun as SyncRun
-    from .client import ask as ask
     from .event import Event as Event
     from .http import ClientError as ClientError
     from .panel_view import PanelView as PanelView
     from .run import Run as Run
     from .run_view import RunView as RunView
+    from .sync import SyncChannel as SyncChannel
+    from .sync import SyncClient as SyncClient
+    from .sync import SyncRun as SyncRun
+    from .sync import ask as ask
 
 _PLACES = {
     "agent_view": ("AgentView", "ToolView", "TurnView"),
     "channel": ("Channel",),
-    "client": ("Client", "SyncClient", "SyncRun", "SyncChannel", "ask"),
+    "client": ("Client",),
     "event": ("Event",),
     "http": ("ClientError",),
     "panel_view": ("PanelView",),
     "run": ("Run",),
     "run_view": ("RunView",),
+    "sync": ("SyncChannel", "SyncClient", "SyncRun", "ask"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from weakref import WeakSet
 
 from ..events.base import RUN
@@ -31,13 +31,11 @@ class Channel(Follower):
         http: Http,
         name: str,
         *,
-        runs: Iterable[str] | None = None,
-        agents: Iterable[str] | None = None,
+        filters: Mapping[str, Iterable[str] | None],
         after: str | None = None,
         give_up_s: float | None = None,
         family: WeakSet[Follower],
     ) -> None:
-        filters = {"runs": runs, "agents": agents}
         params = {key: ",".join(value) for key, value in filters.items() if value is not None}
         path = path_of("channels", name, "events")
         super().__init__(http, path, params, after=after, give_up_s=give_up_s, family=family)

@@ -1,1 +1,1 @@
-"""Event → bytes, without I/O. One file per dialect."""
+"""Events as the bytes of a dialect, without I/O: one file per dialect, and their table (`base`)."""

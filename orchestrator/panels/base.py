@@ -1,6 +1,7 @@
-"""What every panel method implements, and what it is told: the `Method` Protocol, answers and verdicts.
+"""What panel methods work with: answers, prompts, verdicts, and the run that a panel sits in.
 
-A method is one file beside this one plus a row in `METHODS`, or a user's own "module:function".
+The `Method` Protocol is in `session`. A method is one file in `methods` and one row in its registry, or a
+user's own "module:function".
 Owns no agent: `Session` asks them.
 """
 
@@ -8,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from ..backends.base import QuotedAnswer, Task
 from ..events.agent import Missing
 from ..events.base import AgentStatus, Payload
 from ..events.panel import PanelInfo
-
-if TYPE_CHECKING:
-    from .session import Session
 
 Outcome = Literal["decided", "tie", "undecided", "failed", "cancelled"]
 
@@ -78,17 +76,6 @@ class Verdict:
     tally: dict[str, float] | None = None
     answer: str | None = None
     last: Answer | None = None
-
-
-class Method(Protocol):
-    """Brings a panel to its verdict.
-
-    It may be run more than once for one panel (after a late answer, or on another worker): what was
-    asked before is then answered from the log, so it should depend on nothing but the session.
-    Cancelling it ends the panel; its agents are ended by the run.
-    """
-
-    async def __call__(self, session: Session, /) -> Verdict: ...
 
 
 class Host(Protocol):

@@ -6,8 +6,8 @@ import inspect
 
 from ..errors import ConfigError, ConfigProblem
 from ..references import load_attribute
-from .base import Method
 from .methods.registry import METHODS
+from .session import Method
 
 
 def load_method(name: str, *, file: str = "") -> Method:
@@ -21,7 +21,7 @@ def load_method(name: str, *, file: str = "") -> Method:
     target = found if inspect.isroutine(found) else getattr(found, "__call__", None)  # noqa: B004 - its signature is asked for
     if not inspect.iscoroutinefunction(target):
         message = (
-            f"{name!r} is not an `async def` function that takes a Session; see orchestrator/panels/base.py"
+            f"{name!r} is not an `async def` function that takes a Session; see `Method` in panels/session"
         )
         raise ConfigError([ConfigProblem(file, None, "method", message)])
     method: Method = found

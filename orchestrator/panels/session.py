@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 from ..backends.base import Task
 from ..events.agent import Missing
 from ..events.base import AgentStatus
 from ..events.panel import PanelLate, PanelResult, PanelStage, Score
-from .base import Answer, Host, Method, TurnPrompt, Verdict
+from .base import Answer, Host, TurnPrompt, Verdict
 from .prompts import Quoted, fill, name_missing, quote
 from .settings import PanelSettings
 from .waiting import Asked, Waiting
@@ -367,3 +368,14 @@ def _plain(number: float) -> int | float:
 def _settled(answer: Answer) -> AgentStatus:
     """An agent that is being cancelled has no answer any more, whenever its stream is closed."""
     return "cancelled" if answer.status == "cancelling" else answer.status
+
+
+class Method(Protocol):
+    """Brings a panel to its verdict.
+
+    It may be run more than once for one panel (after a late answer, or on another worker): what was
+    asked before is then answered from the log, so it should depend on nothing but the session.
+    Cancelling it ends the panel; its agents are ended by the run.
+    """
+
+    async def __call__(self, session: Session, /) -> Verdict: ...

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..base import Bounds, Cursor, Draft, Entry, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
 from .runs import MemoryRuns
@@ -15,13 +14,7 @@ from .runs import MemoryRuns
 ENTRY_OVERHEAD_BYTES = 200
 """What an entry costs beside its data: the object, its frame's head and its place in the list."""
 
-EPOCH_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 ERASED = ""
-
-
-def new_epoch() -> str:
-    """Make the name of a new log incarnation: 8 characters, about 41 random bits."""
-    return "".join(secrets.choice(EPOCH_ALPHABET) for _ in range(8))
 
 
 class _Channel:

@@ -9,19 +9,33 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Protocol
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest, Reply
 from .cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
-from .listener import Fields
-from .log import RedisLog
+from .keys import Keys
+from .link import Script
+from .listener import Fields, Listener
 
 LOOK_AGAIN_SECONDS = 1.0
 """A wake-up that was lost costs a taker no more."""
 
 LOOK_AFTER_SECONDS = 3.0
 """How often a waiting taker looks for work whose taker died."""
+
+
+class SharedRedis(Protocol):
+    """What the workers' part needs of the log whose Redis it shares."""
+
+    keys: Keys
+    name: str
+
+    @property
+    def closed(self) -> bool: ...
+    async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any: ...
+    async def listening(self) -> Listener: ...
 
 
 class RedisCluster:
@@ -31,7 +45,7 @@ class RedisCluster:
         idle_s: How long work stays with a taker that died before it claimed it.
     """
 
-    def __init__(self, log: RedisLog, *, idle_s: float = 5.0) -> None:
+    def __init__(self, log: SharedRedis, *, idle_s: float = 5.0) -> None:
         self._log = log
         self._idle_ms = int(idle_s * 1000)
         self._answers: dict[bytes, asyncio.Future[bytes]] = {}

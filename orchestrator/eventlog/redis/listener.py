@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..base import Cursor, Entry
-from ..memory.log import new_epoch
+from ..base import Cursor, Entry, new_epoch
 from ..run_store import Fence
 from .frames import unpack
 from .keys import Keys

@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from ...errors import Fenced, GapError, LogUnavailable
-from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..base import Bounds, Cursor, Draft, Entry, check_cursor, new_epoch
 from ..cluster import Cluster
-from ..memory.log import new_epoch
 from ..run_store import Fence
 from .address import parse_address
+from .cluster import RedisCluster
 from .frames import unpack
 from .keys import Keys
 from .link import PATIENCE_SECONDS, Link
@@ -26,7 +26,7 @@ from .listener import Listener
 from .runs import RedisRuns
 from .scripts import ERASE, OPEN, READ, TRIM
 from .tail import Tail
-from .writer import UnknownRun, Writer
+from .writer import RedisWriter, UnknownRun
 
 PAGE_BYTES = 1024 * 1024
 """A page that is read ends with the stream entry that passes this."""
@@ -65,7 +65,7 @@ class RedisLog(RedisRuns):
         self.name = secrets.token_hex(6)
         """Names this object among all that share the Redis."""
         self._max_channel_bytes = max_channel_bytes
-        self._parts: tuple[Writer, Listener] | None = None
+        self._parts: tuple[RedisWriter, Listener] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._closed = False
@@ -88,7 +88,7 @@ class RedisLog(RedisRuns):
             # It may be back just now, and we be the first of all workers to hear of it.
             self._leases.doubt()
             listener = Listener(self._link, self.keys, self.name)
-            writer = Writer(
+            writer = RedisWriter(
                 self._link,
                 self.keys,
                 self.name,
@@ -132,8 +132,6 @@ class RedisLog(RedisRuns):
 
     def cluster(self) -> Cluster:
         if self._cluster is None:
-            from .cluster import RedisCluster  # which stands on this class
-
             self._cluster = RedisCluster(self)
         return self._cluster
 
@@ -272,14 +270,14 @@ class RedisLog(RedisRuns):
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
 
     @property
-    def _writer(self) -> Writer:
+    def _writer(self) -> RedisWriter:
         return self._open_parts()[0]
 
     @property
     def _listener(self) -> Listener:
         return self._open_parts()[1]
 
-    def _open_parts(self) -> tuple[Writer, Listener]:
+    def _open_parts(self) -> tuple[RedisWriter, Listener]:
         if self._parts is None:
             raise LogUnavailable("The log is closed.")
         return self._parts

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...errors import Fenced, LogUnavailable
-from ..base import Draft, Entry
-from ..memory.log import new_epoch
+from ..base import Draft, Entry, new_epoch
 from ..run_store import Fence
 from .frames import pack
 from .keys import Keys
@@ -72,7 +71,7 @@ class _Doubt:
     answers: list[str] = field(default_factory=list)
 
 
-class Writer:
+class RedisWriter:
     """Adds drafts to channels.
 
     Args:

@@ -44,7 +44,7 @@ class Block(NamedTuple):
     body: bytes
 
 
-class Channel:
+class ChannelRow:
     """What the writer knows of a channel in the file."""
 
     __slots__ = ("epoch", "first", "id", "last")
@@ -105,7 +105,7 @@ def insert_blocks(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> No
 
 
 def block_rows(
-    channel: Channel, last: int, blocks: Iterable[Block], fence: Fence | None
+    channel: ChannelRow, last: int, blocks: Iterable[Block], fence: Fence | None
 ) -> list[tuple[Any, ...]]:
     """Place *blocks* behind *last*, for a statement that finds the channel as *channel* says."""
     run, token = (None, None) if fence is None else fence
@@ -117,17 +117,17 @@ def block_rows(
     ]  # fmt: skip
 
 
-def find_channel(db: sqlite3.Connection, name: str) -> Channel | None:
+def find_channel(db: sqlite3.Connection, name: str) -> ChannelRow | None:
     """Look a channel up; None where it has no entry."""
     with closing(db.execute("SELECT id, epoch, first, last FROM channels WHERE name = ?", (name,))) as rows:
         row = rows.fetchone()
-    return None if row is None else Channel(*row)
+    return None if row is None else ChannelRow(*row)
 
 
-def make_channel(db: sqlite3.Connection, name: str, epoch: str) -> Channel:
+def make_channel(db: sqlite3.Connection, name: str, epoch: str) -> ChannelRow:
     """Make an empty channel, inside a transaction that fills it."""
     made = db.execute("INSERT INTO channels (name, epoch) VALUES (?, ?)", (name, epoch))
-    return Channel(made.lastrowid or 0, epoch, 1, 0)
+    return ChannelRow(made.lastrowid or 0, epoch, 1, 0)
 
 
 def check_fence(db: sqlite3.Connection, fence: Fence) -> None:

@@ -11,8 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from operator import attrgetter
 
-from ..base import Bounds, Entry
-from ..memory.log import new_epoch
+from ..base import Bounds, Entry, new_epoch
 
 TAIL_EVENTS = 1024
 """Newest entries of a channel kept for those who follow it live; the older half goes beyond this."""

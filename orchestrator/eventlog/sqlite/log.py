@@ -26,7 +26,7 @@ from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page
 from .channels import Book, Shelf
 from .runs import SQLiteRuns
 from .schema import Address, connect, open_database, parse_address
-from .writer import Append, Job, Outcome, Placed, Write, Writer, unavailable
+from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class SQLiteLog(SQLiteRuns):
         self._address = address
         self._shelf = Shelf()
         self._size = 0
-        self._writer: Writer | None = None
+        self._writer: SqliteWriter | None = None
         self._readers: _Readers | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -74,7 +74,7 @@ class SQLiteLog(SQLiteRuns):
                 loop = asyncio.get_running_loop()
                 db, self._size = await asyncio.to_thread(_open, self._address)
                 self._readers = _Readers(self._address.path)
-                self._writer = Writer(db, loop, self._settle)
+                self._writer = SqliteWriter(db, loop, self._settle)
 
     def cluster(self) -> Cluster | None:
         return None
@@ -170,7 +170,7 @@ class SQLiteLog(SQLiteRuns):
 
     # ── to the file ──────────────────────────────────────────────────────────────────────────
 
-    async def _started(self) -> Writer:
+    async def _started(self) -> SqliteWriter:
         await self.start()
         if self._writer is None:
             raise LogUnavailable("the log is closed")

@@ -14,12 +14,11 @@ from contextlib import closing, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ...errors import Fenced, LogError, LogUnavailable, RequestError
-from ..base import Bounds, Draft
-from ..memory.log import new_epoch
+from ..base import Bounds, Draft, new_epoch
 from ..run_store import Fence
 from .blocks import (
     Block,
-    Channel,
+    ChannelRow,
     block_rows,
     check_fence,
     find_channel,
@@ -93,7 +92,7 @@ Outcome = Any
 Settle = Callable[[list[tuple[Write, Outcome]]], None]
 
 
-class Writer:
+class SqliteWriter:
     """Commits what it is given, in order, and hands the outcomes to *settle* on the loop.
 
     Args:
@@ -105,7 +104,7 @@ class Writer:
         self._loop = loop
         self._settle = settle
         self._waiting: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._known: dict[str, Channel] = {}
+        self._known: dict[str, ChannelRow] = {}
         self._spent: set[str] = set()
         self._data_version = self._read_data_version()
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
@@ -215,7 +214,7 @@ class Writer:
             channel.last = part[-1][3]
         return Placed(channel.bounds, first)
 
-    def _channel(self, write: Append) -> Channel:
+    def _channel(self, write: Append) -> ChannelRow:
         channel = self._known.get(write.channel) or find_channel(self._db, write.channel)
         if channel is None:
             # A name for an incarnation is used once, also where it was proposed before the last one went.

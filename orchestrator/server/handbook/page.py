@@ -30,7 +30,7 @@ class Page:
     sections: tuple[Section, ...]
 
 
-class Entry(NamedTuple):
+class PageEntry(NamedTuple):
     """One page as the navigation lists it."""
 
     name: str
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
         return "./" if self.name == INDEX else self.name
 
 
-def render_document(page: Page, entries: Sequence[Entry]) -> str:
+def render_document(page: Page, entries: Sequence[PageEntry]) -> str:
     """Return *page* as an HTML document, with the navigation of all *entries*."""
     title = "Handbook" if page.name == INDEX else f"{page.title} · Handbook"
     return (
@@ -55,7 +55,7 @@ def render_document(page: Page, entries: Sequence[Entry]) -> str:
     )
 
 
-def _navigation(page: Page, entries: Sequence[Entry]) -> str:
+def _navigation(page: Page, entries: Sequence[PageEntry]) -> str:
     items = "".join(_navigation_item(page, entry) for entry in entries)
     return (
         f'<nav aria-label="Handbook"><ul class="pages">{items}</ul><h2>reference</h2>'
@@ -63,7 +63,7 @@ def _navigation(page: Page, entries: Sequence[Entry]) -> str:
     )
 
 
-def _navigation_item(page: Page, entry: Entry) -> str:
+def _navigation_item(page: Page, entry: PageEntry) -> str:
     link = f'<a href="{entry.address}"'
     if entry.name != page.name:
         return f"<li>{link}>{html.escape(entry.title)}</a></li>"
@@ -76,7 +76,7 @@ def _navigation_item(page: Page, entry: Entry) -> str:
     return f'<li>{link} aria-current="page">{html.escape(entry.title)}</a>{below}</li>'
 
 
-def _neighbours(page: Page, entries: Sequence[Entry]) -> str:
+def _neighbours(page: Page, entries: Sequence[PageEntry]) -> str:
     at = [entry.name for entry in entries].index(page.name)
     before, after = entries[at - 1] if at else None, entries[at + 1] if at + 1 < len(entries) else None
     links = "".join(

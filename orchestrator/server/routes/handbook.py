@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 
 from ...errors import NotFound
-from ..handbook.page import INDEX, Entry, render_document
+from ..handbook.page import INDEX, PageEntry, render_document
 from ..openapi.operation import ResponseDoc, asset, operation
 from .pages import WebFile, answer_file
 
@@ -87,10 +87,10 @@ def make_file(folder: Traversable, name: str) -> WebFile:
     return WebFile(name, render_document(page, entries).encode())
 
 
-def list_pages(folder: Traversable) -> list[Entry]:
+def list_pages(folder: Traversable) -> list[PageEntry]:
     """Return the pages in the order in which the first one's table lists them, that one before all."""
     listed = _LISTED_PAGE.findall(_read(folder, INDEX))
-    return [Entry(INDEX, "Handbook"), *(Entry(name, title) for title, name in listed)]
+    return [PageEntry(INDEX, "Handbook"), *(PageEntry(name, title) for title, name in listed)]
 
 
 def _read(folder: Traversable, name: str) -> str:
