@@ -83,6 +83,11 @@ def test_every_block_says_what_it_is() -> None:
     assert {block.language for block in blocks()} <= known
 
 
+def test_the_readme_leads_into_every_page() -> None:
+    linked = set(re.findall(r"orchestrator/handbook/(\w+)\.md", README.read_text()))
+    assert linked == set(NAMES)
+
+
 def test_the_readme_is_read_in_ten_minutes() -> None:
     assert len(README.read_text().splitlines()) < 200
 
