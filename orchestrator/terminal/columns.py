@@ -9,11 +9,14 @@ word stands below the others, over the whole width.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from logging.handlers import MemoryHandler
 from typing import Any, TextIO
 
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
@@ -38,6 +41,8 @@ ROOMY_LINES = 10
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
 HELD_LINES = 1000
+MAX_NESTING = 100
+MAX_DRAWN_LEVEL = 16
 VOICES_ROW = 1000
 """Where the heights of the rows below the members' are remembered."""
 
@@ -248,7 +253,7 @@ class Columns:
         parts: list[RenderableType] = [Rule(title, align="left", style=STATES[view.status][1])]
         if view.text.strip():
             # Addresses are shown, not hidden behind a link's text.
-            parts.append(_Cleaned(Markdown(clean(view.text), hyperlinks=False)))
+            parts.append(_Cleaned(_markdown(clean(view.text))))
         if view.error is not None:
             parts.append(Text(_said(view.error), "red"))
         return Group(*parts, Text())
@@ -263,7 +268,7 @@ class Columns:
             f" {one_line(stage)}",
             (" earlier", "dim"),
         )
-        said = _Cleaned(Markdown(clean(turn.text), hyperlinks=False))
+        said = _Cleaned(_markdown(clean(turn.text)))
         return Group(Rule(title, align="left", style=colour), said, Text())
 
 
@@ -291,6 +296,47 @@ class HeldLogs:
         held, self._root.handlers[:] = self._root.handlers[:], self._handlers
         for handler in held:
             handler.close()
+
+
+class _Words(Markdown):
+    """Markdown that drops no word: HTML, definitions of links and images are words, link titles are shown."""
+
+    def __init__(self, text: str, parsed: list[Token]) -> None:
+        # Addresses are shown, not hidden behind a link's text.
+        super().__init__("", hyperlinks=False)
+        self.markup = text
+        self.parsed = parsed
+
+
+def _markdown(text: str) -> RenderableType:
+    """Draw *text* as Markdown, or as it came where Markdown would leave something out."""
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING}).enable("strikethrough")
+    parser.enable("table").disable(["reference", "image"])
+    parsed = parser.parse(text)
+    if any(_loses(token, text) for token in parsed):
+        return Text(text)
+    for token in parsed:
+        for link in token.children or ():
+            if title := link.attrs.get("title"):
+                link.attrSet("href", f'{link.attrs.get("href", "")} "{title}"')
+    return _Words(text, parsed)
+
+
+def _loses(token: Token, text: str) -> bool:
+    """Tell whether drawing *token* would lose words of *text*."""
+    if token.level >= MAX_DRAWN_LEVEL or any(part.level >= MAX_NESTING - 1 for part in token.children or ()):
+        return True  # neither the parser nor a column of no width shows what is nested deeper
+    if token.type == "fence":
+        return len(token.info.split()) > 1  # rich shows no more than the code
+    if token.type != "table_open" or token.map is None:
+        return False
+    head, *rows = text.split("\n")[token.map[0] : token.map[1]]
+    # Cells beyond the head's are left out.
+    return any(_cells(row) > _cells(head) for row in rows)
+
+
+def _cells(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|")))
 
 
 class _Cleaned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 from collections.abc import AsyncIterator
 from typing import Any
@@ -388,3 +389,45 @@ def test_a_lost_connection_is_shown() -> None:
     assert "connection lost" in footer
     assert "a note" in footer
     screen.close(None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Vec<String> and HashMap<String, Vec<u8>>",
+        "if a<b and c>d then swap",
+        "<div>a block</div>\n\n<!-- a remark -->\n\nafter",
+        "see [it][r]\n\n[r]: http://address.example (the name)",
+        "[text](http://address.example 'a title') and ![alt](http://image.example/x.png)",
+        "| a | b |\n| - | - |\n| 1 | 2 | third |",
+        "> " * 40 + "deep down",
+        "*a _b " * 60 + "the end",
+        "```python app.py\ncode()\n```",
+        "- " * 30 + "item",
+    ],
+)
+def test_what_an_agent_said_is_what_is_printed(said: str) -> None:
+    """Every word, also those that a Markdown reader takes for markup."""
+    screen, console = columns(80, 12)
+    run = three(screen)
+    run.tell(screen, "skeptic.done", text=said, **DONE)
+    with console.capture() as capture:
+        screen.close(run)
+    printed = "".join(capture.get().split())
+    words = [word for word in re.findall(r"\w+", said) if word != "python"]
+    assert words
+    assert [word for word in words if word not in printed] == []
+    if "<" in said:
+        assert "".join(said.split()) in printed
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("\xe2\x80\x9cquoted\xe2\x80\x9d and the rest", "\xe2quoted\xe2 and the rest"),
+        ("x\x90y z", "xy z"),
+        ("a\x1b]0;title\x07 b", "a b"),
+    ],
+)
+def test_signs_that_misread_quotation_marks_become_take_no_words_with_them(said: str, shown: str) -> None:
+    assert clean(said) == shown
