@@ -173,6 +173,31 @@ async def flood(request: AgentInput) -> AsyncIterator[Emission]:
         await asyncio.sleep(0.0005)
 
 
+async def parrot(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say what it was asked, in pieces."""
+    for piece in _pieces(request.message, 500):
+        yield piece
+        await asyncio.sleep(0)
+
+
+WALLS = {
+    "code": "```python\n" + "def line(x): return x + 1  # one more\n" * 5_200 + "```\n",
+    "table": "| n | what | why |\n| --- | --- | --- |\n"
+    + "| 1 | some *words* in a cell | and more of them |\n" * 3_900,
+    "list": "- an item with **some** words in it\n" * 5_500,
+    "prose": "A paragraph that never ends, with `code` and **bold** in it. " * 3_150,
+}
+"""200 KB of each kind of block that may grow for ever."""
+
+
+async def wall(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say 200 KB of what its id names, quicker than anybody reads."""
+    for n, piece in enumerate(_pieces(WALLS[request.agent_id.partition("-")[0]], 400)):
+        yield piece
+        if n % 8 == 0:
+            await asyncio.sleep(0.01)
+
+
 def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Path:
     """Write an `agents_config` with these voices; a name may be `flood:one` for another id."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import { h, render } from '../vendor/preact.js';
 
 export const html = htm.bind(h);
 export { render };
-export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact-hooks.js';
+export { useCallback, useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact-hooks.js';
 
 /**
  * Show what *read* gives, and again when *subscribe* tells of something new.

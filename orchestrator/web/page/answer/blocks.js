@@ -3,14 +3,26 @@
  * lexer it is given, and no DOM.
  *
  * CommonMark decides line by line, and a block that has been closed is never opened again. So of the whole lines
- * that are there, every block but the last is final. A fenced code block is taken line by line.
+ * that are there, every block but the last is final. A fenced code block is taken line by line. A block that grows
+ * longer than one task should draw is cut: what follows goes on as a list, table, quote or paragraph of its own.
  */
+
+import { carriedInto, cutOf } from './cuts.js';
 
 /** @typedef {import('../../vendor/marked.js').Token} Token */
 /** @typedef {Record<string, {href: string, title?: string}>} LinkDefinitions */
-/** @typedef {{kind: 'tokens', tokens: Token[]} | {kind: 'code', language: string, text: string}} Block */
+/**
+ * *goesOn*: the tokens' first block goes on with the one before, which was too long for one task.
+ * @typedef {{kind: 'tokens', tokens: Token[], goesOn: boolean} | {kind: 'code', language: string, text: string}} Block
+ */
 
 /** The text of a fence so far; *text* grows. @typedef {{language: string, text: string}} OpenCode */
+
+/**
+ * A block that is longer is cut. What the lexer needs for emphasis grows with the square of a paragraph: 4,000
+ * characters of crossed signs take tens of milliseconds, ten times as many take seconds.
+ */
+export const MAX_BLOCK_CHARS = 4_000;
 
 const FENCE = /^ {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})[ \t]*([^\s`]*)[^\n]*\n/;
 
@@ -22,6 +34,8 @@ export class Blocks {
   #seen = 0;
   /** @type {LinkDefinitions} */
   #links = {};
+  /** Whether `#rest` goes on with a block that was cut. */
+  #goesOn = false;
   /** @type {{marker: string, indent: number, language: string, text: string} | null} */
   #fence = null;
 
@@ -50,10 +64,16 @@ export class Blocks {
   end() {
     const open = this.open;
     const left = open === null ? this.tail() : [];
+    const goesOn = this.#goesOn;
     this.#fence = null;
     this.#rest = '';
     if (open !== null) return [{ kind: 'code', ...open }];
-    return left.length > 0 ? [{ kind: 'tokens', tokens: left }] : [];
+    return left.length > 0 ? [{ kind: 'tokens', tokens: left, goesOn }] : [];
+  }
+
+  /** Whether the unfinished rest goes on with a block that was cut. */
+  get goesOn() {
+    return this.#goesOn;
   }
 
   /** The code block that is being written; null if there is none. @returns {OpenCode | null} */
@@ -77,17 +97,43 @@ export class Blocks {
     if (fence?.[1] !== undefined) {
       const indent = this.#rest.length - this.#rest.trimStart().length;
       this.#fence = { marker: fence[1], indent, language: fence[2] ?? '', text: '' };
+      this.#goesOn = false;
       this.#drop(fence[0].length);
       return true;
     }
     const whole = this.#rest.lastIndexOf('\n') + 1;
-    if (whole <= this.#seen) return false;
+    const tokens = whole > this.#seen ? this.#final(this.#lex(this.#rest.slice(0, whole), this.#links)) : [];
     this.#seen = whole;
-    const tokens = this.#final(this.#lex(this.#rest.slice(0, whole), this.#links));
-    if (tokens.length === 0) return false;
+    if (tokens.length === 0) return this.#cut(finished);
     this.#drop(tokens.reduce((sum, token) => sum + token.raw.length, 0));
-    finished.push({ kind: 'tokens', tokens });
+    this.#finish(finished, tokens);
     return true;
+  }
+
+  /**
+   * Take the first part of a block that became too long.
+   * @param {Block[]} finished
+   */
+  #cut(finished) {
+    if (this.#rest.length <= MAX_BLOCK_CHARS) return false;
+    const end = cutOf(this.#rest, MAX_BLOCK_CHARS);
+    const head = this.#rest.slice(0, end);
+    const tokens = this.#lex(head, this.#links);
+    const last = tokens.findLast((token) => token.type !== 'space');
+    this.#finish(finished, tokens);
+    this.#drop(end);
+    this.#rest = carriedInto(this.#rest, head, last);
+    this.#goesOn = true;
+    return true;
+  }
+
+  /**
+   * @param {Block[]} finished
+   * @param {Token[]} tokens
+   */
+  #finish(finished, tokens) {
+    finished.push({ kind: 'tokens', tokens, goesOn: this.#goesOn });
+    this.#goesOn = false;
   }
 
   /**

@@ -1,13 +1,19 @@
 /** Draws one code block: a bar with language and copy button, and code that is coloured as it grows. */
 
 import { copyText } from '../clipboard.js';
-import { sanitize } from './markdown.js';
+import { turns } from './turns.js';
 
-/** Code is coloured in pieces of this many characters while it grows, so that a long block costs no more than a short one. */
+/** Code is drawn in pieces of this many characters, each in a turn and a box of its own: one box of text is laid out
+ * anew as a whole for each new line. */
 const PIECE_CHARS = 2_500;
 
 /** Up to here a finished block is coloured once as a whole, which also joins what a piece's border cut apart. */
-const WHOLE_CHARS = 30_000;
+const WHOLE_CHARS = 8_000;
+
+/** @typedef {import('./turns.js').Drawing} Drawing */
+
+/** The block that an element shows. @type {WeakMap<Element, CodeBlock>} */
+const shown = new WeakMap();
 
 /** Fetched with the first code there is. @type {typeof import('./highlight.js') | null} */
 let highlighter = null;
@@ -20,13 +26,14 @@ async function learn(language) {
   return highlighter.learn(language);
 }
 
+/** @implements {Drawing} */
 export class CodeBlock {
   #code;
   #language;
   /** What `#pieces` shows. */
   #done = 0;
   #text = '';
-  #last;
+  #last = pieceOf('');
   #ended = false;
 
   /** @param {string} language */
@@ -48,12 +55,12 @@ export class CodeBlock {
     const pre = document.createElement('pre');
     pre.tabIndex = 0;
     this.#code = document.createElement('code');
-    this.#last = document.createElement('span');
     this.#code.append(this.#last);
     pre.append(this.#code);
     this.element.append(bar, pre);
-    // A task for each block: several at once would be a long one. What cannot be fetched is not coloured.
-    void learn(this.#language).then((news) => news && setTimeout(() => this.#redraw()), () => {});
+    shown.set(this.element, this);
+    // What cannot be fetched is not coloured.
+    void learn(this.#language).then((news) => news && this.#redraw(), () => {});
   }
 
   /**
@@ -64,37 +71,62 @@ export class CodeBlock {
   update(text, ended) {
     this.#text = text;
     this.#ended = ended;
-    this.#draw();
+    turns.add(this);
   }
 
-  #draw() {
-    if (this.#ended && this.#text.length <= WHOLE_CHARS) return this.#redrawWhole();
-    while (this.#text.length - this.#done > PIECE_CHARS) {
+  /**
+   * Have the block that *element* shows show *other*'s code; false if it is none, or of another language.
+   * @param {Element} element
+   * @param {Element} other
+   */
+  static takeOver(element, other) {
+    const [block, next] = [shown.get(element), shown.get(other)];
+    if (!block || !next || block.#language !== next.#language || !next.#text.startsWith(block.#text)) return false;
+    if (block.#text !== next.#text) block.update(next.#text, next.#ended);
+    return true;
+  }
+
+  /**
+   * Draw a piece.
+   * @param {number} now
+   */
+  paint(now) {
+    // Of a page that was left nothing more is drawn.
+    if (!this.element.isConnected) return null;
+    if (this.#ended && this.#text.length <= WHOLE_CHARS) return this.#drawWhole();
+    if (this.#text.length - this.#done > PIECE_CHARS) {
       const border = this.#text.lastIndexOf('\n', this.#done + PIECE_CHARS) + 1;
       const end = border > this.#done ? border : this.#done + PIECE_CHARS;
-      this.#last.before(this.#colour(this.#text.slice(this.#done, end)));
+      this.#last.before(pieceOf(this.#colour(this.#text.slice(this.#done, end))));
       this.#done = end;
+      return now;
     }
     this.#last.replaceChildren(this.#colour(this.#text.slice(this.#done)));
+    return null;
+  }
+
+  /** Show the code without colours. */
+  fail() {
+    this.#language = '';
+    this.#redraw();
   }
 
   #redraw() {
     this.#done = 0;
     this.#code.replaceChildren(this.#last);
-    this.#draw();
+    turns.add(this);
   }
 
-  #redrawWhole() {
-    this.#code.replaceChildren(this.#colour(this.#text));
-    this.#code.append(this.#last);
+  #drawWhole() {
+    this.#code.replaceChildren(pieceOf(this.#colour(this.#text)), this.#last);
     this.#last.replaceChildren();
     this.#done = this.#text.length;
+    return null;
   }
 
   /** @param {string} text */
   #colour(text) {
-    const markup = highlighter?.highlight(text, this.#language) ?? null;
-    return markup === null ? document.createTextNode(text) : sanitize(markup);
+    return highlighter?.highlight(text, this.#language) ?? text;
   }
 
   /** @param {HTMLButtonElement} button */
@@ -103,4 +135,12 @@ export class CodeBlock {
     button.textContent = 'Copied';
     setTimeout(() => (button.textContent = 'Copy'), 1_500);
   }
+}
+
+/** @param {Node | string} content */
+function pieceOf(content) {
+  const piece = document.createElement('span');
+  piece.className = 'piece';
+  piece.append(content);
+  return piece;
 }

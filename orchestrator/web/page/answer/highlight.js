@@ -1,4 +1,4 @@
-/** Colours code in the languages that it knows. Its markup still has to pass `markdown.js`'s sanitizer. */
+/** Colours code in the languages that it knows. */
 
 import hljs from '../../vendor/highlight/core.js';
 
@@ -67,9 +67,41 @@ export function knows(language) {
  * Colour *code*; null if the language is not known, or not yet.
  * @param {string} code
  * @param {string} language
- * @returns {string | null} Markup.
+ * @returns {DocumentFragment | null}
  */
 export function highlight(code, language) {
   if (!knows(language)) return null;
-  return hljs.highlight(code, { language, ignoreIllegals: true }).value;
+  // Of the result's tree elements are made at once: markup would have to be written, parsed and sanitized.
+  const found = /** @type {any} */ (hljs.highlight(code, { language, ignoreIllegals: true }));
+  const fragment = document.createDocumentFragment();
+  fill(fragment, found._emitter.root.children);
+  return fragment;
+}
+
+/** @typedef {{scope?: string, children: (Scope | string)[]}} Scope */
+
+/**
+ * @param {Node} parent
+ * @param {(Scope | string)[]} children
+ */
+function fill(parent, children) {
+  for (const child of children) {
+    if (typeof child === 'string') {
+      parent.appendChild(document.createTextNode(child));
+    } else {
+      const part = child.scope ? document.createElement('span') : parent;
+      if (child.scope) {
+        /** @type {HTMLElement} */ (part).className = classOf(child.scope);
+        parent.appendChild(part);
+      }
+      fill(part, child.children);
+    }
+  }
+}
+
+/** `title.function` is `hljs-title function_`, as the library's own markup has it. @param {string} scope */
+function classOf(scope) {
+  if (scope.startsWith('language:')) return scope.replace('language:', 'language-');
+  const [first = '', ...others] = scope.split('.');
+  return [`hljs-${first}`, ...others.map((part, n) => part + '_'.repeat(n + 1))].join(' ');
 }

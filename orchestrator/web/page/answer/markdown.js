@@ -55,6 +55,63 @@ const marked = new Marked({
   },
 });
 
+/** Deeper quotes and lists are shown as text: the lexer calls itself for each level, and a browser's layout does. */
+const MAX_BLOCK_DEPTH = 16;
+const MAX_INLINE_DEPTH = 12;
+
+/** A piece with more signs that might be emphasis, links or code is shown as text: each of them looks at all others. */
+const MAX_SIGNS = 800;
+
+/** Cuts text into tokens that are nested no deeper than can be drawn. */
+class BoundedLexer extends marked.Lexer {
+  #blocks = 0;
+  #inlines = 0;
+
+  /**
+   * @override
+   * @param {string} text
+   * @param {any} [tokens]
+   * @param {boolean} [clipped]
+   * @returns {any}
+   */
+  blockTokens(text, tokens = [], clipped = false) {
+    if (this.#blocks >= MAX_BLOCK_DEPTH) return plain(text, tokens);
+    this.#blocks += 1;
+    try {
+      return super.blockTokens(text, tokens, clipped);
+    } finally {
+      this.#blocks -= 1;
+    }
+  }
+
+  /**
+   * @override
+   * @param {string} text
+   * @param {Token[]} [tokens]
+   */
+  inlineTokens(text, tokens = []) {
+    if (this.#inlines >= MAX_INLINE_DEPTH || (this.#inlines === 0 && signs(text) > MAX_SIGNS)) return plain(text, tokens);
+    this.#inlines += 1;
+    try {
+      return super.inlineTokens(text, tokens);
+    } finally {
+      this.#inlines -= 1;
+    }
+  }
+}
+
+/**
+ * @param {string} text
+ * @param {Token[]} tokens
+ */
+function plain(text, tokens) {
+  if (text !== '') tokens.push({ type: 'text', raw: text, text, escaped: false });
+  return tokens;
+}
+
+/** @param {string} text */
+const signs = (text) => text.match(/[*_~`[]/g)?.length ?? 0;
+
 /**
  * Cut *text* into tokens; definitions of links are added to *links*.
  * @param {string} text
@@ -62,7 +119,7 @@ const marked = new Marked({
  * @returns {Token[]}
  */
 export function lex(text, links) {
-  const lexer = new marked.Lexer(marked.defaults);
+  const lexer = new BoundedLexer(marked.defaults);
   lexer.tokens.links = links;
   return lexer.lex(text);
 }

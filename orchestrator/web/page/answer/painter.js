@@ -1,11 +1,14 @@
 /**
  * Draws one answer while it grows: finished blocks are added and never touched again, only the unfinished one is drawn
- * anew. All painters take turns, so that no task is long.
+ * anew. Words that cannot be drawn as Markdown are shown as they came.
  */
 
 import { Blocks } from './blocks.js';
 import { CodeBlock } from './codeblock.js';
 import { Outline, lex, render } from './markdown.js';
+import { morph } from './morph.js';
+import { alignRows, joinRows } from './rows.js';
+import { turns } from './turns.js';
 
 /** How much text one turn takes; a line's end is sought so that blocks come whole. */
 const SLICE_CHARS = 4_000;
@@ -13,6 +16,9 @@ const SLICE_CHARS = 4_000;
 /** Of the time, the share that drawing one unfinished block may take: a quarter. */
 const REST_FACTOR = 3;
 
+/** @typedef {import('./turns.js').Drawing} Drawing */
+
+/** @implements {Drawing} */
 export class Painter {
   #box;
   #tail = document.createElement('div');
@@ -25,6 +31,8 @@ export class Painter {
   #ended = false;
   #closed = false;
   #notBefore = 0;
+  /** Whether the words are shown as they came. */
+  #plain = false;
 
   /** @param {HTMLElement} box Ours alone. */
   constructor(box) {
@@ -60,13 +68,25 @@ export class Painter {
     const left = this.#text.length - this.#painted;
     if (left <= SLICE_CHARS && now < this.#notBefore && !this.#ended) return this.#notBefore;
     const end = left > SLICE_CHARS ? this.#sliceEnd() : this.#text.length;
-    for (const block of this.#blocks.push(this.#text.slice(this.#painted, end))) this.#finish(block);
+    const slice = this.#text.slice(this.#painted, end);
+    if (this.#plain) this.#addPlain(slice);
+    else for (const block of this.#blocks.push(slice)) this.#finish(block);
     this.#painted = end;
     if (end < this.#text.length) return now;
     if (this.#ended) this.#close();
-    else this.#drawTail();
+    else if (!this.#plain) this.#drawTail();
     this.#notBefore = now + (performance.now() - now) * REST_FACTOR;
     return null;
+  }
+
+  /** Show the words as they came, from their beginning. */
+  fail() {
+    this.#reset();
+    this.#plain = true;
+    const note = document.createElement('p');
+    note.className = 'hint';
+    note.textContent = 'This answer could not be drawn, so it is shown as it came.';
+    this.#tail.before(note);
   }
 
   #sliceEnd() {
@@ -74,9 +94,23 @@ export class Painter {
     return line > this.#painted ? line : this.#painted + SLICE_CHARS;
   }
 
+  /** @param {string} text */
+  #addPlain(text) {
+    const part = document.createElement('div');
+    part.className = 'plain';
+    part.textContent = text;
+    this.#tail.before(part);
+  }
+
   /** @param {import('./blocks.js').Block} block */
   #finish(block) {
-    if (block.kind === 'tokens') return this.#tail.before(render(block.tokens, this.#outline, finishedCode));
+    if (block.kind === 'tokens') {
+      const drawn = render(block.tokens, this.#outline, finishedCode);
+      if (block.goesOn && joinRows(this.#tail.previousElementSibling, drawn)) this.#tail.replaceChildren();
+      else if (block.goesOn) drawn.firstElementChild?.classList.add('goes-on');
+      this.#tail.before(drawn);
+      return;
+    }
     const code = this.#code ?? new CodeBlock(block.language);
     this.#tail.before(code.element);
     code.update(withoutLastBreak(block.text), true);
@@ -84,10 +118,13 @@ export class Painter {
   }
 
   #drawTail() {
-    const { open } = this.#blocks;
+    const { open, goesOn } = this.#blocks;
     if (open === null) {
       // The outline goes on from the last finished block, however often this one is drawn.
-      this.#tail.replaceChildren(render(this.#blocks.tail(), new Outline(this.#outline.last), finishedCode));
+      const drawn = render(this.#blocks.tail(), new Outline(this.#outline.last), finishedCode);
+      if (goesOn) drawn.firstElementChild?.classList.add('goes-on');
+      if (goesOn) alignRows(this.#tail.previousElementSibling, drawn);
+      morph(this.#tail, drawn);
       return;
     }
     if (this.#code === null) {
@@ -99,7 +136,7 @@ export class Painter {
   }
 
   #close() {
-    for (const block of this.#blocks.end()) this.#finish(block);
+    if (!this.#plain) for (const block of this.#blocks.end()) this.#finish(block);
     this.#tail.replaceChildren();
     this.#closed = true;
   }
@@ -111,6 +148,7 @@ export class Painter {
     this.#painted = 0;
     this.#closed = false;
     this.#notBefore = 0;
+    this.#plain = false;
     this.#box.replaceChildren(this.#tail);
     this.#tail.replaceChildren();
   }
@@ -130,50 +168,3 @@ function finishedCode(language, text) {
 function withoutLastBreak(text) {
   return text.endsWith('\n') ? text.slice(0, -1) : text;
 }
-
-/** How long one task may draw before the browser has its turn. */
-const TASK_MS = 12;
-
-/** Who wants to draw, in the order of asking. */
-class Turns {
-  /** @type {Map<Painter, number>} */
-  #waiting = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-
-  /** @param {Painter} painter */
-  add(painter) {
-    this.#waiting.set(painter, 0);
-    this.#timer ??= setTimeout(() => this.#run());
-  }
-
-  /** @param {Painter} painter */
-  delete(painter) {
-    this.#waiting.delete(painter);
-  }
-
-  #run() {
-    const start = performance.now();
-    let next = Infinity;
-    for (const [painter, due] of [...this.#waiting]) {
-      const now = performance.now();
-      if (now - start > TASK_MS) {
-        next = now;
-        break;
-      }
-      if (due > now) {
-        next = Math.min(next, due);
-        continue;
-      }
-      this.#waiting.delete(painter);
-      const again = painter.paint(now);
-      // At the end of the queue, so that a long answer lets the others through.
-      if (again !== null) this.#waiting.set(painter, again);
-      if (again !== null) next = Math.min(next, again);
-    }
-    const delay = next - performance.now();
-    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#run(), Math.max(delay, 0)) : undefined;
-  }
-}
-
-const turns = new Turns();

@@ -1,7 +1,7 @@
 /** Draws one agent's column: who it is, how it is doing, what it says, and its buttons. */
 
 import { Answer } from '../answer/answer.js';
-import { html, useTick, useValue } from '../html.js';
+import { html, useErrorBoundary, useTick, useValue } from '../html.js';
 import { Icon, IconButton } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { answerOf, stageWord } from '../panel/roles.js';
@@ -138,8 +138,21 @@ function Figures({ agent, face: { source, steerable, open } }) {
   </dl>`;
 }
 
+/** What could not be drawn is shown as it came; the other columns know nothing of it. @param {{agent: AgentState, face: Face}} props */
+function Body(props) {
+  const [failed] = useErrorBoundary();
+  if (failed === undefined) return html`<${Drawn} ...${props} />`;
+  const { title, text } = props.agent;
+  return html`<div class="body" tabindex="0" role="group" aria-label=${`${title}'s answer`}>
+    <div class="content prose">
+      <p class="hint">This column could not be drawn, so it is shown as it came.</p>
+      <div class="plain">${text}</div>
+    </div>
+  </div>`;
+}
+
 /** @param {{agent: AgentState, face: Face}} props */
-function Body({ agent, face }) {
+function Drawn({ agent, face }) {
   const { box, content, atEnd, toEnd } = useStickToEnd(face.scrolls, face.open || face.earlier.length > 0);
   const { agent_id: id, title } = agent;
   const turns = face.earlier.filter((turn) => turn.agents[id]);
