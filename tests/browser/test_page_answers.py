@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.served import orchestrator
+
+from .conftest import NewPage
 from .desk import ask, column, ended
+from .voices import write_config
+from .walls import BOXES, drawn, names, talk
 
 ODD = {
     "quotes without end": ">" * 2_000,
@@ -57,3 +64,43 @@ def test_whatever_drawing_throws_the_answer_is_shown_as_it_came(page: Page, wher
     expect(column(page, "parrot").locator(".prose")).to_contain_text("the end")
     expect(column(page, "essay").locator(".prose td").first).to_be_attached()
     expect(column(page, "essay").locator(".plain")).to_have_count(0)
+
+
+def test_blocks_that_never_end_are_laid_out_in_boxes_of_a_bounded_size(
+    new_page: NewPage, tmp_path: Path
+) -> None:
+    """200 KB of code, of a table, of a list, of one paragraph; `walls.py` measures what that is good for."""
+    agents = [name.partition(":")[2] for name in names(1)]
+    with orchestrator("--config", str(write_config(tmp_path / "agents", *names(1)))) as address:
+        page = new_page(url=address)
+        talk(page, agents)
+        live = page.evaluate(BOXES)
+        table = column(page, "table-0").locator(".prose .table")
+        expect(table).to_have_count(1)
+        widths = "table => [...table.querySelectorAll('tr:first-child th')].map(cell => Math.round(cell.offsetWidth))"
+        shown = [table.locator("table").nth(n).evaluate(widths) for n in (0, 1, -1)]
+        assert shown[0] == shown[1] == shown[2], "the rows stand below each other"
+        page.reload()
+        drawn(page, agents)
+        again = page.evaluate(BOXES)
+        page.close()
+    assert min(len(live), len(again)) > 150
+    assert max(live) < 5_000
+    assert max(again) < 5_000
+
+
+def test_what_still_grows_keeps_its_links_and_what_is_selected(page: Page) -> None:
+    """A paragraph that goes on is not drawn anew: the same link is there after more words."""
+    ask(page, "murmurer")
+    link = column(page, "murmurer").locator(".prose a")
+    expect(link).to_be_attached()
+    link.evaluate("link => { window.link = link; getSelection().selectAllChildren(link); }")
+    before = column(page, "murmurer").locator(".prose").evaluate("e => e.textContent.length")
+    page.wait_for_function(
+        "before => document.querySelector('.column[data-agent=murmurer] .prose').textContent.length > before + 200",
+        arg=before,
+    )
+    assert page.evaluate("window.link.isConnected")
+    assert page.evaluate("getSelection().toString()") == "the notes"
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)

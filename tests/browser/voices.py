@@ -173,6 +173,14 @@ async def flood(request: AgentInput) -> AsyncIterator[Emission]:
         await asyncio.sleep(0.0005)
 
 
+async def murmurer(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say one paragraph without end, with a link at its beginning, until it is stopped."""
+    yield "See [the notes](https://example.com/notes) for **more**,"
+    while True:
+        yield " and more words,"
+        await asyncio.sleep(0.02)
+
+
 async def parrot(request: AgentInput) -> AsyncIterator[Emission]:
     """Say what it was asked, in pieces."""
     for piece in _pieces(request.message, 500):
