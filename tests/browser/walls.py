@@ -1,7 +1,7 @@
 """Measures how long the page's tasks are while twelve agents say 200 KB each of code, table, list and prose.
 
 `python -m tests.browser.walls [agents of each kind]` prints the longest task and the slowest keystroke, live and again
-after a reload. The tests hold what makes it so (`test_page_answers.py`): a machine that is busy proves nothing about times.
+after a reload. The tests hold what makes it so (`test_page_answers.py`): a busy machine proves nothing about times.
 """
 
 from __future__ import annotations
