@@ -102,6 +102,7 @@ def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
     ask(page, "essay", "failing", "toolsmith", "talker", *several)
     state(page, "essay", "done")
     expect(column(page, "essay").locator(".prose td").first).to_be_attached()
+    page.get_by_role("button", name="Timeline").click()  # of so many it is folded at first
     for details in page.locator("details").all():
         details.evaluate("d => { d.open = true; }")
     look("live")

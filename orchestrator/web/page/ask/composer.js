@@ -12,6 +12,9 @@ const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 
+/** As the styles have it: there the box stands over the answers while it has the focus. */
+const LOW = '(max-height: 560px)';
+
 const MAX_MESSAGE_CHARS = 100_000;
 
 /**
@@ -50,7 +53,10 @@ export function Composer({ agents, panels, chosen, choose, followUp, busy: waits
   const ready = message.trim() !== '' && chosen.length > 0 && busy === null;
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (ready && (await ask(message.trim(), { blind, panel }))) write('');
+    if (!ready || !(await ask(message.trim(), { blind, panel }))) return;
+    write('');
+    // There the box folds, so that the answers are seen.
+    if (matchMedia(LOW).matches) box.current?.blur();
   };
   return html`<form class="composer" onSubmit=${submit}>
     <label class="unseen" for="message">${followUp ? 'Follow-up question' : 'Question'}</label>

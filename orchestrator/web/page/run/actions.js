@@ -20,7 +20,7 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
  * @property {(ids: string[]) => void} setHidden
  * @property {string | null} maximised
  * @property {(id: string | null) => void} setMaximised
- * @property {{sync: boolean, timeline: boolean, compareWith: string | null}} layout
+ * @property {{sync: boolean, timeline: boolean | null, compareWith: string | null}} layout *timeline*: null until it is chosen.
  * @property {(changes: Partial<Screen['layout']>) => void} changeLayout
  */
 

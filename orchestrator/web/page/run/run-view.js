@@ -4,6 +4,7 @@ import { announce } from '../announce.js';
 import { useActions } from './actions.js';
 import { Column } from './column.js';
 import { html, useEffect, useMemo, useRef, useState, useValue } from '../html.js';
+import { IconButton } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { answering, lastWords } from '../panel/roles.js';
 import { ScrollGroup } from './scroll.js';
@@ -17,6 +18,11 @@ import { AGENT_STATES, progress } from '../words.js';
 const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
 const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).ReplayBar);
 
+const MAX_QUESTION_CHARS = 160;
+
+/** The timeline of more agents would take the answers' room, so it is folded until it is wanted. */
+const MAX_OPEN_LANES = 6;
+
 /**
  * @param {object} props
  * @param {import('../page-state.js').PageState} props.pageState
@@ -26,12 +32,11 @@ const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).R
  * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
  */
 export function RunView({ pageState, state, record, narrow, askAgain }) {
-  const screen = useScreen(!narrow);
-  const { replay, hidden, maximised, layout } = screen;
+  const screen = useScreen();
+  const { replay, hidden, maximised } = screen;
   const [tab, setTab] = useState(/** @type {string | null} */ (null));
   const { act, best } = useActions({ pageState, record, screen, askAgain });
   const scrolls = useMemo(() => new ScrollGroup(), []);
-  scrolls.enabled = layout.sync;
   const source = replay ?? record;
   useValue(source.subscribe, () => `${record.namesHidden} ${outline(source.getSnapshot())}`);
   const run = source.getSnapshot();
@@ -39,6 +44,8 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   const failed = useNews(record);
 
   const ids = answering(run);
+  const layout = { ...screen.layout, timeline: screen.layout.timeline ?? (!narrow && ids.length <= MAX_OPEN_LANES) };
+  scrolls.enabled = layout.sync;
   const seen = ids.filter((id) => !hidden.includes(id));
   const title = (/** @type {string} */ id) => run.agents[id]?.title ?? id;
   const tabbed = narrow || maximised !== null;
@@ -69,7 +76,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
     approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
   return html`<div class="run">
-    <h1 class="run-question">${record.about.message}</h1>
+    <${Question} text=${record.about.message} />
     <${Toolbar}
       source=${source}
       steerable=${replay === null}
@@ -105,16 +112,29 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   </div>`;
 }
 
+/** A question of more than two short lines is folded: the answers are what is wanted. @param {{text: string}} props */
+function Question({ text }) {
+  const [folded, fold] = useState(true);
+  const long = text.length > MAX_QUESTION_CHARS || text.trim().split('\n').length > 2;
+  return html`<div class="question-row">
+    <h1 class=${long && folded ? 'run-question folded' : 'run-question'}>${text}</h1>
+    ${long && html`<${IconButton} icon=${folded ? 'down' : 'up'} label=${folded ? 'Show the whole question' : 'Fold the question'} aria-expanded=${!folded} onClick=${() => fold(!folded)} />`}
+  </div>`;
+}
+
 /**
  * Keep what is seen of the run: everything of a live one, at first.
- * @param {boolean} timeline Whether the timeline is open at first.
  * @returns {import('./actions.js').Screen}
  */
-function useScreen(timeline) {
+function useScreen() {
   const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
   const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
   const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
-  const [layout, setLayout] = useState({ sync: false, timeline, compareWith: /** @type {string | null} */ (null) });
+  const [layout, setLayout] = useState({
+    sync: false,
+    timeline: /** @type {boolean | null} */ (null),
+    compareWith: /** @type {string | null} */ (null),
+  });
   const changeLayout = (/** @type {object} */ changes) => setLayout((current) => ({ ...current, ...changes }));
   useEffect(() => () => replay?.pause(), [replay]);
   return { replay, setReplay, hidden, setHidden, maximised, setMaximised, layout, changeLayout };
