@@ -69,7 +69,7 @@ HOMES = {
     "click": ("cli.commands",),
     "stamina": ("eventlog.retry",),
     "opentelemetry": ("telemetry.tracing",),
-    "markdown_it": ("server.handbook.markdown",),
+    "markdown_it": ("server.handbook.markdown", "terminal.columns"),
 }
 """A library → the only modules that may import it."""
 
