@@ -186,6 +186,7 @@ for _row in (
     Dialect("responses", f"{_PLACE}responses:ResponsesFraming", "OpenAI's Responses events"),
     Dialect("ai-sdk", f"{_PLACE}ai_sdk:AiSdkFraming", "the AI SDK's UI message stream"),
     Dialect("ag-ui", f"{_PLACE}ag_ui:AgUiFraming", "AG-UI events"),
+    Dialect("a2a", f"{_PLACE}a2a:A2aFraming", "A2A 1.0 updates of a task"),
     Dialect(
         "websocket",
         f"{_PLACE}websocket:WebSocketFraming",

@@ -195,10 +195,14 @@ def _is_escaped(body: bytes, at: int) -> bool:
     return (at - before) % 2 == 1
 
 
+JSON_TYPES = ("application/json", "application/a2a+json")
+"""What no page may send without a preflight, so that none can ask in a user's name."""
+
+
 def _check_content_type(request: web.Request) -> None:
     # aiohttp answers application/octet-stream where the header is absent, as RFC 9110 8.3 lets it.
     charset = (request.charset or "utf-8").lower()
-    if request.content_type != "application/json" or charset not in ("utf-8", "utf8"):
+    if request.content_type not in JSON_TYPES or charset not in ("utf-8", "utf8"):
         detail = "The body must be JSON: send `Content-Type: application/json`, in UTF-8."
         raise ProblemError(415, detail, headers={"Accept": "application/json"})
     codings = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower()

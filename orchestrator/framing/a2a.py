@@ -1,0 +1,184 @@
+"""A2A 1.0 updates: a run is a task, and an agent's attempt an artifact that grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.encoding import encode_json
+from ..events.run import RunDone
+from .base import Subscriber
+from .fold import FoldedFraming, Voice, ending_facts
+
+STATES = {
+    "running": "TASK_STATE_WORKING",
+    "completed": "TASK_STATE_COMPLETED",
+    "partial": "TASK_STATE_COMPLETED",
+    "failed": "TASK_STATE_FAILED",
+    "cancelled": "TASK_STATE_CANCELED",
+}
+INPUT_REQUIRED = "TASK_STATE_INPUT_REQUIRED"
+
+
+class A2aFraming(FoldedFraming):
+    """Frames of one `StreamResponse` each, in a JSON-RPC answer if the client speaks that.
+
+    Options: `context_id`, `rpc_id` (present for JSON-RPC), `with_task`: a later reader first gets the whole task.
+    """
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self._context = str(self.options.get("context_id") or self.run_id)
+        self._of = {"taskId": self.run_id, "contextId": self._context}
+        self._before, self._after = b"data: ", b""
+        if "rpc_id" in self.options:
+            head = encode_json({"jsonrpc": "2.0", "id": self.options["rpc_id"]})[:-1]
+            self._before, self._after = b'data: %b,"result":' % head, b"}"
+        self._pieces: dict[str, list[bytes]] = {}
+        self._about: dict[str, dict[str, Any]] = {}
+        self._heads: dict[str, bytes] = {}
+        self._tail = b""
+        self._failures: list[Error] = []
+
+    # ── the fold ─────────────────────────────────────────────────────────────────────────────
+
+    def started(self) -> list[bytes]:
+        self._pieces.clear()
+        self._about.clear()
+        task = {"id": self.run_id, "contextId": self._context, "status": {"state": "TASK_STATE_SUBMITTED"}}
+        return [self._frame({"task": task}), self._status("TASK_STATE_WORKING", {"type": "started"})]
+
+    def reopen(self) -> list[bytes]:
+        """Say first what the task is: a stream that begins with anything else is no task's to the client."""
+        whole = self.task()
+        if not self.options.get("with_task"):
+            whole.pop("artifacts", None)
+        return [self._frame({"task": whole})]
+
+    def agent_started(self, voice: Voice) -> list[bytes]:
+        about = {"type": "agent", "agent_id": voice.agent_id, "status": "running", "attempt": voice.attempt}
+        return [self._status("TASK_STATE_WORKING", about)]
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        if voice.open == "reasoning":
+            about = {"type": "reasoning", "agent_id": voice.agent_id, "text": _decoded(text)}
+            return self._status("TASK_STATE_WORKING", about)
+        artifact = voice.attempt_id
+        pieces = self._pieces.get(artifact)
+        if pieces is None:
+            self._pieces[artifact] = [text]
+            return self._first(voice, text)
+        pieces.append(text)
+        return b"%b%b%b" % (self._heads[artifact], text, self._tail)
+
+    def _first(self, voice: Voice, text: bytes) -> bytes:
+        """Return an artifact's first piece, and keep what all of its later ones begin with."""
+        about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
+        if voice.stage:
+            about["stage"] = voice.stage
+        self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}
+        head, self._tail = self._split(voice.attempt_id)
+        first = head.replace(b'"append":true', b'"append":false', 1)
+        self._heads[voice.attempt_id] = head
+        return b"%b%b%b" % (first, text, self._tail)
+
+    def _split(self, artifact: str) -> tuple[bytes, bytes]:
+        """Return what comes before and after a piece's text; `append` stands before it."""
+        about = self._about[artifact]
+        update = encode_json({**self._of, "append": True, "lastChunk": False})[:-1]
+        told = encode_json({"artifactId": artifact, **about})[:-1]
+        head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (self._before, update, told)
+        return head, b"}]}}}" + self._after
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        about = {"type": "tool_call", "agent_id": voice.agent_id, "call_id": call.call_id, "name": call.name}
+        return [self._status("TASK_STATE_WORKING", about | {"arguments": call.arguments})]
+
+    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+        about = {"type": "tool_result", "agent_id": voice.agent_id, "call_id": result.call_id}
+        return [
+            self._status("TASK_STATE_WORKING", about | {"output": result.output, "is_error": result.is_error})
+        ]
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        return [self._status("TASK_STATE_WORKING", _question(voice, asked))]
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        self._pieces.pop(voice.attempt_id, None)
+        about = {"type": "agent", "agent_id": voice.agent_id, "status": "retrying", "code": retry.code}
+        return [self._status("TASK_STATE_WORKING", about | {"void": [voice.attempt_id]})]
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        blocks = []
+        if voice.attempt_id in self._pieces:
+            head, tail = self._split(voice.attempt_id)
+            blocks.append(head.replace(b'"lastChunk":false', b'"lastChunk":true', 1) + b'""' + tail)
+        words = None
+        if isinstance(ending, Error):
+            self._failures.append(ending)
+            words = f"{voice.title}: {ending.message}"
+        about = {"type": "agent", "agent_id": voice.agent_id, **ending_facts(ending)}
+        return [*blocks, self._status("TASK_STATE_WORKING", about, words)]
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        words = None
+        if done.status == "failed":
+            words = " ".join(dict.fromkeys(each.message for each in self._failures)) or "No agent answered."
+        return [self._status(STATES[done.status], {"run_status": done.status}, words)]
+
+    def pause(self) -> list[bytes]:
+        asked = [_question(voice, each) for voice in self.voices.values() for each in voice.waiting.values()]
+        words = " ".join(f"{each['agent_id']} asks to run {each['name']}: yes or no?" for each in asked)
+        return [self._status(INPUT_REQUIRED, {"approvals": asked}, words)]
+
+    # ── the whole ────────────────────────────────────────────────────────────────────────────
+
+    def task(self) -> dict[str, Any]:
+        """Return the task as it stands."""
+        artifacts = [
+            {
+                "artifactId": artifact,
+                **self._about[artifact],
+                "parts": [{"text": "".join(map(_decoded, pieces))}],
+            }
+            for artifact, pieces in self._pieces.items()
+        ]
+        state = INPUT_REQUIRED if self.all_wait else STATES[self.status]
+        return {
+            "id": self.run_id,
+            "contextId": self._context,
+            "status": {"state": state},
+            "artifacts": artifacts,
+            "metadata": {"run_status": self.status},
+        }
+
+    def _status(self, state: str, about: dict[str, Any], words: str | None = None) -> bytes:
+        status: dict[str, Any] = {"state": state}
+        if words:
+            status["message"] = {
+                "messageId": f"{self.run_id}-{self._at}",
+                "role": "ROLE_AGENT",
+                "parts": [{"text": words}],
+                **self._of,
+            }
+        return self._frame({"statusUpdate": {**self._of, "status": status, "metadata": about}})
+
+    def _frame(self, value: dict[str, Any]) -> bytes:
+        return self._before + encode_json(value) + self._after
+
+
+def _question(voice: Voice, asked: ApprovalRequest) -> dict[str, Any]:
+    return {
+        "type": "approval_request",
+        "agent_id": voice.agent_id,
+        "call_id": asked.call_id,
+        "name": asked.name,
+        "arguments": asked.arguments,
+    }
+
+
+def _decoded(text: bytes) -> str:
+    found: str = msgspec.json.decode(text)
+    return found
