@@ -133,6 +133,7 @@ class Dialect:
         place: The class that implements it, as "module:Class"; it is called with a `Subscriber`.
         description: What it is, in half a sentence, for the API's description.
         of_channels: Whether it can write several runs on one connection.
+        says_pieces: Whether each piece of text is sent when it comes; else the whole comes in the end.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Dialect:
     description: str
     carrier: Carrier = "stream"
     of_channels: bool = False
+    says_pieces: bool = True
 
     @property
     def framing(self) -> type[Framing]:
@@ -187,6 +189,7 @@ for _row in (
     Dialect("ai-sdk", f"{_PLACE}ai_sdk:AiSdkFraming", "the AI SDK's UI message stream"),
     Dialect("ag-ui", f"{_PLACE}ag_ui:AgUiFraming", "AG-UI events"),
     Dialect("a2a", f"{_PLACE}a2a:A2aFraming", "A2A 1.0 updates of a task"),
+    Dialect("mcp", f"{_PLACE}mcp:McpFraming", "the answer to an MCP tool call", says_pieces=False),
     Dialect(
         "websocket",
         f"{_PLACE}websocket:WebSocketFraming",

@@ -40,7 +40,7 @@ from .http.security import SecuritySettings, check_bind, mark_api, setup_securit
 from .http.streams import Streams
 from .keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
-from .routes import a2a, ag_ui, ai_sdk, channels, openai, operations, panels, runs, websocket
+from .routes import a2a, ag_ui, ai_sdk, channels, mcp, openai, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
 from .routes.handbook import Handbook
 from .routes.pages import Pages
@@ -91,7 +91,7 @@ def create_app(
         observer=_observer(app, metrics),
         cluster=cluster,
     )
-    for module in (runs, panels, channels, websocket, openai, ai_sdk, ag_ui, a2a, operations):
+    for module in (runs, panels, channels, websocket, openai, ai_sdk, ag_ui, a2a, mcp, operations):
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     app.add_routes(ApiDocs(app[OPTIONS]).routes())

@@ -135,12 +135,17 @@ def gap(*, reason: GapReason = "trimmed") -> Gap:
 
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda row: row.name)
+every_speaker = pytest.mark.parametrize(
+    "dialect", [row for row in DIALECTS.values() if row.says_pieces], ids=lambda row: row.name
+)
+"""Those that send a text as it comes."""
+
 every_stream = pytest.mark.parametrize(
     "dialect", [row for row in DIALECTS.values() if row.carrier == "stream"], ids=lambda row: row.name
 )
 
 
-@every_dialect
+@every_speaker
 def test_every_text_arrives_whole_whatever_its_characters(dialect: Dialect) -> None:
     """Odd characters are the text's own: none ends a line, a string or a frame."""
     sent = b"".join(pieces(dialect, opened(dialect), entries()))
@@ -190,7 +195,7 @@ def test_a_heartbeat_is_heard_and_says_nothing(dialect: Dialect) -> None:
     )
 
 
-@every_dialect
+@every_speaker
 def test_a_gap_starts_from_the_snapshot(dialect: Dialect) -> None:
     """What was said before is told as it stands, and the rest follows once."""
     framing = opened(dialect)
@@ -203,7 +208,7 @@ def test_a_gap_starts_from_the_snapshot(dialect: Dialect) -> None:
     assert not any(ODD in each for each in more)
 
 
-@every_dialect
+@every_speaker
 @pytest.mark.parametrize("at", range(1, len(PATHS)))
 def test_a_late_reader_hears_the_rest_and_only_the_rest(dialect: Dialect, at: int) -> None:
     """Whatever event was the last one seen, what follows has each later word once and no earlier one."""

@@ -72,6 +72,7 @@ PROTOCOL_CALLS = {
     "POST /v1/ai-sdk/chat",
     "GET /v1/ai-sdk/chat/{chat_id}/stream",
     "POST /v1/ai-sdk/chat/{chat_id}/stop",
+    "POST /v1/mcp",
     "POST /v1/ag-ui",
     "GET /.well-known/agent-card.json",
     "GET /v1/a2a/{model}/.well-known/agent-card.json",

@@ -1,0 +1,128 @@
+"""The answer to an MCP tool call: progress notifications while agents work, then the one result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, Status, ToolCall
+from ..events.base import Payload
+from ..events.panel import PanelResult, PanelStage
+from ..events.run import RunDone
+from .base import Subscriber
+from .fold import FoldedFraming, Voice, data
+
+FINAL = "final"
+"""The stage of a panel whose text is the answer."""
+
+
+class McpFraming(FoldedFraming):
+    """JSON-RPC messages. The words themselves come whole with the result: a tool's caller has no use for pieces.
+
+    Options: `rpc_id` of the call, and its `progress_token`, without which no progress is told.
+    """
+
+    pauses = False
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__(subscriber)
+        self._token = self.options.get("progress_token")
+        self._step = 0
+        self._pieces: dict[str, list[bytes]] = {}
+        self._errors: dict[str, Error] = {}
+        self._answer: str | None = None
+
+    def delta(self, voice: Voice, text: bytes) -> bytes:
+        if voice.open == "text":
+            self._pieces.setdefault(voice.attempt_id, []).append(text)
+        return b""
+
+    def agent_started(self, voice: Voice) -> list[bytes]:
+        return self._progress(f"{voice.title} works" + (f" ({voice.stage})" if voice.stage else ""))
+
+    def opened(self, voice: Voice) -> list[bytes]:
+        return self._progress(f"{voice.title} {'answers' if voice.open == 'text' else 'thinks'}")
+
+    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+        if not isinstance(payload, Status):
+            return []
+        return self._progress(
+            f"{voice.title}: {payload.status}" + (f", {payload.detail}" if payload.detail else "")
+        )
+
+    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+        return self._progress(f"{voice.title} runs {call.name}")
+
+    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+        return self._progress(f"{voice.title} waits for an approval of {asked.name}")
+
+    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+        self._pieces.pop(voice.attempt_id, None)
+        return self._progress(f"{voice.title} tries again: {retry.code}")
+
+    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+        if isinstance(ending, Error):
+            self._errors[voice.agent_id] = ending
+            return self._progress(f"{voice.title} failed: {ending.message}")
+        self._errors.pop(voice.agent_id, None)
+        return self._progress(f"{voice.title} {'is done' if isinstance(ending, Done) else 'was cancelled'}")
+
+    def panel_said(self, payload: Payload) -> list[bytes]:
+        if isinstance(payload, PanelStage):
+            return self._progress(f"Stage: {payload.stage}")
+        if isinstance(payload, PanelResult):
+            self._answer = payload.answer
+        return []
+
+    def ended(self, done: RunDone) -> list[bytes]:
+        return [data({"jsonrpc": "2.0", "id": self.options.get("rpc_id"), "result": self.result()})]
+
+    def result(self) -> dict[str, Any]:
+        """Return the tool's result: words for a model, and the same by agent for a program."""
+        agents: dict[str, Any] = {}
+        for voice in self.voices.values():
+            agents[voice.agent_id] = {"status": voice.status, "text": self._text(voice)}
+            if (error := self._errors.get(voice.agent_id)) is not None:
+                agents[voice.agent_id] |= {"code": error.code, "message": error.message}
+        structured = {"run_id": self.run_id, "status": self.status, "agents": agents}
+        words = self._words()
+        if self.panel is not None:
+            structured["answer"] = words
+        return {
+            "content": [{"type": "text", "text": words}],
+            "structuredContent": structured,
+            "isError": self.status == "failed",
+        }
+
+    def _words(self) -> str:
+        if self.status == "failed":
+            return (
+                " ".join(dict.fromkeys(each.message for each in self._errors.values()))
+                or "No agent answered."
+            )
+        voices = list(self.voices.values())
+        if self.panel is not None:
+            last = [voice for voice in voices if voice.stage == FINAL and voice.status == "done"]
+            if last:
+                return self._text(last[-1])
+            if self._answer is not None:
+                return self._answer
+        if len(voices) == 1:
+            return self._text(voices[0])
+        return "\n\n".join(f"{voice.title}:\n{self._text(voice) or self._why(voice)}" for voice in voices)
+
+    def _why(self, voice: Voice) -> str:
+        error = self._errors.get(voice.agent_id)
+        return f"(failed: {error.message})" if error is not None else f"({voice.status})"
+
+    def _text(self, voice: Voice) -> str:
+        pieces: list[str] = [msgspec.json.decode(piece) for piece in self._pieces.get(voice.attempt_id, ())]
+        return "".join(pieces)
+
+    def _progress(self, message: str) -> list[bytes]:
+        self._step += 1
+        if self._token is None:
+            return []
+        params = {"progressToken": self._token, "progress": self._step, "message": message}
+        return [data({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})]

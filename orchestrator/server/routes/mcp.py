@@ -1,0 +1,183 @@
+"""An MCP server over streamable HTTP: one tool that asks agents, and one for each panel.
+
+It keeps no session: the id that it hands out only tells one client's calls from another's, so any worker can answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any, cast
+
+from aiohttp import web
+
+from ...errors import FieldProblem, InvalidRequest, RequestError
+from ...framing.base import DIALECTS
+from ...framing.mcp import McpFraming
+from ...run.commands import Command
+from ...run.registry import AgentRegistry
+from ..http.asked import Question, addressed, start_asked
+from ..http.following import fold_run, stream_run
+from ..http.problem import Problem, ProblemError, problem_from, refuses_as
+from ..http.reading import wants_stream
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
+from .runs import json_response
+
+VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
+"""The protocol's versions that this speaks, the newest first."""
+
+SESSION = "Mcp-Session-Id"
+PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
+_PANEL_TOOL = "ask_"
+
+routes = web.RouteTableDef()
+
+
+def rpc_error(problem: Problem) -> web.Response:
+    """Return a failure as JSON-RPC, with its status: no call is known whose answer it is."""
+    code = PARSE_ERROR if problem.status == 400 else INVALID_REQUEST
+    error = {"code": INTERNAL if problem.status >= 500 else code, "message": _words(problem)}
+    body = {"jsonrpc": "2.0", "id": None, "error": error}
+    return json_response(body, status=problem.status, headers=dict(problem.headers))
+
+
+def _words(problem: Problem) -> str:
+    return " ".join([problem.document()["detail"], *(f"{each.at}: {each.detail}" for each in problem.errors)])
+
+
+@routes.post("/v1/mcp")
+@refuses_as(rpc_error)
+@operation(
+    "Call as an MCP client does",
+    tag="mcp",
+    description="`initialize`, `ping`, `tools/list`, `tools/call`, and `notifications/cancelled`.",
+    answers={
+        200: (ResponseDoc("The answer.", {"type": "object"}), ResponseDoc("Its stream.", None, EVENT_STREAM)),
+        202: ResponseDoc("A notification was taken."),
+    },
+    body="AnyObject",
+    errors=(429, 503),
+)
+async def call(request: web.Request) -> web.StreamResponse:
+    message = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    method, params, call_id = message.get("method"), message.get("params"), message.get("id")
+    about: Mapping[str, Any] = params if isinstance(params, Mapping) else {}
+    if "id" not in message:
+        if method == "notifications/cancelled":
+            await _cancel(request, about)
+        return web.Response(status=202)
+    match method:
+        case "initialize":
+            return _initialize(call_id, about)
+        case "ping":
+            return _result(call_id, {})
+        case "tools/list":
+            return _result(call_id, {"tools": _tools(request.app[REGISTRY])})
+        case "tools/call":
+            return await _call_tool(request, call_id, about)
+    return _refusal(call_id, NO_METHOD, f"There is no method {str(method)[:80]!r}.")
+
+
+def _initialize(call_id: object, about: Mapping[str, Any]) -> web.Response:
+    wanted = about.get("protocolVersion")
+    result = {
+        "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],
+        "capabilities": {"tools": {"listChanged": False}},
+        "serverInfo": {"name": "orchestrator", "version": _version()},
+        "instructions": "Ask several AI agents at once, or a panel of them that comes to one answer.",
+    }
+    return _result(call_id, result, headers={SESSION: secrets.token_urlsafe(24)})
+
+
+def _version() -> str:
+    try:
+        return metadata.version("fanin-orchestrator")
+    except metadata.PackageNotFoundError:
+        return "0"  # run from a folder that was never installed
+
+
+def _tools(registry: AgentRegistry) -> list[dict[str, Any]]:
+    message = {"type": "string", "description": "What they are asked.", "minLength": 1}
+    agents = "; ".join(f"{name}: {each.title}" for name, each in registry.agents.items())
+    panels = list(registry.panels)
+    who: dict[str, Any] = {
+        "type": "array",
+        "items": {"enum": list(registry.agents)},
+        "minItems": 1,
+        "description": f"Who is asked; the default ones if left out. {agents}",
+    }
+    keys: dict[str, Any] = {"message": message, "agents": who}
+    if panels:
+        keys["panel"] = {"enum": panels, "description": "A panel that comes to one answer."}
+    found = [_tool("ask", "Ask agents", "Asks several AI agents the same at once.", keys)]
+    for panel_id, panel in registry.panels.items():
+        title = panel.title or panel_id
+        about = panel.description or f"Asks the panel {title}, which comes to one answer."
+        found.append(_tool(f"{_PANEL_TOOL}{panel_id}", f"Ask {title}", about, {"message": message}))
+    return found
+
+
+def _tool(name: str, title: str, about: str, keys: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": keys, "required": ["message"], "additionalProperties": False}
+    return {"name": name, "title": title, "description": about, "inputSchema": schema}
+
+
+async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, Any]) -> web.StreamResponse:
+    given, name = about.get("arguments"), str(about.get("name"))
+    wanted: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    panel = name.removeprefix(_PANEL_TOOL) if name.startswith(_PANEL_TOOL) else None
+    if name != "ask" and panel not in request.app[REGISTRY].panels:
+        return _refusal(call_id, INVALID_PARAMS, f"There is no tool {name[:80]!r}.")
+    try:
+        message = wanted.get("message")
+        if not isinstance(message, str):
+            raise InvalidRequest("message is required.", [FieldProblem("message", "must be a string")])
+        model = None if panel is None else f"panel:{panel}"
+        who = addressed(request.app[REGISTRY], model, wanted if panel is None else {})
+        run = await start_asked(
+            request, Question(message), who, key=_key(request, call_id), on_disconnect="cancel"
+        )
+    except (RequestError, ProblemError) as exc:
+        problem = problem_from(exc)
+        if problem is None or problem.status in (429, 503):
+            raise
+        # The model that called can mend what it asked for, so it has to see what was wrong.
+        words = {"type": "text", "text": _words(problem)}
+        return _result(call_id, {"content": [words], "isError": True})
+    meta = about.get("_meta")
+    token = meta.get("progressToken") if isinstance(meta, Mapping) else None
+    options = {"rpc_id": call_id, "progress_token": token}
+    if wants_stream(request, EVENT_STREAM):
+        return await stream_run(request, run, DIALECTS["mcp"], options=options)
+    framing = cast(McpFraming, await fold_run(request, run, DIALECTS["mcp"], to_end=True, options=options))
+    return _result(call_id, framing.result())
+
+
+async def _cancel(request: web.Request, about: Mapping[str, Any]) -> None:
+    """Cancel the run that a call of this client started; one that has ended is left as it is."""
+    supervisor, key = request.app[SUPERVISOR], _key(request, about.get("requestId"))
+    for record in await supervisor.log.running_runs() if key is not None else ():
+        if record.key == key:
+            await supervisor.perform(Command("cancel", record.run_id))
+
+
+def _key(request: web.Request, call_id: object) -> str | None:
+    """Name a client's call, so that its cancel finds the run on any worker; None without a session."""
+    session = request.headers.get(SESSION)
+    if not session:
+        return None
+    told = f"{session}\n{type(call_id).__name__}\n{call_id}"
+    return f"mcp:{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _result(
+    call_id: object, result: dict[str, Any], *, headers: dict[str, str] | None = None
+) -> web.Response:
+    return json_response({"jsonrpc": "2.0", "id": call_id, "result": result}, headers=headers)
+
+
+def _refusal(call_id: object, code: int, message: str) -> web.Response:
+    return json_response({"jsonrpc": "2.0", "id": call_id, "error": {"code": code, "message": message}})

@@ -1,0 +1,117 @@
+"""The MCP project's own client, unmodified, against the service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from mcp import ClientSession, MCPError
+from mcp.client.streamable_http import streamable_http_client
+
+from orchestrator.eventlog import subscription
+from tests.support.patience import eventually
+from tests.support.service import Service
+
+from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .test_ai_sdk import the_run
+from .test_openai import cancel_agent, native_texts
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with dialects_served() as served:
+        yield served
+
+
+@asynccontextmanager
+async def connected(service: Service) -> AsyncIterator[ClientSession]:
+    async with (
+        streamable_http_client(f"{service.url}/v1/mcp") as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+async def test_it_tells_its_tools(service: Service) -> None:
+    async with connected(service) as session:
+        (ask,) = (await session.list_tools()).tools
+    assert ask.name == "ask"
+    assert "chatty" in ask.input_schema["properties"]["agents"]["items"]["enum"]
+
+
+async def test_four_at_once_one_fails_and_one_is_cancelled(service: Service) -> None:
+    """The result has the texts of the native stream by agent; progress says what goes on."""
+    heard: list[str] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    async with connected(service) as session:
+        names = ["chatty", "tooled", "broken", "endless"]
+        asking = asyncio.create_task(
+            session.call_tool("ask", {"message": "hi", "agents": names}, progress_callback=progress)
+        )
+        run_id = await the_run(service)
+        run = await service.find(run_id)
+        await eventually(lambda: run.participants["endless"].text != "" and run.participants["chatty"].ended)
+        await cancel_agent(service, run_id, "endless")
+        result = await asking
+    assert not result.is_error
+    told = result.structured_content
+    assert told is not None
+    assert {name: each["text"] for name, each in told["agents"].items()} == await native_texts(
+        service, run_id
+    )
+    assert told["agents"]["chatty"]["text"] == "".join(CHATTY)
+    assert told["agents"]["broken"]["text"] == BROKEN[0]
+    assert {name: each["status"] for name, each in told["agents"].items()} == {
+        "chatty": "done", "tooled": "done", "broken": "error", "endless": "cancelled"
+    }  # fmt: skip
+    assert told["status"] == "partial"
+    assert any("runs look" in message for message in heard)
+    assert any("failed: The provider went away." in message for message in heard)
+
+
+async def test_all_fail(service: Service) -> None:
+    async with connected(service) as session:
+        result = await session.call_tool("ask", {"message": "hi", "agents": ["broken", "failing"]})
+    assert result.is_error
+    assert result.content[0].text == "The provider went away."
+
+
+async def test_what_is_wrong_is_told_to_the_model_that_called(service: Service) -> None:
+    async with connected(service) as session:
+        unknown = await session.call_tool("ask", {"message": "hi", "agents": ["nobody"]})
+        assert unknown.is_error
+        assert "nobody" in unknown.content[0].text
+        with pytest.raises(MCPError, match="no tool"):
+            await session.call_tool("ask_nobody", {"message": "hi"})
+
+
+async def test_a_call_is_cancelled(service: Service) -> None:
+    async with connected(service) as session:
+        asking = asyncio.create_task(session.call_tool("ask", {"message": "hi", "agents": ["endless"]}))
+        run_id = await the_run(service)
+        run = await service.find(run_id)
+        await eventually(lambda: run.participants["endless"].text != "")
+        asking.cancel()
+        await service.ended(run_id)
+        assert service.run(run_id).status == "cancelled"
+
+
+async def test_silence_is_bridged(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", 0.1)
+    async with connected(service) as session:
+        result = await session.call_tool("ask", {"message": "hi", "agents": ["silent"]})
+    assert result.content[0].text == "before after"
+
+
+async def test_without_a_stream_the_result_is_the_answer(service: Service) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "ask", "arguments": {"message": "hi", "agents": ["tooled"]}}}  # fmt: skip
+    answer = await service.call("POST", "/v1/mcp", json=body)
+    assert answer.json["result"]["content"][0]["text"] == "".join(TOOLED)
+    assert (await service.call("GET", "/v1/mcp")).status == 405
