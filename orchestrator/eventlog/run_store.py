@@ -7,7 +7,7 @@ Every implementation is held by `tests/contract/test_runstore.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +17,10 @@ from .run_list import RunPage, RunQuery, RunSummary
 
 GONE_SECONDS = 30 * 24 * 3600.0
 """How long a forgotten run is still known as forgotten."""
+
+
+WATCHED_SECONDS = 60.0
+"""How long it is believed that a worker has a subscriber, unless it says so again."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -56,6 +60,13 @@ def unreadable_record(run_id: str, channel: str, created_at: int) -> RunRecord:
 
 class Fence(NamedTuple):
     """The right to append for a run: void once another owner took a higher token."""
+
+    run_id: str
+    token: int
+
+
+class OwnedRun(NamedTuple):
+    """A running run as far as whoever looks after its owner needs it: without what was asked."""
 
     run_id: str
     token: int
@@ -108,6 +119,14 @@ class RunStore(Protocol):
         """Return every run that has not ended, whoever owns it."""
         ...
 
+    async def owners(self) -> dict[str, int]:
+        """Return the workers that own running runs, and how many each."""
+        ...
+
+    async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
+        """Return up to *limit* running runs of a worker, the oldest first."""
+        ...
+
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         """Return up to *limit* runs that ended before that time (ms), the oldest first."""
         ...
@@ -145,6 +164,14 @@ class RunStore(Protocol):
 
     async def living(self) -> set[str]:
         """Return the workers whose last `beat` still holds."""
+        ...
+
+    async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Note of which keys *worker* has subscribers. What is not added anew may go after `WATCHED_SECONDS`."""
+        ...
+
+    async def watched(self, keys: Sequence[str], *, by: Collection[str]) -> set[str]:
+        """Return those of *keys* of which any of the workers *by* has subscribers."""
         ...
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:

@@ -1,11 +1,11 @@
-"""The agents of one run, made ready: who they are, what they remember, what they may spend, their pumps.
+"""The agents of one run: who they are, what they remember, what they may spend, what moves them.
 
 Starts nothing: the run owns the tasks, and says when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..agent.budget import Budget
@@ -14,29 +14,58 @@ from ..agent.pump import Pump
 from ..backends.base import AgentInput, Turn
 from ..events.agent import TERMINALS
 from ..events.base import Payload
-from ..events.run import AgentInfo
+from ..events.run import AgentInfo, RunStarted
 from ..telemetry.observer import Observer
 from .blind import BlindNames, BlindRecords
 from .conversation import Conversations
 from .merge import Batch
-from .panel import TurnRequest
+from .panel import TurnRequest, info_of
 from .registry import AgentRegistry
-from .spec import RunSpec
-from .state import Participant
+from .state import Participant, RunState
 
 
 @dataclass(slots=True)
 class AgentTask:
-    """What moves one agent."""
+    """What moves one agent through its next attempts."""
 
     pump: Pump
     mailbox: Mailbox
+
+
+class RunAgent:
+    """All that is known of one agent of a run.
+
+    Attributes:
+        participant: What its logged events say; None before it takes part.
+        budget: What it may spend in this run, all attempts together.
+        history: What it remembers of the conversation; None before that was read.
+        asked: What a panel asks it in its newest turn; None means the run's message.
+        task: What moves it; None before its first attempt is prepared.
+    """
+
+    __slots__ = ("agent_id", "asked", "budget", "history", "participant", "task")
+
+    def __init__(self, agent_id: str, budget: Budget) -> None:
+        self.agent_id = agent_id
+        self.budget = budget
+        self.participant: Participant | None = None
+        self.history: tuple[Turn, ...] | None = None
+        self.asked: TurnRequest | None = None
+        self.task: AgentTask | None = None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it takes part, has ended, and all that it said is in the log."""
+        if self.participant is None or not self.participant.ended:
+            return False
+        return self.task is None or self.task.mailbox.drained
 
 
 class RunAgents:
     """Everybody who may be asked in a run.
 
     Args:
+        state: Its participants are what the agents' logged events say.
         blind_records: Keep the truth about a blind run.
     Attributes:
         blind_names: The names in a blind run; None in any other.
@@ -44,24 +73,54 @@ class RunAgents:
 
     def __init__(
         self,
-        spec: RunSpec,
+        state: RunState,
         registry: AgentRegistry,
         conversations: Conversations,
         observer: Observer,
         *,
         blind_records: BlindRecords | None = None,
     ) -> None:
-        self._spec = spec
+        self._state = state
+        self._spec = spec = state.spec
         self._registry = registry
         self._conversations = conversations
         self._observer = observer
         self._blind_records = blind_records
         self._budget = Budget("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
-        self._budgets: dict[str, Budget] = {}
-        self._history: dict[str, tuple[Turn, ...]] = {}
+        self._agents: dict[str, RunAgent] = {}
         self.blind_names = BlindNames(spec.agents) if spec.blind else None
 
-    def opening(self) -> list[AgentInfo]:
+    def __iter__(self) -> Iterator[RunAgent]:
+        """Go through all that take part, in the order in which they joined."""
+        return iter([self[agent_id] for agent_id in self._state.participants])
+
+    def __getitem__(self, agent_id: str) -> RunAgent:
+        """Return what is known of an agent, whether or not it takes part yet."""
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            agent = self._agents[agent_id] = RunAgent(agent_id, self._budget_of(agent_id))
+        if agent.participant is None:
+            agent.participant = self._state.participants.get(agent_id)
+        return agent
+
+    @property
+    def all_at_rest(self) -> bool:
+        """Whether everybody that takes part has ended, and all that they said is in the log."""
+        return all(self[agent_id].is_at_rest for agent_id in self._state.participants)
+
+    def join(self, info: AgentInfo) -> RunAgent:
+        """Let an agent take part; one that does already stays as it is."""
+        self._observer.agent_state(info.agent_id, None, "queued")
+        self._state.join(info)
+        return self[info.agent_id]
+
+    def opening(self) -> RunStarted:
+        """Return the run's first event, which says who takes part."""
+        spec = self._spec
+        panel = None if spec.panel is None else info_of(spec.panel, spec)
+        return RunStarted(spec.run_id, spec.channel, self.infos(), panel, spec.blind)
+
+    def infos(self) -> list[AgentInfo]:
         """Describe those that the run begins with."""
         if self.blind_names is not None:
             return self.blind_names.infos()
@@ -88,25 +147,21 @@ class RunAgents:
     async def recall(self, agent_id: str) -> None:
         """Read what the agent remembers of the conversation. Raises LogUnavailable."""
         conversation = self._spec.conversation_id
-        if conversation and agent_id not in self._history:
-            turns = await self._conversations.history(conversation, self._configured(agent_id))
-            self._history[agent_id] = turns
+        if conversation and self[agent_id].history is None:
+            self[agent_id].history = await self._conversations.history(
+                conversation, self._configured(agent_id)
+            )
 
     def prepare(
-        self,
-        participant: Participant,
-        announce: Payload | None = None,
-        asked: TurnRequest | None = None,
-        anchor: str | None = None,
+        self, agent: RunAgent, *, announce: Payload | None = None, anchor: str | None = None
     ) -> AgentTask:
-        """Make the pump of an agent's next attempts.
+        """Make what moves an agent through its next attempts, so that it can be cancelled before it begins.
 
         Args:
             announce: Said before anything of its own.
-            asked: What a panel asks; the run's message unless given.
             anchor: What a lost worker has begun upstream.
         """
-        agent_id = participant.info.agent_id
+        agent_id, asked = agent.agent_id, agent.asked
         configured = self._configured(agent_id)
         settings = self._registry.agents[configured]
         mailbox = Mailbox(agent_id, limit=settings.limits.mailbox, coalesce_s=settings.coalesce_ms / 1000)
@@ -117,10 +172,10 @@ class RunAgents:
             message=asked.message if asked else spec.message,
             run_id=spec.run_id,
             agent_id=configured,
-            attempt=participant.attempt,
+            attempt=1 if agent.participant is None else agent.participant.attempt,
             conversation_id=spec.conversation_id,
             images=spec.images,
-            history=self._history.get(agent_id, ()),
+            history=agent.history or (),
             part=asked.part if asked else None,
             anchor=anchor,
         )
@@ -137,11 +192,12 @@ class RunAgents:
             lambda: self._registry.backend(configured),
             request,
             mailbox,
-            budget=self._budget_of(agent_id),
+            budget=agent.budget,
             observer=self._observer,
             on_done=remember,
         )
-        return AgentTask(pump, mailbox)
+        agent.task = AgentTask(pump, mailbox)
+        return agent.task
 
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
         """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
@@ -160,12 +216,12 @@ class RunAgents:
         return self.blind_names.configured(agent_id) if self.blind_names is not None else agent_id
 
     def _budget_of(self, agent_id: str) -> Budget:
-        if agent_id not in self._budgets:
-            limits = self._registry.agents[self._configured(agent_id)].limits
-            self._budgets[agent_id] = Budget(
-                "agent",
-                max_output_tokens=limits.max_output_tokens,
-                max_cost=limits.max_cost,
-                parent=self._budget,
-            )
-        return self._budgets[agent_id]
+        settings = self._registry.agents.get(self._configured(agent_id))
+        if settings is None:
+            return Budget("agent", parent=self._budget)  # it cannot be asked on this worker
+        return Budget(
+            "agent",
+            max_output_tokens=settings.limits.max_output_tokens,
+            max_cost=settings.limits.max_cost,
+            parent=self._budget,
+        )

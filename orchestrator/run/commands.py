@@ -15,6 +15,10 @@ from ..errors import Conflict, NotFound, RequestError, Unavailable
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .run import Run
+from .stored import StoredRun
+
+AnyRun = Run | StoredRun
+"""A run that this worker executes, or one as the log has it."""
 
 Verb = Literal["cancel", "add", "retry", "approve", "convene"]
 
@@ -42,11 +46,11 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
-async def perform(run: Run, command: Command) -> Snapshot:
-    """Do what *command* asks; return the run as it stands then.
+async def perform(run: AnyRun, command: Command) -> Snapshot:
+    """Do what *command* asks of a run that is executed here, or read from the log; return it as it stands then.
 
     Raises:
-        Conflict, NotFound: As the methods of `Run`.
+        Conflict, NotFound: As the methods of `Run` and `StoredRun`.
     """
     agent_id = command.agent_id
     if command.verb == "cancel":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import ItemsView
-from dataclasses import replace
 
 import structlog
 
@@ -18,16 +17,11 @@ from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence, RunRecord
-from ..run.blind import BlindRecords
 from ..run.conversation import Conversations
-from ..run.registry import AgentRegistry
+from ..run.factory import RunFactory
 from ..run.run import Run
-from ..run.spec import RunSpec, spec_of
-from ..run.state import RunState
 from ..run.stored import StoredRuns
-from ..settings.limits import RunLimits
 from ..telemetry.logs import failure
-from ..telemetry.observer import Observer
 
 log = structlog.get_logger(__name__)
 
@@ -38,28 +32,23 @@ class Executor:
     """Runs by id, and the tasks that execute them.
 
     Args:
+        factory: Makes those that are gone on with.
         tasks: Owns the tasks.
     """
 
     def __init__(
         self,
-        registry: AgentRegistry,
+        factory: RunFactory,
         store: Store,
-        conversations: Conversations,
         stored: StoredRuns,
-        observer: Observer,
         *,
-        limits: RunLimits,
         cluster: Cluster | None,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._registry = registry
-        self._log = store
-        self._conversations = conversations
-        self._blind_records = BlindRecords(store)
+        self._factory = factory
+        self._store = store
         self._stored = stored
-        self._observer = observer
-        self._limits = limits
+        self._conversations = Conversations(store)
         self._cluster = cluster
         self._tasks = tasks
         self._runs: dict[str, Run] = {}
@@ -67,7 +56,6 @@ class Executor:
         self._coming: set[str] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.draining = False
         self._stopped = False
 
     def find(self, run_id: str) -> Run | None:
@@ -81,6 +69,11 @@ class Executor:
         """Return the runs by id; iterate over a copy where something is awaited."""
         return self._runs.items()
 
+    @property
+    def running(self) -> int:
+        """How many runs are executed here."""
+        return len(self._owners)
+
     def hold(self, run: Run) -> None:
         """Let *run* be found before it is executed."""
         self._runs[run.spec.run_id] = run
@@ -88,24 +81,6 @@ class Executor:
     def release(self, run_id: str) -> None:
         """Let a run be found no more; its task, if any, goes on."""
         self._runs.pop(run_id, None)
-
-    def spec(self, record: RunRecord) -> RunSpec:
-        """Return what a run was started with, and what it may spend here."""
-        limits = self._limits
-        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
-
-    def make(self, record: RunRecord, state: RunState) -> Run:
-        """Make a run that may append as long as *record*'s token is the newest."""
-        fence = Fence(record.run_id, record.token)
-        return Run(
-            state,
-            self._registry,
-            self._log,
-            self._conversations,
-            self._observer,
-            fence=fence,
-            blind_records=self._blind_records,
-        )
 
     def execute(self, run: Run, record: RunRecord) -> None:
         """Execute *run* from here on."""
@@ -136,10 +111,10 @@ class Executor:
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
             fence = Fence(record.run_id, record.token)
-            await self._log.end_run(fence, state.status, int(time.time() * 1000), agents=state.outcomes())
+            await self._store.end_run(fence, state.status, int(time.time() * 1000), agents=state.outcomes())
             return
-        state.spec = self.spec(record)
-        run = self.make(record, state)
+        state.spec = self._factory.spec(record)
+        run = self._factory.make(record, state)
         try:
             await run.resume()
         except BaseException:
@@ -178,9 +153,7 @@ class Executor:
             if record.run_id in self._runs:
                 self._stored.keep(run.state)
         except Fenced:
-            log.warning(
-                "run_lost", run_id=record.run_id, reason="another worker owns it, or it was forgotten"
-            )
+            _log_loss(record)
         finally:
             self._runs.pop(record.run_id, None)
             if run.status == "running":
@@ -210,7 +183,7 @@ class Executor:
         state, fence = run.state, Fence(record.run_id, record.token)
         ended_at = state.ended_at or int(time.time() * 1000)
         await until_available(
-            lambda: self._log.end_run(fence, state.status, ended_at, agents=state.outcomes())
+            lambda: self._store.end_run(fence, state.status, ended_at, agents=state.outcomes())
         )
         if self._cluster is not None:
             cluster = self._cluster

@@ -1,136 +1,136 @@
-"""What is to be done every half second: show that this worker lives, end what was abandoned, take over
-what was lost, forget what has expired. Owns no run."""
+"""Goes on with runs whose worker is no more, and with own runs that nobody executes. Owns no run."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 
-from ..agent.attempt import Stop
-from ..errors import LogUnavailable
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.run_store import RunRecord
-from ..settings.limits import RunLimits
-from ..telemetry.logs import exception_words, failure
+from ..eventlog.run_store import OwnedRun, RunRecord
+from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
-from .clock_jumps import ClockJumps
+from .admission import Admission
 from .executor import Executor
-from .presence import Presence
 
 log = structlog.get_logger(__name__)
 
-JANITOR_SECONDS = 0.5
-LEASE_SECONDS = 5.0
-"""A worker that was not heard of for so long has lost its runs."""
-
+FAILOVER_SECONDS = 0.5
 ADRIFT_SECONDS = 5.0
 """A run of ours that nobody executes for so long is gone on with."""
 
-EXPIRED_AT_ONCE = 100
-"""Ended runs that one round of cleaning forgets at most."""
+AT_ONCE = 16
+"""Runs that one worker takes over at the same time: its own runs, and its beat, go on meanwhile."""
+
+LOOKED_AT = 1000
+"""Runs of one worker that a round looks at."""
+
+SHARE_SECONDS = 3.0
+"""How long the survivors keep to their shares of what one worker left, before anybody takes the rest."""
 
 
 class Failover:
-    """Cleans until it is cancelled.
+    """Looks for lost runs.
 
     Args:
         worker: The name under which this process owns runs.
-        starting: The runs of ours that are being started just now.
-        cluster: Where work is offered to all workers; None where this one executes what it starts.
-        forget: Forgets a run and its events; the second argument says why.
+        cluster: Where work is offered to all workers; None if this one executes what it starts.
     """
 
     def __init__(
         self,
         store: Store,
         executor: Executor,
-        presence: Presence,
+        admission: Admission,
         observer: Observer,
         *,
         worker: str,
-        limits: RunLimits,
-        starting: Collection[str],
         cluster: Cluster | None,
-        forget: Callable[[str, str], Awaitable[None]],
     ) -> None:
-        self._log = store
+        self._store = store
         self._executor = executor
-        self._presence = presence
+        self._admission = admission
         self._observer = observer
         self._worker = worker
-        self._limits = limits
-        self._starting = starting
         self._cluster = cluster
         self._adrift_since: dict[str, float] = {}
-        self._forget = forget
-        self._clock_jumps = ClockJumps(limits.retention_s)
+        self._dead_since: dict[str, float] = {}
 
-    async def clean(self) -> None:
-        """Do a round every `JANITOR_SECONDS`; what fails is tried again in the next."""
-        while True:
-            try:
-                await self._log.beat(self._worker, LEASE_SECONDS)
-                await self._cancel_abandoned()
-                await self._recover_lost()
-                await self._expire()
-                self._observer.log_bytes(self._log.size)
-            except LogUnavailable as exc:
-                log.warning("store_away", reason=exception_words(exc))
-            except Exception as exc:  # noqa: BLE001 - the next round is to come all the same
-                log.error("janitor_failed", **failure(exc))
-            await asyncio.sleep(JANITOR_SECONDS)
-
-    async def _cancel_abandoned(self) -> None:
-        # Whoever is to approve something has read the question, and may think about it without a connection.
-        specs = [run.spec for _, run in self._executor.items() if not run.awaits_approval]
-        for run_id in await self._presence.abandoned(specs):
-            run = self._executor.find(run_id)
-            if run is not None:
-                run.cancel(Stop("abandoned"))
-
-    async def _recover_lost(self) -> None:
-        """End, or go on with, what workers left behind that are no more. One of those that notice is the first."""
-        if self._executor.draining:
+    async def look(self) -> None:
+        """Take over what was lost, and recover what is adrift. Raises LogUnavailable."""
+        if self._admission.draining:
             return
-        running = await self._log.running_runs()
-        await self._recover_own([r for r in running if r.owner == self._worker])
-        running = [r for r in running if r.owner != self._worker]
-        if not running:
-            return
-        living = await self._log.living()
-        for lost in running:
-            if lost.owner not in living:
-                record = await self._log.claim_run(lost.run_id, owner=self._worker, token=lost.token)
-                if record is not None:
-                    log.warning("run_taken_over", run_id=record.run_id, owner=lost.owner)
-                    self._observer.run_taken_over()
-                    await self._resume(record)
+        owners = await self._store.owners()
+        own = owners.pop(self._worker, 0)
+        if own > self._executor.running or self._adrift_since:
+            await self._recover_own(await self._store.owned_by(self._worker, limit=own))
+        if owners:
+            await self._recover_lost(owners)
 
-    async def _recover_own(self, own: list[RunRecord]) -> None:
+    # ── of others ────────────────────────────────────────────────────────────────────────────
+
+    async def _recover_lost(self, owners: Collection[str]) -> None:
+        """End, or go on with, what workers left behind that are no more."""
+        living = await self._store.living()
+        now, since = time.monotonic(), self._dead_since
+        self._dead_since = {owner: since.get(owner, now) for owner in owners if owner not in living}
+        for owner, dead_since in self._dead_since.items():
+            lost = await self._store.owned_by(owner, limit=LOOKED_AT)
+            mine = [run for run in lost if self._is_mine(run.run_id, living)]
+            if now - dead_since < SHARE_SECONDS:
+                lost = mine  # if all tried, all but one would do so in vain
+            else:
+                # Whoever should have taken the rest may be unable to; if it is not, it comes from the other end.
+                lost = mine + [run for run in reversed(lost) if run not in mine]
+            waiting = iter(lost)
+            # Several at once, since each mostly waits for the store; bounded, since each takes time of the loop.
+            tasks = (self._take_over_each(owner, waiting) for _ in range(min(AT_ONCE, len(lost))))
+            await asyncio.gather(*tasks)
+
+    def _is_mine(self, run_id: str, living: Collection[str]) -> bool:
+        """Whether this worker is the one among the living to take a lost run over."""
+        return all(_rank(self._worker, run_id) >= _rank(other, run_id) for other in living)
+
+    async def _take_over_each(self, owner: str, waiting: Iterator[OwnedRun]) -> None:
+        for lost in waiting:
+            # Its worker may have been slow only, and the list is as old as what was taken over before this one.
+            if self._admission.draining or owner in await self._store.living():
+                return
+            record = await self._store.claim_run(lost.run_id, owner=self._worker, token=lost.token)
+            if record is not None:
+                log.warning("run_taken_over", run_id=record.run_id, owner=owner)
+                self._observer.run_taken_over()
+                await self._resume(record)
+
+    # ── of our own ───────────────────────────────────────────────────────────────────────────
+
+    async def _recover_own(self, own: Sequence[OwnedRun]) -> None:
         """Go on with what is ours and nobody executes.
 
         A client may leave in the middle of its POST, and an answer of the store may be lost after the run was
         made, offered or claimed.
         """
         now = time.monotonic()
-        adrift = [r for r in own if r.run_id not in self._executor and r.run_id not in self._starting]
+        adrift = [
+            r for r in own if r.run_id not in self._executor and not self._admission.is_starting(r.run_id)
+        ]
         since = self._adrift_since
-        self._adrift_since = {record.run_id: since.get(record.run_id, now) for record in adrift}
-        for record in adrift:
-            if now - self._adrift_since[record.run_id] < ADRIFT_SECONDS:
+        self._adrift_since = {run.run_id: since.get(run.run_id, now) for run in adrift}
+        for run in adrift:
+            if now - self._adrift_since[run.run_id] < ADRIFT_SECONDS:
                 continue
-            self._adrift_since[record.run_id] = now
-            if self._cluster is not None and record.token == 1:
-                await self._cluster.offer_work(record.run_id)  # once more: that changes nothing
+            self._adrift_since[run.run_id] = now
+            if self._cluster is not None and run.token == 1:
+                await self._cluster.offer_work(run.run_id)  # once more: that changes nothing
                 continue
             # With a new token, so that whoever might execute it after all cannot append any more.
-            claimed = await self._log.claim_run(record.run_id, owner=self._worker, token=record.token)
+            claimed = await self._store.claim_run(run.run_id, owner=self._worker, token=run.token)
             if claimed is not None:
-                log.warning("run_taken_up", run_id=record.run_id)
+                log.warning("run_taken_up", run_id=run.run_id)
                 await self._resume(claimed)
 
     async def _resume(self, record: RunRecord) -> None:
@@ -140,19 +140,7 @@ class Failover:
             # The others that were lost are still to be taken over.
             log.error("takeover_failed", run_id=record.run_id, **failure(exc))
 
-    async def _expire(self) -> None:
-        now_ms = int(time.time() * 1000)
-        old = int(now_ms - (self._limits.retention_s + self._clock_jumps.now()) * 1000)
-        for record in await self._log.ended_runs(before=old, limit=EXPIRED_AT_ONCE):
-            await self._forget(record.run_id, "has expired")
-        too_many = await self._log.count_ended() - self._limits.max_kept_runs
-        if too_many > 0:
-            most = min(too_many, EXPIRED_AT_ONCE)
-            for record in await self._log.ended_runs(before=now_ms + 1, limit=most):
-                await self._forget(record.run_id, "has expired")
-        while self._log.size > self._limits.max_log_bytes:
-            ended = await self._log.ended_runs(before=now_ms + 1, limit=1)
-            if not ended:
-                await self._log.shrink(self._limits.max_log_bytes)
-                return
-            await self._forget(ended[0].run_id, "has expired")
+
+def _rank(worker: str, run_id: str) -> bytes:
+    """Return how far up a worker stands for a run: the same for all who ask (rendezvous hashing)."""
+    return hashlib.blake2b(f"{worker} {run_id}".encode(), digest_size=8).digest()

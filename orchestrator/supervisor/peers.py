@@ -4,7 +4,6 @@ what they were asked about runs that are its own. Owns neither the runs nor the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
 
 import structlog
@@ -15,6 +14,7 @@ from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..run.commands import answer, decode
 from ..telemetry.logs import exception_words, failure
+from .admission import Admission
 from .executor import Executor
 
 log = structlog.get_logger(__name__)
@@ -27,16 +27,21 @@ BUSY_SECONDS = 0.5
 
 
 async def take_work(
-    cluster: Cluster, store: Store, executor: Executor, *, worker: str, busy: Callable[[], bool]
+    cluster: Cluster, store: Store, executor: Executor, admission: Admission, worker: str
 ) -> None:
-    """Execute what was offered, one after another, while not *busy*; until cancelled."""
+    """Execute what was offered, one after another, while there is room for it; until cancelled."""
     while True:
         # Several things end this.
-        while busy():  # noqa: ASYNC110
+        while admission.is_busy:  # noqa: ASYNC110
             await asyncio.sleep(BUSY_SECONDS)
         run_id = await cluster.take_work(worker)
         try:
-            await _execute(run_id, cluster, store, executor, worker)
+            if admission.draining:
+                # It began to wait before that: whoever stays executes what comes.
+                await cluster.finish_work(run_id)
+                await cluster.offer_work(run_id)
+            else:
+                await _execute(run_id, cluster, store, executor, worker)
         except LogUnavailable as exc:
             log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
         except Exception as exc:  # noqa: BLE001
@@ -45,11 +50,7 @@ async def take_work(
 
 
 async def _execute(run_id: str, cluster: Cluster, store: Store, executor: Executor, worker: str) -> None:
-    """Claim work that was taken, and execute its run; give it on if this worker is to end."""
-    if executor.draining:
-        # It began to wait before that: whoever stays executes what comes.
-        await cluster.finish_work(run_id)
-        return await cluster.offer_work(run_id)
+    """Claim work that was taken, and execute its run."""
     # The work is nobody else's while this worker lives, so an unavailable store must not make it forget the run.
     record = await until_available(lambda: store.find_run(run_id))
     if record is None or record.status != "running":

@@ -54,6 +54,9 @@ class Observer:
     def run_taken_over(self) -> None:
         """A run of a lost worker goes on, or ends, here."""
 
+    def beaten(self, seconds: float) -> None:
+        """This worker has renewed its lease, *seconds* after the time before."""
+
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         """An agent of a run went from one state to another; None is before it joined or after it left."""
 
@@ -94,6 +97,10 @@ class Observers(Observer):
     def run_taken_over(self) -> None:
         for each in self._all:
             each.run_taken_over()
+
+    def beaten(self, seconds: float) -> None:
+        for each in self._all:
+            each.beaten(seconds)
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         for each in self._all:

@@ -13,7 +13,7 @@ from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.run_list import SCANNED_ROWS, RunQuery, RunSummary
-from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, RunRecord
+from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, OwnedRun, RunRecord
 from tests.support.patience import PATIENCE_SECONDS
 
 from .stores import STORES, Clock
@@ -353,3 +353,32 @@ async def test_of_holders_at_once_one_wins(store: Store) -> None:
     await create(store, 8)
     held = await asyncio.gather(*(store.hold_conversation("talk", f"run_{n}") for n in range(1, 9)))
     assert len(set(held)) == 1
+
+
+async def test_owners_are_counted_and_their_runs_named_without_what_was_asked(store: Store) -> None:
+    """Whoever looks after lost workers asks twice a second: it must not cost more with each run."""
+    await create(store, 4)
+    await store.create_run(record(5, owner="worker_2"))
+    await store.create_run(record(6, status="completed", ended_at=9))
+    assert await store.owners() == {"worker_1": 4, "worker_2": 1}
+    assert await store.owned_by("worker_1", limit=3) == [OwnedRun(f"run_{n}", 1) for n in (1, 2, 3)]
+    await store.end_run(Fence("run_1", 1), "completed", 10)
+    await store.forget_run("run_2", "was deleted")
+    assert await store.claim_run("run_3", owner="worker_2", token=1) is not None
+    assert await store.owners() == {"worker_1": 1, "worker_2": 2}
+    assert await store.owned_by("worker_1", limit=9) == [OwnedRun("run_4", 1)]
+    assert await store.owned_by("worker_2", limit=9) == [OwnedRun("run_3", 2), OwnedRun("run_5", 1)]
+    assert await store.owned_by("nobody", limit=9) == []
+
+
+async def test_workers_say_of_what_they_have_subscribers(store: Store) -> None:
+    await store.watch("w1", ["run_1", "channel c"], [])
+    await store.watch("w2", ["run_2"], [])
+    keys = ["run_1", "run_2", "channel c", "run_3"]
+    assert await store.watched(keys, by=["w1", "w2"]) == {"run_1", "run_2", "channel c"}
+    assert await store.watched(keys, by=["w2", "w3"]) == {"run_2"}
+    await store.watch("w1", [], ["run_1"])
+    await store.watch("w2", ["run_3"], ["run_2"])
+    assert await store.watched(keys, by=["w1", "w2"]) == {"channel c", "run_3"}
+    assert await store.watched([], by=["w1"]) == set()
+    assert await store.watched(keys, by=[]) == set()

@@ -40,9 +40,7 @@ class Panelist(Worker):
     """A worker with other scripts."""
 
     def __init__(self, store: Any, scripts: dict[str, Any], keys: dict[str, Any] | None = None) -> None:
-        super().__init__(store)
-        self.supervisor.registry = test_recovery.ScriptedRegistry(scripts, keys)
-        self.supervisor._executor._registry = self.supervisor.registry
+        super().__init__(store, keys, scripts)
 
 
 async def lost_panel(

@@ -17,7 +17,7 @@ from orchestrator.run.conversation import Conversations
 from orchestrator.run.merge import Batch
 from orchestrator.run.panel import TurnRequest
 from orchestrator.run.spec import RunSpec
-from orchestrator.run.state import Participant
+from orchestrator.run.state import RunState
 from orchestrator.telemetry.observer import Observer
 from tests.support.spine import ScriptedRegistry
 
@@ -36,6 +36,7 @@ class Rig:
         self.spec = RunSpec(
             **{"run_id": "run_1", "channel": "run_1", "message": "hi", "agents": ("a", "b"), **keys}
         )
+        self.state = RunState(self.spec, 1)
         self.conversations = Conversations(store)
         self.blind_records = BlindRecords(store)
         registry = ScriptedRegistry(
@@ -47,19 +48,19 @@ class Rig:
         )
         self.registry = registry
         self.agents = RunAgents(
-            self.spec, registry, self.conversations, Observer(), blind_records=self.blind_records
+            self.state, registry, self.conversations, Observer(), blind_records=self.blind_records
         )
 
     async def answered(self, agent_id: str = "a", **keys: Any) -> list[Any]:
         """Have an agent answer once; return what is in its mailbox."""
         if not self.registry.ready:
             await self.registry.load()
-        participant = Participant(
-            AgentInfo(agent_id, agent_id, "function", None), attempt=keys.pop("attempt", 1)
-        )
-        live = self.agents.prepare(participant, **keys)
-        await live.pump.run()
-        return live.mailbox.take(100)
+        agent = self.agents.join(AgentInfo(agent_id, agent_id, "function", None))
+        self.state.participants[agent_id].attempt = keys.pop("attempt", 1)
+        agent.asked = keys.pop("asked", None)
+        task = self.agents.prepare(agent, **keys)
+        await task.pump.run()
+        return task.mailbox.take(100)
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +136,7 @@ async def test_the_budget_is_one_for_all_attempts_of_an_agent_and_for_the_whole_
 
 async def test_who_is_known_here(store: MemoryLog) -> None:
     agents = Rig(store, agents=("a", "gone")).agents
-    assert [info.agent_id for info in agents.opening()] == ["a"]
+    assert [info.agent_id for info in agents.infos()] == ["a"]
     assert (agents.knows("a"), agents.knows("gone")) == (True, False)
     assert (agents.may_restart("a"), agents.may_restart("b"), agents.may_restart("gone")) == (
         False,
@@ -147,7 +148,7 @@ async def test_who_is_known_here(store: MemoryLog) -> None:
 
 async def test_blind_agents_take_part_under_neutral_names(store: MemoryLog) -> None:
     rig = Rig(store, blind=True, agents=("b", "a"), conversation_id="c")
-    assert [(i.agent_id, i.title, i.backend) for i in rig.agents.opening()] == [
+    assert [(i.agent_id, i.title, i.backend) for i in rig.agents.infos()] == [
         ("agent-1", "Agent 1", "hidden"), ("agent-2", "Agent 2", "hidden")
     ]  # fmt: skip
     assert rig.agents.may_restart("agent-1")
@@ -179,3 +180,22 @@ async def test_an_open_run_hides_nothing(store: MemoryLog) -> None:
     assert revealed is not None
     assert revealed.agents == []
     assert msgspec.json.encode(rig.agents.info("b"))
+
+
+async def test_all_that_is_known_of_an_agent_is_one_object(store: MemoryLog) -> None:
+    """One that may be asked, one that takes part, one that has ended and whose mailbox is read."""
+    rig = Rig(store)
+    await rig.registry.load()
+    agent = rig.agents["a"]
+    assert (agent.participant, agent.task, agent.is_at_rest) == (None, None, False)
+    assert rig.agents.join(rig.agents.info("a")) is agent
+    assert list(rig.agents) == [agent]
+    participant = rig.state.participants["a"]
+    assert agent.participant is participant
+    task = rig.agents.prepare(agent)
+    await task.pump.run()
+    participant.status = "done"
+    assert not agent.is_at_rest, "the log has not all that it said"
+    assert not rig.agents.all_at_rest
+    task.mailbox.take(100)
+    assert rig.agents.all_at_rest

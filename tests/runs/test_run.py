@@ -25,11 +25,13 @@ from orchestrator.events import (
     encode_data,
 )
 from orchestrator.panels.settings import PanelSettings
+from orchestrator.run.agents import RunAgents
 from orchestrator.run.conversation import Conversations
 from orchestrator.run.panel import TurnRequest
 from orchestrator.run.run import Run
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import RunState
+from orchestrator.run.writer import Writer
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import eventually, soon
 from tests.support.spine import Script, ScriptedRegistry
@@ -59,7 +61,9 @@ class Rig:
             ),
             1,
         )
-        self.run = Run(self.state, self.registry, log, Conversations(log), Observer())
+        agents = RunAgents(self.state, self.registry, Conversations(log), Observer())
+        writer = Writer(self.state, log, Observer(), blind_names=agents.blind_names)
+        self.run = Run(self.state, agents, writer, Observer())
 
     async def events(self) -> list[str]:
         bounds = await self.log.open("run_1")

@@ -18,8 +18,8 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.run.conversation import Conversations
+from orchestrator.run.factory import RunFactory
 from orchestrator.run.run import Run
-from orchestrator.run.state import RunState
 from orchestrator.run.stored import StoredRuns
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.executor import Executor
@@ -59,10 +59,10 @@ class Worker:
         self.registry = ScriptedRegistry(scripts, keys)
         self.conversations = Conversations(self.log)
         self.stored = StoredRuns(self.log)
-        self.runs = Executor(
-            self.registry, self.log, self.conversations, self.stored, self.observer,
-            limits=RunLimits(max_run_tokens=500), cluster=None, tasks=tasks,
-        )  # fmt: skip
+        self.factory = RunFactory(
+            self.registry, self.log, self.observer, limits=RunLimits(max_run_tokens=500)
+        )
+        self.runs = Executor(self.factory, self.log, self.stored, cluster=None, tasks=tasks)
 
     async def record(self, run_id: str = "run_1", **keys: Any) -> RunRecord:
         made = RunRecord(
@@ -75,7 +75,7 @@ class Worker:
 
     async def begun(self, record: RunRecord) -> Run:
         """Begin a run as the supervisor does."""
-        run = self.runs.make(record, RunState(self.runs.spec(record), record.created_at))
+        run = self.factory.make_new(record)
         self.runs.hold(run)
         await run.begin()
         return run

@@ -51,7 +51,6 @@ class Executing:
     """What `take_work` needs of the runs that are executed here."""
 
     def __init__(self) -> None:
-        self.draining = False
         self.records: list[RunRecord] = []
         self.fails: Exception | None = None
 
@@ -62,6 +61,13 @@ class Executing:
 
     def find(self, run_id: str) -> None:
         return None
+
+
+class Admitting:
+    """Whether there is room for more."""
+
+    draining = False
+    is_busy = False
 
 
 class UnsteadyLog(MemoryLog):
@@ -88,7 +94,7 @@ class Worker:
         self.cluster = ScriptedCluster()
         self.store = store
         self.executing = Executing()
-        self.busy = False
+        self.admission = Admitting()
 
     async def offered(self, run_id: str) -> None:
         """Make a run as another worker does, and have this one take it."""
@@ -121,7 +127,7 @@ async def worker() -> AsyncIterator[Worker]:
     store = UnsteadyLog()
     await store.start()
     found = Worker(store)
-    taking = take_work(found.cluster, store, cast(Any, found.executing), worker="w2", busy=lambda: found.busy)
+    taking = take_work(found.cluster, store, cast(Any, found.executing), cast(Any, found.admission), "w2")
     async with tending(taking):
         yield found
     await store.aclose()
@@ -136,10 +142,10 @@ async def test_offered_run_is_claimed_and_executed(worker: Worker) -> None:
 
 async def test_run_that_another_has_claimed_meanwhile_stays_its_own(worker: Worker) -> None:
     """A worker that stood still took it long ago; to claim it now would end it where it is executed."""
-    worker.busy = True
+    worker.admission.is_busy = True
     await worker.offered("run_1")
     assert await worker.store.claim_run("run_1", owner="w1", token=1) is not None
-    worker.busy = False
+    worker.admission.is_busy = False
     await worker.offered("run_2")
     await eventually(lambda: worker.executed)
     assert worker.executed == [("run_2", "w2", 2)]
@@ -169,7 +175,7 @@ async def test_work_for_a_run_that_is_over_or_forgotten_is_finished(worker: Work
 
 async def test_draining_worker_gives_work_on(worker: Worker) -> None:
     """It had begun to wait before that."""
-    worker.executing.draining = True
+    worker.admission.draining = True
     await worker.offered("run_1")
     await eventually(lambda: worker.cluster.offered)
     assert (worker.cluster.finished, worker.cluster.offered) == (["run_1"], ["run_1"])
@@ -180,13 +186,13 @@ async def test_busy_worker_takes_nothing(worker: Worker, monkeypatch: pytest.Mon
     monkeypatch.setattr("orchestrator.supervisor.peers.BUSY_SECONDS", 0.001)
     await worker.offered("run_1")
     await eventually(lambda: worker.executed)
-    worker.busy = True
+    worker.admission.is_busy = True
     await worker.offered("run_2")  # it waits for work already, and takes this one
     await worker.offered("run_3")
     await eventually(lambda: len(worker.executed) == 2)
     await asyncio.sleep(0.02)
     assert worker.cluster.work.qsize() == 1
-    worker.busy = False
+    worker.admission.is_busy = False
     await eventually(lambda: len(worker.executed) == 3)
 
 

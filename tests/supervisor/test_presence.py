@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.run.spec import RunSpec
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import presence as attendance
-from orchestrator.supervisor.presence import Presence
+from orchestrator.supervisor.presence import SAID_AGAIN_SECONDS, Presence
 
 
 class Clock:
@@ -36,8 +36,8 @@ async def store() -> AsyncIterator[MemoryLog]:
     await log.aclose()
 
 
-def presence(store: MemoryLog, *, shared: bool = False, **limits: float) -> Presence:
-    return Presence(store, RunLimits(**{"abandon_after_s": 10.0, **limits}), shared=shared)  # type: ignore[arg-type]
+def presence(store: MemoryLog, *, worker: str | None = None, **limits: float) -> Presence:
+    return Presence(store, RunLimits(**{"abandon_after_s": 10.0, **limits}), worker=worker)  # type: ignore[arg-type]
 
 
 def spec(run_id: str = "run_1", on_disconnect: str = "cancel", channel: str = "room") -> RunSpec:
@@ -91,12 +91,38 @@ async def test_a_run_that_ends_is_forgotten(store: MemoryLog, clock: Clock) -> N
 
 
 async def test_subscribers_of_other_workers_count(store: MemoryLog, clock: Clock) -> None:
-    here, there = presence(store, shared=True, abandon_after_s=0.0), presence(store, shared=True)
+    here, there = presence(store, worker="w1", abandon_after_s=0.0), presence(store, worker="w2")
+    await store.beat("w1", 1000)
+    await store.beat("w2", 1000)
     with there.watching("room", "run_1"):
         await there.abandoned([])  # tells the others
         assert await here.abandoned([spec(), spec("run_2")]) == ["run_2"]
+        await store.beat("w2", 0)
+        assert await here.abandoned([spec()]) == ["run_1"], "the dead have no subscribers"
+        await store.beat("w2", 1000)
     alone = presence(store, abandon_after_s=0.0)
     assert await alone.abandoned([spec()]) == ["run_1"], "a worker of its own asks nobody"
+    await there.abandoned([])
+    assert await here.abandoned([spec()]) == ["run_1"], "whoever left is heard of"
+
+
+async def test_only_what_has_changed_is_said(store: MemoryLog, clock: Clock) -> None:
+    """However many subscribers there are, a worker whose subscribers stay says nothing but now and then."""
+    said: list[tuple[list[str], list[str]]] = []
+
+    class Telling(MemoryLog):
+        async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
+            said.append((list(added), list(removed)))
+
+    present = presence(Telling(), worker="w1")
+    with present.watching("room", "run_1"):
+        with present.watching("room", "run_2"):
+            for _ in range(3):
+                await present.abandoned([])
+        await present.abandoned([])
+        clock.now += SAID_AGAIN_SECONDS + 1
+        await present.abandoned([])
+    assert said == [(["run_1", "run_2"], []), ([], ["run_2"]), (["run_1"], [])]
 
 
 def test_there_is_a_limit_to_each_stream_and_whoever_leaves_makes_room() -> None:

@@ -22,7 +22,7 @@ from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.run.stored import StoredRun
 from orchestrator.settings.limits import RunLimits
-from orchestrator.supervisor import failover as janitor
+from orchestrator.supervisor import failover
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -234,7 +234,7 @@ async def test_run_whose_start_was_broken_off_begins_all_the_same(
     reopen: Reopen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client may leave in the middle of its POST, with the run in the store already: it must not stay there."""
-    monkeypatch.setattr(janitor, "ADRIFT_SECONDS", 0.2)
+    monkeypatch.setattr(failover, "ADRIFT_SECONDS", 0.2)
     async with Worker(await reopen()) as supervisor:
         for turns in range(12):
             starting = asyncio.ensure_future(supervisor.start(StartRequest("hi", ("a",))))

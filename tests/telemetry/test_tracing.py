@@ -298,7 +298,7 @@ async def test_metrics_hear_what_traces_hear(spans: Spans) -> None:
 
 async def test_without_a_provider_nobody_else_hears_of_runs() -> None:
     async with serving({"a": words("one")}) as service:
-        assert service.supervisor._executor._observer is service.metrics
+        assert service.supervisor._heartbeat._observer is service.metrics
 
 
 def test_provider_that_is_switched_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from bisect import bisect_left, insort
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
-from ..run_store import GONE_SECONDS, Fence, RunRecord
+from ..run_store import GONE_SECONDS, Fence, OwnedRun, RunRecord
 
 MAX_TOMBSTONES = 100_000
 """Forgotten runs that are still known as such: a memory guard."""
@@ -51,6 +51,7 @@ class MemoryRuns:
         self._in_channel: dict[str, dict[str, None]] = {}
         self._gone: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._beats: dict[str, float] = {}
+        self._watching: dict[str, set[str]] = {}
         self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
 
     @abstractmethod
@@ -121,6 +122,13 @@ class MemoryRuns:
     async def running_runs(self) -> list[RunRecord]:
         return [self._runs[run_id] for run_id in self._running]
 
+    async def owners(self) -> dict[str, int]:
+        return dict(Counter(self._runs[run_id].owner for run_id in self._running))
+
+    async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
+        own = (self._runs[run_id] for run_id in self._running if self._runs[run_id].owner == owner)
+        return [OwnedRun(record.run_id, record.token) for record in islice(own, limit)]
+
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         old = self._ended[: min(limit, bisect_left(self._ended, (before,)))]
         return [self._runs[run_id] for _, _, run_id in old]
@@ -181,6 +189,16 @@ class MemoryRuns:
         now = time.monotonic()
         self._beats = {worker: until for worker, until in self._beats.items() if until > now}
         return set(self._beats)
+
+    async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
+        watching = self._watching.setdefault(worker, set())
+        watching.update(added)
+        watching.difference_update(removed)
+        if not watching:
+            del self._watching[worker]
+
+    async def watched(self, keys: Sequence[str], *, by: Collection[str]) -> set[str]:
+        return {key for worker in by for key in self._watching.get(worker, set()).intersection(keys)}
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
         turns = self._use(conversation_id).turns.setdefault(agent_id, [])

@@ -35,6 +35,11 @@ local function find(id)
   end
   return nil
 end
+-- Which running runs a worker owns: an index, so that nobody has to look at all of them.
+local function own(owner, place, id)
+  redis.call('SADD', key('owners'), owner)
+  redis.call('ZADD', key('owned:', owner), place, id)
+end
 local function all(ids)
   local found = {}
   for _, id in ipairs(ids) do
@@ -70,6 +75,7 @@ if ARGV[9] ~= '' then
   redis.call('ZADD', key('ended'), ARGV[9], id)
 else
   redis.call('ZADD', key('running'), place, id)
+  own(ARGV[6], place, id)
 end
 redis.call('HSET', key('{', ARGV[3], '}:runs'), id, ARGV[7])
 if ARGV[4] ~= '' then redis.call('HSET', key('keys'), ARGV[4], id) end
@@ -134,13 +140,14 @@ END = _script(
     _FREES,
     """
 -- ARGV: P, run, token, status, time, summary or ''. Returns 1; F: fenced; U: there is no such run.
-local token, status = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status'))
+local token, status, owner = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status', 'owner'))
 if not token then return 'U' end
 if token ~= ARGV[3] then return 'F' end
 if status ~= 'running' then return 1 end
 redis.call('HSET', key('run:', ARGV[2]), 'status', ARGV[4], 'ended', ARGV[5])
 if ARGV[6] ~= '' then redis.call('HSET', key('run:', ARGV[2]), 'summary', ARGV[6]) end
 redis.call('ZREM', key('running'), ARGV[2])
+redis.call('ZREM', key('owned:', owner), ARGV[2])
 redis.call('ZADD', key('ended'), ARGV[5], ARGV[2])
 return 1
 """,
@@ -151,11 +158,14 @@ CLAIM = _script(
     """
 -- ARGV: P, run, owner, token of the last owner, a word for this very claim (it may arrive twice).
 local run = key('run:', ARGV[2])
-local token, status, claim, channel = unpack(redis.call('HMGET', run, 'token', 'status', 'claim', 'channel'))
+local token, status, claim, channel, owner, place =
+  unpack(redis.call('HMGET', run, 'token', 'status', 'claim', 'channel', 'owner', 'place'))
 if claim and claim == ARGV[5] then return record(ARGV[2]) end
 if token ~= ARGV[4] or status ~= 'running' then return nil end
 token = string.format('%.0f', tonumber(token) + 1)
 redis.call('HSET', run, 'owner', ARGV[3], 'token', token, 'claim', ARGV[5])
+redis.call('ZREM', key('owned:', owner), ARGV[2])
+own(ARGV[3], place, ARGV[2])
 redis.call('HSET', key('{', channel, '}:runs'), ARGV[2], token)
 return record(ARGV[2])
 """,
@@ -166,14 +176,89 @@ FORGET = _script(
     """
 -- ARGV: P, run, why, for how long (ms). Returns the channel, or nil where there is no such run.
 local id = ARGV[2]
-local channel, idem = unpack(redis.call('HMGET', key('run:', id), 'channel', 'key'))
+local channel, idem, owner = unpack(redis.call('HMGET', key('run:', id), 'channel', 'key', 'owner'))
 if not channel then return nil end
 redis.call('SET', key('gone:', id), string.format('%.0f ', now() + ARGV[4]) .. ARGV[3], 'PX', ARGV[4])
 redis.call('DEL', key('run:', id))
 redis.call('HDEL', key('{', channel, '}:runs'), id)
-for _, index in ipairs({'runs', 'running', 'ended'}) do redis.call('ZREM', key(index), id) end
+for _, index in ipairs({'runs', 'running', 'ended', 'owned:' .. owner}) do redis.call('ZREM', key(index), id) end
 if idem ~= '' and redis.call('HGET', key('keys'), idem) == id then redis.call('HDEL', key('keys'), idem) end
 return channel
+""",
+)
+
+INDEX = _script(
+    _FREES,
+    """
+-- ARGV: P. Brings the index of owners up to date with runs that an older version started.
+for _, id in ipairs(redis.call('ZRANGE', key('running'), 0, -1)) do
+  local owner, place = unpack(redis.call('HMGET', key('run:', id), 'owner', 'place'))
+  if owner then own(owner, place, id) end
+end
+return 1
+""",
+)
+
+OWNERS = _script(
+    _FREES,
+    """
+-- ARGV: P. Returns each worker that owns running runs, and how many.
+local told = {}
+for _, owner in ipairs(redis.call('SMEMBERS', key('owners'))) do
+  local count = redis.call('ZCARD', key('owned:', owner))
+  if count == 0 then
+    redis.call('SREM', key('owners'), owner)
+  else
+    told[#told + 1] = owner
+    told[#told + 1] = count
+  end
+end
+return told
+""",
+)
+
+OWNED = _script(
+    _READS,
+    """
+-- ARGV: P, worker, most. Returns run and token of each.
+local told = {}
+for _, id in ipairs(redis.call('ZRANGE', key('owned:', ARGV[2]), 0, tonumber(ARGV[3]) - 1)) do
+  local token = redis.call('HGET', key('run:', id), 'token')
+  if token then
+    told[#told + 1] = id
+    told[#told + 1] = token
+  end
+end
+return told
+""",
+)
+
+WATCH = _script(
+    _FREES,
+    """
+-- ARGV: P, worker, for how long (ms), how many keys are added, these, those that are removed.
+local place, added = key('watched:', ARGV[2]), tonumber(ARGV[4])
+for n = 5, #ARGV - 1 do
+  if n < 5 + added then redis.call('HSET', place, ARGV[n], 1) else redis.call('HDEL', place, ARGV[n]) end
+end
+return redis.call('PEXPIRE', place, ARGV[3])
+""",
+)
+
+WATCHED = _script(
+    _READS,
+    """
+-- ARGV: P, number of workers, these, then keys. Returns the keys of which one of them has subscribers.
+local workers, told = tonumber(ARGV[2]), {}
+for n = 3 + workers, #ARGV - 1 do
+  for w = 3, 2 + workers do
+    if redis.call('HEXISTS', key('watched:', ARGV[w]), ARGV[n]) == 1 then
+      told[#told + 1] = ARGV[n]
+      break
+    end
+  end
+end
+return told
 """,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -22,7 +22,7 @@ from ..run_list import (
     end_summary,
     title_of,
 )
-from ..run_store import GONE_SECONDS, Fence, RunRecord, unreadable_record
+from ..run_store import GONE_SECONDS, WATCHED_SECONDS, Fence, OwnedRun, RunRecord, unreadable_record
 from . import run_scripts as scripts
 from .keys import Keys
 from .link import Link, Script
@@ -47,6 +47,7 @@ class RedisRuns:
         self.keys = keys
         self._own: dict[str, RunRecord] = {}
         """The running runs whose owner's part this process plays: kept to outlive a flush."""
+        self._indexed = False
         self._leases = Leases()
         # While Redis was away nobody could beat.
         link.on_back.append(self._leases.doubt)
@@ -110,6 +111,17 @@ class RedisRuns:
     async def running_runs(self) -> list[RunRecord]:
         return [_record(raw) for raw in await self._do(scripts.RUNNING)]
 
+    async def owners(self) -> dict[str, int]:
+        if not self._indexed:
+            await self._do(scripts.INDEX)
+            self._indexed = True
+        told = await self._do(scripts.OWNERS)
+        return {bytes(owner).decode(): int(n) for owner, n in zip(told[::2], told[1::2], strict=True)}
+
+    async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
+        told = await self._do(scripts.OWNED, owner, limit)
+        return [OwnedRun(bytes(r).decode(), int(t)) for r, t in zip(told[::2], told[1::2], strict=True)]
+
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         found = await self._do(scripts.ENDED, before, limit)
         return [_record(raw) for raw in sorted(found, key=lambda raw: (int(raw[4]), _place(raw)))]
@@ -163,6 +175,16 @@ class RedisRuns:
         now, *told = await self._do(scripts.LIVING)
         until = {bytes(w).decode(): float(at) / 1000 for w, at in zip(told[::2], told[1::2], strict=True)}
         return self._leases.living(until, int(now) / 1000)
+
+    async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
+        if not added and not removed:
+            return
+        await self._do(scripts.WATCH, worker, int(WATCHED_SECONDS * 1000), len(added), *added, *removed)
+
+    async def watched(self, keys: Sequence[str], *, by: Collection[str]) -> set[str]:
+        if not keys or not by:
+            return set()
+        return {bytes(key).decode() for key in await self._do(scripts.WATCHED, len(by), *by, *keys)}
 
     # ── conversations ────────────────────────────────────────────────────────────────────────
 

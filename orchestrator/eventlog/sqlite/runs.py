@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
 from ..run_list import RunPage, RunQuery, RunRow, decode_summary, encode_summary, end_summary, select_rows
-from ..run_store import GONE_SECONDS, Fence, RunRecord, unreadable_record
+from ..run_store import GONE_SECONDS, WATCHED_SECONDS, Fence, OwnedRun, RunRecord, unreadable_record
 from .blocks import Dropped, erase_run
 
 T = TypeVar("T")
@@ -84,6 +84,14 @@ class SQLiteRuns:
     async def running_runs(self) -> list[RunRecord]:
         return await self._ask(lambda db: _records(db, "WHERE status = 'running' ORDER BY n"))
 
+    async def owners(self) -> dict[str, int]:
+        sql = "SELECT owner, count(*) FROM runs WHERE status = 'running' GROUP BY owner"
+        return dict(await self._ask(lambda db: _all(db, sql)))
+
+    async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
+        sql = "SELECT run_id, token FROM runs WHERE status = 'running' AND owner = ? ORDER BY n LIMIT ?"
+        return [OwnedRun(*row) for row in await self._ask(lambda db: _all(db, sql, owner, limit))]
+
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         where = "WHERE ended_at < ? ORDER BY ended_at, n LIMIT ?"
         return await self._ask(lambda db: _records(db, where, before, limit))
@@ -126,6 +134,14 @@ class SQLiteRuns:
     async def living(self) -> set[str]:
         found = await self._ask(lambda db: _all(db, "SELECT worker, until FROM workers"))
         return self._leases.living(dict(found), self._clock())
+
+    async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
+        until = self._clock() + WATCHED_SECONDS
+        await self._write(lambda db: _watch(db, worker, added, removed, until))
+
+    async def watched(self, keys: Sequence[str], *, by: Collection[str]) -> set[str]:
+        now, workers = self._clock(), list(by)
+        return await self._ask(lambda db: _watched(db, keys, workers, now))
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
         await self._write(lambda db: _add_turn(db, conversation_id, agent_id, turn, keep, self._clock()))
@@ -291,8 +307,28 @@ def _forget(db: sqlite3.Connection, run_id: str, channel: str, why: str, now: fl
 
 def _beat(db: sqlite3.Connection, worker: str, now: float, until: float) -> None:
     # Those that are over stay for a while: others must see that the number changed, or was a farewell.
-    _change(db, "DELETE FROM workers WHERE abs(until) <= ?", now - KEPT_SECONDS)
+    if _change(db, "DELETE FROM workers WHERE abs(until) <= ?", now - KEPT_SECONDS):
+        _change(db, "DELETE FROM watched WHERE until <= ?", now)
     _change(db, "INSERT OR REPLACE INTO workers (worker, until) VALUES (?, ?)", worker, until)
+
+
+def _watch(
+    db: sqlite3.Connection, worker: str, added: Sequence[str], removed: Sequence[str], until: float
+) -> None:
+    for key in added:
+        _change(
+            db, "INSERT OR REPLACE INTO watched (worker, key, until) VALUES (?, ?, ?)", worker, key, until
+        )
+    for key in removed:
+        _change(db, "DELETE FROM watched WHERE worker = ? AND key = ?", worker, key)
+
+
+def _watched(db: sqlite3.Connection, keys: Sequence[str], workers: Sequence[str], now: float) -> set[str]:
+    found: set[str] = set()
+    sql = "SELECT 1 FROM watched WHERE worker = ? AND key = ? AND until > ?"
+    for worker in workers:
+        found.update(key for key in keys if key not in found and _one(db, sql, worker, key, now) is not None)
+    return found
 
 
 def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:

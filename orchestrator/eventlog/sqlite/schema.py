@@ -109,7 +109,15 @@ CREATE INDEX runs_conversation ON runs (conversation) WHERE conversation IS NOT 
 CREATE INDEX runs_status ON runs (status);
 """
 
-MIGRATIONS: tuple[str, ...] = (V1, V2)
+V3 = """
+-- Who owns what, and who is watched where, at a cost that does not grow with what is kept.
+CREATE INDEX runs_owned ON runs (owner, n) WHERE status = 'running';
+CREATE TABLE watched (
+    worker TEXT NOT NULL, key TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (worker, key)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1, V2, V3)
 """Statement n brings a file from version n to n + 1; a new file begins at 0."""
 
 

@@ -1,0 +1,63 @@
+"""Makes the runs that this worker executes, out of what they all share. Owns none of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..eventlog.base import Store
+from ..eventlog.run_store import Fence, RunRecord
+from ..settings.limits import RunLimits
+from ..telemetry.observer import Observer
+from .agents import RunAgents
+from .blind import BlindRecords
+from .conversation import Conversations
+from .registry import AgentRegistry
+from .run import Run
+from .spec import RunSpec, spec_of
+from .state import RunState
+from .writer import Writer
+
+
+class RunFactory:
+    """What every run of this worker is made of.
+
+    Args:
+        limits: What the agents of one run may spend together is taken from it.
+    """
+
+    def __init__(
+        self, registry: AgentRegistry, store: Store, observer: Observer, *, limits: RunLimits
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._observer = observer
+        self._limits = limits
+        self._conversations = Conversations(store)
+        self._blind_records = BlindRecords(store)
+
+    def spec(self, record: RunRecord) -> RunSpec:
+        """Return what a run was started with, and what it may spend here."""
+        limits = self._limits
+        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
+
+    def make(self, record: RunRecord, state: RunState) -> Run:
+        """Make a run that may append as long as *record*'s token is the newest."""
+        agents = RunAgents(
+            state,
+            self._registry,
+            self._conversations,
+            self._observer,
+            blind_records=self._blind_records,
+        )
+        writer = Writer(
+            state,
+            self._store,
+            self._observer,
+            fence=Fence(record.run_id, record.token),
+            blind_names=agents.blind_names,
+        )
+        return Run(state, agents, writer, self._observer)
+
+    def make_new(self, record: RunRecord) -> Run:
+        """Make a run that has not begun."""
+        return self.make(record, RunState(self.spec(record), record.created_at))

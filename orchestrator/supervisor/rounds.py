@@ -1,0 +1,28 @@
+"""What is done again and again while the service runs. Owns the pauses, and that one failure ends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from ..errors import LogUnavailable
+from ..telemetry.logs import exception_words, failure
+
+log = structlog.get_logger(__name__)
+
+
+async def repeat(duty: str, once: Callable[[], Awaitable[object]], *, every_s: float) -> None:
+    """Await *once* again and again, with a pause of *every_s* after each, until cancelled.
+
+    What fails is tried again in the next round; *duty* names it in the log.
+    """
+    while True:
+        try:
+            await once()
+        except LogUnavailable as exc:
+            log.warning("store_away", duty=duty, reason=exception_words(exc))
+        except Exception as exc:  # noqa: BLE001 - the next round is to come all the same
+            log.error("janitor_failed", duty=duty, **failure(exc))
+        await asyncio.sleep(every_s)

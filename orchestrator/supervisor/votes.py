@@ -1,0 +1,52 @@
+"""Votes on the agents of a run, and who they turn out to be. Owns no record: `run.blind` keeps them."""
+
+from __future__ import annotations
+
+from ..errors import NotFound, Unavailable
+from ..eventlog.run_store import RunStore
+from ..events.snapshot import Revealed, RevealedAgent
+from ..run.blind import BlindRecords
+from ..run.commands import AnyRun
+from ..run.state import Participant
+
+
+class Votes:
+    """One vote for each run; a later one replaces it."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._records = BlindRecords(store)
+
+    async def vote(self, run: AnyRun, agent_id: str) -> Revealed:
+        """Keep a vote for an agent of a run, and say who all are.
+
+        Raises:
+            NotFound: The agent takes no part. Unavailable: The vote was not kept. LogUnavailable.
+        """
+        if agent_id not in run.participants:
+            raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
+        await self._records.vote(run.spec.run_id, agent_id)
+        revealed = await self.revealed(run)
+        if revealed is None:
+            raise Unavailable("The vote was not kept; vote again.", retry_after=1)
+        return revealed
+
+    async def revealed(self, run: AnyRun) -> Revealed | None:
+        """Say who the agents of a blind run are, and of any other; None before a vote. Raises LogUnavailable."""
+        found = await self._records.revealed(run.spec.run_id, list(run.participants))
+        if found is None or run.spec.blind:
+            return found
+        return Revealed(found.vote, [_plain(participant) for participant in run.participants.values()])
+
+
+def _plain(participant: Participant) -> RevealedAgent:
+    info = participant.info
+    return RevealedAgent(
+        info.agent_id,
+        info.agent_id,
+        info.title,
+        info.backend,
+        info.model,
+        participant.metrics,
+        participant.usage,
+        participant.error,
+    )

@@ -1,0 +1,33 @@
+"""Covers `orchestrator/supervisor/rounds.py`: what is done again and again, whatever becomes of one round."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from orchestrator.errors import LogUnavailable
+from orchestrator.supervisor.rounds import repeat
+from tests.support.patience import eventually
+
+
+async def test_what_fails_is_tried_again_in_the_next_round() -> None:
+    rounds = 0
+
+    async def once() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds <= 2:
+            raise LogUnavailable("away")
+        if rounds == 3:
+            raise ValueError("broken")
+
+    with capture_logs() as logs:
+        task = asyncio.ensure_future(repeat("retention", once, every_s=0.0))
+        await eventually(lambda: rounds > 4)
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait((task,))
+    assert [(line["event"], line["duty"]) for line in logs] == [
+        ("store_away", "retention"), ("store_away", "retention"), ("janitor_failed", "retention")
+    ]  # fmt: skip
