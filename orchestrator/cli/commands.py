@@ -172,7 +172,7 @@ def serve(**given: Any) -> Any:
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     _see_own_modules()
-    from ..server.app import serve as listen
+    from ..server.serve import serve as listen
 
     return listen(settings)
 

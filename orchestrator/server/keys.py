@@ -12,11 +12,13 @@ from ..telemetry.metrics import Metrics
 from .http.json_body import JsonReader
 from .http.streams import Streams
 from .options import ServerOptions
+from .sibling_metrics import SiblingMetrics
 
 LOADED = web.AppKey("loaded", asyncio.Future[None])
 METRICS = web.AppKey("metrics", Metrics)
 OPTIONS = web.AppKey("options", ServerOptions)
 READER = web.AppKey("reader", JsonReader)
 REGISTRY = web.AppKey("registry", AgentRegistry)
+SIBLINGS = web.AppKey("siblings", SiblingMetrics)
 STREAMS = web.AppKey("streams", Streams)
 SUPERVISOR = web.AppKey("supervisor", Supervisor)

@@ -51,7 +51,7 @@ class ServeSettings:
     max_run_cost: float | None = None
     workers: int = 1
     log_format: LogFormat = "console"
-    drain_s: float = 30.0
+    drain_s: float = 15.0
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.token:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import TracebackType
@@ -44,7 +45,7 @@ __all__ = ["AnyRun", "Supervisor"]
 CLOSING_TRIES, CLOSING_PAUSE_SECONDS = 40, 0.05
 MOVED_TRIES, MOVED_PAUSE_SECONDS = 60, 0.05
 
-DRAIN_GRACE_SECONDS = 10.0
+DRAIN_GRACE_SECONDS = 9.0
 """After the drain time, how long ended agents may take to close their streams."""
 
 
@@ -75,7 +76,7 @@ class Supervisor:
         self.limits = limits = limits or RunLimits()
         self.worker = worker or f"worker_{secrets.token_hex(6)}"
         self.cluster = cluster
-        observer = observer or Observer()
+        self._observer = observer = observer or Observer()
         self._tasks = asyncio.TaskGroup()
         self._serving: list[asyncio.Task[None]] = []
         self._stored = stored = StoredRuns(store)
@@ -100,11 +101,15 @@ class Supervisor:
         await self._heartbeat.beat()
         await self._tasks.__aenter__()
         abandoned = partial(cancel_abandoned, self._presence, self._executor)
+        duties: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
+            ("heartbeat", self._heartbeat.beat, BEAT_SECONDS),
+            ("failover", self._failover.look, FAILOVER_SECONDS),
+            ("presence", abandoned, PRESENCE_SECONDS),
+            ("retention", self._retention.expire, RETENTION_SECONDS),
+        ]
         serving = {
-            "heartbeat": repeat("heartbeat", self._heartbeat.beat, every_s=BEAT_SECONDS),
-            "failover": repeat("failover", self._failover.look, every_s=FAILOVER_SECONDS),
-            "presence": repeat("presence", abandoned, every_s=PRESENCE_SECONDS),
-            "retention": repeat("retention", self._retention.expire, every_s=RETENTION_SECONDS),
+            name: repeat(name, once, every_s=every_s, observer=self._observer)
+            for name, once, every_s in duties
         }
         if self.cluster is not None:
             serving["work"] = take_work(self.cluster, self.log, self._executor, self._admission, self.worker)

@@ -7,11 +7,14 @@ which the configuration bounds, and closed sets.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from ..events.base import AgentStatus, RunStatus
 from .observer import AttemptEnd, Observer, RunFacts
@@ -20,6 +23,17 @@ FIRST_TOKEN_BUCKETS_SECONDS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5
 DURATION_BUCKETS_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
 LAG_BUCKETS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LAG_INTERVAL_SECONDS = 0.5
+DUTY_BUCKETS_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_COMBINE: dict[str, Callable[[float, float], float]] = {
+    # All see the same log, and the newest or the worst of these is what one wants to know.
+    "orchestrator_log_bytes": max,
+    "orchestrator_runs_waiting": max,
+    "orchestrator_event_loop_lag_last_seconds": max,
+    "orchestrator_heartbeat_age_seconds": max,
+    "process_start_time_seconds": min,
+    "process_max_fds": min,
+}
 
 
 class Metrics(Observer):
@@ -99,6 +113,21 @@ class Metrics(Observer):
         self._dropped = Counter(
             "orchestrator_clients_dropped", "Clients cut off by the server.", ["reason"], registry=registry
         )
+        self._beaten_at = time.monotonic()
+        age = Gauge(
+            "orchestrator_heartbeat_age_seconds", "Since the lease was renewed last.", registry=registry
+        )
+        age.set_function(lambda: time.monotonic() - self._beaten_at)
+        self._taken_over = Counter(
+            "orchestrator_runs_taken_over", "Runs of lost workers that went on here.", registry=registry
+        )
+        self._duties = Histogram(
+            "orchestrator_duty_seconds",
+            "One round of what is done again and again, by duty.",
+            ["duty"],
+            buckets=DUTY_BUCKETS_SECONDS,
+            registry=registry,
+        )
         self._token_counters: dict[str, tuple[Counter, Counter]] = {}
         self._log_bytes = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
         self._lag = Histogram(
@@ -126,6 +155,15 @@ class Metrics(Observer):
     def run_left(self, run: RunFacts) -> None:
         self._running.discard(run.run_id)
         self._runs_running.set(len(self._running))
+
+    def run_taken_over(self) -> None:
+        self._taken_over.inc()
+
+    def beaten(self, seconds: float) -> None:
+        self._beaten_at = time.monotonic()
+
+    def duty_done(self, duty: str, seconds: float) -> None:
+        self._duties.labels(duty).observe(seconds)
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         if old is not None:
@@ -191,6 +229,42 @@ class Metrics(Observer):
         """Return the exposition and its content type: OpenMetrics where *accept* asks for it, else text."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+
+def add_up(expositions: Sequence[bytes]) -> bytes:
+    """Return several processes' expositions as that of one service, in Prometheus' text format.
+
+    Samples are summed; of what tells a state, such as a lag or an age, the worst counts.
+    """
+    families: dict[str, Metric] = {}
+    values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for exposition in expositions:
+        for family in text_string_to_metric_families(exposition.decode()):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            combine = _COMBINE.get(known.name, _sum)
+            samples = values.setdefault(known.name, {})
+            for sample in family.samples:
+                key = (sample.name, tuple(sorted(sample.labels.items())))
+                samples[key] = combine(samples[key], sample.value) if key in samples else sample.value
+    for name, family in families.items():
+        for (sample_name, labels), value in values[name].items():
+            family.add_sample(sample_name, dict(labels), value)
+    return generate_latest(_Collected(list(families.values())))
+
+
+def _sum(one: float, other: float) -> float:
+    return one + other
+
+
+class _Collected(CollectorRegistry):
+    """Families that are there already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
 
 
 class LoopLag:

@@ -57,6 +57,9 @@ class Observer:
     def beaten(self, seconds: float) -> None:
         """This worker has renewed its lease, *seconds* after the time before."""
 
+    def duty_done(self, duty: str, seconds: float) -> None:
+        """A round of *duty*, one of a closed set, took *seconds*."""
+
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         """An agent of a run went from one state to another; None is before it joined or after it left."""
 
@@ -101,6 +104,10 @@ class Observers(Observer):
     def beaten(self, seconds: float) -> None:
         for each in self._all:
             each.beaten(seconds)
+
+    def duty_done(self, duty: str, seconds: float) -> None:
+        for each in self._all:
+            each.duty_done(duty, seconds)
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         for each in self._all:

@@ -119,10 +119,10 @@ def test_an_address_of_another_machine_is_the_hosts_fault(host: str) -> None:
 
 def served(monkeypatch: pytest.MonkeyPatch, *arguments: str, **env: str) -> ServeSettings:
     """Return what `serve` is called with."""
-    import orchestrator.server.app
+    import orchestrator.server.serve
 
     got: list[ServeSettings] = []
-    monkeypatch.setattr(orchestrator.server.app, "serve", lambda settings: got.append(settings) or 7)
+    monkeypatch.setattr(orchestrator.server.serve, "serve", lambda settings: got.append(settings) or 7)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as exited:

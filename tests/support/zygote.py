@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PRELOADED = (
-    "agents", "openai", "mcp", "orchestrator.cli", "orchestrator.server.app", "orchestrator.local",
+    "agents", "openai", "mcp", "orchestrator.cli", "orchestrator.server.serve", "orchestrator.local",
     "orchestrator.config", "rich.console", "rich.live", "ruamel.yaml",
 )  # fmt: skip
 """Modules of libraries, and the package's own entrances; what else there is comes in after the fork."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..http.problem import problem_response
-from ..keys import METRICS, REGISTRY, SUPERVISOR
+from ..keys import METRICS, REGISTRY, SIBLINGS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
+from ..sibling_metrics import ALONE
 from .runs import json_response
 
 routes = web.RouteTableDef()
@@ -40,5 +41,11 @@ async def readiness(request: web.Request) -> web.StreamResponse:
     "Metrics for Prometheus", tag="server", answers={200: ResponseDoc("The exposition.", media="text/plain")}
 )
 async def metrics(request: web.Request) -> web.StreamResponse:
-    body, content_type = request.app[METRICS].render(request.headers.get("Accept", ""))
+    siblings = request.app.get(SIBLINGS)
+    if siblings is not None and ALONE not in request.query:
+        # One scrape reaches one of the workers behind the socket; it answers for all.
+        own, content_type = request.app[METRICS].render()
+        body = await siblings.render(own)
+    else:
+        body, content_type = request.app[METRICS].render(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

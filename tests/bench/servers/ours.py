@@ -21,10 +21,11 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Reasoning
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.access_log import AccessLog
-from orchestrator.server.app import CLEANUP_SECONDS, create_app, keep_loaded
+from orchestrator.server.app import CLEANUP_SECONDS, create_app
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
+from orchestrator.server.serve import keep_loaded
 from orchestrator.supervisor.supervisor import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 

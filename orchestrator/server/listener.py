@@ -1,0 +1,54 @@
+"""The socket that the service listens on: bound before anything starts, handed on when it reloads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from ..errors import ConfigError, ConfigProblem
+
+BACKLOG = 1024
+INHERITED = "ORCHESTRATOR_LISTENER_FD"
+"""Names, for a process that replaces itself, the socket that it listens on already."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind, so that a wrong address or a taken port is said before anything starts; or take over our own.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
+    inherited = os.environ.pop(INHERITED, None)
+    if inherited is not None:
+        listener = socket.socket(fileno=int(inherited))
+        listener.set_inheritable(False)
+        return listener
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and not host:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+    except OSError as exc:
+        if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+            key, message = "--host", f"{host!r} is no address of this machine ({exc.strerror})"
+        else:
+            advice = "choose another --port, 0 picks a free one"
+            key, message = "--port", f"cannot listen on {host}:{port} ({exc.strerror}); {advice}"
+        raise ConfigError([ConfigProblem("orchestrator serve", None, key, message)]) from exc
+    return listener
+
+
+def hand_on(listener: socket.socket) -> None:
+    """Let the program that replaces this one listen on: clients that connect meanwhile wait in the backlog."""
+    listener.set_inheritable(True)
+    os.environ[INHERITED] = str(listener.fileno())
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the address as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

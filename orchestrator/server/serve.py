@@ -1,0 +1,230 @@
+"""The process of `orchestrator serve`: listens, drains, reloads, stops. The application is `app`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from ..config.load import Config, load_config
+from ..eventlog.open import open_log
+from ..process import run_and_leave
+from ..settings.limits import RunLimits
+from ..settings.serve import ServeSettings
+from ..telemetry.logs import configure_logging
+from .access_log import AccessLog
+from .app import CLEANUP_SECONDS, create_app
+from .http.runner import ProblemRunner
+from .http.security import SecuritySettings, check_bind
+from .keys import LOADED, SIBLINGS, STREAMS, SUPERVISOR
+from .listener import BACKLOG, address_of, hand_on, listen
+from .routes.websocket import close_sockets
+from .sibling_metrics import SiblingMetrics
+from .workers import CONFIG_EXIT, Serve, run_workers
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: ServeSettings) -> int:
+    """Run the service until a signal ends it; return the exit code.
+
+    The first SIGTERM or SIGINT drains, a second one quits at once. SIGHUP drains and reads the agents' files anew.
+
+    Raises:
+        ConfigError: The configuration or an option is wrong; nothing was started.
+    """
+    configure_logging(settings.log_format)
+    check_bind(settings.host, settings.token)
+    config = _load(settings)
+    listener = listen(settings.host, settings.port)
+    try:
+        # Process 1 of a container gets signals only that it asked for, and everybody's orphans: the parent does that.
+        if settings.workers > 1 or os.getpid() == 1:
+            return _serve_many(config, listener, settings)
+        # A copy, since it is closed when it has drained: whoever comes next listens on the other one.
+        server = _Server(config, listener.dup(), settings)
+        code = server.run()
+        if server.reload:
+            _start_anew(listener)
+        return code
+    finally:
+        listener.close()
+
+
+def _load(settings: ServeSettings) -> Config:
+    config = load_config(settings.config, os.environ)
+    for skipped in config.skipped:
+        log.info("agent_left_out", agent_id=skipped.agent_id, reason=skipped.reason)
+    for panel in config.skipped_panels:
+        log.info("panel_left_out", panel_id=panel.panel_id, reason=panel.reason)
+    return config
+
+
+def _serve_many(config: Config, listener: socket.socket, settings: ServeSettings) -> int:
+    listener.listen(BACKLOG)
+    first: list[Config] = [config]
+
+    def prepare() -> Serve:
+        loaded = first.pop() if first else _load(settings)
+        return lambda ready: _Server(loaded, listener, settings, siblings=folder, ready=ready).run()
+
+    def announce() -> None:
+        many = f" with {settings.workers} workers" if settings.workers > 1 else ""
+        print(f"Listening on {address_of(listener)}{many}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="orchestrator-") as name:
+        folder = Path(name)
+        return run_workers(settings.workers, prepare, announce=announce)
+
+
+def _start_anew(listener: socket.socket) -> None:
+    """Replace this process by a new one with the same arguments and the same socket."""
+    hand_on(listener)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command, once more
+
+
+class _Server:
+    """One process that serves.
+
+    Args:
+        siblings: The folder in which the workers of one parent find each other; None for one that is alone.
+        ready: Called once requests are answered.
+    Attributes:
+        reload: Whether SIGHUP ended it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        listener: socket.socket,
+        settings: ServeSettings,
+        *,
+        siblings: Path | None = None,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._listener = listener
+        self._settings = settings
+        self._siblings = siblings
+        self._ready = ready
+        self.reload = False
+
+    def run(self) -> int:
+        """Serve in this process, until a signal ends it."""
+        settings = self._settings
+        event_log = open_log(settings.log)
+        app = create_app(
+            self._config,
+            event_log=event_log,
+            cluster=event_log.cluster(),
+            security=SecuritySettings(
+                host=settings.host,
+                token=settings.token,
+                allow_hosts=settings.allow_hosts,
+                allow_origins=settings.allow_origins,
+            ),
+            limits=_limits(settings),
+        )
+        if self._siblings is not None:
+            app[SIBLINGS] = SiblingMetrics(self._siblings)
+        return run_and_leave(self._serve(app), loop_factory=_loop_factory())
+
+    async def _serve(self, app: web.Application) -> int:
+        runner = ProblemRunner(
+            app, handler_cancellation=True, access_log_class=AccessLog, shutdown_timeout=CLEANUP_SECONDS
+        )
+        await runner.setup()
+        stop = self._stop_signal()
+        try:
+            site = web.SockSite(runner, self._listener, backlog=BACKLOG)
+            await site.start()
+            if self._ready is None:
+                print(f"Listening on {address_of(self._listener)}", flush=True)
+            if SIBLINGS in app:
+                await app[SIBLINGS].listen(runner)
+            await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
+            if not stop.done() and app[LOADED].exception() is not None:
+                exc = app[LOADED].exception()
+                print(f"An agent or a panel cannot be loaded: {exc}", file=sys.stderr)
+                return CONFIG_EXIT
+            if not stop.done():
+                keep_loaded()
+                if self._ready is not None:
+                    self._ready()
+            await stop
+            if self.reload and self._ready is not None:
+                await site.stop()  # successors answer already what comes now
+            await _drain(app, self._settings.drain_s)
+        finally:
+            await runner.cleanup()
+        return 0
+
+    def _stop_signal(self) -> asyncio.Future[None]:
+        """Return a future that the first SIGTERM, SIGINT or SIGHUP resolves; the next one ends the process at once."""
+        loop = asyncio.get_running_loop()
+        stop: asyncio.Future[None] = loop.create_future()
+
+        def on_signal(number: int) -> None:
+            if number == signal.SIGQUIT or (stop.done() and number != signal.SIGHUP):
+                os._exit(128 + number)
+            if not stop.done():
+                self.reload = number == signal.SIGHUP
+                stop.set_result(None)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            loop.add_signal_handler(number, on_signal, number)
+        return stop
+
+
+def _limits(settings: ServeSettings) -> RunLimits:
+    return RunLimits(
+        max_runs=settings.max_runs,
+        max_kept_runs=settings.max_kept_runs,
+        max_log_bytes=settings.max_log_bytes,
+        retention_s=settings.retention_s,
+        max_run_tokens=settings.max_run_tokens,
+        max_run_cost=settings.max_run_cost,
+    )
+
+
+def keep_loaded() -> None:
+    """Hide what is loaded by now from the garbage collector: it stays, and each walk over an SDK takes 0.3 s.
+
+    For a whole process, so only a command may call it.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _drain(app: web.Application, seconds: float) -> None:
+    """Let clients know, runs end, and streams close, in this order."""
+    supervisor, streams = app[SUPERVISOR], app[STREAMS]
+    log.info("draining", runs=supervisor.running, seconds=seconds)
+    supervisor.refuse_new()
+    await streams.announce_drain()
+    if supervisor.cluster is not None:
+        # Any other worker goes on with these streams.
+        streams.close_all()
+    await supervisor.drain(seconds)
+    streams.close_all()
+    await close_sockets(streams.sockets)
+    await streams.wait_closed(CLEANUP_SECONDS)
+    log.info("drained")
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
