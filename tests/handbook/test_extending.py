@@ -44,7 +44,7 @@ asyncio.run(main())
 def test_the_kind_of_the_extending_page_is_named_in_a_file(tmp_path: Path) -> None:
     folder = lay_out("extending", tmp_path)
     code = """
-import asyncio, countdown
+import asyncio, countdown, longest
 from pathlib import Path
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
@@ -119,35 +119,53 @@ def test_the_commands_of_the_extending_page_know_what_was_added(tmp_path: Path) 
     assert (checked.stderr, checked.returncode) == ("", 0)
     rows = [line.split() for line in checked.stdout.splitlines()]
     assert ["rocket", "countdown", "-"] in rows
-    assert ["longest", "panel", "longest:longest", "(own):", "skeptic,", "optimist,", "analyst"] in rows
+    assert ["longest", "panel", "longest:", "skeptic,", "optimist,", "analyst"] in rows
     asked = service(folder, *shlex.split(run)[2:])
     assert asked.returncode == 0
     assert "4 3 2 1" in asked.stdout
 
 
 def test_the_method_of_the_extending_page_decides(tmp_path: Path) -> None:
-    ran = service(lay_out("extending", tmp_path), "run", "What is 6 * 7?", "--panel", "longest", "--json")
+    folder = lay_out("extending", tmp_path)
+    ran = service(folder, "run", "What is 6 * 7?", "--panel", "longest", "--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     (result,) = [event for event in events if event["event"] == "panel.result"]
-    assert (result["status"], result["method"]) == ("decided", "longest:longest")
+    assert (result["status"], result["method"]) == ("decided", "longest")
     reviews = [event for event in events if event["type"] == "started" and event.get("stage") == "review"]
     assert len(reviews) == 2
     assert {heard["agent"] for review in reviews for heard in review["inputs"]} == {result["winner"]}
+    (folder / "agents_config" / "panels" / "longest.yaml").write_text("method: longest\nmembers: [skeptic]\n")
+    assert "needs 2 members" in service(folder, "check").stderr
 
 
-def test_the_store_of_the_extending_page_keeps_what_the_running_server_sends(tmp_path: Path) -> None:
+def read_run(address: str, accept: str, path: str = "/v1/runs", **keys: object) -> str:
+    headers = {"Content-Type": "application/json", "Accept": accept}
+    request = urllib.request.Request(f"{address}{path}", json.dumps(keys).encode(), headers)
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as stream:
+        text: str = stream.read().decode()
+    return text
+
+
+def test_the_running_server_has_the_store_the_dialect_and_the_method_of_the_page(tmp_path: Path) -> None:
     folder = lay_out("extending", tmp_path)
     (block,) = [block for block in blocks("extending") if block.about == "serve"]
     command = [sys.executable, *shlex.split(block.text)[1:], "--port", "0", "--drain", "0"]
     with serving(command, cwd=folder) as address:
-        body = json.dumps({"message": "go", "agents": ["rocket"]}).encode()
-        headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson"}
-        request = urllib.request.Request(f"{address}/v1/runs?framing=lines", body, headers)
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as stream:
-            told = [json.loads(line) for line in stream.read().splitlines() if line]
+        lines = read_run(
+            address, "application/x-ndjson", "/v1/runs?framing=lines", message="go", agents=["rocket"]
+        )
+        panel = read_run(
+            address,
+            "text/event-stream",
+            message="go",
+            agents=["rocket", "analyst"],
+            panel={"method": "longest"},
+        )
+    told = [json.loads(line) for line in lines.splitlines() if line]
+    assert '"method":"longest","status":"decided","winner":"analyst"' in panel
     assert "".join(each.get("said", "") for each in told) == "4 3 2 1 "
     kept = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    own = [each["data"] for each in kept if each["channel"] == each["run_id"]]
+    own = [each["data"] for each in kept if each["channel"] == each["run_id"] == kept[0]["run_id"]]
     assert [data["type"] for data in own] == ["token" if "said" in each else each["event"] for each in told]
     refused = service(folder, "serve", "--log", "audit:nothing")
     assert refused.returncode != 0
