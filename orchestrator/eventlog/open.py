@@ -75,10 +75,16 @@ def check_address(url: str, *, workers: int) -> None:
     """Look whether a store has that address, and whether so many workers can share it.
 
     Raises:
-        ValueError: No, and why. ConfigError: As `open_log`.
+        ValueError: No, and why.
     """
     find_store(url)
-    if workers > 1 and open_log(url).cluster() is None:
+    if workers == 1:
+        return
+    try:
+        shared = open_log(url).cluster() is not None
+    except ConfigError:
+        return  # the first worker that opens it says so, with the exit code that always stood for that
+    if not shared:
         raise ValueError(f"--workers {workers} need a log that they can share; add --log redis://…")
 
 

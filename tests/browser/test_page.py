@@ -84,13 +84,22 @@ def test_one_is_stopped_and_the_others_go_on(page: Page) -> None:
 
 
 def test_a_double_click_on_stop_is_no_retry(page: Page) -> None:
-    """Retry appears where Stop was, and the second click would meet it."""
+    """Retry appears where Stop was, and the second click would meet it: here as soon as it is there."""
     ask(page, "talker", "second")
     state(page, "talker", "running")
     stop = column(page, "talker").locator(".main-button")
+    page.evaluate("""() => {
+        const button = () => document.querySelector('.column[data-agent=talker] .main-button');
+        new MutationObserver((_, observer) => {
+            if (!button()?.textContent.includes('Retry')) return;
+            observer.disconnect();
+            button().click();
+            window.clickedAgain = true;
+        }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+    }""")
     stop.click()
+    page.wait_for_function("window.clickedAgain")
     expect(stop).to_have_text("Retry")
-    stop.click()
     page.get_by_role("button", name="Stop Second").click()
     state(page, "second", "cancelled")
     ended(page)
