@@ -1,7 +1,9 @@
-"""Records what the service says on the wire, without what differs from run to run: ``python -m tests.server.recorded.record DIR``.
+"""Records what the service says on the wire, without what differs from run to run.
+
+``python -m tests.server.recorded.record DIR`` writes a file for each answer.
 
 The recordings beside this file were made by the release before the rooms (0.1.0); `test_recorded` makes them again and
-compares. Only HTTP is used, so the same program runs against any release: ``ORCHESTRATOR=/path/to/python -m orchestrator``.
+compares. Only HTTP is used, so the same program records any release: ``ORCHESTRATOR="python -m orchestrator"``.
 """
 
 from __future__ import annotations
