@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .backends.base import Finish as Finish
     from .backends.base import Spent as Spent
     from .backends.base import Turn as Turn
+    from .backends.base import current_input as current_input
     from .client import Client as Client
     from .client import SyncClient as SyncClient
     from .config import Config as Config
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import AgentError as AgentError
     from .errors import ConfigError as ConfigError
     from .errors import OrchestratorError as OrchestratorError
+    from .errors import ToolError as ToolError
     from .events.agent import ApprovalRequest as ApprovalRequest
     from .events.agent import Handoff as Handoff
     from .events.agent import Reasoning as Reasoning
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     from .server.app import create_app as create_app
 
 _PLACES = {
-    "backends.base": ("AgentInput", "Backend", "Finish", "Spent", "Turn"),
+    "backends.base": ("AgentInput", "Backend", "Finish", "Spent", "Turn", "current_input"),
     "client": ("Client", "SyncClient"),
     "config": ("Config", "load_config"),
-    "errors": ("AgentError", "ConfigError", "OrchestratorError"),
+    "errors": ("AgentError", "ConfigError", "OrchestratorError", "ToolError"),
     "events": (
         "ApprovalRequest",
         "Handoff",

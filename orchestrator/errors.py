@@ -5,6 +5,7 @@ The tree::
     OrchestratorError
     ├── ConfigError            agents_config is wrong; `.problems` names file, line and key
     ├── AgentError             one agent failed; becomes that agent's `error` event
+    ├── ToolError              a tool failed; its words are for the model and for clients
     ├── RequestError           a caller asked for something that cannot be done
     │   ├── InvalidRequest     fields are at fault; `.fields`
     │   ├── NotFound           no such run, agent, approval
@@ -23,6 +24,7 @@ The tree::
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -113,6 +115,18 @@ class AgentError(OrchestratorError):
         self.message = said if isinstance(said, str) else "The agent failed without saying why."
         self.retryable = self.code in RETRYABLE_CODES if retryable is None else bool(retryable)
         self.retry_after = _seconds(retry_after)
+
+
+class ToolError(OrchestratorError):
+    """A tool failed, in words meant for the model and for clients; those of any other exception reach neither.
+
+    Raise it in a tool of your own: ``raise ToolError("There is no city called Atlantis.")``.
+    """
+
+
+def new_error_id() -> str:
+    """Make the id that joins what clients are told of an error to a line of the server's log."""
+    return f"err_{secrets.token_hex(8)}"
 
 
 def _seconds(value: object) -> float | None:

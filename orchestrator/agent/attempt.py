@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from ..backends.base import AgentInput, Backend, Finish, Spent
+from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent
 from ..errors import AgentError, ErrorCode
 from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
@@ -51,13 +51,17 @@ class Stop:
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set."""
+    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set.
+
+    `again` is what the next attempt says, where this one said other words than its answer has.
+    """
 
     finish: Finish | None = None
     error: AgentError | None = None
     stop: Stop | None = None
     abandoned: bool = False
     cause: BaseException | None = None
+    again: tuple[Emission, ...] = ()
 
 
 class Approvals:
@@ -119,6 +123,7 @@ class Attempt:
             first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
         )
         self._finish: Finish | None = None
+        self._restated: Restated | None = None
         self._used = Usage(0, 0)
         self.cost: float | None = None
         self._live = True
@@ -187,8 +192,14 @@ class Attempt:
         if task.cancelled():
             return Ending(error=AgentError("internal", "The agent cancelled itself."))
         exc = task.exception()
+        finish = self._finish or Finish()
+        if exc is None and self._restated is not None:
+            said = AgentError(
+                "upstream_invalid", "What was said is not the answer, which its provider corrected."
+            )
+            return Ending(error=said, cause=said, again=(*self._restated.payloads, finish))
         if exc is None:
-            return Ending(finish=self._finish or Finish())
+            return Ending(finish=finish)
         if isinstance(exc, AgentError):
             return Ending(error=_sound(exc), cause=exc)
         return Ending(
@@ -258,6 +269,8 @@ class Attempt:
                     await self._room()
         elif isinstance(item, Spent):
             self._charge(_checked(item.usage))
+        elif isinstance(item, Restated):
+            self._restated = item
         elif isinstance(item, Finish):
             self._finish = replace(item, reason=clean_text(item.reason), memory=_kept(item.memory))
             if item.usage is not None:

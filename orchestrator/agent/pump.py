@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 
 import structlog
 
-from ..backends.base import AgentInput, Backend, Part, Turn
-from ..errors import AgentError, LogUnavailable, OrchestratorError
+from ..backends.base import AgentInput, Backend, Emission, Part, Turn
+from ..errors import AgentError, LogUnavailable, OrchestratorError, new_error_id
 from ..events.agent import AgentMetrics, Cancelled, Done, Error, InputRef, Retry, Started, Status
 from ..events.base import Payload
 from ..settings.agent import AgentSettings
@@ -66,6 +65,7 @@ class Pump:
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()
         self._current: Attempt | None = None
+        self._again: tuple[Emission, ...] = ()
 
     @property
     def stopping(self) -> bool:
@@ -118,14 +118,17 @@ class Pump:
         if part is not None:
             # Before anything can end it: only `started` tells this turn from the one before.
             self._mailbox.post(opening_of(part, number))
-        backend = await self._ready()
+        again, self._again = self._again, ()
+        backend = Retelling(again) if again else await self._ready()
         attempt: Attempt | None = None
         if isinstance(backend, Ending):
             ending = backend
         else:
             if part is None:
                 self._mailbox.post(Started(number))
-            attempt = self._current = Attempt(backend, self._mailbox, self._settings, self._budget)
+            # What is told again was paid for when it was told first.
+            budget = Budget("agent") if again else self._budget
+            attempt = self._current = Attempt(backend, self._mailbox, self._settings, budget)
             request = replace(
                 self._request,
                 attempt=number,
@@ -150,6 +153,9 @@ class Pump:
             )
         terminal = self._terminal(ending, attempt, number)
         self._mailbox.post(terminal)
+        if ending.again and isinstance(terminal, Error) and not self._stopped.done():
+            self._again = ending.again
+            return Retry(number + 1, 0.0, terminal.code)
         if not isinstance(terminal, Error) or last or not self._may_retry(terminal, attempt):
             return None
         delay = self._delay(number - self._request.attempt, ending)
@@ -264,6 +270,22 @@ class Pump:
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
 
+class Retelling:
+    """Says what a corrected answer is, without asking upstream again."""
+
+    model: str | None = None
+
+    def __init__(self, emissions: Iterable[Emission]) -> None:
+        self._emissions = emissions
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        for emission in self._emissions:
+            yield emission
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+
 def opening_of(part: Part, attempt: int) -> Started:
     """Return the `started` of an attempt in a panel, which says what it is part of."""
     return Started(
@@ -278,11 +300,6 @@ def opening_of(part: Part, attempt: int) -> Started:
         ],
         missing=list(part.missing),
     )
-
-
-def new_error_id() -> str:
-    """Make the id that joins an `error` event to a line of the server's log."""
-    return f"err_{secrets.token_hex(8)}"
 
 
 def _ms(seconds: float) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -107,6 +108,26 @@ class AgentInput:
     taken: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
 
+_CURRENT: ContextVar[AgentInput | None] = ContextVar("orchestrator_current_input", default=None)
+
+
+def current_input() -> AgentInput:
+    """Return what the agent is asked in whose attempt this is called, from a tool, a hook or a guardrail.
+
+    Raises:
+        LookupError: No attempt is under way here.
+    """
+    found = _CURRENT.get()
+    if found is None:
+        raise LookupError("no attempt of an agent is under way here")
+    return found
+
+
+def set_current_input(request: AgentInput) -> None:
+    """Make *request* the current input of everything that this context starts from here on."""
+    _CURRENT.set(request)
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """Yielded last by a backend that knows how its answer ended. Not an event of its own.
@@ -132,7 +153,18 @@ class Spent:
     usage: Usage
 
 
-Emission = str | Payload | Spent | Finish
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What the answer really is, where its provider completed it in other words than it had said. Not an event.
+
+    Yielded before `Finish`: what was said is void, and *payloads* are said in an attempt of their own, for which
+    nothing is asked upstream.
+    """
+
+    payloads: tuple[Payload, ...]
+
+
+Emission = str | Payload | Spent | Restated | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
 
 

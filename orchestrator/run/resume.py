@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..agent.pump import new_error_id
-from ..errors import ErrorCode
+from ..errors import ErrorCode, new_error_id
 from ..events.agent import AgentMetrics, Error, Retry
 from ..events.base import RUN, Payload
 from ..telemetry.observer import Observer

@@ -20,7 +20,6 @@ from ..support.upstream import (
     Answer,
     ErrorChunk,
     HalfJson,
-    NoDone,
     Stall,
     Step,
     Text,
@@ -132,7 +131,6 @@ async def test_every_upstream_fault_is_an_event_of_its_own_agent_alone() -> None
 
 CUT_SHORT: list[tuple[str, Step, str]] = [
     ("half-json", HalfJson(), "upstream_invalid"),
-    ("no-done", NoDone(), "upstream_invalid"),
     ("abort", Abort(), "upstream_unavailable"),
     ("stall", Stall(), "timeout_idle"),
     ("error-chunk", ErrorChunk(), "upstream_invalid"),

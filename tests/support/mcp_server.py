@@ -1,6 +1,6 @@
 """A small real MCP server for tests: ``python -m tests.support.mcp_server`` over stdio, with ``http`` over HTTP.
 
-Over HTTP it listens on 127.0.0.1 and prints its address first.
+With ``sse`` it is the older HTTP transport. Over HTTP it listens on 127.0.0.1 and prints its address first.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ async def wait() -> str:
 
 
 def main() -> None:
-    if sys.argv[1:] != ["http"]:
+    over = sys.argv[1] if len(sys.argv) > 1 else "stdio"
+    if over == "stdio":
         server.run()
         return
     listener = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
-    config = uvicorn.Config(server.streamable_http_app(), log_level="error", timeout_graceful_shutdown=1)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}/{'mcp' if over == 'http' else 'sse'}", flush=True)
+    app = server.streamable_http_app() if over == "http" else server.sse_app()
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 

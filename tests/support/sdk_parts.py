@@ -20,6 +20,7 @@ from agents import (
 from pydantic import BaseModel
 
 from orchestrator.backends.base import AgentInput
+from orchestrator.errors import ToolError
 
 
 @dataclass
@@ -41,6 +42,11 @@ threads: list[float] = []
 def clock(zone: str) -> str:
     """Tell the time in a zone."""
     return f"noon in {zone}"
+
+
+def now() -> str:
+    """Tell the time here."""
+    return "it is noon"
 
 
 async def gated(gate: str) -> str:
@@ -78,8 +84,13 @@ def broken() -> str:
 
 
 def wrong_value() -> str:
+    """Raise what a library says of a value, as `int` does of a password."""
+    return str(int("password=hunter2"))
+
+
+def told() -> str:
     """Raise what was written for the reader."""
-    raise ValueError("zone must be one of: UTC")
+    raise ToolError("zone must be one of: UTC")
 
 
 @function_tool(failure_error_function=None)

@@ -25,6 +25,7 @@ from letta_client import (
 )
 
 from ...errors import AgentError
+from ..redirects import RefuseOtherOrigin, refusal_in
 from .errors import LettaRefused, LettaUnreachable, refused
 from .tasks import cancelled_once
 
@@ -70,6 +71,7 @@ class LettaApi:
             # After a 500 the server drops the connection, so the next request on it would fail.
             http_client=DefaultAsyncHttpxClient(
                 verify=tls,
+                event_hooks={"response": [RefuseOtherOrigin("The Letta server")]},
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             ),
         )
@@ -211,6 +213,8 @@ async def _asked(request: Awaitable[_T]) -> _T:
     except APIStatusError as exc:
         raise refused(exc.status_code, exc.response.headers) from exc
     except APIConnectionError as exc:
+        if (ours := refusal_in(exc)) is not None:
+            raise ours from exc
         never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
         raise LettaUnreachable(sent=not isinstance(exc.__cause__, never)) from exc
     except httpx.RequestError as exc:  # while an error's body was read

@@ -6,15 +6,15 @@ Owns how the agents of one entry of agents_config are put together. Where their 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents import (
     Agent,
     Model,
-    ModelProvider,
     ModelSettings,
     RunConfig,
     Tool,
@@ -25,10 +25,14 @@ from ...references import load_attribute, load_each
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
 from .endpoints import Endpoints, secret_text
-from .mcp import connect_servers
-from .runner import conversation_items, stream_agent
+from .mcp import McpServers
+from .providers import AppProvider
+from .runner import RunOptions, conversation_items, stream_agent
 from .settings import OpenAIAgentsSettings
 from .tools import load_tool
+
+_ASKED_EACH_TIME = ("context", "session", "hooks", "run_config")
+"""Keys that name a function, which each attempt asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,19 @@ class OpenAIAgentsBackend:
         self._settings = settings
         self._agents = agents
         self._endpoints = Endpoints()
+        self._mcp = McpServers()
+        self._provider = AppProvider(self._endpoints, settings)
         self._parts: dict[str, _Part] = {}
         self._own: dict[str, Agent[Any]] = {}
         self._add(settings)
+        self._functions = {
+            key: _load_function(settings, key)
+            for key in _ASKED_EACH_TIME
+            if getattr(settings, key) is not None
+        }
         tracing, key = settings.tracing, secret_text(settings.api_key)
         self._run_config = RunConfig(
-            model_provider=_Provider(self._endpoints, settings),
+            model_provider=self._provider,
             tracing_disabled=not tracing,
             tracing=TracingConfig(api_key=key) if tracing and key else None,
             workflow_name=settings.agent_id,
@@ -78,31 +89,53 @@ class OpenAIAgentsBackend:
         return named if isinstance(named, str) else None
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
-        """Run the agent on *request*; its tools see *request* as the SDK's run context.
+        """Run the agent on *request*; its tools see what `context` returns, else *request*, as the SDK's run context.
 
         Raises:
             AgentError: The run failed, or an MCP server did not start.
         """
-        async with AsyncExitStack() as stack:
-            servers = {
-                agent_id: await connect_servers(stack, part.settings)
-                for agent_id, part in self._parts.items()
-                if part.settings.mcp_servers
-            }
-            run = stream_agent(
-                self._assemble(self._settings.agent_id, servers, {}),
-                conversation_items(request),
-                request=request,
-                run_config=self._run_config,
-                max_turns=self._settings.max_turns,
-            )
-            async with aclosing(run) as emissions:
-                async for emission in emissions:
-                    yield emission
+        options = await self._options(request)
+        run = stream_agent(
+            self._assemble(self._settings.agent_id, {}),
+            # What a session remembers would be said twice.
+            conversation_items(replace(request, history=()) if options.session is not None else request),
+            request=request,
+            options=options,
+            mcp=self._mcp,
+        )
+        async with aclosing(run) as emissions:
+            async for emission in emissions:
+                yield emission
 
     async def aclose(self) -> None:
-        """Close the models' connections."""
+        """Close the models' connections and end the MCP servers."""
+        await self._mcp.aclose()
+        await self._provider.aclose()
         await self._endpoints.aclose()
+
+    async def _options(self, request: AgentInput) -> RunOptions:
+        """Ask the user's functions what goes to this attempt's run."""
+        given = {key: await _called(function, request) for key, function in self._functions.items()}
+        config = given.get("run_config")
+        return RunOptions(
+            run_config=self._run_config if config is None else self._merged(config),
+            max_turns=self._settings.max_turns,
+            context=given.get("context"),
+            session=given.get("session"),
+            hooks=given.get("hooks"),
+        )
+
+    def _merged(self, theirs: RunConfig) -> RunConfig:
+        """The user's own configuration, with what the file says of it."""
+        ours = self._run_config
+        settings = theirs.model_settings or ModelSettings()
+        return replace(
+            theirs,
+            model_provider=AppProvider(self._endpoints, self._settings, theirs.model_provider),
+            tracing_disabled=ours.tracing_disabled or theirs.tracing_disabled,
+            tracing=theirs.tracing or ours.tracing,
+            model_settings=settings if ours.model_settings is None else ours.model_settings.resolve(settings),
+        )
 
     def _own_settings(self) -> ModelSettings:
         """Ask for usage in the name of the user's own agents, nested ones too, unless this one decides it."""
@@ -145,9 +178,7 @@ class OpenAIAgentsBackend:
             raise settings.problem(key, f"{agent_id!r} is of another backend, so it cannot take over")
         return target
 
-    def _assemble(
-        self, agent_id: str, servers: Mapping[str, Sequence[Any]], made: dict[str, Agent[Any]]
-    ) -> Agent[Any]:
+    def _assemble(self, agent_id: str, made: dict[str, Agent[Any]]) -> Agent[Any]:
         """Put one stream's agents together; handoffs may run in circles, so each is made once."""
         if agent_id in self._own:
             return self._own[agent_id]
@@ -161,22 +192,11 @@ class OpenAIAgentsBackend:
             model=part.model,
             model_settings=_model_settings(part.settings, self._settings.output_cap),
             tools=list(part.tools),
-            mcp_servers=list(servers.get(agent_id, ())),
+            mcp_servers=self._mcp.of_settings(part.settings),
         )
         made[agent_id] = agent
-        agent.handoffs = [self._assemble(target, servers, made) for target in part.settings.handoffs]
+        agent.handoffs = [self._assemble(target, made) for target in part.settings.handoffs]
         return agent
-
-
-class _Provider(ModelProvider):
-    """Resolves the model names of the user's own agents with their settings' server and key."""
-
-    def __init__(self, endpoints: Endpoints, settings: OpenAIAgentsSettings) -> None:
-        self._endpoints = endpoints
-        self._settings = settings
-
-    def get_model(self, model_name: str | None) -> Model:
-        return self._endpoints.create_model(self._settings, model_name or "")
 
 
 def _model_settings(settings: OpenAIAgentsSettings, cap: int | None) -> ModelSettings:
@@ -192,7 +212,34 @@ def _load_tool(settings: OpenAIAgentsSettings, reference: str, key: str) -> Tool
 
 
 def _load_agent(settings: OpenAIAgentsSettings, reference: str) -> Agent[Any]:
+    """Load the user's own agent, or what a factory of theirs makes."""
     found = load_attribute(reference, file=settings.file, key="agent")
+    if callable(found) and not isinstance(found, Agent):
+        try:
+            made = found()
+        except Exception as exc:
+            raise settings.problem(
+                "agent", f"{reference!r} fails when it is called ({type(exc).__name__})"
+            ) from exc
+        if inspect.iscoroutine(made):
+            made.close()
+            raise settings.problem("agent", f"{reference!r} is asynchronous; a factory is a plain function")
+        found = made
     if not isinstance(found, Agent):
-        raise settings.problem("agent", f"{reference!r} is {type(found).__name__}, not agents.Agent")
+        wanted = "not agents.Agent, and no function that returns one"
+        raise settings.problem("agent", f"{reference!r} is {type(found).__name__}, {wanted}")
     return found
+
+
+def _load_function(settings: OpenAIAgentsSettings, key: str) -> Callable[[AgentInput], Any]:
+    reference = getattr(settings, key)
+    found = load_attribute(reference, file=settings.file, key=key)
+    if not callable(found):
+        raise settings.problem(key, f"{reference!r} is {type(found).__name__}, not a function")
+    function: Callable[[AgentInput], Any] = found
+    return function
+
+
+async def _called(function: Callable[[AgentInput], Any], request: AgentInput) -> Any:
+    returned = function(request)
+    return await returned if inspect.isawaitable(returned) else returned

@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx2
 from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents.models._openai_shared import get_default_openai_key, get_use_responses_by_default
 from pydantic import SecretStr
 
+from ..redirects import refuse_redirects
 from .model.fast import FastChatModel, FastResponsesModel, FastTransport
 from .model.stock import CheckedClient
 from .settings import OpenAIAgentsSettings
@@ -22,6 +24,7 @@ READ_GRACE_SECONDS = 5.0
 """The stock client gives a silent connection up this long after the agent's own limits, which tell more."""
 NO_KEY = "none"
 """Sent by the stock client to a server of one's own that asks for no key; it insists on one."""
+LITELLM = "litellm/"
 ANY_LLM = "any-llm/"
 """Begins the name of a model that any-llm reaches: `any-llm/<provider>/<model>`, as in the SDK."""
 
@@ -42,6 +45,10 @@ class Endpoints:
         """
         if name.startswith(ANY_LLM):
             return self._any_llm_model(settings, name)
+        if name.startswith(LITELLM) and settings.base_url is None:
+            return _litellm_model(settings, name)
+        if settings.base_url is None:
+            name = name.removeprefix("openai/")  # a gateway's names may begin so, OpenAI's own do not
         chat = settings.api == "chat_completions"
         if settings.transport == "fast":
             transport = self._transport(settings)
@@ -49,6 +56,30 @@ class Endpoints:
         client = self._client(settings)
         stock = OpenAIChatCompletionsModel if chat else OpenAIResponsesModel
         return stock(name, openai_client=client)
+
+    def create_default_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
+        """Make the model called *name* where the SDK's own defaults are, as an app has set them.
+
+        Raises:
+            ConfigError: There is no key.
+        """
+        key = get_default_openai_key() or os.environ.get("OPENAI_API_KEY")
+        base_url = os.environ.get("OPENAI_BASE_URL") or None
+        if not key and base_url is None:
+            message = "needs a key: `set_default_openai_key`, or OPENAI_API_KEY in the environment"
+            raise settings.problem("api_key", message)
+        which = (base_url, key)
+        if settings.transport == "sdk":
+            stock = OpenAIResponsesModel if get_use_responses_by_default() else OpenAIChatCompletionsModel
+            return stock(name, openai_client=self._stock_client(settings, base_url, key))
+        if which not in self._fast:
+            self._fast[which] = FastTransport(base_url, key, headers=_account_headers())
+        transport = self._fast[which]
+        return (
+            FastResponsesModel(name, transport)
+            if get_use_responses_by_default()
+            else FastChatModel(name, transport)
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -66,7 +97,12 @@ class Endpoints:
         return self._fast[which]
 
     def _client(self, settings: OpenAIAgentsSettings) -> CheckedClient:
-        base_url, key = which = (settings.base_url, _key(settings))
+        return self._stock_client(settings, settings.base_url, _key(settings))
+
+    def _stock_client(
+        self, settings: OpenAIAgentsSettings, base_url: str | None, key: str | None
+    ) -> CheckedClient:
+        which = (base_url, key)
         if which not in self._stock:
             limits = settings.limits
             patience = max(limits.first_token_timeout_s, limits.idle_timeout_s) + READ_GRACE_SECONDS
@@ -89,10 +125,39 @@ class Endpoints:
         which = (name, settings.base_url, secret_text(settings.api_key), api)
         if which not in self._any_llm:
             _, base_url, key, api = which
-            self._any_llm[which] = AnyLLMModel(
-                name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api
-            )
+            model = AnyLLMModel(name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api)
+            self._any_llm[which] = _keeping_origin(model)
         return self._any_llm[which]
+
+
+def _litellm_model(settings: OpenAIAgentsSettings, name: str) -> Model:
+    try:
+        from agents.extensions.models.litellm_model import LitellmModel
+    except ImportError as exc:
+        message = f"{name!r} needs litellm, which is not installed"
+        raise settings.problem("model", message) from exc
+    model: Model = LitellmModel(name.removeprefix(LITELLM), api_key=secret_text(settings.api_key))
+    return model
+
+
+def _account_headers() -> dict[str, str]:
+    """The headers that OpenAI's client makes of the environment."""
+    named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+    return {header: value for header, name in named.items() if (value := os.environ.get(name))}
+
+
+def _keeping_origin(model: Any) -> Model:
+    """Have the client that any-llm makes for *model* refuse redirects to other origins."""
+    make = model._get_provider
+
+    def make_keeping() -> Any:
+        provider = make()
+        refuse_redirects(getattr(provider, "client", None))
+        return provider
+
+    model._get_provider = make_keeping
+    kept: Model = model
+    return kept
 
 
 def secret_text(value: SecretStr | None) -> str | None:

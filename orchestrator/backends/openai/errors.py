@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import httpx2
 import openai
+import structlog
 from agents.exceptions import (
     AgentsException,
     InputGuardrailTripwireTriggered,
@@ -26,8 +27,12 @@ from agents.exceptions import (
     UserError,
 )
 
-from ...errors import AgentError, ErrorCode
+from ...errors import AgentError, ToolError, new_error_id
 from ..http_errors import status_error
+from ..redirects import refusal_in
+from ..upstream_errors import error_in_stream
+
+log = structlog.get_logger(__name__)
 
 _TRIPWIRES = (
     InputGuardrailTripwireTriggered,
@@ -44,14 +49,6 @@ _CONNECTION_LOST = (
     asyncio.IncompleteReadError,
 )
 _INVALID = "The model's provider answered with something that is not an answer."
-
-_BROKE_OFF: tuple[ErrorCode, str] = ("upstream_invalid", "The model's answer broke off with an error.")
-_CODES: dict[str, tuple[ErrorCode, str]] = {
-    "rate_limit_exceeded": ("upstream_rate_limited", "The model's provider limits how often it is asked."),
-    "insufficient_quota": ("upstream_rejected", "The account at the model's provider has no quota left."),
-    "invalid_prompt": ("upstream_rejected", "The model's provider rejected the request."),
-}
-"""The `code` values of an error inside a stream that say more than that it broke off."""
 
 
 def agent_error(exc: BaseException, *, in_tool: bool = False) -> AgentError:
@@ -94,14 +91,16 @@ def transport_error(exc: BaseException) -> AgentError | None:
     """Translate an error of OpenAI's client or of HTTP itself; None where it is neither."""
     if isinstance(exc, AgentError):
         return exc
+    if (ours := refusal_in(exc)) is not None:  # raised inside of the client's own connection
+        return ours
     if isinstance(exc, openai.APIStatusError):
-        return status_error(exc.status_code, exc.response.headers)
+        return status_error(exc.status_code, exc.response.headers, body=exc.body)
     if isinstance(exc, openai.APITimeoutError):
         return AgentError("upstream_unavailable", "The model's provider stopped answering.")
     if isinstance(exc, openai.APIConnectionError):
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
     if isinstance(exc, openai.APIError):  # an error object in the middle of a stream
-        return AgentError(*_CODES.get(exc.code or "", _BROKE_OFF))
+        return error_in_stream(exc.body if exc.body is not None else {"code": exc.code, "type": exc.type})
     if isinstance(exc, _CONNECTION_LOST):
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
     if isinstance(cause := getattr(exc, "original_exception", None), Exception):  # any-llm's wrapping
@@ -114,16 +113,46 @@ def transport_error(exc: BaseException) -> AgentError | None:
 def failed_response(event: Any) -> AgentError:
     """Translate a Responses event that ends an answer: `response.failed`, or `error` in mid-stream."""
     response = getattr(event, "response", None)
-    source = event if response is None else getattr(response, "error", None)
-    return AgentError(*_CODES.get(getattr(source, "code", None) or "", _BROKE_OFF))
+    source = getattr(event, "error", None) or event if response is None else getattr(response, "error", None)
+    dump = getattr(source, "model_dump", None)
+    return error_in_stream(dump(warnings=False) if callable(dump) else source)
 
 
-def failure_text(error: Exception) -> str:
+def failure_text(error: Exception, tool: str = "") -> str:
     """Say to the model, and so to clients, what went wrong in a tool.
 
-    Our own words, the SDK's on wrong arguments, and a `ValueError`'s, which a tool wrote for its reader;
-    any other text may hold a secret.
+    Our own words, those of a `ToolError`, and the SDK's on wrong arguments: any other text may hold a secret, so it
+    is told as an id, under which the log has the kind of the error and where it was raised.
     """
-    if isinstance(error, (AgentError, ModelBehaviorError, ValueError)):
-        return f"The tool failed: {error}"
-    return f"The tool failed: {type(error).__name__}"
+    told = _told_by(error)
+    if told is not None:
+        return f"The tool failed: {told}"
+    error_id = new_error_id()
+    log.warning(
+        "tool_failed", tool=tool, error_id=error_id, error=type(error).__qualname__, at=_raised_at(error)
+    )
+    return f"The tool failed ({error_id})."
+
+
+def _told_by(error: BaseException | None) -> BaseException | None:
+    """The exception whose words may be told; the SDK wraps what an MCP server's call raises."""
+    while error is not None:
+        if isinstance(error, (AgentError, ToolError, ModelBehaviorError)):
+            return error
+        error = error.__cause__ if isinstance(error, AgentsException) else None
+    return None
+
+
+def without_words(exc: BaseException) -> RuntimeError:
+    """Return an exception that stands for *exc* in the log: its kind and its frames, and nothing that it says."""
+    stand_in = RuntimeError(
+        f"{type(exc).__qualname__}, whose words are not logged: a tool of the user's raised it"
+    )
+    return stand_in.with_traceback(exc.__traceback__)
+
+
+def _raised_at(error: BaseException) -> str | None:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return None if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -5,10 +5,11 @@ own, the originals unchanged. Owns no outbox (`openai_relay`) and no run (`opena
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from types import CellType, FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 from agents import (
     Agent,
@@ -17,22 +18,29 @@ from agents import (
     Handoff,
     InputGuardrail,
     Model,
-    OpenAIChatCompletionsModel,
     RunContextWrapper,
     RunHooks,
     Tool,
 )
+from agents.mcp import MCPServer
 from agents.tool_context import ToolContext
 
 from .errors import failure_text
-from .model.stock import CheckedChatModel
-from .relay import NESTED, RelayHooks, RelayModel, note_failed_call, note_tripwire
+from .model.stock import checked_model
+from .outbox import NESTED, note_failed_call, note_rejected_call, note_tripwire
+from .relay import RelayHooks, RelayModel
 
 Seen = dict[int, Agent[Any]]
 """Copies by the originals' identity: handoffs and tools may run in circles."""
 
 
-def relayed(agent: Agent[Any], _seen: Seen | None = None) -> Agent[Any]:
+class _Kept(Protocol):
+    """What holds the MCP servers that agents bring."""
+
+    def of_agent(self, servers: Sequence[MCPServer], *, prefixed: bool) -> list[MCPServer]: ...
+
+
+def relayed(agent: Agent[Any], _seen: Seen | None = None, *, mcp: _Kept | None = None) -> Agent[Any]:
     """Return a copy of *agent*, of all it can hand off to and of all that are its tools.
 
     Cheap: settings and other tools are shared with the original, which is not changed.
@@ -40,14 +48,17 @@ def relayed(agent: Agent[Any], _seen: Seen | None = None) -> Agent[Any]:
     seen: Seen = {} if _seen is None else _seen
     if id(agent) in seen:
         return seen[id(agent)]
-    made = agent.clone(model=_relayed_model(agent.model), model_settings=agent.model_settings)
+    made = agent.clone(model=relayed_model(agent.model), model_settings=agent.model_settings)
     seen[id(agent)] = made
     made.handoffs = [
-        relayed(target, seen) if isinstance(target, Agent) else _relayed_handoff(target, seen)
+        relayed(target, seen, mcp=mcp) if isinstance(target, Agent) else _relayed_handoff(target, seen, mcp)
         for target in agent.handoffs
     ]
-    made.tools = [_relayed_tool(tool, seen) for tool in agent.tools]
-    made.input_guardrails = [_watched(guardrail) for guardrail in agent.input_guardrails]
+    made.tools = [_relayed_tool(tool, seen, mcp) for tool in agent.tools]
+    if mcp is not None and agent.mcp_servers:
+        prefixed = bool(agent.mcp_config.get("include_server_in_tool_names"))
+        made.mcp_servers = mcp.of_agent(agent.mcp_servers, prefixed=prefixed)
+    made.input_guardrails = [watched(guardrail) for guardrail in agent.input_guardrails]
     return made
 
 
@@ -71,20 +82,20 @@ def ignore(event: Any) -> None:
     """Have the SDK stream the nested run; what it says is heard at its source."""
 
 
-def _relayed_model(model: str | Model | None) -> str | Model | None:
+def relayed_model(model: str | Model | None) -> str | Model | None:
     if not isinstance(model, Model) or isinstance(model, RelayModel):
         return model
-    return RelayModel(CheckedChatModel(model) if type(model) is OpenAIChatCompletionsModel else model)
+    return RelayModel(checked_model(model))
 
 
-def _relayed_handoff(handoff: Handoff[Any, Any], seen: Seen) -> Handoff[Any, Any]:
+def _relayed_handoff(handoff: Handoff[Any, Any], seen: Seen, mcp: _Kept | None) -> Handoff[Any, Any]:
     async def invoke(context: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
-        return relayed(await handoff.on_invoke_handoff(context, arguments), seen)
+        return relayed(await handoff.on_invoke_handoff(context, arguments), seen, mcp=mcp)
 
     return replace(handoff, on_invoke_handoff=invoke)
 
 
-def _watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
+def watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
     """Tell the run at once when *guardrail* trips; the SDK alone lets the model finish its answer first."""
 
     async def check(context: Any, agent: Any, items: Any) -> GuardrailFunctionOutput:
@@ -95,6 +106,36 @@ def _watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
         return judged
 
     return replace(guardrail, guardrail_function=check, name=guardrail.get_name())
+
+
+def _telling(tool: FunctionTool) -> None:
+    """Have the guardrails of *tool*, a copy, tell of a call that they reject: the SDK says so to the model alone."""
+    tool.tool_input_guardrails = [
+        replace(
+            guardrail, guardrail_function=_judged(guardrail, tool, before=True), name=guardrail.get_name()
+        )
+        for guardrail in tool.tool_input_guardrails or ()
+    ] or tool.tool_input_guardrails
+    tool.tool_output_guardrails = [
+        replace(
+            guardrail, guardrail_function=_judged(guardrail, tool, before=False), name=guardrail.get_name()
+        )
+        for guardrail in tool.tool_output_guardrails or ()
+    ] or tool.tool_output_guardrails
+
+
+def _judged(guardrail: Any, tool: FunctionTool, *, before: bool) -> Any:
+    async def judge(data: Any) -> Any:
+        output = guardrail.guardrail_function(data)
+        judged = await output if inspect.isawaitable(output) else output
+        if judged.behavior["type"] == "reject_content":
+            if before:
+                await note_rejected_call(data.context, tool, judged.behavior["message"])
+            else:
+                note_failed_call(data.context.tool_call_id)
+        return judged
+
+    return judge
 
 
 def _contained(tool: FunctionTool) -> FunctionTool:
@@ -109,16 +150,17 @@ def _contained(tool: FunctionTool) -> FunctionTool:
             return await invoke(context, arguments)
         except (SystemExit, KeyboardInterrupt):
             note_failed_call(context.tool_call_id)
-            return failure_text(RuntimeError("the tool asked the process to end"))
+            return failure_text(RuntimeError("the tool asked the process to end"), made.name)
 
     made.on_invoke_tool = invoke_contained
+    _telling(made)
     return made
 
 
 # ── agents as tools ──────────────────────────────────────────────────────────────────────────────
 
 
-def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
+def _relayed_tool(tool: Tool, seen: Seen, mcp: _Kept | None) -> Tool:
     """Return a copy of a tool that the user made of an agent, whose run is heard; of any other, `_contained`.
 
     `Agent.as_tool` keeps the agent and its options inside its function and nowhere else, so the copy's function is
@@ -135,13 +177,14 @@ def _relayed_tool(tool: Tool, seen: Seen) -> Tool:
     cells = dict(zip(run.__code__.co_freevars, run.__closure__ or (), strict=True))
     if not {"self", "hooks", "on_stream"} <= cells.keys():
         return _contained(tool)
-    inner = relayed(agent, seen)
+    inner = relayed(agent, seen, mcp=mcp)
     exchanged = {
         "self": inner,
         "hooks": _beside(cells["hooks"].cell_contents),
         "on_stream": cells["on_stream"].cell_contents or ignore,
     }
     made = copy(tool)
+    _telling(made)
     made._agent_instance = inner
     made.on_invoke_tool._invoke_tool_impl = _rebound(run, exchanged)  # type: ignore[attr-defined]  # the SDK's own
     return streaming_nested(made)
@@ -161,10 +204,10 @@ def _rebound(function: FunctionType, values: dict[str, Any]) -> FunctionType:
 
 
 def _beside(theirs: RunHooks[Any] | None) -> RunHooks[Any]:
-    return RelayHooks() if theirs is None else _BothHooks(theirs)
+    return RelayHooks() if theirs is None else BothHooks(theirs)
 
 
-class _BothHooks(RelayHooks):
+class BothHooks(RelayHooks):
     """Our hooks, and then the user's own."""
 
     def __init__(self, theirs: RunHooks[Any]) -> None:

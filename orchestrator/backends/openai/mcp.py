@@ -1,59 +1,392 @@
-"""The MCP servers of one stream: started or connected before it, closed after it.
+"""The MCP servers of one backend: each is started or connected once, held for all runs, and started again if it dies.
 
-Owns their lifetime within the stream's own task (their cancel scopes ask for that) and how one that does
-not start is told. Tools and calls are the SDK's.
+Owns their lifetime, in a task of its own for each (their cancel scopes ask for that), their limits, and how one that
+fails is told. What they offer and how a call looks is the SDK's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import contextvars
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from agents.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHttp
+import anyio
+import httpx2
+from agents import RunContextWrapper
+from agents.agent import AgentBase
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 from agents.mcp.util import MCPToolCustomDataContext
+from agents.tool import default_tool_error_function
+from mcp.shared.exceptions import MCPError
 
-from ...errors import AgentError
-from .relay import note_failed_call
+from ...errors import AgentError, ToolError
+from ..redirects import RefuseOtherOrigin, refusal_in
+from .outbox import note_failed_call
 from .settings import MCPServer as MCPServerSettings
 from .settings import OpenAIAgentsSettings
 from .tools import tell_failure
 
 START_SECONDS = 15.0
+PING_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
+CONNECTION_CLOSED = -32000
+INVALID_PARAMS = -32602
+_CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, ConnectionError)
+SEPARATOR = "_"
 
 
-async def connect_servers(stack: AsyncExitStack, settings: OpenAIAgentsSettings) -> list[MCPServer]:
-    """Start or connect what `mcp_servers` lists; *stack* closes them again, in its own task.
+class Keeper:
+    """Holds one server connected, in a task of its own.
 
-    Raises:
-        AgentError: `tool_failed` where a program does not start, `upstream_unavailable` where an address
-            does not answer as an MCP server.
+    Args:
+        make: Makes the server, or returns the user's own; called again for each start.
+        what: Names the server in a message. is_program: It is started, not only connected to.
     """
-    servers: list[MCPServer] = []
-    for at, entry in enumerate(settings.mcp_servers):
-        server = _server(entry, settings)
+
+    def __init__(
+        self,
+        make: Callable[[], MCPServer],
+        what: str,
+        *,
+        is_program: bool,
+        start_s: float = START_SECONDS,
+        call_s: float | None = None,
+    ) -> None:
+        self.call_s = call_s
+        self._make = make
+        self._what = what
+        self._is_program = is_program
+        self._start_s = start_s
+        self._lock = asyncio.Lock()
+        self._server: MCPServer | None = None
+        self._stop: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def server(self) -> MCPServer:
+        """The server as it is now; made, if it was not yet."""
+        if self._server is None:
+            self._server = self._make()
+        return self._server
+
+    async def ready(self) -> MCPServer:
+        """Return the connected server, started if it is not, or no longer.
+
+        Raises:
+            AgentError: `tool_failed` where a program does not start, `upstream_unavailable` where an address does not
+                answer as an MCP server, `upstream_rejected` where it redirects to another origin.
+        """
+        async with self._lock:
+            if self._task is not None and await self._is_gone():
+                await self._end()
+            if self._task is None:
+                await self._start()
+            return self.server
+
+    async def aclose(self) -> None:
+        """End the server; no process of it is left."""
+        async with self._lock:
+            await self._end()
+
+    async def _start(self) -> None:
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        # A context of its own: what the first run set is nothing of the others'.
+        self._task = asyncio.create_task(
+            self._hold(started, self._stop), name=f"MCP: {self._what}", context=contextvars.Context()
+        )
         try:
-            async with asyncio.timeout(START_SECONDS):
+            await asyncio.shield(started)
+        except asyncio.CancelledError:
+            started.add_done_callback(_look_at)
+            await self._end()
+            raise
+        except BaseException as exc:
+            await self._end()
+            raise self._failed(exc) from exc
+
+    async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
+        server = self.server
+        try:
+            async with asyncio.timeout(self._start_s):
                 await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
+        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start is told
+            if not started.done():
+                started.set_exception(exc if isinstance(exc, Exception) else RuntimeError(type(exc).__name__))
+        else:
+            started.set_result(None)
+            await stop.wait()
+        finally:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await server.cleanup()  # type: ignore[no-untyped-call]
+            except BaseException:  # noqa: S110, BLE001 - it is gone, or goes with its task
+                pass
+
+    async def _end(self) -> None:
+        task, self._task = self._task, None
+        if task is None:
+            return
+        if self._stop is not None:
+            self._stop.set()
+        await asyncio.wait({task}, timeout=CLOSE_SECONDS + self._start_s)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+        self._server = None
+
+    async def _is_gone(self) -> bool:
+        """Whether the connection is closed. One that is merely slow to answer is at work, not gone."""
+        if self._task is None or self._task.done():
+            return True
+        ping = getattr(getattr(self.server, "session", None), "send_ping", None)
+        if ping is None:
+            return False
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
+        except TimeoutError:
+            return False
+        except Exception as exc:  # noqa: BLE001 - whatever it is, a server that answers is there
+            return is_closed(exc)
+        return False
+
+    def _failed(self, exc: BaseException) -> AgentError:
+        if (ours := refusal_in(exc)) is not None:
+            return ours
+        if self._is_program:
+            return AgentError("tool_failed", f"The agent's {self._what} did not start.")
+        return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
+
+
+class KeptServer(MCPServer):
+    """A server as one run's agent sees it: that of the keeper, whichever that is by now.
+
+    Args:
+        prefix: Begins the names of its tools.
+        before: The agent's servers before this one; a tool of the same name gets this one's number into its own.
+    """
+
+    def __init__(
+        self, keeper: Keeper, *, number: int, prefix: str = "", before: Sequence[KeptServer] = ()
+    ) -> None:
+        self._keeper = keeper
+        self._number = number
+        self._prefix = prefix
+        self._before = before
+        self._names: dict[str, str] = {}
+        self.custom_data_extractor = self._extract
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keeper.server, name)
+
+    @property
+    def name(self) -> str:
+        return self._keeper.server.name
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The tools' names as the agent sees them, once they were listed."""
+        return frozenset(self._names)
+
+    async def connect(self) -> None:
+        """Do nothing: the keeper connects."""
+
+    async def cleanup(self) -> None:
+        """Do nothing: the keeper closes."""
+
+    async def list_tools(
+        self, run_context: RunContextWrapper[Any] | None = None, agent: AgentBase | None = None
+    ) -> list[Any]:
+        server = await self._keeper.ready()
+        try:
+            tools = await server.list_tools(run_context, agent)
         except Exception as exc:
-            raise _failed(at, program=entry.command is not None) from exc
-        stack.push_async_callback(server.cleanup)
-        servers.append(server)
-    return servers
+            if not is_closed(exc):
+                raise self._keeper._failed(exc) from exc
+            server = await self._keeper.ready()
+            tools = await server.list_tools(run_context, agent)
+        taken = frozenset().union(*(other.names for other in self._before))
+        renamed = [(self._name_of(tool.name, taken), tool) for tool in tools]
+        self._names = {name: tool.name for name, tool in renamed}
+        return [
+            tool if name == tool.name else tool.model_copy(update={"name": name}) for name, tool in renamed
+        ]
+
+    def _name_of(self, name: str, taken: frozenset[str]) -> str:
+        if self._prefix:
+            return f"{self._prefix}{SEPARATOR}{name}"
+        return f"server{self._number}{SEPARATOR}{name}" if name in taken else name
+
+    async def call_tool(
+        self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
+    ) -> Any:
+        name = self._names.get(tool_name, tool_name)
+        for is_last in (False, True):
+            server = await self._keeper.ready()
+            self._check_arguments(server, tool_name, name, arguments)
+            try:
+                async with asyncio.timeout(self._keeper.call_s):
+                    return await server.call_tool(name, arguments, meta)
+            except TimeoutError as exc:
+                raise ToolError(f"{tool_name} took longer than {self._keeper.call_s:g} s.") from exc
+            except MCPError as exc:
+                if exc.error.code == INVALID_PARAMS:
+                    raise ToolError(f"{tool_name} was called with wrong arguments.") from exc
+                if exc.error.code == CONNECTION_CLOSED:
+                    raise ToolError(f"{tool_name} cannot be asked: its server ended.") from exc
+                raise
+            except _CLOSED as exc:  # before the request was written, so it may be written again
+                if is_last:
+                    raise ToolError(f"{tool_name} cannot be asked: its server ended.") from exc
+        raise AssertionError("unreachable")
+
+    def _check_arguments(
+        self, server: MCPServer, tool_name: str, name: str, arguments: dict[str, Any] | None
+    ) -> None:
+        """Say which arguments are missing; the SDK tells the model the class of its exception."""
+        tool = next((tool for tool in server.cached_tools or () if tool.name == name), None)
+        schema = getattr(tool, "input_schema", None) or getattr(tool, "inputSchema", None)
+        required = schema.get("required") if isinstance(schema, dict) else None
+        missing = [each for each in required or () if each not in (arguments or {})]
+        if missing:
+            raise ToolError(
+                f"{tool_name} needs the arguments that are missing: {', '.join(sorted(missing))}."
+            )
+
+    async def list_prompts(self) -> Any:
+        return await (await self._keeper.ready()).list_prompts()
+
+    async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        return await (await self._keeper.ready()).get_prompt(name, arguments)
+
+    async def list_resources(self, cursor: str | None = None) -> Any:
+        return await (await self._keeper.ready()).list_resources(cursor)
+
+    async def list_resource_templates(self, cursor: str | None = None) -> Any:
+        return await (await self._keeper.ready()).list_resource_templates(cursor)
+
+    async def read_resource(self, uri: str) -> Any:
+        return await (await self._keeper.ready()).read_resource(uri)
+
+    @property
+    def cached_tools(self) -> list[Any] | None:
+        cached = self._keeper.server.cached_tools
+        names = {original: seen for seen, original in self._names.items()}
+        return None if cached is None else [
+            tool.model_copy(update={"name": names.get(tool.name, tool.name)}) for tool in cached
+        ]  # fmt: skip
+
+    def _get_failure_error_function(self, agent_failure_error_function: Any) -> Any:
+        """The user's own words where there are some; never the SDK's, which repeat what the exception says."""
+        theirs = self._keeper.server._get_failure_error_function(agent_failure_error_function)
+        return tell_failure if theirs is default_tool_error_function else theirs
+
+    def _extract(self, result: MCPToolCustomDataContext) -> Any:
+        _note_error_result(result)
+        theirs = getattr(self._keeper.server, "custom_data_extractor", None)
+        return None if theirs is None or theirs is _note_error_result else theirs(result)
 
 
-def _server(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> MCPServer:
+class McpServers:
+    """The servers of one backend, those of its handoff targets and of the user's own agents included."""
+
+    def __init__(self) -> None:
+        self._of_settings: dict[str, list[tuple[Keeper, str]]] = {}
+        self._own: dict[int, Keeper] = {}
+
+    def of_settings(self, settings: OpenAIAgentsSettings) -> list[MCPServer]:
+        """Return the servers that `mcp_servers` of an agent's settings lists."""
+        if settings.agent_id not in self._of_settings:
+            self._of_settings[settings.agent_id] = [
+                (
+                    Keeper(
+                        _maker(entry, settings),
+                        f"MCP server {at}",
+                        is_program=entry.command is not None,
+                        start_s=entry.start_timeout_s,
+                        call_s=entry.call_timeout_s
+                        or settings.limits.tool_timeout_s
+                        or settings.limits.timeout_s,
+                    ),
+                    entry.prefix or "",
+                )
+                for at, entry in enumerate(settings.mcp_servers, 1)
+            ]
+        return _kept(self._of_settings[settings.agent_id])
+
+    def of_agent(self, servers: Sequence[MCPServer], *, prefixed: bool) -> list[MCPServer]:
+        """Return the servers that the user's own agent brings; one that it has connected itself stays its own.
+
+        Args:
+            prefixed: The agent has the SDK put the servers' names before those of their tools.
+        """
+        keepers: list[tuple[Keeper, str]] = []
+        for at, server in enumerate(servers, 1):
+            if isinstance(server, KeptServer):
+                return list(servers)
+            if id(server) not in self._own:
+                self._own[id(server)] = Keeper(
+                    lambda server=server: server,  # type: ignore[misc]  # bound now
+                    f"MCP server {at}",
+                    is_program=isinstance(server, MCPServerStdio),
+                )
+            keepers.append((self._own[id(server)], ""))
+        return _kept(keepers, is_renaming=not prefixed)
+
+    async def aclose(self) -> None:
+        """End all of them."""
+        of_settings = [keeper for keepers in self._of_settings.values() for keeper, _ in keepers]
+        await asyncio.gather(*(keeper.aclose() for keeper in [*of_settings, *self._own.values()]))
+
+
+def _kept(keepers: Sequence[tuple[Keeper, str]], *, is_renaming: bool = True) -> list[MCPServer]:
+    made: list[KeptServer] = []
+    for number, (keeper, prefix) in enumerate(keepers, 1):
+        made.append(
+            KeptServer(keeper, number=number, prefix=prefix, before=tuple(made) if is_renaming else ())
+        )
+    return list(made)
+
+
+def _maker(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> Callable[[], MCPServer]:
     common: dict[str, Any] = {
         "cache_tools_list": True,
-        "client_session_timeout_seconds": settings.limits.tool_timeout_s or settings.limits.timeout_s,
+        # Ours is around the call; the client's own ends a little later, for it says less.
+        "client_session_timeout_seconds": None,
         "failure_error_function": tell_failure,
         "custom_data_extractor": _note_error_result,
     }
-    if entry.command is not None:
+    command = entry.command
+    if command is not None:
         env = {name: value.get_secret_value() for name, value in entry.env.items()}
-        return MCPServerStdio({"command": entry.command, "args": list(entry.args), "env": env}, **common)
+        return lambda: MCPServerStdio({"command": command, "args": list(entry.args), "env": env}, **common)
     headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
-    return MCPServerStreamableHttp({"url": str(entry.url), "headers": headers}, **common)
+    params: Any = {"url": str(entry.url), "headers": headers, "httpx_client_factory": _http_client}
+    if entry.transport == "sse":
+        return lambda: MCPServerSse(params, **common)
+    return lambda: MCPServerStreamableHttp(params, **common)
+
+
+def _http_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+    options = {} if timeout is None else {"timeout": timeout}
+    hooks: dict[str, list[Any]] = {"response": [RefuseOtherOrigin("The agent's MCP server")]}
+    return httpx2.AsyncClient(headers=headers, auth=auth, event_hooks=hooks, **options)
+
+
+def is_closed(exc: BaseException) -> bool:
+    """Whether an exception says that the server's connection is closed."""
+    if isinstance(exc, BaseExceptionGroup):
+        return any(is_closed(each) for each in exc.exceptions)
+    if isinstance(exc, MCPError):
+        return exc.error.code == CONNECTION_CLOSED
+    return isinstance(exc, _CLOSED)
+
+
+def _look_at(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _note_error_result(result: MCPToolCustomDataContext) -> None:
@@ -61,9 +394,3 @@ def _note_error_result(result: MCPToolCustomDataContext) -> None:
     call_id = getattr(result.run_context, "tool_call_id", None)
     if result.is_error and call_id:
         note_failed_call(call_id)
-
-
-def _failed(at: int, *, program: bool) -> AgentError:
-    if program:
-        return AgentError("tool_failed", f"The agent's MCP server {at + 1} did not start.")
-    return AgentError("upstream_unavailable", f"The agent's MCP server {at + 1} did not answer.")

@@ -14,20 +14,22 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import AsyncGenerator, Iterable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agents import Agent, RunConfig, Runner, RunResultStreaming, RunState
+from agents import Agent, RunConfig, RunHooks, Runner, RunResultStreaming, RunState
 from agents.items import ToolApprovalItem, ToolCallOutputItem
 
 from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Token, ToolResult, Usage
 from ...events.base import Payload
-from ..base import AgentInput, Approve, Emission, Finish
-from .errors import agent_error
-from .instrumented import relayed
-from .relay import Outbox, RelayHooks, RelayProvider, noting_failures, output_text
+from ..base import AgentInput, Approve, Emission, Finish, Restated, set_current_input
+from .errors import agent_error, without_words
+from .instrumented import BothHooks, relayed, relayed_model, watched
+from .mcp import McpServers
+from .outbox import Outbox
+from .relay import RelayHooks, RelayProvider, noting_failures, output_text
 
 STOP_SECONDS = 1.0
 """How long a stopped run may take to close its connection; a sync tool in its thread may take longer."""
@@ -43,6 +45,8 @@ async def stream_agent(
     run_config: RunConfig | None = None,
     max_turns: int | None = 10,
     context: Any = None,
+    options: RunOptions | None = None,
+    mcp: McpServers | None = None,
 ) -> AsyncGenerator[Emission, None]:
     """Run *agent* and yield its payloads live, a `Finish` last.
 
@@ -50,6 +54,8 @@ async def stream_agent(
         input_items: As `Runner.run_streamed` takes them; `conversation_items` builds them.
         run_config: Defaults to one without tracing. Its models and error formatter are wrapped.
         context: Handed to the user's tools as the SDK's run context; *request* where None.
+        options: All of these at once, and more; in place of them.
+        mcp: Holds the MCP servers that the agents bring.
 
     Raises:
         AgentError: The run failed, after everything it had said.
@@ -57,12 +63,12 @@ async def stream_agent(
     Cancelling, or closing the generator, stops the run and waits up to `STOP_SECONDS` for it.
     """
     outbox = Outbox(lead=agent.name)
-    config = _with_relay(run_config or RunConfig(tracing_disabled=True))
+    options = _completed(options or RunOptions(run_config, max_turns, context), request)
     items = _as_items(input_items)
     start: InputItems | RunState[Any] = items
-    copy = relayed(agent)
+    copy = relayed(agent, mcp=mcp)
     while True:
-        run = _Run(copy, start, outbox, config, max_turns, request if context is None else context)
+        run = _Run(copy, start, outbox, options, request)
         try:
             while batch := await outbox.take():
                 for payload in batch:
@@ -85,13 +91,39 @@ async def stream_agent(
         for payload in await _decide(start, requests, request.approve):
             yield payload
         outbox.reopen()
-    if (answer := _answer_of_tools(run.result)) is not None:
-        yield Token(answer, speaker=outbox.speaker(run.result.last_agent.name, None))
+    for emission in _ending(run.result, outbox, None if options.session is not None else len(items)):
+        yield emission
+
+
+def _completed(options: RunOptions, request: AgentInput) -> RunOptions:
+    """Return *options* with what a run of ours needs of them."""
+    config = _with_relay(options.run_config or RunConfig(tracing_disabled=True))
+    context = request if options.context is None else options.context
+    return replace(options, run_config=config, context=context)
+
+
+def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> Iterator[Emission]:
+    """Yield what is said when a run has ended well; *known* items began it, None where a session remembers."""
+    if (answer := _answer_of_tools(result)) is not None:
+        yield Token(answer, speaker=outbox.speaker(result.last_agent.name, None))
+    if outbox.record.corrected:
+        yield Restated(outbox.record.payloads())
     yield Finish(
         reason=outbox.finish_reason or "stop",
-        usage=_usage(run.result),
-        memory=_memory(run.result, len(items)),
+        usage=_usage(result),
+        memory=None if known is None else _memory(result, known),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `Runner.run_streamed` takes besides the agent and its input, each as an app would give it."""
+
+    run_config: RunConfig | None = None
+    max_turns: int | None = 10
+    context: Any = None
+    session: Any = None
+    hooks: RunHooks[Any] | None = None
 
 
 class _Run:
@@ -102,22 +134,23 @@ class _Run:
         agent: Agent[Any],
         start: InputItems | RunState[Any],
         outbox: Outbox,
-        config: RunConfig,
-        max_turns: int | None,
-        context: Any,
+        options: RunOptions,
+        request: AgentInput,
     ) -> None:
         inside = contextvars.copy_context()
         inside.run(outbox.enter)
+        inside.run(set_current_input, request)
         self._outbox = outbox
         try:
             self.result: RunResultStreaming = inside.run(
                 lambda: Runner.run_streamed(
                     agent,
                     start,
-                    context=None if isinstance(start, RunState) else context,
-                    max_turns=max_turns,
-                    hooks=RelayHooks(),
-                    run_config=config,
+                    context=None if isinstance(start, RunState) else options.context,
+                    max_turns=options.max_turns,
+                    hooks=RelayHooks() if options.hooks is None else BothHooks(options.hooks),
+                    run_config=options.run_config,
+                    session=options.session,
                 )
             )
         except Exception as exc:
@@ -144,7 +177,8 @@ class _Run:
         if isinstance(exc, AgentError):
             raise exc
         if isinstance(exc, Exception):
-            raise agent_error(exc, in_tool=bool(self._outbox.open_calls)) from exc
+            in_tool = bool(self._outbox.open_calls)
+            raise agent_error(exc, in_tool=in_tool) from (without_words(exc) if in_tool else exc)
 
     async def stop(self) -> None:
         """Stop the run if it still goes on; return when its connection is closed, or after the limit.
@@ -198,6 +232,8 @@ def _as_items(value: str | InputItems) -> InputItems:
 def _with_relay(config: RunConfig) -> RunConfig:
     return replace(
         config,
+        model=relayed_model(config.model),
+        input_guardrails=[watched(guardrail) for guardrail in config.input_guardrails or ()],
         model_provider=RelayProvider(config.model_provider),
         tool_error_formatter=noting_failures(config.tool_error_formatter),
     )

@@ -36,6 +36,14 @@ class MCPServer(Settings):
     url: Url | None = None
     """Address of a server that runs already."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
+    transport: Literal["stdio", "http", "sse"] | None = None
+    """How it is spoken to: `stdio` a `command`, `http` a `url`; `sse` is the older HTTP transport."""
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
+    """Begins the names of its tools, with a `_`, so that two servers may have tools of one name."""
+    start_timeout_s: PositiveNumber = 15
+    """How long it may take to start, or to answer first."""
+    call_timeout_s: PositiveNumber | None = None
+    """How long a call may take; `limits.tool_timeout_s` unless given, else the attempt's time."""
 
     @model_validator(mode="after")
     def _check_kind(self) -> MCPServer:
@@ -45,6 +53,10 @@ class MCPServer(Settings):
             raise ValueError("has a `url`, so `args` and `env` mean nothing; remove them")
         if self.command is not None and self.headers:
             raise ValueError("has a `command`, so `headers` mean nothing; remove them")
+        if self.transport is not None and (self.transport == "stdio") != (self.command is not None):
+            raise ValueError(
+                f"has `transport: {self.transport}`; a `command` is spoken to over stdio, a `url` over http or sse"
+            )
         return self
 
 
@@ -97,7 +109,15 @@ class OpenAIAgentsSettings(AgentSettings):
     takes_over: ClassVar[bool] = True
     backend: Literal["openai-agents"] = "openai-agents"
     agent: Reference | None = None
-    """An `agents.Agent` of your own, as "module:attribute"."""
+    """An `agents.Agent` of your own, as "module:attribute", or a function that returns one: called once."""
+    context: Reference | None = None
+    """A function, as "module:function", called for each attempt with our `AgentInput`: returns the run's context."""
+    session: Reference | None = None
+    """The same for a session, which then remembers; the earlier turns that we keep are not sent."""
+    hooks: Reference | None = None
+    """The same for the run's hooks."""
+    run_config: Reference | None = None
+    """The same for a `RunConfig`."""
     model: Text | None = None
     """Name of the model."""
     instructions: str | None = None

@@ -14,7 +14,8 @@ from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from .errors import failure_text
 from .instrumented import ignore, relayed, streaming_nested
-from .relay import RelayHooks, note_failed_call
+from .outbox import note_failed_call
+from .relay import RelayHooks
 
 
 def load_tool(reference: str, settings: AgentSettings, key: str, *, max_turns: int) -> Tool:
@@ -62,7 +63,7 @@ def tell_failure(context: RunContextWrapper[Any], error: Exception) -> str:
     """Note that the call failed, and say so to the model."""
     if call_id := getattr(context, "tool_call_id", None):
         note_failed_call(call_id)
-    return failure_text(error)
+    return failure_text(error, getattr(context, "tool_name", ""))
 
 
 def _is_tool(found: object) -> bool:

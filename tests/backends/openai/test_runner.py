@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -39,10 +40,10 @@ from openai.types.responses import (
 from openai.types.responses.response_function_web_search import ActionSearch
 
 from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
-from orchestrator.backends.openai.relay import PENDING_LIMIT
+from orchestrator.backends.openai.outbox import PENDING_LIMIT
 from orchestrator.backends.openai.runner import conversation_items, stream_agent
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Handoff, Token, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCall, ToolResult
 from tests.support.patience import PATIENCE_SECONDS
 
 Reply = Callable[[], AsyncGenerator[Any, None]]
@@ -208,7 +209,9 @@ async def test_a_tool_of_the_users_own_fails_without_its_secrets() -> None:
         raise RuntimeError("password=hunter2")
 
     items = await collect(agent(call_reply(call("broken", "c1")), text_reply("ok"), tools=[broken]))
-    assert ToolResult("c1", "The tool failed: RuntimeError", is_error=True) in items
+    [result] = [item for item in items if isinstance(item, ToolResult)]
+    assert result.is_error
+    assert re.fullmatch(r"The tool failed \(err_[0-9a-f]{16}\)\.", result.output)
 
 
 async def test_a_tool_at_the_provider_is_told_like_any_other() -> None:
@@ -228,7 +231,8 @@ async def test_a_tool_at_the_provider_is_told_like_any_other() -> None:
         yield delta("Rain.")
         yield completed(search("completed"), message("Rain."))
 
-    items = await collect(agent(reply))
+    running, *items = await collect(agent(reply))
+    assert running == Status("tool", "web_search")
     [told, result] = items[:2]
     assert (told.call_id, told.name) == ("ws_1", "web_search")
     assert json.loads(told.arguments)["action"]["query"] == "weather"

@@ -20,6 +20,7 @@ from openai.types.responses import Response, ResponseCompletedEvent
 from ....errors import AgentError
 from .chat_decoder import ChatDecoder
 from .client import WireClient
+from .reasoning import goes_back
 from .transport import FastTransport, StreamBody
 
 
@@ -29,6 +30,8 @@ class Decoder(Protocol):
     ended: bool
     failure: AgentError | None
 
+    @property
+    def is_complete(self) -> bool: ...
     def feed(self, data: bytes) -> list[Any]: ...
     def end(self) -> list[Any]: ...
 
@@ -43,7 +46,12 @@ async def decoded(body: StreamBody, decoder: Decoder) -> AsyncGenerator[list[Any
     """
     try:
         while not decoder.ended:
-            data = await body.read()
+            try:
+                data = await body.read()
+            except AgentError:
+                if not decoder.is_complete:
+                    raise
+                data = b""  # what broke is a connection that had nothing more to say
             if events := decoder.feed(data) if data else decoder.end():
                 yield events
         if decoder.failure is not None:
@@ -61,6 +69,7 @@ class FastChatModel(OpenAIChatCompletionsModel):
     """
 
     def __init__(self, model: str, transport: FastTransport, **options: Any) -> None:
+        options.setdefault("should_replay_reasoning_content", goes_back)
         super().__init__(model, openai_client=cast(AsyncOpenAI, WireClient(transport)), **options)
         self.transport = transport
 

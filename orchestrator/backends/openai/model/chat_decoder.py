@@ -6,6 +6,7 @@ from the whole message, so that they are those of a model that did not stream.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -32,55 +33,24 @@ from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
-from .client import FILTERED, INVALID, error_in_answer, is_json
-from .dialects import CallSlots, finish_reason_of, said_in, usage_of
-from .events import AnyDelta, ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta
-from .sse import DataSplitter, decoded_loosely
+from ...upstream_errors import error_in_stream, is_error
+from .chat_chunk import CallPiece, Choice, Chunk, Function, Said
+from .client import is_whole
+from .dialects import CallSlots, said_in, usage_of
+from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
+from .finish import finish_of, withheld
+from .repair import (
+    INVALID,
+    arguments_of,
+    is_life,
+    repaired_chunk,
+    usage_as_chat,
+    usage_in,
+    whole_chunk,
+)
+from .sse import DataSplitter, is_done
 
 UNFINISHED = "The model's answer ended without its end mark."
-DONE = b"[DONE]"
-
-
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _CallPiece(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    type: str | None = None
-    function: _Function | None = None
-    extra_content: dict[str, Any] | None = None
-
-
-class _Said(msgspec.Struct):
-    """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text."""
-
-    content: str | list[Any] | None = None
-    reasoning_content: str | None = None
-    reasoning: Any = None
-    refusal: str | None = None
-    tool_calls: list[_CallPiece] | None = None
-    thinking_blocks: list[dict[str, Any]] | None = None
-    annotations: list[Any] | None = None
-    audio: Any = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Said | None = None
-    index: int = 0
-    finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
-    message: Any = None  # of an answer that does not stream
-    text: Any = None  # of an API older than this one
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
-    error: Any = None
-    id: str | None = None
 
 
 class _Call:
@@ -112,7 +82,7 @@ class ChatDecoder:
         self._model = model
         self._keep_raw_usage = keep_raw_usage
         self._splitter = DataSplitter()
-        self._decode = msgspec.json.Decoder(_Chunk).decode
+        self._decode = msgspec.json.Decoder(Chunk).decode
         self._events: list[Any] = []
         self._sequence = 0
         self._started = False
@@ -132,22 +102,29 @@ class ChatDecoder:
         self._annotations: list[Any] = []
         self._logprobs: list[ChatCompletionTokenLogprob] = []
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer is whole without its end mark."""
+        return self._finish_reason is not None
+
     def feed(self, data: bytes) -> list[Any]:
         """Return what *data* completes; neighbouring pieces of one part come as one delta."""
         events: list[Any] = []
         self._events = events
         try:
             for payload in self._splitter.feed(data):
-                if payload.startswith(DONE):
+                if is_done(payload):
                     self._finish()
                     break
-                if not payload.strip():  # a sign of life
-                    continue
                 try:
                     chunk = self._decode(payload)
+                    plain = chunk.error is None and chunk.choices
                 except msgspec.DecodeError:
-                    chunk = decoded_loosely(payload, _Chunk)
-                self._take(chunk)
+                    plain = None
+                if plain:
+                    self._take(chunk)
+                else:
+                    self._take_odd(payload)
         except AgentError as exc:
             self._fail(exc)
         except (ValueError, TypeError, AttributeError, AgentsException) as exc:
@@ -160,26 +137,46 @@ class ChatDecoder:
         """Say that no byte comes any more; a failure unless the stream has said its end."""
         events = self.feed(b"\n\n")  # some servers end without the last event's blank line
         if not self.ended:
-            self._fail(AgentError("upstream_invalid", UNFINISHED))
+            try:
+                self._end()
+            except AgentError as exc:
+                self._fail(exc)
         return events
+
+    def _end(self) -> None:
+        """End where the body ends: a finish reason will do for servers that send no end mark."""
+        if (body := self._splitter.body()) is not None:
+            self._take(msgspec.convert(whole_chunk(_loaded(body)), Chunk))
+        if self._finish_reason is None:
+            raise AgentError("upstream_invalid", UNFINISHED)
+        self._finish()
 
     def _fail(self, failure: AgentError) -> None:
         self.ended = True
         self.failure = failure
 
-    def _take(self, chunk: _Chunk) -> None:
-        if chunk.error is not None:
-            raise error_in_answer(chunk.error)
-        if chunk.usage is not None:
+    def _take_odd(self, payload: bytes) -> None:
+        """Take an event that is not as OpenAI's server would send it, or is no piece of an answer."""
+        text = payload.decode()
+        if is_life(text):
+            return
+        value = repaired_chunk(_loaded(text))
+        if value is not None:
+            self._take(msgspec.convert(value, Chunk))
+
+    def _take(self, chunk: Chunk) -> None:
+        if chunk.usage:
             self._usage = chunk.usage
+        elif chunk.x_groq is not None or (chunk.choices and chunk.choices[0].usage is not None):
+            self._usage = usage_in(msgspec.to_builtins(chunk)) or self._usage
         choices = chunk.choices
         if not choices:
-            if choices is None and chunk.usage is None:
-                raise AgentError("upstream_invalid", INVALID)
             return
         if not self._started:
             self._start(chunk)
         choice = choices[0]
+        if is_error(choice.error):
+            raise error_in_stream(choice.error)
         if choice.index:  # others were not asked for; the SDK leaves them out too
             return
         if choice.finish_reason:  # some servers send an empty one with each piece
@@ -190,7 +187,7 @@ class ChatDecoder:
         said = choice.delta
         if said is None:
             if choice.message is not None or choice.text is not None:
-                raise AgentError("upstream_invalid", INVALID)
+                self._take_whole(choice)
             return
         if said.reasoning_content:
             self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
@@ -208,12 +205,24 @@ class ChatDecoder:
         if said.tool_calls:
             for piece in said.tool_calls:
                 self._call(piece)
+        elif said.function_call is not None:
+            self._take_whole(choice)
         if said.thinking_blocks or said.annotations or said.audio:
             self._rare(said)
 
-    def _start(self, chunk: _Chunk) -> None:
+    def _take_whole(self, choice: Choice) -> None:
+        """Take a choice that holds another thing than a delta."""
+        odd = {key: value for key, value in msgspec.to_builtins(choice).items() if value is not None}
+        said = odd.get("delta") or {}
+        if "function_call" in said:
+            odd["delta"] = {"function_call": said["function_call"]}
+        chunk = repaired_chunk({"choices": [odd]})
+        if chunk is not None:
+            self._take(msgspec.convert(chunk, Chunk))
+
+    def _start(self, chunk: Chunk) -> None:
         self._started = True
-        self._response_id = chunk.id
+        self._response_id = None if chunk.id is None else str(chunk.id)
         self._events.append(
             ResponseCreatedEvent(
                 response=self._response, type="response.created", sequence_number=self._number()
@@ -233,16 +242,18 @@ class ChatDecoder:
         else:
             events.append(kind(text, FAKE_RESPONSES_ID, output_index, self._number()))
 
-    def _rare(self, said: _Said) -> None:
+    def _rare(self, said: Said) -> None:
         if said.audio:
             raise AgentError("upstream_invalid", "The model answered with sound, which no agent here takes.")
         for block in said.thinking_blocks or ():
             self._thinking.accumulate_thinking_block(block)
         self._annotations += said.annotations or ()
 
-    def _call(self, piece: _CallPiece) -> None:
-        function = piece.function or _Function()
-        index = self._slots.place(piece.index, piece.id, function.name)
+    def _call(self, piece: CallPiece) -> None:
+        function = piece.function or Function(piece.name, arguments_of(piece.arguments))
+        index = self._slots.place(piece.index, piece.id, function.name, function.arguments)
+        if index is None:
+            return
         if piece.type == "custom":
             self._ignored_calls.add(index)
         if index in self._ignored_calls:
@@ -291,13 +302,16 @@ class ChatDecoder:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _finish(self) -> None:
-        if self._finish_reason is None:
-            raise AgentError("upstream_invalid", UNFINISHED)
-        if self._finish_reason == "tool_calls" and not (self._calls or any(self._said.values())):
+        word = self._finish_reason or "stop"  # `[DONE]` alone is an end, too
+        reason = finish_of(word)
+        if reason == "tool_calls" and not (self._calls or any(self._said.values())):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
-        reason = finish_reason_of(self._finish_reason)
-        cut_short = {"stop": None, "length": "max_output_tokens"}.get(reason, reason)
-        message = self._message(cut_short)
+        if reason == "content_filter" and not (self._said["content"] or self._said["refusal"] or self._calls):
+            raise withheld(word)
+        cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
+        if not self._started:
+            self._start(Chunk())
+        message = self._message(is_cut=reason in ("length", "content_filter"))
         provider_data = {"model": self._model}
         if self._response_id:
             provider_data["response_id"] = self._response_id
@@ -325,20 +339,14 @@ class ChatDecoder:
         )
         self.ended = True
 
-    def _message(self, cut_short: str | None) -> ChatCompletionMessage:
+    def _message(self, *, is_cut: bool) -> ChatCompletionMessage:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
         said = {field: clean_text("".join(pieces)) for field, pieces in self._said.items()}
         calls = [
             _tool_call(call)
             for _, call in sorted(self._calls.items())
-            if not cut_short or is_json(call.arguments)
+            if not is_cut or is_whole(call.arguments)
         ]
-        if cut_short == "content_filter" and not (said["content"] or said["refusal"] or calls):
-            # The SDK reads an answer that was withheld as a refusal, so it does not pass for an empty one.
-            said["refusal"] = FILTERED
-            self._events.append(
-                RefusalDelta(FILTERED, FAKE_RESPONSES_ID, int(self._reasoned), self._number())
-            )
         return ChatCompletionMessage.construct(
             role="assistant",
             content=said["content"] or None,
@@ -358,22 +366,13 @@ class ChatDecoder:
                 item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(self._logprobs)
 
     def _add_usage(self, response: Response) -> None:
-        if self._usage is None:
+        counted = usage_as_chat(self._usage)
+        if counted is None or self._usage is None:
             _mark_request_completed_without_usage(response)
             return
-        response.usage = usage_of(self._usage)
+        response.usage = usage_of(counted)
         if self._keep_raw_usage:
             _attach_raw_usage_snapshot(response, self._usage)
-
-
-def append_delta(events: list[Any], delta: AnyDelta) -> bool:
-    """Append *delta*, or join it to the last event where that is the piece before it; True if appended."""
-    last = events[-1] if events else None
-    if type(last) is type(delta) and delta.follows(last):
-        last.delta += delta.delta
-        return False
-    events.append(delta)
-    return True
 
 
 def _tool_call(call: _Call) -> dict[str, Any]:
@@ -387,3 +386,8 @@ def _tool_call(call: _Call) -> dict[str, Any]:
     if call.extra_content:
         made["extra_content"] = call.extra_content
     return made
+
+
+def _loaded(payload: str | bytes) -> Any:
+    """Decode JSON that msgspec does not: halves of a character stand alone where JavaScript cuts between them."""
+    return json.loads(payload)

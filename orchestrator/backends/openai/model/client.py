@@ -17,12 +17,13 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseOutputItem
 
 from ....errors import AgentError
-from ..errors import failed_response
+from ...upstream_errors import error_in_stream, is_error
+from .finish import CONTENT_FILTER, finish_of, withheld
+from .repair import INVALID, repaired_completion
+from .responses_repair import ResponsesRepair
 from .transport import FastTransport, StreamBody
 
 _NO_VALUE = (Omit, NotGiven)
-FILTERED = "The provider's content filter withheld the answer."
-INVALID = "The model's provider answered with something that is not an answer."
 
 
 class WireClient:
@@ -49,7 +50,8 @@ class _Completions:
         if arguments.get("stream") is True:
             return await self._transport.open_stream("/chat/completions", body, options)
         data, request_id = await self._transport.fetch("/chat/completions", body, options)
-        completion = ChatCompletion.construct(**_whole(data, _WholeCompletion))
+        value = repaired_completion(_loaded(data))
+        completion = ChatCompletion.construct(**checked(value, _WholeCompletion))
         completion._request_id = request_id
         return completion
 
@@ -62,7 +64,7 @@ class _Responses:
         """Ask for a whole response."""
         body, options = request_of(arguments)
         data, request_id = await self._transport.fetch("/responses", body, options)
-        response = response_of(_whole(data, WholeResponse))
+        response = response_of(whole_response(_loaded(data)))
         response._request_id = request_id
         return response
 
@@ -128,42 +130,6 @@ class _WholeCompletion(msgspec.Struct):
     choices: list[_WholeChoice]
 
 
-class _Part(msgspec.Struct):
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.refusal if self.type == "refusal" else self.text) is None:
-            raise ValueError("a part that says nothing")
-
-
-class WholeItem(msgspec.Struct):
-    """What must hold of an output item for the SDK to use it."""
-
-    type: str
-    content: Any = None
-    call_id: str | None = None
-    name: str | None = None
-    arguments: Any = None
-
-    def __post_init__(self) -> None:
-        if self.type == "message":
-            msgspec.convert(self.content, list[_Part])
-        if self.type == "function_call" and not (
-            self.call_id and self.name and isinstance(self.arguments, str)
-        ):
-            raise ValueError("a call without its id, name or arguments")
-
-
-class WholeResponse(msgspec.Struct):
-    """What must hold of a response for the SDK to use it."""
-
-    id: str
-    output: list[WholeItem]
-    status: str | None = None
-
-
 def checked(value: Any, shape: type[Any]) -> Any:
     """Return *value* if it has the *shape*.
 
@@ -177,50 +143,56 @@ def checked(value: Any, shape: type[Any]) -> Any:
     return value
 
 
-def _whole(data: bytes, shape: type[Any]) -> dict[str, Any]:
+def _loaded(data: bytes) -> Any:
     try:
-        value = msgspec.json.decode(data)
+        return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise AgentError("upstream_invalid", INVALID) from exc
-    if isinstance(value, dict) and isinstance(value.get("error"), dict):
-        raise error_in_answer(value["error"])
-    whole: dict[str, Any] = checked(value, shape)
+
+
+def whole_response(value: Any) -> dict[str, Any]:
+    """Return a whole response in OpenAI's form.
+
+    Raises:
+        AgentError: It is none, or says that it failed.
+    """
+    if isinstance(value, dict) and "output" not in value:
+        if is_error(value.get("error")):
+            raise error_in_stream(value["error"])
+        raise AgentError("upstream_invalid", INVALID)
+    event = ResponsesRepair().take({"type": "response.completed", "response": value})
+    if event is None:
+        raise AgentError("upstream_invalid", INVALID)
+    whole: dict[str, Any] = event["response"]
     return whole
 
 
-class _Error(msgspec.Struct):
-    code: str | None = None
-
-
-def error_in_answer(error: Any) -> AgentError:
-    """Translate an error object inside an answer; no more of it than its code is looked at."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return failed_response(_Error(code if isinstance(code, str) else None))
-
-
 def response_of(value: dict[str, Any]) -> Response:
-    """Build the typed response of a checked *value*.
+    """Build the typed response of a *value* in OpenAI's form.
 
     A response that a limit cut short counts as completed, since the SDK raises on others; why it stopped
     stays in `incomplete_details`. Calls whose arguments were cut are left out: nobody asked for those.
 
     Raises:
-        AgentError: The response says that it failed.
+        AgentError: `refusal`: a filter withheld all of it.
     """
-    if value.get("status") in ("failed", "cancelled"):
-        raise error_in_answer(value.get("error"))
     if value.get("status") != "incomplete":
         return Response.construct(**value)
-    output = [
-        item for item in value["output"] if item["type"] != "function_call" or is_json(item["arguments"])
-    ]
     reason = (value.get("incomplete_details") or {}).get("reason") or "incomplete"
-    value = {**value, "incomplete_details": {"reason": reason}}
-    if reason == "content_filter" and not any(
-        item["type"] in ("message", "function_call") for item in output
-    ):
-        output.append(_filtered_message())
-    return Response.construct(**{**value, "status": "completed", "output": output})
+    output = [
+        item for item in value["output"] if item["type"] != "function_call" or is_whole(item["arguments"])
+    ]
+    said = any(
+        item["type"] == "function_call" or item.get("content")
+        for item in output
+        if item["type"] != "reasoning"
+    )
+    if isinstance(reason, str) and finish_of(reason) == CONTENT_FILTER and not said:
+        raise withheld(reason)
+    details = {"reason": reason}
+    return Response.construct(
+        **{**value, "status": "completed", "output": output, "incomplete_details": details}
+    )
 
 
 def known_items(output: list[Any]) -> list[Any]:
@@ -234,21 +206,17 @@ def _item_types() -> frozenset[str]:
     return frozenset(name for kind in kinds for name in get_args(kind.model_fields["type"].annotation))
 
 
-def is_json(text: str) -> bool:
-    """Whether *text* is one whole JSON value."""
+def is_cut(item: Any) -> bool:
+    """Whether *item* is a call whose arguments end in the middle."""
+    return item.type == "function_call" and not is_whole(item.arguments or "")
+
+
+def is_whole(arguments: str) -> bool:
+    """Whether a call's *arguments* are all there: one JSON value, or none at all for a tool that takes none."""
+    if not arguments.strip():
+        return True
     try:
-        msgspec.json.decode(text)
+        msgspec.json.decode(arguments)
     except msgspec.DecodeError:
         return False
     return True
-
-
-def _filtered_message() -> dict[str, Any]:
-    content = [{"type": "refusal", "refusal": FILTERED}]
-    return {
-        "type": "message",
-        "id": "msg_filtered",
-        "role": "assistant",
-        "status": "completed",
-        "content": content,
-    }

@@ -8,31 +8,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import msgspec
 from openai.types.responses import ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from ....errors import AgentError, ErrorCode
+from ....errors import AgentError
 from ....events.encoding import clean_text
-from .client import INVALID
-
-_STOPPED: tuple[ErrorCode, str] = ("upstream_unavailable", "The model's provider stopped the answer.")
-_FAILED: dict[str, tuple[ErrorCode, str]] = {
-    "error": ("upstream_invalid", "The model's answer broke off with an error."),  # OpenRouter, Mistral
-    "abort": _STOPPED,  # vLLM
-    "insufficient_system_resource": _STOPPED,  # DeepSeek
-}
-_TOLD = {"tool_calls": "stop", "function_call": "stop", "model_length": "length"}  # the last is Mistral's
-
-
-def finish_reason_of(reason: str) -> str:
-    """Return why an answer ended, in the protocol's words; what they do not know stays as it is.
-
-    Raises:
-        AgentError: The provider says that the answer is not whole, by its own fault.
-    """
-    if reason in _FAILED:
-        raise AgentError(*_FAILED[reason])
-    return _TOLD.get(reason, reason)
+from .repair import INVALID
 
 
 def said_in(parts: list[Any]) -> tuple[str, str]:
@@ -78,21 +60,32 @@ class CallSlots:
     """Numbers the calls of one message from 0.
 
     OpenAI numbers them itself. Other servers leave the number out, or the id, or give several whole calls
-    the same number; a second name or id then begins another call.
+    the same number or the same id; a second name or id, or a name after whole arguments, then begins another call.
     """
 
     def __init__(self) -> None:
         self._slots: dict[int | None, int] = {}  # by the server's number: the newest call that has it
         self._known: list[tuple[str, str]] = []  # each call's id and name
+        self._arguments: list[str] = []
 
-    def place(self, index: int | None, call_id: str | None, name: str | None) -> int:
-        """Return the number of the call to which a piece belongs that says so much of itself."""
+    def place(
+        self, index: int | None, call_id: str | None, name: str | None, arguments: str | None = None
+    ) -> int | None:
+        """Return the number of the call to which a piece belongs that says so much of itself.
+
+        None: it says again what the call has said, as some gateways do at the end.
+        """
         slot = self._slots.get(index)
-        if slot is None or self._begins_another(slot, index, call_id, name):
+        if slot is not None and self._repeats(slot, call_id, name, arguments):
+            return None
+        if slot is None or self._begins_another(slot, index, call_id, name, arguments):
             slot = self._slots[index] = len(self._known)
             self._known.append(("", ""))
+            self._arguments.append("")
         known_id, known_name = self._known[slot]
         self._known[slot] = (call_id or known_id, name or known_name)
+        if arguments:
+            self._arguments[slot] += arguments
         return slot
 
     def missing_id(self, slot: int) -> str | None:
@@ -103,11 +96,32 @@ class CallSlots:
         self._known[slot] = (f"call_{uuid.uuid4().hex}", name)
         return self._known[slot][0]
 
-    def _begins_another(self, slot: int, index: int | None, call_id: str | None, name: str | None) -> bool:
+    def _repeats(self, slot: int, call_id: str | None, name: str | None, arguments: str | None) -> bool:
         known_id, known_name = self._known[slot]
+        same = bool(call_id and call_id == known_id) and (not name or name == known_name)
+        said = self._arguments[slot]
+        return same and bool(arguments) and arguments == said and len(said) > 2 and is_object(said)
+
+    def _begins_another(
+        self, slot: int, index: int | None, call_id: str | None, name: str | None, arguments: str | None
+    ) -> bool:
+        known_id, known_name = self._known[slot]
+        if name and known_name and arguments and is_object(self._arguments[slot]):
+            return True
         if call_id and known_id:
             return call_id != known_id and (index is None or bool(name and known_name))
         return index is None and bool(name and known_name)
+
+
+def is_object(text: str) -> bool:
+    """Whether *text* is one whole JSON object, as the arguments of a call are."""
+    if not (text.startswith("{") and text.rstrip().endswith("}")):
+        return False
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def usage_of(value: dict[str, Any]) -> ResponseUsage:

@@ -7,7 +7,7 @@ deltas reads. Their names and fields are those of the Responses API's streaming 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Delta(msgspec.Struct, gc=False, tag_field="type"):
     delta: str
     item_id: str = ""
     output_index: int = 0
-    sequence_number: int = 0
+    sequence_number: int | None = 0
 
     @property
     def part(self) -> int:
@@ -30,7 +30,10 @@ class Delta(msgspec.Struct, gc=False, tag_field="type"):
     def follows(self, other: Delta) -> bool:
         """Whether this piece continues the same part as *other*."""
         return (
-            type(self) is type(other) and self.output_index == other.output_index and self.part == other.part
+            type(self) is type(other)
+            and self.item_id == other.item_id
+            and self.output_index == other.output_index
+            and self.part == other.part
         )
 
 
@@ -82,3 +85,13 @@ AnyDelta = TextDelta | RefusalDelta | ReasoningDelta | SummaryDelta | ArgumentsD
 DELTA_TYPES = frozenset(
     kind.type for kind in (TextDelta, RefusalDelta, ReasoningDelta, SummaryDelta, ArgumentsDelta)
 )
+
+
+def append_delta(events: list[Any], delta: AnyDelta) -> bool:
+    """Append *delta*, or join it to the last event where that is the piece before it; True if appended."""
+    last = events[-1] if events else None
+    if type(last) is type(delta) and delta.follows(last):
+        last.delta += delta.delta
+        return False
+    events.append(delta)
+    return True

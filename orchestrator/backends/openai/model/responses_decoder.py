@@ -6,6 +6,7 @@ so are the items of the completed response.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any, get_args
 
@@ -14,12 +15,12 @@ from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_wit
 from openai.types.responses import ResponseCompletedEvent, ResponseStreamEvent
 
 from ....errors import AgentError
-from .chat_decoder import UNFINISHED, append_delta
-from .client import INVALID, WholeItem, WholeResponse, checked, error_in_answer, response_of
-from .events import DELTA_TYPES, AnyDelta, RefusalDelta, TextDelta
-from .sse import DataSplitter, decoded_loosely
-
-_SAID = {"output_text": ("text", TextDelta), "refusal": ("refusal", RefusalDelta)}
+from .chat_decoder import UNFINISHED
+from .client import response_of
+from .events import DELTA_TYPES, AnyDelta, ArgumentsDelta, append_delta
+from .repair import INVALID, is_life
+from .responses_repair import ResponsesRepair
+from .sse import DataSplitter, is_done
 
 
 class ResponsesDecoder:
@@ -38,8 +39,12 @@ class ResponsesDecoder:
         self._splitter = DataSplitter()
         self._decode = msgspec.json.Decoder(AnyDelta).decode
         self._events: list[Any] = []
-        self._items: list[dict[str, Any]] = []
-        self._heard: set[tuple[int, int]] = set()  # output and content index of each part that had a delta
+        self._repair = ResponsesRepair()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer is whole without its end mark."""
+        return self._repair.completed
 
     def feed(self, data: bytes) -> list[Any]:
         """Return what *data* completes; neighbouring pieces of one part come as one delta."""
@@ -49,15 +54,12 @@ class ResponsesDecoder:
             for payload in self._splitter.feed(data):
                 try:
                     delta = self._decode(payload)
-                except msgspec.ValidationError:
-                    self._take(msgspec.json.decode(payload))
+                except msgspec.DecodeError:
+                    self._take_odd(payload)
                     if self.ended:
                         break
                     continue
-                except msgspec.DecodeError:
-                    delta = decoded_loosely(payload, AnyDelta)
-                if append_delta(events, delta):
-                    self._heard.add((delta.output_index, delta.part))
+                self._say(delta)
         except AgentError as exc:
             self._fail(exc)
         except ValueError as exc:
@@ -70,6 +72,14 @@ class ResponsesDecoder:
         """Say that no byte comes any more; a failure unless the stream has said its end."""
         events = self.feed(b"\n\n")  # some servers end without the last event's blank line
         if not self.ended:
+            try:
+                if (body := self._splitter.body()) is not None:
+                    self._take(self._repair.take(json.loads(body)))
+            except AgentError as exc:
+                self._fail(exc)
+            except ValueError:
+                self._fail(AgentError("upstream_invalid", INVALID))
+        if not self.ended:
             self._fail(AgentError("upstream_invalid", UNFINISHED))
         return events
 
@@ -77,60 +87,47 @@ class ResponsesDecoder:
         self.ended = True
         self.failure = failure
 
-    def _take(self, event: Any) -> None:
-        """Take an event that is no delta, or none that can be used."""
-        if not isinstance(event, dict):
-            raise AgentError("upstream_invalid", INVALID)
-        kind = event.get("type")
-        if kind in ("error", "response.error") or (kind is None and "error" in event):
-            raise error_in_answer(event.get("error") or event)
-        if not isinstance(kind, str) or kind in DELTA_TYPES:
-            raise AgentError("upstream_invalid", INVALID)
-        if kind in ("response.completed", "response.incomplete", "response.failed"):
-            self._finish(event)
+    def _say(self, delta: AnyDelta) -> None:
+        append_delta(self._events, delta)
+        if type(delta) is ArgumentsDelta:
+            self._repair.note_arguments(delta.item_id, delta.output_index, delta.delta)
+        else:
+            self._repair.note_said()
+
+    def _take_odd(self, payload: bytes) -> None:
+        """Take an event that is no delta, or none as OpenAI's server would send it."""
+        text = payload.decode()
+        if is_done(payload):
+            self._take(self._repair.end_mark())
+        elif not is_life(text):
+            self._take(self._repair.take(json.loads(text)))
+
+    def _take(self, event: dict[str, Any] | None) -> None:
+        if event is None:
             return
-        if kind == "response.output_item.done":
-            self._items.append(checked(event.get("item"), WholeItem))
-        known = _event_types().get(kind)
-        if known is not None:
+        kind = event["type"]
+        if kind in ("response.completed", "response.incomplete"):
+            self._finish(event)
+        elif kind in DELTA_TYPES:
+            delta = msgspec.convert(event, AnyDelta)
+            append_delta(self._events, delta)
+        elif (known := _event_types().get(kind)) is not None:
             self._events.append(known.construct(**event))
 
     def _finish(self, event: dict[str, Any]) -> None:
-        value = event.get("response")
-        if not isinstance(value, dict):
-            raise AgentError("upstream_invalid", INVALID)
-        status = event["type"].removeprefix("response.")
-        if value.get("status") in ("failed", "cancelled", "incomplete"):
-            status = value["status"]  # the worse of the two, where they differ
-        # Some servers leave the completed response empty and rely on what they said before.
-        value = {**value, "status": status, "output": value.get("output") or self._items}
-        if status != "failed":
-            checked(value, WholeResponse)
+        value = event["response"]
         response = response_of(value)
         response._request_id = self._request_id
         if response.usage is None:
             _mark_request_completed_without_usage(response)
         elif self._keep_raw_usage:
             _attach_raw_usage_snapshot(response, response.usage)
-        self._say_unheard(response.output)
-        number = event.get("sequence_number")
         self._events.append(
             ResponseCompletedEvent.construct(
-                response=response, type="response.completed", sequence_number=number or 0
+                response=response, type="response.completed", sequence_number=event["sequence_number"]
             )
         )
         self.ended = True
-
-    def _say_unheard(self, output: list[Any]) -> None:
-        """Say what stands in the completed items and came in no delta: some servers send none."""
-        for at, item in enumerate(output):
-            if item.type != "message":
-                continue
-            for part_at, part in enumerate(item.content):
-                field, kind = _SAID.get(part.type, ("", TextDelta))
-                text = getattr(part, field, "")
-                if text and (at, part_at) not in self._heard:
-                    self._events.append(kind(text, item.id or "", at, 0, part_at))
 
 
 @cache

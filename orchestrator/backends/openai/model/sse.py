@@ -6,13 +6,9 @@ for each agent, so that part has a way of its own here and everything else goes 
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-import msgspec
-
 from ....errors import AgentError
 from ....sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
+from .repair import named
 
 _END = b"\n\n"
 _DATA = b"data: "
@@ -26,6 +22,12 @@ class DataSplitter:
         self._pieces: list[bytes] = []  # begin where an event begins
         self._held = 0
         self._parser: SSEParser | None = None
+        self._body: list[bytes] | None = None
+        self._begun = False
+
+    def body(self) -> bytes | None:
+        """Return what has come where it is no event stream but one JSON object; else None."""
+        return None if self._body is None else b"".join(self._body)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the data of the events that *chunk* completes, in order.
@@ -41,6 +43,16 @@ class DataSplitter:
             ) from exc
 
     def _feed(self, chunk: bytes) -> list[bytes]:
+        if not self._begun and (start := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            self._begun = True
+            if start.startswith(b"{"):  # no line of an event stream begins so
+                self._body = []
+        if self._body is not None:
+            self._body.append(chunk)
+            self._held += len(chunk)
+            if self._held > self._limit:
+                raise EventTooLarge(self._limit)
+            return []
         if self._parser is not None:
             return _parsed(self._parser, chunk)
         if self._pieces:
@@ -72,27 +84,57 @@ class DataSplitter:
             raise EventTooLarge(self._limit)
 
 
-def decoded_loosely(payload: bytes, shape: Any) -> Any:
-    """Decode JSON in which halves of a character stand alone: JavaScript cuts a text between them.
+def check_label(content_type: str) -> None:
+    """Refuse a web page, as a sign-in or a proxy sends it.
 
-    They come out as they are; whoever joins the pieces has to clean the whole.
+    What else a body calls itself says little: event streams are sent as JSON, and JSON as an event stream.
 
     Raises:
-        ValueError: It is no JSON, or (msgspec's) not of the *shape*.
+        AgentError: `upstream_invalid`.
     """
-    return msgspec.convert(json.loads(payload), shape)
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml"):
+        message = f"The model's provider answered {kind} where a stream should be."
+        raise AgentError("upstream_invalid", message)
+
+
+def is_done(data: bytes) -> bool:
+    """Whether the data of an event is the end mark, however it is written."""
+    return data[:8].lstrip(b" \t\"'").startswith(b"[DONE]")
 
 
 def _data_of(block: bytes) -> bytes | None:
-    """Join the data lines of one event whose lines end with LF; None where it has none."""
+    """Join the data lines of one event whose lines end with LF; None where it has none, or is a sign of life."""
     lines = []
+    name = b""
     for line in block.split(b"\n"):
         if line.startswith(b"data:"):
             lines.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
         elif line == b"data":
             lines.append(b"")
-    return b"\n".join(lines) if lines else None
+    if not lines:
+        return None
+    data = b"\n".join(lines)
+    if not name or (name.startswith(b"response.") and name in data[:80]):  # OpenAI's begin with their name
+        return data
+    return _named(name, data)
 
 
 def _parsed(parser: SSEParser, chunk: bytes) -> list[bytes]:
-    return [event.data.encode() for event in parser.feed(chunk)]
+    found = []
+    for event in parser.feed(chunk):
+        data = event.data.encode()
+        read = _named(event.event.encode(), data) if event.event else data
+        if read is not None:
+            found.append(read)
+    return found
+
+
+def _named(name: bytes, data: bytes) -> bytes | None:
+    try:
+        read = named(name.decode(), data.decode())
+    except UnicodeDecodeError:
+        return data
+    return None if read is None else read.encode()

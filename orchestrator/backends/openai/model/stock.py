@@ -1,54 +1,200 @@
-"""The stock OpenAI client, but one that notices an answer without an end; for `transport: sdk`.
+"""The stock OpenAI client, but one that reads what servers really send; for `transport: sdk` and clients of the user's.
 
-Owns the check of a chat-completions stream: the SDK takes a stream that ends early for a whole answer,
-passes a chunk of the wrong shape over, and drops the finish reason. Decoding stays the client's.
+Owns what stands between the bytes and the client's decoding: each event is put into OpenAI's form first, by the same
+rules as on the fast way. Without it, the SDK takes a stream that ends early for a whole answer, passes a chunk of the
+wrong shape over, and drops the finish reason. Decoding stays the client's.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agents import OpenAIChatCompletionsModel
-from openai import AsyncOpenAI, AsyncStream
+import httpx2
+from agents import Model, OpenAIChatCompletionsModel
+from agents.models.openai_responses import OpenAIResponsesModel
+from openai import APIConnectionError, AsyncOpenAI, AsyncStream
 from openai._streaming import ServerSentEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta, ChoiceDeltaToolCall
+from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
-from ..relay import note_finish_reason
-from .dialects import CallSlots, Halves, finish_reason_of, said_in
+from ...redirects import refuse_redirects
+from ..outbox import note_finish_reason
+from .chat_decoder import UNFINISHED
+from .client import is_whole
+from .dialects import CallSlots, Halves, said_in
+from .finish import finish_of, withheld
+from .reasoning import goes_back
+from .repair import INVALID, is_life, named, repaired_chunk, whole_chunk
+from .responses_repair import ResponsesRepair
+from .sse import check_label, is_done
+
+_BROKEN = (APIConnectionError, httpx2.TransportError)
+_DONE = ServerSentEvent(data="[DONE]")
 
 
-class CheckedStream(AsyncStream[ChatCompletionChunk]):
-    """A stream of chunks that were looked at, and put as the SDK understands them.
+class _Reading:
+    """How a stream reads: its events are put into OpenAI's form before the client decodes them.
 
-    Raises:
-        AgentError: `upstream_invalid`: a chunk has the wrong shape, or the end mark or the finish reason did
-            not come. Its own code where the finish reason says that the provider failed.
+    The client finds out what a stream is of by its first base, so this is the second of those below.
     """
 
-    _done = False
+    response: Any
+    _decoder: Any
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
-        async for event in self._decoder.aiter_bytes(_ended(self.response.aiter_bytes())):
-            self._done = self._done or event.data.startswith("[DONE]")
-            if event.data.strip():  # an empty one is a sign of life
-                yield event
+        body = _Sniffed(self.response.aiter_bytes())
+        check_label(self.response.headers.get("content-type", ""))
+        is_marked = False
+        events = self._decoder.aiter_bytes(body.events())  # open until the client has drained the answer
+        try:
+            async for event in events:
+                data = named(event.event, event.data) if event.event else event.data
+                if data is None:
+                    continue
+                if is_done(data.encode(errors="surrogatepass")):
+                    is_marked = True
+                    break
+                if not is_life(data):
+                    for value in self._read(_loaded(data)):
+                        yield _event(value)
+        except _BROKEN:
+            if not self._is_complete():
+                raise
+        if body.whole is not None:
+            for value in self._read_whole(_loaded(body.whole)):
+                yield _event(value)
+        for value in self._finish(is_marked):
+            yield _event(value)
+        yield _DONE
 
-    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        reason: str | None = None
-        said = False
-        slots, halves = CallSlots(), Halves()
-        async for chunk in super().__aiter__():
-            reason = _look_at(chunk, slots, halves) or reason
-            said = said or any(_says(choice.delta) for choice in chunk.choices)
-            yield chunk
-        if reason is None or not self._done:
-            raise AgentError("upstream_invalid", "The model's answer ended without its end mark.")
-        if reason == "tool_calls" and not said:
+    def _read(self, value: Any) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def _read_whole(self, value: Any) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def _is_complete(self) -> bool:
+        """Whether a connection that breaks now breaks nothing off."""
+        return False
+
+
+class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
+    """A chat-completions stream.
+
+    Raises:
+        AgentError: `upstream_invalid`: a chunk has the wrong shape, or neither an end mark nor a finish reason came.
+            Its own code where the finish reason says that the provider failed, `refusal` where it withheld all.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._word: str | None = None
+        self._said = self._answered = False
+        self._slots, self._halves = CallSlots(), Halves()
+        self._calls: dict[int, dict[str, Any]] = {}
+
+    _iter_events = _Reading._iter_events
+
+    def _is_complete(self) -> bool:
+        return self._word is not None
+
+    def _read(self, value: Any) -> list[dict[str, Any]]:
+        chunk = repaired_chunk(value)
+        return [] if chunk is None else [self._settled(chunk)]
+
+    def _read_whole(self, value: Any) -> list[dict[str, Any]]:
+        return [self._settled(whole_chunk(value))]
+
+    def _settled(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """Put a chunk as the SDK understands it; the calls in it are held until they are whole."""
+        first = [choice for choice in chunk["choices"] if choice["index"] == 0]
+        for choice in first:
+            self._word = choice["finish_reason"] or self._word
+            choice["finish_reason"] = None
+            delta = choice["delta"]
+            content = delta.get("content")
+            if isinstance(content, list):
+                delta["content"], thought = said_in(content)
+                if thought:
+                    delta["reasoning_content"] = thought  # where the SDK looks for it
+            elif isinstance(content, str):
+                delta["content"] = self._halves.joined(content)
+            if delta.get("reasoning_content"):
+                delta.pop("reasoning", None)  # the same again; the SDK would say it twice
+            for call in delta.pop("tool_calls", None) or ():
+                self._hold(call)
+            self._answered = self._answered or bool(delta.get("content") or delta.get("refusal"))
+            self._said = self._said or any(
+                delta.get(f) for f in ("reasoning", "reasoning_content", "thinking_blocks")
+            )
+        return {**chunk, "choices": first}
+
+    def _hold(self, call: dict[str, Any]) -> None:
+        function = call.get("function") or {}
+        slot = self._slots.place(call["index"], call["id"], function.get("name"), function.get("arguments"))
+        if slot is None:
+            return
+        held = self._calls.setdefault(slot, {"index": slot, "function": {"name": None, "arguments": ""}})
+        held["function"]["arguments"] += function.get("arguments") or ""
+        held["function"]["name"] = function.get("name") or held["function"]["name"]
+        held.update({key: kept for key, kept in call.items() if key not in ("index", "function") and kept})
+        held["id"] = call["id"] or self._slots.missing_id(slot) or held.get("id")
+
+    def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
+        if self._word is None and not is_marked:
+            raise AgentError("upstream_invalid", UNFINISHED)
+        reason = finish_of(self._word or "stop")
+        calls = [call for _, call in sorted(self._calls.items()) if call.get("type") != "custom"]
+        if any(not call["function"]["name"] for call in calls):
+            raise AgentError("upstream_invalid", "The model called a tool without a name.")
+        if reason == "tool_calls" and not (calls or self._answered or self._said):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
-        note_finish_reason(finish_reason_of(reason))
+        if reason == "content_filter" and not (calls or self._answered):
+            raise withheld(self._word or reason)
+        if reason in ("length", "content_filter"):
+            calls = [call for call in calls if is_whole(call["function"]["arguments"])]
+        note_finish_reason(reason)
+        # The runner asks for no more than whether it is to call: the reason itself was noted.
+        choice = {"index": 0, "delta": {"tool_calls": calls} if calls else {}, "logprobs": None,
+                  "finish_reason": "tool_calls" if calls else "stop"}  # fmt: skip
+        return [{"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [choice]}]
+
+
+class CheckedResponsesStream(AsyncStream[ResponseStreamEvent], _Reading):
+    """A Responses stream."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._repair = ResponsesRepair()
+
+    _iter_events = _Reading._iter_events
+
+    def _is_complete(self) -> bool:
+        return self._repair.completed
+
+    def _read(self, value: Any) -> list[dict[str, Any]]:
+        event = self._repair.take(value)
+        return [] if event is None else [event]
+
+    _read_whole = _read
+
+    def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
+        event = self._repair.end_mark() if is_marked else None
+        return [] if event is None else [event]
+
+
+def checked_stream(stream: AsyncStream[Any], *, chat: bool) -> AsyncStream[Any]:
+    """Return *stream*, of which nothing was read, as one that is put into OpenAI's form."""
+    kind = CheckedStream if chat else CheckedResponsesStream
+    return kind(
+        cast_to=stream._cast_to, response=stream.response, client=stream._client, options=stream._options
+    )
 
 
 class CheckedChatModel(OpenAIChatCompletionsModel):
@@ -56,94 +202,93 @@ class CheckedChatModel(OpenAIChatCompletionsModel):
 
     def __init__(self, model: OpenAIChatCompletionsModel) -> None:
         vars(self).update(vars(model))
+        self.should_replay_reasoning_content = self.should_replay_reasoning_content or goes_back
 
     async def _fetch_response(self, *args: Any, **options: Any) -> Any:
+        refuse_redirects(self._client)
         fetched: Any = await super()._fetch_response(*args, **options)
         if not isinstance(fetched, tuple) or type(fetched[1]) is not AsyncStream:
             return fetched
-        response, stream = fetched
-        checked = CheckedStream(
-            cast_to=stream._cast_to, response=stream.response, client=stream._client, options=stream._options
-        )
-        return response, checked
+        return fetched[0], checked_stream(fetched[1], chat=True)
+
+
+class CheckedResponsesModel(OpenAIResponsesModel):
+    """A stock Responses model of the user's own, over its own client, whose streams are put into OpenAI's form."""
+
+    def __init__(self, model: OpenAIResponsesModel) -> None:
+        vars(self).update(vars(model))
+
+    async def _fetch_response(self, *args: Any, **options: Any) -> Any:
+        refuse_redirects(self._client)
+        fetched: Any = await super()._fetch_response(*args, **options)
+        inner = getattr(fetched, "_source", None)  # the SDK holds the stream to keep its request's id
+        if type(inner) is AsyncStream:
+            fetched._source = checked_stream(inner, chat=False)
+        return fetched
+
+
+def checked_model(model: Model) -> Model:
+    """Return a stock model as one whose streams are looked at; any other as it is."""
+    if type(model) is OpenAIChatCompletionsModel:
+        return CheckedChatModel(model)
+    return CheckedResponsesModel(model) if type(model) is OpenAIResponsesModel else model
 
 
 class CheckedClient(AsyncOpenAI):
-    """OpenAI's client whose chat-completions streams are `CheckedStream`s. Never retries by itself."""
+    """OpenAI's client whose streams are put into OpenAI's form. Never retries by itself."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "max_retries": 0})
+        refuse_redirects(self)
 
     async def request(
         self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None
     ) -> Any:
         if stream and cast_to is ChatCompletion:
             stream_cls = CheckedStream
+        elif stream and cast_to is Response:
+            stream_cls = CheckedResponsesStream
         return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
 
 
-async def _ended(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass *chunks* on, and a blank line after them: some servers end without that of the last event."""
-    async for chunk in chunks:
-        yield chunk
-    yield b"\n\n"
+class _Sniffed:
+    """The bytes of an answer, looked at: a body that is one JSON object is kept whole, whatever it calls itself.
+
+    Attributes:
+        whole: That body; None where it is an event stream.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.whole: str | None = None
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """Pass an event stream on, and a blank line after it: some servers end without that of the last event."""
+        held = b""
+        begun = False
+        async for chunk in self._chunks:
+            held += chunk
+            start = held.lstrip(b"\xef\xbb\xbf \t\r\n")
+            if not begun and not start:
+                continue
+            if not begun and start.startswith(b"{"):
+                self.whole = ""
+            if self.whole is None:
+                yield held if begun else held.removeprefix(b"\xef\xbb\xbf")
+                held = b""
+            begun = True
+        if self.whole is None:
+            yield held + b"\n\n"
+        else:
+            self.whole = held.decode("utf-8-sig", errors="replace")
 
 
-def _look_at(chunk: ChatCompletionChunk, slots: CallSlots, halves: Halves) -> str | None:
-    """Return why the first choice ended, None while it goes on. The client checks no types, so this does."""
-    choices: Any = chunk.choices
-    if not isinstance(choices, list):
-        raise _wrong_shape()
-    reason: str | None = None
-    for choice in choices:
-        _complete(choice)
-        _settle(choice.delta, slots, halves)
-        if choice.index == 0 and choice.finish_reason:
-            reason = str(choice.finish_reason)
-    return reason
+def _event(value: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(data=json.dumps(value))
 
 
-def _complete(choice: Any) -> None:
-    """Fill in what servers leave out of a choice and the SDK reads."""
-    if not isinstance(choice, Choice):
-        raise _wrong_shape()
-    if getattr(choice, "index", None) is None:
-        choice.index = 0
-    if getattr(choice, "delta", None) is None:
-        if {"message", "text"} & (choice.model_extra or {}).keys():  # of another kind of answer
-            raise _wrong_shape()
-        choice.delta = ChoiceDelta()
-
-
-def _settle(delta: Any, slots: CallSlots, halves: Halves) -> None:
-    """Check one piece, and put its calls and its content as OpenAI would have sent them."""
-    if not isinstance(delta, ChoiceDelta):
-        raise _wrong_shape()
-    content: Any = delta.content
-    if isinstance(content, list):
-        delta.content, thought = said_in(content)
-        if thought:
-            delta.reasoning_content = thought  # type: ignore[attr-defined]  # where the SDK looks for it
-    elif isinstance(content, str):
-        delta.content = halves.joined(content)
-    elif content is not None:
-        raise _wrong_shape()
-    if getattr(delta, "reasoning_content", None) and getattr(delta, "reasoning", None):
-        delta.reasoning = None  # type: ignore[attr-defined]  # the same again; the SDK would say it twice
-    for call in delta.tool_calls or ():
-        if not isinstance(call, ChoiceDeltaToolCall):
-            raise _wrong_shape()
-        function = call.function
-        call.index = slots.place(
-            getattr(call, "index", None), call.id, None if function is None else function.name
-        )
-        call.id = call.id or slots.missing_id(call.index)
-
-
-def _says(delta: Any) -> bool:
-    told = ("content", "refusal", "tool_calls", "reasoning", "reasoning_content")
-    return any(getattr(delta, field, None) for field in told)
-
-
-def _wrong_shape() -> AgentError:
-    return AgentError("upstream_invalid", "The model's provider sent a piece of answer in the wrong shape.")
+def _loaded(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError as exc:
+        raise AgentError("upstream_invalid", INVALID) from exc

@@ -17,8 +17,9 @@ import aiohttp
 import yarl
 
 from ....errors import AgentError
-from ...http_errors import status_error
+from ...http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from ..errors import transport_error
+from .sse import check_label
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS = 10.0
@@ -31,7 +32,12 @@ READ_BUFFER_BYTES = 64 * 1024
 LARGE_BODY_BYTES = 2**20
 """A request with images may be larger; aiohttp wants such a one as a file, to send it piece by piece."""
 
-_NOT_A_STREAM = ("text/html", "application/xhtml+xml", "application/json", "application/problem+json")
+MAX_HEADER_BYTES = 256 * 1024
+MAX_HEADERS = 1000
+"""Gateways add traces, policies and a rate limit for each model: more than aiohttp's 8 KB and 100."""
+ERROR_BODY_SECONDS = 2.0
+"""How long the body of an error may take, of which no more is needed than a word."""
+MAX_REDIRECTS = 3
 
 
 class FastTransport:
@@ -86,10 +92,11 @@ class FastTransport:
             AgentError: No connection, an error status, or an answer that is no event stream.
         """
         response = await self._post(path, body, {"Accept": "text/event-stream"}, options)
-        if response.content_type in _NOT_A_STREAM:
+        try:
+            check_label(response.headers.get("content-type", ""))
+        except AgentError:
             response.close()
-            message = f"The model's provider answered {response.content_type} where a stream should be."
-            raise AgentError("upstream_invalid", message)
+            raise
         return StreamBody(response)
 
     async def fetch(self, path: str, body: bytes, options: Mapping[str, Any]) -> tuple[bytes, str | None]:
@@ -120,15 +127,23 @@ class FastTransport:
         }
         data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
         proxy = proxy_for(url)
-        try:
-            response = await self._open_session().post(
-                url.update_query(options.get("query") or {}), data=data, headers=headers, proxy=proxy
-            )
-        except (aiohttp.ClientError, OSError) as exc:
-            raise _lost(exc) from exc
-        if response.status >= 300:
+        url = url.update_query(options.get("query") or {})
+        for _ in range(MAX_REDIRECTS + 1):
+            try:
+                response = await self._open_session().post(
+                    url, data=data, headers=headers, proxy=proxy, allow_redirects=False
+                )
+            except (aiohttp.ClientError, OSError) as exc:
+                raise _lost(exc) from exc
+            if response.status not in REDIRECTS:
+                break
             response.close()
-            raise status_error(response.status, response.headers)
+            url = _within_origin(response)
+            data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
+        if response.status >= 300:
+            error = status_error(response.status, response.headers, body=await _error_body(response))
+            response.close()
+            raise error
         return response
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -140,6 +155,9 @@ class FastTransport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=READ_BUFFER_BYTES,
                 skip_auto_headers=("User-Agent",),
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
                 headers={"Accept-Encoding": "identity"},
             )
         return self._session
@@ -185,6 +203,31 @@ def proxy_for(url: yarl.URL) -> str | None:
     if not proxy or urllib.request.proxy_bypass(url.raw_authority):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _within_origin(response: aiohttp.ClientResponse) -> yarl.URL:
+    """Return where a redirect points, if that is the same server.
+
+    Raises:
+        AgentError: `upstream_rejected`: it is another, which the prompt and the headers are not meant for.
+    """
+    location = response.headers.get("location")
+    error = redirect_error(response.status, str(response.url), location)
+    try:
+        target = response.url.join(yarl.URL(location or ""))
+        if not location or target.origin() != response.url.origin():
+            raise error
+    except ValueError as exc:
+        raise error from exc
+    return target
+
+
+async def _error_body(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            return await response.content.read(MAX_BODY_BYTES)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return b""
 
 
 def _lost(exc: Exception) -> AgentError:

@@ -1,0 +1,145 @@
+"""The bounded way from one SDK run to its one consumer, and what was learnt on it. Owns no run and reads no event.
+
+Who is inside of a run finds its outbox by the context that the run was started in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import Tool
+
+from ...errors import AgentError
+from ...events.agent import ToolCall, ToolResult
+from ...events.base import Payload
+from ..base import Spent
+from .calls import LocalCalls
+from .record import Record
+
+PENDING_LIMIT = 64
+"""Payloads of one run that may wait for its consumer; then the model is held back."""
+
+NESTED: ContextVar[str | None] = ContextVar("orchestrator_nested_call", default=None)
+"""The call inside which the current task runs a nested agent; set by whoever builds an agent as a tool."""
+
+OUTBOX: ContextVar[Outbox | None] = ContextVar("orchestrator_outbox", default=None)
+
+
+@dataclass(slots=True)
+class OpenCall:
+    tool: Tool
+    started: float
+    parent: str | None
+
+
+@dataclass(eq=False)
+class Outbox:
+    """The bounded way from one run to its one consumer, and what was learnt on it.
+
+    Attributes:
+        lead: Name of the agent that speaks first; its tokens carry no `speaker`.
+        finish_reason: Of the newest model response that told one.
+        failure: Why the run is to end before the SDK ends it.
+        speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
+            model calls, so that a nested run we did not build is not taken for the run itself.
+        call_ids: Of all calls of the run, nested ones too.
+    """
+
+    lead: str
+    limit: int = PENDING_LIMIT
+    finish_reason: str | None = None
+    speaking: dict[str | None, str] = field(default_factory=dict)
+    open_calls: dict[str, OpenCall] = field(default_factory=dict)
+    failed_calls: set[str] = field(default_factory=set)
+    failure: AgentError | None = None
+    call_ids: set[str] = field(default_factory=set)
+    local_calls: LocalCalls = field(default_factory=LocalCalls)
+    record: Record = field(default_factory=Record)
+    _items: list[Payload | Spent] = field(default_factory=list)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _closed: bool = False
+
+    def enter(self) -> None:
+        """Make this the outbox of everything that the current context starts from here on."""
+        OUTBOX.set(self)
+
+    async def put(self, payload: Payload | Spent) -> None:
+        """Add *payload*, once there is room. Cancelling adds nothing."""
+        while len(self._items) >= self.limit and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+        self._items.append(payload)
+        if not isinstance(payload, Spent):
+            self.record.add(payload)
+        self._ready.set()
+
+    async def take(self) -> list[Payload | Spent]:
+        """Take all that waits, oldest first; empty once the outbox is closed and drained.
+
+        Cancelling is safe: nothing is lost.
+        """
+        while not self._items and not self._closed:
+            self._ready.clear()
+            await self._ready.wait()
+        batch, self._items = self._items, []
+        self._room.set()
+        return batch
+
+    def close(self) -> None:
+        """Say that nothing more comes; whoever waits goes on."""
+        self._closed = True
+        self._ready.set()
+        self._room.set()
+
+    def reopen(self) -> None:
+        """Let a resumed run go on with the same outbox."""
+        self._closed = False
+
+    def speaker(self, name: str, parent: str | None) -> str | None:
+        return None if parent is None and name == self.lead else name
+
+    def unfinished(self) -> list[ToolResult]:
+        """Return a failed result for each call that began and did not end, and forget them."""
+        results = [
+            ToolResult(call_id=call_id, output="The tool failed.", is_error=True, parent=call.parent)
+            for call_id, call in self.open_calls.items()
+        ]
+        self.open_calls.clear()
+        return results
+
+
+def note_finish_reason(reason: str) -> None:
+    """Remember why the model stopped, for the run in whose context this is called."""
+    outbox = OUTBOX.get()
+    if outbox is not None and NESTED.get() is None:
+        outbox.finish_reason = "stop" if reason == "tool_calls" else reason
+
+
+def note_tripwire() -> None:
+    """End the run in whose context this is called; a nested run's guardrail fails its tool alone."""
+    outbox = OUTBOX.get()
+    if outbox is not None and NESTED.get() is None:
+        outbox.failure = AgentError("guardrail", "A guardrail stopped the agent.")
+        outbox.close()
+
+
+async def note_rejected_call(context: Any, tool: Tool, message: str) -> None:
+    """Tell of a call that a guardrail rejected before it began: the SDK's hooks are not asked then."""
+    outbox, call_id = OUTBOX.get(), getattr(context, "tool_call_id", None)
+    if outbox is None or not call_id or call_id in outbox.open_calls:
+        return
+    parent = NESTED.get()
+    arguments = getattr(context, "tool_arguments", "") or "{}"
+    await outbox.put(ToolCall(call_id, tool.name, arguments, parent=parent))
+    await outbox.put(ToolResult(call_id, message, is_error=True, parent=parent))
+
+
+def note_failed_call(call_id: str) -> None:
+    """Remember that this call's tool raised, so that its result is told as an error."""
+    outbox = OUTBOX.get()
+    if outbox is not None:
+        outbox.failed_calls.add(call_id)

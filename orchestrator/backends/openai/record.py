@@ -1,0 +1,76 @@
+"""What one run has said, kept so that it can be said again where a provider corrects its answer. Owns no queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...events.agent import Reasoning, Token
+from ...events.base import Payload
+
+_Said = type[Token] | type[Reasoning]
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Neighbouring pieces of one voice."""
+
+    kind: _Said
+    speaker: str | None
+    parent: str | None
+    pieces: list[str] = field(default_factory=list)
+
+
+class Record:
+    """A run's payloads in order, texts as the pieces that they came in.
+
+    Attributes:
+        corrected: A text was replaced by another.
+    """
+
+    def __init__(self) -> None:
+        self.corrected = False
+        self._entries: list[Payload | _Stretch] = []
+        self._closed = True
+
+    def add(self, payload: Payload) -> None:
+        """Keep *payload*."""
+        if not isinstance(payload, (Token, Reasoning)):
+            self._entries.append(payload)
+            return
+        last = None if self._closed or not self._entries else self._entries[-1]
+        voice = (type(payload), payload.speaker, payload.parent)
+        if not isinstance(last, _Stretch) or (last.kind, last.speaker, last.parent) != voice:
+            last = _Stretch(*voice)
+            self._entries.append(last)
+            self._closed = False
+        last.pieces.append(payload.text)
+
+    def mark(self) -> int:
+        """Return where the next payload will stand; nothing after it is joined to what is before."""
+        self._closed = True
+        return len(self._entries)
+
+    def replace_text(self, since: int, text: str, speaker: str | None, parent: str | None) -> None:
+        """Put *text* in the place of all that this voice said from *since* on."""
+        wrong = [
+            at
+            for at in range(since, len(self._entries))
+            if isinstance(entry := self._entries[at], _Stretch)
+            and (entry.kind, entry.speaker, entry.parent) == (Token, speaker, parent)
+        ]
+        for at in reversed(wrong):
+            del self._entries[at]
+        self._entries.insert(
+            wrong[0] if wrong else len(self._entries), _Stretch(Token, speaker, parent, [text])
+        )
+        self._closed = True
+        self.corrected = True
+
+    def payloads(self) -> tuple[Payload, ...]:
+        """Return all that is to be said, each stretch as one payload."""
+        return tuple(
+            entry.kind("".join(entry.pieces), entry.speaker, entry.parent)
+            if isinstance(entry, _Stretch)
+            else entry
+            for entry in self._entries
+        )

@@ -1,0 +1,246 @@
+"""One model response on its way to the SDK's runner: what of it is said, once, and in which words it ended.
+
+Owns no stream (`openai_relay`) and no queue (`openai_outbox`). Reads the Responses API's events, which every model of
+the SDK speaks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openai.types.responses import ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
+
+from ...errors import AgentError
+from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
+from ...events.base import Payload
+from ..base import Spent
+from .calls import hosted_call, is_hosted, tell_apart
+from .errors import failed_response
+from .model.client import is_cut, known_items
+from .model.finish import CONTENT_FILTER, finish_of, withheld
+from .outbox import Outbox, note_finish_reason
+from .told import FAKE_ID, Told
+
+_REASONING_DELTAS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+_CALL_ARGUMENTS = frozenset(
+    {"response.mcp_call_arguments.delta", "response.code_interpreter_call_code.delta"}
+)
+
+
+class RelayedResponse:
+    """Tells an outbox what one response says, and judges it at its end.
+
+    Args:
+        outbox: Of the run; None outside of one.
+        parent: The call in which the run is nested that the response belongs to.
+        taken: Ids that no call of the response may have.
+    """
+
+    def __init__(self, outbox: Outbox | None, parent: str | None, taken: set[str]) -> None:
+        heard = outbox is not None and parent in outbox.speaking
+        self._outbox = outbox if heard else None
+        self._parent = parent
+        self._speaker: str | None = None
+        self._since = 0
+        self._taken = taken
+        if self._outbox is not None:
+            self._speaker = self._outbox.speaker(self._outbox.speaking[parent], parent)
+            self._since = self._outbox.record.mark()
+            if parent is None:
+                self._outbox.finish_reason = None  # of the response before
+        self._unwatched = self._outbox is not None and parent is None
+        self._ended = False
+        self._told = Told()
+        self._reasoned = False
+        self._half = ""
+        self._refused = False
+        self._hosted_pieces: dict[str, str] = {}
+        self.incomplete = False
+
+    async def tell(self, event: Any) -> Any:
+        """Put what *event* says into the outbox; return the event that the runner shall see, if any.
+
+        The runner makes nothing of text deltas but queue entries, at a third of a token's whole cost. Where
+        only our collector reads that queue, they are left out; the typed items at the end are all there.
+        """
+        kind: str = event.type
+        if kind == "response.output_text.delta":
+            await self._say_text(event.item_id, event.delta)
+            return None if self._unwatched else event
+        if kind in _REASONING_DELTAS:
+            self._reasoned = True
+            await self._say(Reasoning, event.delta)
+            return None if self._unwatched else event
+        if kind == "response.refusal.delta":
+            self._refused = True
+            await self._say_text(event.item_id, event.delta)
+        elif kind in {"response.output_text.done", "response.refusal.done"}:
+            await self._say_rest_of_part(event)
+        elif kind in _CALL_ARGUMENTS:
+            item_id = getattr(event, "item_id", "")
+            self._hosted_pieces[item_id] = self._hosted_pieces.get(item_id, "") + event.delta
+        elif kind in {"response.output_item.added", "response.output_item.done"}:
+            await self._hosted(event)
+        elif kind in {"response.completed", "response.incomplete"}:
+            return await self._complete(event)
+        elif kind in {"response.failed", "response.error", "error"}:
+            raise failed_response(event)
+        return event
+
+    def finish(self) -> None:
+        """Judge the whole response once its stream has ended.
+
+        Raises:
+            AgentError: It had no end.
+        """
+        if not self._ended:
+            raise AgentError("upstream_invalid", "The model's answer ended without its end mark.")
+
+    # ── the end ───────────────────────────────────────────────────────────────────────────────────
+
+    async def _complete(self, event: Any) -> Any:
+        response = event.response
+        status = getattr(response, "status", None)
+        if status in {"failed", "cancelled"}:
+            raise failed_response(event)
+        self.incomplete = event.type == "response.incomplete" or status == "incomplete"
+        response.output = known_items(response.output)
+        if getattr(response, "incomplete_details", None) is not None:  # nobody asked for a call that was cut
+            response.output = [item for item in response.output if not is_cut(item)]
+        await self._say_unheard(response)
+        tell_apart(response.output, self._taken)
+        if self._outbox is not None:
+            self._outbox.local_calls.expect(response.output)
+        await self._spent(response)
+        self._end(response)
+        if not self.incomplete:
+            return event
+        return ResponseCompletedEvent.construct(
+            response=response,
+            sequence_number=getattr(event, "sequence_number", 0) or 0,
+            type="response.completed",
+        )
+
+    async def _say_unheard(self, response: Any) -> None:
+        """Say what stands in the whole response and was not said in pieces."""
+        if not self._reasoned and not self._told.pieces:
+            for text in _reasoning_of(response.output):
+                self._reasoned = True
+                await self._say(Reasoning, text)
+        parts = [
+            (item.id or "", part)
+            for item in response.output
+            if item.type == "message"
+            for part in item.content or ()
+        ]
+        self._refused = self._refused or any(part.type == "refusal" for _, part in parts)
+        items = [(item_id, text) for item_id, part in parts if (text := _said_in(part))]
+        rest = self._told.rest_of_answer(items)
+        if rest:
+            await self._say_text("", rest)
+        elif rest is None and not any(item_id == FAKE_ID for item_id, _ in items):
+            whole = "".join(text for _, text in items)
+            if self._outbox is not None:
+                self._outbox.record.replace_text(self._since, whole, self._speaker, self._parent)
+        if self._told.pieces and not any(item.type == "message" for item in response.output):
+            # A server may complete a response without the message that it has said.
+            response.output.append(_message("".join(self._told.pieces)))
+
+    async def _spent(self, response: Any) -> None:
+        usage = getattr(response, "usage", None)
+        if self._outbox is not None and usage is not None:
+            counted = (getattr(usage, "input_tokens", None) or 0, getattr(usage, "output_tokens", None) or 0)
+            await self._outbox.put(Spent(Usage(*counted)))
+
+    def _end(self, response: Any) -> None:
+        """Judge how the response ended.
+
+        Raises:
+            AgentError: It was refused or withheld, the provider failed, or there is nothing in it.
+        """
+        self._ended = True
+        details = getattr(response, "incomplete_details", None)
+        told = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
+        reason = finish_of(told) if isinstance(told, str) else None
+        kinds = {item.type for item in response.output}
+        has_answer = bool(self._told.pieces) or bool(kinds - {"reasoning", "message"})
+        if reason == CONTENT_FILTER and not has_answer:
+            raise withheld(told or "")
+        if not (has_answer or self._reasoned or "reasoning" in kinds):
+            raise AgentError(
+                "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
+            )
+        if reason:
+            note_finish_reason(reason)
+        elif self._outbox is not None and self._outbox.finish_reason is None:
+            self._outbox.finish_reason = "stop"
+        if self._refused and self._outbox is not None and self._parent is None:
+            raise AgentError("refusal", "The model refused to answer.")
+
+    def _may_repeat(self) -> bool:
+        """Whether the run may begin again: tools that it has called would be called a second time."""
+        return self._outbox is None or not self._outbox.call_ids
+
+    # ── what is said ──────────────────────────────────────────────────────────────────────────────
+
+    async def _say_rest_of_part(self, event: Any) -> None:
+        whole = getattr(event, "text", None) or getattr(event, "refusal", None)
+        if not isinstance(whole, str):
+            return
+        item_id, place = getattr(event, "item_id", None) or "", getattr(event, "content_index", None) or 0
+        if rest := self._told.rest_of_part(item_id, place, whole):
+            self._refused = self._refused or event.type == "response.refusal.done"
+            await self._say_text(item_id, rest)
+
+    async def _hosted(self, event: Any) -> None:
+        """Tell of a tool that runs at the provider (web search, code interpreter, …).
+
+        What it was given and what came of it stand in the item when it is done, so both are told then; that it
+        runs, at once.
+        """
+        item = event.item
+        if not is_hosted(item):
+            return
+        if event.type == "response.output_item.added":
+            await self._put(Status("tool", getattr(item, "name", None) or item.type.removesuffix("_call")))
+            return
+        call = hosted_call(item, self._hosted_pieces.pop(getattr(item, "id", None) or "", ""))
+        await self._put(ToolCall(call.call_id, call.name, call.arguments, parent=self._parent))
+        await self._put(ToolResult(call.call_id, call.output, call.failed, parent=self._parent))
+
+    async def _say_text(self, item_id: Any, text: Any) -> None:
+        await self._say(Token, text)
+        if text:
+            self._told.hear(item_id or "", text)
+
+    async def _say(self, kind: type[Token] | type[Reasoning], text: Any) -> None:
+        if not isinstance(text, str):
+            raise AgentError("upstream_invalid", "The model's provider sent text in the wrong shape.")
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]  # half of a character: the other half comes next
+        if text:
+            await self._put(kind(text=text, speaker=self._speaker, parent=self._parent))
+
+    async def _put(self, payload: Payload) -> None:
+        if self._outbox is not None:
+            await self._outbox.put(payload)
+
+
+def _said_in(part: Any) -> str:
+    said = getattr(part, "refusal" if part.type == "refusal" else "text", None)
+    return said if isinstance(said, str) else ""
+
+
+def _reasoning_of(output: list[Any]) -> list[str]:
+    items = [item for item in output if item.type == "reasoning"]
+    said = [getattr(item, "summary", None) or getattr(item, "content", None) or () for item in items]
+    parts = [part for parts in said for part in parts]
+    return [text for part in parts if isinstance(text := getattr(part, "text", None), str) and text]
+
+
+def _message(text: str) -> ResponseOutputMessage:
+    part = ResponseOutputText(type="output_text", text=text, annotations=[])
+    return ResponseOutputMessage(
+        id="msg_said", type="message", role="assistant", status="completed", content=[part]
+    )

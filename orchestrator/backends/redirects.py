@@ -1,0 +1,64 @@
+"""Keeps httpx's and httpx2's clients from following a redirect to another origin. Owns no client and no request.
+
+A provider's redirect would take the prompt, and headers of the user's, wherever it points: to another company, or to an
+address inside of one's own network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import AgentError
+from .http_errors import origin_of, redirect_error
+from .upstream_errors import PROVIDER
+
+
+class RefuseOtherOrigin:
+    """An event hook for responses: raises where one sends its request to another origin.
+
+    Args:
+        who: Answered; begins the message.
+    """
+
+    def __init__(self, who: str = PROVIDER) -> None:
+        self._who = who
+
+    async def __call__(self, response: Any) -> None:
+        if not response.has_redirect_location:
+            return
+        asked = str(response.request.url)
+        location = response.headers.get("location")
+        error = redirect_error(response.status_code, asked, location, who=self._who)
+        try:
+            target = origin_of(str(response.request.url.join(location)))
+        except Exception as exc:
+            raise error from exc
+        if target != origin_of(asked):
+            raise error
+
+
+def refuse_redirects(client: Any) -> None:
+    """Have *client*, of OpenAI's or built like it, refuse redirects to other origins; of another kind, do nothing."""
+    for http in (client, getattr(client, "_client", None), getattr(client, "client", None)):
+        hooks = getattr(http, "event_hooks", None)
+        if http is None or not isinstance(hooks, dict) or "response" not in hooks:
+            continue
+        if not any(isinstance(hook, RefuseOtherOrigin) for hook in hooks["response"]):
+            http.event_hooks = {**hooks, "response": [*hooks["response"], RefuseOtherOrigin()]}
+
+
+def refusal_in(exc: BaseException) -> AgentError | None:
+    """Return what a hook of ours raised, however a library has wrapped it."""
+    seen: set[int] = set()
+    left = [exc]
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, AgentError):
+            return one
+        left += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+    return None

@@ -1,0 +1,235 @@
+"""MCP servers: held for all runs of a backend, started again when they die, told apart, and gone with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agents import Agent
+from agents.mcp import MCPServerStdio
+
+from orchestrator.backends.base import AgentInput, Emission
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.errors import AgentError
+from orchestrator.events import Token, ToolResult
+from tests.support.patience import eventually
+
+from .replays.server import ReplayServer, Reply
+from .replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
+
+PROGRAM = ["-m", "tests.support.mcp_server"]
+HERE = "tests.backends.openai.test_mcp"
+
+
+def local() -> MCPServerStdio:
+    return MCPServerStdio({"command": sys.executable, "args": PROGRAM})
+
+
+own = Agent[Any](name="own", model="m", mcp_servers=[local(), local()])
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ReplayServer]:
+    async with ReplayServer([ANSWER[CHAT]]) as server:
+        yield server
+
+
+def asks(*calls: tuple[str, str]) -> list[Reply]:
+    """A model that makes one call a turn, then answers."""
+    turns = [
+        stream(data(chunk(call(name, arguments)), chunk(finish="tool_calls")), DONE)
+        for name, arguments in calls
+    ]
+    return [*turns, ANSWER[CHAT]]
+
+
+def backend_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsBackend:
+    settings = OpenAIAgentsSettings.model_validate(
+        {
+            "agent_id": "a",
+            "base_url": model.url,
+            "api_key": "k",
+            **({} if "agent" in keys else {"model": "m"}),
+            **keys,
+        }
+    )
+    return OpenAIAgentsBackend(settings, {"a": settings})
+
+
+def program(**keys: Any) -> dict[str, Any]:
+    return {"command": sys.executable, "args": PROGRAM, **keys}
+
+
+async def asked(backend: OpenAIAgentsBackend) -> list[Emission]:
+    return [emission async for emission in backend.stream(AgentInput("go"))]
+
+
+def results(emissions: list[Emission]) -> list[tuple[str, bool]]:
+    return [(e.output, e.is_error) for e in emissions if isinstance(e, ToolResult)]
+
+
+def tools_of(model: ReplayServer, request: int = 0) -> list[str]:
+    return [tool["function"]["name"] for tool in model.asked[request].body["tools"]]
+
+
+def children() -> set[int]:
+    """The programs of tests.support.mcp_server that this process has started and that still run."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if parent == os.getpid() and b"tests.support.mcp_server" in words and state != "Z":
+            found.add(int(folder.name))
+    return found
+
+
+ADD = ("add", '{"a": 1, "b": 2}')
+
+
+async def test_a_program_starts_once_for_all_runs_and_leaves_nothing(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program()])
+    model.replies = [*asks(ADD), *asks(ADD)]
+    assert results(await asked(backend)) == [("3", False)]
+    first = children()
+    assert len(first) == 1
+    assert results(await asked(backend)) == [("3", False)]
+    assert children() == first
+    await backend.aclose()
+    await eventually(lambda: not children())
+
+
+async def test_runs_at_once_share_it(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program()])
+    answers = await asyncio.gather(*(asked(backend) for _ in range(5)))
+    assert ["".join(e.text for e in one if isinstance(e, Token)) for one in answers] == ["done"] * 5
+    assert len(children()) == 1
+    await backend.aclose()
+    assert not children()
+
+
+@pytest.mark.parametrize("between", ["runs", "calls"])
+async def test_a_program_that_died_is_started_again(model: ReplayServer, between: str) -> None:
+    """Between two runs, or between two calls of one."""
+    backend = backend_of(model, mcp_servers=[program()])
+    if between == "runs":
+        model.replies = [*asks(ADD), *asks(ADD)]
+        await asked(backend)
+        for pid in children():
+            os.kill(pid, signal.SIGKILL)
+        assert results(await asked(backend)) == [("3", False)]
+    else:
+        model.replies = asks(ADD, ADD)
+        said = []
+        async for emission in backend.stream(AgentInput("go")):
+            said.append(emission)
+            if isinstance(emission, ToolResult) and len(results(said)) == 1:
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
+        assert results(said) == [("3", False), ("3", False)]
+    assert len(children()) == 1
+    await backend.aclose()
+    assert not children()
+
+
+async def test_a_prefix_tells_two_servers_apart(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program(prefix="one"), program(prefix="two")])
+    model.replies = asks(("two_add", ADD[1]))
+    assert results(await asked(backend)) == [("3", False)]
+    assert {"one_add", "two_add"} <= set(tools_of(model))
+    await backend.aclose()
+
+
+async def test_without_a_prefix_the_second_gets_its_number(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program(), program()])
+    model.replies = asks(ADD, ("server2_add", ADD[1]))
+    assert results(await asked(backend)) == [("3", False), ("3", False)]
+    assert {"add", "server2_add"} <= set(tools_of(model))
+    await backend.aclose()
+
+
+async def test_the_servers_of_a_users_own_agent_are_connected_and_closed(model: ReplayServer) -> None:
+    backend = backend_of(model, agent=f"{HERE}:own")
+    model.replies = asks(ADD, ("server2_add", ADD[1]))
+    assert results(await asked(backend)) == [("3", False), ("3", False)]
+    assert len(children()) == 2
+    await backend.aclose()
+    await eventually(lambda: not children())
+
+
+@pytest.mark.parametrize("kind", ["yaml", "own"])
+async def test_the_model_hears_which_argument_is_missing(model: ReplayServer, kind: str) -> None:
+    keys: dict[str, Any] = {"mcp_servers": [program()]} if kind == "yaml" else {"agent": f"{HERE}:own"}
+    backend = backend_of(model, **keys)
+    model.replies = asks(("add", '{"a": 1}'))
+    [(output, failed)] = results(await asked(backend))
+    assert failed
+    assert "missing: b" in output
+    assert "UserError" not in output
+    assert "missing: b" in model.asked[1].body["messages"][-1]["content"]
+    await backend.aclose()
+
+
+async def test_a_call_has_a_limit_and_the_server_lives_on(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program(call_timeout_s=0.5)])
+    model.replies = asks(("wait", "{}"), ADD)
+    (slow, quick) = results(await asked(backend))
+    assert slow == ("The tool failed: wait took longer than 0.5 s.", True)
+    assert quick == ("3", False)
+    assert len(children()) == 1
+    await backend.aclose()
+
+
+async def test_a_start_has_a_limit(model: ReplayServer) -> None:
+    mute = {"command": sys.executable, "args": ["-c", "import time; time.sleep(60)"], "start_timeout_s": 0.5}
+    backend = backend_of(model, mcp_servers=[mute])
+    with pytest.raises(AgentError, match="MCP server 1 did not start") as caught:
+        await asked(backend)
+    assert caught.value.code == "tool_failed"
+    await backend.aclose()
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_servers_over_http(model: ReplayServer, transport: str) -> None:
+    """The older transport too: an event stream down, posts up."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *PROGRAM, transport, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().strip()
+    try:
+        backend = backend_of(model, mcp_servers=[{"url": url, "transport": transport}])
+        model.replies = asks(ADD, ("fail", "{}"))
+        (sum_, failed) = results(await asked(backend))
+        assert sum_ == ("3", False)
+        assert failed[1]
+        await backend.aclose()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_a_redirect_to_another_origin_is_refused(model: ReplayServer, transport: str) -> None:
+    away = Reply([b""], status=307, headers=[("Location", f"{model.origin}/secret/path")])
+    async with ReplayServer([away]) as server:
+        backend = backend_of(model, mcp_servers=[{"url": f"{server.origin}/mcp", "transport": transport}])
+        with pytest.raises(AgentError) as caught:
+            await asked(backend)
+        await backend.aclose()
+    assert caught.value.code == "upstream_rejected"
+    assert model.origin in caught.value.message
+    assert "/secret" not in caught.value.message
+    assert model.asked == []
