@@ -50,14 +50,18 @@ export declare class Client {
     /** Return the configured panels. @returns {Promise<import('./types.js').PanelListing[]>} */
     panels(): Promise<import('./types.js').PanelListing[]>;
     /**
-     * Return runs, newest first. *before* is a run id, for the next page.
-     * @param {{limit?: number, before?: string}} [page]
-     * @returns {Promise<RunSnapshot[]>}
+     * Return what a list shows of runs, newest first; `snapshot` has their texts. *before* is a run id, for the next page.
+     * @param {{limit?: number, before?: string, status?: string, channel?: string, conversation_id?: string, q?: string}} [page]
+     * @returns {Promise<import('./types.js').ListedRun[]>}
      */
-    runs({ limit, before }?: {
+    runs(page?: {
         limit?: number;
         before?: string;
-    }): Promise<RunSnapshot[]>;
+        status?: string;
+        channel?: string;
+        conversation_id?: string;
+        q?: string;
+    }): Promise<import('./types.js').ListedRun[]>;
     /**
      * Return a run as it stands; ClientError 404 if there is none, 410 if it is gone.
      * @param {string} runId

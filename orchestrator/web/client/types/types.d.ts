@@ -372,6 +372,29 @@ export type RunSnapshot = {
         agents: RevealedAgent[];
     };
 };
+export type ListedRun = {
+    run_id: string;
+    channel: string;
+    conversation_id: string | null;
+    /**
+     * The question's first 200 characters.
+     */
+    title: string;
+    status: RunStatus;
+    created_at: number;
+    ended_at: number | null;
+    agents: Record<string, {
+        status: AgentStatus | null;
+    }>;
+    /**
+     * What people call its panel.
+     */
+    panel: string | null;
+    /**
+     * Whether another release wrote it in a way that this one cannot read.
+     */
+    unreadable: boolean;
+};
 export type RevealedAgent = {
     agent_id: string;
     /**
@@ -705,6 +728,20 @@ export type ClientOptions = {
  * @property {Partial<PanelState> & PanelInfo} [panel]
  * @property {boolean} [blind] Whether it is hidden who is who until a vote.
  * @property {{vote: string, agents: RevealedAgent[]}} [revealed] Whom the last vote was for, and who all are.
+ */
+/**
+ * What a list shows of a run.
+ * @typedef {object} ListedRun
+ * @property {string} run_id
+ * @property {string} channel
+ * @property {string | null} conversation_id
+ * @property {string} title The question's first 200 characters.
+ * @property {RunStatus} status
+ * @property {number} created_at
+ * @property {number | null} ended_at
+ * @property {Record<string, {status: AgentStatus | null}>} agents
+ * @property {string | null} panel What people call its panel.
+ * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
  */
 /**
  * @typedef {object} RevealedAgent Who an agent of a blind run is. The last three are null until it has ended.
