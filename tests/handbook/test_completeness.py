@@ -43,6 +43,7 @@ from orchestrator.telemetry import tracing
 from orchestrator.telemetry.metrics import Metrics
 from orchestrator.terminal.session import EXIT_CODES, QUIT, TERMINATED
 from tests.support.commands import ROOT
+from tests.test_architecture import MAY_IMPORT
 
 from .pages import NAMES, Row, code_in, rows, text_of, words_in
 
@@ -397,3 +398,12 @@ def test_the_rooms_that_are_named_are_there() -> None:
         assert path.is_dir() or path.with_suffix(".py").is_file(), room
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert {f"{folder}/" for folder in folders} <= rooms, folders - {room.rstrip("/") for room in rooms}
+
+
+def test_the_table_of_imports_is_the_one_that_is_held() -> None:
+    shown = {
+        row.cells[0].strip("`"): ("*",) if row.cells[1] == "everything" else tuple(code_in(row.cells[1]))
+        for row in rows("architecture")
+        if row.headings[-1] == "What may import what"
+    }
+    assert shown == MAY_IMPORT
