@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +21,8 @@ HEARTBEAT_LIMIT_SECONDS = 45.0
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 MAX_BACKOFF_SECONDS = 30.0
+MAX_WAIT_SECONDS = 3600.0
+"""Whatever a server asks for: an hour later it may think otherwise."""
 TRIES = 3
 """Of a request that may be repeated: reads, cancels, and starts, which carry an Idempotency-Key."""
 
@@ -67,7 +71,7 @@ class Backoff:
         delay = min(self.base_s * (1 << self._failures), max(MAX_BACKOFF_SECONDS, self.base_s))
         self._failures = min(self._failures + 1, 16)
         delay *= 1 + random.random() / 2  # noqa: S311 -- it spreads load, it guards nothing
-        return max(delay, at_least or 0.0)
+        return min(max(delay, at_least or 0.0), MAX_WAIT_SECONDS)
 
 
 class Http:
@@ -195,10 +199,19 @@ async def refusal(response: aiohttp.ClientResponse) -> ClientError:
         faults = [f"{field.get('at')}: {field.get('detail')}" for field in fields if isinstance(field, dict)]
         more = [fault for fault in faults if fault not in str(said)]
         said = f"{said} ({'; '.join(more)})" if more else said
-    wait = response.headers.get("Retry-After", "")
     return ClientError(
         f"{response.status}: {said}",
         status=response.status,
         problem=problem,
-        retry_after=float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 9 else None,
+        retry_after=_retry_after(response.headers.get("Retry-After", "")),
     )
+
+
+def _retry_after(wait: str) -> float | None:
+    """Read a `Retry-After`: seconds, or a date."""
+    if wait.isascii() and wait.isdigit():
+        return float(wait[:12]) if len(wait) < 12 else MAX_WAIT_SECONDS
+    try:
+        return max(0.0, parsedate_to_datetime(wait).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -108,7 +108,17 @@ def test_the_history_lists_opens_and_forgets_runs(page: Page) -> None:
     history.get_by_role("link", name="The first of the history").first.click()
     state(page, "essay", "done")
     assert page.evaluate("location.hash") == f"#run/{first}"
-    history.get_by_role("button", name="Delete: The first of the history").first.click()
+    delete = history.get_by_role("button", name="Delete: The first of the history").first
+    for answer in ("Keep", "Undo"):  # it asks, and what was said to it can be taken back
+        delete.click()
+        if answer == "Undo":
+            history.get_by_role("button", name="Delete", exact=True).click()
+        history.get_by_role("button", name=answer).click()
+        expect(history.get_by_role("link", name="The first of the history").first).to_be_visible()
+    delete.click()
+    history.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Close the history").click()
+    page.get_by_role("button", name="History", exact=True).click()
     expect(history.get_by_text("The first of the history")).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_contain_text("side by side")
     page.go_back()

@@ -121,6 +121,28 @@ async def test_fields_at_fault_are_named(server: ScriptedServer) -> None:
         assert str(caught.value) == "422: One field is wrong. agents[1]: unknown.", "nothing is said twice"
 
 
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("2147484", 2147484),
+        ("9" * 30, 3600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+async def test_whatever_retry_after_says_the_wait_is_bounded(
+    server: ScriptedServer, header: str, seconds: float | None
+) -> None:
+    server.refuse["/v1/runs"] = (429, {"title": "Too many"}, {"Retry-After": header})
+    async with Client(server.base_url) as client:
+        with pytest.raises(ClientError) as caught:
+            await client.start("hi")
+    assert caught.value.retry_after == seconds
+    assert Backoff().next_delay(caught.value.retry_after) <= 3600
+
+
 async def test_a_limit_says_when_to_come_back(server: ScriptedServer) -> None:
     server.refuse["/v1/runs"] = (429, {"title": "Too many"}, {"Retry-After": "7"})
     async with Client(server.base_url) as client:

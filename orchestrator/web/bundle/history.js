@@ -1,20 +1,24 @@
-import{A as t,IconButton as e,html as a,RUN_STATES as n,when as s}from"./page.js";function r({pageState:n,state:{runs:s,history:r},current:o,refreshOn:l,close:u,forgotten:$}){t(()=>{n.refresh()},[n,l]);const c=async t=>{await n.forget(t)&&$(t)};return a`<aside class="history" aria-label="History">
+import{A as t,IconButton as e,html as n,d as s,T as r,RUN_STATES as a,when as o}from"./page.js";function l({pageState:s,state:{runs:r,history:a},current:o,refreshOn:l,close:i,forgotten:c}){t(()=>{s.refresh()},[s,l]);const $=async t=>{await s.forget(t)&&c(t)};return n`<aside class="history" aria-label="History">
 <div class="history-head">
 <h2>History</h2>
-<${e} icon="close" label="Close the history" onClick=${u} />
+<${e} icon="close" label="Close the history" onClick=${i} />
 </div>
 <ul>
-${s.map(t=>a`<${i} key=${t.run_id} run=${t} current=${t.run_id===o} forget=${c} />`)}
+${r.map(t=>n`<${u} key=${t.run_id} run=${t} current=${t.run_id===o} forget=${$} />`)}
 </ul>
-${0===s.length&&"loading"!==r&&a`<p class="hint">Nothing was asked yet.</p>`}
-${"loading"===r&&a`<p class="hint">Loading…</p>`}
-${"more"===r&&a`<button type="button" class="menu-button" onClick=${()=>n.more()}>Older</button>`}
-</aside>`}function i({run:t,current:r,forget:i}){const[o,l]=n[t.status],u=Object.keys(t.agents).length;return a`<li data-status=${t.status}>
-<a href=${`#run/${t.run_id}`} aria-current=${r?"page":void 0}>
-<span class="history-question">${t.unreadable?"Cannot be read by this version":t.title}</span>
+${0===r.length&&"loading"!==a&&n`<p class="hint">Nothing was asked yet.</p>`}
+${"loading"===a&&n`<p class="hint">Loading…</p>`}
+${"more"===a&&n`<button type="button" class="menu-button" onClick=${()=>s.more()}>Older</button>`}
+</aside>`}const i=8e3;function u({run:l,current:u,forget:c}){const[$,p]=s("kept"),d=r(null),b=r(!1);if(t(()=>{if("kept"!==$&&d.current?.querySelector("button")?.focus(),"deleted"!==$)return;let t=!0;const e=()=>{t&&!b.current&&c(l.run_id),t=!1},n=setTimeout(e,i);return()=>{clearTimeout(n),e()}},[$]),"asks"===$)return n`<li ref=${d} class="asks" role="group" aria-label=${`Delete ${l.title.slice(0,60)}?`}>
+<span>Delete it for everybody?</span>
+<button type="button" class="menu-button" onClick=${()=>p("kept")}>Keep</button>
+<button type="button" class="menu-button danger" onClick=${()=>(b.current=!1,p("deleted"))}>Delete</button>
+</li>`;if("deleted"===$)return n`<li ref=${d} class="asks"><span>Deleted.</span><button type="button" class="menu-button" onClick=${()=>(b.current=!0,p("kept"))}>Undo</button></li>`;const[h,y]=a[l.status],g=Object.keys(l.agents).length;return n`<li data-status=${l.status}>
+<a href=${`#run/${l.run_id}`} aria-current=${u?"page":void 0}>
+<span class="history-question">${l.unreadable?"Cannot be read by this version":l.title}</span>
 <span class="hint">
-<span class="glyph" aria-hidden="true">${o}</span> ${l} · ${u} ${1===u?"agent":"agents"}${t.panel?` · ${t.panel}`:""} · ${s(t.created_at)}
+<span class="glyph" aria-hidden="true">${h}</span> ${y} · ${g} ${1===g?"agent":"agents"}${l.panel?` · ${l.panel}`:""} · ${o(l.created_at)}
 </span>
 </a>
-<${e} icon="trash" label=${`Delete: ${t.title.slice(0,60)}`} onClick=${()=>i(t.run_id)} />
-</li>`}export{r as History};
+<${e} icon="trash" label=${`Delete: ${l.title.slice(0,60)}`} onClick=${()=>p("asks")} />
+</li>`}export{l as History};

@@ -1,12 +1,14 @@
 /** Draws the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
 
 import { Composer } from './ask/composer.js';
-import { html, useEffect, useState, useValue } from './html.js';
+import { html, useEffect, useRef, useState, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
-import { requestOf } from './ask/methods.js';
+import { announce } from './announce.js';
+import { choiceOf, requestOf } from './ask/methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
+import { answering } from './panel/roles.js';
 import { RunView } from './run/run-view.js';
 
 /** @typedef {import('./page-state.js').PageState} PageState */
@@ -25,23 +27,26 @@ export function App({ pageState }) {
   const narrow = useMedia(NARROW);
   const [help, setHelp] = useState(false);
   const [history, setHistory] = useState(false);
-  const [choice, choose] = useChoice(state.agents);
   const [proposal, setProposal] = useState({ text: '', n: 0 });
   const propose = (/** @type {string} */ text) => setProposal({ text, n: proposal.n + 1 });
   const { record } = state;
+  const origin = useOrigin(state);
+  const [choice, choose] = useChoice(state.agents, origin);
   const run = useRunOutline(record);
+  const waiting = useWaiting(record);
+  const sure = useSure();
 
   useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
-    const working = run === 'running' ? '● ' : '';
+    const working = waiting ? '✋ ' : run === 'running' ? '● ' : '';
     document.title = record ? `${working}${record.about.message.slice(0, 60)}` : 'Ask several agents';
-  }, [record, run]);
+  }, [record, run, waiting]);
   useEffect(
     () =>
       listenToKeys({
         ask: () => /** @type {HTMLFormElement | null} */ (document.querySelector('form.composer'))?.requestSubmit(),
-        stop: (agentId) => void pageState.steer((run) => run.cancel(agentId)),
-        stopAll: () => void pageState.steer((run) => run.cancel()),
+        stop: (agentId) => sure(agentId, 'Esc again stops this agent', () => void pageState.steer((run) => run.cancel(agentId))),
+        stopAll: () => sure('', 'Shift + Esc again stops all', () => void pageState.steer((run) => run.cancel())),
         help: () => setHelp(true),
       }),
     [pageState],
@@ -102,6 +107,7 @@ export function App({ pageState }) {
           chosen=${choice}
           choose=${choose}
           followUp=${record !== null}
+          origin=${origin}
           busy=${busyBecause(state, run)}
           proposal=${proposal}
           ask=${ask}
@@ -188,18 +194,67 @@ function busyBecause({ starting, opening }, run) {
   return run === 'running' ? 'A follow-up can be asked once everyone has finished; New asks at once.' : null;
 }
 
+/** How long the second press of a key may take, which does what the first one asked about. */
+const SURE_MS = 4_000;
+
+/** An answer is paid for, so one press of a key does not end it. @returns {(what: string, question: string, act: () => void) => void} */
+function useSure() {
+  const asked = useRef({ what: '', at: -Infinity });
+  return (what, question, act) => {
+    const again = asked.current.what === what && performance.now() - asked.current.at < SURE_MS;
+    asked.current = { what, at: again ? -Infinity : performance.now() };
+    if (again) act();
+    else {
+      announce(question);
+      hintAt(question);
+    }
+  };
+}
+
+/** Show a few words over the page for a moment; the live region says them, too. @param {string} text */
+function hintAt(text) {
+  const hint = document.createElement('p');
+  hint.className = 'toast';
+  hint.setAttribute('aria-hidden', 'true');
+  hint.textContent = text;
+  document.querySelector('.toast')?.remove();
+  document.body.append(hint);
+  setTimeout(() => hint.remove(), SURE_MS);
+}
+
 /**
- * Who is asked: chosen last, else the configured default.
+ * Who answers in the run that is shown, and its panel: a follow-up asks the same.
+ * @param {import('./page-state.js').PageSnapshot} state
+ * @returns {{id: string | null, agents: readonly string[], panel: import('./ask/methods.js').PanelChoice}}
+ */
+function useOrigin({ record, panels, agents }) {
+  const known = new Set(agents.map(({ agent_id }) => agent_id));
+  const found = useValue(record?.subscribe ?? nothing, () => {
+    const run = record?.getSnapshot();
+    // In a blind run nobody knows who was asked but who asked.
+    const asked = run === undefined || record?.blind ? [] : run.panel?.of == null && run.panel ? run.panel.members : answering(run);
+    return JSON.stringify([asked.filter((id) => known.has(id)), choiceOf(run?.panel ?? null, panels)]);
+  });
+  const [asked, panel] = JSON.parse(found);
+  return { id: record?.id ?? null, agents: asked, panel };
+}
+
+/**
+ * Who is asked: in a follow-up those on the screen, else who was chosen last, else the configured default.
  * @param {readonly import('../client/types.js').AgentInfo[]} agents
+ * @param {{id: string | null, agents: readonly string[]}} origin
  * @returns {[string[], (ids: string[]) => void]}
  */
-function useChoice(agents) {
-  const [wish, setWish] = useState(savedChoice.get);
+function useChoice(agents, origin) {
+  const [last, setWish] = useState(savedChoice.get);
+  const changed = useRef(/** @type {string | null} */ (null));
+  const wish = origin.agents.length > 0 && changed.current !== origin.id ? origin.agents : last;
   const known = agents.map(({ agent_id }) => agent_id);
   const kept = wish === null ? [] : known.filter((id) => wish.includes(id));
   const standard = agents.filter((agent) => agent.default).map(({ agent_id }) => agent_id);
   const choice = kept.length > 0 || wish?.length === 0 ? kept : standard.length > 0 ? standard : known;
   const choose = (/** @type {string[]} */ ids) => {
+    changed.current = origin.id;
     savedChoice.set(ids);
     setWish(ids);
   };
@@ -244,6 +299,17 @@ function useRunOutline(record) {
   return useValue(record?.subscribe ?? nothing, () => {
     if (record === null) return null;
     return record.alive ? 'running' : record.getSnapshot().status === 'running' ? 'lost' : record.getSnapshot().status;
+  });
+}
+
+/**
+ * Whether an agent waits for a person.
+ * @param {import('./run/run-record.js').RunRecord | null} record
+ */
+function useWaiting(record) {
+  return useValue(record?.subscribe ?? nothing, () => {
+    const run = record?.alive ? record.getSnapshot() : null;
+    return run !== null && run.agentIds.some((id) => (run.agents[id]?.approvals.length ?? 0) > 0);
   });
 }
 

@@ -3,11 +3,12 @@
 import { html, useEffect, useRef, useState } from './html.js';
 import { IconButton } from './icons.js';
 import { ask } from './history/other-tabs.js';
+import { settings } from './storage.js';
 
 const KEYS = [
   ['Ctrl + Enter', 'Ask'],
-  ['Esc', 'Stop the agent whose column has the focus'],
-  ['Shift + Esc', 'Stop all'],
+  ['Esc, Esc', 'Stop the agent whose column has the focus'],
+  ['Shift + Esc, twice', 'Stop all'],
   ['1 – 9', 'Go to a column'],
   ['M', 'Maximise the column, or show all again'],
   ['/', 'Go to the question'],
@@ -22,11 +23,38 @@ export function Help({ close, forgetToken }) {
         ${KEYS.map(([key, does]) => html`<tr key=${key}><th scope="row"><kbd>${key}</kbd></th><td>${does}</td></tr>`)}
       </tbody>
     </table>
+    <${Settings} />
     <p class="hint">
       <a href="docs">The API</a> · <a href="web/vendor/manifest.json">Libraries of this page</a>
     </p>
     ${forgetToken && html`<button type="button" class="menu-button" onClick=${forgetToken}>Forget the token</button>`}
   <//>`;
+}
+
+const SETTINGS = /** @type {const} */ ([
+  ['enterSends', 'Enter asks, Shift + Enter breaks the line'],
+  ['singleKeys', 'Keys without Ctrl: 1 – 9, M, / and ?'],
+  ['notify', 'A notification when an agent waits for you'],
+]);
+
+/** What is kept in this browser. */
+function Settings() {
+  const [kept, setKept] = useState(settings.get);
+  const change = async (/** @type {'enterSends' | 'singleKeys' | 'notify'} */ key) => {
+    const on = !kept[key];
+    // A browser asks only after a click, and may say no.
+    const allowed = key !== 'notify' || !on || ('Notification' in globalThis && (await Notification.requestPermission()) === 'granted');
+    if (allowed) settings.set({ [key]: on });
+    setKept(settings.get());
+  };
+  return html`<fieldset class="settings">
+    <legend class="unseen">Settings</legend>
+    ${SETTINGS.map(
+      ([key, text]) => html`<label class="check" key=${key}>
+        <input type="checkbox" checked=${kept[key]} onChange=${() => change(key)} /> ${text}
+      </label>`,
+    )}
+  </fieldset>`;
 }
 
 /** @param {{refused: boolean, unlock: (token: string, stay: boolean) => void}} props */

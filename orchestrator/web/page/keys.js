@@ -1,5 +1,7 @@
 /** Does what keys mean on the whole page. */
 
+import { settings } from './storage.js';
+
 /**
  * @typedef {object} KeyActions
  * @property {() => void} ask
@@ -34,7 +36,8 @@ function handle({ key, ctrlKey, metaKey, altKey, shiftKey, target }, actions) {
     const agent = document.activeElement?.closest('[data-agent]')?.getAttribute('data-agent') ?? null;
     return agent !== null && (actions.stop(agent), true);
   }
-  if (ctrlKey || metaKey || altKey || isTyping(target)) return false;
+  // WCAG 2.1.4: who speaks to the computer would press them with every word.
+  if (ctrlKey || metaKey || altKey || isTyping(target) || !settings.get().singleKeys) return false;
   if (key === '?') return (actions.help(), true);
   if (key === '/') return focus(document.getElementById('message'));
   if (key === 'm') return press(focusedColumn()?.querySelector('.maximise'));

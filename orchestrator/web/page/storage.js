@@ -59,6 +59,20 @@ export const theme = {
   set: (value) => write(localStorage, 'theme', value === 'auto' ? null : value),
 };
 
+/** What the user has settled about keys and messages. */
+export const settings = {
+  /** @returns {{enterSends: boolean, singleKeys: boolean, notify: boolean}} */
+  get: () => ({
+    // A touch screen's keyboard has no Shift-Enter to break a line with.
+    enterSends: !matchMedia('(pointer: coarse)').matches,
+    singleKeys: true,
+    notify: false,
+    ...read(localStorage, 'settings', {}),
+  }),
+  /** @param {Partial<{enterSends: boolean, singleKeys: boolean, notify: boolean}>} changes */
+  set: (changes) => write(localStorage, 'settings', { ...read(localStorage, 'settings', {}), ...changes }),
+};
+
 export const sets = {
   /** @returns {AgentSet[]} */
   get: () => read(localStorage, 'sets', /** @type {AgentSet[]} */ ([])),

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ClientError } from '../../../orchestrator/web/client/client.js';
+import { Backoff, refusal } from '../../../orchestrator/web/client/wire/http.js';
 import { collect, names, until, withServer } from '../support/harness.js';
 import { METRICS } from '../support/protocol-server.js';
 
@@ -292,6 +293,41 @@ test('503 and 429 are waited out, as Retry-After says', withServer(async ({ serv
   assert.equal(run.getSnapshot().detail.code, 'lost');
   await until(() => run.connection === 'open');
   assert.ok(times[2] - times[1] >= 990, `${times[2] - times[1]} ms`);
+}));
+
+test('no Retry-After makes a client hammer, or wait for more than an hour', async () => {
+  for (const [header, least, most] of [
+    ['2147484', 3_600_000, 3_600_000],
+    ['999999999999999', 3_600_000, 3_600_000],
+    [new Date(Date.now() + 100_000_000_000).toUTCString(), 3_600_000, 3_600_000],
+    [new Date(Date.now() + 60_000).toUTCString(), 50_000, 60_000],
+    ['7', 7_000, 7_000],
+    ['soon', null, null],
+  ]) {
+    const { retryAfter } = await refusal(new Response('', { status: 429, headers: { 'Retry-After': header } }));
+    if (least === null) assert.equal(retryAfter, null);
+    else assert.ok(retryAfter >= least && retryAfter <= most, `${header}: ${retryAfter}`);
+  }
+  const backoff = new Backoff({ retry: 2 ** 40, maxRetry: 1 });
+  assert.equal(backoff.next(), 3_600_000, 'a stream’s retry: is bounded, too');
+});
+
+test('a fetch that gives no body fails at once, and says what to pass', withServer(async ({ server, connect }) => {
+  let asked = 0;
+  const bodiless = async (url, init) => {
+    const response = await fetch(url, init);
+    if (!String(url).includes('/events')) return response;
+    asked += 1;
+    const { ok, status, headers } = response;
+    void response.body?.cancel();
+    return { ok, status, headers, text: async () => '' };
+  };
+  const client = connect({ fetch: bodiless });
+  const run = await client.start({ message: 'hi' });
+  await until(() => run.failure !== null);
+  assert.match(run.failure.message, /createClient\(\{ fetch \}\)/);
+  assert.ok(asked <= 2, `asked ${asked} times`);
+  assert.ok(server);
 }));
 
 test('the pause before coming back is the server’s, with jitter, and grows', withServer(async ({ server, connect }) => {

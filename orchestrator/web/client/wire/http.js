@@ -44,6 +44,9 @@ export class ClientError extends Error {
   }
 }
 
+/** No wait is longer: a timer of more than 2^31 ms fires at once, and an hour later the server may think otherwise. */
+const MAX_WAIT_MS = 3_600_000;
+
 /** Waits between tries: exponential, with jitter so that not all clients return at once. */
 export class Backoff {
   #failures = 0;
@@ -67,7 +70,7 @@ export class Backoff {
   next(atLeast = null) {
     const delay = Math.min(Math.max(this.base, 1) * 2 ** this.#failures, Math.max(this.max, this.base));
     this.#failures = Math.min(this.#failures + 1, 16);
-    return Math.max(delay * (1 + Math.random() / 2), atLeast ?? 0);
+    return Math.min(Math.max(delay * (1 + Math.random() / 2), atLeast ?? 0), MAX_WAIT_MS);
   }
 }
 
@@ -218,12 +221,17 @@ export async function refusal(response) {
   const faults = (Array.isArray(problem.errors) ? problem.errors : [])
     .map((fault) => `${fault?.at}: ${fault?.detail}`)
     .filter((fault) => !String(said).includes(fault));
-  const wait = response.headers.get('Retry-After') ?? '';
   return new ClientError(`${response.status}: ${said}${faults.length > 0 ? ` (${faults.join('; ')})` : ''}`, {
     status: response.status,
     problem,
-    retryAfter: /^[0-9]{1,8}$/.test(wait) ? Number(wait) * 1000 : null,
+    retryAfter: retryAfterOf(response.headers.get('Retry-After') ?? ''),
   });
+}
+
+/** @param {string} wait Seconds, or a date. */
+function retryAfterOf(wait) {
+  const ms = /^[0-9]+$/.test(wait) ? Number(wait) * 1000 : Date.parse(wait) - Date.now();
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), MAX_WAIT_MS);
 }
 
 /**

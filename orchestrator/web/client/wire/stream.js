@@ -11,6 +11,10 @@ import { SseParser } from './parser.js';
 /** The types of a panel's events: with a `panel` in their data, these are the panel's and not the run's own. */
 export const PANEL_TYPES = new Set(['stage', 'result', 'late']);
 
+/** React Native's own `fetch` is one of these. */
+const NO_BODY =
+  'this fetch gives answers without a body, so nothing can be streamed; pass one that streams: createClient({ fetch })';
+
 /** A connection that lived for so long was no failure, even if nothing came. */
 const SETTLED_MS = 10_000;
 
@@ -106,7 +110,8 @@ class Attempt {
       if (response.status === 204) return null;
       if (!response.ok) throw await refusal(response);
       const type = response.headers.get('Content-Type') ?? '';
-      if (!type.startsWith('text/event-stream') || response.body === null) {
+      if (response.ok && !response.body) throw new ClientError(NO_BODY, { status: response.status });
+      if (!type.startsWith('text/event-stream')) {
         throw new ClientError(`${path} answers with ${type || 'nothing'}, not with a stream`, { status: response.status });
       }
       this.#openedAt = Date.now();

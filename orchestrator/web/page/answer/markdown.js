@@ -41,9 +41,46 @@ export class Outline {
 
 let outline = new Outline();
 
+/** Bold and italic words that begin or end with an Eastern bracket or stop: CommonMark takes the signs for none there. */
+const EASTERN = /^(\*{1,3})(?![\s*])((?:[^*\n\\]|\\.)+?)(?<![\s])\1(?!\*)/;
+const EASTERN_SIGN = /^[\u3000-\u303f\uff00-\uff65“‘]|[\u3000-\u303f\uff00-\uff65”’]$/;
+
+/** A formula in TeX, whose backslashes and stars are its own. */
+const FORMULA = /^(?:\\\([^]+?\\\)|\\\[[^]+?\\\]|\$\$[^$]+?\$\$)/;
+
+/** @type {import('../../vendor/marked.js').TokenizerAndRendererExtension[]} */
+const EXTENSIONS = [
+  {
+    name: 'eastern',
+    level: 'inline',
+    start: (text) => text.indexOf('*'),
+    tokenizer(text) {
+      const [raw = '', signs = '', inner = ''] = EASTERN.exec(text) ?? [];
+      if (!EASTERN_SIGN.test(inner)) return undefined;
+      return { type: 'eastern', raw, signs: signs.length, tokens: this.lexer.inlineTokens(inner) };
+    },
+    renderer({ signs, tokens = [] }) {
+      const inner = this.parser.parseInline(tokens);
+      const strong = signs === 1 ? inner : `<strong>${inner}</strong>`;
+      return signs === 2 ? strong : `<em>${strong}</em>`;
+    },
+  },
+  {
+    name: 'formula',
+    level: 'inline',
+    start: (text) => /\\[([]|\$\$/.exec(text)?.index,
+    tokenizer(text) {
+      const raw = FORMULA.exec(text)?.[0];
+      return raw === undefined ? undefined : { type: 'formula', raw };
+    },
+    renderer: ({ raw }) => `<span class="formula">${escape(raw)}</span>`,
+  },
+];
+
 /** Plain functions: marked takes a renderer's own properties, and a class has its methods elsewhere. */
 const marked = new Marked({
   gfm: true,
+  extensions: EXTENSIONS,
   renderer: {
     html: ({ text }) => escape(text),
     heading({ tokens, depth }) {

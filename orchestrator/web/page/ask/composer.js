@@ -6,7 +6,8 @@ import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';
-import { draft } from '../storage.js';
+import { draft, settings } from '../storage.js';
+import { count } from '../words.js';
 
 const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
 
@@ -24,16 +25,17 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
+ * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
  * @param {string | null} props.busy Why nothing can be asked now.
  * @param {{text: string, n: number}} props.proposal A question to put into the box, whenever *n* changes.
  * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True if it was taken.
  */
-export function Composer({ agents, panels, chosen, choose, followUp, busy: waits, proposal, ask }) {
+export function Composer({ agents, panels, chosen, choose, followUp, origin, busy: waits, proposal, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
-  const together = panel !== NO_PANEL;
-  const busy = waits ?? tooFew(panel.method, chosen.length);
+  const together = panel.panel !== '' || panel.method !== '';
+  const busy = waits ?? tooFew(panel.method, chosen.length) ?? tooLong(message);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const write = (/** @type {string} */ text) => {
     setMessage(text);
@@ -44,6 +46,10 @@ export function Composer({ agents, panels, chosen, choose, followUp, busy: waits
     write(proposal.text);
     box.current?.focus();
   }, [proposal.n]);
+  // A follow-up is asked as the question before it was, whatever was chosen for other ones.
+  useEffect(() => {
+    if (origin.id !== null) setPanel(origin.panel);
+  }, [origin.id, JSON.stringify(origin.panel)]);
   const takePanel = (/** @type {import('./methods.js').PanelChoice} */ choice) => {
     setPanel(choice);
     if (choice !== NO_PANEL) setBlind(false);
@@ -58,16 +64,22 @@ export function Composer({ agents, panels, chosen, choose, followUp, busy: waits
     // There the box folds, so that the answers are seen.
     if (matchMedia(LOW).matches) box.current?.blur();
   };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    // While signs are put together (Japanese, Chinese), Enter takes one of them; Safari says so by 229 alone.
+    const composing = event.isComposing || event.keyCode === 229;
+    const plain = !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (event.key === 'Enter' && plain && !composing && settings.get().enterSends) void submit(event);
+  };
   return html`<form class="composer" onSubmit=${submit}>
     <label class="unseen" for="message">${followUp ? 'Follow-up question' : 'Question'}</label>
     <textarea
       id="message"
       ref=${box}
       rows="1"
-      maxlength=${MAX_MESSAGE_CHARS}
       value=${message}
       placeholder=${followUp ? 'Ask a follow-up: everyone remembers their own answers' : 'Ask several agents at once'}
       onInput=${(/** @type {any} */ event) => write(event.target.value)}
+      onKeyDown=${onKeyDown}
     ></textarea>
     <div class="composer-row">
       <${Chips} agents=${agents} chosen=${chosen} choose=${choose} />
@@ -77,12 +89,19 @@ export function Composer({ agents, panels, chosen, choose, followUp, busy: waits
         <input type="checkbox" checked=${blind} disabled=${together} onChange=${() => setBlind(!blind)} />
         <span class="tick" aria-hidden="true"></span>Blind
       </label>
-      <button class="ask" disabled=${!ready} title=${busy ?? 'Ctrl+Enter'}>
-        <${Icon} name="send" filled /> <span>${followUp ? 'Follow up' : 'Ask'}</span><kbd aria-hidden="true">Ctrl ⏎</kbd>
+      <button class="ask" disabled=${!ready} title=${busy ?? (settings.get().enterSends ? 'Enter' : 'Ctrl+Enter')}>
+        <${Icon} name="send" filled /> <span>${followUp ? 'Follow up' : 'Ask'}</span><kbd aria-hidden="true">${settings.get().enterSends ? '⏎' : 'Ctrl ⏎'}</kbd>
       </button>
     </div>
     ${busy !== null && message.trim() !== '' && html`<p class="hint busy">${busy}</p>`}
   </form>`;
+}
+
+/** A longer question is kept and refused, not cut without a word. @param {string} message */
+function tooLong(message) {
+  const chars = [...message.trim()].length;
+  if (chars <= MAX_MESSAGE_CHARS) return null;
+  return `The question has ${count(chars)} characters, ${count(chars - MAX_MESSAGE_CHARS)} more than can be asked.`;
 }
 
 /** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */

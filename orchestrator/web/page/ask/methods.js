@@ -64,6 +64,18 @@ export function requestOf({ panel, method, moderator }, agents, panels) {
 }
 
 /**
+ * Return the choice that asks for *panel* again; none for a panel that only summed up others' answers.
+ * @param {import('../../client/types.js').PanelState | null} panel
+ * @param {readonly PanelListing[]} panels
+ * @returns {PanelChoice}
+ */
+export function choiceOf(panel, panels) {
+  if (panel === null || panel.of != null) return NO_PANEL;
+  if (panels.some(({ panel_id }) => panel_id === panel.panel_id)) return { ...NO_PANEL, panel: panel.panel_id ?? '' };
+  return methodOf(panel.method) ? { panel: '', method: panel.method, moderator: panel.moderator ?? '' } : NO_PANEL;
+}
+
+/**
  * @param {string} method
  * @param {string} moderator '' for nobody.
  * @returns {InlinePanel}

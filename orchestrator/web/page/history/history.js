@@ -1,6 +1,6 @@
 /** Lists the runs, newest first. */
 
-import { html, useEffect } from '../html.js';
+import { html, useEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
 import { RUN_STATES, when } from '../words.js';
 
@@ -32,8 +32,41 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   </aside>`;
 }
 
-/** @param {{run: import('../../client/types.js').ListedRun, current: boolean, forget: (runId: string) => void}} props */
+/** How long a deletion can be taken back. */
+const UNDO_MS = 8_000;
+
+/**
+ * One run. Deleting asks, because it deletes for everybody, and waits for a while, so that it can be undone.
+ * @param {{run: import('../../client/types.js').ListedRun, current: boolean, forget: (runId: string) => void}} props
+ */
 function Entry({ run, current, forget }) {
+  const [step, setStep] = useState(/** @type {'kept' | 'asks' | 'deleted'} */ ('kept'));
+  const box = useRef(/** @type {HTMLLIElement | null} */ (null));
+  const undone = useRef(false);
+  useEffect(() => {
+    if (step !== 'kept') box.current?.querySelector('button')?.focus();
+    if (step !== 'deleted') return undefined;
+    let pending = true;
+    const act = () => {
+      if (pending && !undone.current) forget(run.run_id);
+      pending = false;
+    };
+    const timer = setTimeout(act, UNDO_MS);
+    return () => {
+      clearTimeout(timer);
+      act(); // the list was closed meanwhile: what was deleted stays deleted
+    };
+  }, [step]);
+  if (step === 'asks') {
+    return html`<li ref=${box} class="asks" role="group" aria-label=${`Delete ${run.title.slice(0, 60)}?`}>
+      <span>Delete it for everybody?</span>
+      <button type="button" class="menu-button" onClick=${() => setStep('kept')}>Keep</button>
+      <button type="button" class="menu-button danger" onClick=${() => ((undone.current = false), setStep('deleted'))}>Delete</button>
+    </li>`;
+  }
+  if (step === 'deleted') {
+    return html`<li ref=${box} class="asks"><span>Deleted.</span><button type="button" class="menu-button" onClick=${() => ((undone.current = true), setStep('kept'))}>Undo</button></li>`;
+  }
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;
   return html`<li data-status=${run.status}>
@@ -43,6 +76,6 @@ function Entry({ run, current, forget }) {
         <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
-    <${IconButton} icon="trash" label=${`Delete: ${run.title.slice(0, 60)}`} onClick=${() => forget(run.run_id)} />
+    <${IconButton} icon="trash" label=${`Delete: ${run.title.slice(0, 60)}`} onClick=${() => setStep('asks')} />
   </li>`;
 }

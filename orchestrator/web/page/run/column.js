@@ -61,7 +61,7 @@ export function Column({ agentId, hue, shown, face: whole }) {
 
 /** @param {{agent: AgentState, face: Face}} props */
 function Header({ agent, face }) {
-  const [glyph, word] = AGENT_STATES[agent.status];
+  const [glyph, word] = agent.approvals.length > 0 && !hasEnded(agent) ? ['✋', 'waits for you'] : AGENT_STATES[agent.status];
   const again = agent.attempt > (agent.turn ?? 1);
   const about = [agent.stage && stageWord(agent), agent.model ?? agent.backend, again && `attempt ${agent.attempt}`];
   return html`<header>

@@ -8,6 +8,7 @@ import { IconButton } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { answering, lastWords } from '../panel/roles.js';
 import { ScrollGroup } from './scroll.js';
+import { settings } from '../storage.js';
 import { Tabs } from './tabs.js';
 import { TimelineView } from '../timeline/timeline-view.js';
 import { Toolbar } from './toolbar.js';
@@ -169,6 +170,11 @@ function useNews(record) {
         if (name.startsWith('panel.') || data['stage'] === 'final') {
           const state = { agents: { ...record.getSnapshot().agents, ...record.run.agents }, panel: record.run.panel };
           import('../panel/words.js').then(({ stageNews }) => stageNews(name, data, state).forEach(announce), () => {});
+        }
+        if (agent_id !== null && type === 'approval_request') {
+          const words = `${record.run.agents[agent_id]?.title ?? agent_id} waits for you`;
+          announce(words);
+          if (settings.get().notify && document.hidden) new Notification(words, { body: record.about.message.slice(0, 120), tag: record.id });
         }
         if (agent_id === null || !['done', 'cancelled', 'error'].includes(type)) return;
         if (type === 'error') failed.current.add(agent_id);

@@ -1,0 +1,177 @@
+"""Covers asking on the page: what Enter does, what is too long, whom a follow-up asks, what waits for a person."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import NewPage
+from .desk import ask, choose, column, ended, state
+
+
+def box(page: Page) -> None:
+    page.get_by_role("textbox", name="uestion").focus()
+
+
+def test_enter_asks_and_shift_enter_breaks_the_line(page: Page) -> None:
+    choose(page, "parrot")
+    box(page)
+    page.keyboard.type("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("two")
+    page.keyboard.press("Enter")
+    ended(page)
+    assert page.locator(".run-question").inner_text() == "one\ntwo"
+
+
+@pytest.mark.parametrize("composing", ["isComposing: true", "keyCode: 229"])
+def test_enter_that_takes_a_sign_asks_nothing(page: Page, composing: str) -> None:
+    """Japanese and Chinese are written so."""
+    choose(page, "parrot")
+    box(page)
+    page.keyboard.type("にほん")
+    page.evaluate(
+        f"""document.activeElement.dispatchEvent(
+            new KeyboardEvent('keydown', {{ key: 'Enter', bubbles: true, cancelable: true, {composing} }}))"""
+    )
+    assert page.evaluate("location.hash") == ""
+    expect(page.get_by_role("textbox", name="uestion")).to_have_value("にほん")
+
+
+def test_enter_and_single_keys_can_be_switched_off(page: Page) -> None:
+    """WCAG 2.1.4: who speaks to the computer presses such a key with every word."""
+    page.keyboard.press("?")
+    for setting in ("Enter asks", "Keys without Ctrl"):
+        page.get_by_label(setting).uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    choose(page, "parrot", "essay")
+    box(page)
+    page.keyboard.type("one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="uestion")).to_have_value("one\n")
+    page.reload()
+    ask(page, "parrot", "essay")
+    ended(page)
+    page.evaluate("document.activeElement.blur()")
+    for key in ("2", "m", "/"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement === document.body")
+
+
+@pytest.mark.parametrize("sign", ["x", "ü", "🎉"])
+def test_a_question_that_is_too_long_is_kept_and_refused_with_words(page: Page, sign: str) -> None:
+    choose(page, "parrot")
+    text = sign * 100_003
+    page.get_by_role("textbox", name="uestion").fill(text)
+    expect(page.locator(".busy")).to_contain_text("3 more than can be asked")
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_disabled()
+    assert page.get_by_role("textbox", name="uestion").input_value() == text
+
+
+def chosen(page: Page) -> list[str]:
+    values: list[str] = page.locator(".chips input:checked").evaluate_all(
+        "boxes => boxes.map(box => box.value)"
+    )
+    return sorted(values)
+
+
+def test_a_follow_up_asks_the_agents_on_the_screen(page: Page) -> None:
+    """Today's choice in this browser is another: by the history, after another question, by an address."""
+    first = ask(page, "essay", "rememberer", message="The first")
+    ended(page)
+    page.get_by_role("link", name="New").click()
+    ask(page, "parrot", message="The second")
+    ended(page)
+    page.goto(page.url.partition("#")[0] + f"#run/{first}")
+    state(page, "essay", "done")
+    expect(page.locator(".chips input[value=essay]")).to_be_checked()
+    assert chosen(page) == ["essay", "rememberer"]
+    page.reload()
+    state(page, "essay", "done")
+    expect(page.locator(".chips input[value=essay]")).to_be_checked()
+    assert chosen(page) == ["essay", "rememberer"]
+    box(page)
+    page.keyboard.type("And then?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".run-question")).to_have_text("And then?")
+    ended(page)
+    expect(column(page, "rememberer")).to_contain_text("before that: The first")
+
+
+def test_a_follow_up_asks_the_panel_on_the_screen(page: Page) -> None:
+    choose(page, "essay", "variant")
+    page.get_by_label("Panel", exact=True).select_option("method:judge")
+    page.get_by_label("Last word", exact=True).select_option("rememberer")
+    first = ask(page, "essay", "variant")
+    ended(page)
+    page.get_by_role("link", name="New").click()
+    page.get_by_label("Panel", exact=True).select_option("")
+    ask(page, "parrot")
+    ended(page)
+    page.goto(page.url.partition("#")[0] + f"#run/{first}")
+    expect(page.locator(".panel-card")).to_be_visible()
+    expect(page.get_by_label("Panel", exact=True)).to_have_value("method:judge")
+    expect(page.get_by_label("Last word", exact=True)).to_have_value("rememberer")
+    assert chosen(page) == ["essay", "variant"]
+
+
+def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) -> None:
+    """In its column, in the tab's title, in the polite region, and, if that is wished, by a notification."""
+    page = new_page(permissions=["notifications"])
+    page.evaluate(
+        """() => {
+            window.notes = [];
+            window.Notification = class { constructor(title) { window.notes.push(title); } };
+            window.Notification.requestPermission = async () => 'granted';
+            Object.defineProperty(document, 'hidden', { get: () => true });
+        }"""
+    )
+    page.keyboard.press("?")
+    page.get_by_label("A notification").check()
+    page.get_by_role("button", name="Close").click()
+    ask(page, "careful", "essay")
+    expect(column(page, "careful").locator(".title-row .state")).to_contain_text("waits for you")
+    expect(page).to_have_title(re.compile("^✋ "))
+    expect(page.locator("#news")).to_contain_text("Careful waits for you")
+    assert page.evaluate("window.notes") == ["Careful waits for you"]
+    page.get_by_role("button", name="Allow").click()
+    ended(page)
+    expect(page).to_have_title(re.compile("^[^✋]"))
+
+
+@pytest.mark.parametrize(
+    ("said", "selector", "shown"),
+    [
+        ("これは**「重要」**です", "strong", "「重要」"),
+        ("请看**注意：**这里", "strong", "注意："),
+        ("그것은 *（참고）*입니다", "em", "（참고）"),
+        (r"the root \(\frac{-b \pm \sqrt{d}}{2a}\) is", ".formula", r"\(\frac{-b \pm \sqrt{d}}{2a}\)"),
+        ("\\[\n\\int_0^1 x_1 * y_1 * z\\,dx\n\\]", ".formula", "\\[\n\\int_0^1 x_1 * y_1 * z\\,dx\n\\]"),
+        ("$$a_1 \\\\ b_2$$", ".formula", "$$a_1 \\\\ b_2$$"),
+    ],
+)
+def test_eastern_emphasis_and_formulas_are_drawn_as_they_are_meant(
+    page: Page, said: str, selector: str, shown: str
+) -> None:
+    ask(page, "parrot", message=said)
+    ended(page)
+    assert column(page, "parrot").locator(f".prose {selector}").text_content() == shown
+
+
+def test_on_paper_everything_is_there(page: Page) -> None:
+    ask(page, "essay", "toolsmith", "rememberer", message="A long question. " * 30)
+    ended(page)
+    page.get_by_role("button", name="Maximise Essay").click()
+    page.emulate_media(media="print")
+    for agent in ("essay", "toolsmith", "rememberer"):
+        expect(column(page, agent)).to_be_visible()
+        whole = """e => getComputedStyle(e).overflowY === 'visible' && e.clientHeight > 0 &&
+            e.querySelector('.content').getBoundingClientRect().bottom <= e.getBoundingClientRect().bottom + 1"""
+        assert column(page, agent).locator(".body").evaluate(whole), agent
+    expect(page.locator(".composer")).to_be_hidden()
+    question = page.locator(".run-question")
+    assert question.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
