@@ -265,6 +265,32 @@ def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) ->
 
 
 @cli.command()
+@click.argument("questions", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--agents", type=Listed(), multiple=True, required=True, help="Who is compared.")
+@click.option("--judge", metavar="AGENT", help="Who says which answer is the best.")
+@click.option("--runs", type=click.IntRange(1, 100), default=1, help="How often each question is put.")
+@click.option("--at-once", type=click.IntRange(1, 64), default=4, show_default=True, help="Runs at a time.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, help="Exit with 3 below it.")
+@config_option
+@option("--server", help="Ask a server; without, the agents run in this process.")
+@token_option
+def compare(config: Path, server: str | None, token: str | None, **given: Any) -> int:
+    """Put every question of a JSONL file to every agent; print scores, write DIR/report.html.
+
+    A line is a string, or {"question", "id", "expect": ["words of a right answer"]}. Given again, it goes on.
+    """
+    from ..process import run_and_leave
+    from .comparison.compare import ComparisonPlan, compare
+    from .handles import compared_by
+
+    _see_own_modules()
+    comparison = ComparisonPlan(**given | {"agents": _joined(given["agents"])})
+    opening = compared_by(comparison, config, lambda: _client(server, token) if server else None)
+    return run_and_leave(compare(comparison, opening))
+
+
+@cli.command()
 @config_option
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, no_load: bool) -> int:

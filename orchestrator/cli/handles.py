@@ -6,7 +6,7 @@ Nothing heavy is imported before it is needed.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..errors import InvalidRequest
 if TYPE_CHECKING:
     from ..client.client import Client
     from ..client.run_view import RunHandle
+    from .comparison.compare import ComparisonPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,21 @@ def start_here(
     panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels)
     opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)
     return opening
+
+
+def compared_by(
+    comparison: ComparisonPlan, config: Path, client: Callable[[], Client | None]
+) -> Callable[[str], AbstractAsyncContextManager[RunHandle]]:
+    """Return what starts a run of a question with all agents that are compared, here or at a server."""
+    wish = None if comparison.judge is None else PanelWish("judge", comparison.judge)
+
+    def open_run(question: str) -> AbstractAsyncContextManager[RunHandle]:
+        there = client()
+        if there is None:
+            return start_here(config, question, comparison.agents, wish)
+        return start_at(there, question, comparison.agents, wish)
+
+    return open_run
 
 
 async def _panels_of(client: Client) -> set[str]:
