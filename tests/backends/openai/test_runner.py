@@ -44,7 +44,7 @@ from orchestrator.backends.openai.outbox import PENDING_LIMIT
 from orchestrator.backends.openai.runner import conversation_items, stream_agent
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCall, ToolResult
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, soon
 
 Reply = Callable[[], AsyncGenerator[Any, None]]
 
@@ -509,8 +509,8 @@ async def test_a_clean_up_that_hangs_is_not_waited_for_long() -> None:
     stream = start(agent(reply))
     await anext(stream)
     began = asyncio.get_running_loop().time()
-    await stream.aclose()
-    assert 0.5 < asyncio.get_running_loop().time() - began < 2.5
+    await soon(stream.aclose())
+    assert asyncio.get_running_loop().time() - began > 0.5
     let_go.set()
     await turns(50)
 
