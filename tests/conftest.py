@@ -29,6 +29,11 @@ LONGEST_FIRST = (
 """Parts of the paths of files that take longer. Begun last, one of them would leave all cores but one idle."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-inputs", type=int, default=800, help="odd inputs of tests/fuzz in all")
+    parser.addoption("--fuzz-seed", type=int, default=1, help="other odd inputs")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest; the order within a file stays."""
 

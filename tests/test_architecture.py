@@ -66,7 +66,7 @@ HOMES = {
     "rich": ("terminal.columns",),
     "prometheus_client": ("telemetry.metrics",),
     "ruamel": ("config.yamlfile",),
-    "click": ("cli.commands",),
+    "click": ("cli.commands", "cli.options"),
     "stamina": ("eventlog.retry",),
     "opentelemetry": ("telemetry.tracing",),
     "markdown_it": ("server.handbook.markdown", "terminal.columns"),

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ..errors import ConfigError, InvalidRequest, OrchestratorError
-from ..settings.serve import LOG_FORMATS, ServeSettings, parse_duration
+from ..settings.serve import ServeSettings
+from .options import DEFAULTS, Listed, option, serve_options
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 PROGRAM = "orchestrator"
 DISTRIBUTION = "fanin-orchestrator"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
-DEFAULTS = ServeSettings()
 
 FAILED = 1
 MISUSED = 2
@@ -35,41 +35,6 @@ REFUSED_INPUT = (400, 404, 410, 413, 422)
 
 GIVE_UP_SECONDS = 60.0
 """A command ends where its server stays away for so long; a person can ask again."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def option(name: str, *more: Any, **attributes: Any) -> Callable[[F], F]:
-    """A click option that `ORCHESTRATOR_<NAME>` sets too."""
-    variable = f"ORCHESTRATOR_{name.lstrip('-').replace('-', '_').upper()}"
-    return click.option(name, *more, envvar=variable, show_envvar=True, **attributes)
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, from `90s`, `30m`, `1h`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-class Listed(click.ParamType[tuple[str, ...]]):
-    """Several values with commas between them."""
-
-    name = "a,b"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -106,55 +71,7 @@ def cli() -> None:
 
 @cli.command()
 @config_option
-@option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on.")
-@option("--port", type=click.IntRange(0, 65535), default=DEFAULTS.port, show_default=True, help="0: any.")
-@option(
-    "--log",
-    default=DEFAULTS.log,
-    show_default=True,
-    metavar="URL",
-    help="Where events are kept: memory:, sqlite:///path.db or redis://host:port/db.",
-)
-@option("--token", help="Wanted from every request; safer in the variable than on the command line.")
-@option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to.")
-@option("--allow-origin", type=Listed(), multiple=True, help="The origin of a web page to allow.")
-@option(
-    "--retention",
-    type=Duration(),
-    default=f"{DEFAULTS.retention_s:g}s",
-    show_default=True,
-    help="How long an ended run stays: 90s, 30m, 1h.",
-)
-@option("--max-runs", type=click.IntRange(min=1), default=DEFAULTS.max_runs, show_default=True)
-@option(
-    "--max-kept-runs",
-    type=click.IntRange(min=1),
-    default=DEFAULTS.max_kept_runs,
-    show_default=True,
-    help="Ended runs beyond which the oldest go.",
-)
-@option(
-    "--max-log-bytes",
-    type=click.IntRange(min=1),
-    default=DEFAULTS.max_log_bytes,
-    show_default=True,
-    help="Bytes of all runs beyond which the oldest ended ones go.",
-)
-@option("--max-run-tokens", type=click.IntRange(min=1), help="Output tokens of one run, all agents together.")
-@option(
-    "--max-run-cost",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Cost of one run, in the currency of `prices`.",
-)
-@option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True)
-@option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True)
-@option(
-    "--drain",
-    type=click.FloatRange(min=0),
-    default=DEFAULTS.drain_s,
-    show_default=True,
-    help="Seconds that runs may take to end after SIGTERM.",
-)
+@serve_options
 def serve(**given: Any) -> Any:
     """Listen for questions over HTTP."""
     from ..eventlog.open import check_address
@@ -164,7 +81,9 @@ def serve(**given: Any) -> Any:
             token=given.pop("token") or None,
             allow_hosts=_joined(given.pop("allow_host")),
             allow_origins=_joined(given.pop("allow_origin")),
+            image_hosts=_joined(given.pop("image_host")),
             retention_s=given.pop("retention"),
+            conversation_retention_s=given.pop("conversation_retention"),
             drain_s=given.pop("drain"),
             **given,
         )

@@ -31,6 +31,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     title: str = ""
     agents: dict[str, AgentStatus | None] = {}
     panel: str | None = None
+    blind: bool = False
 
 
 class RunRow(NamedTuple):

@@ -7,7 +7,7 @@ Every implementation is held by `tests/contract/test_runstore.py`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -21,6 +21,7 @@ GONE_SECONDS = 30 * 24 * 3600.0
 
 WATCHED_SECONDS = 60.0
 """How long it is believed that a worker has a subscriber, unless it says so again."""
+RECORD_OVERHEAD_BYTES = 500
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class RunRecord(msgspec.Struct, frozen=True):
         owner: The worker that runs it, or ran it last.
         token: Grows with each owner; only the newest may append (fencing).
         key, request: The idempotency key, and the request that used it first, as JSON.
+        digest: Tells that request from others, also when the record has it no longer as a whole.
         traceparent: The trace that the run belongs to, whichever worker executes it.
         summary: What a list shows of it; None where an older release wrote it.
         readable: Whether this release could read what was kept; else only what stands beside it is known.
@@ -51,6 +53,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     traceparent: str | None = None
     summary: RunSummary | None = None
     readable: bool = True
+    digest: str = ""
 
 
 def unreadable_record(run_id: str, channel: str, created_at: int) -> RunRecord:
@@ -70,6 +73,24 @@ class OwnedRun(NamedTuple):
 
     run_id: str
     token: int
+
+
+def record_bytes(record: RunRecord) -> int:
+    """Return what a record takes, roughly: nearly all of it is the question, its images and an inline panel."""
+    return RECORD_OVERHEAD_BYTES + len(record.message) + len(record.request)
+
+
+class KeptBounds(NamedTuple):
+    """How much is kept beside runs and their events.
+
+    Args:
+        conversation_s: Seconds that an unused conversation stays. conversation_bytes: Of all turns.
+        tombstones: Forgotten runs that are still known as such.
+    """
+
+    conversation_s: float
+    conversation_bytes: int
+    tombstones: int
 
 
 class RunStore(Protocol):
@@ -142,8 +163,9 @@ class RunStore(Protocol):
         ended_at: int,
         *,
         agents: dict[str, AgentStatus | None] | None = None,
+        request: str | None = None,
     ) -> None:
-        """Note a run's end, and for lists how its agents ended.
+        """Note a run's end, and for lists how its agents ended; *request* takes the place of the record's.
 
         Raises:
             Fenced: Another owner took it.
@@ -184,6 +206,22 @@ class RunStore(Protocol):
 
     async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
         """Let *run_id* have the conversation if no running run has it; return who has it now."""
+        ...
+
+    async def holder_of(self, conversation_id: str) -> str | None:
+        """Return the running run that has the conversation; None where it is free."""
+        ...
+
+    async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
+        """Forget those turns of a conversation, of all agents, that *is_void* says so of."""
+        ...
+
+    async def forget_conversation(self, conversation_id: str) -> bool:
+        """Forget a conversation's turns and who has it; False where there was nothing."""
+        ...
+
+    async def tidy(self, bounds: KeptBounds) -> None:
+        """Let go of what is older, or more, than *bounds*: those unused for longest go first."""
         ...
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:

@@ -88,7 +88,7 @@ class RunAgents:
         self._blind_records = blind_records
         self._budget = Budget("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
         self._agents: dict[str, RunAgent] = {}
-        self.blind_names = BlindNames(spec.agents) if spec.blind else None
+        self.blind_names = BlindNames(spec.run_id, spec.agents) if spec.blind else None
 
     def __iter__(self) -> Iterator[RunAgent]:
         """Go through all that take part, in the order in which they joined."""
@@ -193,7 +193,8 @@ class RunAgents:
             request,
             mailbox,
             budget=agent.budget,
-            observer=self._observer,
+            # What it takes, by its own name, would say before the vote who it is.
+            observer=self._observer if self.blind_names is None else Observer(),
             on_done=remember,
         )
         agent.task = AgentTask(pump, mailbox)

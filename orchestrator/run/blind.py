@@ -7,20 +7,37 @@ run store, under names that no client can ask for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..eventlog.run_store import RunStore
-from ..events.agent import Cancelled, Done, Error, Handoff, Reasoning, Status, Token, Usage
+from ..events.agent import (
+    ApprovalRequest,
+    Cancelled,
+    Done,
+    Error,
+    Handoff,
+    Reasoning,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from ..events.base import Payload
-from ..events.run import AgentInfo
+from ..events.run import AgentInfo, RunDone, RunMetrics
 from ..events.snapshot import Revealed, RevealedAgent
 
 _SEALED, _VOTE = "sealed {}", "vote {}"
 """Conversations of the store that no request can name: a conversation's id holds no space."""
 
 HIDDEN = "hidden"
+WHOLE, CUT = "stop", "length"
+_CUT_WORDS = frozenset({"length", "max_tokens", "max_output_tokens"})
+_PLAIN_STATUSES = frozenset({"queued", "thinking", "tool"})
 _P = TypeVar("_P", bound=Payload)
 
 
@@ -36,7 +53,9 @@ class BlindNames:
         agents: Ids of the configured agents, in the order in which they are shown.
     """
 
-    def __init__(self, agents: Sequence[str]) -> None:
+    def __init__(self, run_id: str, agents: Sequence[str]) -> None:
+        self._salt = run_id
+        self._calls: dict[tuple[str, str], str] = {}
         self._configured = {neutral_id(place): agent_id for place, agent_id in enumerate(agents)}
 
     def configured(self, agent_id: str) -> str:
@@ -50,11 +69,28 @@ class BlindNames:
             for place, agent_id in enumerate(self._configured, start=1)
         ]
 
-    def cover(self, payload: Payload) -> Payload:
-        """Return *payload* without what tells one agent from another but what it says."""
+    def call_of(self, agent_id: str, call_id: str) -> str:
+        """Return the call that a neutral id, as `cover` gave it, means; another id as it is."""
+        return self._calls.get((agent_id, call_id), call_id)
+
+    def cover(self, agent_id: str | None, payload: Payload) -> Payload:
+        """Return *payload* of an agent without what tells it from another but what it says."""
         match payload:
-            case Done():
-                return msgspec.structs.replace(payload, usage=None, metrics=None)
+            case Done(finish_reason=reason):
+                # Each provider has words of its own for the same end.
+                plain = CUT if reason in _CUT_WORDS else WHOLE
+                return msgspec.structs.replace(payload, usage=None, metrics=None, finish_reason=plain)
+            case ToolCall(call_id=call_id):
+                return msgspec.structs.replace(
+                    payload, call_id=self._neutral_call(agent_id, call_id), name=HIDDEN, arguments="{}"
+                )
+            case ToolResult(call_id=call_id):
+                return msgspec.structs.replace(
+                    payload, call_id=self._neutral_call(agent_id, call_id), output=HIDDEN
+                )
+            case ApprovalRequest(call_id=call_id):
+                # Its name and arguments stay: a person has to know what is to be approved.
+                return msgspec.structs.replace(payload, call_id=self._neutral_call(agent_id, call_id))
             case Error(code=code):
                 return msgspec.structs.replace(payload, message=f"The agent failed ({code}).", metrics=None)
             case Cancelled():
@@ -63,10 +99,24 @@ class BlindNames:
                 return msgspec.structs.replace(payload, speaker=HIDDEN)
             case Handoff():
                 return Handoff(HIDDEN)
-            case Status(anchor=str()):
-                return msgspec.structs.replace(payload, anchor=None)
+            case Status(status=status):
+                return Status(status if status in _PLAIN_STATUSES else "working")
+            case RunDone(metrics=metrics):
+                # Of a run with one agent, the sums are that agent's.
+                nothing = RunMetrics(
+                    metrics.duration_ms, metrics.output_chars, None, None, metrics.retries, None
+                )
+                return msgspec.structs.replace(payload, metrics=nothing)
             case _:
                 return payload
+
+    def _neutral_call(self, agent_id: str | None, call_id: str) -> str:
+        """Return an id of the same shape for all: a provider's own shows by its beginning and its length."""
+        digest = sha256(f"{self._salt} {agent_id} {call_id}".encode("utf-8", "surrogatepass")).hexdigest()
+        neutral = f"call_{digest[:16]}"
+        if agent_id is not None:
+            self._calls[agent_id, neutral] = call_id
+        return neutral
 
 
 class BlindRecords:
@@ -100,15 +150,15 @@ class BlindRecords:
             return None
         found: list[RevealedAgent] = []
         for agent_id in agents:
-            sealed = await self._store.turns(_SEALED.format(run_id), agent_id)
-            found += [msgspec.json.decode(each, type=RevealedAgent) for each in sealed[-1:] if each]
+            for each in (await self._store.turns(_SEALED.format(run_id), agent_id))[-1:]:
+                with suppress(msgspec.MsgspecError):  # of another release: the others are told all the same
+                    found.append(msgspec.json.decode(each, type=RevealedAgent))
         return Revealed(votes[-1].decode(), found)
 
-    async def forget(self, run_id: str, agents: Sequence[str]) -> None:
-        """Forget what is kept of a run: an empty turn takes its place until the store forgets that, too."""
-        await self._store.add_turn(_VOTE.format(run_id), "vote", b"", keep=1)
-        for agent_id in agents:
-            await self._store.add_turn(_SEALED.format(run_id), agent_id, b"", keep=1)
+    async def forget(self, run_id: str) -> None:
+        """Forget what is kept of a run."""
+        await self._store.forget_conversation(_VOTE.format(run_id))
+        await self._store.forget_conversation(_SEALED.format(run_id))
 
 
 def _usage(terminal: Payload | None) -> Usage | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from ..backends.base import Turn
+from ..errors import Gone
 from ..eventlog.run_store import RunStore
 
 MAX_TURNS = 200
@@ -30,13 +31,25 @@ class Conversations:
         """Let the next run in, where *run_id* holds the conversation."""
         await self._store.release_conversation(conversation_id, run_id)
 
+    async def holder(self, conversation_id: str) -> str | None:
+        """Return the running run that has the conversation; None where it is free."""
+        return await self._store.holder_of(conversation_id)
+
+    async def drop_run(self, conversation_id: str, run_id: str) -> None:
+        """Forget what a run added."""
+        await self._store.drop_turns(conversation_id, lambda turn: _run_of(turn) == run_id)
+
+    async def forget(self, conversation_id: str) -> bool:
+        """Forget all turns; False where there was nothing."""
+        return await self._store.forget_conversation(conversation_id)
+
     async def history(self, conversation_id: str, agent_id: str) -> tuple[Turn, ...]:
         """Return the agent's own earlier turns, oldest first.
 
         Where a run asked the same again (a retry), only the newest answer: what was said before is void.
         """
         kept = await self._store.turns(conversation_id, agent_id)
-        turns = [msgspec.json.decode(turn, type=Turn) for turn in kept]
+        turns = [turn for each in kept if (turn := _decoded(each)) is not None]
         last = {(turn.run_id, turn.message): at for at, turn in enumerate(turns)}
         return tuple(
             turn
@@ -45,5 +58,28 @@ class Conversations:
         )
 
     async def add(self, conversation_id: str, agent_id: str, turn: Turn) -> None:
-        """Remember a turn that ended well."""
+        """Remember a turn that ended well, unless its run was deleted meanwhile."""
+        if turn.run_id is not None:
+            try:
+                await self._store.find_run(turn.run_id)
+            except Gone:
+                return
         await self._store.add_turn(conversation_id, agent_id, msgspec.json.encode(turn), keep=MAX_TURNS)
+
+
+def _decoded(turn: bytes) -> Turn | None:
+    try:
+        return msgspec.json.decode(turn, type=Turn)
+    except msgspec.MsgspecError:
+        return None  # of another release: a conversation goes on without it, rather than not at all
+
+
+class _Turn(msgspec.Struct):
+    run_id: str | None = None
+
+
+def _run_of(turn: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(turn, type=_Turn).run_id
+    except msgspec.MsgspecError:
+        return None  # no turn of a conversation

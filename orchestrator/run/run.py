@@ -161,7 +161,9 @@ class Run:
             NotFound: None with this id waits.
         """
         task = self._require(agent_id).task
-        if task is None or not task.pump.answer(call_id, approve):
+        names = self._agents.blind_names
+        own_id = call_id if names is None else names.call_of(agent_id, call_id)
+        if task is None or not task.pump.answer(own_id, approve):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
     def start_panel(self, panel: RunPanel) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -81,6 +82,19 @@ def spec_of(record: RunRecord) -> RunSpec:
         blind=request.blind,
         traceparent=record.traceparent,
     )
+
+
+def digest(request: str) -> str:
+    """Return what tells a request from others, for the idempotency key: the request itself loses its images."""
+    return sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def without_images(record: RunRecord) -> str | None:
+    """Return a record's request without its images, which nobody needs once the run has ended; None: it has none."""
+    request = _read(record)
+    if not request.images:
+        return None
+    return msgspec.json.encode(replace(request, images=())).decode()
 
 
 def _panel(request: StartRequest) -> PanelSettings | None:

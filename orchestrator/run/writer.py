@@ -82,7 +82,7 @@ class Writer:
         ]
         named = told
         if self._blind_names is not None:
-            named = [(who, self._blind_names.cover(payload)) for who, payload in told]
+            named = [(who, self._blind_names.cover(who, payload)) for who, payload in told]
         spec = self._state.spec
         drafts = [
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named
@@ -107,7 +107,7 @@ class Writer:
             self._fold(who, payload, entry)
             if who is not None and isinstance(whole, _ENDINGS):
                 self._report(who, whole)
-        for agent_id, lengths in tokens.items():
+        for agent_id, lengths in () if self._blind_names is not None else tokens.items():
             self._observer.tokens(agent_id, sum(lengths), len(lengths))
         self._observer.log_bytes(self._log.size)
 
@@ -145,8 +145,8 @@ class Writer:
 
     def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
         metrics = payload.metrics
-        if metrics is None:
-            return
+        if metrics is None or self._blind_names is not None:
+            return  # times and counts come with the reveal, and only there
         info = self._state.participants[agent_id].info
         self._observer.agent_ended(
             AttemptEnd(

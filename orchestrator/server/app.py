@@ -21,6 +21,7 @@ from ..settings.limits import RunLimits
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers
+from .http.connections import Connections, setup_connections
 from .http.json_body import JsonReader
 from .http.problem import setup_problems
 from .http.security import SecuritySettings, mark_api, setup_security
@@ -60,12 +61,15 @@ def create_app(
     """
     app = web.Application()
     setup_problems(app)
+    app[OPTIONS] = options or ServerOptions()
+    connections = Connections(app[OPTIONS].connections)
+    setup_connections(app, connections)
     setup_security(app, security or SecuritySettings())
     metrics = app[METRICS] = Metrics()
-    app[OPTIONS] = options or ServerOptions()
+    connections.on_drop = metrics.client_dropped
     app[REGISTRY] = registry or _registry(config, agents or {})
     app[STREAMS] = Streams()
-    app[READER] = JsonReader()
+    app[READER] = JsonReader(max_bytes_in_flight=app[OPTIONS].connections.max_request_bytes)
     app[SUPERVISOR] = Supervisor(
         app[REGISTRY],
         event_log or open_log("memory:"),

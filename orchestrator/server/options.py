@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..settings.limits import ConnectionLimits
+from .http.images import ImageRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,4 +15,6 @@ class ServerOptions:
     max_message_chars: int = 100_000
     max_agents_per_run: int = 32
     max_images: int = 8
+    images: ImageRule = field(default_factory=ImageRule)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     max_body_bytes: int = 8 * 1024 * 1024

@@ -18,15 +18,18 @@ from aiohttp import web
 from ..config.load import Config, load_config
 from ..eventlog.open import open_log
 from ..process import run_and_leave
-from ..settings.limits import RunLimits
+from ..settings.limits import ConnectionLimits, RunLimits
 from ..settings.serve import ServeSettings
 from ..telemetry.logs import configure_logging
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
+from .http.connections import CONNECTIONS
+from .http.images import ImageRule
 from .http.runner import ProblemRunner
 from .http.security import SecuritySettings, check_bind
 from .keys import LOADED, SIBLINGS, STREAMS, SUPERVISOR
 from .listener import BACKLOG, address_of, hand_on, listen
+from .options import ServerOptions
 from .routes.websocket import close_sockets
 from .sibling_metrics import SiblingMetrics
 from .workers import CONFIG_EXIT, Serve, run_workers
@@ -133,6 +136,7 @@ class _Server:
                 allow_hosts=settings.allow_hosts,
                 allow_origins=settings.allow_origins,
             ),
+            options=_options(settings),
             limits=_limits(settings),
         )
         if self._siblings is not None:
@@ -143,6 +147,7 @@ class _Server:
         runner = ProblemRunner(
             app, handler_cancellation=True, access_log_class=AccessLog, shutdown_timeout=CLEANUP_SECONDS
         )
+        app[CONNECTIONS].fit_descriptors()
         await runner.setup()
         stop = self._stop_signal()
         try:
@@ -186,12 +191,28 @@ class _Server:
         return stop
 
 
+def _options(settings: ServeSettings) -> ServerOptions:
+    return ServerOptions(
+        images=ImageRule(settings.images, settings.image_hosts),
+        connections=ConnectionLimits(
+            settings.max_connections,
+            settings.max_streams,
+            settings.max_websockets,
+            settings.max_answer_bytes,
+            settings.max_request_bytes,
+        ),
+    )
+
+
 def _limits(settings: ServeSettings) -> RunLimits:
     return RunLimits(
         max_runs=settings.max_runs,
         max_kept_runs=settings.max_kept_runs,
         max_log_bytes=settings.max_log_bytes,
         retention_s=settings.retention_s,
+        conversation_retention_s=settings.conversation_retention_s,
+        max_conversation_bytes=settings.max_conversation_bytes,
+        max_tombstones=settings.max_tombstones,
         max_run_tokens=settings.max_run_tokens,
         max_run_cost=settings.max_run_cost,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 LogFormat = Literal["json", "console"]
+Images = Literal["none", "data", "https"]
+IMAGES: tuple[Images, ...] = ("none", "data", "https")
 LOG_FORMATS: tuple[LogFormat, ...] = ("json", "console")
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -28,7 +30,10 @@ class ServeSettings:
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
         max_kept_runs, max_log_bytes: Ended runs, and bytes of all runs, beyond which the oldest ended ones go.
+        conversation_retention_s, max_conversation_bytes, max_tombstones: As `RunLimits`.
         max_run_tokens, max_run_cost: What the agents of one run may spend together.
+        images: `none`, `data` or `https`. image_hosts: The only ones that images' addresses may name.
+        max_connections, max_streams, max_websockets, max_answer_bytes, max_request_bytes: As `ConnectionLimits`.
         workers: Processes; more than one need a log that they share.
         drain_s: After SIGTERM, seconds that runs may take to end by themselves.
 
@@ -47,8 +52,18 @@ class ServeSettings:
     max_runs: int = 1000
     max_kept_runs: int = 100_000
     max_log_bytes: int = 512 * 1024 * 1024
+    conversation_retention_s: float = 30 * 24 * 3600.0
+    max_conversation_bytes: int = 256 * 1024 * 1024
+    max_tombstones: int = 100_000
     max_run_tokens: int | None = None
     max_run_cost: float | None = None
+    images: Images = "https"
+    image_hosts: tuple[str, ...] = ()
+    max_connections: int = 10_000
+    max_streams: int = 8_000
+    max_websockets: int = 2_000
+    max_answer_bytes: int = 64 * 1024 * 1024
+    max_request_bytes: int = 64 * 1024 * 1024
     workers: int = 1
     log_format: LogFormat = "console"
     drain_s: float = 15.0

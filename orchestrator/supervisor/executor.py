@@ -20,6 +20,7 @@ from ..eventlog.run_store import Fence, RunRecord
 from ..run.conversation import Conversations
 from ..run.factory import RunFactory
 from ..run.run import Run
+from ..run.spec import without_images
 from ..run.stored import StoredRuns
 from ..telemetry.logs import failure
 
@@ -111,7 +112,13 @@ class Executor:
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
             fence = Fence(record.run_id, record.token)
-            await self._store.end_run(fence, state.status, int(time.time() * 1000), agents=state.outcomes())
+            await self._store.end_run(
+                fence,
+                state.status,
+                int(time.time() * 1000),
+                agents=state.outcomes(),
+                request=without_images(record),
+            )
             return
         state.spec = self._factory.spec(record)
         run = self._factory.make(record, state)
@@ -183,7 +190,9 @@ class Executor:
         state, fence = run.state, Fence(record.run_id, record.token)
         ended_at = state.ended_at or int(time.time() * 1000)
         await until_available(
-            lambda: self._store.end_run(fence, state.status, ended_at, agents=state.outcomes())
+            lambda: self._store.end_run(
+                fence, state.status, ended_at, agents=state.outcomes(), request=without_images(record)
+            )
         )
         if self._cluster is not None:
             cluster = self._cluster

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from ..agent.attempt import Stop
-from ..errors import Gone
+from ..errors import Conflict, Gone, NotFound
 from ..eventlog.base import Store
-from ..eventlog.run_store import RunRecord
-from ..run.blind import BlindRecords, neutral_id
+from ..eventlog.run_list import RunQuery
+from ..eventlog.run_store import KeptBounds, RunRecord
+from ..run.blind import BlindRecords
+from ..run.conversation import Conversations
 from ..run.spec import spec_of
 from ..run.stored import StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
@@ -22,7 +26,8 @@ RETENTION_SECONDS = 0.5
 EXPIRED_AT_ONCE = 100
 """Ended runs that one round forgets at most."""
 
-EXPIRED = "has expired"
+DELETED, EXPIRED = "was deleted", "has expired"
+TIDY_SECONDS = 10.0
 
 
 class Retention:
@@ -37,20 +42,61 @@ class Retention:
         self._observer = observer
         self._limits = limits
         self._blind_records = BlindRecords(store)
+        self._conversations = Conversations(store)
         self._clock_jumps = ClockJumps(limits.retention_s)
 
-    async def forget(self, run_id: str, why: str = "was deleted") -> None:
+    async def forget(self, run_id: str, why: str = DELETED) -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on.
 
+        Of what was deleted its conversation forgets the turns, too; what has expired stays in it.
+
         Raises:
+            Conflict: It was to be deleted, and another run goes on from its turns just now.
             Gone: It was forgotten before. LogUnavailable.
         """
+        found = await self._store.find_run(run_id)
+        if found is not None and found.conversation_id is not None and why == DELETED:
+            await self._require_free(found.conversation_id, but=run_id)
+            await self._conversations.drop_run(found.conversation_id, run_id)
         run = self._executor.find(run_id)
         if run is not None:
             run.cancel(Stop(why))
-        found = await self._store.find_run(run_id)
         if found is not None:
             await self._forget(found, why)
+
+    async def forget_conversation(self, conversation_id: str) -> None:
+        """Forget a conversation: its turns, and its runs with all their events.
+
+        Raises:
+            NotFound: There is nothing of that name. Conflict: A run of it is open. LogUnavailable.
+        """
+        await self._require_free(conversation_id)
+        found = await self._conversations.forget(conversation_id)
+        query: RunQuery | None = RunQuery(EXPIRED_AT_ONCE, conversation_id=conversation_id)
+        while query is not None:
+            page = await self._store.page_runs(query)
+            for row in page.rows:
+                found = True
+                with suppress(Gone):
+                    await self.forget(row.run_id)
+            query = None if page.next is None else replace(query, before=page.next)
+        if not found:
+            raise NotFound(f"There is no conversation {conversation_id!r}.")
+
+    async def tidy(self) -> None:
+        """Let go of conversations and tombstones that are too old or too many. Raises LogUnavailable."""
+        limits = self._limits
+        # What a blind run hides is kept as a conversation, and must not go before the run.
+        stays_s = max(limits.conversation_retention_s, limits.retention_s) + self._clock_jumps.now()
+        await self._store.tidy(KeptBounds(stays_s, limits.max_conversation_bytes, limits.max_tombstones))
+
+    async def _require_free(self, conversation_id: str, *, but: str | None = None) -> None:
+        holder = await self._conversations.holder(conversation_id)
+        if holder is not None and holder != but:
+            raise Conflict(
+                f"Run {holder} of conversation {conversation_id!r} goes on from what is to be deleted; wait for its "
+                "end or cancel it."
+            )
 
     async def expire(self) -> None:
         """Forget what is too old, too much or too large, the oldest ended runs first. Raises LogUnavailable."""
@@ -78,8 +124,7 @@ class Retention:
 
     async def _forget(self, record: RunRecord, why: str) -> None:
         if spec_of(record).blind:
-            names = [neutral_id(place) for place in range(len(record.agents))]
-            await self._blind_records.forget(record.run_id, names)
+            await self._blind_records.forget(record.run_id)
         await self._store.forget_run(record.run_id, why)
         await self._store.erase(SYSTEM_CHANNEL, record.run_id)
         self._executor.release(record.run_id)

@@ -34,6 +34,7 @@ class ListedRun(msgspec.Struct):
     ended_at: int | None
     agents: dict[str, ListedAgent]
     panel: str | None
+    blind: bool
     unreadable: bool
 
 
@@ -57,7 +58,7 @@ def summary_of(request: StartRequest, agents: tuple[str, ...]) -> RunSummary:
     shown = [neutral_id(place) for place in range(len(agents))] if request.blind else agents
     panel = request.panel or {}
     name = panel.get("title") or panel.get("panel_id") or panel.get("method")
-    return RunSummary(title_of(request.message), dict.fromkeys(shown, "queued"), name)
+    return RunSummary(title_of(request.message), dict.fromkeys(shown, "queued"), name, request.blind)
 
 
 def _listed(row: RunRow, live: Run | None) -> ListedRun:
@@ -73,5 +74,6 @@ def _listed(row: RunRow, live: Run | None) -> ListedRun:
         ended_at=row.ended_at,
         agents={agent_id: ListedAgent(status) for agent_id, status in agents.items()},
         panel=summary.panel,
+        blind=summary.blind,
         unreadable=row.summary is None,
     )

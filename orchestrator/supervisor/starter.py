@@ -32,7 +32,7 @@ from ..run.commands import AnyRun
 from ..run.conversation import Conversations
 from ..run.factory import RunFactory
 from ..run.registry import AgentRegistry
-from ..run.spec import StartRequest
+from ..run.spec import StartRequest, digest
 from ..run.stored import StoredRun
 from .admission import Admission
 from .executor import Executor
@@ -63,6 +63,7 @@ class RecordMaker:
         """
         agents = self._opening(request)
         run_id = f"run_{secrets.token_urlsafe(18)}"
+        plain = msgspec.json.encode(request).decode()
         return RunRecord(
             run_id=run_id,
             channel=request.channel or run_id,
@@ -73,7 +74,8 @@ class RecordMaker:
             created_at=int(time.time() * 1000),
             owner=self._worker,
             key=key,
-            request=msgspec.json.encode(request).decode(),
+            request=plain,
+            digest=digest(plain),
             traceparent=traceparent,
             summary=summary_of(request, tuple(agents)),
         )
@@ -134,7 +136,7 @@ class Starter:
         with self._admission.starting(record.run_id):
             kept = await self._store.create_run(record)
             if kept.run_id != record.run_id:
-                if kept.request != record.request:
+                if (kept.digest or digest(kept.request)) != record.digest:
                     raise Conflict("This Idempotency-Key was used for another request; use a new one.")
                 return await self._following.find(kept.run_id), False
             await self._let_in(record, refusal)

@@ -34,7 +34,7 @@ from .heartbeat import BEAT_SECONDS, Heartbeat
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
 from .presence import PRESENCE_SECONDS, Presence, cancel_abandoned
-from .retention import RETENTION_SECONDS, Retention
+from .retention import RETENTION_SECONDS, TIDY_SECONDS, Retention
 from .rounds import repeat
 from .run_list import RunList
 from .starter import RecordMaker, Starter
@@ -106,6 +106,7 @@ class Supervisor:
             ("failover", self._failover.look, FAILOVER_SECONDS),
             ("presence", abandoned, PRESENCE_SECONDS),
             ("retention", self._retention.expire, RETENTION_SECONDS),
+            ("tidying", self._retention.tidy, TIDY_SECONDS),
         ]
         serving = {
             name: repeat(name, once, every_s=every_s, observer=self._observer)
@@ -254,8 +255,12 @@ class Supervisor:
     # ── forget, drain ────────────────────────────────────────────────────────────────────────
 
     async def forget(self, run_id: str, why: str = "was deleted") -> None:
-        """Cancel a run if need be, then forget it and its events; it is `Gone` from now on."""
+        """Cancel a run if need be, then forget it and its events. As `Retention.forget`."""
         await self._retention.forget(run_id, why)
+
+    async def forget_conversation(self, conversation_id: str) -> None:
+        """Forget a conversation and its runs. As `Retention.forget_conversation`."""
+        await self._retention.forget_conversation(conversation_id)
 
     def refuse_new(self) -> None:
         """Take no new runs from here on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import NotFound, Unavailable
+from ..errors import Conflict, NotFound, Unavailable
 from ..eventlog.run_store import RunStore
 from ..events.snapshot import Revealed, RevealedAgent
 from ..run.blind import BlindRecords
@@ -11,7 +11,7 @@ from ..run.state import Participant
 
 
 class Votes:
-    """One vote for each run; a later one replaces it."""
+    """One vote for each run; a later one replaces it, except in a blind run."""
 
     def __init__(self, store: RunStore) -> None:
         self._records = BlindRecords(store)
@@ -20,10 +20,16 @@ class Votes:
         """Keep a vote for an agent of a run, and say who all are.
 
         Raises:
-            NotFound: The agent takes no part. Unavailable: The vote was not kept. LogUnavailable.
+            NotFound: The agent takes no part. Conflict: The run is blind, and nobody has answered yet, or its names
+            are known by now. Unavailable: The vote was not kept. LogUnavailable.
         """
         if agent_id not in run.participants:
             raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
+        if run.spec.blind:
+            if not any(participant.status == "done" for participant in run.participants.values()):
+                raise Conflict("Nobody has answered yet; a vote would only tell the names.")
+            if await self.revealed(run) is not None:
+                raise Conflict("The names are known; a vote would not be blind any more.")
         await self._records.vote(run.spec.run_id, agent_id)
         revealed = await self.revealed(run)
         if revealed is None:

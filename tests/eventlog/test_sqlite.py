@@ -23,8 +23,8 @@ from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Bounds, Entry
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.eventlog.sqlite import channels as sqlite_channels
+from orchestrator.eventlog.sqlite import conversations as sqlite_conversations
 from orchestrator.eventlog.sqlite import log as sqlite_log
-from orchestrator.eventlog.sqlite import runs as sqlite_runs
 from orchestrator.eventlog.sqlite import schema as sqlite_schema
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from tests.support.patience import PATIENCE_SECONDS
@@ -736,7 +736,7 @@ async def test_waiting_asks_the_file_nothing_but_for_others(
 
 
 async def test_conversations_are_bounded(log: SQLiteLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_runs, "MAX_CONVERSATIONS", 10)
+    monkeypatch.setattr(sqlite_conversations, "MAX_CONVERSATIONS", 10)
     for n in range(30):
         await log.add_turn(f"talk_{n}", "a", b"turn", keep=9)
         await log.add_turn("talk_0", "a", b"turn", keep=3)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
-from orchestrator.backends.base import AgentInput, Finish
+from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
-from orchestrator.events import Handoff, Token, Usage
+from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCall, ToolResult, Usage
 
-from ..support.service import Service, serving, words
+from ..support.service import Puppet, Service, serving, words
 from ..support.spine import Script
 
 SECRETS = ("skeptic", "optimist", "Wording of the provider", "Captain", "4711")
@@ -142,3 +142,74 @@ async def test_vote_in_a_run_that_is_not_blind_is_kept_too() -> None:
         answer = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "b"})
         assert answer.json["vote"] == "b"
         assert [agent["configured"] for agent in answer.json["agents"]] == ["a", "b"]
+
+
+def telling(prefix: str, reason: str) -> Script:
+    """An agent whose events show by their shapes who made them."""
+
+    async def script(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        yield Status(f"{prefix} rate limit", f"{prefix} waits")
+        yield ToolCall(f"{prefix}_01ABC", f"{prefix}_search", json.dumps({prefix: 1}))
+        yield ToolResult(f"{prefix}_01ABC", f"{prefix} found", is_error=False)
+        yield "the same words"
+        yield Finish(usage=Usage(len(prefix), 7), reason=reason)
+
+    return script
+
+
+async def test_nothing_but_words_tells_one_from_another_before_the_vote() -> None:
+    """Details, finish words, call ids, tool names, and numbers in the metrics gave it away."""
+    scripts = {"openai": telling("chatcmpl", "end_turn"), "letta": telling("toolu", "stop")}
+    async with serving(scripts) as service:
+        run_id, text = await blind_run(service)
+        shapes: dict[str, list[object]] = {}
+        for event in await service.events(run_id):
+            if "agent_id" in event.data:
+                told = {
+                    key: value for key, value in event.data.items() if key not in ("agent_id", "t", "call_id")
+                }
+                shapes.setdefault(event.data["agent_id"], []).append(
+                    (told, len(event.data.get("call_id", "")))
+                )
+        assert shapes["agent-1"] == shapes["agent-2"]
+        numbers = (await service.call("GET", "/metrics")).body.decode()
+        for word in ("chatcmpl", "toolu", "end_turn", "openai", "letta"):
+            assert word not in text + numbers
+        for name in ("time_to_first_token", "agent_duration", "output_tokens_total", "token_events_total"):
+            assert not [line for line in numbers.splitlines() if name in line and "agent=" in line]
+        revealed = (await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-1"})).json
+        assert {agent["usage"]["input_tokens"] for agent in revealed["agents"]} == {8, 5}
+        assert all(agent["metrics"]["duration_ms"] >= 0 for agent in revealed["agents"])
+
+
+async def test_a_vote_that_is_not_blind_is_refused() -> None:
+    puppets = {"a": Puppet(), "b": Puppet()}
+    async with serving(puppets) as service:
+        run_id = await service.start(blind=True)
+        vote = {"agent_id": "agent-1"}
+        early = await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)
+        assert (early.status, "answered" in early.problem["detail"]) == (409, True)
+        for puppet in puppets.values():
+            puppet.say("x")
+            puppet.end()
+        await service.ended(run_id)
+        assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)).status == 200
+        for agent_id in ("agent-1", "agent-2"):
+            late = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": agent_id})
+            assert (late.status, "known" in late.problem["detail"]) == (409, True)
+        assert (await service.call("GET", f"/v1/runs/{run_id}")).json["revealed"]["vote"] == "agent-1"
+
+
+async def test_an_approval_of_a_blind_run_is_answered_by_its_neutral_id() -> None:
+    puppet = Puppet()
+    async with serving({"a": puppet, "b": words("x")}) as service:
+        run_id = await service.start(agents=["a", "b"], blind=True)
+        puppet.say(ApprovalRequest("toolu_01ABC", "pay", "{}"))
+        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+            while (event := await stream.event()).data["type"] != "approval_request":
+                pass
+        agent_id, call_id = event.data["agent_id"], event.data["call_id"]
+        assert "toolu" not in call_id
+        path = f"/v1/runs/{run_id}/agents/{agent_id}/approvals/"
+        assert (await service.call("POST", path + call_id, json={"approve": True})).status == 202
+        await service.call("POST", f"/v1/runs/{run_id}/cancel")

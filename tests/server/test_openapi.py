@@ -45,6 +45,7 @@ PROTOCOL_CALLS = {
     "GET /v1/runs",
     "GET /v1/runs/{run_id}",
     "DELETE /v1/runs/{run_id}",
+    "DELETE /v1/conversations/{conversation_id}",
     "GET /v1/runs/{run_id}/events",
     "POST /v1/runs/{run_id}/cancel",
     "POST /v1/runs/{run_id}/agents",

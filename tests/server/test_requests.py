@@ -189,7 +189,7 @@ def test_what_is_no_image_is_refused(image: Any) -> None:
     """Neither a file of the server's nor something a browser would run may be named."""
     with pytest.raises(InvalidRequest) as caught:
         parse_start(
-            {"message": "hi", "images": ["https://x/a.png", image]},
+            {"message": "hi", "images": ["https://x.example/a.png", image]},
             registry=AgentRegistry({}),
             limits=ServerOptions(),
         )

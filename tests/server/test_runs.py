@@ -88,7 +88,7 @@ async def test_runs_are_listed_newest_first_page_by_page(service: Service) -> No
 
 
 LISTED = {
-    "run_id", "channel", "conversation_id", "title", "status", "created_at", "ended_at", "agents", "panel",
+    "run_id", "channel", "conversation_id", "title", "status", "created_at", "ended_at", "agents", "panel", "blind",
     "unreadable",
 }  # fmt: skip
 

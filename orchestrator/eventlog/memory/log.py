@@ -71,7 +71,7 @@ class MemoryLog(MemoryRuns):
 
     @property
     def size(self) -> int:
-        return self._size
+        return self._size + self.record_bytes
 
     async def append(
         self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
@@ -140,9 +140,9 @@ class MemoryLog(MemoryRuns):
 
     async def shrink(self, size: int) -> None:
         for book in sorted(self._channels.values(), key=lambda book: book.bytes, reverse=True):
-            if self._size <= size:
+            if self.size <= size:
                 return
-            self._trim(book, max(0, book.bytes - (self._size - size)))
+            self._trim(book, max(0, book.bytes - (self.size - size)))
 
     def _book(self, channel: str) -> _Channel:
         book = self._channels.get(channel)

@@ -14,20 +14,22 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
-from ..run_store import GONE_SECONDS, Fence, OwnedRun, RunRecord
+from ..run_store import GONE_SECONDS, Fence, KeptBounds, OwnedRun, RunRecord, record_bytes
 
 MAX_TOMBSTONES = 100_000
 """Forgotten runs that are still known as such: a memory guard."""
 
-MAX_CONVERSATIONS = 10_000
+MAX_CONVERSATIONS = 100_000
 """The conversation unused for longest goes first beyond this: a memory guard."""
 
 
 class _Conversation:
-    __slots__ = ("holder", "turns")
+    __slots__ = ("bytes", "holder", "turns", "used")
 
     def __init__(self) -> None:
         self.holder: str | None = None
+        self.used = 0.0
+        self.bytes = 0
         self.turns: dict[str, list[bytes]] = {}
 
 
@@ -53,6 +55,9 @@ class MemoryRuns:
         self._beats: dict[str, float] = {}
         self._watching: dict[str, set[str]] = {}
         self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
+        self._turn_bytes = 0
+        self.record_bytes = 0
+        """What the records of all runs take."""
 
     @abstractmethod
     async def erase(self, channel: str, run_id: str) -> None:
@@ -70,6 +75,7 @@ class MemoryRuns:
         self._places.append(self._created)
         self._at[self._created] = run_id
         self._runs[run_id] = record
+        self.record_bytes += record_bytes(record)
         self._in_channel.setdefault(record.channel, {})[run_id] = None
         if record.key is not None:
             self._keys[record.key] = run_id
@@ -143,6 +149,7 @@ class MemoryRuns:
         ended_at: int,
         *,
         agents: dict[str, AgentStatus | None] | None = None,
+        request: str | None = None,
     ) -> None:
         self.check_fence(fence)
         run_id = fence.run_id
@@ -151,9 +158,15 @@ class MemoryRuns:
         del self._running[run_id]
         record = self._runs[run_id]
         summary = end_summary(record.summary, agents)
-        self._runs[run_id] = msgspec.structs.replace(
-            record, status=status, ended_at=ended_at, summary=summary
+        self.record_bytes -= record_bytes(record)
+        self._runs[run_id] = record = msgspec.structs.replace(
+            record,
+            status=status,
+            ended_at=ended_at,
+            summary=summary,
+            request=record.request if request is None else request,
         )
+        self.record_bytes += record_bytes(record)
         insort(self._ended, (ended_at, self._order[run_id], run_id))
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
@@ -167,6 +180,7 @@ class MemoryRuns:
         record = self._runs.pop(run_id, None)
         if record is None:
             return
+        self.record_bytes -= record_bytes(record)
         order = self._order.pop(run_id)
         del self._places[bisect_left(self._places, order)], self._at[order]
         self._running.pop(run_id, None)
@@ -201,9 +215,12 @@ class MemoryRuns:
         return {key for worker in by for key in self._watching.get(worker, set()).intersection(keys)}
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
-        turns = self._use(conversation_id).turns.setdefault(agent_id, [])
+        conversation = self._use(conversation_id)
+        turns = conversation.turns.setdefault(agent_id, [])
         turns.append(turn)
-        del turns[: max(0, len(turns) - keep)]
+        void = turns[: max(0, len(turns) - keep)]
+        del turns[: len(void)]
+        self._count(conversation, len(turn) - sum(map(len, void)))
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         conversation = self._conversations.get(conversation_id)
@@ -214,6 +231,43 @@ class MemoryRuns:
         if conversation.holder is None or conversation.holder not in self._running:
             conversation.holder = run_id
         return conversation.holder
+
+    async def holder_of(self, conversation_id: str) -> str | None:
+        conversation = self._conversations.get(conversation_id)
+        holder = None if conversation is None else conversation.holder
+        return holder if holder in self._running else None
+
+    async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
+        conversation = self._conversations.get(conversation_id)
+        if conversation is None:
+            return
+        for turns in conversation.turns.values():
+            void = [turn for turn in turns if is_void(turn)]
+            turns[:] = [turn for turn in turns if turn not in void]
+            self._count(conversation, -sum(map(len, void)))
+        if not any(conversation.turns.values()) and conversation.holder is None:
+            del self._conversations[conversation_id]
+
+    async def forget_conversation(self, conversation_id: str) -> bool:
+        conversation = self._conversations.pop(conversation_id, None)
+        if conversation is None:
+            return False
+        self._turn_bytes -= conversation.bytes
+        return True
+
+    async def tidy(self, bounds: KeptBounds) -> None:
+        old = self._clock() - bounds.conversation_s
+        while self._conversations:
+            oldest = next(iter(self._conversations))
+            if self._conversations[oldest].used > old and self._turn_bytes <= bounds.conversation_bytes:
+                break
+            await self.forget_conversation(oldest)
+        while len(self._gone) > bounds.tombstones:
+            self._gone.popitem(last=False)
+
+    def _count(self, conversation: _Conversation, grown: int) -> None:
+        conversation.bytes += grown
+        self._turn_bytes += grown
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         conversation = self._conversations.get(conversation_id)
@@ -231,8 +285,10 @@ class MemoryRuns:
     def _use(self, conversation_id: str) -> _Conversation:
         conversation = self._conversations.setdefault(conversation_id, _Conversation())
         self._conversations.move_to_end(conversation_id)
+        conversation.used = self._clock()
         while len(self._conversations) > MAX_CONVERSATIONS:
-            self._conversations.popitem(last=False)
+            _, unused = self._conversations.popitem(last=False)
+            self._turn_bytes -= unused.bytes
         return conversation
 
     def _bury(self) -> None:

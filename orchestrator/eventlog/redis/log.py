@@ -69,7 +69,7 @@ class RedisLog(RedisRuns):
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._closed = False
-        self._size = 0
+        self._size = self._told_size = 0
         self._cluster: Cluster | None = None
 
     # ── open and close ───────────────────────────────────────────────────────────────────────
@@ -127,7 +127,9 @@ class RedisLog(RedisRuns):
 
     @property
     def size(self) -> int:
-        """Bytes held by all channels, of all workers; at most a second old."""
+        """Bytes held by all channels and records, of all workers; at most a second old."""
+        if self._parts is not None and self._listener.total != self._told_size:
+            self._told_size = self._size = self._listener.total
         return self._size
 
     def cluster(self) -> Cluster:

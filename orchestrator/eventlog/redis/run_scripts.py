@@ -70,6 +70,7 @@ redis.call('HSET', key('run:', id), 'body', ARGV[5], 'owner', ARGV[6], 'token', 
   'place', place, 'channel', ARGV[3], 'key', ARGV[4], 'conversation', ARGV[10], 'created', ARGV[11],
   'summary', ARGV[12])
 redis.call('ZADD', key('runs'), place, id)
+redis.call('INCRBY', key('total'), #ARGV[5])
 if ARGV[9] ~= '' then
   redis.call('HSET', key('run:', id), 'ended', ARGV[9])
   redis.call('ZADD', key('ended'), ARGV[9], id)
@@ -139,13 +140,18 @@ ENDED = _script(
 END = _script(
     _FREES,
     """
--- ARGV: P, run, token, status, time, summary or ''. Returns 1; F: fenced; U: there is no such run.
+-- ARGV: P, run, token, status, time, summary or '', a shorter body or ''. Returns 1; F: fenced; U: no such run.
 local token, status, owner = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status', 'owner'))
 if not token then return 'U' end
 if token ~= ARGV[3] then return 'F' end
 if status ~= 'running' then return 1 end
 redis.call('HSET', key('run:', ARGV[2]), 'status', ARGV[4], 'ended', ARGV[5])
 if ARGV[6] ~= '' then redis.call('HSET', key('run:', ARGV[2]), 'summary', ARGV[6]) end
+if ARGV[7] ~= '' then
+  local before = redis.call('HSTRLEN', key('run:', ARGV[2]), 'body')
+  redis.call('HSET', key('run:', ARGV[2]), 'body', ARGV[7])
+  redis.call('INCRBY', key('total'), #ARGV[7] - before)
+end
 redis.call('ZREM', key('running'), ARGV[2])
 redis.call('ZREM', key('owned:', owner), ARGV[2])
 redis.call('ZADD', key('ended'), ARGV[5], ARGV[2])
@@ -179,7 +185,10 @@ local id = ARGV[2]
 local channel, idem, owner = unpack(redis.call('HMGET', key('run:', id), 'channel', 'key', 'owner'))
 if not channel then return nil end
 redis.call('SET', key('gone:', id), string.format('%.0f ', now() + ARGV[4]) .. ARGV[3], 'PX', ARGV[4])
+redis.call('DECRBY', key('total'), redis.call('HSTRLEN', key('run:', id), 'body'))
 redis.call('DEL', key('run:', id))
+redis.call('ZADD', key('tombstones'), now(), id)
+redis.call('ZREMRANGEBYSCORE', key('tombstones'), '-inf', now() - ARGV[4])
 redis.call('HDEL', key('{', channel, '}:runs'), id)
 for _, index in ipairs({'runs', 'running', 'ended', 'owned:' .. owner}) do redis.call('ZREM', key(index), id) end
 if idem ~= '' and redis.call('HGET', key('keys'), idem) == id then redis.call('HDEL', key('keys'), idem) end
@@ -289,9 +298,18 @@ return told
 ADD_TURN = _script(
     "#!lua",
     """
--- KEYS: turns. ARGV: P, word + turn, how many to keep. The word tells a turn that arrives twice.
-if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then redis.call('RPUSH', KEYS[1], ARGV[2]) end
+-- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent. The word tells a turn that arrives twice.
+local grown = 0
+if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then
+  redis.call('RPUSH', KEYS[1], ARGV[2])
+  grown = #ARGV[2]
+end
+for _, void in ipairs(redis.call('LRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)) do grown = grown - #void end
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
+redis.call('SADD', key('speakers:', ARGV[4]), ARGV[5])
+redis.call('ZADD', key('talks'), now(), ARGV[4])
+redis.call('HINCRBY', key('talk:bytes'), ARGV[4], grown)
+redis.call('INCRBY', key('talk:total'), grown)
 return 1
 """,
 )
@@ -304,6 +322,7 @@ local place = key('holder:', ARGV[2])
 local holder = redis.call('GET', place)
 if holder and redis.call('HGET', key('run:', holder), 'status') == 'running' then return holder end
 redis.call('SET', place, ARGV[3])
+redis.call('ZADD', key('talks'), now(), ARGV[2])
 return ARGV[3]
 """,
 )
@@ -314,6 +333,66 @@ RELEASE = _script(
 -- ARGV: P, conversation, run.
 local place = key('holder:', ARGV[2])
 if redis.call('GET', place) == ARGV[3] then redis.call('DEL', place) end
+return 1
+""",
+)
+
+_FORGET_TALK = """
+local function forget(talk)
+  local had = redis.call('DEL', key('holder:', talk))
+  for _, agent in ipairs(redis.call('SMEMBERS', key('speakers:', talk))) do
+    had = had + redis.call('DEL', key('turns:', talk, ':', agent))
+  end
+  had = had + redis.call('DEL', key('speakers:', talk)) + redis.call('ZREM', key('talks'), talk)
+  redis.call('DECRBY', key('talk:total'), redis.call('HGET', key('talk:bytes'), talk) or 0)
+  redis.call('HDEL', key('talk:bytes'), talk)
+  return had
+end
+"""
+
+FORGET_CONVERSATION = _script(_FREES, _FORGET_TALK + "return forget(ARGV[2])")
+
+HOLDER = _script(
+    _READS,
+    """
+-- ARGV: P, conversation. Returns the running run that has it.
+local holder = redis.call('GET', key('holder:', ARGV[2]))
+if holder and redis.call('HGET', key('run:', holder), 'status') == 'running' then return holder end
+return nil
+""",
+)
+
+SPEAKERS = _script(_READS, "return redis.call('SMEMBERS', key('speakers:', ARGV[2]))")
+
+DROP_TURN = _script(
+    _FREES,
+    """
+-- ARGV: P, conversation, agent, word + turn.
+local gone = redis.call('LREM', key('turns:', ARGV[2], ':', ARGV[3]), 0, ARGV[4]) * #ARGV[4]
+redis.call('HINCRBY', key('talk:bytes'), ARGV[2], -gone)
+redis.call('DECRBY', key('talk:total'), gone)
+return 1
+""",
+)
+
+TIDY = _script(
+    _FREES,
+    _FORGET_TALK
+    + """
+-- ARGV: P, for how long a conversation stays (ms), bytes of all, tombstones. What is left is the next round's.
+for _ = 1, 200 do
+  local talk, used = unpack(redis.call('ZRANGE', key('talks'), 0, 0, 'WITHSCORES'))
+  local total = tonumber(redis.call('GET', key('talk:total')) or 0)
+  if not talk or (tonumber(used) > now() - ARGV[2] and total <= tonumber(ARGV[3])) then break end
+  forget(talk)
+end
+local surplus = redis.call('ZCARD', key('tombstones')) - tonumber(ARGV[4])
+if surplus > 0 then
+  for _, id in ipairs(redis.call('ZRANGE', key('tombstones'), 0, math.min(surplus, 1000) - 1)) do
+    redis.call('DEL', key('gone:', id))
+    redis.call('ZREM', key('tombstones'), id)
+  end
+end
 return 1
 """,
 )

@@ -22,7 +22,15 @@ from ..run_list import (
     end_summary,
     title_of,
 )
-from ..run_store import GONE_SECONDS, WATCHED_SECONDS, Fence, OwnedRun, RunRecord, unreadable_record
+from ..run_store import (
+    GONE_SECONDS,
+    WATCHED_SECONDS,
+    Fence,
+    KeptBounds,
+    OwnedRun,
+    RunRecord,
+    unreadable_record,
+)
 from . import run_scripts as scripts
 from .keys import Keys
 from .link import Link, Script
@@ -137,13 +145,18 @@ class RedisRuns:
         ended_at: int,
         *,
         agents: dict[str, AgentStatus | None] | None = None,
+        request: str | None = None,
     ) -> None:
         own = self._own.get(fence.run_id)
         told = end_summary(own.summary if own is not None else None, agents)
         summary = b"" if told is None else encode_summary(told)
-        answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at, summary)
+        short = b""
+        if own is not None and request is not None:
+            short = _encoder.encode(msgspec.structs.replace(own, request=request))
+        args = (fence.run_id, fence.token, status, ended_at, summary, short)
+        answer = await self._do(scripts.END, *args)
         if answer == b"U" and await self._restore(fence):
-            answer = await self._do(scripts.END, fence.run_id, fence.token, status, ended_at, summary)
+            answer = await self._do(scripts.END, *args)
         self._own.pop(fence.run_id, None)
         if answer != 1:
             raise Fenced(f"Run {fence.run_id!r} has another owner now, or was forgotten.")
@@ -190,7 +203,8 @@ class RedisRuns:
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
         keys = [self.keys.turns(conversation_id, agent_id)]
-        await self._do(scripts.ADD_TURN, secrets.token_bytes(_WORD_BYTES) + turn, keep, keys=keys)
+        word = secrets.token_bytes(_WORD_BYTES)
+        await self._do(scripts.ADD_TURN, word + turn, keep, conversation_id, agent_id, keys=keys)
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         key = self.keys.turns(conversation_id, agent_id)
@@ -200,6 +214,24 @@ class RedisRuns:
 
     async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
         return bytes(await self._do(scripts.HOLD, conversation_id, run_id)).decode()
+
+    async def holder_of(self, conversation_id: str) -> str | None:
+        holder = await self._do(scripts.HOLDER, conversation_id)
+        return None if holder is None else bytes(holder).decode()
+
+    async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
+        for raw in await self._do(scripts.SPEAKERS, conversation_id):
+            agent_id = bytes(raw).decode()
+            for item in await self._link.call("LRANGE", self.keys.turns(conversation_id, agent_id), 0, -1):
+                if is_void(bytes(item)[_WORD_BYTES:]):
+                    await self._do(scripts.DROP_TURN, conversation_id, agent_id, bytes(item))
+
+    async def forget_conversation(self, conversation_id: str) -> bool:
+        return bool(await self._do(scripts.FORGET_CONVERSATION, conversation_id))
+
+    async def tidy(self, bounds: KeptBounds) -> None:
+        stays_ms = int(bounds.conversation_s * 1000)
+        await self._do(scripts.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         await self._do(scripts.RELEASE, conversation_id, run_id)

@@ -182,8 +182,9 @@ def read_bounds(db: sqlite3.Connection, name: str) -> Bounds | None:
 
 
 def total_bytes(db: sqlite3.Connection) -> int:
-    """Add up what the channels hold."""
-    with closing(db.execute("SELECT coalesce(sum(bytes), 0) FROM channels")) as rows:
+    """Add up what the channels and the runs' records hold."""
+    sql = "SELECT (SELECT coalesce(sum(bytes), 0) FROM channels) + (SELECT coalesce(sum(length(record)), 0) FROM runs)"
+    with closing(db.execute(sql)) as rows:
         (size,) = rows.fetchone()
     return int(size)
 

@@ -270,6 +270,9 @@ class SQLiteLog(SQLiteRuns):
         self._shelf.added(write.channel, outcome.bounds, entries)
         return entries
 
+    def _grew(self, size: int) -> None:
+        self._size += size
+
     def _dropped(self, channel: str, dropped: Dropped) -> None:
         self._size -= dropped.size
         if dropped.bounds is None:

@@ -17,13 +17,20 @@ from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
 from ..run_list import RunPage, RunQuery, RunRow, decode_summary, encode_summary, end_summary, select_rows
-from ..run_store import GONE_SECONDS, WATCHED_SECONDS, Fence, OwnedRun, RunRecord, unreadable_record
+from ..run_store import (
+    GONE_SECONDS,
+    WATCHED_SECONDS,
+    Fence,
+    KeptBounds,
+    OwnedRun,
+    RunRecord,
+    unreadable_record,
+)
+from . import conversations
 from .blocks import Dropped, erase_run
+from .queries import all_rows, change, one_row
 
 T = TypeVar("T")
-
-MAX_CONVERSATIONS = 100_000
-"""The conversation unused for longest goes first beyond this, so that the file does not grow for ever."""
 
 SMALL_RECORD_BYTES = 256 * 1024
 """Of a record that a list looks at, to say whether it can be read."""
@@ -60,11 +67,17 @@ class SQLiteRuns:
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T: ...
 
     @abstractmethod
+    def _grew(self, size: int) -> None: ...
+
+    @abstractmethod
     def _dropped(self, channel: str, dropped: Dropped) -> None: ...
 
     async def create_run(self, record: RunRecord) -> RunRecord:
         data = _encode(record)
-        return await self._write(lambda db: _create(db, record, data))
+        kept = await self._write(lambda db: _create(db, record, data))
+        if kept is record:
+            self._grew(len(data))
+        return kept
 
     async def find_run(self, run_id: str) -> RunRecord | None:
         return await self._ask(lambda db: _find(db, run_id, self._clock()))
@@ -86,11 +99,11 @@ class SQLiteRuns:
 
     async def owners(self) -> dict[str, int]:
         sql = "SELECT owner, count(*) FROM runs WHERE status = 'running' GROUP BY owner"
-        return dict(await self._ask(lambda db: _all(db, sql)))
+        return dict(await self._ask(lambda db: all_rows(db, sql)))
 
     async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
         sql = "SELECT run_id, token FROM runs WHERE status = 'running' AND owner = ? ORDER BY n LIMIT ?"
-        return [OwnedRun(*row) for row in await self._ask(lambda db: _all(db, sql, owner, limit))]
+        return [OwnedRun(*row) for row in await self._ask(lambda db: all_rows(db, sql, owner, limit))]
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         where = "WHERE ended_at < ? ORDER BY ended_at, n LIMIT ?"
@@ -98,7 +111,7 @@ class SQLiteRuns:
 
     async def count_ended(self) -> int:
         sql = "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL"
-        (count,) = await self._ask(lambda db: _one(db, sql))
+        (count,) = await self._ask(lambda db: one_row(db, sql))
         return int(count)
 
     async def end_run(
@@ -108,8 +121,9 @@ class SQLiteRuns:
         ended_at: int,
         *,
         agents: dict[str, AgentStatus | None] | None = None,
+        request: str | None = None,
     ) -> None:
-        await self._write(lambda db: _end(db, fence, status, ended_at, agents))
+        self._grew(await self._write(lambda db: _end(db, fence, status, ended_at, agents, request)))
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
         return await self._write(lambda db: _claim(db, run_id, owner, token))
@@ -132,7 +146,7 @@ class SQLiteRuns:
         self._leases.beaten(seconds)
 
     async def living(self) -> set[str]:
-        found = await self._ask(lambda db: _all(db, "SELECT worker, until FROM workers"))
+        found = await self._ask(lambda db: all_rows(db, "SELECT worker, until FROM workers"))
         return self._leases.living(dict(found), self._clock())
 
     async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
@@ -144,34 +158,32 @@ class SQLiteRuns:
         return await self._ask(lambda db: _watched(db, keys, workers, now))
 
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
-        await self._write(lambda db: _add_turn(db, conversation_id, agent_id, turn, keep, self._clock()))
+        await self._write(
+            lambda db: conversations.add_turn(db, conversation_id, agent_id, turn, keep, self._clock())
+        )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         sql = "SELECT turn FROM turns WHERE conversation = ? AND agent = ? ORDER BY n"
-        return [turn for (turn,) in await self._ask(lambda db: _all(db, sql, conversation_id, agent_id))]
+        return [turn for (turn,) in await self._ask(lambda db: all_rows(db, sql, conversation_id, agent_id))]
 
     async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
-        return await self._write(lambda db: _hold(db, conversation_id, run_id, self._clock()))
+        return await self._write(lambda db: conversations.hold(db, conversation_id, run_id, self._clock()))
+
+    async def holder_of(self, conversation_id: str) -> str | None:
+        return await self._ask(lambda db: conversations.holder_of(db, conversation_id))
+
+    async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
+        await self._write(lambda db: conversations.drop_turns(db, conversation_id, is_void))
+
+    async def forget_conversation(self, conversation_id: str) -> bool:
+        return await self._write(lambda db: conversations.forget_conversation(db, conversation_id))
+
+    async def tidy(self, bounds: KeptBounds) -> None:
+        await self._write(lambda db: conversations.tidy(db, bounds, self._clock()))
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         sql = "UPDATE conversations SET holder = NULL WHERE conversation = ? AND holder = ?"
-        await self._write(lambda db: _change(db, sql, conversation_id, run_id))
-
-
-def _all(db: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
-    with closing(db.execute(sql, values)) as rows:
-        return rows.fetchall()
-
-
-def _one(db: sqlite3.Connection, sql: str, *values: Any) -> Any:
-    with closing(db.execute(sql, values)) as rows:
-        return rows.fetchone()
-
-
-def _change(db: sqlite3.Connection, sql: str, *values: Any) -> int:
-    """Run a statement that changes rows; return how many."""
-    with closing(db.execute(sql, values)) as done:
-        return done.rowcount
+        await self._write(lambda db: change(db, sql, conversation_id, run_id))
 
 
 def _record(row: _Row) -> RunRecord:
@@ -184,7 +196,7 @@ def _record(row: _Row) -> RunRecord:
 
 
 def _records(db: sqlite3.Connection, where: str, *values: Any) -> list[RunRecord]:
-    return [_record(row) for row in _all(db, f"SELECT {_FIELDS} FROM runs {where}", *values)]  # noqa: S608
+    return [_record(row) for row in all_rows(db, f"SELECT {_FIELDS} FROM runs {where}", *values)]  # noqa: S608
 
 
 def _create(db: sqlite3.Connection, record: RunRecord, data: bytes) -> RunRecord:
@@ -198,7 +210,7 @@ def _create(db: sqlite3.Connection, record: RunRecord, data: bytes) -> RunRecord
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     summary = None if record.summary is None else encode_summary(record.summary)
-    _change(db, sql, *values, record.ended_at, data, record.conversation_id, record.created_at, summary)
+    change(db, sql, *values, record.ended_at, data, record.conversation_id, record.created_at, summary)
     return record
 
 
@@ -206,7 +218,7 @@ def _find(db: sqlite3.Connection, run_id: str, now: float) -> RunRecord | None:
     found = _records(db, "WHERE run_id = ?", run_id)
     if found:
         return found[0]
-    gone = _one(db, "SELECT why FROM gone WHERE run_id = ? AND at > ?", run_id, now - GONE_SECONDS)
+    gone = one_row(db, "SELECT why FROM gone WHERE run_id = ? AND at > ?", run_id, now - GONE_SECONDS)
     if gone is not None:
         raise Gone(f"Run {run_id!r} {gone[0]}.")
     return None
@@ -219,7 +231,7 @@ def _list(db: sqlite3.Connection, limit: int, before: str | None, now: float) ->
 
 
 def _place(db: sqlite3.Connection, run_id: str, now: float) -> int:
-    place = _one(db, "SELECT n FROM runs WHERE run_id = ?", run_id)
+    place = one_row(db, "SELECT n FROM runs WHERE run_id = ?", run_id)
     if place is None:
         _find(db, run_id, now)
         raise NotFound(f"There is no run {run_id!r}.")
@@ -255,7 +267,7 @@ def _unreadable(db: sqlite3.Connection, page: RunPage) -> set[int]:
     places = ",".join(str(row.place) for row in page.rows)
     sql = f"SELECT n, record FROM runs WHERE n IN ({places}) AND length(record) <= {SMALL_RECORD_BYTES}"  # noqa: S608
     found = set()
-    for place, data in _all(db, sql):
+    for place, data in all_rows(db, sql):
         try:
             _decode(data)
         except msgspec.MsgspecError:
@@ -274,17 +286,31 @@ def _end(
     status: RunStatus,
     ended_at: int,
     agents: dict[str, AgentStatus | None] | None,
-) -> None:
-    row = _one(db, "SELECT token FROM runs WHERE run_id = ?", fence.run_id)
+    request: str | None,
+) -> int:
+    """Note an end; return by how much the record grew."""
+    row = one_row(db, "SELECT token FROM runs WHERE run_id = ?", fence.run_id)
     if row is None or row[0] != fence.token:
         raise Fenced(f"run {fence.run_id!r} has another owner now, or was forgotten")
     sql = "UPDATE runs SET status = ?, ended_at = ? WHERE run_id = ? AND status = 'running'"
-    if not _change(db, sql, status, ended_at, fence.run_id) or agents is None:
-        return
-    (kept,) = _one(db, "SELECT summary FROM runs WHERE run_id = ?", fence.run_id)
+    if not change(db, sql, status, ended_at, fence.run_id):
+        return 0
+    grown = 0 if request is None else _shorten(db, fence.run_id, request)
+    (kept,) = one_row(db, "SELECT summary FROM runs WHERE run_id = ?", fence.run_id)
     summary = end_summary(decode_summary(kept), agents)
     if summary is not None:
-        _change(db, "UPDATE runs SET summary = ? WHERE run_id = ?", encode_summary(summary), fence.run_id)
+        change(db, "UPDATE runs SET summary = ? WHERE run_id = ?", encode_summary(summary), fence.run_id)
+    return grown
+
+
+def _shorten(db: sqlite3.Connection, run_id: str, request: str) -> int:
+    (data,) = one_row(db, "SELECT record FROM runs WHERE run_id = ?", run_id)
+    try:
+        short = _encode(msgspec.structs.replace(_decode(data), request=request))
+    except msgspec.MsgspecError:
+        return 0
+    change(db, "UPDATE runs SET record = ? WHERE run_id = ?", short, run_id)
+    return len(short) - len(data)
 
 
 def _claim(db: sqlite3.Connection, run_id: str, owner: str, token: int) -> RunRecord | None:
@@ -292,77 +318,43 @@ def _claim(db: sqlite3.Connection, run_id: str, owner: str, token: int) -> RunRe
         UPDATE runs SET owner = ?, token = token + 1
         WHERE run_id = ? AND token = ? AND status = 'running'
         """
-    if not _change(db, sql, owner, run_id, token):
+    if not change(db, sql, owner, run_id, token):
         return None
     return _records(db, "WHERE run_id = ?", run_id)[0]
 
 
 def _forget(db: sqlite3.Connection, run_id: str, channel: str, why: str, now: float) -> Dropped:
-    if not _change(db, "DELETE FROM runs WHERE run_id = ?", run_id):
+    held = one_row(db, "SELECT length(record) FROM runs WHERE run_id = ?", run_id)
+    if held is None:
         return erase_run(db, channel, run_id)  # another process was faster
-    _change(db, "INSERT OR REPLACE INTO gone (run_id, at, why) VALUES (?, ?, ?)", run_id, now, why)
-    _change(db, "DELETE FROM gone WHERE at <= ?", now - GONE_SECONDS)
-    return erase_run(db, channel, run_id)
+    change(db, "DELETE FROM runs WHERE run_id = ?", run_id)
+    change(db, "INSERT OR REPLACE INTO gone (run_id, at, why) VALUES (?, ?, ?)", run_id, now, why)
+    change(db, "DELETE FROM gone WHERE at <= ?", now - GONE_SECONDS)
+    dropped = erase_run(db, channel, run_id)
+    return dropped._replace(size=dropped.size + held[0])
 
 
 def _beat(db: sqlite3.Connection, worker: str, now: float, until: float) -> None:
     # Those that are over stay for a while: others must see that the number changed, or was a farewell.
-    if _change(db, "DELETE FROM workers WHERE abs(until) <= ?", now - KEPT_SECONDS):
-        _change(db, "DELETE FROM watched WHERE until <= ?", now)
-    _change(db, "INSERT OR REPLACE INTO workers (worker, until) VALUES (?, ?)", worker, until)
+    if change(db, "DELETE FROM workers WHERE abs(until) <= ?", now - KEPT_SECONDS):
+        change(db, "DELETE FROM watched WHERE until <= ?", now)
+    change(db, "INSERT OR REPLACE INTO workers (worker, until) VALUES (?, ?)", worker, until)
 
 
 def _watch(
     db: sqlite3.Connection, worker: str, added: Sequence[str], removed: Sequence[str], until: float
 ) -> None:
     for key in added:
-        _change(
-            db, "INSERT OR REPLACE INTO watched (worker, key, until) VALUES (?, ?, ?)", worker, key, until
-        )
+        change(db, "INSERT OR REPLACE INTO watched (worker, key, until) VALUES (?, ?, ?)", worker, key, until)
     for key in removed:
-        _change(db, "DELETE FROM watched WHERE worker = ? AND key = ?", worker, key)
+        change(db, "DELETE FROM watched WHERE worker = ? AND key = ?", worker, key)
 
 
 def _watched(db: sqlite3.Connection, keys: Sequence[str], workers: Sequence[str], now: float) -> set[str]:
     found: set[str] = set()
     sql = "SELECT 1 FROM watched WHERE worker = ? AND key = ? AND until > ?"
     for worker in workers:
-        found.update(key for key in keys if key not in found and _one(db, sql, worker, key, now) is not None)
+        found.update(
+            key for key in keys if key not in found and one_row(db, sql, worker, key, now) is not None
+        )
     return found
-
-
-def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
-    """Note that a conversation is in use; where it is a new one too many, the oldest goes."""
-    if _change(db, "UPDATE conversations SET used = ? WHERE conversation = ?", now, conversation):
-        return
-    _change(db, "INSERT INTO conversations (conversation, used) VALUES (?, ?)", conversation, now)
-    (count,) = _one(db, "SELECT count(*) FROM conversations")
-    oldest = "SELECT conversation FROM conversations ORDER BY used LIMIT ?"
-    for (old,) in _all(db, oldest, max(0, count - MAX_CONVERSATIONS)):
-        _change(db, "DELETE FROM conversations WHERE conversation = ?", old)
-        _change(db, "DELETE FROM turns WHERE conversation = ?", old)
-
-
-def _add_turn(
-    db: sqlite3.Connection, conversation: str, agent: str, turn: bytes, keep: int, now: float
-) -> None:
-    _use(db, conversation, now)
-    _change(db, "INSERT INTO turns (conversation, agent, turn) VALUES (?, ?, ?)", conversation, agent, turn)
-    sql = """
-        DELETE FROM turns WHERE conversation = ?1 AND agent = ?2 AND n NOT IN
-        (SELECT n FROM turns WHERE conversation = ?1 AND agent = ?2 ORDER BY n DESC LIMIT ?3)
-        """
-    _change(db, sql, conversation, agent, keep)
-
-
-def _hold(db: sqlite3.Connection, conversation: str, run_id: str, now: float) -> str:
-    _use(db, conversation, now)
-    sql = """
-        SELECT holder FROM conversations JOIN runs ON run_id = holder
-        WHERE conversations.conversation = ? AND status = 'running'
-        """
-    held = _one(db, sql, conversation)
-    if held is not None:
-        return str(held[0])
-    _change(db, "UPDATE conversations SET holder = ? WHERE conversation = ?", run_id, conversation)
-    return run_id

@@ -183,8 +183,9 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open a connection whose transactions are written out by its user."""
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # What was deleted is not left to be read in the file's free space, where that costs no writes.
-        db.execute("PRAGMA secure_delete = FAST").close()
+        # What was deleted is not left to be read in the file's free pages. FAST would leave whole ones as they are,
+        # also those of a run's record, which each change of its row moves to others.
+        db.execute("PRAGMA secure_delete = ON").close()
         if read_only:
             db.execute("PRAGMA query_only = 1").close()
     except sqlite3.Error:

@@ -15,6 +15,7 @@ from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Framing, Subscriber
 from ...supervisor.supervisor import AnyRun
 from ..keys import METRICS, STREAMS, SUPERVISOR
+from .connections import CONNECTIONS
 from .reading import wanted_agents
 from .streams import EventStream
 
@@ -86,7 +87,8 @@ async def stream_run(
         headers={"Run-Id": spec.run_id, **(headers or {})},
         on_drop=metrics.client_dropped,
     )
-    with request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
+    held = request.app[CONNECTIONS].holding("streams")
+    with held, request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
         items, seen = follower.items(cursor), follower.seen(cursor, framing)
         return await request.app[STREAMS].serve(stream, items, lambda: run.t, seen=seen)
 

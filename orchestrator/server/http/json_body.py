@@ -33,18 +33,19 @@ MAX_DIGITS = 4000
 MAX_QUOTES = 250_000
 """Quotation marks of a body, also those within strings: each costs the count a step."""
 
-IN_FLIGHT_BYTES = 64 * 1024 * 1024
-"""Of all bodies together that are being read or parsed; who comes then is asked to come again."""
-
 _CODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _BACKSLASH = 0x5C
 _OPENING, _CLOSING = b"{[", b"}]"
 
 
 class JsonReader:
-    """The bodies that are being read: how many bytes they hold, and the one thread that parses the large ones."""
+    """The bodies that are being read: how many bytes they hold, and the one thread that parses the large ones.
 
-    def __init__(self, *, max_bytes_in_flight: int = IN_FLIGHT_BYTES) -> None:
+    Args:
+        max_bytes_in_flight: Of all bodies together; who comes then is asked to come again.
+    """
+
+    def __init__(self, *, max_bytes_in_flight: int = 64 * 1024 * 1024) -> None:
         self.in_flight = 0
         self._most = max_bytes_in_flight
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="json")

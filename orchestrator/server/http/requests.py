@@ -18,12 +18,12 @@ from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
 from ..options import ServerOptions
+from .images import IMAGE_PATTERN
 from .json_body import SMALL_BODY_BYTES
 from .problem import ProblemError
 
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 ON_DISCONNECT = ("continue", "cancel")
-IMAGE_PATTERN = r"https://[^\s]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
 _KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images", "blind")
 _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
@@ -60,11 +60,14 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
 
 
 async def check_pattern(panel: object) -> None:
-    """Check the regular expression of an inline panel, which costs what a client chooses: not on the loop.
+    """Check an inline panel's texts, and its regular expression, which costs what a client chooses: not on the loop.
 
     Raises:
         InvalidRequest: It is none, or takes too long. LimitReached: Too many others wait for theirs.
     """
+    wrong = _texts_wrong(panel)
+    if wrong is not None:
+        raise InvalidRequest("The panel is wrong.", [FieldProblem("panel", wrong)])
     pattern = panel.get("valid") if isinstance(panel, dict) else None
     if isinstance(pattern, str):
         wrong = await explain_pattern(pattern)
@@ -156,8 +159,8 @@ def _images(check: _Check, value: Any, limits: ServerOptions) -> tuple[str, ...]
     if len(value) > limits.max_images:
         raise _Wrong(f"names {len(value)} images; at most {limits.max_images} are allowed")
     for index, image in enumerate(value):
-        if not isinstance(image, str) or re.fullmatch(IMAGE_PATTERN, image) is None:
-            wrong = "must be an https: address, or a data: URL of a PNG, JPEG, GIF or WebP image in base64"
+        wrong = limits.images.wrong(image)
+        if wrong is not None:
             check.problems.append(FieldProblem(f"images[{index}]", wrong))
     return tuple(str(image) for image in value)
 
@@ -184,8 +187,9 @@ def _on_disconnect(value: Any) -> str:
 def _panel(
     check: _Check, value: Any, registry: AgentRegistry, agents: Sequence[str] | None, limits: ServerOptions
 ) -> dict[str, Any] | None:
-    if not _is_short(value):
-        check.problems.append(FieldProblem("panel", f"has more than {SMALL_BODY_BYTES} characters"))
+    wrong = _texts_wrong(value)
+    if wrong is not None:
+        check.problems.append(FieldProblem("panel", wrong))
         return None
     known = agents and all(agent_id in registry.agents for agent_id in agents)
     try:
@@ -198,18 +202,22 @@ def _panel(
     return panel.model_dump(mode="json")
 
 
-def _is_short(value: Any) -> bool:
-    """Whether all texts of *value* together are of a size that may be compared and quoted on the loop."""
+def _texts_wrong(value: Any) -> str | None:
+    """Say why the texts of *value* cannot be handled as they are: too long to be compared and quoted, or no Unicode."""
     left, size = [value], 0
     while left:
         each = left.pop()
         if isinstance(each, str):
             size += len(each)
+            if size > SMALL_BODY_BYTES:
+                return f"has more than {SMALL_BODY_BYTES} characters"
+            if clean_text(each) != each:
+                return "holds half a surrogate pair, which is no text"
         elif isinstance(each, dict):
             left += [*each, *each.values()]
         elif isinstance(each, list):
             left += each
-    return size <= SMALL_BODY_BYTES
+    return None
 
 
 def _blind(value: Any) -> bool:

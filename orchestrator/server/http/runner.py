@@ -7,6 +7,7 @@ whose headers never end is closed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -14,7 +15,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.web_protocol import RequestHandler
 
+from .connections import CONNECTIONS, Connections
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
+from .streams import limit_socket
 
 HEADERS_SECONDS = 30.0
 """Until a new connection's first request has all its headers: one that dribbles them costs a socket."""
@@ -25,6 +28,9 @@ KEEPALIVE_SECONDS = 75.0
 MAX_HEADER_BYTES = 16 * 1024
 """Of one header, and of the request line: a `Last-Event-ID` of 8 KiB is answered with a gap, not with 400."""
 
+SEND_SECONDS = 8.0
+"""How long a client may take nothing of an answer that waits for it."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -32,9 +38,21 @@ class ProblemProtocol(RequestHandler):
     """One connection. Overrides how a failure below the application is answered, and limits the headers' time."""
 
     _headers_timer: asyncio.TimerHandle | None = None
+    _send_timer: asyncio.TimerHandle | None = None
+    _unsent = 0
+    connections: Connections
+    crowded = False
+    """Whether it is one too many: then only `/healthz` is answered over it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        crowded = self.connections.enter()
+        if crowded is None:
+            self.force_close()
+            return
+        self.crowded = crowded
+        # Also for what is no stream: a client that never reads must cost no more than this.
+        limit_socket(self.transport)
         self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._close_unasked)
 
     def data_received(self, data: bytes) -> None:
@@ -43,7 +61,38 @@ class ProblemProtocol(RequestHandler):
             self._headers_timer.cancel()
             self._headers_timer = None
 
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not take what it asked for: not longer than `SEND_SECONDS`."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._send_timer = self._loop.call_later(SEND_SECONDS, self._look_after_sending)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def _look_after_sending(self) -> None:
+        """Cut off a client that took nothing since the last look; a slow one that takes something may go on."""
+        self._send_timer = None
+        if self.transport is None:
+            return
+        unsent = self.transport.get_write_buffer_size()
+        if unsent >= self._unsent:
+            self.connections.tell_dropped()
+            self.transport.abort()
+            return
+        self._unsent = unsent
+        self._send_timer = self._loop.call_later(SEND_SECONDS, self._look_after_sending)
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        self.connections.leave()
+        self._stop_send_timer()
         if self._headers_timer is not None:
             self._headers_timer.cancel()
             self._headers_timer = None
@@ -85,18 +134,54 @@ class ProblemProtocol(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPException) and resp.status >= 400 and not resp.prepared:
             resp = problem_from_http(resp).response()
-        return await super().finish_response(request, resp, start_time)
+        body = resp.body if isinstance(resp, web.Response) and not resp.prepared else None
+        with self.connections.answering(len(body) if isinstance(body, bytes) else 0) as room:
+            if not room:
+                headers = {"Retry-After": "1"}
+                resp = Problem(
+                    503, "The server waits for others to take their answers.", headers=headers
+                ).response()
+            return await super().finish_response(request, resp, start_time)
+
+
+READ_HEADERS = frozenset(
+    {
+        "accept", "accept-encoding", "access-control-request-headers", "access-control-request-method", "connection",
+        "content-encoding", "content-type", "expect", "host", "idempotency-key", "if-none-match", "origin",
+        "sec-fetch-site", "sec-websocket-extensions", "sec-websocket-key", "sec-websocket-protocol",
+        "sec-websocket-version", "te", "traceparent", "upgrade",
+    }
+)  # fmt: skip
+"""Headers that mean something here and are ASCII by definition. A cursor may be odd: its answer is a gap."""
+
+
+def _refusing_odd_bytes(
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    """Refuse a header whose bytes are no ASCII before anybody reads it: aiohttp hands them on as lone surrogates.
+
+    Those cannot be encoded again, so a store, a log line or aiohttp's own answer to `Expect` would fail.
+    """
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        for name, value in request.headers.items():
+            if not value.isascii() and name.lower() in READ_HEADERS:
+                return Problem(400, f"The header {name} must be ASCII.").response()
+        return await handler(request)
+
+    return handle
 
 
 class _ProblemServer(web.Server):
     """Makes a `ProblemProtocol` for each connection."""
 
-    def __init__(self, server: web.Server, options: dict[str, Any]) -> None:
+    def __init__(self, server: web.Server, options: dict[str, Any], connections: Connections) -> None:
         super().__init__(
-            server.request_handler,
+            _refusing_odd_bytes(server.request_handler),
             request_factory=server.request_factory,
             handler_cancellation=server.handler_cancellation,
         )
+        self._bounds = connections
         self._options = {
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "max_line_size": MAX_HEADER_BYTES,
@@ -105,7 +190,9 @@ class _ProblemServer(web.Server):
         }
 
     def __call__(self) -> RequestHandler:
-        return ProblemProtocol(self, loop=asyncio.get_running_loop(), **self._options)
+        protocol = ProblemProtocol(self, loop=asyncio.get_running_loop(), **self._options)
+        protocol.connections = self._bounds
+        return protocol
 
 
 class ProblemRunner(web.AppRunner):
@@ -113,4 +200,5 @@ class ProblemRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         options = {name: value for name, value in self._kwargs.items() if name != "handler_cancellation"}
-        return _ProblemServer(await super()._make_server(), options)
+        connections = self.app.get(CONNECTIONS) or Connections()
+        return _ProblemServer(await super()._make_server(), options, connections)

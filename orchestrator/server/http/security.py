@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import socket
 from dataclasses import dataclass
 
@@ -218,8 +219,24 @@ def _check_host(request: web.Request, rule: HostRule) -> None:
     authority = parse_authority(values[0]) if len(values) == 1 else None
     if authority is None:
         raise ProblemError(400, "The request needs exactly one valid Host header.")
-    if not rule.allows(authority):
+    target = _target_authority(request)
+    if not rule.allows(authority) or (target is not None and not rule.allows(target)):
         raise ProblemError(403, "This server does not answer for that Host; --allow-host adds one.")
+
+
+def _target_authority(request: web.Request) -> Authority | None:
+    """Return the host that an absolute-form target names, which counts more than `Host`; None for the usual form.
+
+    Source: RFC 9112, 3.2.2.
+    """
+    target = request.raw_path
+    if target.startswith("/") or target == "*":
+        return None
+    scheme, separator, rest = target.partition("://")
+    authority = parse_authority(re.split(r"[/?#]", rest, maxsplit=1)[0]) if separator else None
+    if authority is None or scheme.lower() not in ("http", "https"):
+        raise ProblemError(400, "The request's target must be a path.")
+    return authority
 
 
 def _check_origin(request: web.Request, rule: OriginRule) -> None:

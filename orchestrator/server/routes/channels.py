@@ -12,6 +12,7 @@ from ...eventlog.subscription import View, follow
 from ...events.snapshot import Snapshot
 from ...framing.base import Subscriber
 from ...run.writer import SYSTEM_CHANNEL
+from ..http.connections import CONNECTIONS
 from ..http.reading import requested_cursor, wanted_agents, wanted_dialect, wanted_runs
 from ..http.streams import EventStream
 from ..keys import METRICS, STREAMS, SUPERVISOR
@@ -47,5 +48,9 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
 
     items = follow(supervisor.log, view, requested_cursor(request), snapshots)
     stream = EventStream(request, framing, headers={}, on_drop=metrics.client_dropped)
-    with supervisor.watching(channel), metrics.subscribing("channel"):
+    with (
+        request.app[CONNECTIONS].holding("streams"),
+        supervisor.watching(channel),
+        metrics.subscribing("channel"),
+    ):
         return await request.app[STREAMS].serve(stream, items, lambda: 0)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any, cast, get_args
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest
+from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...eventlog.run_list import RunQuery
 from ...events.base import RunStatus
 from ...events.encoding import clean_text, encode_json
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
+from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
 from ..http.problem import ProblemError
 from ..http.reading import requested_cursor, wanted_dialect, wants_stream
-from ..http.requests import check_pattern, parse_start
+from ..http.requests import NAME_PATTERN, check_pattern, parse_start
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
@@ -108,6 +110,8 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
     await check_pattern(body.get("panel"))
     dialect = wanted_dialect(request)
+    if wants_stream(request, dialect.framing.content_type):
+        request.app[CONNECTIONS].require_room("streams")
     run, _ = await request.app[SUPERVISOR].start(
         wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
     )
@@ -172,12 +176,30 @@ async def show_run(request: web.Request) -> web.StreamResponse:
 @routes.delete("/v1/runs/{run_id}")
 @operation(
     "Cancel and forget a run",
-    description="Its events go too. Afterwards the run is answered with 410.",
+    description=(
+        "Its events go too, and its turns leave the conversation. Afterwards the run is answered with 410. While "
+        "another run of its conversation is open: 409."
+    ),
     answers={204: ResponseDoc("It is forgotten.")},
-    errors=(404, 410),
+    errors=(404, 409, 410),
 )
 async def delete_run(request: web.Request) -> web.StreamResponse:
     await request.app[SUPERVISOR].forget((await run_of(request)).spec.run_id)
+    return web.Response(status=204)
+
+
+@routes.delete("/v1/conversations/{conversation_id}")
+@operation(
+    "Forget a conversation",
+    description="Its turns go, and its runs with all their events.",
+    answers={204: ResponseDoc("It is forgotten.")},
+    errors=(404, 409),
+)
+async def delete_conversation(request: web.Request) -> web.StreamResponse:
+    conversation_id = request.match_info["conversation_id"]
+    if re.fullmatch(NAME_PATTERN, conversation_id) is None:
+        raise NotFound("A conversation's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
+    await request.app[SUPERVISOR].forget_conversation(conversation_id)
     return web.Response(status=204)
 
 
@@ -302,15 +324,15 @@ async def _command(request: web.Request, verb: Verb, **about: Any) -> web.Stream
 
 def _idempotency_key(request: web.Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
-        raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
+    if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isascii()):
+        raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} ASCII characters.")
     return key
 
 
 def _traceparent(request: web.Request) -> str | None:
     """Return the caller's trace as it came; one that is wrong is no reason to refuse the call."""
     found = request.headers.get("traceparent")
-    return found if found is not None and len(found) == TRACEPARENT_CHARS else None
+    return found if found is not None and len(found) == TRACEPARENT_CHARS and found.isascii() else None
 
 
 def _status(request: web.Request) -> RunStatus | None:

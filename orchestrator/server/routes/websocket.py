@@ -16,6 +16,7 @@ from ...framing.base import Dialect, Framing, Subscriber
 from ...framing.websocket import Operation, encode_problem, encode_state, operation_of
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun, Supervisor
+from ..http.connections import CONNECTIONS
 from ..http.problem import ProblemError, problem_from
 from ..http.reading import wanted_dialect
 from ..http.requests import check_pattern, parse_start
@@ -50,16 +51,16 @@ async def open_socket(request: web.Request) -> web.StreamResponse:
     )
     if not ws.can_prepare(request):
         raise ProblemError(426, "This is a WebSocket's address.", headers={"Upgrade": "websocket"})
-    limit_socket(request.transport)
-    await ws.prepare(request)
-    streams = request.app[STREAMS]
-    streams.sockets.add(ws)
-    try:
-        with request.app[METRICS].subscribing("websocket"):
+    with request.app[CONNECTIONS].holding("websockets"), request.app[METRICS].subscribing("websocket"):
+        limit_socket(request.transport)
+        await ws.prepare(request)
+        streams = request.app[STREAMS]
+        streams.sockets.add(ws)
+        try:
             await Socket(request, ws, dialect).run()
-    finally:
-        streams.sockets.discard(ws)
-        await _end(ws)
+        finally:
+            streams.sockets.discard(ws)
+            await _end(ws)
     return ws
 
 

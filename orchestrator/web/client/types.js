@@ -261,6 +261,7 @@
  * @property {number | null} ended_at
  * @property {Record<string, {status: AgentStatus | null}>} agents
  * @property {string | null} panel What people call its panel.
+ * @property {boolean} blind Whether it was asked for that it is hidden who is who.
  * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
  */
 

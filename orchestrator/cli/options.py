@@ -1,0 +1,177 @@
+"""What the commands' options are made of, and the options of `serve`. Owns no command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..settings.serve import IMAGES, LOG_FORMATS, ServeSettings, parse_duration
+
+DEFAULTS = ServeSettings()
+COUNT = click.IntRange(min=1)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(name: str, *more: Any, **attributes: Any) -> Callable[[F], F]:
+    """A click option that `ORCHESTRATOR_<NAME>` sets too."""
+    variable = f"ORCHESTRATOR_{name.lstrip('-').replace('-', '_').upper()}"
+    return click.option(name, *more, envvar=variable, show_envvar=True, **attributes)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, from `90s`, `30m`, `1h`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class Listed(click.ParamType[tuple[str, ...]]):
+    """Several values with commas between them."""
+
+    name = "a,b"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+SERVE: tuple[Callable[[F], F], ...] = (
+    option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
+    option("--port", type=click.IntRange(0, 65535), default=DEFAULTS.port, show_default=True, help="0: any."),
+    option(
+        "--log",
+        default=DEFAULTS.log,
+        show_default=True,
+        metavar="URL",
+        help="Where events are kept: memory:, sqlite:///path.db or redis://host:port/db.",
+    ),
+    option("--token", help="Wanted from every request; safer in the variable than on the command line."),
+    option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to."),
+    option("--allow-origin", type=Listed(), multiple=True, help="The origin of a web page to allow."),
+    option(
+        "--retention",
+        type=Duration(),
+        default=f"{DEFAULTS.retention_s:g}s",
+        show_default=True,
+        help="How long an ended run stays: 90s, 30m, 1h.",
+    ),
+    option(
+        "--conversation-retention",
+        type=Duration(),
+        default="30d",
+        show_default=True,
+        help="How long an unused conversation stays.",
+    ),
+    option(
+        "--max-conversation-bytes",
+        type=COUNT,
+        default=DEFAULTS.max_conversation_bytes,
+        show_default=True,
+        help="Bytes of all conversations beyond which those unused for longest go.",
+    ),
+    option(
+        "--max-tombstones",
+        type=COUNT,
+        default=DEFAULTS.max_tombstones,
+        show_default=True,
+        help="Forgotten runs that are still answered with 410.",
+    ),
+    option("--max-runs", type=click.IntRange(min=1), default=DEFAULTS.max_runs, show_default=True),
+    option(
+        "--max-kept-runs",
+        type=click.IntRange(min=1),
+        default=DEFAULTS.max_kept_runs,
+        show_default=True,
+        help="Ended runs beyond which the oldest go.",
+    ),
+    option(
+        "--max-log-bytes",
+        type=click.IntRange(min=1),
+        default=DEFAULTS.max_log_bytes,
+        show_default=True,
+        help="Bytes of all runs beyond which the oldest ended ones go.",
+    ),
+    option(
+        "--max-run-tokens", type=click.IntRange(min=1), help="Output tokens of one run, all agents together."
+    ),
+    option(
+        "--max-run-cost",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Cost of one run, in the currency of `prices`.",
+    ),
+    option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True),
+    option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True),
+    option(
+        "--drain",
+        type=click.FloatRange(min=0),
+        default=DEFAULTS.drain_s,
+        show_default=True,
+        help="Seconds that runs may take to end after SIGTERM.",
+    ),
+    option(
+        "--max-connections",
+        type=COUNT,
+        default=DEFAULTS.max_connections,
+        show_default=True,
+        help="Of all.",
+    ),
+    option(
+        "--images",
+        type=click.Choice(IMAGES),
+        default=DEFAULTS.images,
+        show_default=True,
+        help="What a request may bring: nothing, data: URLs, or https: addresses, too.",
+    ),
+    option(
+        "--image-host", type=Listed(), multiple=True, help="The only hosts of images' addresses; *.name too."
+    ),
+    option(
+        "--max-streams",
+        type=COUNT,
+        default=DEFAULTS.max_streams,
+        show_default=True,
+        help="Server-Sent-Events streams at once.",
+    ),
+    option(
+        "--max-websockets",
+        type=COUNT,
+        default=DEFAULTS.max_websockets,
+        show_default=True,
+        help="WebSockets at once.",
+    ),
+    option(
+        "--max-answer-bytes",
+        type=COUNT,
+        default=DEFAULTS.max_answer_bytes,
+        show_default=True,
+        help="Bytes of answers that wait for their clients.",
+    ),
+    option(
+        "--max-request-bytes",
+        type=COUNT,
+        default=DEFAULTS.max_request_bytes,
+        show_default=True,
+        help="Bytes of requests that are being read.",
+    ),
+)
+"""In the order of `--help`."""
+
+
+def serve_options(command: F) -> F:
+    """Give *command* the options of `serve`."""
+    for each in reversed(SERVE):
+        command = each(command)
+    return command

@@ -1,0 +1,70 @@
+"""Which images a request may bring: in itself, or by an address that the model's provider fetches. Fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ...settings.serve import Images
+from .origin import is_loopback_name, parse_address
+
+DATA = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
+ADDRESS = re.compile(r"https://[!-~]{1,2000}")
+IMAGE_PATTERN = r"https://[!-~]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
+INSIDE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRule:
+    """What the operator allows.
+
+    Args:
+        images: `none`; `data`: only in the request itself; `https`: by an address, too.
+        hosts: The only hosts that addresses may name, if any is given: `name`, or `*.name` for all below it. Those of
+            the inside may be named only so.
+    """
+
+    images: Images = "https"
+    hosts: tuple[str, ...] = ()
+
+    def wrong(self, image: object) -> str | None:
+        """Say what is wrong with *image*; None where it may be passed on."""
+        if self.images == "none":
+            return "is not taken: this server takes no images"
+        if isinstance(image, str) and DATA.fullmatch(image):
+            return None
+        if not isinstance(image, str) or not ADDRESS.fullmatch(image):
+            return "must be an https: address, or a data: URL of a PNG, JPEG, GIF or WebP image in base64"
+        if self.images == "data":
+            return "must be a data: URL: this server passes no addresses on"
+        try:
+            parts = urlsplit(image)
+            host, credentials = (parts.hostname or "").rstrip("."), "@" in parts.netloc
+            _ = parts.port
+        except ValueError:
+            return "is no address"
+        if not host or credentials:
+            return "must name a host, and no user or password"
+        if any(_matches(host, allowed.lower()) for allowed in self.hosts):
+            return None
+        if self.hosts:
+            return "is at a host that is not allowed; --image-host adds one"
+        if _is_inside(host):
+            return "is at an address of the inside; --image-host allows one"
+        return None
+
+
+def _matches(host: str, allowed: str) -> bool:
+    return host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
+
+
+def _is_inside(host: str) -> bool:
+    """Whether *host* is no name or address of the public internet, however it is spelled."""
+    address = parse_address(host)
+    if address is not None:
+        return not address.is_global
+    last = host.rpartition(".")[2]
+    # 2130706433, 0x7f.1 and 127.1 are addresses to some, and names to nobody.
+    numeric = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last) is not None
+    return "." not in host or numeric or is_loopback_name(host) or host.endswith(INSIDE_ENDINGS)

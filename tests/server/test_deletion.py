@@ -1,0 +1,155 @@
+"""What is deleted is in no store and reaches no agent, and what is stored is counted and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.backends.base import AgentInput, Emission, Turn
+from orchestrator.eventlog import MemoryLog, open_log
+from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.run_store import KeptBounds
+from orchestrator.run.conversation import Conversations
+from orchestrator.settings.limits import RunLimits
+from tests.contract.stores import STORES, Clock
+from tests.support.patience import PATIENCE_SECONDS, eventually
+
+from ..support.service import Puppet, Service, serving, words
+
+CANARY = "canary-4711"
+
+
+@pytest.fixture(params=sorted(STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with STORES[request.param](tmp_path, Clock()) as opened:
+        yield opened
+
+
+async def idle(service: Service) -> None:
+    await eventually(lambda: not service.supervisor.running)
+
+
+async def test_a_deleted_runs_turns_reach_no_agent(store: Store) -> None:
+    heard: list[AgentInput] = []
+
+    async def echo(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        heard.append(request)
+        yield f"you said {request.message}"
+
+    async with serving({"a": echo}, log=store) as service:
+        first = await service.start(CANARY, conversation_id="talk")
+        await service.ended(first)
+        await service.start("harmless", conversation_id="talk")
+        await idle(service)
+        assert [turn.message for turn in heard[-1].history] == [CANARY]
+        assert (await service.call("DELETE", f"/v1/runs/{first}")).status == 204
+        await service.start("and now?", conversation_id="talk")
+        await idle(service)
+        assert [turn.message for turn in heard[-1].history] == ["harmless"]
+        assert all(CANARY.encode() not in turn for turn in await store.turns("talk", "a"))
+
+
+async def test_nothing_is_deleted_below_another_run(store: Store) -> None:
+    """It has read the turns already, and goes on from them."""
+    puppet = Puppet()
+    async with serving({"a": words("x"), "b": puppet}, log=store) as service:
+        first = await service.start(CANARY, agents=["a"], conversation_id="talk")
+        await service.ended(first)
+        await idle(service)
+        second = await service.start("more", agents=["b"], conversation_id="talk")
+        await puppet.started.wait()
+        for path in (f"/v1/runs/{first}", "/v1/conversations/talk"):
+            refused = await service.call("DELETE", path)
+            assert (refused.status, second in refused.problem["detail"]) == (409, True)
+        assert (await service.call("DELETE", f"/v1/runs/{second}")).status == 204, "the one that is open"
+        assert (await service.call("DELETE", f"/v1/runs/{first}")).status == 204
+
+
+async def test_a_turn_that_ends_after_its_run_was_deleted_is_not_kept() -> None:
+    log = MemoryLog()
+    async with serving({"a": words("x")}, log=log) as service:
+        run_id = await service.start(conversation_id="talk")
+        await service.ended(run_id)
+        await service.call("DELETE", f"/v1/runs/{run_id}")
+        await Conversations(log).add("talk", "a", Turn(CANARY, CANARY, None, run_id))
+        assert await log.turns("talk", "a") == ()
+
+
+async def test_a_conversation_is_deleted_with_its_runs(store: Store) -> None:
+    async with serving({"a": words("x")}, log=store) as service:
+        ids = [await service.start(f"{CANARY} {n}", conversation_id=f"talk{n % 2}") for n in range(2)]
+        await idle(service)
+        assert (await service.call("DELETE", "/v1/conversations/talk0")).status == 204
+        assert (await service.call("GET", f"/v1/runs/{ids[0]}")).status == 410
+        assert (await service.call("GET", f"/v1/runs/{ids[1]}")).status == 200
+        assert not await store.turns("talk0", "a")
+        assert await store.turns("talk1", "a")
+        for unknown in ("talk0", "never", "a%20b", "x" * 65):
+            assert (await service.call("DELETE", f"/v1/conversations/{unknown}")).status == 404
+
+
+async def test_a_canary_is_in_no_file_after_its_deletion(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with serving({"a": words(*[f"{CANARY} "] * 400)}, log=open_log(f"sqlite:///{path}")) as service:
+        kept = await service.start("something else", channel="shared", conversation_id="other")
+        for keys in ({}, {"channel": "shared", "conversation_id": "talk"}, {"blind": True}):
+            run_id = await service.start(CANARY * 3000, **keys)
+            await service.ended(run_id)
+            await idle(service)
+            assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+        assert (await service.call("DELETE", f"/v1/runs/{kept}")).status == 204
+    found = [each.name for each in tmp_path.iterdir() if CANARY.encode() in each.read_bytes()]
+    assert found == []
+
+
+IMAGE = "data:image/png;base64," + base64.b64encode(bytes(100_000)).decode()
+
+
+async def test_records_are_counted_and_images_go_at_the_end(store: Store) -> None:
+    """500 POSTs with images filled memory, and neither --max-log-bytes nor the metric saw it."""
+    puppet = Puppet()
+    async with serving({"a": puppet}, log=store) as service:
+        before = store.size
+        key = {"Idempotency-Key": "k"}
+        body = {"message": "look", "images": [IMAGE]}
+        started = await service.call("POST", "/v1/runs", json=body, headers=key)
+        run_id = started.json["run_id"]
+        await eventually(lambda: store.size > before + 100_000)
+        puppet.end()
+        await eventually(lambda: not service.supervisor.running)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while store.size > before + 50_000:
+                await asyncio.sleep(0.05)
+        record = await store.find_run(run_id)
+        assert record is not None
+        assert "base64" not in record.request
+        again = await service.call("POST", "/v1/runs", json=body, headers=key)
+        assert (again.status, again.json["run_id"]) == (201, run_id)
+        other = await service.call("POST", "/v1/runs", json=body | {"message": "x"}, headers=key)
+        assert other.status == 409
+
+
+async def test_conversations_and_tombstones_end(store: Store) -> None:
+    for n in range(5):
+        await store.add_turn(f"talk{n}", "a", b"x" * 1000, keep=9)
+    await store.tidy(KeptBounds(3600, 3500, 100))
+    assert [bool(await store.turns(f"talk{n}", "a")) for n in range(5)] == [False, False, True, True, True]
+    await store.tidy(KeptBounds(-10, 10**9, 100))
+    assert [bool(await store.turns(f"talk{n}", "a")) for n in range(5)] == [False] * 5
+    assert await store.forget_conversation("talk4") is False
+
+
+async def test_housekeeping_tidies() -> None:
+    asked: list[KeptBounds] = []
+
+    class Log(MemoryLog):
+        async def tidy(self, bounds: KeptBounds) -> None:
+            asked.append(bounds)
+
+    async with serving({"a": words("x")}, log=Log(), limits=RunLimits(max_tombstones=7)):
+        await eventually(lambda: bool(asked))
+        assert asked[0].tombstones == 7

@@ -1,0 +1,104 @@
+"""Which images a request may bring, and odd bytes that were 500."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.server.http.images import ImageRule
+from orchestrator.server.options import ServerOptions
+
+from ..support.service import serving, words
+
+PNG = "data:image/png;base64,AAAA"
+
+
+@pytest.mark.parametrize(
+    ("image", "allowed"),
+    [
+        (PNG, True), ("https://images.example.com/a.png", True), ("https://8.8.8.8/a.png", True),
+        ("https://images.example.com:8443/a.png?x=1", True),
+        ("http://images.example.com/a.png", False), ("https://user:pw@example.com/a.png", False),
+        ("https://user@example.com/a.png", False), ("https://localhost/a", False), ("https://127.0.0.1/a", False),
+        ("https://10.1.2.3/a", False), ("https://169.254.169.254/latest", False), ("https://[::1]/a", False),
+        ("https://[fd00::1]/a", False), ("https://[::ffff:10.0.0.1]/a", False), ("https://2130706433/a", False),
+        ("https://127.1/a", False), ("https://0x7f.0.0.1/a", False), ("https://0x7f000001/", False),
+        ("https://metadata.google.internal/", False), ("https://printer.local/", False), ("https://intranet/", False),
+        ("https://localhost./a", False), ("https://x.example.com:99999/a", False),
+        ("https://exa\ud800mple.com/", False),
+        ("https:///a.png", False), ("https://[::1/a", False), ("data:image/svg+xml;base64,AAAA", False), (7, False),
+    ],
+)  # fmt: skip
+def test_an_address_is_of_the_outside_and_holds_no_credentials(image: object, allowed: bool) -> None:
+    assert (ImageRule().wrong(image) is None) is allowed
+
+
+def test_hosts_that_are_named_are_the_only_ones() -> None:
+    rule = ImageRule("https", ("cdn.example.com", "*.img.example.com", "10.0.0.7"))
+    for host in ("cdn.example.com", "a.img.example.com", "10.0.0.7"):
+        assert rule.wrong(f"https://{host}/a") is None
+    for host in ("example.com", "evilcdn.example.com", "img.example.com.evil.org", "10.0.0.8"):
+        assert rule.wrong(f"https://{host}/a") is not None
+    assert rule.wrong(PNG) is None
+
+
+async def test_the_operator_chooses_what_is_taken() -> None:
+    for images, taken in (("none", []), ("data", [PNG]), ("https", [PNG, "https://example.com/a.png"])):
+        options = ServerOptions(images=ImageRule(images))  # type: ignore[arg-type]
+        async with serving({"a": words("x")}, options=options) as service:
+            for image in (PNG, "https://example.com/a.png"):
+                answer = await service.call("POST", "/v1/runs", json={"message": "x", "images": [image]})
+                assert answer.status == (201 if image in taken else 422), (images, image)
+
+
+ODD = (b"\x80", b"\xff\xfe", b"caf\xc3\xa9", b"\xed\xa0\x80")
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "traceparent", "Expect", "Sec-WebSocket-Key", "Accept"])
+@pytest.mark.parametrize("value", ODD)
+async def test_a_header_of_odd_bytes_is_the_clients_fault(name: str, value: bytes) -> None:
+    async with serving({"a": words("x")}) as service:
+        for line in (b"POST /v1/runs", b"GET /metrics", b"GET /v1/ws", b"GET /nowhere"):
+            body = b'{"message":"x"}' if line.startswith(b"POST") else b""
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            writer.write(
+                line + b" HTTP/1.1\r\nHost: localhost\r\n" + (upgrade if b"/v1/ws" in line else b"")
+                + b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+                + name.encode() + b": " + value + b"\r\n\r\n" + body
+            )  # fmt: skip
+            head = await reader.read(400)
+            writer.close()
+            assert head.split(b" ")[1] == b"400", (line, head)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://elsewhere.example/v1/runs", b"403"), (b"http://localhost/v1/runs", b"200"),
+        (b"http://127.0.0.1/v1/runs", b"200"), (b"ftp://localhost/v1/runs", b"400"),
+        (b"http://localhost@elsewhere.example/v1/runs", b"400"),
+    ],
+)  # fmt: skip
+async def test_a_target_with_another_host_is_refused(target: bytes, status: bytes) -> None:
+    async with serving({"a": words("x")}) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        head = await reader.read(400)
+        writer.close()
+        assert head.split(b" ")[1] == status, head
+
+
+async def test_half_surrogates_are_the_clients_fault_wherever_they_are() -> None:
+    async with serving({"a": words("x"), "b": words("y")}) as service:
+        for extra in (
+            '"images":["https://example.com/\\ud800"]',
+            '"panel":{"method":"race","members":["a","b"],"description":"\\ud800"}',
+            '"panel":{"method":"race","members":["a","b"],"valid":"\\ud800"}',
+            '"channel":"\\ud800"', '"\\ud800":1', '"agents":["\\ud800"]',
+        ):  # fmt: skip
+            body = ('{"message":"x",' + extra + "}").encode()
+            headers = {"Content-Type": "application/json"}
+            answer = await service.call("POST", "/v1/runs", data=body, headers=headers)
+            assert answer.status == 422, (extra, answer)
