@@ -58,17 +58,7 @@ class Told:
         if whole in said or _squeezed(whole) == _squeezed(said):
             return ""
         rest = self._rest_by_item(items)
-        return rest if rest is not None or self._has_holes(whole) else ""
-
-    def _has_holes(self, whole: str) -> bool:
-        """Whether all that was said stands in *whole*, in order."""
-        at = 0
-        for piece in self.pieces:
-            at = whole.find(piece, at)
-            if at < 0:
-                return False
-            at += len(piece)
-        return True
+        return rest if rest is not None or _has_holes(said, whole) else ""
 
     def _rest_by_item(self, items: list[tuple[str, str]]) -> str | None:
         """Match item by item: an answer may be completed in another order than it was said."""
@@ -91,6 +81,12 @@ class Told:
         if others and not whole.startswith(others):
             return rest if whole in others else None
         return rest + whole[len(others) :]
+
+
+def _has_holes(said: str, whole: str) -> bool:
+    """Whether *said* is *whole* with some of it missing: all of it stands there, in order."""
+    left = iter(whole)
+    return all(character in left for character in said)
 
 
 def _squeezed(text: str) -> str:
