@@ -17,7 +17,7 @@ import click
 
 from ..errors import ConfigError, InvalidRequest, OrchestratorError
 from ..settings.serve import ServeSettings
-from .options import DEFAULTS, Listed, option, serve_options
+from .options import DEFAULTS, Listed, option, serve_options, take_files
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -79,6 +79,8 @@ def serve(**given: Any) -> Any:
     try:
         settings = ServeSettings(
             token=given.pop("token") or None,
+            metrics_token=given.pop("metrics_token") or None,
+            trusted_proxies=_joined(given.pop("trusted_proxy")),
             allow_hosts=_joined(given.pop("allow_host")),
             allow_origins=_joined(given.pop("allow_origin")),
             image_hosts=_joined(given.pop("image_host")),
@@ -290,6 +292,9 @@ def _screen(as_json: bool) -> Screen:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 2 for misuse, 1 for a failure, each with one line that says why."""
     try:
+        take_files(
+            os.environ, [parameter for command in cli.commands.values() for parameter in command.params]
+        )
         code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableMapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ..settings.serve import IMAGES, LOG_FORMATS, ServeSettings, parse_duration
+from ..errors import ConfigError, ConfigProblem
+from ..settings.serve import IMAGES, LOG_FORMATS, LOG_LEVELS, ServeSettings, parse_duration
 
 DEFAULTS = ServeSettings()
 COUNT = click.IntRange(min=1)
@@ -59,6 +61,15 @@ SERVE: tuple[Callable[[F], F], ...] = (
         help="Where events are kept: memory:, sqlite:///path.db or redis://host:port/db.",
     ),
     option("--token", help="Wanted from every request; safer in the variable than on the command line."),
+    option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        help="A file of tokens, one a line, or a name and a token; read again when it changes.",
+    ),
+    option("--metrics-token", help="Wanted on /metrics and /readyz."),
+    option(
+        "--trusted-proxy", type=Listed(), multiple=True, help="A network whose X-Forwarded-For is believed."
+    ),
     option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to."),
     option("--allow-origin", type=Listed(), multiple=True, help="The origin of a web page to allow."),
     option(
@@ -114,6 +125,13 @@ SERVE: tuple[Callable[[F], F], ...] = (
     ),
     option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True),
     option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True),
+    option(
+        "--log-level",
+        type=click.Choice(LOG_LEVELS),
+        default=DEFAULTS.log_level,
+        show_default=True,
+        help="The least that is logged.",
+    ),
     option(
         "--drain",
         type=click.FloatRange(min=0),
@@ -175,3 +193,25 @@ def serve_options(command: F) -> F:
     for each in reversed(SERVE):
         command = each(command)
     return command
+
+
+def take_files(environ: MutableMapping[str, str], parameters: Iterable[click.Parameter]) -> None:
+    """Set each option's variable to the content of the file that `<variable>_FILE` names, as secrets are mounted.
+
+    A variable that is set itself stays; an option that has a `…-file` of its own reads the file itself.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    variables = {each.envvar for each in parameters if isinstance(each.envvar, str)}
+    for variable in sorted(variables):
+        name = f"{variable}_FILE"
+        if name in variables or name not in environ or variable in environ:
+            continue
+        try:
+            environ[variable] = Path(environ[name]).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeError) as exc:
+            problem = ConfigProblem(
+                "orchestrator", None, name, f"{environ[name]} cannot be read ({type(exc).__name__})"
+            )
+            raise ConfigError([problem]) from exc

@@ -45,8 +45,8 @@ def serve(settings: ServeSettings) -> int:
     Raises:
         ConfigError: The configuration or an option is wrong; nothing was started.
     """
-    configure_logging(settings.log_format)
-    check_bind(settings.host, settings.token)
+    configure_logging(settings.log_format, settings.log_level)
+    check_bind(settings.host, settings.token, settings.token_file)
     config = _load(settings)
     listener = listen(settings.host, settings.port)
     try:
@@ -133,6 +133,9 @@ class _Server:
             security=SecuritySettings(
                 host=settings.host,
                 token=settings.token,
+                token_file=settings.token_file,
+                metrics_token=settings.metrics_token,
+                trusted_proxies=settings.trusted_proxies,
                 allow_hosts=settings.allow_hosts,
                 allow_origins=settings.allow_origins,
             ),

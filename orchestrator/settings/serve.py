@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LogFormat = Literal["json", "console"]
 Images = Literal["none", "data", "https"]
 IMAGES: tuple[Images, ...] = ("none", "data", "https")
@@ -25,7 +26,9 @@ class ServeSettings:
         config: Folder of agents' files.
         port: 0 picks a free one.
         log: ``memory:``, ``sqlite:///path.db``, ``redis://host:port/db``.
-        token: Wanted from every request under `/v1`; None: nobody needs one.
+        token: Wanted from every request under `/v1`; None: nobody needs one. token_file: Further ones, one a line.
+        metrics_token: Wanted on `/metrics` and `/readyz`.
+        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
         allow_hosts, allow_origins: Beside the loopback's, and the server's own.
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
@@ -46,6 +49,9 @@ class ServeSettings:
     port: int = 8080
     log: str = "memory:"
     token: str | None = None
+    token_file: Path | None = None
+    metrics_token: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
     retention_s: float = 3600.0
@@ -66,10 +72,11 @@ class ServeSettings:
     max_request_bytes: int = 64 * 1024 * 1024
     workers: int = 1
     log_format: LogFormat = "console"
+    log_level: str = "info"
     drain_s: float = 15.0
 
     def __post_init__(self) -> None:
-        if not is_loopback(self.host) and not self.token:
+        if not is_loopback(self.host) and not (self.token or self.token_file):
             raise ValueError(
                 f"--host {self.host} is open to other machines; set ORCHESTRATOR_TOKEN, or stay on 127.0.0.1"
             )

@@ -109,7 +109,7 @@ def test_no_command_shows_the_commands() -> None:
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
 def test_an_address_of_another_machine_is_the_hosts_fault(host: str) -> None:
-    ran = orchestrate("serve", "--host", host, "--port", "0", "--token", "t")
+    ran = orchestrate("serve", "--host", host, "--port", "0", "--token", "6f1c9b0d4e8a27355bd0c41f9e7a8832")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"--host: '{host}' is no address of this machine" in ran.stderr
 

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +22,12 @@ from orchestrator.server.http.origin import is_loopback_name, parse_authority, p
 from orchestrator.server.http.problem import setup_problems
 from orchestrator.server.http.security import (
     SECURITY_HEADERS,
-    TOKEN_PROTOCOL_PREFIX,
-    WEBSOCKET_PROTOCOL,
     HostRule,
     SecuritySettings,
     check_bind,
     setup_security,
 )
+from orchestrator.server.http.tokens import TOKEN_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL, Tokens, bits_of
 from tests.support.probe import Answer, Ask, Listen
 
 FRIEND = "https://app.example"
@@ -402,7 +402,9 @@ def test_loopback_needs_no_token(host: str) -> None:
 def test_another_host_without_a_token_refuses_to_start(host: str) -> None:
     with pytest.raises(ConfigError, match="ORCHESTRATOR_TOKEN"):
         check_bind(host, None)
-    check_bind(host, "a-token")
+    check_bind(host, STRONG)
+    with pytest.raises(ConfigError):
+        check_bind(host, "a-token")
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "tök", "a\nb"])
@@ -474,3 +476,43 @@ async def test_token_is_asked_for_wherever_the_application_is_mounted(
     assert started.status == 201
     assert started.headers["Location"].startswith("/ai/v1/runs/run_")
     assert (await client.get(started.headers["Location"], headers=bearer)).status == 200
+
+
+STRONG = "6f1c9b0d4e8a27355bd0c41f9e7a8832"
+
+
+@pytest.mark.parametrize(
+    ("token", "strong"),
+    [
+        (STRONG, True), ("hV3x-9QeTz_Lw7RkP2mYbA", True), ("a" * 64, False), ("12345678901234567890", False),
+        ("correct-horse", False), ("abab" * 20, False),
+    ],
+)  # fmt: skip
+def test_a_token_has_128_bits_where_others_can_reach_us(token: str, strong: bool) -> None:
+    assert (bits_of(token) >= 128) is strong
+
+
+def test_tokens_rotate_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old and new ones count beside each other; a file that is just being written locks nobody out."""
+    from orchestrator.server.http import tokens as module
+
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    file = tmp_path / "tokens"
+    file.write_text(f"# of last year\nold {STRONG}\n")
+    tokens = Tokens("given", file)
+    assert (tokens.name_of(STRONG.encode()), tokens.name_of(b"given"), tokens.name_of(b"x")) == (
+        "old",
+        "token",
+        None,
+    )
+    file.write_text(f"old {STRONG}\nnew {STRONG}2\n")
+    assert tokens.name_of(f"{STRONG}2".encode()) == "new"
+    file.write_text("")
+    assert tokens.name_of(STRONG.encode()) == "old"
+    file.write_text(f"new {STRONG}2\nother {STRONG}34\n")
+    assert tokens.name_of(STRONG.encode()) is None
+    for wrong in ("", "a b c\n", "name \u00e9\n", "a x\na y\n"):
+        file.write_text(wrong)
+        with pytest.raises(ConfigError) as caught:
+            Tokens(None, file)
+        assert "x" not in str(caught.value).replace("--token-file", "").replace(str(file), "")

@@ -6,12 +6,10 @@ Owns no route and no limit. The token guards everything below `/v1`. Open withou
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import re
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,10 +25,8 @@ from .origin import (
     same_authority,
 )
 from .problem import ProblemError
-
-WEBSOCKET_PROTOCOL = "orchestrator.v1"
-TOKEN_PROTOCOL_PREFIX = "bearer."  # noqa: S105  the name of a place for a token, not a token
-"""A browser's WebSocket can set no header: it offers this and the token in base64url beside ours."""
+from .proxies import CLIENT, TrustedProxies
+from .tokens import Tokens, check_sendable, check_strength, require_token
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,6 +43,8 @@ CORS_REQUEST_HEADERS = "Authorization, Content-Type, Accept, Last-Event-ID, Idem
 CORS_EXPOSED_HEADERS = "Run-Id, Location, Retry-After"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
+OPERATORS_PATHS = frozenset({"/metrics", "/readyz"})
+
 API_RESOURCES = web.AppKey("api_resources", frozenset[web.AbstractResource])
 _SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _NULL_ORIGIN = "null"
@@ -58,26 +56,39 @@ class SecuritySettings:
 
     Args:
         host: The address or name the server binds.
-        token: Asked for on everything under `/v1`; None asks for none.
+        token: Asked for on everything under `/v1`; None asks for none. token_file: Further ones, as `Tokens` has it.
+        metrics_token: Asked for on `/metrics` and `/readyz`.
+        trusted_proxies: Networks whose `X-Forwarded-For` is believed, for the access log.
         allow_hosts: Further `Host` values, each with or without a port; without one, any port.
         allow_origins: Origins of foreign pages that may call, as in ``https://app.example``; or ``null``.
     """
 
     host: str = "127.0.0.1"
     token: str | None = None
+    token_file: Path | None = None
+    metrics_token: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
 
 
-def check_bind(host: str, token: str | None) -> None:
+def check_bind(host: str, token: str | None, token_file: Path | None = None) -> None:
     """Refuse to serve other machines without a token. Resolves names, so it may block.
 
     Raises:
-        ConfigError: *host* is not loopback alone and there is no token, or the token cannot be sent.
+        ConfigError: *host* is not loopback alone and there is no token, or one that may be guessed; or a token cannot
+            be sent.
     """
-    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
-        raise _config_error("--token", "must be one or more printable ASCII characters without a space")
-    if token is None and not _binds_loopback_only(host):
+    check_sendable(token)
+    tokens = Tokens(token, token_file)
+    if tokens.wanted:
+        try:
+            alone = _binds_loopback_only(host)
+        except ConfigError:
+            return  # the listener names an address that there is not
+        if not alone:
+            check_strength(tokens.all)
+    if not tokens.wanted and not _binds_loopback_only(host):
         message = (
             f"{host or 'every address'!r} can be reached from other machines, so a token is needed: "
             "set ORCHESTRATOR_TOKEN (or --token), or bind 127.0.0.1"
@@ -172,7 +183,7 @@ def setup_security(app: web.Application, settings: SecuritySettings) -> None:
         ConfigError: An entry of an allow-list cannot be read.
     """
     hosts, origins = HostRule(settings), OriginRule(settings)
-    app.middlewares.append(_guard(hosts, origins, settings.token))
+    app.middlewares.append(_guard(hosts, origins, settings))
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in SECURITY_HEADERS.items():
@@ -187,15 +198,21 @@ def mark_api(app: web.Application) -> None:
     app[API_RESOURCES] = frozenset(r for r in app.router.resources() if _is_v1(r.canonical))
 
 
-def _guard(hosts: HostRule, origins: OriginRule, token: str | None) -> Middleware:
+def _guard(hosts: HostRule, origins: OriginRule, settings: SecuritySettings) -> Middleware:
+    tokens, reading = Tokens(settings.token, settings.token_file), Tokens(settings.metrics_token)
+    proxies = TrustedProxies(settings.trusted_proxies)
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[CLIENT] = proxies.client_of(request)
         _check_host(request, hosts)
         _check_origin(request, origins)
         if _is_preflight(request):
             return _preflight(request)
         if under_v1(request):
-            _check_token(request, token)
+            require_token(request, tokens)
+        elif reading.wanted and request.path in OPERATORS_PATHS:
+            require_token(request, reading)
         return await handler(request)
 
     return guard
@@ -296,54 +313,3 @@ def _add_cors(request: web.Request, response: web.StreamResponse, rule: OriginRu
     if origin is not None and rule.lists(origin):
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
         response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = CORS_EXPOSED_HEADERS
-
-
-# ── the token ─────────────────────────────────────────────────────────────────────────────────
-
-
-def _check_token(request: web.Request, token: str | None) -> None:
-    offered = _websocket_token(request)
-    if token is None:
-        return
-    scheme, _, credentials = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    if scheme.lower() == "bearer":
-        offered = credentials.strip().encode("utf-8", "surrogateescape")
-    if offered is None:
-        raise _unauthorized(
-            "This needs a token: send `Authorization: Bearer …`.", 'Bearer realm="orchestrator"'
-        )
-    if not hmac.compare_digest(offered, token.encode()):
-        challenge = 'Bearer realm="orchestrator", error="invalid_token"'
-        raise _unauthorized("The token is not right.", challenge)
-
-
-def _websocket_token(request: web.Request) -> bytes | None:
-    """Return the token that an upgrade offers as a subprotocol, None where there is none.
-
-    Raises:
-        ProblemError: 400, a token without our own subprotocol: aiohttp would find none that it knows, and
-            write all of them into its log.
-    """
-    offers = [
-        part.strip()
-        for value in request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
-        for part in value.split(",")
-    ]
-    tokens = [
-        part.removeprefix(TOKEN_PROTOCOL_PREFIX) for part in offers if part.startswith(TOKEN_PROTOCOL_PREFIX)
-    ]
-    if not tokens:
-        return None
-    if WEBSOCKET_PROTOCOL not in offers or len(tokens) > 1:
-        raise ProblemError(
-            400, f"Offer the subprotocols {WEBSOCKET_PROTOCOL} and one {TOKEN_PROTOCOL_PREFIX}…."
-        )
-    padded = tokens[0] + "=" * (-len(tokens[0]) % 4)
-    try:
-        return base64.b64decode(padded, altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _unauthorized(detail: str, challenge: str) -> ProblemError:
-    return ProblemError(401, detail, headers={hdrs.WWW_AUTHENTICATE: challenge})

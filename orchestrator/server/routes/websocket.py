@@ -20,8 +20,8 @@ from ..http.connections import CONNECTIONS
 from ..http.problem import ProblemError, problem_from
 from ..http.reading import wanted_dialect
 from ..http.requests import check_pattern, parse_start
-from ..http.security import WEBSOCKET_PROTOCOL
 from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket, render
+from ..http.tokens import WEBSOCKET_PROTOCOL
 from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
 from .channels import CHANNEL
