@@ -20,6 +20,7 @@ from .smallpng import repacked
 PICTURES = Path(__file__).parent / "pictures"
 QUESTION = "What is 17.5 % of 2,480, and should we rewrite our billing service?"
 WIDE, HIGH, PHONE = (1200, 760), (1200, 900), (390, 760)
+SIDEWAYS, ZOOMED = (844, 390), (640, 400)
 
 ALL_SPEAK = """n => {
     const said = [...document.querySelectorAll('.column .prose')].map(answer => answer.innerText.length);
@@ -44,9 +45,12 @@ def take(browser: Browser, address: str, folder: Path, *, alive_chars: int = 160
     pictures.append(_picture(page, folder / "ended.png"))
     run = str(page.evaluate("location.hash"))
     page.close()
-    for name, scheme, size in (("dark", "dark", WIDE), ("phone", "light", PHONE)):
-        page = _open(browser, f"{address}/{run}", scheme, size)
+    others = (("dark", WIDE), ("phone", PHONE), ("sideways", SIDEWAYS), ("zoomed", ZOOMED))
+    for name, size in others:
+        page = _open(browser, f"{address}/{run}", "dark" if name == "dark" else "light", size)
         page.locator(".summary:not([data-status=running])").wait_for()
+        if size in (SIDEWAYS, ZOOMED):
+            page.evaluate("document.querySelector('.columns').scrollIntoView()")
         pictures.append(_picture(page, folder / f"{name}.png"))
         page.close()
     return [*pictures, _panel(browser, address, folder)]

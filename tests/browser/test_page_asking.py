@@ -175,3 +175,12 @@ def test_on_paper_everything_is_there(page: Page) -> None:
     expect(page.locator(".composer")).to_be_hidden()
     question = page.locator(".run-question")
     assert question.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+
+
+def test_an_address_says_whom_to_ask_what_and_how(new_page: NewPage) -> None:
+    page = new_page("/?agents=essay,variant,nobody&panel=judge&q=Grow%20or%20not%3F")
+    expect(page.get_by_role("textbox", name="uestion")).to_have_value("Grow or not?")
+    expect(page.get_by_label("Panel", exact=True)).to_have_value("method:judge")
+    assert chosen(page) == ["essay", "variant"]
+    expect(page.get_by_role("alert")).to_contain_text("nobody")
+    assert page.evaluate("location.hash") == "", "nothing is asked before the user does"

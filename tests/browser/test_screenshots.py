@@ -20,7 +20,7 @@ def test_all_pictures_are_taken(browser: Browser, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "agents_config" / "panels", folder / "panels")
     with orchestrator("--config", str(folder)) as address:
         pictures = take(browser, address, tmp_path / "pictures", alive_chars=20)
-    names = ["welcome", "alive", "stopped", "ended", "dark", "phone", "panel"]
+    names = ["welcome", "alive", "stopped", "ended", "dark", "phone", "sideways", "zoomed", "panel"]
     assert [picture.stem for picture in pictures] == names
     for picture in pictures:
         assert picture.read_bytes().startswith(b"\x89PNG")

@@ -6,7 +6,7 @@ import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
 import { announce } from './announce.js';
-import { choiceOf, requestOf } from './ask/methods.js';
+import { choiceOf, requestOf, wishOf } from './ask/methods.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { answering } from './panel/roles.js';
 import { RunView } from './run/run-view.js';
@@ -27,8 +27,8 @@ export function App({ pageState }) {
   const narrow = useMedia(NARROW);
   const [help, setHelp] = useState(false);
   const [history, setHistory] = useState(false);
-  const [proposal, setProposal] = useState({ text: '', n: 0 });
-  const propose = (/** @type {string} */ text) => setProposal({ text, n: proposal.n + 1 });
+  const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), n: 0 });
+  const propose = (/** @type {string} */ text) => setProposal({ text, panel: null, n: proposal.n + 1 });
   const { record } = state;
   const origin = useOrigin(state);
   const [choice, choose] = useChoice(state.agents, origin);
@@ -37,6 +37,13 @@ export function App({ pageState }) {
   const sure = useSure();
 
   useRoute(pageState, state.phase === 'ready');
+  useEffect(() => {
+    if (state.phase !== 'ready') return;
+    const wish = wishOf(location.search, state.agents, state.panels);
+    if (wish.agents.length > 0) choose(wish.agents);
+    if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, n: proposal.n + 1 });
+    if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
+  }, [state.phase]);
   useEffect(() => {
     const working = waiting ? '✋ ' : run === 'running' ? '● ' : '';
     document.title = record ? `${working}${record.about.message.slice(0, 60)}` : 'Ask several agents';

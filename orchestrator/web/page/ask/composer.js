@@ -27,7 +27,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
  * @param {string | null} props.busy Why nothing can be asked now.
- * @param {{text: string, n: number}} props.proposal A question to put into the box, whenever *n* changes.
+ * @param {{text: string, panel: import('./methods.js').PanelChoice | null, n: number}} props.proposal A question to put into the box, whenever *n* changes.
  * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True if it was taken.
  */
 export function Composer({ agents, panels, chosen, choose, followUp, origin, busy: waits, proposal, ask }) {
@@ -43,7 +43,8 @@ export function Composer({ agents, panels, chosen, choose, followUp, origin, bus
   };
   useEffect(() => {
     if (proposal.n === 0) return;
-    write(proposal.text);
+    if (proposal.text !== '') write(proposal.text);
+    if (proposal.panel !== null) setPanel(proposal.panel);
     box.current?.focus();
   }, [proposal.n]);
   // A follow-up is asked as the question before it was, whatever was chosen for other ones.

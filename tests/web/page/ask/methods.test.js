@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { NO_PANEL, inline, requestOf, tooFew, usualModerator } from '../../../../orchestrator/web/page/ask/methods.js';
+import { NO_PANEL, inline, requestOf, tooFew, usualModerator, wishOf } from '../../../../orchestrator/web/page/ask/methods.js';
 
 const info = (id) => ({ agent_id: id, title: id.toUpperCase(), backend: 'offline', model: null });
 
@@ -20,4 +20,16 @@ test('a request names the agents, and a configured panel with its own members by
   const agents = ['a', 'b', 'm'].map(info);
   assert.equal(usualModerator(agents, panels, ['a', 'b']), 'm');
   assert.equal(usualModerator(agents.slice(0, 2), panels, ['a']), 'b');
+});
+
+test('an address names agents, a panel or a method, and a question', () => {
+  const agents = ['a', 'b', 'c'].map((agent_id) => ({ agent_id, title: agent_id }));
+  const panels = [{ panel_id: 'council', title: 'Council', members: ['a', 'b'], moderator: 'c', method: 'moderator' }];
+  const wish = (search) => wishOf(search, agents, panels);
+  assert.deepEqual(wish('?agents=b,%20zz,a&q=Why%3F'), { agents: ['b', 'a'], panel: null, text: 'Why?', unknown: ['zz'] });
+  assert.deepEqual(wish('?panel=council'), { agents: ['a', 'b'], panel: { panel: 'council', method: '', moderator: '' }, text: '', unknown: [] });
+  assert.deepEqual(wish('?panel=vote&agents=a,c').panel, { panel: '', method: 'vote', moderator: '' });
+  assert.equal(wish('?panel=judge&agents=a,b').panel.moderator, 'c');
+  assert.deepEqual(wish('?panel=nothing').unknown, ['nothing']);
+  assert.deepEqual(wish(''), { agents: [], panel: null, text: '', unknown: [] });
 });
