@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -31,6 +31,18 @@ STORE_AWAY_SECONDS = 0.5
 """Pause before a turn that the store could not take is offered again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hearers:
+    """Who hears of an agent's life beside its mailbox.
+
+    Args:
+        on_done: Hears of an answer that ended well, before `done` goes out.
+    """
+
+    observer: Observer
+    on_done: Callable[[Turn], Awaitable[None]] | None = None
+
+
 class Pump:
     """Carries one agent from `queued` to its last terminal event.
 
@@ -39,7 +51,6 @@ class Pump:
         backend: Waits for the ready backend; it may still be loading.
         request: What is asked; `attempt` is the first attempt's number.
         budget: What the agent may spend in this run, all attempts together.
-        on_done: Hears of an answer that ended well, before `done` goes out.
     """
 
     def __init__(
@@ -50,8 +61,7 @@ class Pump:
         mailbox: Mailbox,
         *,
         budget: Budget,
-        observer: Observer,
-        on_done: Callable[[Turn], Awaitable[None]] | None = None,
+        hearers: Hearers,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
@@ -59,8 +69,8 @@ class Pump:
         self._request = request
         self._mailbox = mailbox
         self._budget = budget
-        self._observer = observer
-        self._on_done = on_done
+        self._observer = hearers.observer
+        self._on_done = hearers.on_done
         self._clock = loop.time
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()

@@ -80,7 +80,7 @@ IDLE = Idle()
 Item = list[Entry] | Gap | Idle
 
 
-async def follow(
+def follow(
     log: EventLog,
     view: View,
     requested: str | None,
@@ -92,78 +92,112 @@ async def follow(
 
     Args:
         requested: The client's last id as it came; None starts at the first event.
-        snapshots: Makes the state that is told after a gap.
+        snapshots: Makes the state that is sent after a gap.
         heartbeat_s: Seconds of silence before an idle time is told; None takes `HEARTBEAT_SECONDS`.
 
-    Ends after `run.done` where the view is of one run, else never. Cancelling is safe.
+    Ends after `run.done` if the view is of one run, else never. Cancelling is safe.
 
     Raises:
         Gone: The run was deleted while it was read (from *snapshots*).
     """
-    clock = asyncio.get_running_loop().time
     silence_s = HEARTBEAT_SECONDS if heartbeat_s is None else heartbeat_s
-    bounds = await log.open(view.channel)
-    cursor = Cursor(bounds.epoch, 0)
-    stranded: GapError | None = None
-    try:
-        cursor = _start(requested, bounds)
-        if await _is_erased(log, view, cursor):
-            raise make_gap("trimmed", bounds)
-    except GapError as exc:
-        stranded = exc
-    if await _stands_at_end(log, view, cursor):
-        return
-    told_at = alive_at = clock()
-    seen: dict[str, int] = {}
-    while True:
-        if stranded is not None:
-            shown = requested or f"{cursor.epoch}-{cursor.seq}"
-            making = asyncio.ensure_future(_gap(log, view, stranded, shown, snapshots))
+    return _Reading(log, view, snapshots, silence_s).items(requested)
+
+
+class _Reading:
+    """Where one subscriber stands: its cursor, and how long it and its run have been silent."""
+
+    def __init__(self, log: EventLog, view: View, snapshots: Snapshots, silence_s: float) -> None:
+        self._log = log
+        self._view = view
+        self._snapshots = snapshots
+        self._silence_s = silence_s
+        self._clock = asyncio.get_running_loop().time
+        self._cursor = Cursor("", 0)
+        self._seen: dict[str, int] = {}
+        self._told_at = self._alive_at = self._clock()
+
+    async def items(self, requested: str | None) -> AsyncGenerator[Item, None]:
+        """Yield as `follow` does."""
+        stranded = await self._begin(requested)
+        if await _stands_at_end(self._log, self._view, self._cursor):
+            return
+        while True:
+            if stranded is not None:
+                shown = requested or f"{self._cursor.epoch}-{self._cursor.seq}"
+                making = asyncio.ensure_future(_gap(self._log, self._view, stranded, shown, self._snapshots))
+                try:
+                    # The states of a long channel take their time, and a proxy would take the silence for an end.
+                    while not (await asyncio.wait((making,), timeout=self._silence_s))[0]:
+                        yield IDLE
+                    gap = making.result()
+                finally:
+                    making.cancel()
+                yield gap
+                if _ended(self._view, gap.snapshots):
+                    return
+                self._cursor, self._seen, self._told_at = gap.cursor, gap.seen, self._clock()
+                requested = stranded = None
             try:
-                # The states of a long channel take their time, and a proxy would take the silence for an end.
-                while not (await asyncio.wait((making,), timeout=silence_s))[0]:
-                    yield IDLE
-                gap = making.result()
-            finally:
-                making.cancel()
-            yield gap
-            if _ended(view, gap.snapshots):
-                return
-            cursor, seen, requested, stranded, told_at = gap.cursor, gap.seen, None, None, clock()
-        try:
-            page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
-        except GapError as exc:
-            if exc.reason == "epoch" and not cursor.seq:
-                # An empty channel may go and come again while we wait: nothing was seen, nothing is missed.
-                if view.run_id is not None:
-                    await snapshots()  # raises where it went because the run was deleted
-                cursor = Cursor((await log.open(view.channel)).epoch, 0)
-            else:
-                stranded = exc
-            continue
-        if page:
-            cursor = Cursor(page[-1].epoch, page[-1].seq)
-            kept = page if view.everything else [entry for entry in page if view.keeps(entry)]
-            if seen:
-                kept = [entry for entry in kept if entry.seq > seen.get(entry.run_id, 0)]
-                seen = seen if cursor.seq < max(seen.values()) else {}
-            if kept:
+                page = await self._log.read(self._view.channel, self._cursor, most=PAGE_EVENTS)
+            except GapError as exc:
+                stranded = await self._strand(exc)
+                continue
+            if not page:
+                left_s = self._told_at + self._silence_s - self._clock()
+                await self._log.wait(self._view.channel, self._cursor, max(0.0, left_s))
+            elif kept := self._keep(page):
                 yield kept
-                if view.run_id is not None and _is_end(kept[-1]):
+                if self._view.run_id is not None and _is_end(kept[-1]):
                     return
-                told_at = clock()
-            if kept or any(entry.run_id == view.run_id for entry in page):
-                alive_at = clock()
-        else:
-            await log.wait(view.channel, cursor, max(0.0, told_at + silence_s - clock()))
-        # Others' events are silence to a subscriber who filters them out.
-        if clock() - told_at >= silence_s:
-            if view.run_id is not None and clock() - alive_at >= silence_s:
-                told = await snapshots()  # raises where the run was deleted: nothing would ever come
-                if _ended(view, told) and not any(_is_after(each, cursor) for each in told):
+                self._told_at = self._alive_at = self._clock()
+            # Others' events are silence to a subscriber who filters them out.
+            if self._clock() - self._told_at >= self._silence_s:
+                if await self._has_ended_unheard():
                     return
-            yield IDLE
-            told_at = clock()
+                yield IDLE
+                self._told_at = self._clock()
+
+    async def _begin(self, requested: str | None) -> GapError | None:
+        """Take the client's cursor; return why it cannot be used."""
+        bounds = await self._log.open(self._view.channel)
+        self._cursor = Cursor(bounds.epoch, 0)
+        try:
+            self._cursor = _start(requested, bounds)
+            if await _is_erased(self._log, self._view, self._cursor):
+                raise make_gap("trimmed", bounds)
+        except GapError as exc:
+            self._told_at = self._alive_at = self._clock()
+            return exc
+        self._told_at = self._alive_at = self._clock()
+        return None
+
+    async def _strand(self, gap: GapError) -> GapError | None:
+        """Return *gap*, or None if nothing was missed: an empty channel may go and come again while we wait."""
+        if gap.reason != "epoch" or self._cursor.seq:
+            return gap
+        if self._view.run_id is not None:
+            await self._snapshots()  # raises if the channel went because the run was deleted
+        self._cursor = Cursor((await self._log.open(self._view.channel)).epoch, 0)
+        return None
+
+    def _keep(self, page: list[Entry]) -> list[Entry]:
+        """Move behind *page*; return what of it the subscriber wants and has not had in a snapshot."""
+        view, self._cursor = self._view, Cursor(page[-1].epoch, page[-1].seq)
+        kept = page if view.everything else [entry for entry in page if view.keeps(entry)]
+        if self._seen:
+            kept = [entry for entry in kept if entry.seq > self._seen.get(entry.run_id, 0)]
+            self._seen = self._seen if self._cursor.seq < max(self._seen.values()) else {}
+        if any(entry.run_id == view.run_id for entry in page):
+            self._alive_at = self._clock()
+        return kept
+
+    async def _has_ended_unheard(self) -> bool:
+        """Whether the run ended without an event that this subscriber could hear. Raises Gone if it was deleted."""
+        if self._view.run_id is None or self._clock() - self._alive_at < self._silence_s:
+            return False
+        now = await self._snapshots()
+        return _ended(self._view, now) and not any(_is_after(each, self._cursor) for each in now)
 
 
 async def _is_erased(log: EventLog, view: View, cursor: Cursor) -> bool:

@@ -10,7 +10,7 @@ from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolC
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, Voice, ending_facts
+from .fold import FoldedFraming, HeardAgent, ending_facts
 
 STATES = {
     "running": "TASK_STATE_WORKING",
@@ -57,11 +57,11 @@ class A2aFraming(FoldedFraming):
             whole.pop("artifacts", None)
         return [self._frame({"task": whole})]
 
-    def agent_started(self, voice: Voice) -> list[bytes]:
+    def agent_started(self, voice: HeardAgent) -> list[bytes]:
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "running", "attempt": voice.attempt}
         return [self._status("TASK_STATE_WORKING", about)]
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "reasoning":
             about = {"type": "reasoning", "agent_id": voice.agent_id, "text": _decoded(text)}
             return self._status("TASK_STATE_WORKING", about)
@@ -73,7 +73,7 @@ class A2aFraming(FoldedFraming):
         pieces.append(text)
         return b"%b%b%b" % (self._heads[artifact], text, self._tail)
 
-    def _first(self, voice: Voice, text: bytes) -> bytes:
+    def _first(self, voice: HeardAgent, text: bytes) -> bytes:
         """Return an artifact's first piece, and keep what all of its later ones begin with."""
         about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
         if voice.stage:
@@ -92,25 +92,25 @@ class A2aFraming(FoldedFraming):
         head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (self._before, update, told)
         return head, b"}]}}}" + self._after
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         about = {"type": "tool_call", "agent_id": voice.agent_id, "call_id": call.call_id, "name": call.name}
         return [self._status("TASK_STATE_WORKING", about | {"arguments": call.arguments})]
 
-    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         about = {"type": "tool_result", "agent_id": voice.agent_id, "call_id": result.call_id}
         return [
             self._status("TASK_STATE_WORKING", about | {"output": result.output, "is_error": result.is_error})
         ]
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         return [self._status("TASK_STATE_WORKING", _question(voice, asked))]
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "retrying", "code": retry.code}
         return [self._status("TASK_STATE_WORKING", about | {"void": [voice.attempt_id]})]
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks = []
         if voice.attempt_id in self._pieces:
             head, tail = self._split(voice.attempt_id)
@@ -169,7 +169,7 @@ class A2aFraming(FoldedFraming):
         return self._before + encode_json(value) + self._after
 
 
-def _question(voice: Voice, asked: ApprovalRequest) -> dict[str, Any]:
+def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
     return {
         "type": "approval_request",
         "agent_id": voice.agent_id,

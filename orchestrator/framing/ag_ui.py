@@ -9,7 +9,7 @@ from ..events.base import Payload
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, Voice, data, ending_facts
+from .fold import FoldedFraming, HeardAgent, data, ending_facts
 
 
 class AgUiFraming(FoldedFraming):
@@ -36,7 +36,7 @@ class AgUiFraming(FoldedFraming):
         about = {"run_id": self.run_id, "agents": agents}
         return [_event("RUN_STARTED", threadId=self._thread, runId=self._run, metadata=about)]
 
-    def agent_started(self, voice: Voice) -> list[bytes]:
+    def agent_started(self, voice: HeardAgent) -> list[bytes]:
         closed = self._finish(voice, {"status": "superseded"})
         self._begun[voice.agent_id] = voice.attempt_id
         if self._subagents:
@@ -59,7 +59,7 @@ class AgUiFraming(FoldedFraming):
                 blocks += self.opened(voice)
         return blocks
 
-    def opened(self, voice: Voice) -> list[bytes]:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         message, owner = voice.part_id, self._owner(voice)
         if voice.open == "text":
@@ -78,10 +78,10 @@ class AgUiFraming(FoldedFraming):
         self._heads[voice.agent_id] = b"data: %b," % encode_json(head)[:-1]
         return [*begun, *start]
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         return b'%b"delta":%b}' % (self._heads[voice.agent_id], text)
 
-    def closed(self, voice: Voice) -> list[bytes]:
+    def closed(self, voice: HeardAgent) -> list[bytes]:
         message, owner = voice.part_id, self._owner(voice)
         if voice.open == "text":
             return [_event("TEXT_MESSAGE_END", messageId=message, **owner)]
@@ -90,7 +90,7 @@ class AgUiFraming(FoldedFraming):
             _event("REASONING_END", messageId=f"{message}.span", **owner),
         ]
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         tool, owner = f"{voice.agent_id}:{call.call_id}", self._owner(voice)
         started = _event("TOOL_CALL_START", toolCallId=tool, toolCallName=call.name, **owner)
@@ -101,7 +101,7 @@ class AgUiFraming(FoldedFraming):
         )
         return [*begun, started, *given, _event("TOOL_CALL_END", toolCallId=tool, **owner)]
 
-    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         tool = f"{voice.agent_id}:{result.call_id}"
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
@@ -115,20 +115,20 @@ class AgUiFraming(FoldedFraming):
         )
         return [*called, told]
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         if asked.call_id in voice.tools:
             return []
         return self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         about = {"agent_id": voice.agent_id, "status": "retrying", "code": retry.code, "void": void}
         told = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
         return [told, *self._finish(voice, {"status": "retrying", "code": retry.code})]
 
-    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         return []
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         facts = ending_facts(ending)
         if isinstance(ending, Error):
@@ -182,7 +182,7 @@ class AgUiFraming(FoldedFraming):
         voices = list(self.voices.values())
         return [block for voice in voices for block in self._finish(voice, {"status": voice.status})]
 
-    def _finish(self, voice: Voice, result: dict[str, Any]) -> list[bytes]:
+    def _finish(self, voice: HeardAgent, result: dict[str, Any]) -> list[bytes]:
         """End an agent's subagent or step, if one is open."""
         owner = self._begun.pop(voice.agent_id, None)
         if owner is None:
@@ -191,7 +191,7 @@ class AgUiFraming(FoldedFraming):
             return [_event("SUBAGENT_FINISHED", subagentRunId=owner, result=result)]
         return [_event("STEP_FINISHED", stepName=voice.agent_id)]
 
-    def _owner(self, voice: Voice) -> dict[str, str]:
+    def _owner(self, voice: HeardAgent) -> dict[str, str]:
         return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}
 
 

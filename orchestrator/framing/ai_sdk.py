@@ -11,7 +11,7 @@ from ..events.encoding import encode_json
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, Voice, data, ending_facts, tool_input
+from .fold import FoldedFraming, HeardAgent, data, ending_facts, tool_input
 
 DONE = b"data: [DONE]"
 
@@ -44,13 +44,13 @@ class AiSdkFraming(FoldedFraming):
             about["panel"] = self.panel.panel_id or self.panel.method
         return [data({"type": "start", "messageId": self.run_id, "messageMetadata": about})]
 
-    def joined(self, voice: Voice) -> list[bytes]:
+    def joined(self, voice: HeardAgent) -> list[bytes]:
         return [self._agent(voice, status="queued")]
 
-    def agent_started(self, voice: Voice) -> list[bytes]:
+    def agent_started(self, voice: HeardAgent) -> list[bytes]:
         return [self._agent(voice)]
 
-    def opened(self, voice: Voice) -> list[bytes]:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         kind, part = voice.open, voice.part_id
         start = data({"type": f"{kind}-start", "id": part, "providerMetadata": _speaker(voice)})
         head = b'data: {"type":"%b-delta","id":%b,"delta":' % (kind.encode(), encode_json(part))
@@ -59,13 +59,13 @@ class AiSdkFraming(FoldedFraming):
             return [start, b"%b%b}" % (head, encode_json(f"**{voice.title}:** "))]
         return [start]
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         return b"%b%b}" % (self._heads[voice.agent_id], text)
 
-    def closed(self, voice: Voice) -> list[bytes]:
+    def closed(self, voice: HeardAgent) -> list[bytes]:
         return [data({"type": f"{voice.open}-end", "id": voice.part_id})]
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         return [
             data(
                 {
@@ -80,7 +80,7 @@ class AiSdkFraming(FoldedFraming):
             )
         ]
 
-    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         known = result.call_id in voice.tools
         call = ToolCall(result.call_id, "tool", "{}")
         said: dict[str, Any] = {"toolCallId": f"{voice.agent_id}:{result.call_id}", "dynamic": True}
@@ -90,7 +90,7 @@ class AiSdkFraming(FoldedFraming):
             said = {"type": "tool-output-available", **said, "output": result.output}
         return [*([] if known else self.tool_called(voice, call)), data(said | {"providerExecuted": True})]
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         blocks = []
         if asked.call_id not in voice.tools:
             blocks = self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
@@ -100,17 +100,17 @@ class AiSdkFraming(FoldedFraming):
             blocks.append(data({"type": "tool-approval-request", "approvalId": approval, "toolCallId": tool}))
         return [*blocks, self._agent(voice, status="waiting", call_id=asked.call_id)]
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return [self._agent(voice, code=retry.code, delay_s=retry.delay_s, void=void)]
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         if isinstance(ending, Error):
             self._failures.append(ending.message)
         # A call without an outcome would stay open in the page, and one that was refused be answered again.
         left = [self._unfinished(voice, call_id) for call_id in voice.tools]
         return [*left, self._agent(voice, **ending_facts(ending))]
 
-    def _unfinished(self, voice: Voice, call_id: str) -> bytes:
+    def _unfinished(self, voice: HeardAgent, call_id: str) -> bytes:
         tool = f"{voice.agent_id}:{call_id}"
         if self.pauses and call_id in voice.asked:
             return data({"type": "tool-output-denied", "toolCallId": tool})
@@ -152,7 +152,7 @@ class AiSdkFraming(FoldedFraming):
         self._is_closed = True
         return [data({"type": "finish", "messageMetadata": {"status": "waiting"}}), DONE]
 
-    def _agent(self, voice: Voice, **more: Any) -> bytes:
+    def _agent(self, voice: HeardAgent, **more: Any) -> bytes:
         about = {
             "agent_id": voice.agent_id,
             "title": voice.title,
@@ -163,7 +163,7 @@ class AiSdkFraming(FoldedFraming):
         return data({"type": "data-agent", "id": voice.agent_id, "data": about | more})
 
 
-def _speaker(voice: Voice) -> dict[str, Any]:
+def _speaker(voice: HeardAgent) -> dict[str, Any]:
     """Say whose a part is, where every part can say it."""
     about = {"agent_id": voice.agent_id, "title": voice.title, "attempt": voice.attempt}
     return {"orchestrator": about | ({"stage": voice.stage} if voice.stage else {})}

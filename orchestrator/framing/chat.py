@@ -12,7 +12,7 @@ from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, Voice, data
+from .fold import FoldedFraming, HeardAgent, data
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -60,14 +60,14 @@ class ChatFraming(FoldedFraming):
             return [self._chunk(0, b'{"role":"assistant","content":""}')]
         return [block for voice in self.voices.values() for block in self.joined(voice)]
 
-    def joined(self, voice: Voice) -> list[bytes]:
+    def joined(self, voice: HeardAgent) -> list[bytes]:
         place = self._place(voice)
         if self.panel is not None:
             return []
         first = encode_json({"role": "assistant", "content": "", "agent_id": voice.agent_id})
         return [self._chunk(place, first)]
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         is_text = voice.open == "text"
         said = (b'{"content":%b}' if is_text else b'{"reasoning_content":%b}') % text
         (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, []).append(text)
@@ -81,7 +81,7 @@ class ChatFraming(FoldedFraming):
             self._has_answer = True
         return self._chunk(0, said)
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"
         if isinstance(ending, Error):
             self._failures.append(ending)
@@ -157,10 +157,10 @@ class ChatFraming(FoldedFraming):
             for voice in self.voices.values()
         ]
 
-    def _text(self, pieces: dict[str, list[bytes]], voice: Voice) -> str:
+    def _text(self, pieces: dict[str, list[bytes]], voice: HeardAgent) -> str:
         return "".join(map(_decoded, pieces.get(voice.attempt_id, ())))
 
-    def _place(self, voice: Voice) -> int:
+    def _place(self, voice: HeardAgent) -> int:
         return self._places.setdefault(voice.agent_id, len(self._places))
 
     def _chunk(self, place: int, delta: bytes, reason: str | None = None) -> bytes:

@@ -52,7 +52,7 @@ _said = msgspec.json.Decoder(_Said)
 
 
 @dataclass(slots=True)
-class Voice:
+class HeardAgent:
     """One agent as this connection has heard it.
 
     `open` is the kind of the part that grows, and `part` its number within the attempt; `waiting` are the calls
@@ -98,7 +98,7 @@ class FoldedFraming:
         self.subscriber = subscriber
         self.options = subscriber.options
         self.run_id = subscriber.run_id or ""
-        self.voices: dict[str, Voice] = {}
+        self.voices: dict[str, HeardAgent] = {}
         self.status: RunStatus = "running"
         self.panel: PanelInfo | None = None
         self.is_finished = False
@@ -201,7 +201,7 @@ class FoldedFraming:
                 return self.ended(payload)
         return []
 
-    def _of_agent(self, voice: Voice, payload: Payload) -> list[bytes]:
+    def _of_agent(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         if voice.waiting and payload.TYPE not in _LEAVES_WAITING:
             self._answered(voice, payload)
         match payload:
@@ -242,36 +242,36 @@ class FoldedFraming:
                 return [*closed, *told]
         return self.agent_said(voice, payload)
 
-    def _answered(self, voice: Voice, payload: Payload) -> None:
+    def _answered(self, voice: HeardAgent, payload: Payload) -> None:
         if payload.TYPE == _APPROVAL:
             voice.waiting.pop(getattr(payload, "call_id", ""), None)
         else:
             voice.waiting.clear()
 
-    def _begin(self, voice: Voice, turn: int | None, attempt: int) -> None:
+    def _begin(self, voice: HeardAgent, turn: int | None, attempt: int) -> None:
         voice.turn, voice.attempt, voice.open, voice.part = turn or 0, attempt, "", 0
         voice.parts.clear()
         voice.asked.clear()
 
-    def _join(self, info: AgentInfo) -> Voice:
-        voice = self.voices[info.agent_id] = Voice(info.agent_id, info.title)
+    def _join(self, info: AgentInfo) -> HeardAgent:
+        voice = self.voices[info.agent_id] = HeardAgent(info.agent_id, info.title)
         return voice
 
-    def voice(self, agent_id: str) -> Voice:
+    def voice(self, agent_id: str) -> HeardAgent:
         """Return what was heard of an agent; one whose first events were trimmed begins here."""
         found = self.voices.get(agent_id)
         if found is None:
             title = self.subscriber.titles.get(agent_id, agent_id)
-            found = self.voices[agent_id] = Voice(agent_id, title, "running")
+            found = self.voices[agent_id] = HeardAgent(agent_id, title, "running")
         return found
 
-    def _open(self, voice: Voice, kind: Kind) -> list[bytes]:
+    def _open(self, voice: HeardAgent, kind: Kind) -> list[bytes]:
         voice.open = kind
         voice.part += 1
         voice.parts.append(voice.part_id)
         return self.opened(voice)
 
-    def _close(self, voice: Voice) -> list[bytes]:
+    def _close(self, voice: HeardAgent) -> list[bytes]:
         if not voice.open:
             return []
         blocks = self.closed(voice)
@@ -282,7 +282,7 @@ class FoldedFraming:
         """Begin anew with a run as it stands, because what led there is not in the log any more."""
         self.voices.clear()
         for agent_id in snapshot.agents:
-            self.voices[agent_id] = Voice(agent_id, self.subscriber.titles.get(agent_id, agent_id))
+            self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
         blocks = self.started()
         for agent_id, agent in snapshot.agents.items():
             blocks += self._restore_agent(self.voices[agent_id], agent)
@@ -295,7 +295,7 @@ class FoldedFraming:
             blocks += self.ended(RunDone(snapshot.status, outcomes, metrics))
         return blocks
 
-    def _restore_agent(self, voice: Voice, agent: AgentSnapshot) -> list[bytes]:
+    def _restore_agent(self, voice: HeardAgent, agent: AgentSnapshot) -> list[bytes]:
         self._begin(voice, agent.turn, agent.attempt)
         voice.stage = agent.stage
         if agent.status == "queued":
@@ -314,43 +314,43 @@ class FoldedFraming:
         """Return the blocks for the run's start; `voices` and `panel` are known."""
         return []
 
-    def joined(self, voice: Voice) -> list[bytes]:
+    def joined(self, voice: HeardAgent) -> list[bytes]:
         return []
 
-    def agent_started(self, voice: Voice) -> list[bytes]:
+    def agent_started(self, voice: HeardAgent) -> list[bytes]:
         return []
 
-    def opened(self, voice: Voice) -> list[bytes]:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         """Return the blocks that begin a part of kind `voice.open`."""
         return []
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         """Return the block of a piece of text, which is given as a JSON string."""
         return b""
 
-    def closed(self, voice: Voice) -> list[bytes]:
+    def closed(self, voice: HeardAgent) -> list[bytes]:
         """Return the blocks that end the open part."""
         return []
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         return []
 
-    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         return []
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         """Return the blocks of a question; its tool may not have been shown yet."""
         return []
 
-    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         """Return the blocks of any other event of an agent."""
         return []
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         """Return the blocks that tell that the parts *void* do not count."""
         return []
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         return []
 
     def panel_said(self, payload: Payload) -> list[bytes]:

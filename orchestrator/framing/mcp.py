@@ -11,7 +11,7 @@ from ..events.base import Payload
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, Voice, data
+from .fold import FoldedFraming, HeardAgent, data
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -33,35 +33,35 @@ class McpFraming(FoldedFraming):
         self._errors: dict[str, Error] = {}
         self._answer: str | None = None
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "text":
             self._pieces.setdefault(voice.attempt_id, []).append(text)
         return b""
 
-    def agent_started(self, voice: Voice) -> list[bytes]:
+    def agent_started(self, voice: HeardAgent) -> list[bytes]:
         return self._progress(f"{voice.title} works" + (f" ({voice.stage})" if voice.stage else ""))
 
-    def opened(self, voice: Voice) -> list[bytes]:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         return self._progress(f"{voice.title} {'answers' if voice.open == 'text' else 'thinks'}")
 
-    def agent_said(self, voice: Voice, payload: Payload) -> list[bytes]:
+    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         if not isinstance(payload, Status):
             return []
         return self._progress(
             f"{voice.title}: {payload.status}" + (f", {payload.detail}" if payload.detail else "")
         )
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         return self._progress(f"{voice.title} runs {call.name}")
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         return self._progress(f"{voice.title} waits for an approval of {asked.name}")
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
         return self._progress(f"{voice.title} tries again: {retry.code}")
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         if isinstance(ending, Error):
             self._errors[voice.agent_id] = ending
             return self._progress(f"{voice.title} failed: {ending.message}")
@@ -112,11 +112,11 @@ class McpFraming(FoldedFraming):
             return self._text(voices[0])
         return "\n\n".join(f"{voice.title}:\n{self._text(voice) or self._why(voice)}" for voice in voices)
 
-    def _why(self, voice: Voice) -> str:
+    def _why(self, voice: HeardAgent) -> str:
         error = self._errors.get(voice.agent_id)
         return f"(failed: {error.message})" if error is not None else f"({voice.status})"
 
-    def _text(self, voice: Voice) -> str:
+    def _text(self, voice: HeardAgent) -> str:
         pieces: list[str] = [msgspec.json.decode(piece) for piece in self._pieces.get(voice.attempt_id, ())]
         return "".join(pieces)
 

@@ -16,7 +16,7 @@ from ..events.encoding import encode_json
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Subscriber
-from .fold import FoldedFraming, Voice
+from .fold import FoldedFraming, HeardAgent
 
 FRAMES_PER_EVENT = 16
 
@@ -83,7 +83,7 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.in_progress", response=whole),
         ]
 
-    def opened(self, voice: Voice) -> list[bytes]:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
             return self._open_thought(voice)
         if voice.attempt_id in self._messages:
@@ -107,7 +107,7 @@ class ResponsesFraming(FoldedFraming):
         where = {"item_id": item["id"], "output_index": place, "content_index": 0}
         return [added, self._frame("response.content_part.added", **where, part=part)]
 
-    def delta(self, voice: Voice, text: bytes) -> bytes:
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         places = self._messages if voice.open == "text" else self._thoughts
         place = places[voice.attempt_id]
         self._pieces[place].append(text)
@@ -117,7 +117,7 @@ class ResponsesFraming(FoldedFraming):
             return b""
         return b'%b%b,"sequence_number":%d%b' % (head, text, self._number, tail)
 
-    def closed(self, voice: Voice) -> list[bytes]:
+    def closed(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
         place = self._thoughts.pop(voice.attempt_id)
@@ -131,7 +131,7 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.output_item.done", output_index=place, item=item),
         ]
 
-    def tool_called(self, voice: Voice, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         place = self._add(
             {
                 "id": f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}",
@@ -155,7 +155,7 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.mcp_call_arguments.done", **where, arguments=call.arguments),
         ]
 
-    def tool_ended(self, voice: Voice, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         blocks: list[bytes] = []
         if (voice.agent_id, result.call_id) not in self._calls:
             call = voice.tools.get(result.call_id) or ToolCall(result.call_id, "tool", "{}")
@@ -172,7 +172,7 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.output_item.done", output_index=place, item=item),
         ]
 
-    def approval_asked(self, voice: Voice, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         place = self._add(
             {
                 "id": f"mcpr_{self.run_id}/{voice.agent_id}/{asked.call_id}",
@@ -188,10 +188,10 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.output_item.done", output_index=place, item=item),
         ]
 
-    def retried(self, voice: Voice, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return self._end_message(voice, "incomplete", {"void": True})
 
-    def agent_ended(self, voice: Voice, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks: list[bytes] = []
         for key in [key for key in self._calls if key[0] == voice.agent_id]:
             blocks += self._end_call(
@@ -211,7 +211,7 @@ class ResponsesFraming(FoldedFraming):
         status = "completed" if isinstance(ending, Done) else "incomplete"
         return [*blocks, *self._end_message(voice, status, said)]
 
-    def _end_message(self, voice: Voice, status: str, said: dict[str, Any]) -> list[bytes]:
+    def _end_message(self, voice: HeardAgent, status: str, said: dict[str, Any]) -> list[bytes]:
         place = self._messages.pop(voice.attempt_id, None)
         if place is None:
             return []
@@ -282,7 +282,7 @@ class ResponsesFraming(FoldedFraming):
             return item | {"summary": [{"type": "summary_text", "text": text}]}
         return item | {"content": [item["content"][0] | {"text": text}]}
 
-    def _open_thought(self, voice: Voice) -> list[bytes]:
+    def _open_thought(self, voice: HeardAgent) -> list[bytes]:
         place = self._add(
             {
                 "id": f"rs_{self._short}_{voice.part_id}",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..agent.budget import Budget
 from ..agent.mailbox import Mailbox
-from ..agent.pump import Pump
+from ..agent.pump import Hearers, Pump
 from ..backends.base import AgentInput, Turn
 from ..events.agent import TERMINALS
 from ..events.base import Payload
@@ -194,8 +194,7 @@ class RunAgents:
             mailbox,
             budget=agent.budget,
             # What it takes, by its own name, would say before the vote who it is.
-            observer=self._observer if self.blind_names is None else Observer(),
-            on_done=remember,
+            hearers=Hearers(self._observer if self.blind_names is None else Observer(), remember),
         )
         agent.task = AgentTask(pump, mailbox)
         return agent.task

@@ -14,7 +14,7 @@ from ..keys import SUPERVISOR
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApprovalAnswer:
     """Whether one call of one agent may go on."""
 
     run_id: str
@@ -24,7 +24,7 @@ class Answer:
     reason: str | None = None
 
 
-def read_approval_id(approval: object, approve: object, reason: object = None) -> Answer:
+def read_approval_id(approval: object, approve: object, reason: object = None) -> ApprovalAnswer:
     """Read ``<run>/<agent>/<call>``, as the dialects write it, and the decision.
 
     Raises:
@@ -36,10 +36,10 @@ def read_approval_id(approval: object, approve: object, reason: object = None) -
             "The answer to an approval needs the id of its request, and whether to approve.",
             [FieldProblem("approval", "must have the request's id and a decision")],
         )
-    return Answer(named[0], named[1], named[2], approve, reason if isinstance(reason, str) else None)
+    return ApprovalAnswer(named[0], named[1], named[2], approve, reason if isinstance(reason, str) else None)
 
 
-async def give_answers(request: web.Request, answers: Sequence[Answer]) -> tuple[AnyRun, str | None]:
+async def give_answers(request: web.Request, answers: Sequence[ApprovalAnswer]) -> tuple[AnyRun, str | None]:
     """Give the answers of one run; return the run, and where its stream goes on.
 
     An answer that was given before is left as it is: a page sends all that its message holds.

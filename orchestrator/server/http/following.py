@@ -21,7 +21,7 @@ from .streams import EventStream
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
+class DialectReader:
     """One request's way to read one run in one dialect.
 
     Args:
@@ -79,8 +79,8 @@ async def stream_run(
         options: What the dialect's own request said.
     """
     metrics, spec = request.app[METRICS], run.spec
-    follower = Follower(request, run, options or {})
-    framing = follower.open(dialect)
+    reader = DialectReader(request, run, options or {})
+    framing = reader.open(dialect)
     stream = EventStream(
         request,
         framing,
@@ -89,7 +89,7 @@ async def stream_run(
     )
     held = request.app[CONNECTIONS].holding("streams")
     with held, request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
-        items, seen = follower.items(cursor), follower.seen(cursor, framing)
+        items, seen = reader.items(cursor), reader.seen(cursor, framing)
         return await request.app[STREAMS].serve(stream, items, lambda: run.t, seen=seen)
 
 
@@ -108,16 +108,16 @@ async def fold_run(
         to_end: Wait until nothing more comes; otherwise take what there is by now.
         cursor: What a client has seen of it already, told by `skip`.
     """
-    follower = Follower(request, run, options or {})
-    framing, spec = follower.open(dialect), run.spec
-    seen = follower.seen(cursor, framing)
+    reader = DialectReader(request, run, options or {})
+    framing, spec = reader.open(dialect), run.spec
+    seen = reader.seen(cursor, framing)
     if seen is not None:
         async for page in seen:
             framing.skip(page)
         framing.resumed()
     newest = parse_cursor(run.state.last_event_id or "")
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
-        async with aclosing(follower.items(cursor)) as items:
+        async with aclosing(reader.items(cursor)) as items:
             async for item in items:
                 if isinstance(item, list):
                     framing.entries(item)

@@ -14,7 +14,7 @@ from ...framing.a2a import A2aFraming
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import Answer, give_answers
+from ..http.approvals import ApprovalAnswer, give_answers
 from ..http.asked import Question, addressed, models, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
@@ -187,7 +187,7 @@ async def _answer(
         )
     framing = await _fold(request, run, {}, to_end=False)
     answers = [
-        Answer(run.spec.run_id, voice.agent_id, call_id, approve)
+        ApprovalAnswer(run.spec.run_id, voice.agent_id, call_id, approve)
         for voice in framing.voices.values()
         for call_id in voice.waiting
         if said.get("call_id", call_id) == call_id and said.get("agent_id", voice.agent_id) == voice.agent_id

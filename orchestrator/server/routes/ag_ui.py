@@ -12,7 +12,7 @@ from aiohttp import web
 from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
-from ..http.approvals import Answer, give_answers, read_approval_id
+from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.asked import addressed, read_messages, start_asked
 from ..http.following import stream_run
 from ..http.reading import requested_cursor
@@ -114,7 +114,7 @@ def _conversation(thread: str) -> str:
     return f"thread-{hashlib.sha256(thread.encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
-def _answers(resume: object) -> list[Answer]:
+def _answers(resume: object) -> list[ApprovalAnswer]:
     """Read `[{interruptId, status, payload: {approved}}]`; a cancelled interrupt is a refusal."""
     found = []
     for each in resume if isinstance(resume, list) else ():

@@ -13,7 +13,7 @@ from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import Answer, give_answers, read_approval_id
+from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.asked import Question, addressed, start_asked
 from ..http.following import stream_run
 from ..http.problem import Problem, refuses_as
@@ -132,7 +132,7 @@ def _question(messages: list[Any]) -> Question:
     )
 
 
-def _answers(message: Mapping[str, Any]) -> list[Answer]:
+def _answers(message: Mapping[str, Any]) -> list[ApprovalAnswer]:
     """Return the answers that the last message, the assistant's, brings back."""
     if message.get("role") != "assistant":
         return []

@@ -15,7 +15,7 @@ from ...framing.chat import ChatFraming
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import Answer, give_answers, read_approval_id
+from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.asked import Question, addressed, models, read_messages, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
@@ -203,7 +203,7 @@ async def _start(request: web.Request, body: dict[str, Any], *, background: bool
     )
 
 
-def _answers(asked: object) -> list[Answer]:
+def _answers(asked: object) -> list[ApprovalAnswer]:
     """Return what `input` answers. Raises InvalidRequest for an answer that names no question of ours."""
     items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
     return [
