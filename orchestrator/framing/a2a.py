@@ -10,7 +10,8 @@ from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolC
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent, ending_facts
+from .facts import ending_facts
+from .fold import FoldedFraming, HeardAgent
 
 STATES = {
     "running": "TASK_STATE_WORKING",

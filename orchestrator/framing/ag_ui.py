@@ -9,7 +9,8 @@ from ..events.base import Payload
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent, data, ending_facts
+from .facts import data, ending_facts
+from .fold import FoldedFraming, HeardAgent
 
 
 class AgUiFraming(FoldedFraming):

@@ -11,7 +11,8 @@ from ..events.encoding import encode_json
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent, data, ending_facts, tool_input
+from .facts import data, ending_facts, tool_input
+from .fold import FoldedFraming, HeardAgent
 
 DONE = b"data: [DONE]"
 

@@ -12,7 +12,8 @@ from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent, data
+from .facts import data
+from .fold import FoldedFraming, HeardAgent
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""

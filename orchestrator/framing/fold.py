@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -33,6 +33,7 @@ from ..events.panel import PanelInfo
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, Snapshot
 from .base import Subscriber
+from .facts import ending_of
 
 Kind = Literal["", "text", "reasoning"]
 _KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
@@ -304,7 +305,7 @@ class FoldedFraming:
         blocks = self.agent_started(voice)
         if agent.text:
             blocks += [*self._open(voice, "text"), self.delta(voice, encode_json(agent.text))]
-        if (ending := _ending(agent)) is not None:
+        if (ending := ending_of(agent)) is not None:
             blocks += self._of_agent(voice, ending)
         return blocks
 
@@ -375,52 +376,6 @@ class FoldedFraming:
         return blocks
 
 
-def data(value: Any) -> bytes:
-    """Return a block of one line of JSON."""
-    return b"data: " + encode_json(value)
-
-
-def tool_input(arguments: str) -> Any:
-    """Return a call's arguments as an object; what is no JSON as it is."""
-    try:
-        return msgspec.json.decode(arguments.encode("utf-8", "replace"))
-    except msgspec.DecodeError:
-        return {"arguments": arguments}
-
-
-def ending_facts(ending: Done | Error | Cancelled) -> dict[str, Any]:
-    """Return how an attempt ended, as every dialect may tell it."""
-    found: dict[str, Any] = {"status": ending.TYPE}
-    match ending:
-        case Done(usage=usage, finish_reason=reason):
-            found |= {"usage": usage, "finish_reason": reason}
-        case Error(code=code, message=message):
-            found |= {"code": code, "message": message}
-        case Cancelled(reason=reason):
-            found |= {"reason": reason}
-    return {key: value for key, value in (found | {"metrics": ending.metrics}).items() if value is not None}
-
-
 def _unmarked(blocks: list[bytes]) -> bytes:
     """Join blocks that are no event's, and so carry no cursor."""
     return b"".join(block + b"\n\n" for block in blocks if block)
-
-
-def _ending(agent: AgentSnapshot) -> Done | Error | Cancelled | None:
-    """Return the last event of an agent that has ended."""
-    match agent.status:
-        case "done":
-            return Done(agent.text, agent.usage, "stop", agent.metrics, agent.attempt)
-        case "error":
-            error = agent.error or {}
-            return Error(
-                error.get("code", "internal"),
-                error.get("message", ""),
-                error.get("error_id", ""),
-                bool(error.get("retryable")),
-                agent.metrics,
-                agent.attempt,
-            )
-        case "cancelled":
-            return Cancelled("", agent.metrics, agent.attempt)
-    return None

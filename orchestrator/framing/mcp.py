@@ -11,7 +11,8 @@ from ..events.base import Payload
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent, data
+from .facts import data
+from .fold import FoldedFraming, HeardAgent
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
