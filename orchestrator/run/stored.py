@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import msgspec
 
@@ -132,6 +133,9 @@ class StoredRuns:
 
     def keep(self, state: RunState) -> StoredRun:
         """Keep an ended run's state. The log may lose what it was folded from: a long run's first events."""
+        if state.spec.images:
+            # Nobody needs them any more, and those of all the runs kept here would fill memory.
+            state.spec = replace(state.spec, images=())
         run = self._kept[state.spec.run_id] = StoredRun(state)
         if len(self._kept) > KEPT_RUNS:
             self._kept.popitem(last=False)
