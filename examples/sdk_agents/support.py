@@ -17,6 +17,8 @@ from datetime import date, timedelta
 
 from agents import Agent, function_tool
 
+from orchestrator import ToolError
+
 ORDERS = {"1001": date.today() - timedelta(days=12), "1002": date.today() - timedelta(days=1)}
 """When each order was sent: where you would ask your database."""
 
@@ -46,7 +48,7 @@ def refund(order: str) -> str:
     """Refund an order that is late."""
     if date.today() - ORDERS[order] < timedelta(days=7):
         # Reaches the model as the tool's failure, and the client as `tool_result` with `is_error`.
-        raise ValueError(f"Order {order} is not late.")
+        raise ToolError(f"Order {order} is not late.")
     return f"Order {order} is refunded."
 
 
