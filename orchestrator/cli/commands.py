@@ -99,6 +99,24 @@ def serve(**given: Any) -> Any:
 
 
 @cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@option("--log", default=DEFAULTS.log, show_default=True, help="The log that is copied.")
+def backup(file: Path, log: str) -> int:
+    """Copy a log to the new FILE, also while a service uses it.
+
+    To restore it, stop the service, remove what ends in -wal and -shm, and put FILE in the log's place.
+    """
+    from ..eventlog.open import backup_log
+
+    try:
+        size = backup_log(log, file)
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+    click.echo(f"{file}: {size} bytes")
+    return 0
+
+
+@cli.command()
 @click.argument("question")
 @option("--agents", type=Listed(), help="Who is asked; else those marked as default.")
 @option("--panel", metavar="PANEL", help="Let them work together: a panel's id, or a method (judge, vote …).")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import NamedTuple, cast
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
@@ -14,7 +15,8 @@ class StoreRow(NamedTuple):
     """Where a store is found.
 
     Attributes:
-        module: Has a function `open_store` from an address to the store; relative to this package, or absolute.
+        module: Has a function `open_store` from an address to the store, and may have `backup_store` from an
+            address and a file's path to its bytes; relative to this package, or absolute.
         example: How its address is written.
         bare: Whether nothing may follow the scheme.
         library: What the module needs beside the core; the extra that installs it has the same name.
@@ -45,14 +47,29 @@ def open_log(url: str) -> Store:
         row = find_store(url)
     except ValueError as exc:
         raise wrong_log(str(exc)) from exc
+    return cast(Store, _module_of(row).open_store(url))
+
+
+def backup_log(url: str, target: Path) -> int:
+    """Copy the log that *url* names to a new file while it is in use; return its bytes. Blocks.
+
+    Raises:
+        ValueError: There is no such store, or it cannot be copied so. ConfigError: The file cannot be copied.
+    """
+    copy = getattr(_module_of(find_store(url)), "backup_store", None)
+    if copy is None:
+        raise ValueError("--log: this log cannot be copied to a file; use what its server has for that")
+    return int(copy(url, target))
+
+
+def _module_of(row: StoreRow) -> Any:
     try:
-        module = import_module(row.module, __package__)
+        return import_module(row.module, __package__)
     except ModuleNotFoundError as exc:
         if row.library is None or exc.name != row.library:
             raise
         extra = f"fanin-orchestrator[{row.library}]"
         raise wrong_log(f"this log needs the library {row.library}; install {extra}") from exc
-    return cast(Store, module.open_store(url))
 
 
 def find_store(url: str) -> StoreRow:

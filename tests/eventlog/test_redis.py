@@ -658,3 +658,42 @@ async def test_closing_wakes_readers_and_leaves_nothing_behind(server: RedisServ
     async with asyncio.timeout(PATIENCE_SECONDS):
         while bytes(await server.ask("CLIENT", "LIST")).count(b"\n") > 1:
             await asyncio.sleep(0.02)
+
+
+# ── servers that may have gone back ──────────────────────────────────────────────────────────
+
+
+async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_path: Path) -> None:
+    """Nobody who is left was told of the tail; a client at -15 must not be given another -16."""
+    async with redis_server(tmp_path / "primary") as primary:
+        replicated = f"127.0.0.1 {primary.port}"
+        async with redis_server(tmp_path / "replica", replicaof=replicated) as replica:
+            async with opened(primary) as (log,):
+                await log.append("c", [draft(n) for n in range(1, 11)])
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not await replica.ask("EXISTS", "fanin:{c}:log"):
+                        await asyncio.sleep(0.02)
+                await replica.ask("REPLICAOF", "NO", "ONE")
+                at = (await log.append("c", [draft(n) for n in range(11, 16)]))[-1]
+            await primary.stop(kill=True)
+            async with opened(replica) as (log,):
+                await log.append("c", [draft(n) for n in range(90, 99)])
+                with pytest.raises(GapError) as gap:
+                    await log.read("c", Cursor(at.epoch, at.seq), most=9)
+                assert gap.value.reason == "epoch"
+                start = await log.open("c")
+                page = await log.read("c", Cursor(start.epoch, 0), most=99)
+                assert numbers(page) == [*range(1, 11), *range(90, 99)]
+                async with opened(replica) as (other,):
+                    assert (await other.open("c")).epoch == start.epoch, "once is enough"
+
+
+async def test_restart_with_its_append_only_file_is_no_gap(tmp_path: Path) -> None:
+    async with redis_server(tmp_path / "redis", append_only=True) as server, opened(server) as (log,):
+        (entry,) = await log.append("c", [draft(1)])
+        await server.restart()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not log.available:
+                await asyncio.sleep(0.02)
+        async with opened(server) as (other,):
+            assert await other.read("c", Cursor(entry.epoch, 1), most=9) == []

@@ -476,8 +476,8 @@ async def test_damaged_file_is_said_to_be_so(path: Path) -> None:
     async with opened(path) as log:
         await log.append("c", [Draft("run_1", "a", "token", b"x" * 900) for _ in range(400)])
     with path.open("r+b") as file:
-        file.seek(8 * 4096)
-        file.write(os.urandom(path.stat().st_size - 8 * 4096))
+        file.seek(48 * 4096)  # behind what is read at the start
+        file.write(os.urandom(path.stat().st_size - 48 * 4096))
     async with opened(path) as log:
         with pytest.raises(LogUnavailable):
             await everything(log, "c")
@@ -514,8 +514,8 @@ async def test_files_are_their_owners_only(path: Path, umask: int) -> None:
         async with opened(path) as log:
             await log.append("c", batch(1, 1, "run_1"))
             files = sorted(path.parent.iterdir())
-            assert [file.name for file in files] == ["log.db", "log.db-shm", "log.db-wal"]
-            assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3
+            assert [file.name for file in files] == ["log.db", "log.db-shm", "log.db-wal", "log.db-witness"]
+            assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 4
     finally:
         os.umask(before)
 

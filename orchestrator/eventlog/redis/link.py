@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -32,6 +33,8 @@ BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.02, 1.0
 
 Command = Sequence[str | bytes | int]
 T = TypeVar("T")
+Exchange = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands, and returns the answers, of which some may be `Refusal`s."""
 
 
 class Lost(Exception):
@@ -183,6 +186,8 @@ class Link:
         self.patience_s = patience_s
         self.on_back: list[Callable[[], None]] = []
         """Called when Redis is back after it was away."""
+        self.recognize: Callable[[Exchange], Awaitable[None]] | None = None
+        """Called before a script is loaded: a server process that does not know it may be another than before."""
         self._wire = Wire(self.line())
         self._away_since: float | None = None
         self._back = asyncio.Event()
@@ -270,12 +275,17 @@ class Link:
 
     async def load(self, script: Script) -> None:
         """Hand *script* to Redis."""
+        if self.recognize is not None:
+            await self.recognize(self._exchange)
         await self.call("SCRIPT", "LOAD", script.source)
 
     def hint(self, *command: str | bytes | int) -> None:
         """Send a command whose fate matters to nobody."""
         if not self.away and not self._closed:
             self._wire.ask(command)
+
+    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        return [await self.insist(partial(self._ask, command)) for command in commands]
 
     async def _ask(self, command: Command) -> Any:
         try:
@@ -355,8 +365,7 @@ class Link:
         (answer,) = await line.exchange([("INFO", "server")])
         if isinstance(answer, Refusal):
             raise wrong_log(f"Redis at {self.address} does not say what it is: {answer}")
-        facts = dict(row.split(":", 1) for row in cast(bytes, answer).decode().splitlines() if ":" in row)
-        if error := _unfit(facts):
+        if error := _unfit(facts_of(cast(bytes, answer))):
             raise wrong_log(f"Redis at {self.address} {error}")
 
     async def _check_eviction(self, line: Line) -> None:
@@ -369,6 +378,11 @@ class Link:
                 policy=bytes(answer[1]).decode(),
                 advice="runs may vanish when memory is short; set maxmemory-policy noeviction",
             )
+
+
+def facts_of(info: bytes) -> dict[str, str]:
+    """Read the answer of `INFO`."""
+    return dict(row.split(":", 1) for row in bytes(info).decode().splitlines() if ":" in row)
 
 
 def _unfit(facts: dict[str, str]) -> str | None:

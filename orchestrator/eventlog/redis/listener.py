@@ -131,6 +131,9 @@ class Listener:
 
     async def _connect(self) -> None:
         (newest,) = await self._line.exchange([("XREVRANGE", self._keys.notices, "+", "-", "COUNT", 1)])
+        if self._link.recognize is not None:
+            # A server that was primary before knows our scripts already.
+            await self._link.recognize(self._line.exchange)
         seen = bytes(newest[0][0]).decode() if isinstance(newest, list) and newest else "0-0"
         self._inboxes[self._keys.notices] = _Inbox(seen, self._erased)
         await self._tick()
@@ -188,6 +191,7 @@ class Listener:
         (answer,) = await self._line.exchange([TICK.command(keys, [new_epoch()])])
         if isinstance(answer, Refusal):
             if str(answer) == "NOSCRIPT":
+                # Over this line, on which the server was recognized: others may wait until it is found.
                 await self._line.exchange([("SCRIPT", "LOAD", TICK.source)])
                 self._ticked_at = 0.0
             else:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
 from ...errors import Fenced, GapError, LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, check_cursor, new_epoch
 from ..cluster import Cluster
@@ -21,12 +23,14 @@ from .address import parse_address
 from .cluster import RedisCluster
 from .frames import unpack
 from .keys import Keys
-from .link import PATIENCE_SECONDS, Link
+from .link import PATIENCE_SECONDS, Exchange, Link, Refusal, facts_of
 from .listener import Listener
 from .runs import RedisRuns
-from .scripts import ERASE, OPEN, READ, TRIM
+from .scripts import ERASE, OPEN, READ, RECOGNIZE, TRIM
 from .tail import Tail
 from .writer import RedisWriter, UnknownRun
+
+log = structlog.get_logger(__name__)
 
 PAGE_BYTES = 1024 * 1024
 """A page that is read ends with the stream entry that passes this."""
@@ -95,6 +99,7 @@ class RedisLog(RedisRuns):
                 max_channel_bytes=self._max_channel_bytes,
                 feed=listener.feed,
             )
+            self._link.recognize = self._recognize
             self._run(self._link.run(), "redis calls")
             self._run(writer.run(), "redis writer")
             self._run(listener.run(), "redis listener")
@@ -162,7 +167,7 @@ class RedisLog(RedisRuns):
 
     async def open(self, channel: str) -> Bounds:
         await self._ready()
-        answer = await self._link.script(OPEN, self.keys.channel(channel)[:2], *self._known(channel))
+        answer = await self._link.script(OPEN, self._bounds_keys(channel), *self._known(channel))
         return _bounds(answer)
 
     async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
@@ -180,8 +185,8 @@ class RedisLog(RedisRuns):
             return []
 
     async def _read(self, channel: str, after: Cursor, most: int) -> list[Entry]:
-        known, keys = self._known(channel), self.keys.channel(channel)
-        answer = await self._link.script(READ, keys[:2], *known, after.seq, most, PAGE_BYTES)
+        known, keys = self._known(channel), self._bounds_keys(channel)
+        answer = await self._link.script(READ, keys, *known, after.seq, most, PAGE_BYTES)
         if answer is None:
             raise GapError("epoch", earliest=None, latest=None)
         bounds = _bounds(answer[0])
@@ -283,6 +288,29 @@ class RedisLog(RedisRuns):
         if self._parts is None:
             raise LogUnavailable("The log is closed.")
         return self._parts
+
+    def _bounds_keys(self, channel: str) -> tuple[str, str, str]:
+        meta, entries, _ = self.keys.channel(channel)
+        return meta, entries, self.keys.generation
+
+    async def _recognize(self, exchange: Exchange) -> None:
+        """Look which server process this is; if it may have lost writes, let every channel's epoch change.
+
+        A replica that was promoted may lack what the primary had confirmed, and so may a server that starts
+        again without its append-only file.
+        """
+        (info,) = await exchange([("INFO",)])
+        if isinstance(info, Refusal):
+            raise self._link.refused(info)
+        facts = facts_of(info)
+        promoted = facts.get("master_replid2", "").strip("0") != ""
+        lossless = facts.get("aof_enabled") == "1" and not promoted
+        keys = self.keys.server, self.keys.generation
+        (lost,) = await exchange([("EVAL", RECOGNIZE, 2, *keys, facts.get("run_id", ""), int(lossless))])
+        if isinstance(lost, Refusal):
+            raise self._link.refused(lost)
+        if lost:
+            log.warning("redis_went_back", address=str(self._link.address), promoted=promoted)
 
     def _known(self, channel: str) -> tuple[str, str, int]:
         """Return an epoch if need be, and the newest entry that this process was told of."""

@@ -45,12 +45,13 @@ APPEND = Script(
     "#!lua"
     + _COMMON
     + f"""
--- KEYS: meta, log, runs, sizes, total. ARGV: channel, our field, our write's number, an epoch if need be,
+-- KEYS: meta, log, runs, sizes, total, generation. ARGV: channel, our field, our write's number, an epoch if need be,
 -- the epoch and seq that we know of, most bytes, the time; then for each part: fenced run or '', token,
 -- number of packs; then each pack: run, count, blob.
 -- Answers 'total epoch a,b,c': for each part the seq of its first event, F (fenced) or U (run unknown).
 local meta, log, field, n = KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
-local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'bytes', 'only', field)
+local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'bytes', 'only', field, 'gen')
+local gen = redis.call('GET', KEYS[6]) or '0'
 if m[6] then
   -- The same write again, because its answer was lost: the same answer. An older one comes too late.
   local done, _, answer = string.match(m[6], '^(%d+) (%d+) (.*)$')
@@ -69,8 +70,8 @@ local epoch, first, last, bytes, only = m[1], tonumber(m[2]), tonumber(m[3]), to
 local lost = 0
 if not epoch then
   epoch, first, last, bytes = ARGV[4], 1, 0, 0
-elseif epoch == ARGV[5] and tonumber(ARGV[6]) > last then
-  epoch = ARGV[4]  -- Redis came back with less than we were told it had
+elseif (m[7] or '0') ~= gen or (epoch == ARGV[5] and tonumber(ARGV[6]) > last) then
+  epoch = ARGV[4]  -- Redis came back with less than we were told it had, or may have
 end
 local before, answers, added, i = bytes, {{}}, false, 9
 while i <= #ARGV do
@@ -110,7 +111,7 @@ if bytes > tonumber(ARGV[7]) then
   first = cut or first
 end
 redis.call('HSET', meta, 'epoch', epoch, 'first', seq(first), 'last', seq(last), 'bytes', seq(bytes),
-  'only', only, field, ARGV[3] .. ' ' .. ARGV[8] .. ' ' .. answer)
+  'only', only, 'gen', gen, field, ARGV[3] .. ' ' .. ARGV[8] .. ' ' .. answer)
 redis.call('ZADD', KEYS[4], seq(bytes), ARGV[1])
 return redis.call('INCRBY', KEYS[5], seq(bytes - before - lost)) .. ' ' .. answer
 """
@@ -136,17 +137,18 @@ return false
 
 _BOUNDS = """
 -- The epoch changes where entries are gone that Redis, or we, knew of.
-local function bounds(meta, log, fresh, known_epoch, known_last)
-  local m = redis.call('HMGET', meta, 'epoch', 'first', 'last')
+local function bounds(meta, log, generation, fresh, known_epoch, known_last)
+  local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'gen')
+  local gen = redis.call('GET', generation) or '0'
   local epoch, first, last = m[1], tonumber(m[2]), tonumber(m[3])
   if not epoch then return nil end
   if last >= first and redis.call('EXISTS', log) == 0 then
     redis.call('DEL', meta)
     return nil
   end
-  if epoch == known_epoch and tonumber(known_last) > last then
+  if (m[4] or '0') ~= gen or (epoch == known_epoch and tonumber(known_last) > last) then
     epoch = fresh
-    redis.call('HSET', meta, 'epoch', epoch)
+    redis.call('HSET', meta, 'epoch', epoch, 'gen', gen)
   end
   return epoch, first, last
 end
@@ -157,11 +159,12 @@ OPEN = Script(
     + _COMMON
     + _BOUNDS
     + f"""
--- KEYS: meta, log. ARGV: an epoch if need be, the epoch and seq that we know of.
-local epoch, first, last = bounds(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+-- KEYS: meta, log, generation. ARGV: an epoch if need be, the epoch and seq that we know of.
+local epoch, first, last = bounds(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
 if not epoch then
   epoch, first, last = ARGV[1], 1, 0
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'first', 1, 'last', 0, 'bytes', 0)
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'first', 1, 'last', 0, 'bytes', 0,
+    'gen', redis.call('GET', KEYS[3]) or '0')
 end
 if last == 0 then redis.call('PEXPIRE', KEYS[1], {EMPTY_CHANNEL_MS}) end
 return epoch .. ' ' .. seq(first) .. ' ' .. seq(last)
@@ -173,9 +176,10 @@ READ = Script(
     + _COMMON
     + _BOUNDS
     + f"""
--- KEYS: meta, log. ARGV: an epoch if need be, the epoch and seq that we know of; after, most events, most bytes.
+-- KEYS: meta, log, generation. ARGV: an epoch if need be, the epoch and seq that we know of; after, most events,
+-- most bytes.
 -- Returns 'epoch first last', whether this is all there is, then seq, run and blob of each entry.
-local epoch, first, last = bounds(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+local epoch, first, last = bounds(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
 if not epoch then return false end
 if last == 0 then redis.call('PEXPIRE', KEYS[1], {EMPTY_CHANNEL_MS}) end
 local found = {{epoch .. ' ' .. seq(first) .. ' ' .. seq(last), 1}}
@@ -260,3 +264,15 @@ redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return {redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0)}
 """
 )
+
+RECOGNIZE = """#!lua flags=allow-oom
+-- KEYS: server, generation. ARGV: which server process this is, whether one that starts again has lost nothing.
+-- Returns whether writes may be lost that were confirmed.
+local known = redis.call('GET', KEYS[1])
+if known == ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+if not known or ARGV[2] == '1' then return 0 end
+redis.call('INCR', KEYS[2])
+return 1
+"""
+"""Sent as text: it has to run before any script is loaded that a new server does not know yet."""

@@ -201,7 +201,7 @@ class RedisWriter:
             args.append(len(packs))
             for one in packs:
                 args += one
-        return APPEND.command((*keys, self._keys.sizes, self._keys.total), args)
+        return APPEND.command((*keys, self._keys.sizes, self._keys.total, self._keys.generation), args)
 
     def _settle(self, write: _Write, answer: Any) -> None:
         if isinstance(answer, Refusal):

@@ -24,6 +24,7 @@ from ..cluster import Cluster
 from ..run_store import Fence
 from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
 from .channels import Book, Shelf
+from .lineage import Lineage
 from .runs import SQLiteRuns
 from .schema import Address, connect, open_database, parse_address
 from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
@@ -72,9 +73,9 @@ class SQLiteLog(SQLiteRuns):
         async with self._opening:
             if self._writer is None and not self._closed:
                 loop = asyncio.get_running_loop()
-                db, self._size = await asyncio.to_thread(_open, self._address)
+                db, lineage, self._size = await asyncio.to_thread(_open, self._address)
                 self._readers = _Readers(self._address.path)
-                self._writer = SqliteWriter(db, loop, self._settle)
+                self._writer = SqliteWriter(db, lineage, loop, self._settle)
 
     def cluster(self) -> Cluster | None:
         return None
@@ -301,6 +302,13 @@ class SQLiteLog(SQLiteRuns):
             self._look_later()
 
 
+def backup_store(url: str, target: Path) -> int:
+    """Copy the file while it is in use, as `backup.backup_store`."""
+    from .backup import backup_store as backup  # which only its command needs
+
+    return backup(url, target)
+
+
 def open_store(url: str) -> SQLiteLog:
     """Make the store for ``sqlite:///path.db``. Raises ConfigError."""
     return SQLiteLog(parse_address(url))
@@ -338,10 +346,10 @@ class _Readers:
             self._idle.put(db)
 
 
-def _open(address: Address) -> tuple[sqlite3.Connection, int]:
+def _open(address: Address) -> tuple[sqlite3.Connection, Lineage, int]:
     db = open_database(address)
     try:
-        return db, total_bytes(db)
-    except sqlite3.Error as exc:
+        return db, Lineage(db, address.path, durable=address.synchronous == "FULL"), total_bytes(db)
+    except (sqlite3.Error, OSError) as exc:
         db.close()
         raise unavailable(exc) from exc

@@ -117,7 +117,13 @@ CREATE TABLE watched (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (V1, V2, V3)
+V4 = """
+-- Which file this is, and who has it open: see `lineage`.
+CREATE TABLE lineage (id BLOB NOT NULL);
+CREATE TABLE sessions (n INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE, boot TEXT NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1, V2, V3, V4)
 """Statement n brings a file from version n to n + 1; a new file begins at 0."""
 
 
@@ -181,7 +187,9 @@ def open_database(address: Address) -> sqlite3.Connection:
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open a connection whose transactions are written out by its user."""
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    # Never made here: a reader of a file that was deleted must not leave an empty one in its place.
+    place = f"{path.absolute().as_uri()}?mode=rw"
+    db = sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         # What was deleted is not left to be read in the file's free pages. FAST would leave whole ones as they are,
         # also those of a run's record, which each change of its row moves to others.

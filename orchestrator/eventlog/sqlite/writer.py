@@ -26,6 +26,7 @@ from .blocks import (
     make_blocks,
     make_channel,
 )
+from .lineage import Lineage
 
 T = TypeVar("T")
 
@@ -99,8 +100,11 @@ class SqliteWriter:
         db: Belongs to the writer from now on; closed at its end.
     """
 
-    def __init__(self, db: sqlite3.Connection, loop: asyncio.AbstractEventLoop, settle: Settle) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, lineage: Lineage, loop: asyncio.AbstractEventLoop, settle: Settle
+    ) -> None:
         self._db = db
+        self._lineage = lineage
         self._loop = loop
         self._settle = settle
         self._waiting: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
@@ -137,6 +141,8 @@ class SqliteWriter:
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._settle, list(zip(group, outcomes, strict=True)))
         finally:
+            with suppress(sqlite3.Error):
+                self._lineage.end(self._db)
             self._db.close()
 
     def _next_group(self) -> list[Write]:
@@ -157,16 +163,30 @@ class SqliteWriter:
     def _commit(self, group: list[Write]) -> Sequence[Outcome]:
         """Write the group as one transaction: all of it, or nothing and an error for each."""
         try:
+            self._lineage.check_place()
             try:
-                return self._at_once(group) or self._in_turn(group)
+                outcomes = self._at_once(group) or self._in_turn(group)
             except sqlite3.IntegrityError:
                 # Another process has written, or a fence fell: once more, with what is there now.
                 self._forget()
-                return self._in_turn(group)
+                outcomes = self._in_turn(group)
+            self._witness(group)
+            return outcomes
         except Exception as exc:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             # What a commit that failed has left is looked at anew before the next append.
             self._forget()
             return [unavailable(exc)] * len(group)
+
+    def _witness(self, group: list[Write]) -> None:
+        """Note where the log ends now, for whoever opens the file next."""
+        for write in reversed(group):
+            if isinstance(write, Append):
+                if (channel := self._known.get(write.channel)) is not None:
+                    self._lineage.note(channel.id, channel.last)
+                    return
+            elif write.touches is not None:
+                self._lineage.note_dropped(self._db)
+                return
 
     def _at_once(self, group: list[Write]) -> list[Outcome]:
         """Commit a group of plain appends as one statement; empty where it is no such group.
