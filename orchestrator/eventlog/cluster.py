@@ -51,6 +51,10 @@ class Cluster(Protocol):
         """Note that the run has ended, whoever ended it; nobody is given it any more. Unknown runs are fine."""
         ...
 
+    async def count_work(self) -> int:
+        """Return how many runs were offered and have not ended, whether or not a worker has them."""
+        ...
+
     async def send(self, worker: str, request: bytes) -> bytes:
         """Ask *worker*, and return its answer.
 

@@ -6,20 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import LimitReached, RequestError, Unavailable
+from ..eventlog.base import Store
+from ..eventlog.cluster import Cluster
 from ..settings.limits import RunLimits
+from ..telemetry.observer import Observer
 from .executor import Executor
 
+ADMISSION_SECONDS = 0.5
 RETRY_SECONDS = 5
 
 
 class Admission:
-    """Lets runs in while there is room for them, until the worker drains."""
+    """Lets runs in while there is room for them, until the worker drains.
+
+    A worker alone counts its own runs. Workers that share their work count all that have not ended, those that
+    wait for a worker included, against what all of them may carry.
+    """
 
     def __init__(self, executor: Executor, limits: RunLimits) -> None:
         self._executor = executor
         self._limits = limits
         self._starting: set[str] = set()
         self._draining = False
+        self._unfinished: int | None = None
+        self._workers = 1
+        self._let_in = 0
+
+    async def look(self, cluster: Cluster, store: Store, observer: Observer) -> None:
+        """Count what all workers have to do. Raises LogUnavailable."""
+        self._unfinished = await cluster.count_work()
+        self._workers = max(1, len(await store.living()))
+        self._let_in = 0
+        observer.work_unfinished(self._unfinished)
 
     @property
     def draining(self) -> bool:
@@ -49,10 +67,16 @@ class Admission:
         """Say why no further run can be taken just now; None if one can."""
         if self._draining:
             return Unavailable("The server is shutting down; ask again.", retry_after=RETRY_SECONDS)
-        if self.running >= self._limits.max_runs:
-            text = f"{self._limits.max_runs} runs are under way already."
-            return LimitReached(text, retry_after=RETRY_SECONDS)
+        under_way, most = self.running, self._limits.max_runs
+        if self._unfinished is not None:
+            under_way, most = self._unfinished + self._let_in, most * self._workers
+        if under_way >= most:
+            return LimitReached(f"{most} runs are under way already.", retry_after=RETRY_SECONDS)
         return None
+
+    def note_let_in(self) -> None:
+        """Count a run that was offered since the others' were counted."""
+        self._let_in += 1
 
     @contextmanager
     def starting(self, run_id: str) -> Iterator[None]:

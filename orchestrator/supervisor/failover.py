@@ -16,6 +16,7 @@ from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
 from .admission import Admission
 from .executor import Executor
+from .heartbeat import Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ class Failover:
     """Looks for lost runs.
 
     Args:
-        worker: The name under which this process owns runs.
+        heartbeat: Names this worker, and knows whether it can be heard itself.
         cluster: Where work is offered to all workers; None if this one executes what it starts.
     """
 
@@ -46,23 +47,24 @@ class Failover:
         store: Store,
         executor: Executor,
         admission: Admission,
+        heartbeat: Heartbeat,
         observer: Observer,
         *,
-        worker: str,
         cluster: Cluster | None,
     ) -> None:
         self._store = store
         self._executor = executor
         self._admission = admission
         self._observer = observer
-        self._worker = worker
+        self._heartbeat = heartbeat
+        self._worker = heartbeat.worker
         self._cluster = cluster
         self._adrift_since: dict[str, float] = {}
         self._dead_since: dict[str, float] = {}
 
     async def look(self) -> None:
         """Take over what was lost, and recover what is adrift. Raises LogUnavailable."""
-        if self._admission.draining:
+        if not self._may_take_over:
             return
         owners = await self._store.owners()
         own = owners.pop(self._worker, 0)
@@ -70,6 +72,11 @@ class Failover:
             await self._recover_own(await self._store.owned_by(self._worker, limit=own))
         if owners:
             await self._recover_lost(owners)
+
+    @property
+    def _may_take_over(self) -> bool:
+        """Whether others' silence says something: while the store takes no beat of ours, it takes none of theirs."""
+        return self._heartbeat.is_fresh and not self._admission.draining
 
     # ── of others ────────────────────────────────────────────────────────────────────────────
 
@@ -98,7 +105,7 @@ class Failover:
     async def _take_over_each(self, owner: str, waiting: Iterator[OwnedRun]) -> None:
         for lost in waiting:
             # Its worker may have been slow only, and the list is as old as what was taken over before this one.
-            if self._admission.draining or owner in await self._store.living():
+            if not self._may_take_over or owner in await self._store.living():
                 return
             record = await self._store.claim_run(lost.run_id, owner=self._worker, token=lost.token)
             if record is not None:

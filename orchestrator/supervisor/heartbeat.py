@@ -22,16 +22,21 @@ class Heartbeat:
     def __init__(self, store: RunStore, observer: Observer, *, worker: str) -> None:
         self._store = store
         self._observer = observer
-        self._worker = worker
+        self.worker = worker
         self._beaten_at = time.monotonic()
 
     async def beat(self) -> None:
         """Say that this worker lives for another `LEASE_SECONDS`. Raises LogUnavailable."""
-        await self._store.beat(self._worker, LEASE_SECONDS)
+        await self._store.beat(self.worker, LEASE_SECONDS)
         now = time.monotonic()
         self._observer.beaten(now - self._beaten_at)
         self._beaten_at = now
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether this worker could renew its lease lately; if it could not, others could not either."""
+        return time.monotonic() - self._beaten_at < LEASE_SECONDS / 2
+
     async def farewell(self) -> None:
         """End the lease: whoever shares the store need not wait until it is over. Raises LogUnavailable."""
-        await self._store.beat(self._worker, 0.0)
+        await self._store.beat(self.worker, 0.0)

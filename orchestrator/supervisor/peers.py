@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 UNCLAIMED = 1
 """A run's token until an executor claims it."""
 
+BEGINNING_AT_ONCE = 16
+"""Runs that one worker begins at the same time."""
+
 BUSY_SECONDS = 0.5
 """How long a worker that is full, or draining, waits before it looks again."""
 
@@ -29,24 +32,38 @@ BUSY_SECONDS = 0.5
 async def take_work(
     cluster: Cluster, store: Store, executor: Executor, admission: Admission, worker: str
 ) -> None:
-    """Execute what was offered, one after another, while there is room for it; until cancelled."""
-    while True:
-        # Several things end this.
-        while admission.is_busy:  # noqa: ASYNC110
-            await asyncio.sleep(BUSY_SECONDS)
-        run_id = await cluster.take_work(worker)
-        try:
+    """Execute what was offered while there is room for it; until cancelled.
+
+    Several runs begin at the same time: each waits for the store a dozen times before its agents are asked.
+    """
+    room = asyncio.Semaphore(BEGINNING_AT_ONCE)
+    async with asyncio.TaskGroup() as beginning:
+        while True:
+            await room.acquire()
+            # Several things end this.
+            while admission.is_busy:  # noqa: ASYNC110
+                await asyncio.sleep(BUSY_SECONDS)
+            run_id = await cluster.take_work(worker)
+            task = beginning.create_task(_begin(run_id, cluster, store, executor, admission, worker))
+            task.add_done_callback(lambda _: room.release())
+
+
+async def _begin(
+    run_id: str, cluster: Cluster, store: Store, executor: Executor, admission: Admission, worker: str
+) -> None:
+    try:
+        with admission.starting(run_id):
             if admission.draining:
                 # It began to wait before that: whoever stays executes what comes.
                 await cluster.finish_work(run_id)
                 await cluster.offer_work(run_id)
             else:
                 await _execute(run_id, cluster, store, executor, worker)
-        except LogUnavailable as exc:
-            log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
-        except Exception as exc:  # noqa: BLE001
-            # One run must not end them all: this task is the worker's.
-            log.error("work_failed", run_id=run_id, **failure(exc))
+    except LogUnavailable as exc:
+        log.warning("work_not_taken", run_id=run_id, reason=exception_words(exc))
+    except Exception as exc:  # noqa: BLE001
+        # One run must not end them all: this task is the worker's.
+        log.error("work_failed", run_id=run_id, **failure(exc))
 
 
 async def _execute(run_id: str, cluster: Cluster, store: Store, executor: Executor, worker: str) -> None:

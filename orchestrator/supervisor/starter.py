@@ -171,6 +171,7 @@ class Starter:
         self._executor.release(record.run_id)
         run.report_left()
         await self._cluster.offer_work(record.run_id)
+        self._admission.note_let_in()
         return StoredRun(run.state)
 
     async def _hold(self, conversation_id: str, run_id: str) -> None:

@@ -26,7 +26,7 @@ from ..run.spec import StartRequest
 from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
-from .admission import Admission
+from .admission import ADMISSION_SECONDS, Admission
 from .executor import Executor
 from .failover import FAILOVER_SECONDS, Failover
 from .following import Following
@@ -92,7 +92,7 @@ class Supervisor:
         self._votes = Votes(store)
         self._heartbeat = Heartbeat(store, observer, worker=self.worker)
         self._failover = Failover(
-            store, self._executor, self._admission, observer, worker=self.worker, cluster=cluster
+            store, self._executor, self._admission, self._heartbeat, observer, cluster=cluster
         )
         self._retention = Retention(store, self._executor, stored, observer, limits=limits)
 
@@ -108,6 +108,9 @@ class Supervisor:
             ("retention", self._retention.expire, RETENTION_SECONDS),
             ("tidying", self._retention.tidy, TIDY_SECONDS),
         ]
+        if self.cluster is not None:
+            look = partial(self._admission.look, self.cluster, self.log, self._observer)
+            duties.append(("admission", look, ADMISSION_SECONDS))
         serving = {
             name: repeat(name, once, every_s=every_s, observer=self._observer)
             for name, once, every_s in duties

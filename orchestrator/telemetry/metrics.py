@@ -28,7 +28,7 @@ DUTY_BUCKETS_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _COMBINE: dict[str, Callable[[float, float], float]] = {
     # All see the same log, and the newest or the worst of these is what one wants to know.
     "orchestrator_log_bytes": max,
-    "orchestrator_runs_waiting": max,
+    "orchestrator_work_unfinished": max,
     "orchestrator_event_loop_lag_last_seconds": max,
     "orchestrator_heartbeat_age_seconds": max,
     "process_start_time_seconds": min,
@@ -121,6 +121,11 @@ class Metrics(Observer):
         self._taken_over = Counter(
             "orchestrator_runs_taken_over", "Runs of lost workers that went on here.", registry=registry
         )
+        self._unfinished = Gauge(
+            "orchestrator_work_unfinished",
+            "Runs of all workers that have not ended, those included that wait for a worker.",
+            registry=registry,
+        )
         self._duties = Histogram(
             "orchestrator_duty_seconds",
             "One round of what is done again and again, by duty.",
@@ -161,6 +166,9 @@ class Metrics(Observer):
 
     def beaten(self, seconds: float) -> None:
         self._beaten_at = time.monotonic()
+
+    def work_unfinished(self, runs: int) -> None:
+        self._unfinished.set(runs)
 
     def duty_done(self, duty: str, seconds: float) -> None:
         self._duties.labels(duty).observe(seconds)

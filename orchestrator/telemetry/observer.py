@@ -57,6 +57,9 @@ class Observer:
     def beaten(self, seconds: float) -> None:
         """This worker has renewed its lease, *seconds* after the time before."""
 
+    def work_unfinished(self, runs: int) -> None:
+        """So many runs of all workers were offered and have not ended."""
+
     def duty_done(self, duty: str, seconds: float) -> None:
         """A round of *duty*, one of a closed set, took *seconds*."""
 
@@ -104,6 +107,10 @@ class Observers(Observer):
     def beaten(self, seconds: float) -> None:
         for each in self._all:
             each.beaten(seconds)
+
+    def work_unfinished(self, runs: int) -> None:
+        for each in self._all:
+            each.work_unfinished(runs)
 
     def duty_done(self, duty: str, seconds: float) -> None:
         for each in self._all:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 from orchestrator.errors import LimitReached, Unavailable
+from orchestrator.eventlog import MemoryLog
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.admission import Admission
+from orchestrator.telemetry.observer import Observer
 
 
 class Run:
@@ -43,3 +45,29 @@ def test_a_draining_worker_takes_nothing_more() -> None:
     assert admission.draining
     assert admission.is_busy
     assert isinstance(admission.refusal(), Unavailable)
+
+
+async def test_workers_that_share_their_work_count_all_of_it() -> None:
+    """Runs that wait for a worker count too, so that 429 comes before the queue is hopeless."""
+
+    class Cluster:
+        work = 3
+
+        async def count_work(self) -> int:
+            return self.work
+
+    log, cluster = MemoryLog(), Cluster()
+    await log.beat("w1", 1000)
+    await log.beat("w2", 1000)
+    admission = admitting({"run_1": Run("running"), "run_2": Run("running")})
+    assert admission.refusal() is not None
+    await admission.look(cast(Any, cluster), log, Observer())
+    assert admission.refusal() is None, "the other worker has room"
+    assert admission.is_busy
+    admission.note_let_in()
+    refusal = admission.refusal()
+    assert isinstance(refusal, LimitReached)
+    assert "4 runs" in str(refusal)
+    cluster.work = 1
+    await admission.look(cast(Any, cluster), log, Observer())
+    assert admission.refusal() is None

@@ -51,6 +51,12 @@ class Admitting:
         return run_id in self.starting
 
 
+class Beating:
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        self.is_fresh = True
+
+
 class Taken(Observer):
     count = 0
 
@@ -74,9 +80,10 @@ class Rig:
         self.executing = Executing()
         self.admission = Admitting()
         self.observer = Taken()
+        self.heartbeat = Beating(worker)
         self.failover = Failover(
-            self.log, cast(Any, self.executing), cast(Any, self.admission), self.observer, worker=worker,
-            cluster=cast(Any, cluster),
+            self.log, cast(Any, self.executing), cast(Any, self.admission), cast(Any, self.heartbeat),
+            self.observer, cluster=cast(Any, cluster),
         )  # fmt: skip
 
     async def record(self, run_id: str, owner: str) -> None:
@@ -111,6 +118,18 @@ async def test_a_draining_worker_takes_nothing_over() -> None:
     await rig.record("run_1", "dead")
     await rig.failover.look()
     assert rig.resumed == []
+
+
+async def test_whoever_cannot_be_heard_judges_nobody() -> None:
+    """A store that takes no write for longer than a lease lets everybody fall silent, and nobody die."""
+    rig = Rig()
+    await rig.record("run_1", "silent")
+    rig.heartbeat.is_fresh = False
+    await rig.failover.look()
+    assert rig.resumed == []
+    rig.heartbeat.is_fresh = True
+    await rig.failover.look()
+    assert len(rig.resumed) == 1
 
 
 async def test_one_that_cannot_go_on_does_not_hold_the_others_up() -> None:

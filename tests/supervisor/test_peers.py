@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, cast
 
 import pytest
@@ -17,7 +17,7 @@ from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.run.commands import Command as RunCommand
 from orchestrator.run.commands import encode
-from orchestrator.supervisor.peers import answer_commands, take_work
+from orchestrator.supervisor.peers import BEGINNING_AT_ONCE, answer_commands, take_work
 from tests.support.patience import eventually, soon
 
 
@@ -68,6 +68,9 @@ class Admitting:
 
     draining = False
     is_busy = False
+
+    def starting(self, run_id: str) -> Any:
+        return nullcontext()
 
 
 class UnsteadyLog(MemoryLog):
@@ -180,6 +183,26 @@ async def test_draining_worker_gives_work_on(worker: Worker) -> None:
     await eventually(lambda: worker.cluster.offered)
     assert (worker.cluster.finished, worker.cluster.offered) == (["run_1"], ["run_1"])
     assert worker.executed == []
+
+
+async def test_several_runs_begin_at_the_same_time(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the store a dozen times; one after the other, four hundred took sixteen seconds."""
+    at_once = most = 0
+    resume = worker.executing.resume
+
+    async def slow(record: RunRecord) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        await resume(record)
+
+    monkeypatch.setattr(worker.executing, "resume", slow)
+    for n in range(40):
+        await worker.offered(f"run_{n}")
+    await eventually(lambda: len(worker.executed) == 40)
+    assert 1 < most <= BEGINNING_AT_ONCE
 
 
 async def test_busy_worker_takes_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest, Reply
-from .cluster_scripts import FINISH, INBOX_LENGTH, OFFER, POST, TAKE
+from .cluster_scripts import COUNT, FINISH, INBOX_LENGTH, OFFER, POST, TAKE
 from .keys import Keys
 from .link import Script
 from .listener import Fields, Listener
@@ -80,6 +80,9 @@ class RedisCluster:
 
     async def finish_work(self, run_id: str) -> None:
         await self._log.script(FINISH, (self._log.keys.work, self._log.keys.work_ids), run_id)
+
+    async def count_work(self) -> int:
+        return int(await self._log.script(COUNT, (self._log.keys.work_ids,)))
 
     async def _try_take(self, worker: str) -> str | None:
         keys, now = self._log.keys, asyncio.get_running_loop().time()

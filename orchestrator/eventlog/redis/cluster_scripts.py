@@ -30,6 +30,8 @@ return redis.call('HDEL', KEYS[2], ARGV[1])
 """
 )
 
+COUNT = Script("#!lua flags=no-writes\n-- KEYS: work ids.\nreturn redis.call('HLEN', KEYS[1])\n")
+
 TAKE = Script(
     """#!lua
 -- KEYS: work, work ids, workers, what this call took. ARGV: prefix, worker, idle time (ms), whether to look

@@ -122,6 +122,7 @@ def become_copy(db: sqlite3.Connection) -> None:
 def _open_witness(path: Path) -> mmap.mmap:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        os.fchmod(fd, 0o600)  # whatever the umask
         if os.fstat(fd).st_size != _LAYOUT.size:
             os.ftruncate(fd, 0)
             os.ftruncate(fd, _LAYOUT.size)
