@@ -71,5 +71,3 @@ def test_only_a_store_that_can_be_shared_takes_several_workers() -> None:
     check_address("redis://127.0.0.1:1/0", workers=2)
     with pytest.raises(ValueError, match="--workers 2"):
         check_address("memory:", workers=2)
-    with pytest.raises(ConfigError, match="does not exist"):
-        check_address("redis://127.0.0.1:1/0?nonsense=1", workers=2)
