@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("backends.registry", "panels", "settings"),
     "supervisor": ("run", "config", "eventlog", "telemetry"),
     "framing": ("eventlog", "events"),
+    "conformance": ("sse_parser",),
     "terminal": ("client",),
     "server": ("process", "supervisor", "framing", "config", "backends"),
     "local": ("supervisor", "config", "client"),

@@ -1,0 +1,243 @@
+"""The protocol's promises, each as one check: what it says, and how a server is caught that breaks it."""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from .probe import STREAM, Probe, WireEvent, expect
+
+CUTS = 12
+"""Random bytes at which a stream is cut; each is a new connection."""
+
+TERMINALS = frozenset({"done", "error", "cancelled"})
+_ID = re.compile(r"([a-z0-9]{4,16})-([1-9][0-9]*)")
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One promise. `section` is its heading in the handbook's protocol page."""
+
+    name: str
+    section: str
+    says: str
+    check: Callable[[Probe], Awaitable[None]]
+
+
+CLAUSES: list[Clause] = []
+
+
+def clause(section: str, says: str) -> Callable[[Callable[[Probe], Awaitable[None]]], None]:
+    """Add the decorated check to the clauses, under its own name."""
+
+    def add(check: Callable[[Probe], Awaitable[None]]) -> None:
+        CLAUSES.append(Clause(check.__name__, section, says, check))
+
+    return add
+
+
+async def _whole(probe: Probe) -> tuple[str, list[WireEvent]]:
+    """Return a run that has ended, and all of its events."""
+    run_id = await probe.start()
+    return run_id, (await probe.read(f"/v1/runs/{run_id}/events")).events
+
+
+@clause("Promises", "run.started is first, run.done last; one terminal event per attempt, nothing after it")
+async def order_of_a_run(probe: Probe) -> None:
+    _, events = await _whole(probe)
+    names = [event.name for event in events]
+    expect(names[:1] == ["run.started"], f"the first event is {names[:1]}")
+    expect(names[-1:] == ["run.done"], f"the last event is {names[-1:]}")
+    expect(names.count("run.done") == 1, "there are several run.done")
+    ended: dict[str, bool] = {}
+    for event in events:
+        if event.agent_id is None:
+            continue
+        if event.type in ("started", "retry"):
+            ended[event.agent_id] = False
+        else:
+            expect(not ended.get(event.agent_id), f"{event.name} comes after the attempt's end")
+            ended[event.agent_id] = event.type in TERMINALS
+    known = {info["agent_id"] for info in events[0].data["agents"]}
+    expect(known <= {agent for agent, is_over in ended.items() if is_over}, "an agent has no terminal event")
+
+
+@clause("The stream", "an event's name is agent and type, and its data repeats both; t never falls")
+async def names_and_data(probe: Probe) -> None:
+    _, events = await _whole(probe)
+    last = 0
+    for event in events:
+        who = event.agent_id or event.name.partition(".")[0]
+        expect(event.name == f"{who}.{event.type}", f"{event.name} has the data of {who}.{event.type}")
+        t = event.data.get("t")
+        expect(isinstance(t, int) and t >= last, f"{event.name} has t {t!r} after {last}")
+        last = t if isinstance(t, int) else last
+
+
+@clause("Words", "ids are <epoch>-<seq> and rise without a repetition")
+async def ids_rise(probe: Probe) -> None:
+    _, events = await _whole(probe)
+    found = [_ID.fullmatch(event.id or "") for event in events]
+    expect(all(found), "an event has no id of the form <epoch>-<seq>")
+    seqs = [int(match[2]) for match in found if match]
+    expect(len({match[1] for match in found if match}) == 1, "the epoch changes within a stream")
+    expect(seqs == sorted(set(seqs)), "ids do not rise")
+
+
+@clause("Promises", "the token texts of an attempt, joined, equal done.text")
+async def tokens_make_the_text(probe: Probe) -> None:
+    _, events = await _whole(probe)
+    texts: dict[str, str] = {}
+    for event in events:
+        agent = event.agent_id or ""
+        if event.type in ("started", "retry"):
+            texts[agent] = ""
+        elif event.type == "token" and event.data.get("parent") is None:
+            texts[agent] = texts.get(agent, "") + event.data["text"]
+        elif event.type == "done" and agent:
+            expect(texts.get(agent, "") == event.data.get("text"), f"{agent}'s tokens are not its done.text")
+
+
+@clause("Resume", "cut at any byte and taken up by the last id, a stream has each event once, in order")
+async def cuts_lose_nothing(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    path, chance = f"/v1/runs/{run_id}/events", random.Random(run_id)  # noqa: S311  it only chooses where to cut
+    size = len((await probe.read(path)).body)
+    whole = [(event.id, event.data) for event in events]
+    for _ in range(CUTS):
+        begun = (await probe.read(path, most=chance.randrange(1, size))).events
+        last = next((event.id for event in reversed(begun) if event.id), None)
+        rest = (await probe.read(path, after=last)).events
+        told = [(event.id, event.data) for event in (*begun, *rest)]
+        expect(
+            told == whole,
+            f"after {last} the stream has {len(told)} events instead of {len(whole)}, or others",
+        )
+
+
+@clause("Resume", "a cut while agents speak loses nothing either")
+async def live_cuts_lose_nothing(probe: Probe) -> None:
+    run_id = await probe.start()
+    path, chance = f"/v1/runs/{run_id}/events", random.Random(run_id)  # noqa: S311  it only chooses where to cut
+    told: list[WireEvent] = []
+    seen: set[str | None] = set()
+    while not told or told[-1].name != "run.done":
+        last = next((event.id for event in reversed(told) if event.id), None)
+        more = (await probe.read(path, after=last, most=chance.randrange(400, 4000))).events
+        again = [event.id for event in more if event.id in seen]
+        expect(not again, f"after {last} the stream has {again[:1]} again")
+        seen |= {event.id for event in more}
+        told += more
+    whole = (await probe.read(path)).events
+    expect(
+        [(e.id, e.data) for e in told] == [(e.id, e.data) for e in whole], "a live reader saw other events"
+    )
+
+
+@clause("Resume", "a cursor at the end of a finished run is answered with 204")
+async def nothing_after_the_end(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    reply = await probe.read(f"/v1/runs/{run_id}/events", after=events[-1].id)
+    expect(reply.status == 204, f"it is answered with {reply.status}")
+
+
+@clause("Resume", "a cursor that cannot be used gives run.gap, which has no id, then run.snapshot")
+async def strange_cursors_give_a_gap(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    epoch = (events[0].id or "").partition("-")[0]
+    for cursor, reason in (("no cursor", "malformed"), ("zzzz9-1", "epoch"), (f"{epoch}-999999999", "ahead")):
+        told = (await probe.read(f"/v1/runs/{run_id}/events", after=cursor)).events
+        names = [event.name for event in told[:2]]
+        expect(names == ["run.gap", "run.snapshot"], f"{cursor!r} gives {names}")
+        expect(told[0].id is None, "run.gap has an id, so it becomes a cursor")
+        expect(told[0].data.get("reason") == reason, f"{cursor!r} is called {told[0].data.get('reason')}")
+
+
+@clause("Calls", "a cancel is acknowledged at once; each agent's cancelled follows, and again is no error")
+async def a_cancel_ends_a_run(probe: Probe) -> None:
+    run_id = await probe.start()
+    await probe.read(f"/v1/runs/{run_id}/events", until="started")
+    reply = await probe.call("POST", f"/v1/runs/{run_id}/cancel")
+    expect(reply.status == 202, f"a cancel is answered with {reply.status}")
+    was_running = any(each["status"] not in TERMINALS for each in reply.json["agents"].values())
+    events = (await probe.read(f"/v1/runs/{run_id}/events")).events
+    ends = {event.agent_id: event.type for event in events if event.agent_id and event.type in TERMINALS}
+    expect("cancelled" in ends.values() or not was_running, "what was running was not cancelled")
+    expect(events[-1].name == "run.done", "a cancelled run does not end with run.done")
+    late = await probe.call("POST", f"/v1/runs/{run_id}/cancel")
+    expect(late.status == 202, f"a cancel of an ended run is answered with {late.status}")
+
+
+@clause("Snapshot", "the snapshot of an ended run is what its events add up to")
+async def the_snapshot_agrees(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    state = (await probe.call("GET", f"/v1/runs/{run_id}")).json
+    expect(state.get("last_event_id") == events[-1].id, "last_event_id is not the last event's id")
+    expect(state.get("status") == events[-1].data.get("status"), "status is not run.done's")
+    texts = {
+        event.agent_id: event.data["text"] for event in events if event.agent_id and event.type == "done"
+    }
+    for agent_id, text in texts.items():
+        expect(state["agents"][agent_id]["text"] == text, f"{agent_id}'s text is not its done.text")
+
+
+@clause("Dialects", "framing=message leaves out the event lines, and nothing else")
+async def message_framing(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    plain = (await probe.read(f"/v1/runs/{run_id}/events?framing=message")).events
+    expect(all(event.name == "message" for event in plain), "an event has a name")
+    expect([(e.id, e.data) for e in plain] == [(e.id, e.data) for e in events], "the events are others")
+
+
+@clause("The stream", "?agents= keeps those agents' events and every run.*, with the log's ids")
+async def the_filter(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    agent = next(event.agent_id for event in events if event.agent_id)
+    told = (await probe.read(f"/v1/runs/{run_id}/events?agents={agent}")).events
+    wanted = [event.id for event in events if event.agent_id in (None, agent)]
+    expect([event.id for event in told] == wanted, "the filtered stream has other events")
+
+
+@clause("The stream", "headers, and bytes at once")
+async def headers_of_a_stream(probe: Probe) -> None:
+    run_id = await probe.start()
+    reply = await probe.read(f"/v1/runs/{run_id}/events", most=1)
+    kind = reply.headers.get("Content-Type", "")
+    expect(kind.partition(";")[0] == "text/event-stream", f"the content type is {kind}")
+    expect("no-store" in reply.headers.get("Cache-Control", ""), "a cache may keep it")
+    expect(reply.headers.get("Run-Id") == run_id, "Run-Id is missing or another")
+    expect(reply.body, "no byte came")
+
+
+@clause("Calls", "a repeated POST with the same Idempotency-Key returns the run that the first one started")
+async def idempotency(probe: Probe) -> None:
+    key = {"Idempotency-Key": secrets.token_hex(16)}
+    first = await probe.call("POST", "/v1/runs", json=probe.start_body, headers=key)
+    second = await probe.call("POST", "/v1/runs", json=probe.start_body, headers=key)
+    expect(first.json.get("run_id") == second.json.get("run_id"), "the second call started another run")
+
+
+@clause("Problems", "failures before a stream are problem documents with the right status")
+async def problems(probe: Probe) -> None:
+    json_type = {"Content-Type": "application/json"}
+    asked = [
+        (404, await probe.call("GET", "/v1/runs/run_that_never_was")),
+        (400, await probe.call("POST", "/v1/runs", data=b"{", headers=json_type)),
+        (415, await probe.call("POST", "/v1/runs", data=b"{}", headers={"Content-Type": "text/plain"})),
+        (
+            422,
+            await probe.call(
+                "POST", "/v1/runs", json={"message": "x", "agents": ["nobody-1"]}, headers=STREAM
+            ),
+        ),
+        (422, await probe.call("POST", "/v1/runs", json={})),
+    ]
+    for status, reply in asked:
+        expect(reply.status == status, f"{reply.status} instead of {status}")
+        kind = reply.headers.get("Content-Type", "").partition(";")[0]
+        expect(kind == _PROBLEM, f"a {status} is {kind}, not {_PROBLEM}")
+        expect(reply.json.get("status") == status, f"a {status} says status {reply.json.get('status')}")

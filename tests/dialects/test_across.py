@@ -1,0 +1,102 @@
+"""Any dialect takes a run up where another was cut: no character lost, none twice."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator.framing.base import DIALECTS
+from orchestrator.sse_parser import SSEParser
+from tests.support.service import Service
+
+from .agents import CHATTY, TOOLED, dialects_served
+
+SPEAKERS = [row.name for row in DIALECTS.values() if row.carrier == "stream" and row.says_pieces]
+CUTS = 12
+
+
+def pieces(name: str, data: str) -> Iterator[tuple[str, str]]:
+    """Yield what one frame adds to whose text, in the words of its dialect; reasoning is left out."""
+    if not data.startswith("{"):
+        return
+    told: dict[str, Any] = json.loads(data)
+    kind = told.get("type")
+    if name in ("event", "message"):
+        if kind == "token":
+            yield told["agent_id"], told["text"]
+    elif name == "chat":
+        for choice in told.get("choices", ()):
+            yield ("chatty", "tooled")[choice["index"]], choice["delta"].get("content") or ""
+    elif name == "responses" and kind == "response.output_text.delta":
+        yield told["item_id"].rsplit("_", 2)[0].rpartition("_")[2], told["delta"]
+    elif name == "ai-sdk" and kind == "text-delta":
+        yield told["id"].split(".")[0], told["delta"]
+    elif name == "ag-ui" and kind == "TEXT_MESSAGE_CONTENT":
+        yield told["messageId"].split(".")[0], told["delta"]
+    elif name == "a2a" and "artifactUpdate" in told:
+        artifact = told["artifactUpdate"]["artifact"]
+        yield artifact["metadata"]["agent_id"], "".join(part["text"] for part in artifact["parts"])
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with dialects_served() as served:
+        yield served
+
+
+def read_up_to_last_id(name: str, body: bytes) -> tuple[str | None, dict[str, str]]:
+    """Return the last cursor in *body*, and what was said up to it: the frames after it come again."""
+    said: list[tuple[str, str]] = []
+    kept, cursor = 0, None
+    for event in SSEParser().feed(body):
+        said += pieces(name, event.data)
+        if event.id is not None:
+            cursor, kept = event.id, len(said)
+    return cursor, _joined(said[:kept])
+
+
+def _joined(said: list[tuple[str, str]]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for agent_id, text in said:
+        texts[agent_id] = texts.get(agent_id, "") + text
+    return texts
+
+
+@pytest.mark.parametrize("first", SPEAKERS)
+async def test_a_cut_in_one_goes_on_in_every_other(service: Service, first: str) -> None:
+    """At random bytes, from a run that is over as from its log."""
+    chance = random.Random(first)
+    run_id = await service.start(agents=["chatty", "tooled"])
+    await service.ended(run_id)
+    path = f"/v1/runs/{run_id}/events?framing="
+    whole = {"chatty": "".join(CHATTY), "tooled": "".join(TOOLED)}
+    begun = await service.body(path + first)
+    for second in SPEAKERS:
+        for _ in range(CUTS):
+            cursor, before = read_up_to_last_id(first, begun[: chance.randrange(len(begun))])
+            headers = {} if cursor is None else {"Last-Event-ID": cursor}
+            answer = await service.call("GET", path + second, headers=headers)
+            rest = SSEParser().feed(answer.body) if answer.status == 200 else []
+            after = _joined([each for event in rest for each in pieces(second, event.data)])
+            assert {name: before.get(name, "") + after.get(name, "") for name in whole} == whole, (
+                second,
+                cursor,
+            )
+
+
+@pytest.mark.parametrize("name", SPEAKERS)
+async def test_a_run_under_way_is_read_in_each(service: Service, name: str) -> None:
+    """A stream that begins while agents speak ends with the same words as the native one."""
+    run_id = await service.start(agents=["silent", "tooled"])
+    body = await service.body(f"/v1/runs/{run_id}/events?framing={name}")
+    native = await service.events(run_id)
+    told = [each for event in SSEParser().feed(body) for each in pieces(name, event.data)]
+    texts = sorted("".join(text for who, text in told if who == agent) for agent in {who for who, _ in told})
+    assert texts == sorted(
+        "".join(e.data["text"] for e in native if e.data["type"] == "token" and e.data["agent_id"] == agent)
+        for agent in ("silent", "tooled")
+    )

@@ -1,0 +1,49 @@
+"""The OpenAI client for JavaScript, unmodified, against the service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator.eventlog import subscription
+from tests.support.service import Service
+
+from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .node import install, run_node
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    install()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    async with dialects_served() as served:
+        yield served
+
+
+async def test_it_reads_several_agents_resumes_and_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silence longer than the heartbeat is among it."""
+    monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", 0.1)
+    told = await run_node("openai.mjs", service.url, "chatty+tooled+broken+silent")
+    texts = {
+        item["agent"]["agent_name"]: item["content"][0]["text"]
+        for item in told["response"]["output"]
+        if item["type"] == "message"
+    }
+    wanted = {
+        "chatty": "".join(CHATTY), "tooled": "".join(TOOLED), "broken": BROKEN[0], "silent": "before after"
+    }  # fmt: skip
+    assert texts == wanted
+    assert told["response"]["status"] == "completed"
+    assert "response.mcp_call.completed" in told["kinds"]
+    assert told["resumed"], "the frames after a number are those of the whole stream"
+    assert told["chat"] == {str(place): text for place, text in enumerate(wanted.values())}
+    assert told["refused"]["status"] == 404
+    assert "nobody" in told["refused"]["message"]
