@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from .events.agent import ToolCall as ToolCall
     from .events.agent import ToolResult as ToolResult
     from .events.agent import Usage as Usage
+    from .events.content import Data as Data
+    from .events.content import File as File
+    from .events.content import Progress as Progress
+    from .events.content import Source as Source
     from .server.app import create_app as create_app
 
 _PLACES = {
@@ -41,8 +45,12 @@ _PLACES = {
     "errors": ("AgentError", "ConfigError", "OrchestratorError", "ToolError"),
     "events": (
         "ApprovalRequest",
+        "Data",
+        "File",
         "Handoff",
+        "Progress",
         "Reasoning",
+        "Source",
         "Status",
         "Token",
         "ToolCall",

@@ -13,14 +13,18 @@ from typing import Any, TypeVar
 
 import msgspec
 import structlog
+from msgspec import UNSET
 
 from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent
 from ..errors import AgentError, ErrorCode
 from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
+from ..events.content import CONTENT
 from ..events.encoding import check_types, clean_text, encode_json
 from ..settings.agent import AgentSettings, Limits
+from .approvals import Approvals
 from .budget import Budget, cost_of
+from .content_bounds import ContentBounds, bound_output
 from .deadlines import Deadlines
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
@@ -64,45 +68,6 @@ class Ending:
     again: tuple[Emission, ...] = ()
 
 
-class Approvals:
-    """Calls of one attempt that wait for a person."""
-
-    def __init__(self, deadlines: Deadlines, timeout_s: float) -> None:
-        self._deadlines = deadlines
-        self._timeout_s = timeout_s
-        self._waiting: dict[str, asyncio.Future[bool]] = {}
-
-    def open(self, call_id: str) -> None:
-        """Accept answers for *call_id* from now on."""
-        self._waiting[call_id] = asyncio.get_running_loop().create_future()
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a call waits for its answer."""
-        return any(not waiting.done() for waiting in self._waiting.values())
-
-    def answer(self, call_id: str, approve: bool) -> bool:
-        """Pass an answer on; False where nothing waits for one."""
-        waiting = self._waiting.get(call_id)
-        if waiting is None or waiting.done():
-            return False
-        waiting.set_result(approve)
-        return True
-
-    async def wait(self, call_id: str) -> bool:
-        """Wait for the answer to *call_id*; the attempt's own time limits stand still."""
-        if call_id not in self._waiting:
-            self.open(call_id)
-        try:
-            with self._deadlines.paused():
-                async with asyncio.timeout(self._timeout_s):
-                    return await self._waiting[call_id]
-        except TimeoutError as exc:
-            raise AgentError("approval_timeout", f"Nobody answered within {self._timeout_s:g} s.") from exc
-        finally:
-            self._waiting.pop(call_id, None)
-
-
 class Attempt:
     """Runs one agent once and fills its mailbox.
 
@@ -127,7 +92,8 @@ class Attempt:
         self._used = Usage(0, 0)
         self.cost: float | None = None
         self._live = True
-        self.approvals = Approvals(self._deadlines, limits.approval_timeout_s)
+        self.approvals = Approvals(mailbox, self._deadlines, limits.approval_timeout_s)
+        self._bounds = ContentBounds()
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
@@ -272,11 +238,18 @@ class Attempt:
         elif isinstance(item, Restated):
             self._restated = item
         elif isinstance(item, Finish):
-            self._finish = replace(item, reason=clean_text(item.reason), memory=_kept(item.memory))
+            output = item.output if item.output is UNSET else bound_output(item.output)
+            self._finish = replace(
+                item, reason=clean_text(item.reason), memory=_kept(item.memory), output=output
+            )
             if item.usage is not None:
                 _checked(item.usage)
             if item.usage is not None:
-                self._charge(_minus(item.usage, self._used), cut=item.reason == "length")
+                self._charge(item.usage.minus(self._used), cut=item.reason == "length")
+        elif isinstance(item, CONTENT):
+            content, weight = self._bounds.take(_checked(item))
+            if not self._mailbox.post(content, weight=weight):
+                await self._room()
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
@@ -289,9 +262,7 @@ class Attempt:
             )
 
     def _charge(self, usage: Usage, *, cut: bool = False) -> None:
-        self._used = Usage(
-            self._used.input_tokens + usage.input_tokens, self._used.output_tokens + usage.output_tokens
-        )
+        self._used = self._used.plus(usage)
         self.cost = cost_of(self._used, self._prices)
         self._budget.charge(usage, cost_of(usage, self._prices), cut=cut)
 
@@ -348,12 +319,6 @@ def _kept(memory: Any) -> Any:
     except (TypeError, ValueError, RecursionError) as exc:
         wrong = "The agent's Finish has a memory that is no JSON."
         raise AgentError("upstream_invalid", wrong, retryable=False) from exc
-
-
-def _minus(whole: Usage, part: Usage) -> Usage:
-    return Usage(
-        max(0, whole.input_tokens - part.input_tokens), max(0, whole.output_tokens - part.output_tokens)
-    )
 
 
 def _cut(text: str) -> tuple[str, ...] | list[str]:

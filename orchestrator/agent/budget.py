@@ -14,10 +14,23 @@ PER_TOKENS = 1_000_000
 
 
 def cost_of(usage: Usage, prices: Prices | None) -> float | None:
-    """Return what *usage* costs; None where the prices are not known."""
+    """Return what *usage* costs; None where the prices are not known.
+
+    Cached and reasoning tokens are part of the input and the output, and cost as those unless they have a price.
+    """
     if prices is None:
         return None
-    return (usage.input_tokens * prices.input + usage.output_tokens * prices.output) / PER_TOKENS
+    cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
+    reasoned = min(usage.reasoning_tokens or 0, usage.output_tokens)
+    cached_price = prices.input if prices.cached_input is None else prices.cached_input
+    reasoning_price = prices.output if prices.reasoning is None else prices.reasoning
+    sums = (
+        (usage.input_tokens - cached) * prices.input,
+        cached * cached_price,
+        (usage.output_tokens - reasoned) * prices.output,
+        reasoned * reasoning_price,
+    )
+    return sum(sums) / PER_TOKENS
 
 
 class Budget:

@@ -39,6 +39,16 @@ class _Gather:
         return self.kind("".join(self.pieces), self.speaker, self.parent)
 
 
+class _Heavy:
+    """An event that counts as several items."""
+
+    __slots__ = ("payload", "weight")
+
+    def __init__(self, payload: Payload, weight: int) -> None:
+        self.payload = payload
+        self.weight = weight
+
+
 class Mailbox:
     """What one agent said and nobody has fetched yet.
 
@@ -52,7 +62,7 @@ class Mailbox:
         self.agent_id = agent_id
         self._limit = limit
         self._coalesce = coalesce_s
-        self._queue: deque[Payload | _Gather] = deque()
+        self._queue: deque[Payload | _Gather | _Heavy] = deque()
         self._tail: _Gather | None = None
         self._items = 0
         self._chars = 0
@@ -124,11 +134,15 @@ class Mailbox:
             self._announce()
         return items < self._limit and chars < MAX_CHARS
 
-    def post(self, payload: Payload) -> bool:
-        """Add an event that is not text; return whether there is room for more."""
+    def post(self, payload: Payload, *, weight: int = 1) -> bool:
+        """Add an event that is not text; return whether there is room for more.
+
+        Args:
+            weight: How many items it counts as, so that few large ones fill a mailbox, too.
+        """
         self._tail = None
-        self._queue.append(payload)
-        self._items += 1
+        self._queue.append(payload if weight == 1 else _Heavy(payload, weight))
+        self._items += weight
         self._urgent = True
         self._announce()
         return not self.full
@@ -168,6 +182,9 @@ class Mailbox:
                 self._items -= len(item.pieces)
                 self._chars -= item.chars
                 batch.append(item.join())
+            elif isinstance(item, _Heavy):
+                self._items -= item.weight
+                batch.append(item.payload)
             else:
                 self._items -= 1
                 batch.append(item)

@@ -16,7 +16,7 @@ import structlog
 
 from ..backends.base import AgentInput, Backend, Emission, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError, new_error_id
-from ..events.agent import AgentMetrics, Cancelled, Done, Error, InputRef, Retry, Started, Status
+from ..events.agent import AgentMetrics, Approval, Cancelled, Done, Error, InputRef, Retry, Started, Status
 from ..events.base import Payload
 from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure, secrets_in
@@ -98,9 +98,9 @@ class Pump:
         """Whether the attempt that runs waits until somebody answers it."""
         return self._current is not None and self._current.approvals.is_waiting
 
-    def answer(self, call_id: str, approve: bool) -> bool:
+    def answer(self, answer: Approval) -> bool:
         """Answer an approval; False where none waits."""
-        return self._current is not None and self._current.approvals.answer(call_id, approve)
+        return self._current is not None and self._current.approvals.answer(answer)
 
     async def run(self) -> None:
         """Run all attempts; close the mailbox. Raises nothing but CancelledError."""
@@ -145,6 +145,7 @@ class Pump:
                 # Only the first: a retry begins anew, and the attempt before it has ended its upstream work.
                 anchor=self._request.anchor if number == self._request.attempt else None,
                 approve=attempt.approvals.wait,
+                reasons=attempt.approvals.reasons,
                 cancelled=threading.Event(),
             )
             ending = await attempt.run(request, self._stopped)
@@ -202,7 +203,8 @@ class Pump:
     def _terminal(self, ending: Ending, attempt: Attempt | None, number: int) -> Payload:
         metrics = self._metrics(ending, attempt, number)
         if ending.finish is not None and attempt is not None:
-            return Done("".join(attempt.pieces), ending.finish.usage, ending.finish.reason, metrics, number)
+            finish = ending.finish
+            return Done("".join(attempt.pieces), finish.usage, finish.reason, metrics, number, finish.output)
         if ending.stop is not None and ending.stop.code is None:
             reason = "abandoned" if ending.abandoned else ending.stop.reason
             return Cancelled(reason, metrics, number)

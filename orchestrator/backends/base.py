@@ -7,10 +7,12 @@ Owns no agent. A kind of agent is one folder beside this file and one row in `re
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from msgspec import UNSET
 
 from ..errors import AgentError
 from ..events.agent import Missing, Usage
@@ -88,6 +90,7 @@ class AgentInput:
         part: What the agent does in a panel; None outside of one.
         anchor: The last `Status.anchor` of an attempt whose worker was lost: what it began upstream may be gone on
             with, from its beginning, for all that it said is void. None at any other attempt.
+        reasons: Why somebody approved a call or did not, by its `call_id`, once `approve` has returned.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
         taken: Set before the attempt is stopped where another worker has the run now, and with it what `anchor`
@@ -103,6 +106,7 @@ class AgentInput:
     images: tuple[str, ...] = ()
     part: Part | None = None
     anchor: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     taken: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
@@ -136,11 +140,13 @@ class Finish:
         reason: `stop`, `length`, … goes into `done` as `finish_reason`.
         usage: What the provider counted, None where it did not.
         memory: JSON-able; comes back in the next run's `Turn.memory`.
+        output: The answer where it is structured: any JSON, which goes into `done` as `output`.
     """
 
     reason: str = "stop"
     usage: Usage | None = None
     memory: Any = None
+    output: Any = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..events.agent import (
     TERMINAL_TYPES,
+    Approval,
     ApprovalRequest,
     Cancelled,
     Done,
@@ -22,6 +23,7 @@ from ..events.agent import (
     ToolResult,
 )
 from ..events.base import AgentStatus
+from .content_view import ContentView
 from .event import Event
 
 
@@ -74,6 +76,7 @@ class AgentView:
         note: The agent's own word for what it does (`status` events), or why it is tried again.
         speaker: Who speaks after a handoff, else None.
         approvals: Calls that wait for an answer, by `call_id`.
+        content: Progress, data, sources, files and the structured answer.
         error: `code`, `message`, `error_id`, `retryable` of a failed attempt, else None.
         started_t, first_token_t: Milliseconds since the run's start.
     """
@@ -102,6 +105,7 @@ class AgentView:
     turns: list[TurnView] = field(default_factory=list)
     inputs: list[Mapping[str, Any]] = field(default_factory=list)
     missing: list[Mapping[str, Any]] = field(default_factory=list)
+    content: ContentView = field(default_factory=ContentView)
     _pieces: list[str] = field(default_factory=list, repr=False)
 
     @property
@@ -129,6 +133,7 @@ class AgentView:
         self.error = snapshot.get("error")
         self.metrics = snapshot.get("metrics")
         self.usage = snapshot.get("usage")
+        self.content = ContentView.of_snapshot(snapshot)
         self._take_stage(snapshot)
         self.turn = snapshot.get("turn")
         self.turns = [TurnView.of_snapshot(turn) for turn in snapshot.get("turns") or ()]
@@ -154,15 +159,20 @@ class AgentView:
                 self.speaker = data.get("to")
             case ApprovalRequest.TYPE:
                 self.approvals[data["call_id"]] = data
+            case Approval.TYPE:
+                self.approvals.pop(data["call_id"], None)
             case Retry.TYPE:
                 self._begin(data["attempt"], "queued")
                 self.note = f"again after {data.get('code', 'an error')}"
             case Done.TYPE | Error.TYPE | Cancelled.TYPE:
                 self._end(event)
+            case _:
+                self.content.apply(event)
 
     def _begin(self, attempt: int, status: AgentStatus) -> None:
         self.attempt, self.status = attempt, status
         self._pieces = []
+        self.content = ContentView()
         self.reasoning = self.note = ""
         self.tools, self.approvals = [], {}
         self.error = self.metrics = self.usage = self.finish_reason = None
@@ -222,6 +232,7 @@ class AgentView:
         if event.type == Done.TYPE:
             self.status = "done"
             self._pieces = [data["text"]]
+            self.content.end(data)
             self.usage, self.finish_reason = data.get("usage"), data.get("finish_reason")
         elif event.type == Error.TYPE:
             self.status = "error"

@@ -65,10 +65,13 @@ class Run(Follower, RunHandle):
         """Let one more agent answer. ClientError 409 where it takes part already, or the run has ended."""
         await self._http.call("POST", path_of("runs", self.id, "agents"), body={"agent_id": agent_id})
 
-    async def approve(self, agent_id: str, call_id: str, approve: bool = True) -> None:
-        """Answer an `approval_request`. ClientError 404 where none waits."""
+    async def approve(
+        self, agent_id: str, call_id: str, approve: bool = True, *, reason: str | None = None
+    ) -> None:
+        """Answer an `approval_request`, with a *reason* for the agent if there is one. ClientError 404: none waits."""
         path = path_of("runs", self.id, "agents", agent_id, "approvals", call_id)
-        await self._http.call("POST", path, body={"approve": approve})
+        body: dict[str, Any] = {"approve": approve} | ({} if reason is None else {"reason": reason})
+        await self._http.call("POST", path, body=body)
 
     async def panel(self, panel: str | Mapping[str, Any]) -> Run:
         """Let a panel work over the answers that are there; their agents are not asked for them again.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .agent import TERMINAL_TYPES as TERMINAL_TYPES
     from .agent import TERMINALS as TERMINALS
     from .agent import AgentMetrics as AgentMetrics
+    from .agent import Approval as Approval
     from .agent import ApprovalRequest as ApprovalRequest
     from .agent import Cancelled as Cancelled
     from .agent import Done as Done
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from .base import AgentStatus as AgentStatus
     from .base import Payload as Payload
     from .base import RunStatus as RunStatus
+    from .content import Data as Data
+    from .content import File as File
+    from .content import Progress as Progress
+    from .content import Source as Source
     from .encoding import check_types as check_types
     from .encoding import clean_text as clean_text
     from .encoding import decode_payload as decode_payload
@@ -67,6 +72,7 @@ _PLACES = {
     "agent": (
         "AGENT_PAYLOADS",
         "AgentMetrics",
+        "Approval",
         "ApprovalRequest",
         "Cancelled",
         "Done",
@@ -106,6 +112,7 @@ _PLACES = {
         "PanelState",
         "Score",
     ),
+    "content": ("Data", "File", "Progress", "Source"),
     "encoding": (
         "check_types",
         "clean_text",

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from ..errors import ErrorCode
 from .base import AgentStatus, Payload
+from .content import CONTENT
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """Tokens that the provider counted."""
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens that the provider counted. The last two are part of the first two, None where it does not tell them."""
 
     input_tokens: int
     output_tokens: int
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def plus(self, other: Usage) -> Usage:
+        """Return both together."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            _sum(self.cached_input_tokens, other.cached_input_tokens),
+            _sum(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
+    def minus(self, part: Usage) -> Usage:
+        """Return what is left beside *part*, never less than nothing."""
+        return Usage(
+            max(0, self.input_tokens - part.input_tokens),
+            max(0, self.output_tokens - part.output_tokens),
+            _rest(self.cached_input_tokens, part.cached_input_tokens),
+            _rest(self.reasoning_tokens, part.reasoning_tokens),
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def _rest(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None else max(0, whole - (part or 0))
 
 
 class AgentMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,6 +125,16 @@ class ApprovalRequest(Payload, frozen=True, omit_defaults=True):
     arguments: str
 
 
+class Approval(Payload, frozen=True, omit_defaults=True):
+    """Somebody answered an `approval_request`; the agent goes on after it."""
+
+    TYPE: ClassVar[str] = "approval"
+    call_id: str
+    approve: bool
+    reason: str | None = None
+    by: str | None = None
+
+
 class InputRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an agent in a panel is told of another one's answer; `of_chars` is the whole, where it was cut."""
 
@@ -141,6 +180,7 @@ class Retry(Payload, frozen=True, omit_defaults=True):
 class Done(Payload, frozen=True, omit_defaults=True):
     """An attempt ended well. `text` is the whole answer; `usage` is null where no provider counted.
 
+    `output` is there where the answer is structured: any JSON, null included.
     `metrics` is null only in a blind run, here and in the other endings.
     """
 
@@ -150,6 +190,7 @@ class Done(Payload, frozen=True, omit_defaults=True):
     finish_reason: str
     metrics: AgentMetrics | None
     attempt: int
+    output: Any = msgspec.UNSET
 
 
 class Error(Payload, frozen=True, omit_defaults=True):
@@ -183,6 +224,6 @@ AGENT_PAYLOADS: dict[str, type[Payload]] = {
     p.TYPE: p
     for p in (
         Started, Status, Token, Reasoning, ToolCall, ToolResult, Handoff,
-        ApprovalRequest, Retry, Done, Error, Cancelled,
+        ApprovalRequest, Approval, Retry, Done, Error, Cancelled, *CONTENT,
     )
 }  # fmt: skip

@@ -8,6 +8,7 @@ import msgspec
 
 from .agent import AgentMetrics, InputRef, Missing, Usage
 from .base import AgentStatus, RunStatus
+from .content import Data, File, Progress, Source
 from .panel import PanelState
 
 
@@ -24,7 +25,11 @@ class EarlierTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentSnapshot(msgspec.Struct, omit_defaults=True):
-    """One agent as it stands: `text` is what its last attempt said so far. What follows it is of a panel."""
+    """One agent as it stands: `text` is what its last attempt said so far. From `stage` on it is of a panel.
+
+    `output` to `files` are of the same attempt: the newest of each bar, the newest data of each name and `data_id`
+    in the place of the first, all else in order.
+    """
 
     status: AgentStatus
     attempt: int
@@ -39,9 +44,14 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
     inputs: list[InputRef] = []
     missing: list[Missing] = []
     turns: list[EarlierTurn] = []
+    output: Any = msgspec.UNSET
+    progress: list[Progress] = []
+    data: list[Data] = []
+    sources: list[Source] = []
+    files: list[File] = []
 
 
-class RevealedAgent(msgspec.Struct, frozen=True):
+class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who an agent of a blind run is: `configured` is its true id. The rest is null until it has ended."""
 
     agent_id: str
@@ -52,6 +62,10 @@ class RevealedAgent(msgspec.Struct, frozen=True):
     metrics: AgentMetrics | None
     usage: Usage | None
     error: dict[str, Any] | None
+    progress: list[Progress] = []
+    data: list[Data] = []
+    sources: list[Source] = []
+    files: list[File] = []
 
 
 class Revealed(msgspec.Struct, frozen=True):

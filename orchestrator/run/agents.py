@@ -17,6 +17,7 @@ from ..events.base import Payload
 from ..events.run import AgentInfo, RunStarted
 from ..telemetry.observer import Observer
 from .blind import BlindNames, BlindRecords
+from .content import ContentState
 from .conversation import Conversations
 from .merge import Batch
 from .panel import TurnRequest, info_of
@@ -89,6 +90,7 @@ class RunAgents:
         self._budget = Budget("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
         self._agents: dict[str, RunAgent] = {}
         self.blind_names = BlindNames(spec.run_id, spec.agents) if spec.blind else None
+        self._withheld: dict[str, ContentState] = {}
 
     def __iter__(self) -> Iterator[RunAgent]:
         """Go through all that take part, in the order in which they joined."""
@@ -203,7 +205,17 @@ class RunAgents:
         """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
         if self.blind_names is not None and self._blind_records is not None and self.knows(agent_id):
             info = self._registry.info(self._configured(agent_id))
-            await self._blind_records.seal(self._spec.run_id, agent_id, info, terminal)
+            content = self._withheld.setdefault(agent_id, ContentState())
+            await self._blind_records.seal(self._spec.run_id, agent_id, info, terminal, content)
+
+    def note_withheld(self, batches: Sequence[Batch]) -> None:
+        """Take in what a blind run does not tell, before it is logged; once for each batch."""
+        if self.blind_names is None:
+            return
+        for agent_id, events in batches:
+            state = self._withheld.setdefault(agent_id, ContentState())
+            for payload in events:
+                state.fold(payload)
 
     async def seal_ended(self, batches: Sequence[Batch]) -> None:
         """Keep what a blind run does not tell of endings that are about to be logged. Raises LogUnavailable."""

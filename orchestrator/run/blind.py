@@ -15,6 +15,7 @@ import msgspec
 
 from ..eventlog.run_store import RunStore
 from ..events.agent import (
+    Approval,
     ApprovalRequest,
     Cancelled,
     Done,
@@ -28,8 +29,10 @@ from ..events.agent import (
     Usage,
 )
 from ..events.base import Payload
+from ..events.content import Data, File, Progress, Source
 from ..events.run import AgentInfo, RunDone, RunMetrics
-from ..events.snapshot import Revealed, RevealedAgent
+from ..events.snapshot import Revealed, RevealedAgent, Snapshot
+from .content import ContentState
 
 _SEALED, _VOTE = "sealed {}", "vote {}"
 """Conversations of the store that no request can name: a conversation's id holds no space."""
@@ -73,8 +76,8 @@ class BlindNames:
         """Return the call that a neutral id, as `cover` gave it, means; another id as it is."""
         return self._calls.get((agent_id, call_id), call_id)
 
-    def cover(self, agent_id: str | None, payload: Payload) -> Payload:
-        """Return *payload* of an agent without what tells it from another but what it says."""
+    def cover(self, agent_id: str | None, payload: Payload) -> Payload | None:
+        """Return *payload* of an agent without what tells it from another but what it says; None if it is withheld."""
         match payload:
             case Done(finish_reason=reason):
                 # Each provider has words of its own for the same end.
@@ -91,6 +94,15 @@ class BlindNames:
             case ApprovalRequest(call_id=call_id):
                 # Its name and arguments stay: a person has to know what is to be approved.
                 return msgspec.structs.replace(payload, call_id=self._neutral_call(agent_id, call_id))
+            case Approval(call_id=call_id):
+                return msgspec.structs.replace(
+                    payload, call_id=self._neutral_call(agent_id, call_id), by=None
+                )
+            case Data() | Source() | File():
+                return None
+            case Progress(progress_id=bar):
+                neutral = None if bar is None else self._neutral_call(None, f"{agent_id} {bar}")
+                return Progress("", payload.fraction, payload.step, payload.steps, neutral)
             case Error(code=code):
                 return msgspec.structs.replace(payload, message=f"The agent failed ({code}).", metrics=None)
             case Cancelled():
@@ -125,8 +137,10 @@ class BlindRecords:
     def __init__(self, store: RunStore) -> None:
         self._store = store
 
-    async def seal(self, run_id: str, agent_id: str, info: AgentInfo, terminal: Payload | None) -> None:
-        """Keep who an agent of a blind run is and, once it has ended, how."""
+    async def seal(
+        self, run_id: str, agent_id: str, info: AgentInfo, terminal: Payload | None, content: ContentState
+    ) -> None:
+        """Keep who an agent of a blind run is and, once it has ended, how, and what was withheld of it."""
         truth = RevealedAgent(
             agent_id=agent_id,
             configured=info.agent_id,
@@ -136,6 +150,10 @@ class BlindRecords:
             metrics=getattr(terminal, "metrics", None),
             usage=_usage(terminal),
             error=_error(terminal),
+            progress=content.progress,
+            data=content.data,
+            sources=content.sources,
+            files=content.files,
         )
         await self._store.add_turn(_SEALED.format(run_id), agent_id, msgspec.json.encode(truth), keep=1)
 
@@ -159,6 +177,22 @@ class BlindRecords:
         """Forget what is kept of a run."""
         await self._store.forget_conversation(_VOTE.format(run_id))
         await self._store.forget_conversation(_SEALED.format(run_id))
+
+
+def reveal(snapshot: Snapshot, revealed: Revealed | None) -> None:
+    """Complete the snapshot of a blind run by what a vote has revealed, if there was one."""
+    if revealed is None:
+        return
+    for agent in revealed.agents:
+        state = snapshot.agents.get(agent.agent_id)
+        if state is not None:
+            state.progress, state.data = agent.progress, agent.data
+            state.sources, state.files = agent.sources, agent.files
+    told = [
+        msgspec.structs.replace(agent, progress=[], data=[], sources=[], files=[])
+        for agent in revealed.agents
+    ]
+    snapshot.revealed = Revealed(revealed.vote, told)
 
 
 def _usage(terminal: Payload | None) -> Usage | None:

@@ -26,7 +26,7 @@ Verb = Literal["cancel", "add", "retry", "approve", "convene"]
 class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something asked of a run. `agent_id` None means all of its agents, which only `cancel` takes.
 
-    `panel` is a `PanelSettings` with its members filled in, as plain data.
+    `reason` is a cancel's, `why` an approval's. `panel` is a `PanelSettings` with its members filled in, as plain data.
     """
 
     verb: Verb
@@ -35,6 +35,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     call_id: str = ""
     approve: bool = False
     reason: str = "requested"
+    why: str | None = None
     panel: dict[str, Any] | None = None
 
 
@@ -60,7 +61,7 @@ async def perform(run: AnyRun, command: Command) -> Snapshot:
     elif command.verb == "retry" and agent_id is not None:
         await run.retry(agent_id)
     elif command.verb == "approve" and agent_id is not None:
-        run.approve(agent_id, command.call_id, command.approve)
+        run.approve(agent_id, command.call_id, command.approve, command.why)
     elif command.verb == "convene" and command.panel is not None:
         run.start_panel_over(PanelSettings.model_validate(command.panel))
     return run.snapshot()

@@ -17,7 +17,7 @@ from ..agent.attempt import Stop
 from ..agent.pump import opening_of
 from ..errors import Conflict, Fenced, NotFound
 from ..eventlog.retry import until_available
-from ..events.agent import Retry
+from ..events.agent import Approval, Retry
 from ..events.base import RUN, RunStatus
 from ..events.panel import PanelState
 from ..events.run import AgentAdded
@@ -154,8 +154,8 @@ class Run:
         if self._panel is not None:
             self._panel.again(agent_id)
 
-    def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
-        """Answer an approval.
+    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
+        """Answer an approval, with a *reason* for the agent if there is one.
 
         Raises:
             NotFound: None with this id waits.
@@ -163,7 +163,7 @@ class Run:
         task = self._require(agent_id).task
         names = self._agents.blind_names
         own_id = call_id if names is None else names.call_of(agent_id, call_id)
-        if task is None or not task.pump.answer(own_id, approve):
+        if task is None or not task.pump.answer(Approval(own_id, approve, reason)):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
     def start_panel(self, panel: RunPanel) -> None:
@@ -293,6 +293,7 @@ class Run:
             async for batches in merged:
                 if self._agents.blind_names is not None:
                     # Before an ending is logged, so that whoever has seen it can be told the rest.
+                    self._agents.note_withheld(batches)
                     await until_available(partial(self._agents.seal_ended, batches))
                 try:
                     await self._writer.append(batches)

@@ -30,6 +30,7 @@ from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelS
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
+from .content import ContentState
 from .spec import RunSpec
 
 
@@ -54,6 +55,7 @@ class Participant:
     inputs: list[InputRef] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     turns: list[EarlierTurn] = field(default_factory=list)
+    content: ContentState = field(default_factory=ContentState)
     spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)
     """Of each earlier turn."""
 
@@ -75,6 +77,7 @@ class Participant:
             if payload.parent is None:
                 self.pieces.append(payload.text)
             return self.status
+        self.content.fold(payload)
         match payload:
             case Status(anchor=str(anchor)):
                 self.anchor = anchor
@@ -128,6 +131,7 @@ class Participant:
     def _begin(self, attempt: int) -> None:
         self.attempt = attempt
         self.pieces.clear()
+        self.content.clear()
         self.error = self.metrics = self.usage = self.anchor = None
 
     def snapshot(self) -> AgentSnapshot:
@@ -145,6 +149,11 @@ class Participant:
             inputs=self.inputs,
             missing=self.missing,
             turns=list(self.turns),
+            output=self.content.output,
+            progress=self.content.progress,
+            data=list(self.content.data),
+            sources=list(self.content.sources),
+            files=list(self.content.files),
         )
 
 
@@ -230,6 +239,10 @@ class RunState:
 
     def snapshot(self) -> Snapshot:
         spec = self.spec
+        agents = {agent_id: p.snapshot() for agent_id, p in self.participants.items()}
+        if spec.blind:
+            for agent in agents.values():
+                agent.progress = []
         return Snapshot(
             run_id=spec.run_id,
             channel=spec.channel,
@@ -239,7 +252,7 @@ class RunState:
             created_at=self.created_at,
             ended_at=self.ended_at,
             last_event_id=self.last_event_id,
-            agents={agent_id: p.snapshot() for agent_id, p in self.participants.items()},
+            agents=agents,
             panel=None
             if self.panel is None
             else msgspec.structs.replace(self.panel, late=list(self.panel.late)),

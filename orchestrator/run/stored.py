@@ -69,7 +69,7 @@ class StoredRun:
         self._require(agent_id)
         raise Conflict("The run has ended; start a new one.")
 
-    def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
+    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
         """Raise NotFound: nothing waits any more."""
         self._require(agent_id)
         raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")

@@ -82,7 +82,11 @@ class Writer:
         ]
         named = told
         if self._blind_names is not None:
-            named = [(who, self._blind_names.cover(who, payload)) for who, payload in told]
+            covered = [(who, payload, self._blind_names.cover(who, payload)) for who, payload in told]
+            told = [(who, payload) for who, payload, shown in covered if shown is not None]
+            named = [(who, shown) for who, _, shown in covered if shown is not None]
+            if not named:
+                return
         spec = self._state.spec
         drafts = [
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named

@@ -83,7 +83,11 @@ class Prices(Settings):
     input: NumberFromZero
     """Per million tokens that the model reads."""
     output: NumberFromZero
-    """Per million tokens that the model writes, reasoning included."""
+    """Per million tokens that the model writes."""
+    cached_input: NumberFromZero | None = None
+    """Per million of those read tokens that the provider had in its cache; as `input` unless given."""
+    reasoning: NumberFromZero | None = None
+    """Per million of those written tokens that are reasoning; as `output` unless given."""
 
 
 def _title_from_id(data: dict[str, Any]) -> str:
@@ -128,8 +132,10 @@ class AgentSettings(Settings):
     def output_cap(self) -> int | None:
         """The most output tokens that the limits can pay for, as far as it is known before."""
         caps = [] if self.limits.max_output_tokens is None else [self.limits.max_output_tokens]
-        if self.limits.max_cost is not None and self.prices is not None and self.prices.output:
-            caps.append(int(self.limits.max_cost / self.prices.output * 1_000_000))
+        prices, most = self.prices, self.limits.max_cost
+        dearest = 0.0 if prices is None else max(prices.output, prices.reasoning or 0.0)
+        if most is not None and dearest:
+            caps.append(int(most / dearest * 1_000_000))
         return max(1, min(caps)) if caps else None
 
     @property

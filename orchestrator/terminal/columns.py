@@ -30,6 +30,7 @@ from rich.text import Text
 from ..client.agent_view import AgentView, TurnView
 from ..client.event import Event
 from ..client.run_view import RunHandle
+from .content_words import content_lines, progress_words
 from .panel_words import missing_words, reading_words, result_words, stage_words
 from .screen import clean, one_line, speed
 
@@ -38,6 +39,7 @@ MIN_COLUMN_CELLS = 26
 
 MIN_PANEL_LINES = 6
 ROOMY_LINES = 10
+SHOWN_BARS = 3
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
 HELD_LINES = 1000
@@ -226,6 +228,10 @@ class Columns:
             line = Text(one_line(f"⚙ {tool.name} {tool.arguments} {told}"), "dim")
             line.truncate(width, overflow="ellipsis")
             tools.append(line)
+        for bar in [] if view.ended else view.content.progress[-SHOWN_BARS:]:
+            line = Text(one_line(progress_words(bar)), "cyan")
+            line.truncate(width, overflow="ellipsis")
+            tools.append(line)
         error: list[Text] = []
         if view.error is not None:
             error = list(Text(_said(view.error), "red").wrap(self.console, width))[:4]
@@ -254,6 +260,7 @@ class Columns:
         if view.text.strip():
             # Addresses are shown, not hidden behind a link's text.
             parts.append(_Cleaned(_markdown(clean(view.text))))
+        parts += [Text(one_line(words), "dim") for words in content_lines(view.content)]
         if view.error is not None:
             parts.append(Text(_said(view.error), "red"))
         return Group(*parts, Text())

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 from ..client.event import Event
 from ..client.run_view import RunHandle
 from ..events.agent import (
+    Approval,
     ApprovalRequest,
     Cancelled,
     Done,
@@ -28,7 +29,9 @@ from ..events.agent import (
     ToolResult,
 )
 from ..events.base import PANEL, RUN
+from ..events.content import Data, File, Progress, Source
 from ..events.run import AgentAdded, RunDone, RunGap, RunStarted
+from .content_words import describe_content
 from .panel_words import describe_panel, panel_words, reading_words, stage_of
 
 MAX_LINE_CHARS = 8192
@@ -210,6 +213,12 @@ def describe(event: Event) -> str | None:
             return one_line(f"[hands over to {data.get('to', '')}]")
         case ApprovalRequest.TYPE:
             return one_line(f"[waits for approval {data['call_id']}] {data['name']} {data['arguments']}")
+        case Approval.TYPE:
+            word = "approved" if data.get("approve") else "refused"
+            return one_line(f"[{word} {data['call_id']}] {data.get('reason') or ''}")
+        case Progress.TYPE | Data.TYPE | Source.TYPE | File.TYPE:
+            said = describe_content(event.type, data)
+            return None if said is None else one_line(said)
         case Retry.TYPE:
             when = f"attempt {data['attempt']} in {data.get('delay_s', 0):.1f} s after {data.get('code', '')}"
             return one_line(f"[retry] {when}; what it said before is void")

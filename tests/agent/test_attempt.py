@@ -14,7 +14,7 @@ from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import MAX_EVENT_CHARS, Mailbox
 from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Payload, Reasoning, Status, Token, ToolCall, Usage
+from orchestrator.events import Approval, ApprovalRequest, Payload, Reasoning, Status, Token, ToolCall, Usage
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings
 
@@ -285,12 +285,12 @@ async def test_approval_is_answered_once(approve: bool, text: str) -> None:
     running = asyncio.ensure_future(trial.run())
     await turns()
     approvals = trial.attempt.approvals
-    assert not approvals.answer("c2", True)
-    assert approvals.answer("c1", approve)
-    assert not approvals.answer("c1", not approve)
+    assert not approvals.answer(Approval("c2", True))
+    assert approvals.answer(Approval("c1", approve))
+    assert not approvals.answer(Approval("c1", not approve))
     await soon(running)
     assert trial.text == text
-    assert not approvals.answer("c1", True)
+    assert not approvals.answer(Approval("c1", True))
 
 
 @pytest.mark.looptime

@@ -15,7 +15,18 @@ from orchestrator.agent.mailbox import Mailbox
 from orchestrator.agent.pump import Hearers, Pump, opening_of
 from orchestrator.backends.base import AgentInput, Backend, Finish, Part, QuotedAnswer, Turn
 from orchestrator.errors import AgentError, ConfigError, ConfigProblem, ErrorCode, LogUnavailable
-from orchestrator.events import Cancelled, Done, Error, Missing, Payload, Retry, Started, Status, Usage
+from orchestrator.events import (
+    Approval,
+    Cancelled,
+    Done,
+    Error,
+    Missing,
+    Payload,
+    Retry,
+    Started,
+    Status,
+    Usage,
+)
 from orchestrator.telemetry.observer import Observer
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings
@@ -287,9 +298,9 @@ async def test_cancelling_the_pump_closes_the_mailbox() -> None:
 
 async def test_an_answer_to_an_approval_needs_an_attempt_that_waits() -> None:
     rig = Rig(failing(0))
-    assert not rig.pump.answer("c1", True)
+    assert not rig.pump.answer(Approval("c1", True))
     await rig.run()
-    assert not rig.pump.answer("c1", True)
+    assert not rig.pump.answer(Approval("c1", True))
 
 
 async def test_a_turn_of_a_panel_says_what_it_is_part_of() -> None:

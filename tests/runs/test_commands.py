@@ -39,8 +39,8 @@ class Asked:
     async def retry(self, agent_id: str) -> None:
         self._note("retry", agent_id)
 
-    def approve(self, agent_id: str, call_id: str, approve: bool) -> None:
-        self._note("approve", agent_id, call_id, approve)
+    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
+        self._note("approve", agent_id, call_id, approve, reason)
 
     def start_panel_over(self, panel: Any) -> None:
         self._note("panel", panel.method, list(panel.members))
@@ -54,8 +54,8 @@ COMMANDS: list[tuple[Command, tuple[Any, ...]]] = [
     (Command("cancel", "run_1", "a", reason="late"), ("cancel", Stop("late"), "a")),
     (Command("add", "run_1", "b"), ("add", "b")),
     (Command("retry", "run_1", "a"), ("retry", "a")),
-    (Command("approve", "run_1", "a", "c1", True), ("approve", "a", "c1", True)),
-    (Command("approve", "run_1", "a", "c1", False), ("approve", "a", "c1", False)),
+    (Command("approve", "run_1", "a", "c1", True), ("approve", "a", "c1", True, None)),
+    (Command("approve", "run_1", "a", "c1", False, why="dear"), ("approve", "a", "c1", False, "dear")),
     (
         Command("convene", "run_1", panel={"method": "vote", "members": ["a", "b"]}),
         ("panel", "vote", ["a", "b"]),

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import AgentError, ConfigError, ConfigProblem
 from ...events.agent import ApprovalRequest, Handoff, Reasoning, Status, Token, ToolCall, ToolResult
+from ...events.content import Data, File, Progress, Source
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Spent
@@ -26,6 +27,10 @@ ALLOWED: tuple[type, ...] = (
     ToolResult,
     Handoff,
     ApprovalRequest,
+    Progress,
+    Data,
+    Source,
+    File,
     Spent,
     Finish,
 )

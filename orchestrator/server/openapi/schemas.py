@@ -5,13 +5,14 @@ Knows no path: which operation uses which schema is said beside its handler.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from ...errors import ErrorCode
 from ...events.agent import AGENT_PAYLOADS
 from ...events.base import PANEL, Payload
+from ...events.content import CONTENT
 from ...events.panel import PANEL_PAYLOADS
 from ...events.run import RUN_PAYLOADS, AgentInfo
 from ...events.snapshot import SNAPSHOT_TYPE, Revealed, Snapshot
@@ -42,10 +43,11 @@ class AddAgent(msgspec.Struct, forbid_unknown_fields=True):
     agent_id: str
 
 
-class Approval(msgspec.Struct, forbid_unknown_fields=True):
+class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True):
     """The answer to an `approval_request`."""
 
     approve: bool
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
 
 
 class StartWhenDescription(msgspec.Struct):
@@ -113,7 +115,7 @@ STAGE: Schema = {
 }
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    AddAgent, AgentList, Approval, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Snapshot, Vote,
+    AddAgent, AgentList, ApprovalBody, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Snapshot, Vote,
 )  # fmt: skip
 
 
@@ -121,9 +123,11 @@ def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
     """Return every named schema: requests, answers, and each event's `data`."""
     payloads = (*AGENT_PAYLOADS.values(), *RUN_PAYLOADS.values(), *PANEL_PAYLOADS.values())
     _, found = msgspec.json.schema_components([*STRUCTS, *payloads], ref_template=PREFIX + "{name}")
-    agent_events = {
-        f"{p.__name__}Event": _agent_event(p, found.pop(p.__name__)) for p in AGENT_PAYLOADS.values()
-    }
+    # A snapshot holds an agent's content as well, so its own schemas stay.
+    agent_events = {f"{p.__name__}Event": _agent_event(p, found[p.__name__]) for p in AGENT_PAYLOADS.values()}
+    for payload in AGENT_PAYLOADS.values():
+        if payload not in CONTENT:
+            del found[payload.__name__]
     run_events = {
         f"{p.__name__}Event": _run_event(p.TYPE, found.pop(p.__name__)) for p in RUN_PAYLOADS.values()
     }

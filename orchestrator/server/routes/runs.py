@@ -12,6 +12,7 @@ from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...eventlog.run_list import RunQuery
 from ...events.base import RunStatus
 from ...events.encoding import clean_text, encode_json
+from ...run.blind import reveal
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
 from ..http.connections import CONNECTIONS
@@ -40,6 +41,7 @@ PAGE = 50
 MAX_PAGE = 200
 MAX_PLACE = 10**15
 MAX_SEARCHED_CHARS = 200
+MAX_REASON_CHARS = 1_000
 
 routes = web.RouteTableDef()
 
@@ -169,7 +171,7 @@ async def show_run(request: web.Request) -> web.StreamResponse:
     run = await run_of(request)
     snapshot = run.snapshot()
     if run.spec.blind:
-        snapshot.revealed = await request.app[SUPERVISOR].revealed(run)
+        reveal(snapshot, await request.app[SUPERVISOR].revealed(run))
     return json_response(snapshot)
 
 
@@ -298,21 +300,23 @@ async def retry_agent(request: web.Request) -> web.StreamResponse:
     "Answer an agent that waits for approval",
     tag="agents",
     answers={202: SNAPSHOT},
-    body="Approval",
+    body="ApprovalBody",
     errors=(404, 410),
 )
 async def answer_approval(request: web.Request) -> web.StreamResponse:
     await run_of(request)
     body = await request.app[READER].read(request)
     approve = body.get("approve")
-    if not isinstance(approve, bool) or len(body) != 1:
-        raise InvalidRequest(
-            'The body must be {"approve": true} or {"approve": false}.',
-            [FieldProblem("approve", "must be a bool")],
-        )
+    reason = body.get("reason")
+    faults = [] if isinstance(approve, bool) else [FieldProblem("approve", "must be a bool")]
+    if reason is not None and not (isinstance(reason, str) and len(reason) <= MAX_REASON_CHARS):
+        faults.append(FieldProblem("reason", f"must be a string of at most {MAX_REASON_CHARS} characters"))
+    faults += [FieldProblem(key, "is not known") for key in body if key not in ("approve", "reason")]
+    if faults:
+        raise InvalidRequest('The body must be {"approve": true or false, "reason"?: text}.', faults)
     path = request.match_info
     return await _command(
-        request, "approve", agent_id=path["agent_id"], call_id=path["call_id"], approve=approve
+        request, "approve", agent_id=path["agent_id"], call_id=path["call_id"], approve=approve, why=reason
     )
 
 

@@ -222,10 +222,11 @@ export class Run {
    * @param {string} agentId
    * @param {string} callId
    * @param {boolean} [approve]
+   * @param {string} [reason] For the agent, at most 1,000 characters.
    */
-  async approve(agentId, callId, approve = true) {
+  async approve(agentId, callId, approve = true, reason = undefined) {
     const path = pathOf('runs', this.id, 'agents', agentId, 'approvals', callId);
-    await this.#http.call('POST', path, { body: { approve } });
+    await this.#http.call('POST', path, { body: reason === undefined ? { approve } : { approve, reason } });
   }
 
   /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */

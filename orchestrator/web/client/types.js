@@ -60,6 +60,51 @@
  * @typedef {object} Usage
  * @property {number} input_tokens
  * @property {number} output_tokens
+ * @property {number} [cached_input_tokens] Part of the input, if the provider tells it.
+ * @property {number} [reasoning_tokens] Part of the output, if the provider tells it.
+ */
+
+/**
+ * @typedef {object} Progress How far a long task is.
+ * @property {string} label
+ * @property {number} [fraction] From 0 to 1.
+ * @property {number} [step]
+ * @property {number} [steps]
+ * @property {string} [progress_id] Which bar it is, if the agent has several.
+ */
+
+/**
+ * @typedef {object} DataPart What an agent said in its own words.
+ * @property {string} name
+ * @property {any} value Any JSON.
+ * @property {string} [data_id]
+ */
+
+/**
+ * @typedef {object} SourcePart A citation, of an address or of a document in any words.
+ * @property {string} source_id
+ * @property {string} [url] `http:` or `https:`.
+ * @property {string} [document]
+ * @property {string} [title]
+ * @property {string} [quote]
+ * @property {number} [at] Offset in the attempt's text.
+ */
+
+/**
+ * @typedef {object} FilePart An image or document that an agent made.
+ * @property {string} file_id
+ * @property {string} name
+ * @property {string} media_type
+ * @property {string} url `https:` or `data:`.
+ */
+
+/**
+ * @typedef {object} Content What an attempt said beyond text.
+ * @property {readonly Progress[]} progress The newest of each bar.
+ * @property {readonly DataPart[]} data In order; one with a `data_id` replaces the one before it in its place.
+ * @property {readonly SourcePart[]} sources
+ * @property {readonly FilePart[]} files
+ * @property {any} [output] The structured answer; absent if there is none.
  */
 
 /**
@@ -110,6 +155,7 @@
  * @property {string} reasoning
  * @property {readonly Tool[]} tools
  * @property {readonly Approval[]} approvals
+ * @property {Content} content
  * @property {AgentError | null} error
  * @property {AgentMetrics | null} metrics
  * @property {Usage | null} usage
@@ -230,6 +276,11 @@
  * @property {Turn[]} [turns]
  * @property {Input[]} [inputs]
  * @property {Missing[]} [missing]
+ * @property {Progress[]} [progress] This and all below if the attempt said more than text.
+ * @property {DataPart[]} [data]
+ * @property {SourcePart[]} [sources]
+ * @property {FilePart[]} [files]
+ * @property {any} [output] The structured answer.
  */
 
 /**

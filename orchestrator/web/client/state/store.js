@@ -3,6 +3,7 @@
  * who hears of the state.
  */
 
+import { NO_CONTENT, contentOf, reduceContent } from './content.js';
 import { NO_TURN, beginTurn, panelOf, placeOf, reducePanel } from './panel.js';
 
 /** @typedef {import('../types.js').RunState} RunState */
@@ -17,6 +18,7 @@ const FRESH_ATTEMPT = Object.freeze({
   reasoning: '',
   tools: /** @type {readonly Tool[]} */ (Object.freeze([])),
   approvals: Object.freeze([]),
+  content: NO_CONTENT,
   error: null,
   metrics: null,
   usage: null,
@@ -155,6 +157,7 @@ export function replace(state, snapshot) {
       error: sent.error ?? null,
       metrics: sent.metrics ?? null,
       usage: sent.usage ?? null,
+      content: contentOf(sent),
       ...placeOf(sent),
     });
   }
@@ -263,6 +266,13 @@ function reduceAgent(agent, event) {
       const approval = { call_id: data.call_id, name: data.name, arguments: data.arguments };
       return change(agent, { approvals: Object.freeze([...agent.approvals, Object.freeze(approval)]) });
     }
+    case 'approval':
+      return change(agent, { approvals: without(agent.approvals, data.call_id) });
+    case 'progress':
+    case 'data':
+    case 'source':
+    case 'file':
+      return change(agent, { content: reduceContent(agent.content, event) });
     case 'retry':
       return begin(agent, data.attempt, agent.status === 'cancelling' ? 'cancelling' : 'queued', {
         note: `again after ${data.code ?? 'an error'}`,
@@ -316,15 +326,23 @@ function toolResult(agent, data) {
   const tools = [...agent.tools];
   const called = tools[at];
   if (called !== undefined) tools[at] = change(called, { output: data.output ?? '', is_error: Boolean(data.is_error) });
-  const approvals = agent.approvals.filter((approval) => approval.call_id !== data.call_id);
-  return change(agent, { tools: Object.freeze(tools), approvals: Object.freeze(approvals) });
+  return change(agent, { tools: Object.freeze(tools), approvals: without(agent.approvals, data.call_id) });
+}
+
+/**
+ * @param {AgentState['approvals']} approvals
+ * @param {string} callId
+ */
+function without(approvals, callId) {
+  return Object.freeze(approvals.filter((approval) => approval.call_id !== callId));
 }
 
 /**
  * @param {AgentState} agent
  * @param {RunEvent} event
  */
-function end(agent, { type, data, t }) {
+function end(agent, event) {
+  const { type, data, t } = event;
   const ended = {
     approvals: FRESH_ATTEMPT.approvals,
     attempt: data.attempt ?? agent.attempt,
@@ -335,7 +353,8 @@ function end(agent, { type, data, t }) {
   switch (type) {
     case 'done': {
       const { text = agent.text, usage = null, finish_reason = null } = data;
-      return change(agent, { ...ended, status: 'done', text, usage, finish_reason });
+      const content = reduceContent(agent.content, event);
+      return change(agent, { ...ended, status: 'done', text, usage, finish_reason, content });
     }
     case 'error': {
       const { code = 'internal', message = '', error_id = '', retryable = false } = data;

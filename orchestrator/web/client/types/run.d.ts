@@ -129,8 +129,9 @@ export declare class Run {
      * @param {string} agentId
      * @param {string} callId
      * @param {boolean} [approve]
+     * @param {string} [reason] For the agent, at most 1,000 characters.
      */
-    approve(agentId: string, callId: string, approve?: boolean): Promise<void>;
+    approve(agentId: string, callId: string, approve?: boolean, reason?: string): Promise<void>;
     /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */
     detach(): void;
     /**

@@ -74,6 +74,74 @@ export type AgentMetrics = {
 export type Usage = {
     input_tokens: number;
     output_tokens: number;
+    /**
+     * Part of the input, if the provider tells it.
+     */
+    cached_input_tokens?: number;
+    /**
+     * Part of the output, if the provider tells it.
+     */
+    reasoning_tokens?: number;
+};
+export type Progress = {
+    label: string;
+    /**
+     * From 0 to 1.
+     */
+    fraction?: number;
+    step?: number;
+    steps?: number;
+    /**
+     * Which bar it is, if the agent has several.
+     */
+    progress_id?: string;
+};
+export type DataPart = {
+    name: string;
+    /**
+     * Any JSON.
+     */
+    value: any;
+    data_id?: string;
+};
+export type SourcePart = {
+    source_id: string;
+    /**
+     * `http:` or `https:`.
+     */
+    url?: string;
+    document?: string;
+    title?: string;
+    quote?: string;
+    /**
+     * Offset in the attempt's text.
+     */
+    at?: number;
+};
+export type FilePart = {
+    file_id: string;
+    name: string;
+    media_type: string;
+    /**
+     * `https:` or `data:`.
+     */
+    url: string;
+};
+export type Content = {
+    /**
+     * The newest of each bar.
+     */
+    progress: readonly Progress[];
+    /**
+     * In order; one with a `data_id` replaces the one before it in its place.
+     */
+    data: readonly DataPart[];
+    sources: readonly SourcePart[];
+    files: readonly FilePart[];
+    /**
+     * The structured answer; absent if there is none.
+     */
+    output?: any;
 };
 export type Approval = {
     call_id: string;
@@ -126,6 +194,7 @@ export type AgentState = {
     reasoning: string;
     tools: readonly Tool[];
     approvals: readonly Approval[];
+    content: Content;
     error: AgentError | null;
     metrics: AgentMetrics | null;
     usage: Usage | null;
@@ -348,6 +417,17 @@ export type AgentSnapshot = {
     turns?: Turn[];
     inputs?: Input[];
     missing?: Missing[];
+    /**
+     * This and all below if the attempt said more than text.
+     */
+    progress?: Progress[];
+    data?: DataPart[];
+    sources?: SourcePart[];
+    files?: FilePart[];
+    /**
+     * The structured answer.
+     */
+    output?: any;
 };
 export type RunSnapshot = {
     run_id: string;
@@ -390,6 +470,10 @@ export type ListedRun = {
      * What people call its panel.
      */
     panel: string | null;
+    /**
+     * Whether it was asked for that it is hidden who is who.
+     */
+    blind: boolean;
     /**
      * Whether another release wrote it in a way that this one cannot read.
      */
@@ -556,6 +640,46 @@ export type ClientOptions = {
  * @typedef {object} Usage
  * @property {number} input_tokens
  * @property {number} output_tokens
+ * @property {number} [cached_input_tokens] Part of the input, if the provider tells it.
+ * @property {number} [reasoning_tokens] Part of the output, if the provider tells it.
+ */
+/**
+ * @typedef {object} Progress How far a long task is.
+ * @property {string} label
+ * @property {number} [fraction] From 0 to 1.
+ * @property {number} [step]
+ * @property {number} [steps]
+ * @property {string} [progress_id] Which bar it is, if the agent has several.
+ */
+/**
+ * @typedef {object} DataPart What an agent said in its own words.
+ * @property {string} name
+ * @property {any} value Any JSON.
+ * @property {string} [data_id]
+ */
+/**
+ * @typedef {object} SourcePart A citation, of an address or of a document in any words.
+ * @property {string} source_id
+ * @property {string} [url] `http:` or `https:`.
+ * @property {string} [document]
+ * @property {string} [title]
+ * @property {string} [quote]
+ * @property {number} [at] Offset in the attempt's text.
+ */
+/**
+ * @typedef {object} FilePart An image or document that an agent made.
+ * @property {string} file_id
+ * @property {string} name
+ * @property {string} media_type
+ * @property {string} url `https:` or `data:`.
+ */
+/**
+ * @typedef {object} Content What an attempt said beyond text.
+ * @property {readonly Progress[]} progress The newest of each bar.
+ * @property {readonly DataPart[]} data In order; one with a `data_id` replaces the one before it in its place.
+ * @property {readonly SourcePart[]} sources
+ * @property {readonly FilePart[]} files
+ * @property {any} [output] The structured answer; absent if there is none.
  */
 /**
  * @typedef {object} Approval A call that waits for `run.approve`.
@@ -600,6 +724,7 @@ export type ClientOptions = {
  * @property {string} reasoning
  * @property {readonly Tool[]} tools
  * @property {readonly Approval[]} approvals
+ * @property {Content} content
  * @property {AgentError | null} error
  * @property {AgentMetrics | null} metrics
  * @property {Usage | null} usage
@@ -712,6 +837,11 @@ export type ClientOptions = {
  * @property {Turn[]} [turns]
  * @property {Input[]} [inputs]
  * @property {Missing[]} [missing]
+ * @property {Progress[]} [progress] This and all below if the attempt said more than text.
+ * @property {DataPart[]} [data]
+ * @property {SourcePart[]} [sources]
+ * @property {FilePart[]} [files]
+ * @property {any} [output] The structured answer.
  */
 /**
  * What the server sends of a run.
@@ -741,6 +871,7 @@ export type ClientOptions = {
  * @property {number | null} ended_at
  * @property {Record<string, {status: AgentStatus | null}>} agents
  * @property {string | null} panel What people call its panel.
+ * @property {boolean} blind Whether it was asked for that it is hidden who is who.
  * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
  */
 /**

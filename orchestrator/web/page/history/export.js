@@ -44,8 +44,18 @@ function agentParts(agent) {
   if (agent.turns.length > 0) parts.push(`### ${stageWord(agent)}`);
   // An answer's own headings go below this one.
   if (agent.text !== '') parts.push(deeper(agent.text.trim(), agent.turns.length > 0 ? 3 : 2));
+  parts.push(...contentParts(agent.content));
   if (agent.error) parts.push(`> **${agent.error.code}** ${agent.error.message} (${agent.error.error_id})`);
   return parts;
+}
+
+/** @param {import('../../client/types.js').Content} content */
+function contentParts({ data, sources, files, ...rest }) {
+  const parts = sources.map(({ title, url, document }, n) => `${n + 1}. ${[title, url ?? document].filter(Boolean).join(': ')}`);
+  const whole = files.map(({ name, media_type, url }) => `- ${name} (${media_type})${/^data:/i.test(url) ? '' : `: ${url}`}`);
+  const json = data.map(({ name, value }) => `\`${name}\`\n\n\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``);
+  if ('output' in rest) json.push(`\`\`\`json\n${JSON.stringify(rest.output, null, 2)}\n\`\`\``);
+  return [parts.join('\n'), whole.join('\n'), ...json].filter(Boolean);
 }
 
 /**

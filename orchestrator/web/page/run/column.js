@@ -9,6 +9,7 @@ import { Reasoning, Tools } from './activity.js';
 import { useStickToEnd } from './scroll.js';
 import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
+const Content = lazy(async () => (await import('./content.js')).Content);
 const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
 const Turns = lazy(async () => (await import('./turns.js')).Turns);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
@@ -177,6 +178,7 @@ export function Speech({ agent, face }) {
   return html`<${Reasoning} agent=${agent} />
     <${Tools} agent=${agent} />
     <${Said} agent=${agent} face=${face} />
+    ${hasContent(agent) && html`<${Content} agent=${agent} />`}
     ${agent.approvals.length > 0 && html`<${Approvals} agent=${agent} approve=${face.steerable && face.approve} />`}
     ${error &&
     html`<div class="error" role=${face.announces(id) ? 'alert' : undefined}>
@@ -188,6 +190,11 @@ export function Speech({ agent, face }) {
     </div>`}
     ${agent.status === 'cancelled' &&
     html`<p class="hint stopped">■ Stopped${agent.note && agent.note !== 'requested' ? `: ${agent.note.replace('_', ' ')}` : ''}.</p>`}`;
+}
+
+/** @param {AgentState} agent */
+function hasContent({ content }) {
+  return 'output' in content || Object.values(content).some((list) => list.length > 0);
 }
 
 /** @param {{agent: AgentState, face: Face}} props */

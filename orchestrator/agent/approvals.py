@@ -1,0 +1,58 @@
+"""The calls of one attempt that wait for a person, and the answers to them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import AgentError
+from ..events.agent import Approval
+from .deadlines import Deadlines
+from .mailbox import Mailbox
+
+
+class Approvals:
+    """Calls of one attempt that wait for a person.
+
+    Attributes:
+        reasons: What people said with their answers, by `call_id`.
+    """
+
+    def __init__(self, mailbox: Mailbox, deadlines: Deadlines, timeout_s: float) -> None:
+        self._mailbox = mailbox
+        self._deadlines = deadlines
+        self._timeout_s = timeout_s
+        self._waiting: dict[str, asyncio.Future[bool]] = {}
+        self.reasons: dict[str, str] = {}
+
+    def open(self, call_id: str) -> None:
+        """Accept answers for *call_id* from now on."""
+        self._waiting[call_id] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call waits for its answer."""
+        return any(not waiting.done() for waiting in self._waiting.values())
+
+    def answer(self, answer: Approval) -> bool:
+        """Report an answer, then pass it on to the agent; False where nothing waits for one."""
+        waiting = self._waiting.get(answer.call_id)
+        if waiting is None or waiting.done():
+            return False
+        if answer.reason is not None:
+            self.reasons[answer.call_id] = answer.reason
+        self._mailbox.post(answer)  # before the agent goes on, so before whatever it says then
+        waiting.set_result(answer.approve)
+        return True
+
+    async def wait(self, call_id: str) -> bool:
+        """Wait for the answer to *call_id*; the attempt's own time limits stand still."""
+        if call_id not in self._waiting:
+            self.open(call_id)
+        try:
+            with self._deadlines.paused():
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._waiting[call_id]
+        except TimeoutError as exc:
+            raise AgentError("approval_timeout", f"Nobody answered within {self._timeout_s:g} s.") from exc
+        finally:
+            self._waiting.pop(call_id, None)

@@ -1,0 +1,63 @@
+"""What one attempt has said beyond text, as a fold of its events: the newest of what replaces, all of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import UNSET
+
+from ..events.agent import Done, Retry, Started
+from ..events.base import Payload
+from ..events.content import Data, File, Progress, Source
+
+
+@dataclass(slots=True)
+class ContentState:
+    """Progress, data, sources, files and structured answer of an agent's newest attempt."""
+
+    bars: dict[str | None, Progress] = field(default_factory=dict)
+    data: list[Data] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    output: Any = UNSET
+    _places: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def progress(self) -> list[Progress]:
+        """The newest of each bar, in the order in which they began."""
+        return list(self.bars.values())
+
+    def fold(self, payload: Payload) -> None:
+        """Take an event in; one that is of no concern here changes nothing."""
+        match payload:
+            case Progress():
+                self.bars[payload.progress_id] = payload
+            case Data():
+                self._put(payload)
+            case Source():
+                self.sources.append(payload)
+            case File():
+                self.files.append(payload)
+            case Done(output=output):
+                self.output = output
+            case Started() | Retry():
+                self.clear()
+            case _:
+                pass
+
+    def clear(self) -> None:
+        """Forget all: another attempt begins."""
+        self.bars.clear()
+        self.data.clear()
+        self.sources.clear()
+        self.files.clear()
+        self._places.clear()
+        self.output = UNSET
+
+    def _put(self, payload: Data) -> None:
+        if payload.data_id is None:
+            self.data.append(payload)
+            return
+        place = self._places.setdefault((payload.name, payload.data_id), len(self.data))
+        self.data[place : place + 1] = [payload]
