@@ -146,7 +146,7 @@ async def test_wrong_fields_are_all_named_before_anything_starts(
     assert answer.status == 422
     assert [error["at"] for error in answer.problem["errors"]] == at
     assert all(error["detail"] for error in answer.problem["errors"])
-    assert (await service.call("GET", "/v1/runs")).json == {"runs": []}
+    assert (await service.call("GET", "/v1/runs")).json == {"runs": [], "next": None}
 
 
 async def test_message_may_have_exactly_its_limit() -> None:
