@@ -59,6 +59,12 @@ def runs_of(server: str) -> list[dict[str, Any]]:
     return runs
 
 
+def snapshot_of(server: str, run_id: str) -> dict[str, Any]:
+    with urlopen(f"{server}/v1/runs/{run_id}") as answer:
+        snapshot: dict[str, Any] = json.load(answer)
+    return snapshot
+
+
 def text_of(page: Page, agent_id: str) -> str:
     return page.locator(f"[data-agent={agent_id}] p").inner_text()
 
@@ -90,7 +96,7 @@ def test_a_page_with_eventsource_alone(page: Page, pages: str, server: str) -> N
 
     run = runs_of(server)[0]
     assert page.url.endswith(f"#{run['run_id']}")
-    for agent_id, agent in run["agents"].items():
+    for agent_id, agent in snapshot_of(server, run["run_id"])["agents"].items():
         assert page.locator(f"[data-agent={agent_id}] p").text_content() == agent["text"]
     for number in range(3):
         expect(columns.nth(number).get_by_role("button")).to_be_disabled()
