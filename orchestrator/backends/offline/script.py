@@ -46,7 +46,8 @@ class Finding:
     @property
     def failure(self) -> str | None:
         """What went wrong, None where nothing did."""
-        return self.output.removeprefix(ERROR_PREFIX) if self.output.startswith(ERROR_PREFIX) else None
+        failed = self.output.startswith(ERROR_PREFIX.rstrip(": "))
+        return self.output.removeprefix(ERROR_PREFIX).removesuffix(".") if failed else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 
+from ...errors import ToolError
+
 MAX_EXPRESSION_CHARS = 400
 MAX_RESULT_BITS = 4_000  # about 1,200 digits: far below what Python refuses to print
 
@@ -38,6 +40,10 @@ STOP_WORDS = frozenset(
 Number = int | float
 
 
+class ToolInputError(ToolError, ValueError):
+    """What a tool was given cannot be used; its words are for the reader."""
+
+
 def calculator(expression: str) -> str:
     """Compute an arithmetic expression.
 
@@ -47,15 +53,15 @@ def calculator(expression: str) -> str:
         expression: For example "17*23" or "sqrt(2) * (3 + 4)".
     """
     if len(expression) > MAX_EXPRESSION_CHARS:
-        raise ValueError(f"the expression is longer than {MAX_EXPRESSION_CHARS} characters")
+        raise ToolInputError(f"the expression is longer than {MAX_EXPRESSION_CHARS} characters")
     try:
         value = _evaluate(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError) as exc:
-        raise ValueError(f"{expression!r} is not an arithmetic expression") from exc
+        raise ToolInputError(f"{expression!r} is not an arithmetic expression") from exc
     except ZeroDivisionError as exc:
-        raise ValueError("division by zero") from exc
+        raise ToolInputError("division by zero") from exc
     except OverflowError as exc:
-        raise ValueError("the result is too large") from exc
+        raise ToolInputError("the result is too large") from exc
     return _format(value)
 
 
@@ -68,7 +74,7 @@ def clock(place: str) -> str:
     key = place.strip().lower().replace(" ", "_")
     zone = _zones().get(key)
     if zone is None:
-        raise ValueError(f"no time zone is called {place.strip()[:60]!r}")
+        raise ToolInputError(f"no time zone is called {place.strip()[:60]!r}")
     now = datetime.now(zoneinfo.ZoneInfo(zone))
     offset = now.strftime("%z")
     day = f"{now:%A}, {now.day} {now:%B %Y}"
@@ -147,16 +153,16 @@ def _evaluate(node: ast.expr) -> Number:
             return _bounded(_OPERATORS[type(op)](_evaluate(left), _evaluate(right)))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
             return _call(name, [_evaluate(argument) for argument in args])
-    raise ValueError(f"{ast.unparse(node)[:60]!r} is not arithmetic")
+    raise ToolInputError(f"{ast.unparse(node)[:60]!r} is not arithmetic")
 
 
 def _call(name: str, arguments: list[Number]) -> Number:
     if not arguments or (len(arguments) > 1 and name not in ("min", "max")):
-        raise ValueError(
+        raise ToolInputError(
             f"{name}() takes {'at least one number' if name in ('min', 'max') else 'one number'}"
         )
     if name == "sqrt" and arguments[0] < 0:
-        raise ValueError("a negative number has no real square root")
+        raise ToolInputError("a negative number has no real square root")
     return _bounded(_FUNCTIONS[name](arguments))
 
 
@@ -171,7 +177,7 @@ def _power(base: Number, exponent: Number) -> Number:
         _refuse_bits(base.bit_length() * exponent if abs(base) > 1 else 1)
     result = base**exponent
     if isinstance(result, complex):
-        raise ValueError("the result is not a real number")
+        raise ToolInputError("the result is not a real number")
     return float(result) if isinstance(result, float) else int(result)
 
 
@@ -184,14 +190,14 @@ def _divide(left: Number, right: Number) -> Number:
 def _refuse_bits(bits: int) -> None:
     """Refuse before computing: a tower of powers would hold a core for hours."""
     if bits > MAX_RESULT_BITS:
-        raise ValueError("the result is too large")
+        raise ToolInputError("the result is too large")
 
 
 def _bounded(value: Number) -> Number:
     if isinstance(value, int):
         _refuse_bits(value.bit_length())
     elif not math.isfinite(value):
-        raise ValueError("the result is too large")
+        raise ToolInputError("the result is too large")
     return value
 
 
