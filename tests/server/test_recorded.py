@@ -1,7 +1,7 @@
 """What is on the wire stays: streams and snapshots are what the release before the rooms sent.
 
-`recorded/*` was made with that release by `recorded/record.py`. One thing was added since: a blind run's snapshot says
-`"blind": true`.
+`recorded/*` was made with that release by `recorded/record.py`, but for blind runs: their snapshot says `"blind": true`
+since, and their `status` events no longer carry `detail`, which told who speaks. `blind*` was recorded again for that.
 """
 
 from __future__ import annotations
