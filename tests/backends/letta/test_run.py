@@ -57,8 +57,9 @@ async def test_a_foreground_stream_that_stalls_is_given_up(monkeypatch: pytest.M
         (401, "upstream_auth"),
         (403, "upstream_auth"),
         (404, "upstream_rejected"),
-        (409, "upstream_rejected"),
+        (409, "upstream_unavailable"),
         (422, "upstream_rejected"),
+        (425, "upstream_unavailable"),
         (500, "upstream_unavailable"),
         (502, "upstream_unavailable"),
     ],
@@ -67,7 +68,11 @@ async def test_a_foreground_stream_that_stalls_is_given_up(monkeypatch: pytest.M
 async def test_a_status_is_translated_and_the_message_sent_once(
     status: int, code: str, background: bool
 ) -> None:
-    """The SDK would repeat a POST twice; the pump retries, and knows when it may."""
+    """The SDK would repeat a POST twice; the pump retries, and knows when it may.
+
+    Letta answers 409 while another run of the agent or the conversation is at work: nothing was taken up, so it
+    can be asked again.
+    """
     wire = LettaWire(Answer(status))
     assert (await failure_of(wire, background=background)).code == code
     assert len(sent(wire)) == 1
