@@ -184,6 +184,11 @@ class Attempt:
             raise RuntimeError("the agent asked the process to end") from exc
 
     async def _consume(self, request: AgentInput) -> None:
+        """Take every item of the agent's stream.
+
+        Plain text, which most items are, goes into the mailbox here, for the cost of a call is a token's cost;
+        all else goes to `_accept`.
+        """
         deadlines, clock, pieces, more = (
             self._deadlines,
             self._deadlines.clock,
@@ -206,33 +211,35 @@ class Attempt:
                     pieces.append(item)
                     self._left -= size
                     if not more(item):
-                        await self._room()
+                        await self._wait_for_room()
                 elif self._live:
-                    await self._hear(item)
+                    await self._accept(item)
                 else:
                     return
                 count += 1
                 if not count % ITEMS_PER_TURN:
                     await asyncio.sleep(0)
 
-    async def _hear(self, item: Any) -> None:
+    async def _accept(self, item: Any) -> None:
+        """Take one item of any type that an agent may yield, and note that the agent has begun."""
         if not self._deadlines.heard:
             # What is for other workers only is no first word.
             self._deadlines.heard = not (isinstance(item, Status) and item.anchor is not None)
         if type(item) is str:
-            await self._say(item)
+            await self._accept_text(item)
         else:
-            await self._pass(item)
+            await self._accept_event(item)
 
-    async def _pass(self, item: Any) -> None:
+    async def _accept_event(self, item: Any) -> None:
+        """Take an item that is no `str`: text with a speaker, an event, what was spent, or how the answer ended."""
         if isinstance(item, Token | Reasoning) and (item.speaker is not None or item.parent is not None):
             _checked(item)
         if type(item) is Token:
-            await self._say(item.text, item.speaker, item.parent)
+            await self._accept_text(item.text, item.speaker, item.parent)
         elif type(item) is Reasoning:
             for text in _cut(clean_text(item.text)):
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
-                    await self._room()
+                    await self._wait_for_room()
         elif isinstance(item, Spent):
             self._charge(_checked(item.usage))
         elif isinstance(item, Restated):
@@ -249,12 +256,12 @@ class Attempt:
         elif isinstance(item, CONTENT):
             content, weight = self._bounds.take(_checked(item))
             if not self._mailbox.post(content, weight=weight):
-                await self._room()
+                await self._wait_for_room()
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
             if not self._mailbox.post(_checked(item)):
-                await self._room()
+                await self._wait_for_room()
         else:
             raise AgentError(
                 "upstream_invalid",
@@ -266,7 +273,8 @@ class Attempt:
         self.cost = cost_of(self._used, self._prices)
         self._budget.charge(usage, cost_of(usage, self._prices), cut=cut)
 
-    async def _say(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
+    async def _accept_text(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
+        """Put text into the mailbox, cut into events, at the agent's pace and within its output limit."""
         if not text:
             return
         text = clean_text(text)
@@ -283,12 +291,13 @@ class Attempt:
                     self.pieces.append(part)
                     self._left -= len(part)
                 if not self._mailbox.say(part, Token, speaker, parent):
-                    await self._room()
+                    await self._wait_for_room()
         if len(text) > room:
             limit = self._limits.max_output_chars
             raise AgentError("output_limit", f"The answer reached {limit} characters, the agent's limit.")
 
-    async def _room(self) -> None:
+    async def _wait_for_room(self) -> None:
+        """Wait until the mailbox has room; this time is not the agent's."""
         with self._deadlines.paused():
             await self._mailbox.room()
 

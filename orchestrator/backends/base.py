@@ -7,7 +7,7 @@ Owns no agent. A kind of agent is one folder beside this file and one row in `re
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -198,3 +198,7 @@ class Backend(Protocol):
     async def aclose(self) -> None:
         """Release pools and processes that outlive a stream. Called once, when none runs."""
         ...
+
+
+StreamFunction = Callable[[AgentInput], AsyncIterator[Any]]
+"""A user's function that answers: it yields `str`, event payloads or a `Finish`."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from ..references import load_attribute
 from ..settings.agent import AgentSettings
-from .base import Backend
+from .base import Backend, StreamFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,9 @@ KINDS: dict[str, Kind] = {
 }
 """What `backend:` may say → the kind."""
 
+MADE_IN_PYTHON = "function"
+"""The kind of an agent that `create_app(agents=…)` was given instead of a file; its backend class wraps with `of`."""
+
 
 def settings_class(kind: object) -> type[AgentSettings] | None:
     """Return the class of the settings of *kind*, as a file spells it; None if there is no such kind."""
@@ -77,3 +80,16 @@ def create_backend(settings: AgentSettings, agents: Mapping[str, AgentSettings])
     factory: Any = load_attribute(KINDS[settings.backend].backend)
     backend: Backend = factory(settings, agents)
     return backend
+
+
+def wrap_agent(agent_id: str, agent: StreamFunction | Backend) -> tuple[AgentSettings, Backend]:
+    """Return the settings and the backend of an agent that was made in Python: a function, or a `Backend` as it is.
+
+    Raises:
+        ConfigError: The function cannot give an async iterator.
+    """
+    row = KINDS[MADE_IN_PYTHON]
+    settings: Any = load_attribute(row.settings)
+    backend: Any = load_attribute(row.backend)
+    wrapped: Backend = backend.of(agent) if callable(agent) else agent
+    return settings(agent_id=agent_id, stream="python:agent"), wrapped

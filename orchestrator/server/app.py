@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from ..backends.base import Backend
-from ..backends.function.backend import FunctionBackend, StreamFunction
-from ..backends.function.settings import FunctionSettings
+from ..backends.base import Backend, StreamFunction
+from ..backends.registry import wrap_agent
 from ..config.load import Config
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
@@ -108,8 +107,7 @@ def _registry(config: Config | None, made: Mapping[str, StreamFunction | Backend
     settings: dict[str, AgentSettings] = dict(config.agents) if config else {}
     backends: dict[str, Backend] = {}
     for agent_id, agent in made.items():
-        settings[agent_id] = FunctionSettings(agent_id=agent_id, stream="python:agent")
-        backends[agent_id] = FunctionBackend.of(agent) if callable(agent) else agent
+        settings[agent_id], backends[agent_id] = wrap_agent(agent_id, agent)
     return AgentRegistry(settings, backends=backends, panels=config.panels if config else None)
 
 

@@ -7,7 +7,7 @@ the event loop, so slow synchronous work belongs into `asyncio.to_thread`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from ...errors import AgentError, ConfigError, ConfigProblem
@@ -15,7 +15,7 @@ from ...events.agent import ApprovalRequest, Handoff, Reasoning, Status, Token, 
 from ...events.content import Data, File, Progress, Source
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
-from ..base import AgentInput, Emission, Finish, Spent
+from ..base import AgentInput, Emission, Finish, Spent, StreamFunction
 from .settings import FunctionSettings
 
 ALLOWED: tuple[type, ...] = (
@@ -39,7 +39,6 @@ ALLOWED: tuple[type, ...] = (
 _NO_ITERATORS = frozenset({"None", "str", "bytes", "int", "float", "bool", "list", "tuple", "dict"})
 """Return annotations that rule an async iterator out; of any other class a subclass may be one."""
 
-StreamFunction = Callable[[AgentInput], AsyncIterator[Any]]
 _ALLOWED_NAMES = ", ".join(kind.__name__ for kind in ALLOWED)
 
 

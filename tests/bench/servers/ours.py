@@ -13,8 +13,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from orchestrator.backends.base import AgentInput, Backend, Emission
-from orchestrator.backends.function.backend import FunctionBackend, StreamFunction
+from orchestrator.backends.base import AgentInput, Backend, Emission, StreamFunction
+from orchestrator.backends.function.backend import FunctionBackend
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
