@@ -1,0 +1,80 @@
+"""Covers `orchestrator/agent/approvals.py`: calls that wait for a person, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.agent.approvals import Approvals
+from orchestrator.agent.deadlines import Deadlines
+from orchestrator.agent.mailbox import Mailbox
+from orchestrator.errors import AgentError
+from orchestrator.events import Approval
+
+pytestmark = pytest.mark.looptime
+
+
+class Desk:
+    def __init__(self, timeout_s: float = 60) -> None:
+        self.mailbox = Mailbox("a")
+        self.deadlines = Deadlines(first_s=10, idle_s=5, total_s=20)
+        self.approvals = Approvals(self.mailbox, self.deadlines, timeout_s)
+
+
+async def test_an_answer_is_in_the_mailbox_before_the_agent_goes_on() -> None:
+    desk = Desk()
+    waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
+    await asyncio.sleep(0)
+    assert desk.approvals.is_waiting
+    answer = Approval("c1", approve=False, reason="Not today.", by="ann")
+    assert desk.approvals.answer(answer)
+    assert not waiting.done()
+    assert desk.mailbox.take(10) == [answer]
+    assert await waiting is False
+    assert desk.approvals.reasons == {"c1": "Not today."}
+    assert not desk.approvals.is_waiting
+
+
+async def test_an_answer_may_come_before_the_agent_waits_for_it() -> None:
+    """A request is on the wire before its agent's task gets its turn, so a fast client must not be refused."""
+    desk = Desk()
+    desk.approvals.open("c1")
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    assert await desk.approvals.wait("c1") is True
+
+
+async def test_what_nobody_asked_or_what_was_answered_is_refused() -> None:
+    desk = Desk()
+    assert not desk.approvals.answer(Approval("other", approve=True))
+    desk.approvals.open("c1")
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    assert not desk.approvals.answer(Approval("c1", approve=False, reason="too late"))
+    assert desk.approvals.reasons == {}
+    assert len(desk.mailbox.take(10)) == 1
+
+
+async def test_time_spent_waiting_for_a_person_is_not_the_attempts() -> None:
+    desk = Desk()
+    waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
+    await asyncio.sleep(50)
+    desk.approvals.answer(Approval("c1", approve=True))
+    assert await waiting
+    assert desk.deadlines.remaining() == (pytest.approx(5), "timeout_first_token")
+
+
+async def test_a_call_that_nobody_answers_fails_and_waits_no_more() -> None:
+    desk = Desk(timeout_s=60)
+    with pytest.raises(AgentError, match="within 60 s") as caught:
+        await desk.approvals.wait("c1")
+    assert caught.value.code == "approval_timeout"
+    assert not desk.approvals.answer(Approval("c1", approve=True))
+
+
+async def test_a_cancelled_attempt_leaves_no_open_call() -> None:
+    desk = Desk()
+    waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not desk.approvals.is_waiting
