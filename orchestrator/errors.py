@@ -18,7 +18,8 @@ The tree::
     └── LogError
         ├── GapError           a cursor this log cannot go on from
         ├── Fenced             another worker owns the run now
-        └── LogUnavailable     the store does not answer
+        ├── LogUnavailable     the store does not answer
+        └── UnreadableRequest  what a run was started with is broken, or of another release
 """
 
 from __future__ import annotations
@@ -213,3 +214,7 @@ class Fenced(LogError):
 
 class LogUnavailable(LogError):
     """The store does not answer; nothing was appended, or whether it was is unknown."""
+
+
+class UnreadableRequest(LogError):
+    """What a run was started with is broken, or of another release: it can be told of, not executed."""

@@ -220,10 +220,12 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
 async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots) -> Gap:
     bounds = await log.open(view.channel)
     told = [each for each in await snapshots() if view.runs is None or each.run_id in view.runs]
+    # Asked after the states, which may hold what was appended meanwhile: the notice names no older end than theirs.
+    now = await log.open(view.channel)
     seen = {each.run_id: _seen(each, bounds) for each in told}
     # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
     shown = clean_text(requested[:REQUESTED_CHARS])
-    notice = RunGap(exc.reason, shown, exc.earliest, exc.latest)
+    notice = RunGap(exc.reason, shown, now.id(now.first), now.id(now.last))
     if view.run_id is not None:
         # Others of the channel may have pushed out what followed the run's own last event.
         after = max(bounds.first - 1, *seen.values()) if seen else bounds.last

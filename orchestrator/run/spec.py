@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from ..errors import UnreadableRequest
 from ..eventlog.run_store import RunRecord
 from ..events.base import AgentStatus
 from ..panels.settings import PanelSettings
@@ -66,8 +67,28 @@ class RunSpec:
 
 
 def spec_of(record: RunRecord) -> RunSpec:
-    """Return what a run was started with."""
+    """Return what a run was started with.
+
+    Raises:
+        UnreadableRequest: It is broken, or of another release: nobody may execute what was not asked for.
+    """
     request = _read(record)
+    return _spec(record, request, _panel(record.run_id, request))
+
+
+def known_spec_of(record: RunRecord) -> RunSpec:
+    """Return what is known of what a run was started with, to tell of it: all that its request says may be missing.
+
+    Whether it was blind is then known of its summary only, and without one it counts as blind.
+    """
+    try:
+        return spec_of(record)
+    except UnreadableRequest:
+        blind = record.summary is None or record.summary.blind
+        return _spec(record, StartRequest(record.message, blind=blind), None)
+
+
+def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None) -> RunSpec:
     return RunSpec(
         run_id=record.run_id,
         channel=record.channel,
@@ -76,7 +97,7 @@ def spec_of(record: RunRecord) -> RunSpec:
         conversation_id=record.conversation_id,
         on_disconnect=record.on_disconnect,
         images=request.images,
-        panel=_panel(request),
+        panel=panel,
         given=request.given,
         of=request.of,
         blind=request.blind,
@@ -90,24 +111,29 @@ def digest(request: str) -> str:
 
 
 def without_images(record: RunRecord) -> str | None:
-    """Return a record's request without its images, which nobody needs once the run has ended; None: it has none."""
-    request = _read(record)
+    """Return a record's request without its images, which nobody needs once the run has ended; None: leave it."""
+    try:
+        request = _read(record)
+    except UnreadableRequest:
+        return None
     if not request.images:
         return None
     return msgspec.json.encode(replace(request, images=())).decode()
 
 
-def _panel(request: StartRequest) -> PanelSettings | None:
+def _panel(run_id: str, request: StartRequest) -> PanelSettings | None:
     try:
         return None if request.panel is None else PanelSettings.model_validate(request.panel)
-    except ValidationError:
-        return None
+    except ValidationError as exc:
+        raise UnreadableRequest(f"the panel of run {run_id} cannot be read") from exc
 
 
 def _read(record: RunRecord) -> StartRequest:
+    if not record.readable:
+        raise UnreadableRequest(f"the record of run {record.run_id} cannot be read")
     if not record.request:
         return StartRequest(record.message)
     try:
         return msgspec.json.decode(record.request, type=StartRequest)
-    except msgspec.MsgspecError:
-        return StartRequest(record.message)  # of another release: what its events say is still of use
+    except msgspec.MsgspecError as exc:
+        raise UnreadableRequest(f"the request of run {record.run_id} cannot be read") from exc

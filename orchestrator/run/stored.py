@@ -19,7 +19,7 @@ from ..events.base import RunStatus
 from ..events.encoding import decode_payload, decode_time
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
-from .spec import spec_of
+from .spec import known_spec_of
 from .state import Participant, RunState
 
 PAGE_EVENTS = 256
@@ -88,7 +88,7 @@ class _Fold:
 
     def __init__(self, record: RunRecord) -> None:
         self._record = record
-        self._state = RunState(spec_of(record), record.created_at)
+        self._state = RunState(known_spec_of(record), record.created_at)
         self._newest: Entry | None = None
 
     def take(self, entry: Entry) -> None:

@@ -12,7 +12,7 @@ from collections.abc import ItemsView
 import structlog
 
 from ..agent.attempt import Stop
-from ..errors import Fenced
+from ..errors import Fenced, UnreadableRequest
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
@@ -21,6 +21,7 @@ from ..run.conversation import Conversations
 from ..run.factory import RunFactory
 from ..run.run import Run
 from ..run.spec import without_images
+from ..run.state import RunState
 from ..run.stored import StoredRuns
 from ..telemetry.logs import failure
 
@@ -120,7 +121,12 @@ class Executor:
                 request=without_images(record),
             )
             return
-        state.spec = self._factory.spec(record)
+        try:
+            state.spec = self._factory.spec(record)
+        except UnreadableRequest as exc:
+            log.error("run_unreadable", run_id=record.run_id, reason=str(exc))
+            await self._end_unreadable(record, state)
+            return
         run = self._factory.make(record, state)
         try:
             await run.resume()
@@ -128,6 +134,13 @@ class Executor:
             run.report_left()
             raise
         self.execute(run, record)
+
+    async def _end_unreadable(self, record: RunRecord, state: RunState) -> None:
+        """End a run of which nobody knows what was asked: its readers must not wait for ever."""
+        run = self._factory.make(record, state)
+        await run.fail()
+        await self._note_end(run, record)
+        run.report_left()
 
     async def wait_idle(self, seconds: float) -> None:
         """Return when no run is executed, or after *seconds*."""

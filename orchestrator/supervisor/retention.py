@@ -14,7 +14,7 @@ from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import KeptBounds, RunRecord
 from ..run.blind import BlindRecords
 from ..run.conversation import Conversations
-from ..run.spec import spec_of
+from ..run.spec import known_spec_of
 from ..run.stored import StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
 from ..settings.limits import RunLimits
@@ -123,7 +123,7 @@ class Retention:
                 continue  # another worker was faster
 
     async def _forget(self, record: RunRecord, why: str) -> None:
-        if spec_of(record).blind:
+        if known_spec_of(record).blind:
             await self._blind_records.forget(record.run_id)
         await self._store.forget_run(record.run_id, why)
         await self._store.erase(SYSTEM_CHANNEL, record.run_id)

@@ -174,6 +174,20 @@ async def test_trimmed_events_are_a_gap_also_in_the_middle(log: MemoryLog) -> No
     await small.aclose()
 
 
+async def test_the_notice_of_a_gap_is_no_older_than_the_states_that_come_with_it(log: MemoryLog) -> None:
+    """Agents talk on while the states are made."""
+    await log.append("run_1", [draft(1)])
+
+    async def states() -> list[Snapshot]:
+        (entry,) = await log.append("run_1", [draft(2)])
+        return [snapshot(entry.id, "completed")]
+
+    async with aclosing(follow(log, RUN, "nonsense", states)) as items:
+        gap = await anext(items)
+    assert isinstance(gap, Gap)
+    assert gap.notice.latest == gap.snapshots[0].last_event_id
+
+
 async def test_after_a_gap_the_end_of_an_ended_run_is_its_snapshot(log: MemoryLog) -> None:
     entries = await log.append("run_1", [draft(1), DONE])
     reader = Reader(log, after="nonsense", told=[snapshot(entries[-1].id, "completed")])

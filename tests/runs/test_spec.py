@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.errors import UnreadableRequest
+from orchestrator.eventlog.run_list import RunSummary
 from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.panels.settings import PanelSettings
-from orchestrator.run.spec import GivenAnswer, StartRequest, spec_of
+from orchestrator.run.spec import GivenAnswer, StartRequest, known_spec_of, spec_of, without_images
 
 
 def record(request: bytes = b"", **keys: Any) -> RunRecord:
@@ -49,6 +51,23 @@ def test_a_request_of_a_newer_version_is_read_as_far_as_it_is_known() -> None:
     assert spec_of(record(b'{"message": "hi", "images": ["data:x"], "unheard_of": 1}')).images == ("data:x",)
 
 
-def test_a_broken_request_is_no_silent_default() -> None:
-    with pytest.raises(msgspec.DecodeError):
-        spec_of(record(b"{"))
+@pytest.mark.parametrize("request_", [b"{", b'{"message": 1}', b'{"message": "hi", "panel": {"method": 7}}'])
+def test_a_broken_request_is_no_silent_default(request_: bytes) -> None:
+    """Executed as a plain run it would ask others, other things, and say who they are."""
+    with pytest.raises(UnreadableRequest):
+        spec_of(record(request_))
+    with pytest.raises(UnreadableRequest):
+        spec_of(record(readable=False))
+
+
+@pytest.mark.parametrize(
+    ("summary", "blind"), [(None, True), (RunSummary(), False), (RunSummary(blind=True), True)]
+)
+def test_of_a_broken_request_is_told_what_is_known(summary: RunSummary | None, blind: bool) -> None:
+    spec = known_spec_of(record(b"{", summary=summary))
+    assert (spec.message, spec.agents, spec.panel) == ("hi", ("a", "b"), None)
+    assert spec.blind is blind, "who takes part may be a secret"
+
+
+def test_a_broken_request_has_no_images_to_drop() -> None:
+    assert without_images(record(b"{")) is None

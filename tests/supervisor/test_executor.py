@@ -130,6 +130,29 @@ async def test_a_run_is_executed_to_its_end_and_kept_as_stored() -> None:
         assert worker.observer.here == 0
 
 
+async def test_a_lost_run_with_a_broken_request_ends_and_asks_nobody() -> None:
+    """Executed with defaults it would be another run than the one that was asked for."""
+    asked: list[str] = []
+
+    async def notes(request: AgentInput) -> AsyncGenerator[str, None]:
+        asked.append(request.message)
+        yield "Yes."
+
+    async with working({"a": notes}) as worker:
+        record = await worker.record(conversation_id="c")
+        await worker.begun(record)
+        await worker.conversations.hold("c", "run_1")
+        claimed = replace(await worker.claimed(), request="{")
+        with capture_logs() as logs:
+            await worker.runs.resume(claimed)
+        assert [line["log_level"] for line in logs if line["event"] == "run_unreadable"] == ["error"]
+        assert await worker.events() == ["run.started", "a.error", "run.done"]
+        ended = await worker.log.find_run("run_1")
+        assert ended is not None
+        assert (ended.status, asked, worker.runs.running) == ("failed", [], 0)
+        assert await worker.conversations.hold("c", "run_2") == "run_2"
+
+
 async def test_its_conversation_is_free_when_it_has_ended() -> None:
     async with working() as worker:
         record = await worker.record(conversation_id="c")
