@@ -336,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
-    from ..terminal.screen import clean
+    from ..terminal.text import clean
 
     click.echo(f"{PROGRAM}: {clean(message)}", err=True)
     return code

@@ -32,7 +32,8 @@ from ..client.event import Event
 from ..client.run_view import RunHandle
 from .content_words import content_lines, progress_words
 from .panel_words import missing_words, reading_words, result_words, stage_words
-from .screen import clean, one_line, speed
+from .text import clean, one_line, speed
+from .words import state_word
 
 MIN_COLUMN_CELLS = 26
 """Three columns still fit the 80 cells of a plain terminal; narrower ones are stacked."""
@@ -381,18 +382,3 @@ def _title(view: AgentView) -> Text:
 
 def _said(error: Mapping[str, Any]) -> str:
     return one_line(f"{error.get('code')}: {error.get('message')}")
-
-
-def state_word(view: AgentView) -> str:
-    """Say in a word or two what an agent does."""
-    if view.approvals:
-        return "waits for approval"
-    if view.status == "running":
-        if view.text:
-            return "streaming"
-        return one_line(view.note, 40) or "thinking"
-    if view.status == "queued" and view.note:
-        return one_line(view.note, 40)
-    if view.status == "done" and view.finish_reason not in (None, "stop"):
-        return f"done ({one_line(str(view.finish_reason), 20)})"
-    return view.status

@@ -18,7 +18,8 @@ from rich.console import Console
 from orchestrator.client.event import Event
 from orchestrator.client.run_view import RunHandle, RunView
 from orchestrator.terminal.columns import Columns
-from orchestrator.terminal.screen import MAX_LINE_CHARS, JsonLines, PrefixedLines, clean, one_line
+from orchestrator.terminal.screen import MAX_LINE_CHARS, JsonLines, PrefixedLines
+from orchestrator.terminal.text import clean, one_line
 from tests.client.test_run_view import event
 from tests.support.scripted_server import METRICS
 
