@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from tests.bench.chunked import Chunked
-from tests.bench.contenders import NEEDS, missing
+from tests.bench.contenders import NEEDS, missing, read, running
 from tests.bench.plot import Line, draw
 from tests.bench.result import Promise
 from tests.bench.scenarios import HOMES, find
+from tests.bench.scenarios.load import model_upstream
+from tests.bench.sources import Plan
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -63,6 +65,18 @@ def test_growth_is_measured_and_drawn(tmp_path: Path) -> None:
     rows = report(tmp_path)["scenarios"]["h"]["rows"]
     assert all(sample["cpu_us"] > 0 for rounds in rows.values() for sample in rounds)
     assert (tmp_path / "growth.svg").read_text().count("<polyline") == 5
+
+
+@pytest.mark.parametrize("name", ["hand", "bare"])
+def test_rival_without_sdk_relays_all_that_the_model_server_says(name: str) -> None:
+    """A rival that loses tokens would look cheap."""
+    with model_upstream() as url, running(name, "--upstream", url) as rival:
+        for pace in ("full", "500"):
+            plan = Plan("sdk", 3, 40, model=f"bench-40@{pace}")
+            found = read(rival, [rival.stream_request(plan)] * 2, mode="stamps")
+            assert found["marks"] == 2 * 3 * 40
+            assert len(found["firsts"]) == 2
+            assert min(found["firsts"]) > 0
 
 
 def test_unknown_scenario_is_named() -> None:

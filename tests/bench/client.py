@@ -48,6 +48,9 @@ class Stream:
     delays: list[int] = field(default_factory=list)
     since: int = 0
     """Births before this do not count."""
+    asked: int = 0
+    first: int = 0
+    """When the request was sent, and when the first mark came."""
 
     def take(self, data: memoryview) -> None:
         now = time.monotonic_ns()
@@ -62,6 +65,8 @@ class Stream:
                 raise RuntimeError(f"the server said {self.head[:400]!r}")
             self.opened = True
         self.marks += piece.count(MARK.encode())
+        if self.marks and not self.first:
+            self.first = now
         if self.stamped:
             self._stamps(self.body.feed(piece), now)
 
@@ -107,6 +112,7 @@ class Load:
             "bytes": sum(stream.received for stream in self.streams),
             "cpu_s": _cpu_s() - began_with,
             "delays": [delay for stream in self.streams for delay in stream.delays],
+            "firsts": [stream.first - stream.asked for stream in self.streams if stream.first],
         }
 
     def hold(self) -> None:
@@ -125,7 +131,8 @@ class Load:
         if self.spread_ns:
             due = min(total, 1 + (time.monotonic_ns() - begin) * total // self.spread_ns)
         for request in self.requests[len(self.streams) : due]:
-            stream = Stream(self._send(request), self.stamped, since=begin + self.spread_ns)
+            asked = time.monotonic_ns()
+            stream = Stream(self._send(request), self.stamped, since=begin + self.spread_ns, asked=asked)
             self.streams.append(stream)
             self.selector.register(stream.sock, selectors.EVENT_READ, stream)
 

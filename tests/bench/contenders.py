@@ -32,6 +32,8 @@ TITLES = {
     "stock": "stock aiostream.merge, aiohttp",
     "sse": "aiohttp-sse",
     "limit": "the limit (bare aiohttp, batches)",
+    "hand": "a loop written by hand (aiohttp, msgspec)",
+    "bare": "the limit (a Protocol on both sides)",
 }
 
 

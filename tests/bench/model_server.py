@@ -1,7 +1,8 @@
 """A model server that costs little: OpenAI-compatible chat completions at a pace, each token stamped.
 
 Raw asyncio, because at 600 streams a framework would be what is measured. What it answers stands anywhere in
-the request, in the model's name or the message: ``bench-240@40`` is 240 tokens at 40 per second. Run as
+the request, in the model's name or the message: ``bench-240@40`` is 240 tokens at 40 per second, ``bench-240@full``
+as many as fast as they are read, ``bench-2@hold`` says two and then nothing, for ever. Run as
 ``python -m tests.bench.model_server`` it prints its base URL.
 """
 
@@ -13,7 +14,10 @@ import time
 
 from .sources import MARK
 
-ORDER = re.compile(rb"bench-(\d+)@([\d.]+)")
+ORDER = re.compile(rb"bench-(\d+)@([\d.]+|full|hold)")
+AT_ONCE = 16
+"""Tokens that a stream at full speed says before the others get their turn."""
+
 SLOTS = 16
 """Streams of one pace are written in so many groups, one after the other, so that they do not all come at once."""
 
@@ -51,6 +55,42 @@ class Stream:
         self.transport.write(event(LAST) + event(usage) + event("[DONE]") + b"0\r\n\r\n")
         return False
 
+    def hold(self) -> None:
+        """Say all tokens now, and no end."""
+        while self.left:
+            self.step()
+
+
+class Flood:
+    """Says one answer as fast as it is read; `paused` while the other side reads nothing."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self._paused = False
+        self._loop.call_soon(self._more)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._loop.call_soon(self._more)
+
+    def _more(self) -> None:
+        stream, tokens = self._stream, []
+        if stream.transport.is_closing():
+            return
+        for _ in range(min(AT_ONCE, stream.left)):
+            tokens.append(event(TOKEN % time.monotonic_ns()))
+        if not tokens:
+            stream.step()
+            return
+        stream.left -= len(tokens)
+        stream.transport.write(b"".join(tokens))
+        if not self._paused:
+            self._loop.call_soon(self._more)
+
 
 class Wheel:
     """Steps all streams of one pace, a slot at a time."""
@@ -82,10 +122,19 @@ class Connection(asyncio.Protocol):
     def __init__(self, wheels: dict[float, Wheel]) -> None:
         self._wheels = wheels
         self._data = b""
+        self._flood: Flood | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+
+    def pause_writing(self) -> None:
+        if self._flood is not None:
+            self._flood.pause()
+
+    def resume_writing(self) -> None:
+        if self._flood is not None:
+            self._flood.resume()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -101,12 +150,20 @@ class Connection(asyncio.Protocol):
         if match is None:
             self._transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return
-        rate = float(match[2])
+        self._transport.write(HEAD)
+        stream = Stream(self._transport, int(match[1]))
+        if match[2] == b"full":
+            self._flood = Flood(stream)
+        elif match[2] == b"hold":
+            stream.hold()
+        else:
+            self._wheel(float(match[2])).join(stream)
+
+    def _wheel(self, rate: float) -> Wheel:
         wheel = self._wheels.get(rate)
         if wheel is None:
             wheel = self._wheels[rate] = Wheel(rate)
-        self._transport.write(HEAD)
-        wheel.join(Stream(self._transport, int(match[1])))
+        return wheel
 
 
 async def main() -> None:

@@ -59,6 +59,14 @@ async def flood(plan: Plan, number: int) -> AsyncGenerator[str, None]:
         yield WORDS[n & 7]
 
 
+async def giving(plan: Plan, number: int) -> AsyncGenerator[str, None]:
+    """Say `tokens`, and give way to the loop at each, as an agent does that reads a socket."""
+    await _begin(plan)
+    for n in range(plan.tokens):
+        await asyncio.sleep(0)
+        yield WORDS[n & 7]
+
+
 async def paced(plan: Plan, number: int) -> AsyncGenerator[str, None]:
     """Say `tokens` at `rate`, each stamped with the moment of its yield; agents are out of step."""
     await _begin(plan)
@@ -95,7 +103,9 @@ async def idle(plan: Plan, number: int) -> AsyncGenerator[str, None]:
     await asyncio.sleep(plan.seconds)
 
 
-KINDS: dict[str, Source] = {"flood": flood, "paced": paced, "beside_flood": beside_flood, "idle": idle}
+KINDS: dict[str, Source] = {
+    "flood": flood, "giving": giving, "paced": paced, "beside_flood": beside_flood, "idle": idle,
+}  # fmt: skip
 
 
 def sources(plan: Plan) -> dict[str, AsyncGenerator[str, None]]:

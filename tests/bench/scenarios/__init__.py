@@ -23,6 +23,11 @@ HOMES = {
     "j": "kept:stores",
     "k": "models:relayed",
     "l": "attacks:attacks",
+    "m": "relayed:starts",
+    "n": "relayed:tokens",
+    "o": "relayed:carried",
+    "p": "relayed:giving_way",
+    "q": "relayed:idle_runs",
 }
 """Letter → `module:function` in this folder; a further scenario is one row and one function."""
 

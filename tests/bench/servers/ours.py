@@ -26,14 +26,14 @@ from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.serve import keep_loaded
-from orchestrator.supervisor.supervisor import RunLimits
+from orchestrator.settings.limits import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 
 from ..sources import KINDS, Plan, flood, parse_plan
 from .launch import launch, listen
 
 AGENTS = 256
-SDK_AGENTS = 3
+SDK_AGENTS = 8
 MAX_RUNS = 2000
 MAX_CHARS = 1_000_000_000
 CHANNEL_BYTES = 2**30
