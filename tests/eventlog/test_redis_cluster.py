@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -263,19 +264,24 @@ async def test_cut_connections_carry_no_command_out_twice(
         heard.append(body)
         return body
 
-    async def cut() -> None:
-        while True:
-            await server.kill_clients()
-            await asyncio.sleep(0.02)
-
     serving = asyncio.ensure_future(serve(workers[1], "worker_1", note))
-    cutting = asyncio.ensure_future(cut())
-    for n in range(50):
-        assert await workers[0].send("worker_1", b"%d" % n) == b"%d" % n
-    for task in (cutting, serving):
-        task.cancel()
-    await asyncio.gather(cutting, serving, return_exceptions=True)
-    assert heard == [b"%d" % n for n in range(50)]
+    cuts = 0
+    for n in range(30):
+        sending = asyncio.ensure_future(workers[0].send("worker_1", b"%d" % n))
+        # At another moment of each command: while it is posted, heard, carried out and answered. Once, or a slow
+        # machine, which needs longer to connect again, would get nowhere.
+        await asyncio.sleep(n % 10 * 0.0005)
+        cuts += await server.kill_clients()
+        done, _ = await asyncio.wait(
+            (sending, serving), timeout=PATIENCE_SECONDS, return_when=FIRST_COMPLETED
+        )
+        assert done == {sending}, done
+        assert sending.result() == b"%d" % n
+    serving.cancel()
+    await asyncio.wait((serving,), timeout=PATIENCE_SECONDS)
+    assert serving.cancelled()
+    assert heard == [b"%d" % n for n in range(30)]
+    assert cuts > 30
 
 
 async def test_command_that_came_twice_is_carried_out_once(

@@ -35,7 +35,9 @@ async def eventually(true: Callable[[], object], *, limit: float = PATIENCE_SECO
 
 async def soon(work: Awaitable[_T], *, limit: float = PATIENCE_SECONDS) -> _T:
     """Await *work*; fail after *limit* seconds."""
-    return await asyncio.wait_for(work, limit)
+    # Not `wait_for`: in Python 3.11 it may swallow a cancel that comes as the work ends.
+    async with asyncio.timeout(limit):
+        return await work
 
 
 def wait_until(

@@ -72,9 +72,12 @@ class RedisServer:
     async def ask(self, *command: str | bytes | int) -> Any:
         """Send one command over a connection of its own."""
         once = Retry(NoBackoff(), 0)
-        async with Redis(
-            host="127.0.0.1", port=self.port, protocol=2, socket_timeout=30, retry=once
-        ) as client:
+        # A limit of redis-py's own goes through `wait_for`, which in Python 3.11 may swallow a cancel: a task
+        # that asks again and again would then go on for ever.
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            Redis(host="127.0.0.1", port=self.port, protocol=2, socket_timeout=None, retry=once) as client,
+        ):
             return await client.execute_command(*command)
 
     async def flush(self) -> None:
