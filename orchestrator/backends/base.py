@@ -90,6 +90,8 @@ class AgentInput:
         part: What the agent does in a panel; None outside of one.
         anchor: The last `Status.anchor` of an attempt whose worker was lost: what it began upstream may be gone on
             with, from its beginning, for all that it said is void. None at any other attempt.
+        depth: How many instances of this service have passed the question on, one to the next.
+        traceparent: The trace that the run belongs to, in W3C's form; None where there is none.
         reasons: Why somebody approved a call or did not, by its `call_id`, once `approve` has returned.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
@@ -106,6 +108,8 @@ class AgentInput:
     images: tuple[str, ...] = ()
     part: Part | None = None
     anchor: str | None = None
+    depth: int = 0
+    traceparent: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)

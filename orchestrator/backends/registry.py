@@ -42,6 +42,10 @@ KINDS: dict[str, Kind] = {
         "orchestrator.backends.function.settings:FunctionSettings",
         "orchestrator.backends.function.backend:FunctionBackend",
     ),
+    "remote": Kind(
+        "orchestrator.backends.remote.settings:RemoteSettings",
+        "orchestrator.backends.remote.backend:RemoteBackend",
+    ),
     "offline": Kind(
         "orchestrator.backends.offline.settings:OfflineSettings",
         "orchestrator.backends.offline.backend:OfflineBackend",

@@ -180,6 +180,8 @@ class RunAgents:
             history=agent.history or (),
             part=asked.part if asked else None,
             anchor=anchor,
+            depth=spec.depth,
+            traceparent=self._observer.traceparent(self._state.facts),
         )
 
         async def remember(turn: Turn) -> None:

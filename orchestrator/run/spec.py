@@ -32,6 +32,7 @@ class StartRequest:
 
     `panel` is a `PanelSettings` with its members filled in, as plain data; `of` names the run whose
     answers are `given`, so that its members are not asked again. `blind` hides who is who until the vote.
+    `depth` counts the instances that passed the question on.
     """
 
     message: str
@@ -44,6 +45,7 @@ class StartRequest:
     given: tuple[GivenAnswer, ...] = ()
     of: str | None = None
     blind: bool = False
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class RunSpec:
     of: str | None = None
     blind: bool = False
     traceparent: str | None = None
+    depth: int = 0
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -102,6 +105,7 @@ def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None)
         of=request.of,
         blind=request.blind,
         traceparent=record.traceparent,
+        depth=request.depth,
     )
 
 

@@ -45,6 +45,10 @@ class Observer:
     def run_started(self, run: RunFacts) -> None:
         """The task that executes a run began; this is called in it."""
 
+    def traceparent(self, run: RunFacts) -> str | None:
+        """Return the trace that what a run asks elsewhere belongs to, in W3C's form; None if there is none."""
+        return run.traceparent
+
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         """A run ended after *seconds*."""
 
@@ -91,6 +95,10 @@ class Observers(Observer):
     def run_started(self, run: RunFacts) -> None:
         for each in self._all:
             each.run_started(run)
+
+    def traceparent(self, run: RunFacts) -> str | None:
+        told = (each.traceparent(run) for each in self._all)
+        return next((found for found in told if found != run.traceparent), run.traceparent)
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         for each in self._all:

@@ -47,6 +47,11 @@ class Tracing(Observer):
         # For what the agents' own libraries trace. Never detached: it is the context of the run's task.
         context.attach(trace.set_span_in_context(self._span(run)))
 
+    def traceparent(self, run: RunFacts) -> str | None:
+        carrier: dict[str, str] = {}
+        TraceContextTextMapPropagator().inject(carrier, trace.set_span_in_context(self._span(run)))
+        return carrier.get("traceparent", run.traceparent)
+
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         self._end(run, status)
 

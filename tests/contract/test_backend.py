@@ -20,6 +20,7 @@ from orchestrator.backends.letta.settings import LettaSettings
 from orchestrator.backends.offline.settings import OfflineSettings
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.backends.registry import KINDS, create_backend
+from orchestrator.backends.remote.settings import RemoteSettings
 from orchestrator.events import (
     ApprovalRequest,
     Handoff,
@@ -32,6 +33,7 @@ from orchestrator.events import (
 from orchestrator.settings.agent import AgentSettings
 from tests.support.patience import PATIENCE_SECONDS
 
+from ..support.service import serving
 from ..support.upstream import Upstream
 from ..support.upstream_script import Reasoning as UpstreamReasoning
 from ..support.upstream_script import Script
@@ -90,11 +92,18 @@ async def letta_case() -> AsyncIterator[AgentSettings]:
         yield LettaSettings(agent_id="memo", letta_agent_id="agent-1", base_url=wire.url)
 
 
+@asynccontextmanager
+async def remote_case() -> AsyncIterator[AgentSettings]:
+    async with serving({"echo": echo}) as service:
+        yield RemoteSettings(agent_id="far", url=service.url, agent="echo")
+
+
 CASES: dict[str, Case] = {
     "function": function_case,
     "letta": letta_case,
     "offline": offline_case,
     "openai-agents": openai_case,
+    "remote": remote_case,
 }
 
 
@@ -110,8 +119,12 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
 
 
 def tasks() -> set[asyncio.Task[Any]]:
-    """The tasks there are, but for those of a server in this process that keeps a connection open."""
-    return {task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task.get_coro())}
+    """The tasks there are, but for those of a server in this process: its connections and its runs."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if not any(name in repr(task.get_coro()) for name in ("RequestHandler", "Executor."))
+    }
 
 
 def ask(word: str) -> AgentInput:

@@ -26,8 +26,8 @@ from letta_client import (
 
 from ...errors import AgentError
 from ..redirects import RefuseOtherOrigin, refusal_in
+from ..tasks import cancelled_once
 from .errors import LettaRefused, LettaUnreachable, refused
-from .tasks import cancelled_once
 
 HOSTED_URL = "https://api.letta.com"
 CONNECT_SECONDS = 10.0

@@ -15,10 +15,10 @@ import structlog
 
 from ...errors import AgentError
 from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from ..tasks import cancelled_once, uninterrupted
 from .api import LettaApi
 from .decoder import Message, decode
 from .errors import LettaRefused, LettaUnreachable, failed
-from .tasks import cancelled_once, uninterrupted
 
 log = structlog.get_logger(__name__)
 

@@ -138,6 +138,12 @@ IDEMPOTENCY_KEY = Parameter(
     "A repeated request with this key returns the run that the first one started.",
     {"type": "string", "minLength": 1, "maxLength": 200},
 )
+DEPTH = Parameter(
+    "Orchestrator-Depth",
+    "header",
+    "How many instances of this service have passed the question on.",
+    {"type": "integer", "minimum": 0, "maximum": 4},
+)
 
 SNAPSHOT = ResponseDoc("The run as it stands.", "Snapshot")
 STREAM = ResponseDoc("Server-Sent Events, each `data` one line of JSON.", "Event", EVENT_STREAM, ("Run-Id",))

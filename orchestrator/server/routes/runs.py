@@ -23,6 +23,7 @@ from ..http.requests import NAME_PATTERN, check_pattern, parse_start
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
+    DEPTH,
     FRAMING,
     IDEMPOTENCY_KEY,
     SNAPSHOT,
@@ -36,6 +37,9 @@ from ..openapi.operation import (
 MAX_KEY_CHARS = 200
 TRACEPARENT_CHARS = 55
 """Of the only version there is. Source: W3C Trace Context, 3.2.2."""
+
+MAX_DEPTH = 4
+"""Instances that may pass a question on, one to the next: one that asks itself would otherwise do so for ever."""
 
 PAGE = 50
 MAX_PAGE = 200
@@ -102,7 +106,7 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
         200: replace(STREAM, headers=("Run-Id", "Location")),
         201: replace(SNAPSHOT, headers=("Run-Id", "Location")),
     },
-    parameters=(IDEMPOTENCY_KEY, AGENTS_FILTER, FRAMING),
+    parameters=(IDEMPOTENCY_KEY, DEPTH, AGENTS_FILTER, FRAMING),
     body="StartRequest",
     errors=(409, 429, 503),
 )
@@ -110,6 +114,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
+    wanted = replace(wanted, depth=_depth(request))
     await check_pattern(body.get("panel"))
     dialect = wanted_dialect(request)
     if wants_stream(request, dialect.framing.content_type):
@@ -337,6 +342,18 @@ def _traceparent(request: web.Request) -> str | None:
     """Return the caller's trace as it came; one that is wrong is no reason to refuse the call."""
     found = request.headers.get("traceparent")
     return found if found is not None and len(found) == TRACEPARENT_CHARS and found.isascii() else None
+
+
+def _depth(request: web.Request) -> int:
+    """Return how many instances have passed the question on; refuse one that goes round in a circle."""
+    found = request.headers.get("Orchestrator-Depth", "0")
+    if not re.fullmatch(r"[0-9]{1,3}", found, re.ASCII):
+        raise ProblemError(400, "Orchestrator-Depth must be a number.")
+    if int(found) > MAX_DEPTH:
+        raise ProblemError(
+            422, f"More than {MAX_DEPTH} instances have passed this question on: does one ask itself?"
+        )
+    return int(found)
 
 
 def _status(request: web.Request) -> RunStatus | None:

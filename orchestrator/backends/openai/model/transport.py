@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ import yarl
 
 from ....errors import AgentError
 from ...http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
+from ...http_upstream import proxy_for
 from ..errors import transport_error
 from .sse import check_label
 
@@ -194,15 +194,6 @@ class StreamBody:
     def close(self) -> None:
         """Give the connection back where the answer was read to its end, else close it, now."""
         self._response.close()
-
-
-def proxy_for(url: yarl.URL) -> str | None:
-    """Return the proxy that the environment names for *url*, None where it names none or excepts its host."""
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(url.raw_authority):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _within_origin(response: aiohttp.ClientResponse) -> yarl.URL:
