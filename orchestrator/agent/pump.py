@@ -37,10 +37,12 @@ class Hearers:
 
     Args:
         on_done: Hears of an answer that ended well, before `done` goes out.
+        traceparent: Says, as an attempt begins, to which trace what it asks elsewhere belongs.
     """
 
     observer: Observer
     on_done: Callable[[Turn], Awaitable[None]] | None = None
+    traceparent: Callable[[], str | None] = lambda: None
 
 
 class Pump:
@@ -71,6 +73,7 @@ class Pump:
         self._budget = budget
         self._observer = hearers.observer
         self._on_done = hearers.on_done
+        self._traceparent = hearers.traceparent
         self._clock = loop.time
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()
@@ -144,6 +147,7 @@ class Pump:
                 attempt=number,
                 # Only the first: a retry begins anew, and the attempt before it has ended its upstream work.
                 anchor=self._request.anchor if number == self._request.attempt else None,
+                traceparent=self._traceparent(),
                 approve=attempt.approvals.wait,
                 reasons=attempt.approvals.reasons,
                 cancelled=threading.Event(),

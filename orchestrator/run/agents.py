@@ -181,7 +181,6 @@ class RunAgents:
             part=asked.part if asked else None,
             anchor=anchor,
             depth=spec.depth,
-            traceparent=self._observer.traceparent(self._state.facts),
         )
 
         async def remember(turn: Turn) -> None:
@@ -198,7 +197,11 @@ class RunAgents:
             mailbox,
             budget=agent.budget,
             # What it takes, by its own name, would say before the vote who it is.
-            hearers=Hearers(self._observer if self.blind_names is None else Observer(), remember),
+            hearers=Hearers(
+                self._observer if self.blind_names is None else Observer(),
+                remember,
+                traceparent=lambda: self._observer.traceparent(self._state.facts) or spec.traceparent,
+            ),
         )
         agent.task = AgentTask(pump, mailbox)
         return agent.task

@@ -46,8 +46,8 @@ class Observer:
         """The task that executes a run began; this is called in it."""
 
     def traceparent(self, run: RunFacts) -> str | None:
-        """Return the trace that what a run asks elsewhere belongs to, in W3C's form; None if there is none."""
-        return run.traceparent
+        """Return to which span of its own what a run asks elsewhere belongs, in W3C's form; None if there is none."""
+        return None
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         """A run ended after *seconds*."""
@@ -97,8 +97,8 @@ class Observers(Observer):
             each.run_started(run)
 
     def traceparent(self, run: RunFacts) -> str | None:
-        told = (each.traceparent(run) for each in self._all)
-        return next((found for found in told if found != run.traceparent), run.traceparent)
+        told = [each.traceparent(run) for each in self._all]
+        return next((found for found in told if found is not None), None)
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         for each in self._all:

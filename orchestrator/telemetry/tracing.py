@@ -48,9 +48,12 @@ class Tracing(Observer):
         context.attach(trace.set_span_in_context(self._span(run)))
 
     def traceparent(self, run: RunFacts) -> str | None:
+        span = self._open.get(run.run_id)
+        if span is None:
+            return None
         carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier, trace.set_span_in_context(self._span(run)))
-        return carrier.get("traceparent", run.traceparent)
+        TraceContextTextMapPropagator().inject(carrier, trace.set_span_in_context(span))
+        return carrier.get("traceparent")
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         self._end(run, status)

@@ -218,6 +218,21 @@ async def test_wrong_traceparent_refuses_nothing(spans: Spans, wrong: str) -> No
         assert (await spans.until("run")).parent is None
 
 
+async def test_agents_pass_the_runs_span_on(spans: Spans) -> None:
+    """What an agent asks elsewhere belongs to the run's span; without a provider, to the caller's."""
+    heard: list[str | None] = []
+
+    async def hearing(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        heard.append(request.traceparent)
+        yield "ok"
+
+    async with serving({"a": hearing}) as service:
+        await service.ended(await service.start())
+        run = await spans.until("run")
+    context = run.context
+    assert str(heard[0]).startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
+
+
 async def test_same_key_from_another_trace_is_the_same_request(spans: Spans) -> None:
     """A client that asks again does so in a new span of its own."""
     async with serving({"a": words("one")}) as service:
