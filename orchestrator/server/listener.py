@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from typing import Any
 
 from ..errors import ConfigError, ConfigProblem
 
@@ -26,12 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
         return listener
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and not host:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind(address)
+        return _bind(*found[0], dual=not host)
     except OSError as exc:
         if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
             key, message = "--host", f"{host!r} is no address of this machine ({exc.strerror})"
@@ -39,6 +35,19 @@ def listen(host: str, port: int) -> socket.socket:
             advice = "choose another --port, 0 picks a free one"
             key, message = "--port", f"cannot listen on {host}:{port} ({exc.strerror}); {advice}"
         raise ConfigError([ConfigProblem("orchestrator serve", None, key, message)]) from exc
+
+
+def _bind(family: int, kind: int, protocol: int, _name: str, address: Any, *, dual: bool) -> socket.socket:
+    """Return a socket that is bound to *address*; *dual* takes IPv4 on an address of IPv6, too."""
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and dual:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

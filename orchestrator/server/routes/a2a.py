@@ -15,9 +15,9 @@ from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers
-from ..http.asked import Question, addressed, models, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
+from ..http.question import Question, addressed, models, start_asked
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, asset, operation

@@ -13,8 +13,8 @@ from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.asked import addressed, read_messages, start_asked
 from ..http.following import stream_run
+from ..http.question import addressed, read_messages, start_asked
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR

@@ -14,9 +14,9 @@ from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.asked import Question, addressed, start_asked
 from ..http.following import stream_run
 from ..http.problem import Problem, refuses_as
+from ..http.question import Question, addressed, start_asked
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR

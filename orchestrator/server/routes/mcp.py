@@ -18,9 +18,9 @@ from ...framing.base import DIALECTS
 from ...framing.mcp import McpFraming
 from ...run.commands import Command
 from ...run.registry import AgentRegistry
-from ..http.asked import Question, addressed, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
+from ..http.question import Question, addressed, start_asked
 from ..http.reading import wants_stream
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation

@@ -16,9 +16,9 @@ from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.asked import Question, addressed, models, read_messages, start_asked
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
+from ..http.question import Question, addressed, models, read_messages, start_asked
 from ..http.reading import requested_cursor
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
