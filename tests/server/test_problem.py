@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/http/problem.py` and `runner.py`, over real sockets."""
+"""Covers `orchestrator/server/http/problem.py`, over real sockets."""
 
 from __future__ import annotations
 
@@ -172,41 +172,6 @@ async def test_a_client_library_sees_the_cut(ask: Ask) -> None:
 
     with pytest.raises(ClientPayloadError):
         await ask(app_of(handler))
-
-
-async def test_malformed_http_is_a_problem_and_quotes_nothing(listen: Listen) -> None:
-    """The parser's message quotes the line at fault, which may be the Authorization header."""
-    with capture_logs() as logs:
-        port = (await listen(echo())).port
-        request = b"GET /x HTTP/1.1\r\nHost: a\r\nAuthoriz\x00ation: Bearer hunter2\r\n\r\n"
-        head, body = await exchange(port, request)
-    assert head.split()[1] == b"400"
-    assert PROBLEM_TYPE.encode() in head
-    assert json.loads(body)["status"] == 400
-    assert b"hunter2" not in body
-    assert "hunter2" not in str(logs)
-    assert [log["event"] for log in logs] == ["malformed_request"]
-
-
-async def test_a_refused_expectation_is_a_problem(ask: Ask) -> None:
-    """aiohttp raises 417 before any middleware."""
-    answer = await ask(echo, "POST", headers={"Expect": "magic"})
-    assert answer.problem["status"] == 417
-
-
-async def test_a_failure_below_the_application_is_a_problem(ask: Ask) -> None:
-    """Without the middleware an exception reaches the protocol, which tells no more than it."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        raise RuntimeError("s3cret")
-
-    app = web.Application()
-    app.router.add_get("/x", handler)
-    with capture_logs() as logs:
-        answer = await ask(lambda: app)
-    assert answer.problem["status"] == 500
-    assert b"s3cret" not in answer.body
-    assert logs[0]["error_id"] == answer.problem["error_id"]
 
 
 def test_problem_response_carries_title_type_and_headers() -> None:

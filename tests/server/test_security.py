@@ -6,19 +6,16 @@ import base64
 import dataclasses
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import WSServerHandshakeError, web
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_aiohttp import AiohttpClient
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import ConfigError, Conflict
 from orchestrator.server.app import create_app
-from orchestrator.server.http.origin import is_loopback_name, parse_authority, parse_origin
+from orchestrator.server.http.origin import parse_authority
 from orchestrator.server.http.problem import setup_problems
 from orchestrator.server.http.security import (
     SECURITY_HEADERS,
@@ -27,7 +24,7 @@ from orchestrator.server.http.security import (
     check_bind,
     setup_security,
 )
-from orchestrator.server.http.tokens import TOKEN_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL, Tokens, bits_of
+from orchestrator.server.http.tokens import TOKEN_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL
 from tests.support.probe import Answer, Ask, Listen
 
 FRIEND = "https://app.example"
@@ -433,27 +430,6 @@ def test_an_entry_that_cannot_be_read_refuses_to_start(settings: dict[str, tuple
         setup_security(web.Application(), dataclasses.replace(SecuritySettings(), **settings))  # type: ignore[arg-type]
 
 
-# ── spellings ─────────────────────────────────────────────────────────────────────────────────
-
-
-@given(st.text(max_size=40))
-def test_parsing_takes_any_text(text: str) -> None:
-    """What comes from a header may be anything."""
-    authority = parse_authority(text)
-    if authority is not None:
-        shown = f"[{authority.host}]" if ":" in authority.host else authority.host
-        again = parse_authority(shown if authority.port is None else f"{shown}:{authority.port}")
-        assert again == authority
-    parse_origin(text)
-    is_loopback_name(text)
-
-
-@given(st.sampled_from(["localhost", "127.0.0.1"]), st.text(alphabet="abc.-0189", min_size=1, max_size=10))
-def test_nothing_around_a_loopback_name_is_loopback(name: str, around: str) -> None:
-    assert not is_loopback_name(f"{name}.{around}x")
-    assert not is_loopback_name(f"{around}x{name}")
-
-
 async def test_token_is_asked_for_wherever_the_application_is_mounted(
     aiohttp_client: AiohttpClient,
 ) -> None:
@@ -479,40 +455,3 @@ async def test_token_is_asked_for_wherever_the_application_is_mounted(
 
 
 STRONG = "6f1c9b0d4e8a27355bd0c41f9e7a8832"
-
-
-@pytest.mark.parametrize(
-    ("token", "strong"),
-    [
-        (STRONG, True), ("hV3x-9QeTz_Lw7RkP2mYbA", True), ("a" * 64, False), ("12345678901234567890", False),
-        ("correct-horse", False), ("abab" * 20, False),
-    ],
-)  # fmt: skip
-def test_a_token_has_128_bits_where_others_can_reach_us(token: str, strong: bool) -> None:
-    assert (bits_of(token) >= 128) is strong
-
-
-def test_tokens_rotate_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Old and new ones count beside each other; a file that is just being written locks nobody out."""
-    from orchestrator.server.http import tokens as module
-
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
-    file = tmp_path / "tokens"
-    file.write_text(f"# of last year\nold {STRONG}\n")
-    tokens = Tokens("given", file)
-    assert (tokens.name_of(STRONG.encode()), tokens.name_of(b"given"), tokens.name_of(b"x")) == (
-        "old",
-        "token",
-        None,
-    )
-    file.write_text(f"old {STRONG}\nnew {STRONG}2\n")
-    assert tokens.name_of(f"{STRONG}2".encode()) == "new"
-    file.write_text("")
-    assert tokens.name_of(STRONG.encode()) == "old"
-    file.write_text(f"new {STRONG}2\nother {STRONG}34\n")
-    assert tokens.name_of(STRONG.encode()) is None
-    for wrong in ("", "a b c\n", "name \u00e9\n", "a x\na y\n"):
-        file.write_text(wrong)
-        with pytest.raises(ConfigError) as caught:
-            Tokens(None, file)
-        assert "x" not in str(caught.value).replace("--token-file", "").replace(str(file), "")
