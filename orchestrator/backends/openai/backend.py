@@ -24,6 +24,7 @@ from agents.tracing import TracingConfig
 from ...references import load_attribute, load_each
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
+from .alone import LoneAgent, are_plain, stream_alone
 from .endpoints import Endpoints, secret_text
 from .mcp import McpServers
 from .providers import AppProvider
@@ -78,6 +79,7 @@ class OpenAIAgentsBackend:
             workflow_name=settings.agent_id,
             model_settings=self._own_settings(),
         )
+        self._lone = self._lone_agent()
 
     @property
     def model(self) -> str | None:
@@ -94,18 +96,35 @@ class OpenAIAgentsBackend:
         Raises:
             AgentError: The run failed, or an MCP server did not start.
         """
-        options = await self._options(request)
-        run = stream_agent(
-            self._assemble(self._settings.agent_id, {}),
-            # What a session remembers would be said twice.
-            conversation_items(replace(request, history=()) if options.session is not None else request),
-            request=request,
-            options=options,
-            mcp=self._mcp,
-        )
+        run = self._alone(request)
+        if run is None:
+            options = await self._options(request)
+            run = stream_agent(
+                self._assemble(self._settings.agent_id, {}),
+                # What a session remembers would be said twice.
+                conversation_items(replace(request, history=()) if options.session is not None else request),
+                request=request,
+                options=options,
+                mcp=self._mcp,
+            )
         async with aclosing(run) as emissions:
             async for emission in emissions:
                 yield emission
+
+    def _alone(self, request: AgentInput) -> AsyncGenerator[Emission, None] | None:
+        """Return the turn that needs no Runner; None if this one does."""
+        if self._lone is None:
+            return None
+        items = conversation_items(request)
+        return stream_alone(self._lone, items, request=request) if are_plain(items) else None
+
+    def _lone_agent(self) -> LoneAgent | None:
+        """Return the agent if its model alone can answer for it, whatever it is asked."""
+        settings = self._settings
+        if settings.agent is not None or self._functions or settings.mcp_servers:
+            return None
+        options = RunOptions(self._run_config, settings.max_turns)
+        return LoneAgent.of(self._assemble(settings.agent_id, {}), self._run_config, options)
 
     async def aclose(self) -> None:
         """Close the models' connections and end the MCP servers."""

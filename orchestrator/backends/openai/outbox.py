@@ -69,13 +69,27 @@ class Outbox:
 
     async def put(self, payload: Payload | Spent) -> None:
         """Add *payload*, once there is room. Cancelling adds nothing."""
-        while len(self._items) >= self.limit and not self._closed:
-            self._room.clear()
-            await self._room.wait()
+        await self.room()
+        self.hold(payload)
+
+    def hold(self, payload: Payload | Spent) -> None:
+        """Add *payload* whether or not there is room; whoever does so awaits `room` before it goes on."""
         self._items.append(payload)
         if not isinstance(payload, Spent):
             self.record.add(payload)
         self._ready.set()
+
+    async def room(self) -> None:
+        """Wait until there is room for a payload, or the outbox is closed. Cancelling is safe."""
+        while len(self._items) >= self.limit and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+
+    def drain(self) -> list[Payload | Spent]:
+        """Take all that is there, oldest first."""
+        batch, self._items = self._items, []
+        self._room.set()
+        return batch
 
     async def take(self) -> list[Payload | Spent]:
         """Take all that waits, oldest first; empty once the outbox is closed and drained.
@@ -85,9 +99,7 @@ class Outbox:
         while not self._items and not self._closed:
             self._ready.clear()
             await self._ready.wait()
-        batch, self._items = self._items, []
-        self._room.set()
-        return batch
+        return self.drain()
 
     def close(self) -> None:
         """Say that nothing more comes; whoever waits goes on."""
@@ -98,6 +110,10 @@ class Outbox:
     def reopen(self) -> None:
         """Let a resumed run go on with the same outbox."""
         self._closed = False
+
+    def note_finish(self, reason: str) -> None:
+        """Remember why the run's own model stopped."""
+        self.finish_reason = "stop" if reason == "tool_calls" else reason
 
     def speaker(self, name: str, parent: str | None) -> str | None:
         return None if parent is None and name == self.lead else name
@@ -116,7 +132,7 @@ def note_finish_reason(reason: str) -> None:
     """Remember why the model stopped, for the run in whose context this is called."""
     outbox = OUTBOX.get()
     if outbox is not None and NESTED.get() is None:
-        outbox.finish_reason = "stop" if reason == "tool_calls" else reason
+        outbox.note_finish(reason)
 
 
 def note_tripwire() -> None:

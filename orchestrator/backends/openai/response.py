@@ -58,6 +58,13 @@ class RelayedResponse:
         self.incomplete = False
 
     async def tell(self, event: Any) -> Any:
+        """Put what *event* says into the outbox, and wait until it has room; else as `hear`."""
+        for_runner = self.hear(event)
+        if self._outbox is not None:
+            await self._outbox.room()
+        return for_runner
+
+    def hear(self, event: Any) -> Any:
         """Put what *event* says into the outbox; return the event that the runner shall see, if any.
 
         The runner makes nothing of text deltas but queue entries, at a third of a token's whole cost. Where
@@ -65,24 +72,24 @@ class RelayedResponse:
         """
         kind: str = event.type
         if kind == "response.output_text.delta":
-            await self._say_text(event.item_id, event.delta)
+            self._say_text(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind in _REASONING_DELTAS:
             self._reasoned = True
-            await self._say(Reasoning, event.delta)
+            self._say(Reasoning, event.delta)
             return None if self._unwatched else event
         if kind == "response.refusal.delta":
             self._refused = True
-            await self._say_text(event.item_id, event.delta)
+            self._say_text(event.item_id, event.delta)
         elif kind in {"response.output_text.done", "response.refusal.done"}:
-            await self._say_rest_of_part(event)
+            self._say_rest_of_part(event)
         elif kind in _CALL_ARGUMENTS:
             item_id = getattr(event, "item_id", "")
             self._hosted_pieces[item_id] = self._hosted_pieces.get(item_id, "") + event.delta
         elif kind in {"response.output_item.added", "response.output_item.done"}:
-            await self._hosted(event)
+            self._hosted(event)
         elif kind in {"response.completed", "response.incomplete"}:
-            return await self._complete(event)
+            return self._complete(event)
         elif kind in {"response.failed", "response.error", "error"}:
             raise failed_response(event)
         return event
@@ -98,7 +105,7 @@ class RelayedResponse:
 
     # ── the end ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _complete(self, event: Any) -> Any:
+    def _complete(self, event: Any) -> Any:
         response = event.response
         status = getattr(response, "status", None)
         if status in {"failed", "cancelled"}:
@@ -107,11 +114,11 @@ class RelayedResponse:
         response.output = known_items(response.output)
         if getattr(response, "incomplete_details", None) is not None:  # nobody asked for a call that was cut
             response.output = [item for item in response.output if not is_cut(item)]
-        await self._say_unheard(response)
+        self._say_unheard(response)
         tell_apart(response.output, self._taken)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
-        await self._spent(response)
+        self._spent(response)
         self._end(response)
         if not self.incomplete:
             return event
@@ -121,12 +128,12 @@ class RelayedResponse:
             type="response.completed",
         )
 
-    async def _say_unheard(self, response: Any) -> None:
+    def _say_unheard(self, response: Any) -> None:
         """Say what stands in the whole response and was not said in pieces."""
         if not self._reasoned and not self._told.pieces:
             for text in _reasoning_of(response.output):
                 self._reasoned = True
-                await self._say(Reasoning, text)
+                self._say(Reasoning, text)
         parts = [
             (item.id or "", part)
             for item in response.output
@@ -137,7 +144,7 @@ class RelayedResponse:
         items = [(item_id, text) for item_id, part in parts if (text := _said_in(part))]
         rest = self._told.rest_of_answer(items)
         if rest:
-            await self._say_text("", rest)
+            self._say_text("", rest)
         elif rest is None and not any(item_id == FAKE_ID for item_id, _ in items):
             whole = "".join(text for _, text in items)
             if self._outbox is not None:
@@ -146,11 +153,11 @@ class RelayedResponse:
             # A server may complete a response without the message that it has said.
             response.output.append(_message("".join(self._told.pieces)))
 
-    async def _spent(self, response: Any) -> None:
+    def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
         if self._outbox is not None and usage is not None:
             counted = (getattr(usage, "input_tokens", None) or 0, getattr(usage, "output_tokens", None) or 0)
-            await self._outbox.put(Spent(Usage(*counted)))
+            self._outbox.hold(Spent(Usage(*counted)))
 
     def _end(self, response: Any) -> None:
         """Judge how the response ended.
@@ -170,7 +177,9 @@ class RelayedResponse:
             raise AgentError(
                 "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
             )
-        if reason:
+        if reason and self._unwatched and self._outbox is not None:
+            self._outbox.note_finish(reason)
+        elif reason:
             note_finish_reason(reason)
         elif self._outbox is not None and self._outbox.finish_reason is None:
             self._outbox.finish_reason = "stop"
@@ -183,16 +192,16 @@ class RelayedResponse:
 
     # ── what is said ──────────────────────────────────────────────────────────────────────────────
 
-    async def _say_rest_of_part(self, event: Any) -> None:
+    def _say_rest_of_part(self, event: Any) -> None:
         whole = getattr(event, "text", None) or getattr(event, "refusal", None)
         if not isinstance(whole, str):
             return
         item_id, place = getattr(event, "item_id", None) or "", getattr(event, "content_index", None) or 0
         if rest := self._told.rest_of_part(item_id, place, whole):
             self._refused = self._refused or event.type == "response.refusal.done"
-            await self._say_text(item_id, rest)
+            self._say_text(item_id, rest)
 
-    async def _hosted(self, event: Any) -> None:
+    def _hosted(self, event: Any) -> None:
         """Tell of a tool that runs at the provider (web search, code interpreter, …).
 
         What it was given and what came of it stand in the item when it is done, so both are told then; that it
@@ -202,29 +211,29 @@ class RelayedResponse:
         if not is_hosted(item):
             return
         if event.type == "response.output_item.added":
-            await self._put(Status("tool", getattr(item, "name", None) or item.type.removesuffix("_call")))
+            self._put(Status("tool", getattr(item, "name", None) or item.type.removesuffix("_call")))
             return
         call = hosted_call(item, self._hosted_pieces.pop(getattr(item, "id", None) or "", ""))
-        await self._put(ToolCall(call.call_id, call.name, call.arguments, parent=self._parent))
-        await self._put(ToolResult(call.call_id, call.output, call.failed, parent=self._parent))
+        self._put(ToolCall(call.call_id, call.name, call.arguments, parent=self._parent))
+        self._put(ToolResult(call.call_id, call.output, call.failed, parent=self._parent))
 
-    async def _say_text(self, item_id: Any, text: Any) -> None:
-        await self._say(Token, text)
+    def _say_text(self, item_id: Any, text: Any) -> None:
+        self._say(Token, text)
         if text:
             self._told.hear(item_id or "", text)
 
-    async def _say(self, kind: type[Token] | type[Reasoning], text: Any) -> None:
+    def _say(self, kind: type[Token] | type[Reasoning], text: Any) -> None:
         if not isinstance(text, str):
             raise AgentError("upstream_invalid", "The model's provider sent text in the wrong shape.")
         text, self._half = self._half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]  # half of a character: the other half comes next
         if text:
-            await self._put(kind(text=text, speaker=self._speaker, parent=self._parent))
+            self._put(kind(text=text, speaker=self._speaker, parent=self._parent))
 
-    async def _put(self, payload: Payload) -> None:
+    def _put(self, payload: Payload) -> None:
         if self._outbox is not None:
-            await self._outbox.put(payload)
+            self._outbox.hold(payload)
 
 
 def _said_in(part: Any) -> str:

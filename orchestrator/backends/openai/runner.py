@@ -47,6 +47,7 @@ async def stream_agent(
     context: Any = None,
     options: RunOptions | None = None,
     mcp: McpServers | None = None,
+    outbox: Outbox | None = None,
 ) -> AsyncGenerator[Emission, None]:
     """Run *agent* and yield its payloads live, a `Finish` last.
 
@@ -56,13 +57,14 @@ async def stream_agent(
         context: Handed to the user's tools as the SDK's run context; *request* where None.
         options: All of these at once, and more; in place of them.
         mcp: Holds the MCP servers that the agents bring.
+        outbox: Of a run whose first answer has been said already; else a new one.
 
     Raises:
         AgentError: The run failed, after everything it had said.
 
     Cancelling, or closing the generator, stops the run and waits up to `STOP_SECONDS` for it.
     """
-    outbox = Outbox(lead=agent.name)
+    outbox = outbox or Outbox(lead=agent.name)
     options = _completed(options or RunOptions(run_config, max_turns, context), request)
     items = _as_items(input_items)
     start: InputItems | RunState[Any] = items
@@ -281,7 +283,11 @@ def _memory(result: RunResultStreaming, known: int) -> dict[str, Any]:
 
     The question is the last of the *known* items that the run began with.
     """
-    items = result.to_input_list()[known - 1 :]
+    return plain_json(result.to_input_list()[known - 1 :])
+
+
+def plain_json(items: InputItems) -> dict[str, Any]:
+    """Return *items* as an agent's memory: nothing in them but JSON."""
     return {"items": json.loads(json.dumps(items, default=_plain))}
 
 

@@ -1,0 +1,216 @@
+"""One turn of an agent that has nothing but its instructions: its model is asked, and no Runner is needed.
+
+Such an agent has no tools, handoffs, guardrails, session, hooks or tracing, so the Runner would ask its model once,
+hand on what it says and stop; to set that up costs many times what the answer does, and two more tasks wake for each
+piece of it. Whatever else a model answers with (a call that nobody offered, an item of another kind) goes to the
+Runner all the same, as if that had asked. Owns the turn; what is said is read by `response`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import Agent, ModelSettings, ModelTracing, RunConfig
+from agents.items import MessageOutputItem, ReasoningItem
+from openai.types.responses import ResponseCompletedEvent
+
+from ...errors import AgentError
+from ...events.agent import Usage
+from ..base import AgentInput, Emission, Finish, Restated
+from .calls import call_ids_in
+from .errors import model_error
+from .model.fast import FastChatModel, FastResponsesModel
+from .outbox import Outbox
+from .relay import RelayModel
+from .response import RelayedResponse
+from .runner import InputItems, RunOptions, plain_json, stream_agent
+
+_PLAIN_KEYS = frozenset({"role", "content", "type", "id", "status"})
+"""Of a message as we keep it; the Runner would send it as it is."""
+
+_ITEMS: dict[str, type[MessageOutputItem] | type[ReasoningItem]] = {
+    "message": MessageOutputItem,
+    "reasoning": ReasoningItem,
+}
+"""What an answer may consist of to be the last word."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoneAgent:
+    """An agent that its model alone can answer for.
+
+    Args:
+        model: Of the agent, and ours: it raises what the Runner would have to find out.
+        model_settings: The agent's, with those of the run's configuration.
+        options: For the Runner, if it is needed after all.
+    """
+
+    agent: Agent[Any]
+    model: FastChatModel | FastResponsesModel
+    model_settings: ModelSettings
+    options: RunOptions
+
+    @classmethod
+    def of(cls, agent: Agent[Any], config: RunConfig, options: RunOptions) -> LoneAgent | None:
+        """Return *agent* as one that needs no Runner under *config*; None if it does need one."""
+        settings = agent.model_settings.resolve(config.model_settings)
+        has_parts = bool(
+            agent.tools
+            or agent.handoffs
+            or agent.mcp_servers
+            or agent.input_guardrails
+            or agent.output_guardrails
+        )
+        if (
+            has_parts
+            or not config.tracing_disabled
+            or settings.retry is not None
+            or settings.timeout is not None
+        ):
+            return None
+        if not isinstance(agent.model, FastChatModel | FastResponsesModel):
+            return None
+        if agent.instructions is not None and not isinstance(agent.instructions, str):
+            return None
+        return cls(agent, agent.model, settings, options)
+
+
+def are_plain(items: InputItems) -> bool:
+    """Whether *items* are messages only, which the Runner sends as they are."""
+    return all("role" in item and _PLAIN_KEYS.issuperset(item) for item in items)
+
+
+async def stream_alone(
+    lone: LoneAgent, items: InputItems, *, request: AgentInput
+) -> AsyncGenerator[Emission, None]:
+    """Ask the model of *lone* for *items* and yield its payloads live, a `Finish` last; else as `stream_agent`."""
+    outbox = Outbox(lead=lone.agent.name)
+    outbox.speaking[None] = lone.agent.name
+    turn = _Turn(lone, items, outbox)
+    events: Any = turn.ask()
+    try:
+        async with aclosing(events):
+            async for event in events:
+                turn.hear(event)
+                for payload in outbox.drain():
+                    yield payload
+                if turn.is_over:
+                    break
+        turn.response.finish()
+    except AgentError:
+        for payload in outbox.drain():
+            yield payload
+        raise
+    except Exception as exc:
+        for payload in outbox.drain():
+            yield payload
+        raise model_error(exc) from exc
+    outbox.speaking.clear()
+    if not turn.is_answer:
+        run = stream_agent(turn.answered(), items, request=request, options=lone.options, outbox=outbox)
+        async with aclosing(run) as emissions:
+            async for emission in emissions:
+                yield emission
+        return
+    if outbox.record.corrected:
+        yield Restated(outbox.record.payloads())
+    yield Finish(outbox.finish_reason or "stop", turn.usage(), turn.memory())
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The one call of the model, and what it has come to."""
+
+    lone: LoneAgent
+    items: InputItems
+    outbox: Outbox
+    response: RelayedResponse = field(init=False)
+    completed: ResponseCompletedEvent | None = None
+    done_items: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.outbox.call_ids |= call_ids_in(self.items)
+        self.response = RelayedResponse(self.outbox, None, self.outbox.call_ids)
+
+    def ask(self) -> AsyncIterator[Any]:
+        """Return the model's events, asked for as the Runner does."""
+        lone = self.lone
+        return lone.model.stream_response(
+            lone.agent.instructions if isinstance(lone.agent.instructions, str) else None,
+            self.items,
+            lone.model_settings,
+            [],
+            None,
+            [],
+            ModelTracing.DISABLED,
+        )
+
+    def hear(self, event: Any) -> None:
+        """Take in what the model said, and put it into the outbox."""
+        seen = self.response.hear(event)
+        if isinstance(seen, ResponseCompletedEvent):
+            # Some servers complete a response without the items that they have sent.
+            if not seen.response.output and self.done_items:
+                seen.response.output = list(self.done_items)
+            self.completed = seen
+        elif seen is not None and seen.type == "response.output_item.done":
+            self.done_items.append(seen.item)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is read of the model's stream."""
+        return self.response.incomplete
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the model's items are an answer, and nothing is to be done for the agent."""
+        return self.completed is not None and all(
+            item.type in _ITEMS for item in self.completed.response.output
+        )
+
+    def answered(self) -> Agent[Any]:
+        """Return the agent with a model that has given its first answer already."""
+        return self.lone.agent.clone(model=_Answered(self.lone.model, self.completed))
+
+    def usage(self) -> Usage | None:
+        """Return what the provider counted; None if it counted nothing."""
+        counted = None if self.completed is None else self.completed.response.usage
+        if counted is None or not (counted.input_tokens or counted.output_tokens):
+            return None
+        return Usage(input_tokens=counted.input_tokens or 0, output_tokens=counted.output_tokens or 0)
+
+    def memory(self) -> dict[str, Any]:
+        """Return this turn's items, from its question on, as plain JSON."""
+        output = [] if self.completed is None else self.completed.response.output
+        answer = [_as_input(self.lone.agent, item) for item in output]
+        return plain_json([*self.items[-1:], *answer])
+
+
+class _Answered(RelayModel):
+    """A model whose first answer is there already, and has been said; after that *inner*, relayed."""
+
+    def __init__(self, inner: Any, completed: ResponseCompletedEvent | None) -> None:
+        super().__init__(inner)
+        self._completed = completed
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        completed, self._completed = self._completed, None
+        if completed is not None:
+            yield completed
+            return
+        events: Any = super().stream_response(*args, **kwargs)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+
+def _as_input(agent: Agent[Any], item: Any) -> dict[str, Any]:
+    """Return an item of the answer as the Runner would keep it for the next turn."""
+    made: Any = _ITEMS[item.type](agent=agent, raw_item=item).to_input_item()
+    if made.get("status") is None:
+        made.pop("status", None)
+    kept: dict[str, Any] = made
+    return kept
