@@ -25,7 +25,7 @@ The tree::
 from __future__ import annotations
 
 import math
-import secrets
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -127,7 +127,7 @@ class ToolError(OrchestratorError):
 
 def new_error_id() -> str:
     """Make the id that joins what clients are told of an error to a line of the server's log."""
-    return f"err_{secrets.token_hex(8)}"
+    return f"err_{os.urandom(8).hex()}"
 
 
 def _seconds(value: object) -> float | None:

@@ -1,0 +1,75 @@
+"""The commands that install, run as the README and the handbook have them, in a copy of the tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import ROOT
+
+from .pages import Block, blocks
+from .test_examples import of
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def run(command: str, place: Path, **more: str) -> str:
+    """Run a command of a shell's as a newcomer would: without what this process's environment set for Python."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    ran = subprocess.run(
+        command, shell=True, cwd=place, env=kept | more, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what a clone would have, as it lies here now, and run the README's first command in it.
+
+    Modules are compiled when they are imported: compiling all of every package takes longer than the rest.
+    """
+    place = tmp_path_factory.mktemp("clone")
+    listed = run("git ls-files -z --cached --others --exclude-standard", ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    (first,) = [block for block in blocks("the README") if "python3 -m venv" in block.text]
+    said = run(first.text, place, PIP_NO_COMPILE="1")
+    assert "391" in said
+    return place
+
+
+def test_the_first_command_sets_everything_up(copy: Path) -> None:
+    asked = run('.venv/bin/orchestrator run --json "What is 17 * 23?" | tail -n 1', copy)
+    assert '"run.done"' in asked
+
+
+@pytest.mark.parametrize("block", of("sh", "install", "operations"))
+def test_extras_are_installed(block: Block, copy: Path) -> None:
+    run(".venv/bin/pip wheel -q --no-deps --wheel-dir wheels .", copy)
+    words = block.text.split()
+    assert words[:2] == ["pip", "install"]
+    # Of this tree, not of an index; what is there already at its version stays.
+    run(
+        f".venv/bin/{block.text}",
+        copy,
+        PIP_FIND_LINKS=str(copy / "wheels"),
+        PIP_QUIET="1",
+        PIP_NO_COMPILE="1",
+    )
+    assert run(".venv/bin/python -c 'import redis, uvloop; print(redis.__name__, uvloop.__name__)'", copy)
+
+
+@pytest.mark.parametrize("block", of("sh", "install"))
+def test_every_other_install_command_is_the_tests_own(block: Block) -> None:
+    """`tests/run` is what runs this; any further command needs a test above."""
+    known = "python3 -m venv" in block.text or block.page == "operations"
+    assert known or (block.text.strip() == "tests/run" and os.access(ROOT / "tests/run", os.X_OK))
