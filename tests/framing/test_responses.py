@@ -1,0 +1,104 @@
+"""Covers `orchestrator/framing/responses.py`: the events of OpenAI's Responses API."""
+
+from __future__ import annotations
+
+from orchestrator.events import ApprovalRequest, Started, Token, ToolCall, ToolResult, Usage
+from orchestrator.events.snapshot import AgentSnapshot
+from orchestrator.framing.responses import FRAMES_PER_EVENT, response_id
+
+from .scene import Scene, cancelled, done, ended, error, started
+
+
+def test_an_attempt_is_one_message_and_its_end_closes_all_that_was_opened() -> None:
+    scene = Scene("responses", model="m", created=5)
+    assert [each["type"] for each in scene.say(started("a"))] == ["response.created", "response.in_progress"]
+    told = scene.say(("a", Started(1)), ("a", Token("Ye")), ("a", Token("s.")), ("a", done("Yes.")))
+    assert [each["type"] for each in told] == [
+        "response.output_item.added", "response.content_part.added",
+        "response.output_text.delta", "response.output_text.delta",
+        "response.output_text.done", "response.content_part.done", "response.output_item.done",
+    ]  # fmt: skip
+    assert told[-1]["item"]["content"][0]["text"] == "Yes."
+    (last,) = scene.say(ended())
+    assert (last["type"], last["response"]["status"]) == ("response.completed", "completed")
+    assert [item["status"] for item in last["response"]["output"]] == ["completed"]
+
+
+def test_numbers_rise_and_say_which_event_they_are_of() -> None:
+    """So a number is a cursor, and nobody has to store what was sent under it."""
+    scene = Scene("responses")
+    first = scene.say(started("a"), ("a", Started(1)))
+    later = scene.say(("a", Token("x")))
+    numbers = [each["sequence_number"] for each in [*first, *later]]
+    assert numbers == sorted(set(numbers))
+    assert {number // FRAMES_PER_EVENT for number in numbers} == {1, 3}
+
+
+def test_whoever_comes_back_with_a_number_gets_what_follows_it() -> None:
+    events = [started("a"), ("a", Started(1)), ("a", Token("x")), ("a", Token("y"))]
+    whole = Scene("responses").say(*events)
+    after = whole[3]["sequence_number"]
+    assert Scene("responses", after=after).say(*events) == whole[4:]
+
+
+def test_agents_have_items_of_their_own_that_interleave() -> None:
+    scene = Scene("responses")
+    scene.say(started("a", "b"))
+    told = scene.say(("a", Token("1")), ("b", Token("2")), ("a", Token("3")))
+    places = [each["output_index"] for each in told if each["type"] == "response.output_text.delta"]
+    assert places == [0, 1, 0]
+
+
+def test_tools_are_calls_that_the_server_ran() -> None:
+    scene = Scene("responses")
+    scene.say(started("a"), ("a", Started(1)))
+    scene.say(("a", ToolCall("c1", "look", '{"at":1}')), ("a", ToolResult("c1", "blue", False)))
+    scene.say(("a", ToolCall("c2", "look", "{}")), ("a", ToolResult("c2", "No.", True)))
+    scene.say(("a", ToolCall("c3", "look", "{}")), ("a", done()))
+    found = [(item["status"], item["output"], item["error"]) for item in scene.framing.response()["output"]]
+    assert found == [
+        ("completed", "blue", None), ("failed", None, "No."), ("failed", None, "The agent ended before its tool did."),
+    ]  # fmt: skip
+
+
+def test_a_question_ends_the_response_while_the_run_goes_on() -> None:
+    scene = Scene("responses")
+    scene.say(started("a"), ("a", Started(1)))
+    told = scene.say(("a", ApprovalRequest("c1", "pay", "{}")))
+    assert told[-1]["type"] == "response.completed"
+    assert told[-1]["response"]["output"][0]["id"] == "mcpr_run_1/a/c1"
+    assert scene.framing.is_finished
+
+
+def test_how_agents_failed_is_in_the_metadata_and_usage_is_summed() -> None:
+    scene = Scene("responses")
+    scene.say(started("a", "b", "c"), ("a", done("x", Usage(1, 2))), ("b", error("No.")), ("c", cancelled()))
+    (last,) = scene.say(ended("partial"))
+    found = last["response"]
+    assert found["metadata"]["agent.b"] == "error:internal"
+    assert found["metadata"]["agent.c"] == "cancelled"
+    assert found["usage"]["total_tokens"] == 3
+    assert found["error"] is None
+
+
+def test_a_failed_and_a_cancelled_run() -> None:
+    failed = Scene("responses")
+    failed.say(started("a"), ("a", error("No.")))
+    (last,) = failed.say(ended("failed"))
+    assert (last["type"], last["response"]["error"]["message"]) == ("response.failed", "No.")
+    stopped = Scene("responses")
+    stopped.say(started("a"), ("a", cancelled()))
+    (last,) = stopped.say(ended("cancelled"))
+    assert last["type"] == "response.incomplete"
+    assert stopped.framing.response()["status"] == "cancelled"
+
+
+def test_after_a_gap_the_answer_begins_anew_with_the_text_so_far() -> None:
+    scene = Scene("responses")
+    told = scene.gap(a=AgentSnapshot("running", 1, "Ye", None, None, None))
+    assert [each["delta"] for each in told if each["type"] == "response.output_text.delta"] == ["Ye"]
+    assert scene.say(("a", Token("s.")))[0]["delta"] == "s."
+
+
+def test_a_runs_id_is_the_responses() -> None:
+    assert response_id("run_abc") == "resp_abc"
