@@ -1,18 +1,21 @@
 """The stores that the contract suites are held against, fresh for each test.
 
 A store joins with one line in `STORES`: a name and an async context manager that makes it. Its argument
-is a folder of the test's own, and a clock in seconds since 1970 that the test may turn.
+is a folder of the test's own, and a clock in seconds since 1970 that the test may turn. One that several processes
+can share joins with another line in `SHARED`, which opens it as each of several workers does.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.redis.cluster import RedisCluster
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address
@@ -58,3 +61,24 @@ async def redis(folder: Path, clock: Clock) -> AsyncIterator[Store]:
 
 
 STORES: dict[str, OpenStore] = {"memory": memory, "sqlite": sqlite, "redis": redis}
+
+
+IDLE_SECONDS = 0.1
+"""How long work stays with a taker that died before it claimed it, in these tests."""
+
+Workers = list[tuple[Store, Cluster]]
+OpenWorkers = Callable[[Path, int], AbstractAsyncContextManager[Workers]]
+
+
+@asynccontextmanager
+async def redis_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
+    async with redis_server(folder) as server, AsyncExitStack() as stack:
+        logs = [RedisLog(server.url) for _ in range(count)]
+        for log in logs:
+            stack.push_async_callback(log.aclose)
+            await log.start()
+        yield [(log, RedisCluster(log, idle_s=IDLE_SECONDS)) for log in logs]
+
+
+SHARED: dict[str, OpenWorkers] = {"redis": redis_workers}
+"""The stores whose `cluster()` is not None."""

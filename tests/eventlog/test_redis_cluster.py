@@ -1,9 +1,11 @@
-"""Work and commands between workers, on a real Redis."""
+"""Covers `orchestrator/eventlog/redis/cluster.py`: what its Redis is asked for work and commands between workers.
+
+The `Cluster` contract is `tests/contract/test_cluster.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from asyncio import FIRST_COMPLETED
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -11,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as cluster_module
 from orchestrator.eventlog.redis.cluster import RedisCluster
@@ -87,34 +88,6 @@ async def echo(body: bytes) -> bytes:
 # ── work ─────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_offered_work_goes_to_one_taker_each_at_once(
-    logs: list[RedisLog], workers: list[RedisCluster]
-) -> None:
-    """Also if its taker needs longer until it claims it than others leave work with the dead: it says that it lives."""
-    edge, *executors = workers
-    taken: list[str] = []
-
-    async def execute(cluster: RedisCluster, worker: str) -> None:
-        while True:
-            taken.append(await cluster.take_work(worker))
-
-    for n in range(len(executors)):
-        await logs[0].beat(f"worker_{n}", PATIENCE_SECONDS)
-    tasks = [asyncio.ensure_future(execute(one, f"worker_{n}")) for n, one in enumerate(executors)]
-    for n in range(50):
-        await start(logs[0], f"run_{n}")
-        await edge.offer_work(f"run_{n}")
-    await eventually(lambda: len(taken) >= 50)
-    await asyncio.sleep(2 * IDLE_SECONDS)
-    await start(logs[0], "run_50")
-    await edge.offer_work("run_50")
-    await eventually(lambda: "run_50" in taken)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert sorted(taken) == sorted(f"run_{n}" for n in range(51))
-
-
 async def test_offered_work_wakes_who_waits_for_it(
     logs: list[RedisLog], workers: list[RedisCluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,47 +129,6 @@ async def test_work_for_a_run_that_is_over_is_given_to_nobody(
     assert await server.ask("XLEN", "fanin:work") == 1
 
 
-async def test_work_of_a_taker_that_died_before_its_claim_goes_to_another(
-    logs: list[RedisLog], workers: list[RedisCluster]
-) -> None:
-    await start(logs[0], "run_1")
-    await workers[0].offer_work("run_1")
-    began = time.monotonic()
-    await logs[1].beat("worker_1", 1.0)
-    assert await take(workers[1], "worker_1") == "run_1"
-    assert await take(workers[2], "worker_2") == "run_1"
-    assert time.monotonic() - began > 0.99, "not before its lease ended"
-
-
-async def test_claimed_work_is_given_to_nobody_else(
-    logs: list[RedisLog], workers: list[RedisCluster]
-) -> None:
-    """Its taker is dead, but leases decide what becomes of the run."""
-    await start(logs[0], "run_1")
-    await workers[0].offer_work("run_1")
-    assert await take(workers[1], "worker_1") == "run_1"
-    assert await logs[1].claim_run("run_1", owner="worker_1", token=1) is not None
-    assert await takes_nothing(workers[2], "worker_2")
-
-
-async def test_cancelled_taker_loses_no_work(logs: list[RedisLog], workers: list[RedisCluster]) -> None:
-    """Cancelled at any moment around the answer."""
-    await logs[1].beat("worker_1", PATIENCE_SECONDS)
-    taken = set()
-    for n in range(40):
-        await start(logs[0], f"run_{n}")
-        await workers[0].offer_work(f"run_{n}")
-        taking = asyncio.ensure_future(workers[1].take_work("worker_1"))
-        for _ in range(n % 20):
-            await asyncio.sleep(0)
-        taking.cancel()
-        (end,) = await asyncio.gather(taking, return_exceptions=True)
-        if isinstance(end, str):
-            taken.add(end)
-    while len(taken) < 40:
-        taken.add(await take(workers[1], "worker_1"))
-
-
 async def test_taker_goes_on_waiting_while_redis_is_away(
     server: RedisServer, logs: list[RedisLog], workers: list[RedisCluster]
 ) -> None:
@@ -212,36 +144,6 @@ async def test_taker_goes_on_waiting_while_redis_is_away(
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_commands_reach_their_worker_and_answers_their_sender(workers: list[RedisCluster]) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        serving = [
-            tasks.create_task(serve(one, f"worker_{n}", lambda body, n=n: echo(body + b" of %d" % n)))
-            for n, one in enumerate(workers)
-        ]
-        asked = [
-            workers[sender].send(f"worker_{to}", b"\x00\xff%d" % n)
-            for n in range(20)
-            for sender in range(3)
-            for to in range(3)
-        ]
-        answers = await asyncio.gather(*asked)
-        for task in serving:
-            task.cancel()
-    assert answers == [
-        b"echo \x00\xff%d of %d" % (n, to) for n in range(20) for _ in range(3) for to in range(3)
-    ]
-
-
-async def test_worker_that_does_not_answer_is_given_up(
-    workers: list[RedisCluster], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cluster_module, "SEND_SECONDS", 0.2)
-    began = time.monotonic()
-    with pytest.raises(LogUnavailable, match="worker_9"):
-        await workers[0].send("worker_9", b"x")
-    assert time.monotonic() - began > 0.19
 
 
 async def test_command_sent_before_the_worker_listens_is_heard(
