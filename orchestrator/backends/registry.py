@@ -42,6 +42,14 @@ KINDS: dict[str, Kind] = {
         "orchestrator.backends.function.settings:FunctionSettings",
         "orchestrator.backends.function.backend:FunctionBackend",
     ),
+    "a2a": Kind(
+        "orchestrator.backends.a2a.settings:A2aSettings",
+        "orchestrator.backends.a2a.backend:A2aBackend",
+    ),
+    "ag-ui": Kind(
+        "orchestrator.backends.ag_ui.settings:AgUiSettings",
+        "orchestrator.backends.ag_ui.backend:AgUiBackend",
+    ),
     "remote": Kind(
         "orchestrator.backends.remote.settings:RemoteSettings",
         "orchestrator.backends.remote.backend:RemoteBackend",

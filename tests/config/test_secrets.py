@@ -81,6 +81,10 @@ model_settings: {{extra_headers: {{K: {SECRET}}}}}
 mcp_servers: [{{command: c, env: {{K: {SECRET}}}}}, {{url: "http://x", headers: {{K: {SECRET}}}}}]
 """
     config = folder.load(a=OPENAI + text, b=f"backend: letta\nletta_agent_id: i\napi_key: {SECRET}")
+    far = f"url: http://x\nheaders: {{Authorization: {SECRET}}}\nbackend: "
+    remote = f"backend: remote\nurl: http://x\nagent: a\ntoken: {SECRET}"
+    others = folder.load(a=f"{far}a2a", b=f"{far}ag-ui", c=remote)
+    assert SECRET not in repr(others)
     assert SECRET not in repr(config)
     assert SECRET not in "".join(map(str, config.agents.values()))
 

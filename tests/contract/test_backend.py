@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.backends.a2a.settings import A2aSettings
+from orchestrator.backends.ag_ui.settings import AgUiSettings
 from orchestrator.backends.base import AgentInput, Backend, Emission, Finish, Spent, Turn
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.backends.letta.settings import LettaSettings
@@ -33,7 +35,10 @@ from orchestrator.events import (
 from orchestrator.settings.agent import AgentSettings
 from tests.support.patience import PATIENCE_SECONDS
 
+from ..support.a2a_server import a2a_server
+from ..support.ag_ui_server import ag_ui_frames, echo_frames
 from ..support.service import serving
+from ..support.threaded import in_thread
 from ..support.upstream import Upstream
 from ..support.upstream_script import Reasoning as UpstreamReasoning
 from ..support.upstream_script import Script
@@ -94,11 +99,25 @@ async def letta_case() -> AsyncIterator[AgentSettings]:
 
 @asynccontextmanager
 async def remote_case() -> AsyncIterator[AgentSettings]:
-    async with serving({"echo": echo}) as service:
+    async with in_thread(lambda: serving({"echo": echo})) as service:
         yield RemoteSettings(agent_id="far", url=service.url, agent="echo")
 
 
+@asynccontextmanager
+async def a2a_case() -> AsyncIterator[AgentSettings]:
+    async with in_thread(a2a_server) as (server, _):
+        yield A2aSettings(agent_id="far", url=server.url)
+
+
+@asynccontextmanager
+async def ag_ui_case() -> AsyncIterator[AgentSettings]:
+    async with in_thread(lambda: ag_ui_frames(echo_frames)) as (server, _):
+        yield AgUiSettings(agent_id="far", url=f"{server.url}/")
+
+
 CASES: dict[str, Case] = {
+    "a2a": a2a_case,
+    "ag-ui": ag_ui_case,
     "function": function_case,
     "letta": letta_case,
     "offline": offline_case,
@@ -119,12 +138,8 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
 
 
 def tasks() -> set[asyncio.Task[Any]]:
-    """The tasks there are, but for those of a server in this process: its connections and its runs."""
-    return {
-        task
-        for task in asyncio.all_tasks()
-        if not any(name in repr(task.get_coro()) for name in ("RequestHandler", "Executor."))
-    }
+    """The tasks there are, but for those of a server in this process that keeps a connection open."""
+    return {task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task.get_coro())}
 
 
 def ask(word: str) -> AgentInput:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -26,7 +27,16 @@ def require(name: str) -> str:
     found = shutil.which(name) or (usual if Path(usual).exists() else None)
     if found is not None:
         return found
-    message = f"{name} is not installed; apt-get install {package} brings it"
+    _lack(f"{name} is not installed; apt-get install {package} brings it")
+
+
+def require_library(name: str) -> None:
+    """Skip the test without a library that an extra brings, or fail it where `CI` is set."""
+    if importlib.util.find_spec(name) is None:
+        _lack(f"{name} is not installed; tests/requirements.lock has it")
+
+
+def _lack(message: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("", "0", "false"):
         pytest.skip(message)
     pytest.fail(message)

@@ -1,0 +1,309 @@
+"""What an A2A agent's updates mean: a fold over one task. Does no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ...errors import ERROR_CODES, AgentError, ErrorCode
+from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
+from ...events.content import Data, File, Source
+from ..base import Emission
+from .card import WHO
+
+ENDED = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
+COMPLETED, INPUT_REQUIRED, AUTH_REQUIRED = (
+    "TASK_STATE_COMPLETED",
+    "TASK_STATE_INPUT_REQUIRED",
+    "TASK_STATE_AUTH_REQUIRED",
+)
+MAX_DETAIL_CHARS = 2000
+MAX_ARGUMENT_CHARS = 16 * 1024
+MAX_ID_CHARS = 200
+_FAILURES: dict[str, str] = {
+    "TASK_STATE_FAILED": "failed at its task",
+    "TASK_STATE_REJECTED": "does not take the task",
+    "TASK_STATE_CANCELED": "says that its task was cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuestion:
+    """What a task waits for: `answer` is what the reply carries beside the decision."""
+
+    name: str
+    arguments: str
+    answer: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] | None = None
+    """The call to confirm, where the question is ADK's: it is answered in ADK's form."""
+
+
+@dataclass(slots=True)
+class _Artifact:
+    """What was said of one artifact."""
+
+    text: str = ""
+    thought: str = ""
+    parts: int = 0
+    files: set[str] = field(default_factory=set)
+
+
+class TaskReading:
+    """Reads the updates of one task, over as many streams as it takes.
+
+    Attributes:
+        task_id, context_id: As the agent names them; None before it has.
+        state: The newest; `done` once the answer is whole, by a task or by a bare message.
+        question: What is waited for in `INPUT_REQUIRED`.
+        usage: As far as the agent told it.
+    """
+
+    def __init__(self) -> None:
+        self.task_id: str | None = None
+        self.context_id: str | None = None
+        self.state = ""
+        self.done = False
+        self.question: TaskQuestion | None = None
+        self.usage: Usage | None = None
+        self._artifacts: dict[str, _Artifact] = {}
+        self._calls: set[str] = set()
+        self._code: ErrorCode | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the task waits for an answer."""
+        return self.state == INPUT_REQUIRED
+
+    def feed(self, told: dict[str, Any]) -> list[Emission]:
+        """Return what one update has the agent say.
+
+        Raises:
+            AgentError: It failed, or sent what cannot be read.
+        """
+        for kind, read in (
+            ("task", self._task),
+            ("artifactUpdate", self._artifact_update),
+            ("statusUpdate", self._status_update),
+            ("message", self._bare_message),
+        ):
+            value = told.get(kind)
+            if isinstance(value, dict):
+                return list(read(value))
+        if isinstance(told.get("status"), dict) and isinstance(told.get("id"), str):
+            return list(self._task(told))  # GetTask and CancelTask answer with the task itself
+        return []
+
+    # ── what may come ────────────────────────────────────────────────────────────────────────
+
+    def _task(self, task: dict[str, Any]) -> Iterator[Emission]:
+        self._note_ids(task.get("id"), task.get("contextId"))
+        for artifact in _objects(task.get("artifacts")):
+            yield from self._artifact(artifact, append=False)
+        yield from self._status(task.get("status"), task.get("metadata"))
+
+    def _artifact_update(self, update: dict[str, Any]) -> Iterator[Emission]:
+        self._note_ids(update.get("taskId"), update.get("contextId"))
+        artifact = update.get("artifact")
+        if isinstance(artifact, dict):
+            yield from self._artifact(artifact, append=update.get("append") is True)
+
+    def _status_update(self, update: dict[str, Any]) -> Iterator[Emission]:
+        self._note_ids(update.get("taskId"), update.get("contextId"))
+        yield from self._status(update.get("status"), update.get("metadata"))
+
+    def _bare_message(self, message: dict[str, Any]) -> Iterator[Emission]:
+        self._note_ids(message.get("taskId"), message.get("contextId"))
+        self.done = True
+        yield from self._parts(_objects(message.get("parts")), _Artifact(), "message")
+
+    # ── artifacts ────────────────────────────────────────────────────────────────────────────
+
+    def _artifact(self, artifact: dict[str, Any], *, append: bool) -> Iterator[Emission]:
+        name = str(artifact.get("artifactId", ""))[:MAX_ID_CHARS]
+        parts = _objects(artifact.get("parts"))
+        known = self._artifacts.setdefault(name, _Artifact())
+        if append:
+            yield from self._parts(parts, known, name)
+            return
+        known.parts = 0
+        whole = _Artifact()
+        rest = list(self._parts(parts, whole, name, files=known.files))
+        for kind, said, now in (("text", known.text, whole.text), ("thought", known.thought, whole.thought)):
+            if not now.startswith(said):
+                raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
+            if added := now[len(said) :]:
+                yield added if kind == "text" else Reasoning(added)
+        known.text, known.thought, known.parts = whole.text, whole.thought, whole.parts
+        yield from (each for each in rest if not isinstance(each, str | Reasoning))
+
+    def _parts(
+        self, parts: list[dict[str, Any]], into: _Artifact, name: str, files: set[str] | None = None
+    ) -> Iterator[Emission]:
+        """Yield what parts say; *files* were given already."""
+        given = into.files if files is None else files
+        for part in parts:
+            about = part.get("metadata")
+            about = about if isinstance(about, dict) else {}
+            part_id = f"{name}.{into.parts}"
+            into.parts += 1
+            text = part.get("text")
+            if isinstance(text, str):
+                if about.get("adk_thought") is True:
+                    into.thought += text
+                    yield Reasoning(text)
+                elif text:
+                    into.text += text
+                    yield text
+            elif "data" in part:
+                yield from self._data(part["data"], about, name, part_id)
+            elif part_id not in given and (found := _file(part, part_id)) is not None:
+                given.add(part_id)
+                yield found
+
+    def _data(self, value: Any, about: dict[str, Any], name: str, part_id: str) -> Iterator[Emission]:
+        kind = about.get("adk_type")
+        call = value if isinstance(value, dict) else {}
+        if kind == "function_call":
+            yield from self._tool_call(call.get("id"), call.get("name"), call.get("args"))
+        elif kind == "function_response":
+            yield from self._tool_result(call.get("id"), call.get("name"), call.get("response"))
+        else:
+            yield Data(_name(name), value, part_id)
+
+    def _tool_call(self, call_id: Any, name: Any, arguments: Any) -> Iterator[Emission]:
+        call = str(call_id or f"call.{len(self._calls)}")[:MAX_ID_CHARS]
+        if call not in self._calls:
+            self._calls.add(call)
+            yield ToolCall(call, str(name or "tool")[:MAX_ID_CHARS], _json(arguments))
+
+    def _tool_result(
+        self, call_id: Any, name: Any, output: Any, is_error: bool = False
+    ) -> Iterator[Emission]:
+        call = str(call_id or "")[:MAX_ID_CHARS]
+        if call not in self._calls:
+            yield from self._tool_call(call or None, name, {})
+        yield ToolResult(call, output if isinstance(output, str) else _json(output), is_error)
+
+    # ── states ───────────────────────────────────────────────────────────────────────────────
+
+    def _status(self, status: Any, about: Any) -> Iterator[Emission]:
+        if not isinstance(status, dict):
+            return
+        about = about if isinstance(about, dict) else {}
+        state = status.get("state")
+        self.state = state if isinstance(state, str) else self.state
+        message = status.get("message")
+        parts = _objects(message.get("parts")) if isinstance(message, dict) else []
+        self._note_usage(about)
+        if self.state == COMPLETED:
+            self.done = True
+            if not any(each.text for each in self._artifacts.values()):
+                yield from self._parts(parts, _Artifact(), "message")
+        elif self.state == INPUT_REQUIRED:
+            self.question = _question(about, parts)
+        elif self.state == AUTH_REQUIRED:
+            raise AgentError("upstream_auth", f"{WHO} asks for credentials that it was not given.")
+        elif self.state in ENDED:
+            raise AgentError(
+                self._code or "upstream_rejected", f"{WHO} {_FAILURES[self.state]}.", retryable=False
+            )
+        else:
+            yield from self._working(about, parts)
+
+    def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:
+        kind, text = about.get("type"), about.get("text")
+        if kind == "reasoning" and isinstance(text, str):
+            yield Reasoning(text)
+        elif kind == "tool_call":
+            yield from self._tool_call(about.get("call_id"), about.get("name"), about.get("arguments"))
+        elif kind == "tool_result":
+            failed = about.get("is_error") is True
+            yield from self._tool_result(about.get("call_id"), "tool", about.get("output"), failed)
+        elif kind == "agent":
+            self._note_agent(about)
+        for emission in self._parts(parts, _Artifact(), "status"):
+            yield Status("working", emission[:MAX_DETAIL_CHARS]) if isinstance(emission, str) else emission
+
+    def _note_agent(self, about: dict[str, Any]) -> None:
+        """Take in how an agent of this very service ended, or that it begins again."""
+        code = about.get("code")
+        self._code = code if code in ERROR_CODES else None
+        void = about.get("void")
+        if isinstance(void, list) and any(self._artifacts.get(str(each)) for each in void):
+            raise AgentError(self._code or "upstream_unavailable", f"{WHO} begins again.", retryable=True)
+
+    def _note_usage(self, about: dict[str, Any]) -> None:
+        usage, adk = about.get("usage"), about.get("adk_usage_metadata")
+        if isinstance(adk, dict):
+            usage = {
+                "input_tokens": adk.get("promptTokenCount", 0),
+                "output_tokens": adk.get("candidatesTokenCount", 0),
+            }
+        try:
+            self.usage = msgspec.convert(usage, Usage) if isinstance(usage, dict) else self.usage
+        except msgspec.ValidationError:
+            return  # what it cost is not worth an answer
+
+    def _note_ids(self, task_id: Any, context_id: Any) -> None:
+        if isinstance(task_id, str) and 0 < len(task_id) <= MAX_ID_CHARS:
+            self.task_id = task_id
+        if isinstance(context_id, str) and 0 < len(context_id) <= MAX_ID_CHARS:
+            self.context_id = context_id
+
+
+def _question(about: dict[str, Any], parts: list[dict[str, Any]]) -> TaskQuestion:
+    """Return what is asked: an approval of this very service, one of ADK's, or words."""
+    asked = next(iter(_objects(about.get("approvals"))), None)
+    if asked is not None:
+        which = {key: asked[key] for key in ("agent_id", "call_id") if isinstance(asked.get(key), str)}
+        name, arguments = str(asked.get("name", "input")), asked.get("arguments")
+        return TaskQuestion(
+            name[:MAX_ID_CHARS], arguments if isinstance(arguments, str) else _json(arguments), which
+        )
+    for part in parts:
+        call, kind = part.get("data"), part.get("metadata")
+        if isinstance(call, dict) and isinstance(kind, dict) and kind.get("adk_type") == "function_call":
+            inner = call.get("args")
+            original = inner.get("originalFunctionCall") if isinstance(inner, dict) else None
+            shown = original if isinstance(original, dict) else call
+            return TaskQuestion(
+                str(shown.get("name", "input"))[:MAX_ID_CHARS], _json(shown.get("args")), call=call
+            )
+    words = " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+    tool = next((about[key] for key in ("tool", "name", "toolName") if isinstance(about.get(key), str)), None)
+    return TaskQuestion((tool or "input")[:MAX_ID_CHARS], _json({"message": words[:MAX_DETAIL_CHARS]}))
+
+
+def _file(part: dict[str, Any], part_id: str) -> File | Source | None:
+    raw, url, name = part.get("raw"), part.get("url"), part.get("filename")
+    media = part.get("mediaType")
+    kind = media if isinstance(media, str) and media else "application/octet-stream"
+    title = name if isinstance(name, str) and name else "file"
+    if isinstance(raw, str):
+        return File(part_id, title, kind, f"data:{kind};base64,{raw}")
+    if not isinstance(url, str):
+        return None
+    if url[:8].lower() == "https://" or url[:5].lower() == "data:":
+        return File(part_id, title, kind, url)
+    if url[:7].lower() == "http://":
+        return Source(part_id, url=url, title=title)
+    return Source(part_id, document=url, title=title)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:MAX_ARGUMENT_CHARS]
+    return json.dumps({} if value is None else value, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
+
+
+def _name(name: str) -> str:
+    return re.sub(r"[^a-z0-9_.-]+", "-", name.lower())[:64].strip("-") or "artifact"

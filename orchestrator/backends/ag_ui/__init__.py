@@ -1,0 +1,1 @@
+"""Agents behind AG-UI, 1.0 and 0.0.x, whatever framework they are made with."""

@@ -1,0 +1,134 @@
+"""The ag-ui backend: an agent behind AG-UI answers, whatever framework it is made with.
+
+Owns the course of an attempt: its requests and its questions. What the events mean is `reading`'s, the messages that
+a client has to keep are `transcript`'s.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from ...events.agent import ApprovalRequest
+from ...settings.agent import AgentSettings
+from ..base import AgentInput, Emission, Finish
+from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused, decode_object
+from .reading import WHO, RunReading
+from .settings import AgUiSettings
+from .transcript import Transcript, earlier_messages, question_of
+
+CURRENT = "1.0"
+REFUSES_FIELDS = (400, 422)
+
+
+class AgUiBackend:
+    """Answers with an agent behind AG-UI.
+
+    Args:
+        settings: `AgUiSettings`.
+        agents: Not used: the agent knows its own.
+    """
+
+    def __init__(self, settings: AgUiSettings, agents: Mapping[str, AgentSettings]) -> None:
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        self._settings = settings
+        self._http = HttpUpstream(settings.url, headers=headers, who=WHO)
+        self._current = settings.protocol != "0.0"
+
+    @property
+    def model(self) -> None:
+        """None: the agent knows it."""
+        return None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Answer *request*.
+
+        Raises:
+            AgentError: The agent refuses, fails or is lost; nobody answered its question.
+
+        Cancelling and closing close the connection, by which AG-UI's servers know that nobody wants the answer.
+        """
+        thread = _thread(request)
+        earlier = earlier_messages(request)
+        transcript = Transcript(question_of(request, str(uuid.uuid4()), current=self._current))
+        resume: list[dict[str, Any]] = []
+        usage = None
+        while True:
+            body: dict[str, Any] = {
+                "threadId": thread,
+                "runId": str(uuid.uuid4()),
+                "state": {},
+                "messages": [*earlier, *transcript.messages],
+                "tools": [],
+                "context": [],
+                "forwardedProps": {},
+            }
+            if resume:
+                body["resume"] = resume
+            reading = RunReading(transcript)
+            async with aclosing(self._run(body, reading)) as emissions:
+                async for emission in emissions:
+                    yield emission
+            if reading.usage is not None:
+                usage = reading.usage if usage is None else usage.plus(reading.usage)
+            if not reading.interrupts:
+                break
+            resume = []
+            for asked in reading.interrupts:
+                yield ApprovalRequest(asked.interrupt_id, asked.name, asked.arguments)
+                approved = await request.approve(asked.interrupt_id)
+                resume.append(_answer(asked.interrupt_id, approved, request.reasons.get(asked.interrupt_id)))
+        memory = transcript.memory(thread) if request.conversation_id is not None else None
+        yield Finish("stop", usage, memory)
+
+    async def _run(self, body: dict[str, Any], reading: RunReading) -> AsyncGenerator[Emission, None]:
+        answer = await self._open(body)
+        try:
+            async with aclosing(answer.events()) as events:
+                async for event in events:
+                    if not event.data:
+                        continue
+                    for emission in reading.feed(decode_object(event.data, WHO)):
+                        yield emission
+                    if reading.ended:
+                        return
+        finally:
+            answer.close()
+        raise ConnectionLost(f"{WHO} ended its stream before its run had ended.")
+
+    async def _open(self, body: dict[str, Any]) -> UpstreamAnswer:
+        """Post a run; one who refuses to hear which version we speak is not told it again."""
+        accept = {"Accept": "text/event-stream"}
+        url = self._settings.url
+        if not self._current:
+            return await self._http.open("POST", url, body, headers=accept)
+        try:
+            return await self._http.open("POST", url, {**body, "protocolVersion": CURRENT}, headers=accept)
+        except UpstreamRefused as exc:
+            if exc.status not in REFUSES_FIELDS or self._settings.protocol != "auto":
+                raise
+            answer = await self._http.open("POST", url, body, headers=accept)
+            self._current = False
+            return answer
+
+
+def _thread(request: AgentInput) -> str:
+    """Return the conversation's thread: that of the turn before, else a new one."""
+    for turn in reversed(request.history):
+        found = turn.memory.get("thread") if isinstance(turn.memory, dict) else None
+        if isinstance(found, str):
+            return found
+    return str(uuid.uuid4())
+
+
+def _answer(interrupt_id: str, approved: bool, reason: str | None) -> dict[str, Any]:
+    payload: dict[str, Any] = {"approved": approved}
+    if reason is not None:
+        payload["reason"] = reason
+    return {"interruptId": interrupt_id, "status": "resolved", "payload": payload}

@@ -1,0 +1,299 @@
+"""What an AG-UI agent's events mean: a fold over one run. Does no I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ...errors import ERROR_CODES, AgentError
+from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
+from ...events.content import DATA_BYTES, Data, fault_of_json
+from ..base import Emission
+from ..upstream_errors import verdict_in
+from .transcript import MAX_ID_CHARS, Transcript
+
+WHO = "The AG-UI agent"
+MAX_ARGUMENT_CHARS = 1024 * 1024
+MAX_DETAIL_CHARS = 2000
+MAX_NAMES = 10_000
+"""Messages, calls and subagents of one run. The cap is a denial-of-service guard."""
+
+
+@dataclass(slots=True)
+class _Call:
+    name: str
+    message_id: str
+    arguments: str = ""
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunInterrupt:
+    """What a run waits for."""
+
+    interrupt_id: str
+    name: str
+    arguments: str
+
+
+class RunReading:
+    """Reads the events of one run.
+
+    Attributes:
+        ended: Whether it finished; then `interrupts` is what it waits for, if it does.
+        usage: As far as the agent told it.
+    """
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.ended = False
+        self.interrupts: list[RunInterrupt] = []
+        self.usage: Usage | None = None
+        self._transcript = transcript
+        self._speakers: dict[str, str | None] = {}
+        self._subagents: dict[str, str] = {}
+        self._calls: dict[str, _Call] = {}
+        self._chunked: str | None = None
+        self._message = ""
+        self._spoke = False
+        self._state: Any = None
+
+    def feed(self, event: dict[str, Any]) -> list[Emission]:
+        """Return what one event has the agent say.
+
+        Raises:
+            AgentError: The run failed, or an event cannot be read.
+        """
+        kind = event.get("type")
+        if not isinstance(kind, str):
+            raise AgentError("upstream_invalid", f"{WHO} sent an event without a type.")
+        if max(len(self._speakers), len(self._subagents), len(self._calls)) > MAX_NAMES:
+            raise AgentError("upstream_invalid", f"{WHO} begins more than can be followed.")
+        closed = self._close_chunk() if kind != "TOOL_CALL_CHUNK" else []
+        read = _READERS.get(kind)
+        return closed if read is None else [*closed, *read(self, event)]
+
+    # ── text ─────────────────────────────────────────────────────────────────────────────────
+
+    def _text_start(self, event: dict[str, Any]) -> list[Emission]:
+        self._message = message = _id(event, "messageId")
+        # Only what the agent says is an answer; some servers repeat the question.
+        named = event.get("name")
+        speaker = self._owner(event) or (named[:MAX_ID_CHARS] if isinstance(named, str) and named else None)
+        self._speakers[message] = speaker if event.get("role", "assistant") == "assistant" else ""
+        return []
+
+    def _text(self, event: dict[str, Any]) -> list[Emission]:
+        message = _id(event, "messageId") or self._message
+        if message not in self._speakers:
+            self._text_start({**event, "messageId": message})
+        delta, speaker = event.get("delta"), self._speakers[message]
+        if not isinstance(delta, str) or not delta or speaker == "":
+            return []
+        self._spoke = True
+        self._transcript.say(message, delta)
+        return [Token(delta, speaker=speaker)]
+
+    def _reasoning(self, event: dict[str, Any]) -> list[Emission]:
+        delta = event.get("delta")
+        return [Reasoning(delta, speaker=self._owner(event))] if isinstance(delta, str) and delta else []
+
+    # ── tools ────────────────────────────────────────────────────────────────────────────────
+
+    def _call_start(self, event: dict[str, Any]) -> list[Emission]:
+        call_id, name = _id(event, "toolCallId"), event.get("toolCallName")
+        parent = _id(event, "parentMessageId") or f"{call_id}.message"
+        self._calls[call_id] = _Call(str(name or "tool")[:MAX_ID_CHARS], parent)
+        return []
+
+    def _call_args(self, event: dict[str, Any]) -> list[Emission]:
+        call, delta = self._calls.get(_id(event, "toolCallId")), event.get("delta")
+        if call is not None and isinstance(delta, str):
+            if len(call.arguments) + len(delta) > MAX_ARGUMENT_CHARS:
+                raise AgentError("upstream_invalid", f"{WHO} calls a tool with too much.")
+            call.arguments += delta
+        return []
+
+    def _call_end(self, event: dict[str, Any]) -> list[Emission]:
+        return self._tell(_id(event, "toolCallId"))
+
+    def _call_chunk(self, event: dict[str, Any]) -> list[Emission]:
+        call_id = _id(event, "toolCallId") or self._chunked or ""
+        closed = self._close_chunk() if call_id != self._chunked else []
+        if call_id not in self._calls:
+            self._call_start({**event, "toolCallId": call_id})
+        self._chunked = call_id
+        return [*closed, *self._call_args({**event, "toolCallId": call_id})]
+
+    def _close_chunk(self) -> list[Emission]:
+        call_id, self._chunked = self._chunked, None
+        return [] if call_id is None else self._tell(call_id)
+
+    def _tell(self, call_id: str) -> list[Emission]:
+        call = self._calls.get(call_id)
+        if call is None or call.told:
+            return []
+        call.told = True
+        arguments = call.arguments or "{}"
+        self._transcript.call(call.message_id, call_id, call.name, arguments)
+        return [ToolCall(call_id, call.name, arguments)]
+
+    def _call_result(self, event: dict[str, Any]) -> list[Emission]:
+        call_id = _id(event, "toolCallId")
+        if call_id not in self._calls:
+            self._calls[call_id] = _Call("tool", f"{call_id}.message")
+        content = event.get("content")
+        output = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        told = self._tell(call_id)
+        self._transcript.result(_id(event, "messageId") or f"{call_id}.result", call_id, output)
+        return [*told, ToolResult(call_id, output, is_error=False)]
+
+    # ── the rest ─────────────────────────────────────────────────────────────────────────────
+
+    def _subagent_started(self, event: dict[str, Any]) -> list[Emission]:
+        name = str(event.get("name") or "subagent")[:MAX_ID_CHARS]
+        self._subagents[_id(event, "subagentRunId")] = name
+        return [Status("subagent", f"{name} begins")]
+
+    def _subagent_failed(self, event: dict[str, Any]) -> list[Emission]:
+        return [Status("subagent", f"{self._owner(event) or 'subagent'} has failed")]
+
+    def _step(self, event: dict[str, Any]) -> list[Emission]:
+        return [Status("step", str(event.get("stepName", ""))[:MAX_DETAIL_CHARS])]
+
+    def _note_state(self, event: dict[str, Any]) -> list[Emission]:
+        state = event.get("snapshot")
+        # Frameworks put the conversation into it, which has been told already.
+        self._state = (
+            {k: v for k, v in state.items() if k != "messages"} if isinstance(state, dict) else state
+        )
+        return []
+
+    def _messages(self, event: dict[str, Any]) -> list[Emission]:
+        whole = event.get("messages")
+        if isinstance(whole, list):
+            self._transcript.replace([each for each in whole if isinstance(each, dict)])
+        return []
+
+    def _activity(self, event: dict[str, Any]) -> list[Emission]:
+        name = f"activity.{event.get('activityType', '')}"
+        return _data(name, event.get("content"), _id(event, "messageId") or None)
+
+    def _custom(self, event: dict[str, Any]) -> list[Emission]:
+        name, value = event.get("name"), event.get("value")
+        if name == "agent_retry" and self._spoke:  # of this very service: what was said is void
+            code: Any = value.get("code") if isinstance(value, dict) else None
+            raise AgentError(
+                code if code in ERROR_CODES else "upstream_unavailable",
+                f"{WHO} begins again.",
+                retryable=True,
+            )
+        return [] if name == "on_interrupt" else _data(str(name), value, None)
+
+    def _finished(self, event: dict[str, Any]) -> list[Emission]:
+        self.ended = True
+        self._note_usage(event.get("usage"))
+        outcome = event.get("outcome")
+        kind = outcome.get("type") if isinstance(outcome, dict) else None
+        if kind == "cancelled":
+            raise AgentError("upstream_rejected", f"{WHO} says that its run was cancelled.")
+        found: list[Emission] = []
+        for call_id in list(self._calls):
+            found += self._tell(call_id)
+        if isinstance(outcome, dict) and kind == "interrupt":
+            waiting = outcome.get("interrupts")
+            asked = waiting if isinstance(waiting, list) else []
+            self.interrupts = [self._interrupt(each) for each in asked if isinstance(each, dict)]
+            return found
+        if not self._spoke and (text := self._transcript.said()):
+            found.append(text)
+        if self._state:
+            found += _data("state", self._state, "state")
+        if event.get("result") is not None:
+            found += _data("result", event["result"], None)
+        return found
+
+    def _interrupt(self, told: dict[str, Any]) -> RunInterrupt:
+        call_id = _id(told, "toolCallId")
+        call = self._calls.get(call_id)
+        if call is not None:
+            return RunInterrupt(_id(told, "id"), call.name, call.arguments or "{}")
+        words = {key: told[key] for key in ("message", "reason") if isinstance(told.get(key), str)}
+        arguments = json.dumps(words, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
+        return RunInterrupt(_id(told, "id"), "input", arguments)
+
+    def _failed(self, event: dict[str, Any]) -> list[Emission]:
+        code = event.get("code")
+        if code in ERROR_CODES:
+            raise AgentError(code, f"{WHO} failed.")
+        verdict = verdict_in({"code": code}) if isinstance(code, str) else None
+        if verdict is None:
+            raise AgentError("upstream_rejected", f"{WHO} failed.")
+        raise AgentError(verdict[0], verdict[1].format(who=WHO))
+
+    def _note_usage(self, told: Any) -> None:
+        for each in told if isinstance(told, list) else ():
+            try:
+                used = msgspec.convert(each, _TokenUsage)
+            except msgspec.ValidationError:
+                continue  # what it cost is not worth an answer
+            usage = Usage(
+                used.inputTokens or 0,
+                used.outputTokens or 0,
+                used.cachedInputTokens,
+                used.reasoningTokens,
+            )
+            self.usage = usage if self.usage is None else self.usage.plus(usage)
+
+    def _owner(self, event: dict[str, Any]) -> str | None:
+        return self._subagents.get(_id(event, "subagentRunId"))
+
+
+class _TokenUsage(msgspec.Struct):
+    inputTokens: int | None = None
+    outputTokens: int | None = None
+    cachedInputTokens: int | None = None
+    reasoningTokens: int | None = None
+
+
+_READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
+    "TEXT_MESSAGE_START": RunReading._text_start,
+    "TEXT_MESSAGE_CONTENT": RunReading._text,
+    "TEXT_MESSAGE_CHUNK": RunReading._text,
+    "REASONING_MESSAGE_CONTENT": RunReading._reasoning,
+    "REASONING_MESSAGE_CHUNK": RunReading._reasoning,
+    "THINKING_TEXT_MESSAGE_CONTENT": RunReading._reasoning,
+    "TOOL_CALL_START": RunReading._call_start,
+    "TOOL_CALL_ARGS": RunReading._call_args,
+    "TOOL_CALL_END": RunReading._call_end,
+    "TOOL_CALL_CHUNK": RunReading._call_chunk,
+    "TOOL_CALL_RESULT": RunReading._call_result,
+    "SUBAGENT_STARTED": RunReading._subagent_started,
+    "SUBAGENT_ERROR": RunReading._subagent_failed,
+    "STEP_STARTED": RunReading._step,
+    "STATE_SNAPSHOT": RunReading._note_state,
+    "MESSAGES_SNAPSHOT": RunReading._messages,
+    "ACTIVITY_SNAPSHOT": RunReading._activity,
+    "CUSTOM": RunReading._custom,
+    "RUN_FINISHED": RunReading._finished,
+    "RUN_ERROR": RunReading._failed,
+}
+
+
+def _id(event: dict[str, Any], key: str) -> str:
+    value = event.get(key)
+    return value[:MAX_ID_CHARS] if isinstance(value, str) else ""
+
+
+def _data(name: str, value: Any, data_id: str | None) -> list[Emission]:
+    """Return what stands beside the answer as `data`; what is too large to pass on is left out."""
+    try:
+        fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
+    except (TypeError, ValueError, RecursionError):
+        fits = False
+    plain = re.sub(r"[^a-z0-9_.-]+", "-", name.lower())[:64] or "custom"
+    return [Data(plain, value, data_id)] if fits else []
