@@ -25,9 +25,9 @@ def require(name: str) -> str:
     """Return the program's path; without it skip the test, or fail it where `CI` is set."""
     usual, package = DEBIAN[name]
     found = shutil.which(name) or (usual if Path(usual).exists() else None)
-    if found is not None:
-        return found
-    _lack(f"{name} is not installed; apt-get install {package} brings it")
+    if found is None:
+        _lack(f"{name} is not installed; apt-get install {package} brings it")
+    return found
 
 
 def require_library(name: str) -> None:
