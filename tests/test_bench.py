@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.framing.base import DIALECTS
 from tests.bench.chunked import Chunked
 from tests.bench.contenders import NEEDS, missing, read, running
+from tests.bench.options import Options
 from tests.bench.plot import Line, draw
 from tests.bench.result import Promise
-from tests.bench.scenarios import HOMES, find
+from tests.bench.scenarios import HOMES, dialects, find
 from tests.bench.scenarios.load import model_upstream
 from tests.bench.sources import Plan
 from tests.support.commands import ROOT, environment
@@ -77,6 +79,15 @@ def test_rival_without_sdk_relays_all_that_the_model_server_says(name: str) -> N
             assert found["marks"] == 2 * 3 * 40
             assert len(found["firsts"]) == 2
             assert min(found["firsts"]) > 0
+
+
+def test_each_dialect_is_measured_beside_the_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = {row.name for row in DIALECTS.values() if row.carrier == "stream" and row.says_pieces}
+    assert set(dialects.SPEAKERS) == spoken
+    monkeypatch.setattr(dialects, "SPEAKERS", ("event", "a2a"))
+    found = find("r")(Options(rounds=1, quick=True, uvloop=False))
+    assert all(sample["native_us"] > 0 for rounds in found.rows.values() for sample in rounds)
+    assert [promise.text for promise in found.promises] == ["CPU a token, a2a : own stream"]
 
 
 def test_unknown_scenario_is_named() -> None:

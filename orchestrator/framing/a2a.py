@@ -39,8 +39,6 @@ class A2aFraming(FoldedFraming):
             self._before, self._after = b'data: %b,"result":' % head, b"}"
         self._pieces: dict[str, list[bytes]] = {}
         self._about: dict[str, dict[str, Any]] = {}
-        self._heads: dict[str, bytes] = {}
-        self._tail = b""
         self._failures: list[Error] = []
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
@@ -62,28 +60,29 @@ class A2aFraming(FoldedFraming):
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "running", "attempt": voice.attempt}
         return [self._status("TASK_STATE_WORKING", about)]
 
+    def opened(self, voice: HeardAgent) -> list[bytes]:
+        if voice.open == "reasoning":
+            about = {"type": "reasoning", "agent_id": voice.agent_id, "text": ""}
+            before, _, after = self._status("TASK_STATE_WORKING", about).rpartition(b'""')
+            voice.head, voice.tail = before, after
+            return []
+        if voice.attempt_id not in self._about:
+            about = {"agent_id": voice.agent_id, "attempt": voice.attempt}
+            if voice.stage:
+                about["stage"] = voice.stage
+            self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}
+        voice.kept = self._pieces.setdefault(voice.attempt_id, [])
+        voice.head, voice.tail = self._split(voice.attempt_id)
+        return []
+
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "reasoning":
-            about = {"type": "reasoning", "agent_id": voice.agent_id, "text": _decoded(text)}
-            return self._status("TASK_STATE_WORKING", about)
-        artifact = voice.attempt_id
-        pieces = self._pieces.get(artifact)
-        if pieces is None:
-            self._pieces[artifact] = [text]
-            return self._first(voice, text)
-        pieces.append(text)
-        return b"%b%b%b" % (self._heads[artifact], text, self._tail)
-
-    def _first(self, voice: HeardAgent, text: bytes) -> bytes:
-        """Return an artifact's first piece, and keep what all of its later ones begin with."""
-        about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
-        if voice.stage:
-            about["stage"] = voice.stage
-        self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}
-        head, self._tail = self._split(voice.attempt_id)
-        first = head.replace(b'"append":true', b'"append":false', 1)
-        self._heads[voice.attempt_id] = head
-        return b"%b%b%b" % (first, text, self._tail)
+            return voice.head + text + voice.tail
+        voice.kept.append(text)
+        if len(voice.kept) > 1:
+            return voice.head + text + voice.tail
+        first = voice.head.replace(b'"append":true', b'"append":false', 1)
+        return first + text + voice.tail
 
     def _split(self, artifact: str) -> tuple[bytes, bytes]:
         """Return what comes before and after a piece's text; `append` stands before it."""

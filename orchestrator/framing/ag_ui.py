@@ -24,7 +24,6 @@ class AgUiFraming(FoldedFraming):
         self._thread = str(self.options.get("thread_id") or self.run_id)
         self._run = str(self.options.get("client_run_id") or self.run_id)
         self._subagents = bool(self.options.get("subagents", True))
-        self._heads: dict[str, bytes] = {}
         self._begun: dict[str, str] = {}
         self._tools: dict[str, list[str]] = {}
         self._failures: list[Error] = []
@@ -76,11 +75,8 @@ class AgUiFraming(FoldedFraming):
                 _event("REASONING_START", messageId=f"{message}.span", **owner),
                 _event("REASONING_MESSAGE_START", messageId=message, role="reasoning", **owner),
             ]
-        self._heads[voice.agent_id] = b"data: %b," % encode_json(head)[:-1]
+        voice.head, voice.tail = b'data: %b,"delta":' % encode_json(head)[:-1], b"}"
         return [*begun, *start]
-
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
-        return b'%b"delta":%b}' % (self._heads[voice.agent_id], text)
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
         message, owner = voice.part_id, self._owner(voice)

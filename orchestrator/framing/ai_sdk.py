@@ -29,7 +29,6 @@ class AiSdkFraming(FoldedFraming):
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
         self.pauses = bool(self.options.get("approvals"))
-        self._heads: dict[str, bytes] = {}
         self._failures: list[str] = []
         self._is_closed = False
 
@@ -55,13 +54,10 @@ class AiSdkFraming(FoldedFraming):
         kind, part = voice.open, voice.part_id
         start = data({"type": f"{kind}-start", "id": part, "providerMetadata": _speaker(voice)})
         head = b'data: {"type":"%b-delta","id":%b,"delta":' % (kind.encode(), encode_json(part))
-        self._heads[voice.agent_id] = head
+        voice.head, voice.tail = head, b"}"
         if kind == "text" and self.options.get("labels"):
             return [start, b"%b%b}" % (head, encode_json(f"**{voice.title}:** "))]
         return [start]
-
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
-        return b"%b%b}" % (self._heads[voice.agent_id], text)
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
         return [data({"type": f"{voice.open}-end", "id": voice.part_id})]

@@ -68,19 +68,21 @@ class ChatFraming(FoldedFraming):
         first = encode_json({"role": "assistant", "content": "", "agent_id": voice.agent_id})
         return [self._chunk(place, first)]
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def opened(self, voice: HeardAgent) -> list[bytes]:
         is_text = voice.open == "text"
-        said = (b'{"content":%b}' if is_text else b'{"reasoning_content":%b}') % text
-        (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, []).append(text)
-        if self.panel is None:
-            return self._chunk(
-                self._place(voice), (b'{"content":%b}' if is_text else b'{"reasoning_content":%b}') % text
-            )
-        if voice.stage != FINAL:
-            return b""  # told whole when it ends: several at once are unreadable word by word
-        if is_text:
-            self._has_answer = True
-        return self._chunk(0, said)
+        voice.kept = (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, [])
+        if self.panel is not None and voice.stage != FINAL:
+            voice.head = b""  # told whole when it ends: several at once are unreadable word by word
+            return []
+        self._has_answer = self._has_answer or (is_text and self.panel is not None)
+        place = 0 if self.panel is not None else self._place(voice)
+        said = self._chunk(place, b'{"content":%b}' if is_text else b'{"reasoning_content":%b}')
+        voice.head, _, voice.tail = said.partition(b"%b")
+        return []
+
+    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+        voice.kept.append(text)
+        return voice.head + text + voice.tail if voice.head else b""
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"

@@ -7,10 +7,7 @@ a dialect's state follows from the events alone, so a cursor of one serves in ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-
-import msgspec
+from typing import ClassVar
 
 from ..eventlog.base import Entry
 from ..eventlog.subscription import Gap
@@ -34,53 +31,12 @@ from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetric
 from ..events.snapshot import AgentSnapshot, Snapshot
 from .base import Subscriber
 from .facts import ending_of
+from .heard import HeardAgent, Kind, said
 
-Kind = Literal["", "text", "reasoning"]
 _KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
 _APPROVAL = "approval"
 _LEAVES_WAITING = frozenset({ApprovalRequest.TYPE, Status.TYPE, "progress", "data", "source", "file"})
 """After any other event the agent has gone on, so that nothing of it waits."""
-
-
-class _Said(msgspec.Struct):
-    """What a frame takes of a piece of text; its JSON goes on as it is, for `encode_json` has escaped it."""
-
-    text: msgspec.Raw
-    parent: str | None = None
-
-
-_said = msgspec.json.Decoder(_Said)
-
-
-@dataclass(slots=True)
-class HeardAgent:
-    """One agent as this connection has heard it.
-
-    `open` is the kind of the part that grows, and `part` its number within the attempt; `waiting` are the calls
-    that wait for somebody's answer, `tools` those that run; `turn` counts from 0 where no panel sits.
-    """
-
-    agent_id: str
-    title: str
-    status: str = "queued"
-    turn: int = 0
-    attempt: int = 1
-    stage: str | None = None
-    open: Kind = ""
-    part: int = 0
-    parts: list[str] = field(default_factory=list)
-    waiting: dict[str, ApprovalRequest] = field(default_factory=dict)
-    tools: dict[str, ToolCall] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-    """The calls of this attempt that an answer was asked for."""
-
-    @property
-    def part_id(self) -> str:
-        return f"{self.agent_id}.{self.turn}.{self.attempt}.{self.part}"
-
-    @property
-    def attempt_id(self) -> str:
-        return f"{self.agent_id}.{self.turn}.{self.attempt}"
 
 
 class FoldedFraming:
@@ -122,18 +78,26 @@ class FoldedFraming:
 
     def skip(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            self._feed(entry)
+            if self._grown(entry) is None:
+                self._feed(entry)
 
     def resumed(self) -> bytes:
         return _unmarked(self.reopen())
 
     def entries(self, entries: Sequence[Entry]) -> bytes:
         written: list[bytes] = []
+        mark = b""
         for entry in entries:
-            blocks = self._feed(entry)
-            if blocks:
-                written.append(b"\n\n".join(blocks))
-                written.append(b"\nid: %b-%d\n\n" % (entry.epoch.encode(), entry.seq))
+            block = self._grown(entry)
+            if block is None:
+                blocks = self._feed(entry)
+                if not blocks:
+                    continue
+                block = b"\n\n".join(blocks)
+            elif not block:
+                continue
+            mark = mark or b"\nid: %b-" % entry.epoch.encode()
+            written += (block, mark, b"%d\n\n" % entry.seq)
         if self.pauses and self._at >= self.subscriber.newest and self.all_wait:
             self.is_finished = True
             written.append(_unmarked(self.pause()))
@@ -161,14 +125,12 @@ class FoldedFraming:
 
     def _feed(self, entry: Entry) -> list[bytes]:
         """Take an event in; return its blocks."""
-        self._at = entry.seq
+        self.reach(entry)
         kind = _KINDS.get(entry.type)
         if kind is None or entry.agent_id is None:
             return [block for block in self._other(entry) if block]
-        said = _said.decode(entry.data)
-        text = bytes(said.text)
-        if said.parent is not None or text == b'""':
-            return []  # a nested agent's words are no part of the answer
+        if not (text := said(entry.data)):
+            return []
         voice = self.voices.get(entry.agent_id) or self.voice(entry.agent_id)
         if voice.waiting:
             voice.waiting.clear()
@@ -177,6 +139,19 @@ class FoldedFraming:
             return [block] if block else []
         blocks = [*self._close(voice), *self._open(voice, kind), self.delta(voice, text)]
         return [block for block in blocks if block]
+
+    def _grown(self, entry: Entry) -> bytes | None:
+        """Return the block of a piece of the part that is open: nearly every event is one; None for any other."""
+        voice = self.voices.get(entry.agent_id or "")
+        if voice is None or not voice.open or voice.waiting or _KINDS.get(entry.type) != voice.open:
+            return None
+        self.reach(entry)
+        text = said(entry.data)
+        return self.delta(voice, text) if text else b""
+
+    def reach(self, entry: Entry) -> None:
+        """Note which event is being told."""
+        self._at = entry.seq
 
     def _other(self, entry: Entry) -> list[bytes]:
         payload = decode_payload(entry.agent_id, entry.type, entry.data)
@@ -322,12 +297,12 @@ class FoldedFraming:
         return []
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
-        """Return the blocks that begin a part of kind `voice.open`."""
+        """Return the blocks that begin a part of kind `voice.open`; sets what is before and after its pieces."""
         return []
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         """Return the block of a piece of text, which is given as a JSON string."""
-        return b""
+        return voice.head + text + voice.tail
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
         """Return the blocks that end the open part."""

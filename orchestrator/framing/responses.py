@@ -39,7 +39,7 @@ class ResponsesFraming(FoldedFraming):
         self._thoughts: dict[str, int] = {}
         self._calls: dict[tuple[str, str], int] = {}
         self._pieces: dict[int, list[bytes]] = {}
-        self._heads: dict[int, tuple[bytes, bytes]] = {}
+        self._heads: dict[int, bytes] = {}
         self._usage: list[Usage] = []
         self._failures: list[Error] = []
         self._metadata: dict[str, str] = {}
@@ -66,9 +66,9 @@ class ResponsesFraming(FoldedFraming):
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
-    def _feed(self, entry: Entry) -> list[bytes]:
+    def reach(self, entry: Entry) -> None:
+        self._at = entry.seq
         self._number = entry.seq * FRAMES_PER_EVENT - 1
-        return super()._feed(entry)
 
     def _restore(self, snapshot: Snapshot) -> list[bytes]:
         self._number = self._at * FRAMES_PER_EVENT - 1
@@ -86,7 +86,8 @@ class ResponsesFraming(FoldedFraming):
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
             return self._open_thought(voice)
-        if voice.attempt_id in self._messages:
+        if (known := self._messages.get(voice.attempt_id)) is not None:
+            self._go_on(voice, known)
             return []
         place = self._add(
             {
@@ -104,18 +105,16 @@ class ResponsesFraming(FoldedFraming):
         part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         item["content"] = [part]
         self._begin_pieces(place, "response.output_text.delta", content_index=0, logprobs=[])
+        self._go_on(voice, place)
         where = {"item_id": item["id"], "output_index": place, "content_index": 0}
         return [added, self._frame("response.content_part.added", **where, part=part)]
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
-        places = self._messages if voice.open == "text" else self._thoughts
-        place = places[voice.attempt_id]
-        self._pieces[place].append(text)
-        head, tail = self._heads[place]
+        voice.kept.append(text)
         self._number += 1
         if self._number <= self._after:
             return b""
-        return b'%b%b,"sequence_number":%d%b' % (head, text, self._number, tail)
+        return b'%b%b,"sequence_number":%d}' % (voice.head, text, self._number)
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "text":
@@ -294,6 +293,7 @@ class ResponsesFraming(FoldedFraming):
         )
         self._thoughts[voice.attempt_id] = place
         self._begin_pieces(place, "response.reasoning_summary_text.delta", summary_index=0)
+        self._go_on(voice, place)
         item = self.output[place]
         where = {"item_id": item["id"], "output_index": place, "summary_index": 0}
         part = {"type": "summary_text", "text": ""}
@@ -307,11 +307,15 @@ class ResponsesFraming(FoldedFraming):
         return len(self.output) - 1
 
     def _begin_pieces(self, place: int, type_: str, **more: Any) -> None:
-        """Make once what every delta of an item has before and after its text and its number."""
+        """Make once what every delta of an item has before its text."""
         self._pieces[place] = []
         head = {"type": type_, "item_id": self.output[place]["id"], "output_index": place, **more}
         before = b"event: %b\ndata: %b" % (type_.encode(), encode_json(head)[:-1])
-        self._heads[place] = (before + b',"delta":', b"}")
+        self._heads[place] = before + b',"delta":'
+
+    def _go_on(self, voice: HeardAgent, place: int) -> None:
+        """Let the next pieces of an agent be those of the item at *place*."""
+        voice.head, voice.kept = self._heads[place], self._pieces[place]
 
     def _text(self, place: int) -> str:
         return "".join(map(_decoded, self._pieces.get(place, ())))

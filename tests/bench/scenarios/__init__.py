@@ -28,6 +28,7 @@ HOMES = {
     "o": "relayed:carried",
     "p": "relayed:giving_way",
     "q": "relayed:idle_runs",
+    "r": "dialects:dialects",
 }
 """Letter → `module:function` in this folder; a further scenario is one row and one function."""
 
