@@ -11,7 +11,8 @@ from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import ending_facts
-from .fold import FoldedFraming, HeardAgent
+from .fold import FoldedFraming
+from .heard import HeardAgent
 
 STATES = {
     "running": "TASK_STATE_WORKING",
@@ -62,12 +63,12 @@ class A2aFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
-            about = {"type": "reasoning", "agent_id": voice.agent_id, "text": ""}
-            before, _, after = self._status("TASK_STATE_WORKING", about).rpartition(b'""')
+            thought = {"type": "reasoning", "agent_id": voice.agent_id, "text": ""}
+            before, _, after = self._status("TASK_STATE_WORKING", thought).rpartition(b'""')
             voice.head, voice.tail = before, after
             return []
         if voice.attempt_id not in self._about:
-            about = {"agent_id": voice.agent_id, "attempt": voice.attempt}
+            about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
             if voice.stage:
                 about["stage"] = voice.stage
             self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}

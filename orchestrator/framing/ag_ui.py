@@ -10,7 +10,8 @@ from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import data, ending_facts
-from .fold import FoldedFraming, HeardAgent
+from .fold import FoldedFraming
+from .heard import HeardAgent
 
 
 class AgUiFraming(FoldedFraming):

@@ -12,7 +12,8 @@ from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import data, ending_facts, tool_input
-from .fold import FoldedFraming, HeardAgent
+from .fold import FoldedFraming
+from .heard import HeardAgent
 
 DONE = b"data: [DONE]"
 

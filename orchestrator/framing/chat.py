@@ -13,7 +13,8 @@ from ..events.panel import PanelResult
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import data
-from .fold import FoldedFraming, HeardAgent
+from .fold import FoldedFraming
+from .heard import HeardAgent
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""

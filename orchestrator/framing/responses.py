@@ -16,7 +16,8 @@ from ..events.encoding import encode_json
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Subscriber
-from .fold import FoldedFraming, HeardAgent
+from .fold import FoldedFraming
+from .heard import HeardAgent
 
 FRAMES_PER_EVENT = 16
 
