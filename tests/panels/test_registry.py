@@ -41,6 +41,8 @@ async def test_a_new_method_is_served_after_one_file_and_one_row() -> None:
         (result,) = of(events, "panel.result")
         assert result["winner"] == "b"
         assert result["method"] == "longest"
+        listed = (await service.call("GET", "/v1/panels")).json["methods"][-1]
+        assert (listed["method"], listed["title"]) == ("longest", "Longest")  # so the page offers it
 
 
 @pytest.mark.usefixtures("longest")

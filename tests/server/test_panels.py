@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.panels.methods.registry import METHODS
 from orchestrator.panels.settings import PanelSettings
 from tests.support.patience import eventually
 
@@ -371,3 +372,19 @@ async def test_snapshot_of_a_panel_is_whole() -> None:
             events[-1].data["metrics"]["output_chars"]
             == sum(len(t) for t in ("alpha beta", "gamma delta")) + 18
         )
+
+
+async def test_methods_are_listed_with_what_their_rows_say() -> None:
+    """The page offers what is listed here: it has no list of its own."""
+    async with serving(AGENTS) as service:
+        methods = (await service.call("GET", "/v1/panels")).json["methods"]
+        assert [each["method"] for each in methods] == list(METHODS)
+        for each in methods:
+            kind = METHODS[each["method"]]
+            assert (each["moderator"], each["least_members"]) == (kind.moderator, kind.least_members)
+            assert each["title"]
+            assert each["description"]
+        debate = next(each for each in methods if each["method"] == "debate")
+        prompt, rounds = debate["keys"]
+        assert "{answers}" in prompt["default"]
+        assert rounds == {"name": "rounds", "type": "integer", "default": 2, "minimum": 1, "maximum": 16}

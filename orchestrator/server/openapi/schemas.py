@@ -5,7 +5,7 @@ Knows no path: which operation uses which schema is said beside its handler.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -72,10 +72,34 @@ class PanelDescription(msgspec.Struct):
     revise: bool
 
 
+class MethodKey(msgspec.Struct):
+    """A key of a panel that a method reads: its type, and the bounds and the default of a number."""
+
+    name: str
+    type: Literal["text", "integer"]
+    default: int | str | None
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+class MethodDescription(msgspec.Struct):
+    """A panel method. `over_answers`: whether it makes sense over answers that are there already."""
+
+    method: str
+    title: str
+    description: str
+    moderator: Literal["required", "optional", "none"]
+    least_members: int
+    asks_again: bool
+    over_answers: bool
+    keys: list[MethodKey]
+
+
 class PanelList(msgspec.Struct):
-    """The configured panels."""
+    """The configured panels, and the methods that a panel of one's own can have."""
 
     panels: list[PanelDescription]
+    methods: list[MethodDescription]
 
 
 class CallPanel(msgspec.Struct):

@@ -7,7 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest
-from ...panels.settings import PanelSettings
+from ...panels.methods.registry import METHODS, MethodKind
+from ...panels.settings import MOST_STAGES, PanelSettings
+from ...references import load_attribute
 from ..http.requests import check_pattern
 from ..keys import READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
@@ -17,10 +19,19 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/v1/panels")
-@operation("List the configured panels", tag="panels", answers={200: ResponseDoc("The panels.", "PanelList")})
+@operation(
+    "List the configured panels, and the methods that there are",
+    tag="panels",
+    answers={200: ResponseDoc("The panels and methods.", "PanelList")},
+)
 async def list_panels(request: web.Request) -> web.StreamResponse:
     panels = request.app[REGISTRY].panels
-    return json_response({"panels": [_described(panel_id, panel) for panel_id, panel in panels.items()]})
+    return json_response(
+        {
+            "panels": [_described(panel_id, panel) for panel_id, panel in panels.items()],
+            "methods": [_described_method(name, kind) for name, kind in METHODS.items()],
+        }
+    )
 
 
 @routes.post("/v1/runs/{run_id}/panel")
@@ -80,3 +91,25 @@ def _described(panel_id: str, panel: PanelSettings) -> dict[str, Any]:
         "start_when": panel.start_when.model_dump(mode="json"),
         "revise": panel.revise,
     }
+
+
+def _described_method(name: str, kind: MethodKind) -> dict[str, Any]:
+    return {
+        "method": name,
+        "title": kind.title or name.capitalize(),
+        "description": kind.description,
+        "moderator": kind.moderator,
+        "least_members": kind.least_members,
+        "asks_again": kind.asks_again,
+        "over_answers": kind.over_answers,
+        "keys": [_described_key(key, kind) for key in kind.keys],
+    }
+
+
+def _described_key(key: str, kind: MethodKind) -> dict[str, Any]:
+    default = PanelSettings.model_fields[key].default
+    if isinstance(default, int):
+        return {"name": key, "type": "integer", "default": default, "minimum": 1, "maximum": MOST_STAGES}
+    if key == "prompt" and kind.prompt:
+        default = load_attribute(kind.prompt)
+    return {"name": key, "type": "text", "default": default}

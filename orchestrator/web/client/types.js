@@ -228,6 +228,29 @@
  */
 
 /**
+ * A panel method, as `GET /v1/panels` lists them.
+ * @typedef {object} PanelMethod
+ * @property {string} method
+ * @property {string} title
+ * @property {string} description What happens, in a few words.
+ * @property {'required' | 'optional' | 'none'} moderator
+ * @property {number} least_members
+ * @property {boolean} asks_again
+ * @property {boolean} over_answers Whether it makes sense over answers that are there already.
+ * @property {MethodKey[]} keys
+ */
+
+/**
+ * A key of a panel that a method reads.
+ * @typedef {object} MethodKey
+ * @property {string} name
+ * @property {'text' | 'integer'} type
+ * @property {string | number | null} default
+ * @property {number | null} minimum
+ * @property {number | null} maximum
+ */
+
+/**
  * A panel written into a request. What is left out is the server's default.
  * @typedef {object} InlinePanel
  * @property {string} method

@@ -39,7 +39,7 @@ export function App({ pageState }) {
   useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
     if (state.phase !== 'ready') return;
-    const wish = wishOf(location.search, state.agents, state.panels);
+    const wish = wishOf(location.search, state.agents, state.panels, state.methods);
     if (wish.agents.length > 0) choose(wish.agents);
     if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, n: proposal.n + 1 });
     if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
@@ -111,6 +111,7 @@ export function App({ pageState }) {
         html`<${Composer}
           agents=${state.agents}
           panels=${state.panels}
+          methods=${state.methods}
           chosen=${choice}
           choose=${choose}
           followUp=${record !== null}
@@ -234,13 +235,13 @@ function hintAt(text) {
  * @param {import('./page-state.js').PageSnapshot} state
  * @returns {{id: string | null, agents: readonly string[], panel: import('./ask/methods.js').PanelChoice}}
  */
-function useOrigin({ record, panels, agents }) {
+function useOrigin({ record, panels, methods, agents }) {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const found = useValue(record?.subscribe ?? nothing, () => {
     const run = record?.getSnapshot();
     // In a blind run nobody knows who was asked but who asked.
     const asked = run === undefined || record?.blind ? [] : run.panel?.of == null && run.panel ? run.panel.members : answering(run);
-    return JSON.stringify([asked.filter((id) => known.has(id)), choiceOf(run?.panel ?? null, panels)]);
+    return JSON.stringify([asked.filter((id) => known.has(id)), choiceOf(run?.panel ?? null, panels, methods)]);
   });
   const [asked, panel] = JSON.parse(found);
   return { id: record?.id ?? null, agents: asked, panel };

@@ -28,6 +28,7 @@ const PATHS = {
   panel: 'M12 4v3M5 7h14M5 7l-2 7h5zM19 7l-3 7h5zM12 7v12M8 20h8',
   chevron: 'm7 10 5 5 5-5',
   sets: 'M4 7h10M4 12h10M4 17h10M18 6v12',
+  edit: 'M4 20h4L19 9l-4-4L4 16zM13 7l4 4',
   trash: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
   send: 'M4 12 20 4l-5 16-4-7z',
 };

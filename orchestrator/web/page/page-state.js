@@ -36,6 +36,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {boolean} refused Whether a token was given, and was not right.
  * @property {readonly AgentInfo[]} agents
  * @property {readonly PanelListing[]} panels
+ * @property {readonly import('../client/types.js').PanelMethod[]} methods
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting
@@ -52,6 +53,7 @@ export class PageState {
     refused: false,
     agents: [],
     panels: [],
+    methods: [],
     notice: null,
     opening: null,
     starting: false,
@@ -86,8 +88,9 @@ export class PageState {
     this.#client.on('blocked', ({ message }) => this.say(message));
     this.#set({ phase: 'loading', notice: null });
     try {
-      const [agents, panels] = await Promise.all([this.#client.agents(), this.#client.panels().catch(() => [])]);
-      this.#set({ phase: 'ready', agents, panels, refused: false });
+      const listed = this.#http.call('GET', '/v1/panels').catch(() => ({}));
+      const [agents, { panels = [], methods = [] }] = await Promise.all([this.#client.agents(), listed]);
+      this.#set({ phase: 'ready', agents, panels, methods, refused: false });
       if (token !== null) otherTabs().catch(() => {}); // from now on they are answered
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });

@@ -353,6 +353,29 @@ export type PanelListing = {
     };
     revise: boolean;
 };
+export type PanelMethod = {
+    method: string;
+    title: string;
+    /**
+     * What happens, in a few words.
+     */
+    description: string;
+    moderator: 'required' | 'optional' | 'none';
+    least_members: number;
+    asks_again: boolean;
+    /**
+     * Whether it makes sense over answers that are there already.
+     */
+    over_answers: boolean;
+    keys: MethodKey[];
+};
+export type MethodKey = {
+    name: string;
+    type: 'text' | 'integer';
+    default: string | number | null;
+    minimum: number | null;
+    maximum: number | null;
+};
 export type InlinePanel = {
     method: string;
     title?: string;
@@ -789,6 +812,27 @@ export type ClientOptions = {
  * @property {string[]} fallback
  * @property {{all: boolean, quorum: number | null, deadline_s: number | null}} start_when
  * @property {boolean} revise
+ */
+/**
+ * A panel method, as `GET /v1/panels` lists them.
+ * @typedef {object} PanelMethod
+ * @property {string} method
+ * @property {string} title
+ * @property {string} description What happens, in a few words.
+ * @property {'required' | 'optional' | 'none'} moderator
+ * @property {number} least_members
+ * @property {boolean} asks_again
+ * @property {boolean} over_answers Whether it makes sense over answers that are there already.
+ * @property {MethodKey[]} keys
+ */
+/**
+ * A key of a panel that a method reads.
+ * @typedef {object} MethodKey
+ * @property {string} name
+ * @property {'text' | 'integer'} type
+ * @property {string | number | null} default
+ * @property {number | null} minimum
+ * @property {number | null} maximum
  */
 /**
  * A panel written into a request. What is left out is the server's default.

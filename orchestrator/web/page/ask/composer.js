@@ -22,6 +22,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
+ * @param {readonly import('../../client/types.js').PanelMethod[]} props.methods
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
@@ -30,12 +31,12 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {{text: string, panel: import('./methods.js').PanelChoice | null, n: number}} props.proposal A question to put into the box, whenever *n* changes.
  * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True if it was taken.
  */
-export function Composer({ agents, panels, chosen, choose, followUp, origin, busy: waits, proposal, ask }) {
+export function Composer({ agents, panels, methods, chosen, choose, followUp, origin, busy: waits, proposal, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
   const together = panel.panel !== '' || panel.method !== '';
-  const busy = waits ?? tooFew(panel.method, chosen.length) ?? tooLong(message);
+  const busy = waits ?? tooFew(methods.find(({ method }) => method === panel.method), chosen.length) ?? tooLong(message);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const write = (/** @type {string} */ text) => {
     setMessage(text);
@@ -85,7 +86,7 @@ export function Composer({ agents, panels, chosen, choose, followUp, origin, bus
     <div class="composer-row">
       <${Chips} agents=${agents} chosen=${chosen} choose=${choose} />
       <${Sets} agents=${agents} chosen=${chosen} choose=${choose} />
-      <${PanelPicker} agents=${agents} panels=${panels} members=${chosen} choice=${panel} choose=${takePanel} />
+      <${PanelPicker} agents=${agents} panels=${panels} methods=${methods} members=${chosen} choice=${panel} choose=${takePanel} />
       <label class="chip blind" title=${together ? 'Who works together is no secret' : 'Hides names and numbers until you have voted'}>
         <input type="checkbox" checked=${blind} disabled=${together} onChange=${() => setBlind(!blind)} />
         <span class="tick" aria-hidden="true"></span>Blind

@@ -1,31 +1,10 @@
-/** Lists the panels that can be asked for, what each method needs, and makes a request of a choice. */
+/** Says what a panel method needs, and makes a request of a choice. Which methods there are is the server's to say. */
 
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../../client/types.js').PanelListing} PanelListing */
 /** @typedef {import('../../client/types.js').InlinePanel} InlinePanel */
 
-/**
- * @typedef {object} Method
- * @property {string} id
- * @property {string} title
- * @property {string} does What happens, in a few words.
- * @property {'needed' | 'possible' | null} moderator
- * @property {number} least How many answers it works on.
- */
-
-/** @type {readonly Method[]} */
-export const METHODS = [
-  { id: 'moderator', title: 'Moderator', does: 'one sums up', moderator: 'needed', least: 1 },
-  { id: 'judge', title: 'Judge', does: 'one picks the best', moderator: 'needed', least: 2 },
-  { id: 'rank', title: 'Ranking', does: 'they rank each other', moderator: 'possible', least: 3 },
-  { id: 'vote', title: 'Vote', does: 'most of one mind win', moderator: null, least: 2 },
-  { id: 'race', title: 'Race', does: 'the first one wins', moderator: null, least: 2 },
-  { id: 'layers', title: 'Layers', does: 'they improve, one sums up', moderator: 'needed', least: 1 },
-  { id: 'debate', title: 'Debate', does: 'they answer each other', moderator: 'possible', least: 2 },
-];
-
-/** @param {string} id @returns {Method | undefined} */
-export const methodOf = (id) => METHODS.find((method) => method.id === id);
+/** @typedef {import('../../client/types.js').PanelMethod} PanelMethod */
 
 /**
  * What is chosen: none, a configured panel or a method; *moderator* is '' for nobody.
@@ -67,12 +46,13 @@ export function requestOf({ panel, method, moderator }, agents, panels) {
  * Return the choice that asks for *panel* again; none for a panel that only summed up others' answers.
  * @param {import('../../client/types.js').PanelState | null} panel
  * @param {readonly PanelListing[]} panels
+ * @param {readonly PanelMethod[]} methods
  * @returns {PanelChoice}
  */
-export function choiceOf(panel, panels) {
+export function choiceOf(panel, panels, methods) {
   if (panel === null || panel.of != null) return NO_PANEL;
   if (panels.some(({ panel_id }) => panel_id === panel.panel_id)) return { ...NO_PANEL, panel: panel.panel_id ?? '' };
-  return methodOf(panel.method) ? { panel: '', method: panel.method, moderator: panel.moderator ?? '' } : NO_PANEL;
+  return methods.some(({ method }) => method === panel.method) ? { panel: '', method: panel.method, moderator: panel.moderator ?? '' } : NO_PANEL;
 }
 
 /**
@@ -80,21 +60,22 @@ export function choiceOf(panel, panels) {
  * @param {string} search
  * @param {readonly AgentInfo[]} agents
  * @param {readonly PanelListing[]} panels
+ * @param {readonly PanelMethod[]} methods
  * @returns {{agents: string[], panel: PanelChoice | null, text: string, unknown: string[]}}
  */
-export function wishOf(search, agents, panels) {
+export function wishOf(search, agents, panels, methods) {
   const asked = new URLSearchParams(search);
   const named = (asked.get('agents') ?? '').split(',').map((id) => id.trim()).filter(Boolean);
   const known = named.filter((id) => agents.some(({ agent_id }) => agent_id === id));
   const unknown = named.filter((id) => !known.includes(id));
   const name = asked.get('panel') ?? '';
   const listed = panels.find(({ panel_id }) => panel_id === name);
-  const method = methodOf(name);
+  const method = methods.find((each) => each.method === name);
   const members = known.length > 0 ? known : (listed?.members ?? []);
   /** @type {PanelChoice | null} */
   let panel = null;
   if (listed) panel = { ...NO_PANEL, panel: name };
-  else if (method) panel = { panel: '', method: name, moderator: method.moderator === 'needed' ? usualModerator(agents, panels, members) : '' };
+  else if (method) panel = { panel: '', method: name, moderator: method.moderator === 'required' ? usualModerator(agents, panels, members) : '' };
   else if (name !== '') unknown.push(name);
   return { agents: [...members], panel, text: asked.get('q') ?? '', unknown };
 }
@@ -105,16 +86,15 @@ export function wishOf(search, agents, panels) {
  * @returns {InlinePanel}
  */
 export function inline(method, moderator) {
-  return moderator !== '' && methodOf(method)?.moderator ? { method, moderator } : { method };
+  return moderator === '' ? { method } : { method, moderator };
 }
 
 /**
  * Say why a method cannot work with so many answers; null if it can.
- * @param {string} id
+ * @param {PanelMethod | undefined} method
  * @param {number} answers
  */
-export function tooFew(id, answers) {
-  const method = methodOf(id);
-  if (method === undefined || answers >= method.least) return null;
-  return `${method.title} needs ${method.least} agents that answer.`;
+export function tooFew(method, answers) {
+  if (method === undefined || answers >= method.least_members) return null;
+  return `${method.title} needs ${method.least_members} agents that answer.`;
 }

@@ -1,7 +1,7 @@
 /** Lets the user choose a panel for a question: one select, and a second one for who has the last word. */
 
 import { html } from '../html.js';
-import { METHODS, NO_PANEL, methodOf, usualModerator } from './methods.js';
+import { NO_PANEL, usualModerator } from './methods.js';
 
 /** @typedef {import('./methods.js').PanelChoice} PanelChoice */
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
@@ -10,15 +10,18 @@ import { METHODS, NO_PANEL, methodOf, usualModerator } from './methods.js';
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
+ * @param {readonly import('../../client/types.js').PanelMethod[]} props.methods
  * @param {readonly string[]} props.members
  * @param {PanelChoice} props.choice
  * @param {(choice: PanelChoice) => void} props.choose
  */
-export function PanelPicker({ agents, panels, members, choice, choose }) {
+export function PanelPicker({ agents, panels, methods, members, choice, choose }) {
+  const methodOf = (/** @type {string} */ id) => methods.find(({ method }) => method === id);
+  const led = methodOf(choice.method)?.moderator ?? 'none';
   const pick = (/** @type {any} */ { target: { value } }) => {
     const [kind, id] = value.split(':');
     if (kind === 'panel') return choose({ ...NO_PANEL, panel: id });
-    const moderator = methodOf(id)?.moderator === 'needed' ? choice.moderator || usualModerator(agents, panels, members) : '';
+    const moderator = methodOf(id)?.moderator === 'required' ? choice.moderator || usualModerator(agents, panels, members) : '';
     choose(kind === 'method' ? { panel: '', method: id, moderator } : NO_PANEL);
   };
   const value = choice.method !== '' ? `method:${choice.method}` : choice.panel !== '' ? `panel:${choice.panel}` : '';
@@ -29,14 +32,14 @@ export function PanelPicker({ agents, panels, members, choice, choose }) {
         ${panels.map(({ panel_id: id, title }) => html`<option key=${id} value=${`panel:${id}`}>${title}</option>`)}
       </optgroup>`}
       <optgroup label="The chosen agents">
-        ${METHODS.map(({ id, title, does }) => html`<option key=${id} value=${`method:${id}`}>${title}: ${does}</option>`)}
+        ${methods.map(({ method, title, description }) => html`<option key=${method} value=${`method:${method}`}>${[title, description].filter(Boolean).join(': ')}</option>`)}
       </optgroup>
     </select>
-    ${methodOf(choice.method)?.moderator &&
+    ${led !== 'none' &&
     html`<${ModeratorPicker}
       agents=${agents}
       moderator=${choice.moderator}
-      optional=${methodOf(choice.method)?.moderator === 'possible'}
+      optional=${led === 'optional'}
       choose=${(/** @type {string} */ moderator) => choose({ ...choice, moderator })}
     />`}`;
 }

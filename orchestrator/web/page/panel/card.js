@@ -4,7 +4,6 @@ import { Answer } from '../answer/answer.js';
 import { MainButton, Speech } from '../run/column.js';
 import { html, useState, useTick, useValue } from '../html.js';
 import { IconButton } from '../icons.js';
-import { methodOf } from '../ask/methods.js';
 import { PanelResult, hasResult } from './result.js';
 import { panelProgress, verdict } from './words.js';
 import { EarlierSpeech, Inputs } from '../run/turns.js';
@@ -23,9 +22,9 @@ export function PanelCard({ panel, speakers, face }) {
   const run = face.source.getSnapshot();
   const speaker = speakers.at(-1);
   const [glyph, word] = panel.result ? verdict(panel.result, face.title) : ['●', panelProgress(panel, run)];
-  const name = panel.panel_id === null && panel.title === panel.method ? (methodOf(panel.method)?.title ?? panel.title) : panel.title;
+  const kind = face.methods.find(({ method }) => method === panel.method)?.title;
+  const name = panel.panel_id === null && panel.title === panel.method ? (kind ?? panel.title) : panel.title;
   const scored = hasResult(panel, run);
-  const kind = methodOf(panel.method)?.title;
   return html`<section
     class=${scored && speaker !== undefined ? 'panel-card two' : 'panel-card'}
     aria-labelledby="panel-title"

@@ -62,6 +62,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
     // In a blind run nobody's earlier answers may be known by.
     earlier: record.blind ? [] : state.earlier,
     scrolls,
+    methods: state.methods,
     compareWith: layout.compareWith,
     namesHidden: record.namesHidden,
     best,

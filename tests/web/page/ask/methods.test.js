@@ -3,8 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { NO_PANEL, inline, requestOf, tooFew, usualModerator, wishOf } from '../../../../orchestrator/web/page/ask/methods.js';
+import { NO_PANEL, choiceOf, inline, requestOf, tooFew, usualModerator, wishOf } from '../../../../orchestrator/web/page/ask/methods.js';
 
+const METHODS = [
+  ['moderator', 'required', 1],
+  ['judge', 'required', 2],
+  ['rank', 'optional', 3],
+  ['vote', 'none', 2],
+].map(([method, moderator, least_members]) => ({ method, title: method.toUpperCase(), moderator, least_members }));
+const method = (name) => METHODS.find(({ method }) => method === name);
 const info = (id) => ({ agent_id: id, title: id.toUpperCase(), backend: 'offline', model: null });
 
 test('a request names the agents, and a configured panel with its own members by its id alone', () => {
@@ -13,10 +20,9 @@ test('a request names the agents, and a configured panel with its own members by
   assert.deepEqual(requestOf({ ...NO_PANEL, panel: 'council' }, ['b', 'a'], panels), { panel: 'council' });
   assert.deepEqual(requestOf({ ...NO_PANEL, panel: 'council' }, ['a'], panels), { agents: ['a'], panel: 'council' });
   assert.deepEqual(requestOf({ panel: '', method: 'judge', moderator: 'm' }, ['a', 'b'], panels), { agents: ['a', 'b'], panel: { method: 'judge', moderator: 'm' } });
-  assert.deepEqual(inline('vote', 'm'), { method: 'vote' }, 'nobody moderates a vote');
   assert.deepEqual(inline('debate', ''), { method: 'debate' });
-  assert.equal(tooFew('rank', 2), 'Ranking needs 3 agents that answer.');
-  assert.deepEqual([tooFew('rank', 3), tooFew('', 0)], [null, null]);
+  assert.equal(tooFew(method('rank'), 2), 'RANK needs 3 agents that answer.');
+  assert.deepEqual([tooFew(method('rank'), 3), tooFew(undefined, 0)], [null, null]);
   const agents = ['a', 'b', 'm'].map(info);
   assert.equal(usualModerator(agents, panels, ['a', 'b']), 'm');
   assert.equal(usualModerator(agents.slice(0, 2), panels, ['a']), 'b');
@@ -25,11 +31,18 @@ test('a request names the agents, and a configured panel with its own members by
 test('an address names agents, a panel or a method, and a question', () => {
   const agents = ['a', 'b', 'c'].map((agent_id) => ({ agent_id, title: agent_id }));
   const panels = [{ panel_id: 'council', title: 'Council', members: ['a', 'b'], moderator: 'c', method: 'moderator' }];
-  const wish = (search) => wishOf(search, agents, panels);
+  const wish = (search) => wishOf(search, agents, panels, METHODS);
   assert.deepEqual(wish('?agents=b,%20zz,a&q=Why%3F'), { agents: ['b', 'a'], panel: null, text: 'Why?', unknown: ['zz'] });
   assert.deepEqual(wish('?panel=council'), { agents: ['a', 'b'], panel: { panel: 'council', method: '', moderator: '' }, text: '', unknown: [] });
   assert.deepEqual(wish('?panel=vote&agents=a,c').panel, { panel: '', method: 'vote', moderator: '' });
   assert.equal(wish('?panel=judge&agents=a,b').panel.moderator, 'c');
   assert.deepEqual(wish('?panel=nothing').unknown, ['nothing']);
   assert.deepEqual(wish(''), { agents: [], panel: null, text: '', unknown: [] });
+});
+
+test('a run is asked again with its panel only if the server still has that panel or its method', () => {
+  const state = { panel_id: null, method: 'judge', moderator: 'm', of: null };
+  assert.deepEqual(choiceOf(state, [], METHODS), { panel: '', method: 'judge', moderator: 'm' });
+  assert.deepEqual(choiceOf({ ...state, method: 'gone' }, [], METHODS), NO_PANEL);
+  assert.deepEqual(choiceOf({ ...state, of: 'run_1' }, [], METHODS), NO_PANEL);
 });
