@@ -51,6 +51,8 @@ export class Run {
   #attach;
   /** @type {string | null} What agents said up to this id is in the state already. */
   #known = null;
+  /** @type {{state: RunState, until: string | null} | null} The state by events alone, while a snapshot shows what is ahead of them. */
+  #folded = null;
   /** @type {Tap | null} Waits for the first iterator. */
   #early = null;
   /** @type {Set<Tap>} */
@@ -75,6 +77,7 @@ export class Run {
       sink: {
         receive: (events) => this.#receive(events),
         introduce: (snapshot) => this.#update(introduce(this.#subscribers.state, snapshot)),
+        preview: (snapshot) => this.#preview(snapshot),
         assume: (snapshot, { live }) => this.#assume(snapshot, live),
         onState: (connection, detail) => this.#onState(connection, detail),
         close: (failure) => this.#close(failure),
@@ -265,7 +268,7 @@ export class Run {
 
   /** @param {RunEvent} event */
   #take(event) {
-    if (!this.#knows(event)) this.#subscribers.state = reduce(this.#subscribers.state, event);
+    if (!this.#knows(event)) this.#fold(event);
     for (const tap of this.#taps) tap.put(event);
     if (event.agent_id !== null) this.#subscribers.call(event.type, event);
     this.#subscribers.call(event.name, event);
@@ -282,11 +285,33 @@ export class Run {
     return this.#known !== null && id !== null && !name.startsWith('run.') && reaches(this.#known, id);
   }
 
+  /** @param {RunEvent} event */
+  #fold(event) {
+    const { state } = this.#subscribers;
+    if (this.#folded === null) {
+      this.#subscribers.state = reduce(state, event);
+      return;
+    }
+    const folded = reduce(this.#folded.state, event);
+    const { until } = this.#folded;
+    const there = isSnapshot(event) || until === null || (event.id !== null && reaches(event.id, until));
+    this.#folded = there ? null : { state: folded, until };
+    if (there) this.#subscribers.state = change(folded, { connection: state.connection, detail: state.detail });
+  }
+
+  /** @param {RunSnapshot} snapshot */
+  #preview(snapshot) {
+    const { state } = this.#subscribers;
+    this.#folded = { state: this.#folded?.state ?? state, until: snapshot.last_event_id };
+    this.#update(replace(state, { ...snapshot, status: 'running' }));
+  }
+
   /**
    * @param {RunSnapshot} snapshot
    * @param {boolean} live
    */
   #assume(snapshot, live) {
+    this.#folded = null;
     this.#known = snapshot.last_event_id;
     this.#update(replace(this.#subscribers.state, live ? { ...snapshot, status: 'running' } : snapshot));
   }

@@ -9,9 +9,10 @@
 
 /**
  * Why a connection is as it is. `blocked`: no answer for 3 s, most likely because the browser's six connections
- * to this server are used up. `lost`: it broke, and is being opened again. `failed`: it will not come back.
+ * to this server are used up. `lost`: it broke, and is being opened again. `held`: it is open, but something on the
+ * way holds its bytes back; until they flow, the run is shown by snapshots. `failed`: it will not come back.
  * @typedef {object} ConnectionDetail
- * @property {'blocked' | 'lost' | 'failed'} code
+ * @property {'blocked' | 'lost' | 'held' | 'failed'} code
  * @property {string} message For people.
  */
 
@@ -228,29 +229,6 @@
  */
 
 /**
- * A panel method, as `GET /v1/panels` lists them.
- * @typedef {object} PanelMethod
- * @property {string} method
- * @property {string} title
- * @property {string} description What happens, in a few words.
- * @property {'required' | 'optional' | 'none'} moderator
- * @property {number} least_members
- * @property {boolean} asks_again
- * @property {boolean} over_answers Whether it makes sense over answers that are there already.
- * @property {MethodKey[]} keys
- */
-
-/**
- * A key of a panel that a method reads.
- * @typedef {object} MethodKey
- * @property {string} name
- * @property {'text' | 'integer'} type
- * @property {string | number | null} default
- * @property {number | null} minimum
- * @property {number | null} maximum
- */
-
-/**
  * A panel written into a request. What is left out is the server's default.
  * @typedef {object} InlinePanel
  * @property {string} method
@@ -388,6 +366,8 @@
  * @property {number} room A request without an answer for so long takes the place of this client's streams, which
  *   then go on by id.
  * @property {number} blocked Without an answer for so long, say that connections may be used up.
+ * @property {number} held Without an event for so long, look by a snapshot whether events are held back on the way.
+ * @property {number} poll The pause between two snapshots while they are.
  * @property {number} silence A stream without a byte for so long is dead: three of the server's heartbeats.
  * @property {number} request How long a request may take.
  * @property {number} retry The first pause before coming back, until the server names one.

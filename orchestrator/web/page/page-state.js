@@ -36,7 +36,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {boolean} refused Whether a token was given, and was not right.
  * @property {readonly AgentInfo[]} agents
  * @property {readonly PanelListing[]} panels
- * @property {readonly import('../client/types.js').PanelMethod[]} methods
+ * @property {readonly import('./ask/methods.js').PanelMethod[]} methods
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting

@@ -1,8 +1,12 @@
-/** Brings one run's events here: over a channel, by a stream of its own, or first the one and then the other. */
+/**
+ * Brings one run's events here: over a channel, by a stream of its own, or first the one and then the other; by
+ * snapshots while events are held back on the way.
+ */
 
 import { reaches } from '../wire/cursor.js';
 import { Backoff, ClientError, asClientError, pathOf, sleep } from '../wire/http.js';
 import { readEvents } from '../wire/stream.js';
+import { HELD, HeldWatch } from './held.js';
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
@@ -13,12 +17,16 @@ import { readEvents } from '../wire/stream.js';
 /** Events of a link kept while older ones are fetched. Beyond it the run goes on with a connection of its own. */
 const MAX_QUEUED_EVENTS = 10_000;
 
+/** If the events of an ended run have not come after so many looks, its snapshot has to do. */
+const MAX_ENDINGS = 5;
+
 /**
  * @typedef {object} Sink The run, as seen from here. It takes each event once, whatever comes twice.
  * @property {(events: RunEvent[]) => void} receive
  * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event holds; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
+ * @property {(snapshot: RunSnapshot) => void} preview Show a snapshot until the events up to it have come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
  * @property {(failure: ClientError | null) => void} close
  * @property {() => boolean} closed
@@ -34,6 +42,12 @@ export class Follower {
   #leaving = new AbortController();
   /** @type {() => void} */
   #leaveLink = () => {};
+  #watch;
+  /** @type {[Connection, ConnectionDetail | null]} */
+  #reported = ['connecting', null];
+  #byLink = false;
+  /** How often the run was found ended while its events were held back. */
+  #endings = 0;
 
   /**
    * @param {object} options
@@ -48,6 +62,12 @@ export class Follower {
     this.#id = id;
     this.#path = pathOf('runs', id);
     this.#sink = sink;
+    this.#watch = new HeldWatch(http.timing, {
+      position: () => sink.position(),
+      look: () => this.#look(),
+      show: (snapshot) => this.#showHeld(snapshot),
+      tell: () => this.#report(...this.#reported),
+    });
   }
 
   /**
@@ -55,6 +75,7 @@ export class Follower {
    * @param {{history: boolean}} options
    */
   leave({ history }) {
+    this.#watch.stop();
     this.#leaveLink();
     this.#leaveLink = () => {};
     if (!history) this.#leaving.abort();
@@ -77,8 +98,10 @@ export class Follower {
    * @param {RunEvent[]} held What has come already.
    */
   join(link, held) {
-    this.#addTo(link, (events) => this.#sink.receive(events));
-    this.#sink.receive(held);
+    this.#watch.start();
+    this.#byLink = true;
+    this.#addTo(link, (events) => this.#receive(events));
+    this.#receive(held);
   }
 
   /**
@@ -88,6 +111,7 @@ export class Follower {
   async attach(after) {
     try {
       const snapshot = await this.#fetchSnapshot();
+      this.#watch.start();
       if (after === null) this.#sink.introduce(snapshot);
       else this.#sink.assume(snapshot, { live: true });
       if (this.#links === null || snapshot.status !== 'running') await this.#readOwn(() => null);
@@ -116,7 +140,7 @@ export class Follower {
     let queue = [];
     let live = false;
     const take = (/** @type {RunEvent[]} */ events) => {
-      if (live) this.#sink.receive(events);
+      if (live) this.#receive(events);
       else if (queue !== null && queue.push(...events) > MAX_QUEUED_EVENTS) queue = null;
     };
     this.#addTo(link, take, () => live);
@@ -125,8 +149,9 @@ export class Follower {
     if (until !== null) await this.#readOwn(() => (queue === null ? null : until));
     if (queue === null || this.#sink.closed()) return;
     live = true;
-    this.#sink.onState(link.state.connection, link.state.detail);
-    this.#sink.receive(queue);
+    this.#byLink = true;
+    this.#report(link.state.connection, link.state.detail);
+    this.#receive(queue);
   }
 
   /**
@@ -149,8 +174,8 @@ export class Follower {
    */
   async #readOwn(until) {
     const sink = this.#sink;
-    for await (const batch of this.history(sink.position(), sink.onState)) {
-      sink.receive(batch);
+    for await (const batch of this.history(sink.position(), (...state) => this.#report(...state))) {
+      this.#receive(batch);
       const [mark, seen] = [until(), sink.position()];
       if (sink.closed() || (mark !== null && seen !== null && reaches(seen, mark))) return;
     }
@@ -166,7 +191,7 @@ export class Follower {
     const signal = this.#leaving.signal;
     /** @type {Connection} */
     let connection = 'connecting';
-    const onBlocked = (/** @type {string} */ message) => this.#sink.onState(connection, { code: 'blocked', message });
+    const onBlocked = (/** @type {string} */ message) => this.#report(connection, { code: 'blocked', message });
     for (;;) {
       try {
         return await this.#http.call('GET', this.#path, { signal, onBlocked });
@@ -175,9 +200,52 @@ export class Follower {
         if (isFinal(error)) throw error;
         const { message, retryAfter } = asClientError(error);
         connection = 'retrying';
-        this.#sink.onState(connection, { code: 'lost', message });
+        this.#report(connection, { code: 'lost', message });
         await sleep(backoff.next(retryAfter), signal);
       }
+    }
+  }
+
+  /** @param {RunEvent[]} events */
+  #receive(events) {
+    if (events.length > 0) this.#watch.heard();
+    this.#sink.receive(events);
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {ConnectionDetail | null} detail
+   */
+  #report(connection, detail) {
+    this.#reported = [connection, detail];
+    this.#sink.onState(connection, detail ?? (this.#watch.held ? HELD : null));
+  }
+
+  async #look() {
+    try {
+      return await this.#http.call('GET', this.#path, { signal: this.#leaving.signal });
+    } catch (error) {
+      if (isFinal(error) && !this.#leaving.signal.aborted) this.#sink.close(asClientError(error));
+      throw error;
+    }
+  }
+
+  /**
+   * Show what is known while events are held back. Of a run that has ended the own stream ends, and so even what
+   * holds streams back gives it; a channel's never does.
+   * @param {RunSnapshot} snapshot
+   */
+  #showHeld(snapshot) {
+    this.#sink.preview(snapshot);
+    if (snapshot.status === 'running') return;
+    this.#endings += 1;
+    if (this.#endings === 1 && this.#byLink) {
+      this.#leaveLink();
+      this.#leaveLink = () => {};
+      this.#readOwn(() => null).catch((error) => this.#sink.close(asClientError(error)));
+    } else if (this.#endings > MAX_ENDINGS) {
+      this.#sink.assume(snapshot, { live: false });
+      this.#sink.close(null);
     }
   }
 
@@ -189,7 +257,7 @@ export class Follower {
   #addTo(link, onEvents, live = () => true) {
     const leave = link.add(this.#id, {
       onEvents,
-      onState: (connection, detail) => live() && this.#sink.onState(connection, detail),
+      onState: (connection, detail) => live() && this.#report(connection, detail),
       onFailure: (error) => this.#sink.close(error),
     });
     this.#leaveLink = () => {

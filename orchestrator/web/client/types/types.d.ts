@@ -6,7 +6,7 @@ export type RunStatus = 'running' | 'completed' | 'partial' | 'cancelled' | 'fai
 export type AgentStatus = 'queued' | 'running' | 'cancelling' | 'done' | 'error' | 'cancelled';
 export type Connection = 'connecting' | 'open' | 'retrying' | 'closed';
 export type ConnectionDetail = {
-    code: 'blocked' | 'lost' | 'failed';
+    code: 'blocked' | 'lost' | 'held' | 'failed';
     /**
      * For people.
      */
@@ -353,29 +353,6 @@ export type PanelListing = {
     };
     revise: boolean;
 };
-export type PanelMethod = {
-    method: string;
-    title: string;
-    /**
-     * What happens, in a few words.
-     */
-    description: string;
-    moderator: 'required' | 'optional' | 'none';
-    least_members: number;
-    asks_again: boolean;
-    /**
-     * Whether it makes sense over answers that are there already.
-     */
-    over_answers: boolean;
-    keys: MethodKey[];
-};
-export type MethodKey = {
-    name: string;
-    type: 'text' | 'integer';
-    default: string | number | null;
-    minimum: number | null;
-    maximum: number | null;
-};
 export type InlinePanel = {
     method: string;
     title?: string;
@@ -571,6 +548,14 @@ export type Timing = {
      */
     blocked: number;
     /**
+     * Without an event for so long, look by a snapshot whether events are held back on the way.
+     */
+    held: number;
+    /**
+     * The pause between two snapshots while they are.
+     */
+    poll: number;
+    /**
      * A stream without a byte for so long is dead: three of the server's heartbeats.
      */
     silence: number;
@@ -617,9 +602,10 @@ export type ClientOptions = {
 /** @typedef {'connecting' | 'open' | 'retrying' | 'closed'} Connection */
 /**
  * Why a connection is as it is. `blocked`: no answer for 3 s, most likely because the browser's six connections
- * to this server are used up. `lost`: it broke, and is being opened again. `failed`: it will not come back.
+ * to this server are used up. `lost`: it broke, and is being opened again. `held`: it is open, but something on the
+ * way holds its bytes back; until they flow, the run is shown by snapshots. `failed`: it will not come back.
  * @typedef {object} ConnectionDetail
- * @property {'blocked' | 'lost' | 'failed'} code
+ * @property {'blocked' | 'lost' | 'held' | 'failed'} code
  * @property {string} message For people.
  */
 /**
@@ -814,27 +800,6 @@ export type ClientOptions = {
  * @property {boolean} revise
  */
 /**
- * A panel method, as `GET /v1/panels` lists them.
- * @typedef {object} PanelMethod
- * @property {string} method
- * @property {string} title
- * @property {string} description What happens, in a few words.
- * @property {'required' | 'optional' | 'none'} moderator
- * @property {number} least_members
- * @property {boolean} asks_again
- * @property {boolean} over_answers Whether it makes sense over answers that are there already.
- * @property {MethodKey[]} keys
- */
-/**
- * A key of a panel that a method reads.
- * @typedef {object} MethodKey
- * @property {string} name
- * @property {'text' | 'integer'} type
- * @property {string | number | null} default
- * @property {number | null} minimum
- * @property {number | null} maximum
- */
-/**
  * A panel written into a request. What is left out is the server's default.
  * @typedef {object} InlinePanel
  * @property {string} method
@@ -963,6 +928,8 @@ export type ClientOptions = {
  * @property {number} room A request without an answer for so long takes the place of this client's streams, which
  *   then go on by id.
  * @property {number} blocked Without an answer for so long, say that connections may be used up.
+ * @property {number} held Without an event for so long, look by a snapshot whether events are held back on the way.
+ * @property {number} poll The pause between two snapshots while they are.
  * @property {number} silence A stream without a byte for so long is dead: three of the server's heartbeats.
  * @property {number} request How long a request may take.
  * @property {number} retry The first pause before coming back, until the server names one.

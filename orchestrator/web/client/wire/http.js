@@ -8,6 +8,8 @@ import { Slots } from './slots.js';
 export const TIMING = Object.freeze({
   room: 1_000,
   blocked: 3_000,
+  held: 5_000,
+  poll: 2_000,
   silence: 45_000,
   request: 30_000,
   retry: 1_000,

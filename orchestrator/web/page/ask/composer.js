@@ -22,7 +22,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
- * @param {readonly import('../../client/types.js').PanelMethod[]} props.methods
+ * @param {readonly import('./methods.js').PanelMethod[]} props.methods
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.

@@ -4,7 +4,28 @@
 /** @typedef {import('../../client/types.js').PanelListing} PanelListing */
 /** @typedef {import('../../client/types.js').InlinePanel} InlinePanel */
 
-/** @typedef {import('../../client/types.js').PanelMethod} PanelMethod */
+/**
+ * A panel method, as `GET /v1/panels` lists them.
+ * @typedef {object} PanelMethod
+ * @property {string} method
+ * @property {string} title
+ * @property {string} description What happens, in a few words.
+ * @property {'required' | 'optional' | 'none'} moderator
+ * @property {number} least_members
+ * @property {boolean} asks_again
+ * @property {boolean} over_answers Whether it makes sense over answers that are there already.
+ * @property {MethodKey[]} keys
+ */
+
+/**
+ * A key of a panel that a method reads.
+ * @typedef {object} MethodKey
+ * @property {string} name
+ * @property {'text' | 'integer'} type
+ * @property {string | number | null} default
+ * @property {number | null} minimum
+ * @property {number | null} maximum
+ */
 
 /**
  * What is chosen: none, a configured panel or a method; *moderator* is '' for nobody.

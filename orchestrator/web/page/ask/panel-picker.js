@@ -10,7 +10,7 @@ import { NO_PANEL, usualModerator } from './methods.js';
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
- * @param {readonly import('../../client/types.js').PanelMethod[]} props.methods
+ * @param {readonly import('./methods.js').PanelMethod[]} props.methods
  * @param {readonly string[]} props.members
  * @param {PanelChoice} props.choice
  * @param {(choice: PanelChoice) => void} props.choose

@@ -6,7 +6,7 @@ import { inline, tooFew, usualModerator } from '../ask/methods.js';
 import { ModeratorPicker } from '../ask/panel-picker.js';
 
 /** @typedef {import('../../client/types.js').InlinePanel} InlinePanel */
-/** @typedef {import('../../client/types.js').PanelMethod} PanelMethod */
+/** @typedef {import('../ask/methods.js').PanelMethod} PanelMethod */
 
 /**
  * @param {object} props

@@ -23,7 +23,7 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {boolean} open Whether the run still runs.
  * @property {string} question
  * @property {readonly import('../page-state.js').Turn[]} earlier
- * @property {readonly import('../../client/types.js').PanelMethod[]} methods
+ * @property {readonly import('../ask/methods.js').PanelMethod[]} methods
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
  * @property {boolean} namesHidden Whether it is hidden who is who: no numbers then, they would tell.

@@ -96,7 +96,7 @@ function SumUp({ state, record, run, call }) {
 /** @param {{source: import('./run-record.js').Source, steerable: boolean, alive: boolean}} props */
 function Summary({ source, steerable, alive }) {
   const state = source.getSnapshot();
-  const { status, metrics, connection } = state;
+  const { status, metrics, connection, detail } = state;
   useTick(alive && status === 'running', 200);
   const [glyph, word] = RUN_STATES[status];
   const { ended, all } = progress(state);
@@ -107,6 +107,7 @@ function Summary({ source, steerable, alive }) {
     <span class="state"><span class="glyph" aria-hidden="true">${glyph}</span> ${word}</span>
     <span class="hint">${parts.join(' · ')}</span>
     ${steerable && connection === 'retrying' && html`<span class="lost">↻ connection lost, coming back</span>`}
+    ${steerable && detail?.code === 'held' && html`<span class="lost" role="status" title=${detail.message}>⧗ held back on the way, shown every few seconds</span>`}
   </p>`;
 }
 

@@ -181,7 +181,9 @@ test('an attach whose first request gets no answer says so on the run', withServ
   client.on('blocked', ({ message }) => told.push(message));
   server.onSnapshot = () => until(() => told.length > 0);
   const run = client.attach(id);
-  await until(() => run.getSnapshot().detail?.code === 'blocked');
+  const seen = [];
+  run.on('connection', ({ detail }) => seen.push(detail?.code));
+  await until(() => seen.includes('blocked'));
   await until(() => run.connection === 'open' && run.detail === null);
 }));
 

@@ -1,4 +1,7 @@
-/** Brings one run's events here: over a channel, by a stream of its own, or first the one and then the other. */
+/**
+ * Brings one run's events here: over a channel, by a stream of its own, or first the one and then the other; by
+ * snapshots while events are held back on the way.
+ */
 import { ClientError } from '../wire/http.js';
 export type RunEvent = import('../types.js').RunEvent;
 export type RunSnapshot = import('../types.js').RunSnapshot;
@@ -18,6 +21,10 @@ export type Sink = {
     assume: (snapshot: RunSnapshot, options: {
         live: boolean;
     }) => void;
+    /**
+     * Show a snapshot until the events up to it have come.
+     */
+    preview: (snapshot: RunSnapshot) => void;
     onState: (connection: Connection, detail: ConnectionDetail | null) => void;
     close: (failure: ClientError | null) => void;
     closed: () => boolean;
@@ -32,6 +39,7 @@ export type Sink = {
  * @property {(snapshot: RunSnapshot) => void} introduce Learn what no event holds; all else is still to come.
  * @property {(snapshot: RunSnapshot, options: {live: boolean}) => void} assume Become what a snapshot says; *live*:
  *   events later than it are still to come.
+ * @property {(snapshot: RunSnapshot) => void} preview Show a snapshot until the events up to it have come.
  * @property {(connection: Connection, detail: ConnectionDetail | null) => void} onState
  * @property {(failure: ClientError | null) => void} close
  * @property {() => boolean} closed

@@ -73,6 +73,8 @@ export declare class Http {
     timing: {
         room: number;
         blocked: number;
+        held: number;
+        poll: number;
         silence: number;
         request: number;
         retry: number;
