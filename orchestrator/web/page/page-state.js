@@ -2,9 +2,9 @@
 
 import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
-import { BLOCKED_MESSAGE, Backoff, Http, TIMING, pathOf, reason, sleep } from '../client/wire/http.js';
-import { answerOf } from './panel/roles.js';
+import { BLOCKED_MESSAGE, Http, pathOf, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
+import { answersOf, findEarlier, findGiven, findRun } from './run/lookup.js';
 import { RunRecord } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
@@ -12,8 +12,6 @@ import { RunRecord } from './run/run-record.js';
 /** @typedef {import('../client/types.js').PanelListing} PanelListing */
 /** @typedef {import('../client/types.js').InlinePanel} InlinePanel */
 
-/** How far back the earlier questions of a conversation are looked for. */
-const MAX_EARLIER = 200;
 const HISTORY_PAGE = 30;
 
 /** Where the server is: beside the page, also if both live below a path of somebody else's site. */
@@ -153,9 +151,10 @@ export class PageState {
     if (runId === null) return;
     const { signal } = this.#turn;
     try {
-      const snapshot = await this.#find(runId, signal);
-      const of = await this.#findGiven(snapshot, signal);
-      const earlier = await this.#findEarlier(of?.snapshot ?? snapshot);
+      const find = (/** @type {string} */ id) => findRun(this.#client, id, signal, (text) => this.say(text));
+      const snapshot = await find(runId);
+      const of = await findGiven(snapshot, find);
+      const earlier = await findEarlier(this.#client, of?.snapshot ?? snapshot);
       if (signal.aborted) return;
       const record = this.#follow(snapshot, of && { join: of.join, base: of.snapshot && this.#follow(of.snapshot, null) });
       this.#set({ record, earlier, opening: null, notice: null });
@@ -187,23 +186,6 @@ export class PageState {
       this.#fail(error);
     }
   };
-
-  /**
-   * Find the run over whose answers a panel sits in this one; null if these are its own.
-   * @param {RunSnapshot} snapshot
-   * @param {AbortSignal} signal
-   */
-  async #findGiven({ panel }, signal) {
-    if (!panel?.of) return null;
-    const [{ joiner }, snapshot] = await Promise.all([
-      import('./panel/joined.js'),
-      this.#find(panel.of, signal).catch((error) => {
-        if (error instanceof ClientError && (error.status === 404 || error.status === 410)) return null;
-        throw error;
-      }),
-    ]);
-    return { join: joiner(), snapshot };
-  }
 
   /**
    * Follow a run that is there.
@@ -275,38 +257,6 @@ export class PageState {
   /** @param {string | null} text null takes the notice away. */
   say(text) {
     this.#set({ notice: text === null ? null : { text } });
-  }
-
-  /**
-   * Ask until the server answers: a run outlives a server that is started again.
-   * @param {string} runId
-   * @param {AbortSignal} signal
-   * @returns {Promise<RunSnapshot>}
-   */
-  async #find(runId, signal) {
-    const backoff = new Backoff(TIMING);
-    for (;;) {
-      try {
-        return await this.#client.snapshot(runId);
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error instanceof ClientError && error.status !== null && !error.temporary) throw error;
-        this.say(`${reason(error)}. Trying again.`);
-        await sleep(backoff.next(), signal);
-      }
-    }
-  }
-
-  /**
-   * @param {RunSnapshot} snapshot
-   * @returns {Promise<Turn[]>}
-   */
-  async #findEarlier({ run_id, conversation_id, created_at }) {
-    if (conversation_id === null) return [];
-    const listed = await this.#client.runs({ limit: MAX_EARLIER, before: run_id, conversation_id }).catch(() => []);
-    const before = listed.filter((run) => run.conversation_id === conversation_id && run.created_at <= created_at);
-    const mine = await Promise.all(before.map((run) => this.#client.snapshot(run.run_id).catch(() => null)));
-    return mine.filter((run) => run !== null).reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
   }
 
   /** @param {RunRecord | null} [keep] */
@@ -393,9 +343,4 @@ function isLocked(error) {
  */
 function turnOf(record) {
   return { run_id: record.id, message: record.about.message, agents: answersOf(record.getSnapshot().agents) };
-}
-
-/** @param {Readonly<Record<string, import('../client/types.js').AgentState | import('../client/types.js').AgentSnapshot>>} agents */
-function answersOf(agents) {
-  return Object.fromEntries(Object.entries(agents).map(([agentId, agent]) => [agentId, answerOf(agent)]));
 }
