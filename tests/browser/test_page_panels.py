@@ -61,11 +61,17 @@ def start_panel(page: Page, panel: str, *agents: str) -> str:
     return ask(page, *chosen, message="What is 17.5 % of 2,480?")
 
 
-def sum_up(page: Page, choice: str) -> str:
-    """Let another panel sit; return the new run's id."""
+def sum_up(page: Page, choice: str, **keys: str) -> str:
+    """Let another panel sit, with *keys* that are edited before; return the new run's id."""
     before = page.evaluate("location.hash")
     page.get_by_role("button", name="Sum up").click()
-    page.get_by_role("group", name="Sum up").get_by_role("button", name=choice).click()
+    menu = page.get_by_role("group", name="Sum up")
+    if keys:
+        menu.get_by_role("button", name=f"Edit {choice}'s prompt and keys").click()
+        for name, value in keys.items():
+            expect(menu.get_by_label(name)).not_to_have_value("")  # the default, to be changed
+            menu.get_by_label(name).fill(value)
+    menu.get_by_role("button", name=re.compile(f"^{choice}")).click()
     page.wait_for_function("before => location.hash !== before", arg=before)
     return str(page.evaluate("location.hash")).removeprefix("#run/")
 
@@ -171,10 +177,10 @@ def test_members_rank_each_other_and_their_answers_stay(page: Page) -> None:
     expect(own.locator(".inputs li").first).to_contain_text("A ")
     ended(page)
     # Another one, whose members speak again: what they said before stays above it.
-    sum_up(page, "Debate")
+    sum_up(page, "Debate", Prompt="Weigh {answers} for {question}.", Rounds="3")
     decided(page, "Debate")
-    expect(own.locator("details.speech > summary strong")).to_have_text(["Answer", "Review"])
-    expect(own.locator(".stage-name")).to_have_text("Round 2")
+    expect(own.locator("details.speech > summary strong")).to_have_text(["Answer", "Review", "Round 2"])
+    expect(own.locator(".stage-name")).to_have_text("Round 3")
     expect(card(page).locator(".prose")).to_have_count(1)
 
 
