@@ -89,6 +89,14 @@ def test_the_table_names_every_example() -> None:
     assert not [name for name in found if f"]({name}/" not in table]
 
 
+def test_no_example_with_agents_of_its_own_asks_another_server() -> None:
+    """Whoever has ORCHESTRATOR_SERVER set would ask that server's agents, which are others or none."""
+    text = "\n".join(path.read_text() for path in EXAMPLES.rglob("*") if path.suffix in (".md", ".py", ".sh"))
+    asked = re.findall(r"orchestrator run .*", text)
+    assert len(asked) >= 8
+    assert [command for command in asked if "--config agents_config" not in command] == []
+
+
 # ── curl ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -19,6 +19,6 @@ def test_the_javascript_client_works_with_the_real_server() -> None:
         result = subprocess.run(
             [require("node"), "--test", "--test-reporter=spec", f"--test-timeout={SECONDS * 1000}", "real-server.js"],
             capture_output=True, text=True, cwd=ROOT / "tests" / "web", timeout=SECONDS, check=False,
-            env=environment(ORCHESTRATOR_URL=address),
+            env=environment(ORCHESTRATOR_SERVER=address),
         )  # fmt: skip
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]

@@ -5,7 +5,8 @@
 // last (Last-Event-ID). At the run's end the server closes the stream, the browser asks once more, and 204 tells
 // it to stop for good.
 
-const server = new URLSearchParams(location.search).get('server') ?? 'http://127.0.0.1:8080';
+/** Where the orchestrator is: serve.py knows it from ORCHESTRATOR_SERVER. */
+const server = await fetch('server').then((answer) => answer.text());
 const form = document.querySelector('form');
 const state = document.querySelector('#state');
 const main = document.querySelector('main');

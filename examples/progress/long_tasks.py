@@ -1,6 +1,6 @@
 """Agents that report their progress, as async generators of one's own.
 
-Run: cd examples/progress && orchestrator run "Count the primes below 2000000, then count down from 5"
+Run: cd examples/progress && orchestrator run --config agents_config "Count the primes below 2000000, then from 5"
 
 agents_config/ beside this file names the two functions, `long_tasks:primes` and `long_tasks:countdown`.
 The command is given in this folder, because the current folder is on Python's path and `agents_config`

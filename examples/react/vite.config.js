@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
 // The page and the API on one origin, so that nothing has to be allowed; in production your proxy does the same.
-const target = process.env.ORCHESTRATOR_URL ?? 'http://127.0.0.1:8080';
+const target = process.env.ORCHESTRATOR_SERVER ?? 'http://127.0.0.1:8080';
 
 // The Host stays the browser's (Vite's short form would change it): the server refuses pages of other origins.
 const proxy = { '/v1': { target, changeOrigin: false } };

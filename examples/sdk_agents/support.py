@@ -1,6 +1,6 @@
 """Agents of the OpenAI Agents SDK with tools and handoffs, side by side.
 
-Run: cd examples/sdk_agents && orchestrator run "Where is order 1001? Refund it if it is late."
+Run: cd examples/sdk_agents && orchestrator run --config agents_config "Where is order 1001? Refund it if it is late."
 
 Needs OPENAI_API_KEY, or OPENAI_COMPATIBLE_BASE_URL for any server that speaks OpenAI's API (Ollama, vLLM, …;
 then set SMALL_MODEL and LARGE_MODEL to models that it has).

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from ..errors import ConfigError, InvalidRequest, OrchestratorError
 from ..settings.serve import ServeSettings
@@ -147,8 +148,12 @@ def run(
     if moderator and not panel:
         raise click.UsageError("--moderator needs a --panel: the method that it has the last word in")
     wish = PanelWish(panel, moderator) if panel else None
+    server = _chosen_server(server)
     if server:
-        return _watch(start_at(_client(server, token), question, agents, wish), as_json)
+        client = _client(server, token)
+        if not as_json:
+            _say_whom(server)
+        return _watch(start_at(client, question, agents, wish), as_json)
     _see_own_modules()
     return _watch(start_here(config, question, agents, wish), as_json)
 
@@ -224,6 +229,9 @@ def compare(config: Path, server: str | None, token: str | None, **given: Any) -
     from .handles import compared_by
 
     _see_own_modules()
+    server = _chosen_server(server)
+    if server:
+        _say_whom(server)
     comparison = ComparisonPlan(**given | {"agents": _joined(given["agents"])})
     opening = compared_by(comparison, config, lambda: _client(server, token) if server else None)
     return run_and_leave(compare(comparison, opening))
@@ -269,6 +277,24 @@ def _see_own_modules() -> None:
     """Let `module:function` mean a file in the folder where the command is given, as with `python -m`."""
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
+
+
+def _chosen_server(server: str | None) -> str | None:
+    """Return the server that is to be asked; who names a folder of agents on the command line asks none.
+
+    Else a variable that happens to be set would send a question to other agents than those that are named.
+    """
+    source = click.get_current_context().get_parameter_source
+    if server is None or source("config") is not ParameterSource.COMMANDLINE:
+        return server
+    if source("server") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--server has agents of its own; leave --config or --server out")
+    return None
+
+
+def _say_whom(server: str) -> None:
+    from_variable = click.get_current_context().get_parameter_source("server") is ParameterSource.ENVIRONMENT
+    click.echo(f"asking {server}{' (ORCHESTRATOR_SERVER)' if from_variable else ''}", err=True)
 
 
 def _client(server: str, token: str | None) -> Client:

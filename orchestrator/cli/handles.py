@@ -27,13 +27,21 @@ class PanelWish:
     name: str
     moderator: str | None = None
 
-    def spelled_out(self, configured: Collection[str]) -> str | dict[str, Any]:
+    def spelled_out(self, configured: Collection[str], methods: Collection[str]) -> str | dict[str, Any]:
         """Return it as a request has it; a configured panel goes before a method of the same name.
 
+        Args:
+            configured: The panels that there are.
+            methods: The methods that there are; empty if a server of before does not say.
         Raises:
-            InvalidRequest: A configured panel is given another moderator.
+            InvalidRequest: There is no such panel, or a configured one is given another moderator.
         """
         if self.name not in configured:
+            if methods and self.name not in methods and ":" not in self.name:
+                raise InvalidRequest(
+                    f"--panel: there is no {self.name!r}; panels here: {', '.join(configured) or 'none'}; "
+                    f"methods: {', '.join(methods)}"
+                )
             return {"method": self.name} | ({"moderator": self.moderator} if self.moderator else {})
         if self.moderator:
             raise InvalidRequest(
@@ -48,7 +56,7 @@ async def start_at(
 ) -> AsyncIterator[RunHandle]:
     """Start a run at a server."""
     async with client:
-        panel = None if wish is None else wish.spelled_out(await _panels_of(client))
+        panel = None if wish is None else wish.spelled_out(*await _panels_of(client))
         yield await client.start(question, agents=agents, panel=panel)
 
 
@@ -64,7 +72,7 @@ async def attach_to(client: Client, run_id: str, after: str | None) -> AsyncIter
 async def panel_over(client: Client, run_id: str, wish: PanelWish) -> AsyncIterator[RunHandle]:
     """Let a panel work over a run's answers; the run is that in which it happens."""
     async with client:
-        panel = wish.spelled_out(await _panels_of(client))
+        panel = wish.spelled_out(*await _panels_of(client))
         yield await client.attach(run_id).panel(panel)
 
 
@@ -79,6 +87,7 @@ def start_here(
     """
     from ..config.load import load_config
     from ..local import local_run
+    from ..panels.methods.registry import METHODS
     from ..telemetry.logs import configure_logging
 
     # The answers are what is shown; what goes well needs no line between them.
@@ -88,7 +97,7 @@ def start_here(
     if unknown:
         known = ", ".join(config.agents)
         raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
-    panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels)
+    panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels, METHODS)
     opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)
     return opening
 
@@ -108,5 +117,7 @@ def compared_by(
     return open_run
 
 
-async def _panels_of(client: Client) -> set[str]:
-    return {panel["panel_id"] for panel in await client.panels()}
+async def _panels_of(client: Client) -> tuple[list[str], list[str]]:
+    listing = await client.panel_listing()
+    methods = [method["method"] for method in listing.get("methods", [])]
+    return [panel["panel_id"] for panel in listing["panels"]], methods

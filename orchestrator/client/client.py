@@ -164,9 +164,13 @@ class Client:
 
     async def panels(self) -> list[dict[str, Any]]:
         """Return the configured panels: `panel_id`, `title`, `method`, `members`, `moderator` …"""
-        answer = await self._http.call("GET", path_of("panels"), tries=TRIES)
-        found: list[dict[str, Any]] = answer["panels"]
+        found: list[dict[str, Any]] = (await self.panel_listing())["panels"]
         return found
+
+    async def panel_listing(self) -> dict[str, Any]:
+        """Return `panels`, and `methods`, those that a panel can have: `method`, `title`, `moderator`, `keys` …"""
+        listing: dict[str, Any] = await self._http.call("GET", path_of("panels"), tries=TRIES)
+        return listing
 
     def _follow(self, view: RunView, after: str | None) -> Run:
         return Run(self._http, view, after=after, give_up_s=self._give_up_s, family=self._family)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.support.commands import ROOT
 from tests.support.patience import PATIENCE_MS
-from tests.support.served import orchestrator, paced_agents, serving
+from tests.support.served import free_port, orchestrator, paced_agents, serving
 
 KEEP_SOURCES = """
     window.sources = [];
@@ -26,18 +26,22 @@ CLOSED_FOR_GOOD = "() => sources.length === 1 && sources[0].readyState === Event
 """Of an EventSource that is closed, the standard has no way back: `connecting` is what comes back."""
 
 
+PORT = free_port()
+"""Of the page: the server must know the page's origin, and the page the server's address."""
+
+
 @pytest.fixture(scope="module")
-def pages() -> Iterator[str]:
-    with serving(
-        [sys.executable, str(ROOT / "examples" / "eventsource" / "serve.py"), "--port", "0"]
-    ) as address:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=40, skeptic=5)
+    origin = f"http://127.0.0.1:{PORT}"
+    with orchestrator("--config", str(folder), "--allow-origin", origin) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def server(pages: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=40, skeptic=5)
-    with orchestrator("--config", str(folder), "--allow-origin", pages) as address:
+def pages(server: str) -> Iterator[str]:
+    program = [sys.executable, str(ROOT / "examples" / "eventsource" / "serve.py"), "--port", str(PORT)]
+    with serving(program, ORCHESTRATOR_SERVER=server) as address:
         yield address
 
 
@@ -71,8 +75,10 @@ def text_of(page: Page, agent_id: str) -> str:
 
 def test_a_page_with_eventsource_alone(page: Page, pages: str, server: str) -> None:
     streams: list[Response] = []
+    missing: list[str] = []
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
     page.on("response", lambda answer: streams.append(answer) if "/events" in answer.url else None)
-    page.goto(f"{pages}/?server={server}")
+    page.goto(pages)
     page.get_by_role("button", name="Ask").click()
 
     columns = page.locator("article")
@@ -113,21 +119,22 @@ def test_a_page_with_eventsource_alone(page: Page, pages: str, server: str) -> N
     page.wait_for_function(CLOSED_FOR_GOOD)
     assert len(streams) == asked
     expect(page.get_by_role("status")).to_have_text("partial")
+    assert missing == []
 
 
 def test_a_page_that_is_not_allowed_says_what_to_do(page: Page, pages: str, server: str) -> None:
     """`localhost` is another origin than 127.0.0.1, and the server was not told of it."""
     foreign = pages.replace("127.0.0.1", "localhost")
     before = runs_of(server)
-    page.goto(f"{foreign}/?server={server}")
+    page.goto(foreign)
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_role("status")).to_contain_text(f"--allow-origin {foreign}")
-    page.goto(f"{foreign}/?server={server}#{before[0]['run_id']}")
+    page.goto(f"{foreign}/#{before[0]['run_id']}")
     expect(page.get_by_role("status")).to_contain_text("the server has no such run")
     assert page.locator("article").count() == 0
     assert len(runs_of(server)) == len(before)
 
 
 def test_a_run_that_is_gone_is_told(page: Page, pages: str, server: str) -> None:
-    page.goto(f"{pages}/?server={server}#run_that_never_was")
+    page.goto(f"{pages}/#run_that_never_was")
     expect(page.get_by_role("status")).to_contain_text("the server has no such run")

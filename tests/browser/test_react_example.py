@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
-from socket import create_server
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
@@ -14,17 +12,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from tests.support.commands import ROOT, environment
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_MS, PATIENCE_SECONDS
-from tests.support.served import orchestrator, paced_agents, serving
+from tests.support.served import free_port, orchestrator, paced_agents, serving
 
 EXAMPLE = ROOT / "examples" / "react"
 VITE = EXAMPLE / "node_modules" / ".bin" / "vite"
 AGENTS = ("analyst", "optimist", "skeptic")
-
-
-def free_port() -> int:
-    with closing(create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +40,7 @@ def pages(request: pytest.FixtureRequest, server: str) -> Iterator[str]:
         )
     command = [str(VITE), *(["preview"] if request.param == "build" else [])]
     port = ["--port", str(free_port()), "--strictPort"]
-    with serving([*command, *port], cwd=EXAMPLE, ORCHESTRATOR_URL=server, NO_COLOR="1") as address:
+    with serving([*command, *port], cwd=EXAMPLE, ORCHESTRATOR_SERVER=server, NO_COLOR="1") as address:
         yield address
 
 
@@ -60,6 +52,7 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     # Chromium reports a refused request by itself; what React complains about is ours.
+    page.on("response", lambda said: errors.append(said.url) if said.status == 404 else None)
     page.on("console", lambda said: errors.append(said.text) if _is_complaint(said) else None)
     yield page
     context.close()

@@ -190,7 +190,7 @@ async def test_the_exit_code_says_how_many_answered(server: ScriptedServer, stat
     finished(server, status)
     process = await spawn("run", "hi", "--agents", "a,b", "--server", server.base_url)
     exit_code, out, err = await finish(process)
-    assert (exit_code, err) == (code, "")
+    assert (exit_code, err) == (code, f"asking {server.base_url}\n")
     assert out.splitlines() == [
         "run │ run_scripted starts: a, b",
         "a   │ one",
@@ -211,6 +211,32 @@ async def test_json_is_the_stream(server: ScriptedServer) -> None:
     expected = [{"id": i, "event": name, **data} for i, name, data in server.entries]
     assert [json.loads(line) for line in out.splitlines()] == expected
     assert server.requests[0][3]["Authorization"] == "Bearer s3cret"
+
+
+async def test_whom_a_run_asks_is_said_and_named_agents_go_before_a_variable(
+    server: ScriptedServer, tmp_path: Path
+) -> None:
+    """A variable that happens to be set sends no question to other agents than those of a named folder."""
+    finished(server)
+    variables = {"ORCHESTRATOR_SERVER": server.base_url}
+    _, _, err = await finish(await spawn("run", "hi", **variables))
+    assert err == f"asking {server.base_url} (ORCHESTRATOR_SERVER)\n"
+    asked = len(server.requests)
+    (tmp_path / "own.yaml").write_text("backend: offline\ntokens_per_s: 1000\n")
+    exit_code, out, err = await finish(await spawn("run", "hi", "--config", str(tmp_path), **variables))
+    assert (exit_code, err, len(server.requests)) == (0, "", asked)
+    assert "own │" in out
+    both = ("--config", str(tmp_path), "--server", server.base_url)
+    exit_code, _, err = await finish(await spawn("run", "hi", *both))
+    assert exit_code == 2
+    assert "leave --config or --server out" in err
+
+
+async def test_an_unknown_word_for_a_panel_says_which_there_are(server: ScriptedServer) -> None:
+    _, _, err = await finish(await spawn("run", "hi", "--panel", "nothing", "--server", server.base_url))
+    assert "there is no 'nothing'; panels here: council; methods: judge, race" in err
+    _, _, err = await finish(await spawn("run", "hi", "--panel", "nothing"))
+    assert "panels here: council, jury; methods: moderator, judge" in err
 
 
 async def test_a_question_can_come_from_the_input(server: ScriptedServer) -> None:
@@ -239,7 +265,9 @@ async def test_refusals_are_one_line(server: ScriptedServer) -> None:
         server.refuse["/v1/runs"] = (status, problem, {})
         exit_code, out, err = await finish(await spawn("run", "hi", "--server", server.base_url))
         assert (exit_code, out) == (code, "")
-        assert err == f"orchestrator: {status}: There is no agent. (agents[0]: x)\n"
+        asked, refused = err.splitlines()
+        assert asked == f"asking {server.base_url}"
+        assert refused == f"orchestrator: {status}: There is no agent. (agents[0]: x)"
 
 
 async def test_tail_follows_and_starts_where_it_is_told(server: ScriptedServer) -> None:

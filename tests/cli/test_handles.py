@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.cli.handles import PanelWish
 from orchestrator.errors import InvalidRequest
+from orchestrator.panels.methods.registry import METHODS
 from tests.support.commands import orchestrate
 from tests.support.panelscript import council
 from tests.support.scripted_server import RUN_ID, ScriptedServer, scripted_server
@@ -79,12 +80,15 @@ def events(out: str) -> list[dict[str, Any]]:
 
 
 def test_a_configured_panel_goes_before_a_method_of_that_name() -> None:
-    assert PanelWish("council").spelled_out(["council"]) == "council"
-    assert PanelWish("judge").spelled_out(["judge"]) == "judge"
-    assert PanelWish("judge", "mod").spelled_out(["council"]) == {"method": "judge", "moderator": "mod"}
-    assert PanelWish("race").spelled_out([]) == {"method": "race"}
+    assert PanelWish("council").spelled_out(["council"], METHODS) == "council"
+    assert PanelWish("judge").spelled_out(["judge"], METHODS) == "judge"
+    assert PanelWish("judge", "mod").spelled_out(["council"], METHODS) == {
+        "method": "judge",
+        "moderator": "mod",
+    }
+    assert PanelWish("race").spelled_out([], METHODS) == {"method": "race"}
     with pytest.raises(InvalidRequest, match="--moderator goes with a method"):
-        PanelWish("council", "mod").spelled_out(["council"])
+        PanelWish("council", "mod").spelled_out(["council"], METHODS)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,10 @@ def test_a_configured_panel_goes_before_a_method_of_that_name() -> None:
     [
         (["--panel", "council", "--moderator", "mod"], "the panel 'council' has its own"),
         (["--moderator", "mod"], "--moderator needs a --panel"),
-        (["--panel", "quarrel", "--agents", "ann"], "panel.method: 'quarrel' should be one of"),
+        (
+            ["--panel", "quarrel", "--agents", "ann"],
+            "there is no 'quarrel'; panels here: council; methods: moderator",
+        ),
         (["--panel", "judge", "--agents", "ann,bob"], "panel.moderator: is missing"),
         (["--panel", "judge", "--agents", "ann,bob", "--moderator", "eve"], "there is no agent 'eve'"),
     ],
@@ -156,8 +163,7 @@ def test_another_method_over_answers_that_are_there(folder: Path, address: str) 
 
     refused = orchestrate("panel", run_id, "quarrel", "--server", address)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "422" in refused.stderr
-    assert "'quarrel' should be one of" in refused.stderr
+    assert "there is no 'quarrel'" in refused.stderr
 
 
 def test_a_panel_at_a_server(folder: Path, address: str) -> None:

@@ -165,7 +165,10 @@ class ScriptedServer:
         if path == "/v1/agents":
             return web.json_response({"agents": [{"agent_id": "a"}]})
         if path == "/v1/panels":
-            return web.json_response({"panels": [{"panel_id": "council", "title": "Council"}]})
+            methods = [{"method": "judge"}, {"method": "race"}]
+            return web.json_response(
+                {"panels": [{"panel_id": "council", "title": "Council"}], "methods": methods}
+            )
         if path == "/v1/runs":
             return web.json_response({"runs": [self.snapshot]})
         return web.json_response(self.snapshot)

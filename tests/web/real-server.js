@@ -1,4 +1,4 @@
-/** The client against the real server that ORCHESTRATOR_URL names; `tests/test_web.py` starts one and runs this. */
+/** The client against the real server that ORCHESTRATOR_SERVER names; `tests/test_web.py` starts one and runs this. */
 
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { createClient } from '../../orchestrator/web/client/client.js';
 import { collect, until } from './support/harness.js';
 
-const address = process.env.ORCHESTRATOR_URL;
+const address = process.env.ORCHESTRATOR_SERVER;
 const options = { timeout: 60_000 };
 const QUESTION = { message: 'What is 12 * 7, and what time is it?', agents: ['analyst', 'optimist', 'skeptic'] };
 
