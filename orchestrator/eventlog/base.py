@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from ..errors import GapError, GapReason
 from .cluster import Cluster
 from .run_store import Fence, RunStore
@@ -34,17 +36,23 @@ class Draft(NamedTuple):
     data: bytes
 
 
-class Entry:
-    """One event of a channel's log. Its bytes are made once and shared by all readers."""
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One event of a channel's log. Its bytes are made once and shared by all readers.
 
-    __slots__ = ("agent_id", "data", "epoch", "frame", "run_id", "seq", "type")
+    Not for the garbage collector, which would stop every stream while it walks over a log of millions; it holds
+    nothing that could refer to it.
 
-    def __init__(self, epoch: str, seq: int, draft: Draft) -> None:
-        self.epoch = epoch
-        self.seq = seq
-        self.run_id, self.agent_id, self.type, self.data = draft
-        self.frame: bytes | None = None
-        """The entry as the commonest framing writes it, kept by `framing.sse` after the first time."""
+    Attributes:
+        frame: The entry as the commonest framing writes it, kept by `framing.sse` after the first time.
+    """
+
+    epoch: str
+    seq: int
+    run_id: str
+    agent_id: str | None
+    type: str
+    data: bytes
+    frame: bytes | None = None
 
     @property
     def id(self) -> str:

@@ -20,7 +20,7 @@ SCANNED_ROWS = 500
 """Rows that one page looks at; a page that found fewer than were asked for says where to go on."""
 
 
-class RunSummary(msgspec.Struct, frozen=True):
+class RunSummary(msgspec.Struct, frozen=True, gc=False):
     """What a list shows of a run beside its columns.
 
     Attributes:

@@ -24,7 +24,7 @@ WATCHED_SECONDS = 60.0
 RECORD_OVERHEAD_BYTES = 500
 
 
-class RunRecord(msgspec.Struct, frozen=True):
+class RunRecord(msgspec.Struct, frozen=True, gc=False):
     """A run, without what its agents said. Times are milliseconds since 1970.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 
@@ -24,8 +25,18 @@ from .state import Participant, RunState
 
 PAGE_EVENTS = 256
 FOLD_TRIES = 8
+ROUND_ITEMS = 32
+_T = TypeVar("_T")
 KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
+
+
+async def in_rounds(items: Iterable[_T]) -> AsyncIterator[_T]:
+    """Yield *items*, a few in each round of the loop, which is everybody's."""
+    for n, item in enumerate(items):
+        if n and n % ROUND_ITEMS == 0:
+            await asyncio.sleep(0)
+        yield item
 
 
 class StoredRun:
@@ -168,10 +179,13 @@ class StoredRuns:
         # One at a time: each holds the states of a whole channel.
         async with self._passing:
             for _ in range(FOLD_TRIES):
-                folds = {record.run_id: _Fold(record) for record in unknown}
+                folds = {record.run_id: _Fold(record) async for record in in_rounds(unknown)}
                 with suppress(GapError):
                     await self._pass_over(channel, folds)
-                    return [found.get(r.run_id) or StoredRun(folds[r.run_id].finish()) for r in records]
+                    ended = {
+                        run_id: StoredRun(fold.finish()) async for run_id, fold in in_rounds(folds.items())
+                    }
+                    return [found.get(record.run_id) or ended[record.run_id] for record in records]
         raise LogUnavailable(f"The events of channel {channel!r} are trimmed faster than they can be read.")
 
     async def _pass_over(self, channel: str, folds: Mapping[str, _Fold]) -> None:

@@ -25,6 +25,7 @@ from .http.json_body import JsonReader
 from .http.problem import setup_problems
 from .http.security import SecuritySettings, mark_api, setup_security
 from .http.streams import Streams
+from .http.turns import Turns, setup_turns
 from .keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import a2a, ag_ui, ai_sdk, channels, mcp, openai, operations, panels, runs, websocket
@@ -61,6 +62,8 @@ def create_app(
     app = web.Application()
     setup_problems(app)
     app[OPTIONS] = options or ServerOptions()
+    turns = Turns()
+    setup_turns(app, turns)
     connections = Connections(app[OPTIONS].connections)
     setup_connections(app, connections)
     setup_security(app, security or SecuritySettings())
@@ -68,7 +71,7 @@ def create_app(
     connections.on_drop = metrics.client_dropped
     app[REGISTRY] = registry or _registry(config, agents or {})
     app[STREAMS] = Streams()
-    app[READER] = JsonReader(max_bytes_in_flight=app[OPTIONS].connections.max_request_bytes)
+    app[READER] = JsonReader(max_bytes_in_flight=app[OPTIONS].connections.max_request_bytes, turns=turns)
     app[SUPERVISOR] = Supervisor(
         app[REGISTRY],
         event_log or open_log("memory:"),

@@ -221,6 +221,10 @@ def _limits(settings: ServeSettings) -> RunLimits:
     )
 
 
+FULL_COLLECTION_AFTER = 2
+"""Collections of the middle generation before a full one; Python's own is 10."""
+
+
 def keep_loaded() -> None:
     """Hide what is loaded by now from the garbage collector: it stays, and each walk over an SDK takes 0.3 s.
 
@@ -228,6 +232,9 @@ def keep_loaded() -> None:
     """
     gc.collect()
     gc.freeze()
+    # What ended runs leave behind is let go of in small portions: by itself Python gathers that of a thousand.
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, FULL_COLLECTION_AFTER)
 
 
 async def _drain(app: web.Application, seconds: float) -> None:

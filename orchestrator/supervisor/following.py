@@ -12,7 +12,7 @@ from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import RunRecord
 from ..events.snapshot import Snapshot
 from ..run.commands import AnyRun
-from ..run.stored import StoredRuns
+from ..run.stored import StoredRuns, in_rounds
 from ..run.writer import SYSTEM_CHANNEL
 from .executor import Executor
 from .presence import Presence
@@ -80,7 +80,7 @@ class Following:
     async def snapshots(self, channel: str, run_id: str | None = None) -> list[Snapshot]:
         """Return what a reader is told after a gap: the run's state, or that of each run of the channel."""
         runs = await self.in_channel(channel) if run_id is None else [await self.find(run_id)]
-        return [run.snapshot() for run in runs]
+        return [run.snapshot() async for run in in_rounds(runs)]
 
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,6 +45,13 @@ async def test_read_returns_what_comes_after_the_cursor_in_pages(log: EventLog) 
     rest = await log.read("c", Cursor(start.epoch, 4), most=100)
     assert [entry.seq for entry in rest] == [5, 6, 7, 8, 9, 10]
     assert await log.read("c", Cursor(start.epoch, 10), most=4) == []
+
+
+async def test_no_entry_is_for_the_garbage_collector(log: EventLog) -> None:
+    """It would stop every stream while it walks over a log of millions."""
+    added = await log.append("c", [draft(1)])
+    read = await log.read("c", await start_of(log), most=4)
+    assert not any(gc.is_tracked(entry) for entry in added + read)
 
 
 async def test_channels_do_not_mix(log: EventLog) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import GapReason
-from orchestrator.eventlog.base import Cursor, Draft, Entry
+from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.subscription import Gap
 from orchestrator.events import (
     AgentMetrics,
@@ -81,7 +81,7 @@ def entries() -> list[Entry]:
 
 
 def entry(seq: int, agent_id: str | None, payload: Payload) -> Entry:
-    return Entry(EPOCH, seq, Draft(RUN, agent_id, payload.TYPE, encode_data(agent_id, payload, seq)))
+    return Entry(EPOCH, seq, RUN, agent_id, payload.TYPE, encode_data(agent_id, payload, seq))
 
 
 def opened(dialect: Dialect) -> Framing:

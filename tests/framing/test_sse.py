@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestrator.eventlog.base import Cursor, Draft, Entry
+from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.subscription import Gap
 from orchestrator.events import RunGap, RunStarted, Snapshot
 from orchestrator.framing.base import Subscriber
@@ -17,7 +17,7 @@ from orchestrator.sse_parser import SSEParser
 def entry(
     seq: int = 1, agent_id: str | None = "a", type_: str = "token", data: bytes = b'{"text":"x"}'
 ) -> Entry:
-    return Entry("epoch", seq, Draft("run_1", agent_id, type_, data))
+    return Entry("epoch", seq, "run_1", agent_id, type_, data)
 
 
 def test_a_frame_has_its_id_its_name_and_one_line_of_data() -> None:

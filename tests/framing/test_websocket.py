@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidRequest
-from orchestrator.eventlog.base import Cursor, Draft, Entry
+from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.subscription import Gap
 from orchestrator.events import RunGap, RunStarted, Snapshot
 from orchestrator.framing.base import Subscriber
@@ -18,7 +18,7 @@ from orchestrator.framing.websocket import OPS, WebSocketFraming, encode_problem
 def entry(
     agent_id: str | None = "a", type_: str = "token", data: bytes = b'{"type":"token","text":"x"}'
 ) -> Entry:
-    return Entry("epoch", 7, Draft("run_1", agent_id, type_, data))
+    return Entry("epoch", 7, "run_1", agent_id, type_, data)
 
 
 STARTED = entry(None, RunStarted.TYPE, b'{"type":"started","run_id":"run_1"}')

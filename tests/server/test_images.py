@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 
 import pytest
 
-from orchestrator.server.http.images import ImageRule
+from orchestrator.server.http.images import IMAGE_PATTERN, PIECE_CHARS, ImageRule
+from orchestrator.server.http.json_body import SMALL_BODY_BYTES
 from orchestrator.server.options import ServerOptions
 
 from ..support.service import serving, words
@@ -102,3 +105,28 @@ async def test_half_surrogates_are_the_clients_fault_wherever_they_are() -> None
             headers = {"Content-Type": "application/json"}
             answer = await service.call("POST", "/v1/runs", data=body, headers=headers)
             assert answer.status == 422, (extra, answer)
+
+
+@pytest.mark.parametrize("padding", ["", "=", "=="])
+@pytest.mark.parametrize("length", [1, PIECE_CHARS - 1, PIECE_CHARS, PIECE_CHARS + 1, 3 * PIECE_CHARS])
+def test_an_image_of_any_length_is_looked_at_to_its_end(length: int, padding: str) -> None:
+    """It is done in pieces, so that a large one stops nobody; the schema says the same by a pattern."""
+    head, pattern = "data:image/png;base64,", re.compile(IMAGE_PATTERN)
+    for last in ("A", "=", "-", "\n", "\u00e9"):
+        image = head + "A" * (length - 1) + last + padding
+        assert (ImageRule().wrong(image) is None) == (pattern.fullmatch(image) is not None), (last, padding)
+    assert ImageRule().wrong(head + padding) is not None
+
+
+async def test_large_images_are_looked_at_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[bool] = []
+
+    def wrong(self: ImageRule, image: object) -> str | None:
+        where.append(threading.current_thread() is threading.main_thread())
+        return None
+
+    monkeypatch.setattr(ImageRule, "wrong", wrong)
+    async with serving({"a": words("x")}) as service:
+        for size in (10, SMALL_BODY_BYTES + 1):
+            await service.start(images=["data:image/png;base64," + "A" * size])
+    assert where == [True, False]

@@ -80,7 +80,7 @@ class MemoryLog(MemoryRuns):
             self.check_fence(fence)
         book = self._book(channel)
         seq = book.last
-        added = [Entry(book.epoch, seq + n, draft) for n, draft in enumerate(drafts, 1)]
+        added = [Entry(book.epoch, seq + n, *draft) for n, draft in enumerate(drafts, 1)]
         book.entries += added
         grown = sum([_cost(entry) for entry in added])
         book.bytes += grown
@@ -126,7 +126,7 @@ class MemoryLog(MemoryRuns):
         for n, entry in enumerate(book.entries):
             if entry.run_id == run_id:
                 self._free(book, entry)
-                book.entries[n] = Entry(entry.epoch, entry.seq, Draft(ERASED, None, ERASED, b""))
+                book.entries[n] = Entry(entry.epoch, entry.seq, ERASED, None, ERASED, b"")
                 book.holes += 1
         if book.holes >= len(book.entries):
             self._channels.pop(channel, None)

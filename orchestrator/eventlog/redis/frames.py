@@ -50,4 +50,4 @@ def unpack(epoch: str, last: int, run_id: str, blob: bytes) -> list[Entry]:
     """Make the entries of a pack whose last event has seq *last*."""
     frames = _decoder.decode(blob)
     first = last - len(frames) + 1
-    return [Entry(epoch, first + n, Draft(run_id, *frame)) for n, frame in enumerate(frames)]
+    return [Entry(epoch, first + n, run_id, *frame) for n, frame in enumerate(frames)]

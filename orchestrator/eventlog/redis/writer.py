@@ -226,7 +226,7 @@ class RedisWriter:
             _fail([part], Fenced("Another worker owns the run now."))
         else:
             seq = int(first)
-            entries = [Entry(epoch, seq + n, draft) for n, draft in enumerate(part.drafts)]
+            entries = [Entry(epoch, seq + n, *draft) for n, draft in enumerate(part.drafts)]
             self._remember(channel, Known(epoch, seq + len(entries) - 1))
             self._feed(channel, entries, part.fence)
             if not part.added.done():

@@ -168,7 +168,7 @@ def _unpack(epoch: str, rows: Iterable[tuple[int, str, bytes]], after: int, most
     for first, run, body in rows:
         for seq, (agent_id, type_, data) in enumerate(_decode(body), first):
             if seq > after:
-                entries.append(Entry(epoch, seq, Draft(run, agent_id, type_, data)))
+                entries.append(Entry(epoch, seq, run, agent_id, type_, data))
         size += len(body)
         if len(entries) >= most or size >= PAGE_BYTES:
             break

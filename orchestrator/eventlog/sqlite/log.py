@@ -266,7 +266,7 @@ class SQLiteLog(SQLiteRuns):
                 self._shelf.forget(write.channel)  # whether it was written is unknown
             return outcome
         epoch = outcome.bounds.epoch
-        entries = [Entry(epoch, seq, draft) for seq, draft in enumerate(write.drafts, outcome.first)]
+        entries = [Entry(epoch, seq, *draft) for seq, draft in enumerate(write.drafts, outcome.first)]
         self._size += write.size
         self._shelf.added(write.channel, outcome.bounds, entries)
         return entries

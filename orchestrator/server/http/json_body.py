@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
 
 from .problem import ProblemError
+from .turns import Turns
 
 BODY_TIMEOUT_SECONDS = 30.0
 """How long a client may take to send a body; a slower one would hold a connection for nothing."""
@@ -33,6 +34,7 @@ MAX_DIGITS = 4000
 MAX_QUOTES = 250_000
 """Quotation marks of a body, also those within strings: each costs the count a step."""
 
+_T = TypeVar("_T")
 _CODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _BACKSLASH = 0x5C
 _OPENING, _CLOSING = b"{[", b"}]"
@@ -43,9 +45,11 @@ class JsonReader:
 
     Args:
         max_bytes_in_flight: Of all bodies together; who comes then is asked to come again.
+        turns: What is done with a body begins in a turn of its own.
     """
 
-    def __init__(self, *, max_bytes_in_flight: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, *, max_bytes_in_flight: int = 64 * 1024 * 1024, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self.in_flight = 0
         self._most = max_bytes_in_flight
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="json")
@@ -81,8 +85,18 @@ class JsonReader:
     async def parse(self, body: bytes | str) -> dict[str, Any]:
         """Parse one JSON object, in a thread where it is large. Raises as `parse_json_object`."""
         if len(body) <= SMALL_BODY_BYTES:
+            await self._turns.take()
             return parse_json_object(body)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, parse_json_object, body)
+        return await self.in_thread(parse_json_object, body)
+
+    async def in_thread(self, work: Callable[..., _T], *args: Any) -> _T:
+        """Return what *work* makes of a large body, in the one thread for such; go on in a turn of its own.
+
+        *work* is to let go of the interpreter every few milliseconds: the loop waits for that.
+        """
+        done = await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+        await self._turns.take()
+        return done
 
     def close(self) -> None:
         """Release the thread; what it parses just now is not waited for."""

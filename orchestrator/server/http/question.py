@@ -11,8 +11,8 @@ from aiohttp import web
 from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...run.registry import AgentRegistry
 from ...supervisor.supervisor import AnyRun
-from ..keys import OPTIONS, REGISTRY, SUPERVISOR
-from .requests import check_pattern, parse_start
+from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from .requests import read_start
 
 DEFAULT = "default"
 PANEL_PREFIX = "panel:"
@@ -132,7 +132,6 @@ async def start_asked(
     }
     if question.images:
         body["images"] = question.images
-    await check_pattern(body.get("panel"))
-    wanted = parse_start(body, registry=app[REGISTRY], limits=app[OPTIONS])
+    wanted = await read_start(body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
     run, _ = await app[SUPERVISOR].start(wanted, key=key)
     return run

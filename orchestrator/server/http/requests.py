@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ...errors import FieldProblem, InvalidRequest
@@ -19,7 +20,7 @@ from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
 from ..options import ServerOptions
 from .images import IMAGE_PATTERN
-from .json_body import SMALL_BODY_BYTES
+from .json_body import SMALL_BODY_BYTES, JsonReader
 from .problem import ProblemError
 
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
@@ -57,6 +58,27 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
     check.unknown_keys()
     check.finish()
     return wanted
+
+
+async def read_start(
+    body: Mapping[str, Any], reader: JsonReader, *, registry: AgentRegistry, limits: ServerOptions
+) -> StartRequest:
+    """Check *body* as `parse_start`, and its panel's pattern; what is large not on the loop.
+
+    Raises:
+        As `parse_start` and `check_pattern`.
+    """
+    parse = partial(parse_start, body, registry=registry, limits=limits)
+    wanted = await reader.in_thread(parse) if _brings_much(body.get("images")) else parse()
+    await check_pattern(body.get("panel"))
+    return wanted
+
+
+def _brings_much(images: object) -> bool:
+    return (
+        isinstance(images, list)
+        and sum(len(image) for image in images if isinstance(image, str)) > SMALL_BODY_BYTES
+    )
 
 
 async def check_pattern(panel: object) -> None:

@@ -44,7 +44,7 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
     framing = wanted_dialect(request, of_channel=True).open(Subscriber(None, channel))
 
     async def snapshots() -> list[Snapshot]:
-        return [run.snapshot() for run in await supervisor.in_channel(channel)]
+        return await supervisor.following.snapshots(channel)
 
     items = follow(supervisor.log, view, requested_cursor(request), snapshots)
     stream = EventStream(request, framing, headers={}, on_drop=metrics.client_dropped)

@@ -19,7 +19,7 @@ from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
 from ..http.problem import ProblemError
 from ..http.reading import requested_cursor, wanted_dialect, wants_stream
-from ..http.requests import NAME_PATTERN, check_pattern, parse_start
+from ..http.requests import NAME_PATTERN, read_start
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import (
     AGENTS_FILTER,
@@ -113,9 +113,8 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
 async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
-    wanted = parse_start(body, registry=request.app[REGISTRY], limits=options)
+    wanted = await read_start(body, request.app[READER], registry=request.app[REGISTRY], limits=options)
     wanted = replace(wanted, depth=_depth(request))
-    await check_pattern(body.get("panel"))
     dialect = wanted_dialect(request)
     if wants_stream(request, dialect.framing.content_type):
         request.app[CONNECTIONS].require_room("streams")

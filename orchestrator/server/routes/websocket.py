@@ -19,7 +19,7 @@ from ...supervisor.supervisor import AnyRun, Supervisor
 from ..http.connections import CONNECTIONS
 from ..http.problem import ProblemError, problem_from
 from ..http.reading import wanted_dialect
-from ..http.requests import check_pattern, parse_start
+from ..http.requests import read_start
 from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket, render
 from ..http.tokens import WEBSOCKET_PROTOCOL
 from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
@@ -147,8 +147,7 @@ class Socket:
     async def _start(self, operation: Operation) -> None:
         self._check_room()
         app = self._request.app
-        wanted = parse_start(operation.body, registry=app[REGISTRY], limits=app[OPTIONS])
-        await check_pattern(operation.body.get("panel"))
+        wanted = await read_start(operation.body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
         run, _ = await self._supervisor.start(wanted)
         self._follow(self._one_run(run), operation)
 
@@ -188,7 +187,7 @@ class Socket:
             raise InvalidRequest("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
 
         async def snapshots() -> list[Snapshot]:
-            return [run.snapshot() for run in await self._supervisor.in_channel(channel)]
+            return await self._supervisor.following.snapshots(channel)
 
         view = View(channel, None, operation.names("agents"), operation.names("runs"))
         return _Followed(_key(channel), view, snapshots, lambda: 0)

@@ -1,0 +1,89 @@
+"""Covers `orchestrator/server/http/turns.py`: one request's work in each round of the loop, in the order of arrival."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from orchestrator.server.http.problem import setup_problems
+from orchestrator.server.http.turns import Turns, setup_turns
+from tests.support.patience import soon
+
+
+class Rounds:
+    """Counts the rounds of the loop."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._handle = asyncio.get_running_loop().call_soon(self._tick)
+
+    def _tick(self) -> None:
+        self.now += 1
+        self._handle = asyncio.get_running_loop().call_soon(self._tick)
+
+    def close(self) -> None:
+        self._handle.cancel()
+
+
+async def test_of_a_crowd_one_goes_on_in_each_round_and_nobody_overtakes() -> None:
+    turns, rounds = Turns(), Rounds()
+    went: list[tuple[int, int]] = []
+
+    async def work(n: int) -> None:
+        await turns.take()
+        went.append((n, rounds.now))
+
+    await soon(asyncio.gather(*(work(n) for n in range(50))))
+    rounds.close()
+    assert [n for n, _ in went] == list(range(50))
+    assert len({at for _, at in went}) == 50, "no two in one round"
+
+
+async def test_whoever_comes_alone_waits_for_nothing() -> None:
+    turns = Turns()
+    for _ in range(3):
+        taking = turns.take()
+        try:
+            taking.send(None)
+        except StopIteration:
+            pass
+        else:
+            raise AssertionError("it waited")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_who_is_cancelled_holds_up_nobody() -> None:
+    turns = Turns()
+    await turns.take()
+    tasks = [asyncio.create_task(turns.take()) for _ in range(5)]
+    await asyncio.sleep(0)
+    for task in tasks[1:4]:
+        task.cancel()
+    await soon(tasks[4])
+    assert [task.cancelled() for task in tasks] == [False, True, True, True, False]
+    await soon(turns.take())
+
+
+class Crowded(Turns):
+    """Nobody's turn ever comes."""
+
+    async def take(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_whether_the_process_lives_is_answered_before_the_crowd() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    app = web.Application()
+    setup_problems(app)
+    setup_turns(app, Crowded())
+    app.router.add_get("/{any}", answer)
+    async with TestClient(TestServer(app)) as client:
+        waiting = asyncio.create_task(client.get("/readyz"))
+        alive = await soon(client.get("/healthz"))
+        assert (alive.status, waiting.done()) == (200, False)
+        waiting.cancel()
