@@ -1,6 +1,6 @@
 """The bounded buffer between one agent and the merge; owns the joining of neighbouring tokens.
 
-The agent's task offers, one drainer fetches. Nothing else holds an agent back: a mailbox is
+The agent's task offers, the merge fetches. Nothing else holds an agent back: a mailbox is
 full when `limit` items (or `MAX_CHARS` characters) that nobody has fetched lie in it.
 """
 
@@ -60,6 +60,8 @@ class Mailbox:
 
     def __init__(self, agent_id: str, *, limit: int = 256, coalesce_s: float = 0.0) -> None:
         self.agent_id = agent_id
+        self.has_spoken = False
+        """Whether text of it was ever taken."""
         self._limit = limit
         self._coalesce = coalesce_s
         self._queue: deque[Payload | _Gather | _Heavy] = deque()
@@ -181,6 +183,7 @@ class Mailbox:
             if isinstance(item, _Gather):
                 self._items -= len(item.pieces)
                 self._chars -= item.chars
+                self.has_spoken = True
                 batch.append(item.join())
             elif isinstance(item, _Heavy):
                 self._items -= item.weight

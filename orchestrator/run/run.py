@@ -56,7 +56,7 @@ class Run:
         self._observer = observer
         self._panel: RunPanel | None = None
         self._conditions = Conditions()
-        self._joining: Joining = asyncio.Queue()
+        self._joining = Joining()
         self._tasks: asyncio.TaskGroup | None = None
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
