@@ -238,6 +238,27 @@ def compare(config: Path, server: str | None, token: str | None, **given: Any) -
 
 
 @cli.command()
+@click.argument("url")
+@click.option("--agents", type=Listed(), help="Who is asked; the server's default ones if left out.")
+@click.option("--message", help="What they are asked; a few sentences of answer are enough.")
+@click.option("--patience", type=click.FloatRange(min=0.1), help="Seconds until a stream has to end (60).")
+@token_option
+def conformance(
+    url: str, agents: tuple[str, ...] | None, message: str | None, patience: float | None, token: str | None
+) -> int:
+    """Check a running server against the protocol's promises.
+
+    Prints a line of pass or fail for each clause of the handbook's protocol page; exits with 1 if one fails.
+    """
+    import asyncio
+
+    from ..conformance.__main__ import MESSAGE, PATIENCE_SECONDS, report
+
+    asked = list(agents) if agents else None
+    return asyncio.run(report(url, token, asked, message or MESSAGE, patience or PATIENCE_SECONDS))
+
+
+@cli.command()
 @config_option
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, no_load: bool) -> int:

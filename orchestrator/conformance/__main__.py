@@ -1,4 +1,7 @@
-"""`python -m orchestrator.conformance URL`: a line of pass or fail for each clause; exits with 1 if one fails."""
+"""`orchestrator conformance URL`, or `python -m orchestrator.conformance URL`: pass or fail of each clause.
+
+Exits with 1 if one fails.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from aiohttp import ClientError, ClientSession
 
 from .clauses import CLAUSES, Clause
 from .probe import Broken, Probe
+
+MESSAGE = "Say a few sentences about tea."
+PATIENCE_SECONDS = 60.0
 
 
 async def check(probe: Probe, clause: Clause) -> str | None:
@@ -26,13 +32,12 @@ async def check(probe: Probe, clause: Clause) -> str | None:
     return None
 
 
-async def report(options: argparse.Namespace) -> int:
+async def report(url: str, token: str | None, agents: list[str] | None, message: str, patience: float) -> int:
     """Run every clause and print what came of it; return the exit code."""
-    headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     broken = 0
     async with ClientSession(headers=headers) as session:
-        agents = options.agents.split(",") if options.agents else None
-        probe = Probe(session, options.url, message=options.message, agents=agents, patience=options.patience)
+        probe = Probe(session, url, message=message, agents=agents, patience=patience)
         for clause in CLAUSES:
             how = await check(probe, clause)
             broken += how is not None
@@ -46,14 +51,20 @@ async def report(options: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m orchestrator.conformance", description=__doc__)
-    parser.add_argument("url", help="the server, such as http://127.0.0.1:8080")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("url", nargs="?", help="the server, such as http://127.0.0.1:8080")
+    where.add_argument("--url", dest="same", metavar="URL", help="the same")
     parser.add_argument(
         "--agents", help="who is asked, joined by commas; the server's default ones if left out"
     )
-    parser.add_argument("--message", default="Say a few sentences about tea.", help="what they are asked")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds until a stream has to end (60)")
+    parser.add_argument("--message", default=MESSAGE, help="what they are asked")
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE_SECONDS, help="seconds until a stream has to end (60)"
+    )
     parser.add_argument("--token", default=os.environ.get("ORCHESTRATOR_TOKEN"), help="the server's token")
-    return asyncio.run(report(parser.parse_args(arguments)))
+    given = parser.parse_args(arguments)
+    agents = given.agents.split(",") if given.agents else None
+    return asyncio.run(report(given.url or given.same, given.token, agents, given.message, given.patience))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .probe import STREAM, Probe, WireEvent, expect
 
@@ -219,6 +220,92 @@ async def idempotency(probe: Probe) -> None:
     first = await probe.call("POST", "/v1/runs", json=probe.start_body, headers=key)
     second = await probe.call("POST", "/v1/runs", json=probe.start_body, headers=key)
     expect(first.json.get("run_id") == second.json.get("run_id"), "the second call started another run")
+
+
+@clause("Calls", "the cancel of one agent ends it, and leaves the others as they are")
+async def a_cancel_of_one_agent(probe: Probe) -> None:
+    run_id = await probe.start()
+    begun = (await probe.read(f"/v1/runs/{run_id}/events", until="started")).events
+    known = [info["agent_id"] for info in begun[0].data["agents"]]
+    reply = await probe.call("POST", f"/v1/runs/{run_id}/agents/{known[0]}/cancel")
+    expect(reply.status == 202, f"it is answered with {reply.status}")
+    events = (await probe.read(f"/v1/runs/{run_id}/events")).events
+    ends = {event.agent_id: event.type for event in events if event.agent_id and event.type in TERMINALS}
+    expect(set(known) <= set(ends), "an agent has no terminal event")
+    others = {agent for agent in known[1:] if ends[agent] == "cancelled"}
+    expect(not others, f"{sorted(others)} were cancelled, too")
+    was_running = reply.json["agents"][known[0]]["status"] not in TERMINALS
+    expect(ends[known[0]] == "cancelled" or not was_running, "what was running was not cancelled")
+
+
+@clause("Calls", "a retry is refused with 409 once the run has ended, and 404 for who takes no part")
+async def a_late_retry(probe: Probe) -> None:
+    run_id, events = await _whole(probe)
+    agent = events[0].data["agents"][0]["agent_id"]
+    late = await probe.call("POST", f"/v1/runs/{run_id}/agents/{agent}/retry")
+    expect(late.status == 409, f"a retry in an ended run is answered with {late.status}")
+    strange = await probe.call("POST", f"/v1/runs/{run_id}/agents/nobody-1/retry")
+    expect(strange.status == 404, f"a retry of nobody is answered with {strange.status}")
+
+
+@clause("Calls", "a run that was deleted is gone: 204, then 410 for its state and its stream")
+async def a_deleted_run(probe: Probe) -> None:
+    run_id, _ = await _whole(probe)
+    reply = await probe.call("DELETE", f"/v1/runs/{run_id}")
+    expect(reply.status == 204, f"a DELETE is answered with {reply.status}")
+    for path in (f"/v1/runs/{run_id}", f"/v1/runs/{run_id}/events"):
+        late = await probe.call("GET", path)
+        expect(late.status == 410, f"GET {path} is answered with {late.status} afterwards")
+
+
+@clause("The stream", "a channel's stream has each of its runs' events, each with its run_id")
+async def channels(probe: Probe) -> None:
+    channel = f"conformance-{secrets.token_hex(8)}"
+    runs = [await probe.start(channel=channel) for _ in range(2)]
+
+    def is_over(events: list[WireEvent]) -> bool:
+        return sum(event.name == "run.done" for event in events) == len(runs)
+
+    told = (await probe.read(f"/v1/channels/{channel}/events", until=is_over)).events
+    for run_id in runs:
+        own = (await probe.read(f"/v1/runs/{run_id}/events")).events
+        expect(own, "a run of a channel has no events of its own")
+        heard = [(event.id, _bare(event.data)) for event in told if event.data.get("run_id") == run_id]
+        expect(heard == [(event.id, _bare(event.data)) for event in own], "its run's events are others")
+
+
+def _bare(data: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's data without what a channel and a WebSocket add to it."""
+    return {key: value for key, value in data.items() if key not in ("id", "run_id", "ref")}
+
+
+def _ends_run(message: dict[str, Any]) -> bool:
+    return message.get("type") == "done" and "agent_id" not in message
+
+
+@clause("WebSocket", "a run that a socket starts is the run that a stream has; attach goes on after a cursor")
+async def websocket(probe: Probe) -> None:
+    async with probe.socket() as socket:
+        await socket.ask(op="start", ref="first", **probe.start_body)
+        told = await socket.read(_ends_run)
+        run_id = told[0].get("run_id")
+        expect(told[0].get("ref") == "first", "run.started has not the ref of who started it")
+        expect(all(message.get("run_id") == run_id for message in told), "an event has no run_id, or another")
+        events = (await probe.read(f"/v1/runs/{run_id}/events")).events
+        whole = [(event.id, _bare(event.data)) for event in events]
+        expect([(each.get("id"), _bare(each)) for each in told] == whole, "the events are others")
+        middle = len(whole) // 2
+        await socket.ask(op="attach", ref="late", run_id=run_id, after=whole[middle][0])
+        late = await socket.read(_ends_run)
+        expect(
+            [each.get("id") for each in late] == [at for at, _ in whole[middle + 1 :]], "attach has others"
+        )
+        await socket.ask(op="attach", ref="none", run_id="run_that_never_was")
+        (refused,) = await socket.read(lambda message: message.get("op") == "error")
+        expect(refused.get("ref") == "none", "an error has not the ref of its request")
+        expect(
+            refused.get("problem", {}).get("status") == 404, "an error is no problem document of status 404"
+        )
 
 
 @clause("Problems", "failures before a stream are problem documents with the right status")

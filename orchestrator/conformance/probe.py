@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse
 
 from ..sse_parser import ServerSentEvent, SSEParser
 
@@ -79,6 +80,39 @@ def read_event(event: ServerSentEvent) -> WireEvent:
     return WireEvent(event.id, event.event, data)
 
 
+def _has(kind: str) -> Callable[[list[WireEvent]], bool]:
+    return lambda events: any(event.type == kind for event in events)
+
+
+class ProbeSocket:
+    """One WebSocket to the server under test."""
+
+    def __init__(self, socket: ClientWebSocketResponse, patience: float) -> None:
+        self._socket = socket
+        self._patience = patience
+
+    async def ask(self, **message: Any) -> None:
+        """Send one request."""
+        await self._socket.send_json(message)
+
+    async def read(self, is_last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Return the messages up to the first that *is_last*.
+
+        Raises:
+            Broken: It does not come in time, or one is no JSON object.
+        """
+        told: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(self._patience):
+                while not told or not is_last(told[-1]):
+                    message = await self._socket.receive_json()
+                    expect(isinstance(message, dict), "a message is no JSON object")
+                    told.append(message)
+        except TimeoutError:
+            raise Broken(f"the WebSocket did not say all within {self._patience:g} s") from None
+        return told
+
+
 class Probe:
     """Asks one server.
 
@@ -106,23 +140,35 @@ class Probe:
         except TimeoutError:
             raise Broken(f"{method} {path} was not answered within {self.patience:g} s") from None
 
-    async def start(self, **headers: str) -> str:
-        """Start a run; return its id."""
-        reply = await self.call("POST", "/v1/runs", json=self.start_body, headers=headers)
+    @asynccontextmanager
+    async def socket(self) -> AsyncIterator[ProbeSocket]:
+        """Open a WebSocket, and close it in the end."""
+        async with self._session.ws_connect(self._url + "/v1/ws") as opened:
+            yield ProbeSocket(opened, self.patience)
+
+    async def start(self, **keys: Any) -> str:
+        """Start a run, with further *keys* of its body; return its id."""
+        reply = await self.call("POST", "/v1/runs", json=self.start_body | keys)
         expect(reply.status == 201, f"POST /v1/runs answered {reply.status}, not 201")
         run_id = reply.json.get("run_id")
         expect(isinstance(run_id, str), "the snapshot has no run_id")
         return str(run_id)
 
     async def read(
-        self, path: str, *, after: str | None = None, most: int | None = None, until: str | None = None
+        self,
+        path: str,
+        *,
+        after: str | None = None,
+        most: int | None = None,
+        until: str | Callable[[list[WireEvent]], bool] | None = None,
     ) -> Reply:
-        """Read a stream: to its end, for *most* bytes, or until an event of type *until*.
+        """Read a stream: to its end, for *most* bytes, or until an event of type *until*, or until that holds.
 
         Raises:
             Broken: It does not get there in time.
         """
         headers = STREAM | ({"Last-Event-ID": after} if after is not None else {})
+        is_enough = _has(until) if isinstance(until, str) else until
         parser, body, events = SSEParser(), b"", list[WireEvent]()
         reply = Reply(0, {}, b"", events)
         try:
@@ -139,7 +185,7 @@ class Probe:
                     events += [read_event(event) for event in parser.feed(taken)]
                     if most is not None and len(body) >= most:
                         break
-                    if until is not None and any(event.type == until for event in events):
+                    if is_enough is not None and is_enough(events):
                         break
         except TimeoutError:
             raise Broken(f"the stream {path} did not end within {self.patience:g} s") from None

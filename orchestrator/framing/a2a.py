@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.base import Payload
+from ..events.content import Content, Data, File
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .facts import ending_facts
+from .facts import approval_facts, ending_facts, plain
 from .fold import FoldedFraming
 from .heard import HeardAgent
 
@@ -111,6 +113,18 @@ class A2aFraming(FoldedFraming):
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "retrying", "code": retry.code}
         return [self._status("TASK_STATE_WORKING", about | {"void": [voice.attempt_id]})]
 
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        if isinstance(said, Data | File):
+            return [self._frame({"artifactUpdate": {**self._of, **_whole_artifact(voice, name, said)}})]
+        about = {"type": said.TYPE, "agent_id": voice.agent_id, "id": name, **plain(said)}
+        return [self._status("TASK_STATE_WORKING", about)]
+
+    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+        if not isinstance(payload, Approval):
+            return []
+        about = {"type": "approval", "agent_id": voice.agent_id, **approval_facts(payload)}
+        return [self._status("TASK_STATE_WORKING", about)]
+
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks = []
         if voice.attempt_id in self._pieces:
@@ -146,6 +160,12 @@ class A2aFraming(FoldedFraming):
             }
             for artifact, pieces in self._pieces.items()
         ]
+        artifacts += [
+            _whole_artifact(voice, name, said)["artifact"]
+            for voice in self.voices.values()
+            for name, said in voice.named_content()
+            if isinstance(said, Data | File)
+        ]
         state = INPUT_REQUIRED if self.all_wait else STATES[self.status]
         return {
             "id": self.run_id,
@@ -168,6 +188,22 @@ class A2aFraming(FoldedFraming):
 
     def _frame(self, value: dict[str, Any]) -> bytes:
         return self._before + encode_json(value) + self._after
+
+
+def _whole_artifact(voice: HeardAgent, name: str, said: Data | File) -> dict[str, Any]:
+    """Return an artifact that comes at once: a file, or any JSON."""
+    part: dict[str, Any] = (
+        {"data": said.value}
+        if isinstance(said, Data)
+        else {
+            "url": said.url,
+            "filename": said.name,
+            "mediaType": said.media_type,
+        }
+    )
+    about = {"agent_id": voice.agent_id, "attempt": voice.attempt}
+    artifact = {"artifactId": name, "name": said.name, "parts": [part], "metadata": about}
+    return {"append": False, "lastChunk": True, "artifact": artifact}
 
 
 def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:

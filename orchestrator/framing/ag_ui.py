@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
 from ..events.base import Payload
+from ..events.content import Content
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
-from .facts import data, ending_facts
+from .facts import approval_facts, data, ending_facts, plain
 from .fold import FoldedFraming
 from .heard import HeardAgent
 
@@ -123,8 +124,15 @@ class AgUiFraming(FoldedFraming):
         told = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
         return [told, *self._finish(voice, {"status": "retrying", "code": retry.code})]
 
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        about = {"agent_id": voice.agent_id, "id": name, **plain(said)}
+        return [_event("CUSTOM", name=said.TYPE, value=about, **self._owner(voice))]
+
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
-        return []
+        if not isinstance(payload, Approval):
+            return []
+        about = {"agent_id": voice.agent_id, **approval_facts(payload)}
+        return [_event("CUSTOM", name="approval", value=about, **self._owner(voice))]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)

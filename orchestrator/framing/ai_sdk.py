@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
 from ..events.base import Payload
+from ..events.content import Content, Data, File, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
-from .facts import data, ending_facts, tool_input
+from .facts import approval_facts, data, ending_facts, plain, tool_input
 from .fold import FoldedFraming
 from .heard import HeardAgent
 
@@ -107,6 +108,30 @@ class AiSdkFraming(FoldedFraming):
         # A call without an outcome would stay open in the page, and one that was refused be answered again.
         left = [self._unfinished(voice, call_id) for call_id in voice.tools]
         return [*left, self._agent(voice, **ending_facts(ending))]
+
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        speaker = {"providerMetadata": _speaker(voice)}
+        match said:
+            case Source(url=str(url)):
+                title = {"title": said.title} if said.title is not None else {}
+                return [data({"type": "source-url", "sourceId": name, "url": url, **title, **speaker})]
+            case Source():
+                told = {"sourceId": name, "mediaType": "text/plain", "title": said.title or said.document}
+                return [data({"type": "source-document", **told, "filename": said.document, **speaker})]
+            case File():
+                file = {"url": said.url, "mediaType": said.media_type}
+                return [data({"type": "file", **file, **speaker})]
+            case Data():
+                kind = "data-said"
+            case _:
+                kind = "data-progress"
+        # The id is the agent's own too, for a data part cannot say whose it is in any other place than its data.
+        return [data({"type": kind, "id": name, "data": {"agent_id": voice.agent_id, **plain(said)}})]
+
+    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+        if not isinstance(payload, Approval):
+            return []
+        return [self._agent(voice, approval=approval_facts(payload))]
 
     def _unfinished(self, voice: HeardAgent, call_id: str) -> bytes:
         tool = f"{voice.agent_id}:{call_id}"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from ..events.agent import Cancelled, Done, Error
+from ..events.agent import ApprovalRequest, Cancelled, Done, Error
 from ..events.base import Payload
+from ..events.content import Content, Progress, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
 from .base import Subscriber
-from .facts import data
+from .facts import citation, data
 from .fold import FoldedFraming
-from .heard import HeardAgent
+from .heard import CONTENT_KEYS, HeardAgent
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -27,8 +30,6 @@ class ChatFraming(FoldedFraming):
 
     Options: `model` as it was asked for, `created` (seconds), `include_usage`.
     """
-
-    pauses = False
 
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
@@ -54,6 +55,15 @@ class ChatFraming(FoldedFraming):
 
     def closing(self) -> bytes:
         return b"" if self._is_closed else DONE + b"\n\n"
+
+    def resumed(self) -> bytes:
+        """Begin anew after an answer to an approval: what was said before it belongs to the earlier completion."""
+        self._heard.clear()
+        self._thoughts.clear()
+        for voice in self.voices.values():
+            voice.open = ""
+            voice.content.clear()
+        return super().resumed()
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
@@ -84,6 +94,17 @@ class ChatFraming(FoldedFraming):
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         voice.kept.append(text)
         return voice.head + text + voice.tail if voice.head else b""
+
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        if self.panel is not None and voice.stage != FINAL:
+            return []
+        if isinstance(said, Progress):
+            return []  # this API has no place for how far a task is
+        told: dict[str, Any] = {CONTENT_KEYS[said.TYPE]: [said]}
+        if isinstance(said, Source) and said.url is not None:
+            told = {"annotations": [_annotation(said)]}
+        place = 0 if self.panel is not None else self._place(voice)
+        return [self._chunk(place, encode_json(told))]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"
@@ -120,6 +141,20 @@ class ChatFraming(FoldedFraming):
             blocks.append(b'data: %b,"choices":[],"usage":%b}' % (self._frame, encode_json(self._usage)))
         return [*blocks, DONE]
 
+    def pause(self) -> list[bytes]:
+        """Ask in words, for this API has no others: the next user message answers, found by the ids in these."""
+        self._is_closed = True
+        blocks = []
+        for voice in self.voices.values():
+            for call_id, asked in voice.waiting.items():
+                question = f"\n\n{approval_question(self.run_id, voice, call_id, asked)}"
+                text = encode_json(question)
+                self._heard.setdefault("panel" if self.panel else voice.attempt_id, []).append(text)
+                place = 0 if self.panel is not None else self._place(voice)
+                blocks.append(self._chunk(place, b'{"content":%b}' % text))
+                blocks.append(self._chunk(place, b"{}", "stop"))
+        return [*blocks, DONE]
+
     # ── the whole ────────────────────────────────────────────────────────────────────────────
 
     def failure(self) -> dict[str, Any]:
@@ -149,14 +184,14 @@ class ChatFraming(FoldedFraming):
             thoughts = "\n\n".join(
                 f"{v.title}:\n{text}" for v in members if (text := self._text(self._heard, v))
             )
-            return [_choice(0, content, thoughts, "stop", None)]
+            return [_choice(0, content, thoughts, "stop", _beyond_text(last[-1]) if last else {})]
         return [
             _choice(
                 self._place(voice),
                 self._text(self._heard, voice),
                 self._text(self._thoughts, voice),
                 self._reasons.get(voice.agent_id, "stop"),
-                voice.agent_id,
+                {"agent_id": voice.agent_id, **_beyond_text(voice)},
             )
             for voice in self.voices.values()
         ]
@@ -177,6 +212,12 @@ class ChatFraming(FoldedFraming):
         )
 
 
+def approval_question(run_id: str, voice: HeardAgent, call_id: str, asked: ApprovalRequest) -> str:
+    """Return the question whether a tool may be run; `read_chat_answers` of the server finds the id in it again."""
+    named = f"{run_id}/{voice.agent_id}/{quote(call_id, safe='')}"
+    return f"{voice.title} wants to run {asked.name}({asked.arguments}). Yes or no? [{named}]"
+
+
 def chat_id(run_id: str) -> str:
     """Return a run's id as chat completions call it."""
     return f"chatcmpl-{run_id.removeprefix('run_')}"
@@ -187,10 +228,27 @@ def _decoded(text: bytes) -> str:
     return found
 
 
-def _choice(place: int, content: str, reasoning: str, reason: str, agent_id: str | None) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+def _beyond_text(voice: HeardAgent) -> dict[str, Any]:
+    """Return what a message has beside its text: pages that are cited in this API's words, all else in ours."""
+    found = {key: told for key, told in voice.whole_content().items() if key != "progress"}
+    sources = found.pop("sources", [])
+    cited = [_annotation(each) for each in sources if each.url is not None]
+    documents = [each for each in sources if each.url is None]
+    return {
+        **found,
+        **({"annotations": cited} if cited else {}),
+        **({"sources": documents} if documents else {}),
+    }
+
+
+def _annotation(source: Source) -> dict[str, Any]:
+    return {"type": "url_citation", "url_citation": citation(source)}
+
+
+def _choice(
+    place: int, content: str, reasoning: str, reason: str, further: Mapping[str, Any]
+) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None, **further}
     if reasoning:
         message["reasoning_content"] = reasoning
-    if agent_id is not None:
-        message["agent_id"] = agent_id
     return {"index": place, "message": message, "logprobs": None, "finish_reason": reason}

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ..events.agent import Cancelled, Done, Error
+from ..events.agent import Approval, Cancelled, Done, Error
+from ..events.content import Source
 from ..events.encoding import encode_json
 from ..events.snapshot import AgentSnapshot
 
@@ -14,6 +15,18 @@ from ..events.snapshot import AgentSnapshot
 def data(value: Any) -> bytes:
     """Return a block of one line of JSON."""
     return b"data: " + encode_json(value)
+
+
+def citation(source: Source) -> dict[str, Any]:
+    """Return a page that is cited as OpenAI's APIs have it; their offsets count characters of the text, as ours."""
+    at = source.at or 0
+    return {"url": source.url, "title": source.title or source.url, "start_index": at, "end_index": at}
+
+
+def plain(said: msgspec.Struct) -> dict[str, Any]:
+    """Return what an agent said as an object, without what it left out."""
+    found: dict[str, Any] = msgspec.to_builtins(said)
+    return found
 
 
 def tool_input(arguments: str) -> Any:
@@ -24,12 +37,21 @@ def tool_input(arguments: str) -> Any:
         return {"arguments": arguments}
 
 
+def approval_facts(answer: Approval) -> dict[str, Any]:
+    """Return how somebody answered a call, and why if they said so."""
+    found = {"call_id": answer.call_id, "approve": answer.approve, "reason": answer.reason, "by": answer.by}
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def ending_facts(ending: Done | Error | Cancelled) -> dict[str, Any]:
     """Return how an attempt ended, as every dialect may tell it."""
     found: dict[str, Any] = {"status": ending.TYPE}
     match ending:
         case Done(usage=usage, finish_reason=reason):
             found |= {"usage": usage, "finish_reason": reason}
+            if ending.output is not msgspec.UNSET:
+                # A null that the agent gave is its answer, unlike one that stands for nothing.
+                return found | {"metrics": ending.metrics, "output": ending.output}
         case Error(code=code, message=message):
             found |= {"code": code, "message": message}
         case Cancelled(reason=reason):
@@ -41,7 +63,7 @@ def ending_of(agent: AgentSnapshot) -> Done | Error | Cancelled | None:
     """Return the last event of an agent that has ended."""
     match agent.status:
         case "done":
-            return Done(agent.text, agent.usage, "stop", agent.metrics, agent.attempt)
+            return Done(agent.text, agent.usage, "stop", agent.metrics, agent.attempt, agent.output)
         case "error":
             error = agent.error or {}
             return Error(

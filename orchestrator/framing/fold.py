@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from msgspec import UNSET
+
 from ..eventlog.base import Entry
 from ..eventlog.subscription import Gap
 from ..events.agent import (
@@ -25,6 +27,7 @@ from ..events.agent import (
     ToolResult,
 )
 from ..events.base import PANEL, Payload, RunStatus
+from ..events.content import Content, Data, File, Progress, Source
 from ..events.encoding import decode_payload, encode_json
 from ..events.panel import PanelInfo
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
@@ -209,10 +212,14 @@ class FoldedFraming:
                 told = self.retried(voice, payload, void)
                 self._begin(voice, voice.turn, attempt)
                 return [*closed, *told]
+            case Progress() | Data() | Source() | File():
+                return self.content_said(voice, voice.keep(payload), payload)
             case Done() | Error() | Cancelled():
                 closed = self._close(voice)
                 voice.status = payload.TYPE
                 voice.waiting.clear()
+                if isinstance(payload, Done):
+                    voice.output = payload.output
                 told = self.agent_ended(voice, payload)
                 voice.tools.clear()
                 return [*closed, *told]
@@ -228,6 +235,8 @@ class FoldedFraming:
         voice.turn, voice.attempt, voice.open, voice.part = turn or 0, attempt, "", 0
         voice.parts.clear()
         voice.asked.clear()
+        voice.content.clear()
+        voice.output = UNSET
 
     def _join(self, info: AgentInfo) -> HeardAgent:
         voice = self.voices[info.agent_id] = HeardAgent(info.agent_id, info.title)
@@ -280,6 +289,9 @@ class FoldedFraming:
         blocks = self.agent_started(voice)
         if agent.text:
             blocks += [*self._open(voice, "text"), self.delta(voice, encode_json(agent.text))]
+        content: list[Content] = [*agent.progress, *agent.data, *agent.sources, *agent.files]
+        for each in content:
+            blocks += self.content_said(voice, voice.keep(each), each)
         if (ending := ending_of(agent)) is not None:
             blocks += self._of_agent(voice, ending)
         return blocks
@@ -318,8 +330,12 @@ class FoldedFraming:
         """Return the blocks of a question; its tool may not have been shown yet."""
         return []
 
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        """Return the blocks of what is neither text nor a tool; a later one of the same *name* replaces it."""
+        return []
+
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
-        """Return the blocks of any other event of an agent."""
+        """Return the blocks of any other event of an agent, such as the answer to an approval."""
         return []
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:

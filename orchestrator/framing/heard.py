@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from ..events.agent import ApprovalRequest, ToolCall
+from ..events.content import Content, Data, File, Progress, Source
 
 Kind = Literal["", "text", "reasoning"]
+
+
+CONTENT_KEYS = {"progress": "progress", "data": "data", "source": "sources", "file": "files"}
+"""What a list of each is called where an agent stands as a whole: as in a snapshot."""
 
 
 class _Said(msgspec.Struct):
@@ -60,6 +65,42 @@ class HeardAgent:
 
     asked: set[str] = field(default_factory=set)
     """The calls of this attempt that an answer was asked for."""
+
+    content: dict[tuple[str, ...], Content] = field(default_factory=dict)
+    """The newest of each thing of this attempt that is neither text nor a tool."""
+    output: Any = msgspec.UNSET
+    """The structured answer, if it ended with one."""
+
+    def keep(self, said: Content) -> str:
+        """Take in what the agent said beyond text; return its name on the wire, which a later one replaces by."""
+        key: tuple[str, ...]
+        match said:
+            case Progress(progress_id=name):
+                key = ("progress", name or "")
+            case Data(name=name, data_id=known):
+                key = ("data", name, known if known is not None else f"{len(self.content)}")
+            case Source(source_id=known):
+                key = ("source", known)
+            case File(file_id=known):
+                key = ("file", known)
+        self.content[key] = said
+        return self._name(key)
+
+    def named_content(self) -> list[tuple[str, Content]]:
+        """Return what the agent said beyond text, each with its name on the wire."""
+        return [(self._name(key), said) for key, said in self.content.items()]
+
+    def _name(self, key: tuple[str, ...]) -> str:
+        return ".".join((self.attempt_id, *key)).rstrip(".")
+
+    def whole_content(self) -> dict[str, Any]:
+        """Return what the agent said beyond text, by kind; kinds of which there is nothing are left out."""
+        found: dict[str, Any] = {}
+        for kind, said in ((key[0], said) for key, said in self.content.items()):
+            found.setdefault(CONTENT_KEYS[kind], []).append(said)
+        if self.output is not msgspec.UNSET:
+            found["output"] = self.output
+        return found
 
     @property
     def part_id(self) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, Status, ToolCall
+from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, Status, ToolCall
 from ..events.base import Payload
+from ..events.content import Content, File, Progress, Source
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
 from .base import Subscriber
@@ -18,11 +19,21 @@ from .heard import HeardAgent
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
 
+_DECISION = {
+    "type": "object",
+    "properties": {
+        "approve": {"type": "boolean", "title": "Approve"},
+        "reason": {"type": "string", "title": "Reason", "description": "What the agent is told."},
+    },
+    "required": ["approve"],
+}
+
 
 class McpFraming(FoldedFraming):
     """JSON-RPC messages. The words themselves come whole with the result: a tool's caller has no use for pieces.
 
-    Options: `rpc_id` of the call, and its `progress_token`, without which no progress is told.
+    Options: `rpc_id` of the call, and its `progress_token`, without which no progress is told; `elicits`: the client
+    can be asked, so that an approval becomes such a question.
     """
 
     pauses = False
@@ -46,7 +57,17 @@ class McpFraming(FoldedFraming):
     def opened(self, voice: HeardAgent) -> list[bytes]:
         return self._progress(f"{voice.title} {'answers' if voice.open == 'text' else 'thinks'}")
 
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        if not isinstance(said, Progress):
+            return []  # it comes with the result
+        share = "" if said.fraction is None else f", {said.fraction:.0%}"
+        steps = "" if said.step is None else f", {said.step}" + (f" of {said.steps}" if said.steps else "")
+        return self._progress(f"{voice.title}: {said.label}{share}{steps}")
+
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+        if isinstance(payload, Approval):
+            why = f": {payload.reason}" if payload.reason else ""
+            return self._progress(f"{voice.title} {'may go on' if payload.approve else 'was refused'}{why}")
         if not isinstance(payload, Status):
             return []
         return self._progress(
@@ -57,7 +78,14 @@ class McpFraming(FoldedFraming):
         return self._progress(f"{voice.title} runs {call.name}")
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
-        return self._progress(f"{voice.title} waits for an approval of {asked.name}")
+        waits = self._progress(f"{voice.title} waits for an approval of {asked.name}")
+        if not self.options.get("elicits"):
+            return waits
+        question = f"{voice.title} wants to run {asked.name}({asked.arguments}). May it?"
+        params = {"message": question, "requestedSchema": _DECISION}
+        named = f"{self.run_id}/{voice.agent_id}/{asked.call_id}"
+        call = {"jsonrpc": "2.0", "id": named, "method": "elicitation/create", "params": params}
+        return [*waits, data(call)]
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
@@ -84,7 +112,11 @@ class McpFraming(FoldedFraming):
         """Return the tool's result: words for a model, and the same by agent for a program."""
         agents: dict[str, Any] = {}
         for voice in self.voices.values():
-            agents[voice.agent_id] = {"status": voice.status, "text": self._text(voice)}
+            agents[voice.agent_id] = {
+                "status": voice.status,
+                "text": self._text(voice),
+                **voice.whole_content(),
+            }
             if (error := self._errors.get(voice.agent_id)) is not None:
                 agents[voice.agent_id] |= {"code": error.code, "message": error.message}
         structured = {"run_id": self.run_id, "status": self.status, "agents": agents}
@@ -92,10 +124,21 @@ class McpFraming(FoldedFraming):
         if self.panel is not None:
             structured["answer"] = words
         return {
-            "content": [{"type": "text", "text": words}],
+            "content": [{"type": "text", "text": words}, *self._links()],
             "structuredContent": structured,
             "isError": self.status == "failed",
         }
+
+    def _links(self) -> list[dict[str, Any]]:
+        """Return the files that agents made and the pages that they cite, as links a model can follow."""
+        found: list[dict[str, Any]] = []
+        for said in (each for voice in self.voices.values() for each in voice.content.values()):
+            match said:
+                case File(url=url) if url[:5].lower() != "data:":
+                    found.append(_link(url, said.name) | {"mimeType": said.media_type})
+                case Source(url=str(url)):
+                    found.append(_link(url, said.title or url))
+        return found
 
     def _words(self) -> str:
         if self.status == "failed":
@@ -128,3 +171,7 @@ class McpFraming(FoldedFraming):
             return []
         params = {"progressToken": self._token, "progress": self._step, "message": message}
         return [data({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})]
+
+
+def _link(url: str, name: str) -> dict[str, Any]:
+    return {"type": "resource_link", "uri": url, "name": name}

@@ -12,10 +12,12 @@ import msgspec
 
 from ..eventlog.base import Entry
 from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult, Usage
+from ..events.content import Content, Source
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Subscriber
+from .facts import citation
 from .fold import FoldedFraming
 from .heard import HeardAgent
 
@@ -103,7 +105,8 @@ class ResponsesFraming(FoldedFraming):
         self._messages[voice.attempt_id] = place
         item = self.output[place]
         added = self._frame("response.output_item.added", output_index=place, item=item)
-        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        cited = [{"type": "url_citation", **citation(each)} for each in _pages(voice)]
+        part = {"type": "output_text", "text": "", "annotations": cited, "logprobs": []}
         item["content"] = [part]
         self._begin_pieces(place, "response.output_text.delta", content_index=0, logprobs=[])
         self._go_on(voice, place)
@@ -188,6 +191,24 @@ class ResponsesFraming(FoldedFraming):
             self._frame("response.output_item.done", output_index=place, item=item),
         ]
 
+    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+        """Tell a citation as its message's annotation; what this API has no event for stands in `response.agents`."""
+        place = self._messages.get(voice.attempt_id)
+        if not isinstance(said, Source) or said.url is None or place is None:
+            return []  # what comes before the text stands in the message from its first event on
+        item = self.output[place]
+        annotations = item["content"][0]["annotations"]
+        annotations.append({"type": "url_citation", **citation(said)})
+        where = {"item_id": item["id"], "output_index": place, "content_index": 0}
+        return [
+            self._frame(
+                "response.output_text.annotation.added",
+                **where,
+                annotation_index=len(annotations) - 1,
+                annotation=annotations[-1],
+            )
+        ]
+
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return self._end_message(voice, "incomplete", {"void": True})
 
@@ -263,6 +284,9 @@ class ResponsesFraming(FoldedFraming):
             "top_p": None,
             "truncation": "disabled",
             "usage": None if self.status == "running" else _sum(self._usage),
+            "agents": {
+                voice.agent_id: beyond for voice in self.voices.values() if (beyond := voice.whole_content())
+            },
         }
 
     def _status(self, *, in_stream: bool) -> str:
@@ -327,6 +351,11 @@ class ResponsesFraming(FoldedFraming):
             return b""
         body = encode_json({"type": type_, "sequence_number": self._number, **fields})
         return b"event: %b\ndata: %b" % (type_.encode(), body)
+
+
+def _pages(voice: HeardAgent) -> list[Source]:
+    """Return the pages of the web that an agent has cited."""
+    return [each for each in voice.content.values() if isinstance(each, Source) and each.url is not None]
 
 
 def response_id(run_id: str) -> str:

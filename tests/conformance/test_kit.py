@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
 from orchestrator import AgentInput
 from orchestrator.backends.base import Emission
+from orchestrator.cli.commands import cli
 from orchestrator.conformance.__main__ import check, main
 from orchestrator.conformance.clauses import CLAUSES
 from orchestrator.conformance.probe import Probe
@@ -65,6 +67,11 @@ def a_gap_that_is_a_cursor(request: web.Request, frame: bytes, place: int) -> by
     return b"id: abcd-1\n" + frame if b"event: run.gap" in frame else frame
 
 
+def lost(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Lose an event of a channel."""
+    return None if "/v1/channels/" in request.path and place == 9 else frame
+
+
 @asynccontextmanager
 async def wrong_server(service: Service, wrong: Wrong, *, deaf: bool = False) -> AsyncIterator[str]:
     """Serve what *service* does, with one thing wrong; *deaf* takes cancels and forgets them."""
@@ -98,7 +105,25 @@ async def wrong_server(service: Service, wrong: Wrong, *, deaf: bool = False) ->
                         await answer.write(told + b"\n\n")
             return answer
 
+    async def forward_socket(request: web.Request) -> web.WebSocketResponse:
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        async with session.ws_connect(service.url + "/v1/ws") as inner:
+
+            async def tell() -> None:
+                async for message in inner:
+                    await answer.send_str(message.data)
+
+            telling = asyncio.create_task(tell())
+            try:
+                async for message in answer:
+                    await inner.send_str(message.data)
+            finally:
+                telling.cancel()
+        return answer
+
     app = web.Application()
+    app.router.add_get("/v1/ws", forward_socket)
     app.router.add_route("*", "/{tail:.*}", forward)
     async with ClientSession(auto_decompress=False) as session, TestServer(app) as server:
         yield str(server.make_url("")).rstrip("/")
@@ -122,6 +147,7 @@ async def test_ours_holds_every_clause(service: Service) -> None:
         (other_text, "tokens_make_the_text"),
         (talking_on, "order_of_a_run"),
         (a_gap_that_is_a_cursor, "strange_cursors_give_a_gap"),
+        (lost, "channels"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -135,11 +161,21 @@ async def test_a_wrong_server_is_caught(service: Service, wrong: Wrong, clause: 
 async def test_a_server_that_is_deaf_to_cancels_is_caught(service: Service) -> None:
     async with wrong_server(service, lambda _, frame, __: frame, deaf=True) as url:
         found = await verdicts(url)
-    assert {name for name, how in found.items() if how} == {"a_cancel_ends_a_run"}
+    assert {name for name, how in found.items() if how} == {"a_cancel_ends_a_run", "a_cancel_of_one_agent"}
 
 
-async def test_the_command_tells_and_exits(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await asyncio.to_thread(main, [service.url, "--patience", "20"]) == 0
-    out = capsys.readouterr().out
+@pytest.mark.parametrize("form", ["module", "command"])
+async def test_the_command_tells_and_exits(
+    service: Service, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    if form == "module":
+        assert await asyncio.to_thread(main, ["--url", service.url, "--patience", "20"]) == 0
+        out = capsys.readouterr().out
+    else:
+        asked = CliRunner().invoke
+        given = ["conformance", service.url, "--patience", "20", "--agents", "a,b"]
+        done = await asyncio.to_thread(asked, cli, given, standalone_mode=False)
+        assert done.return_value == 0
+        out = done.output
     assert out.count("pass  ") == len(CLAUSES)
     assert f"{len(CLAUSES)} of {len(CLAUSES)} clauses hold." in out

@@ -16,10 +16,14 @@ from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.subscription import Gap
 from orchestrator.events import (
     AgentMetrics,
+    Approval,
     ApprovalRequest,
+    Data,
     Done,
     Error,
+    File,
     Payload,
+    Progress,
     Reasoning,
     Retry,
     RunDone,
@@ -27,6 +31,7 @@ from orchestrator.events import (
     RunMetrics,
     RunStarted,
     Snapshot,
+    Source,
     Started,
     Status,
     Token,
@@ -43,6 +48,7 @@ EPOCH, RUN = "k3f9", "run_contract"
 ODD = 'a\u2028b\u2029c\u0085d\U0001f980e\x00f\r\ng"h\\i\ud7ff'
 """What ends lines in some readers, lies beyond 16 bits, ends strings in C, or is escaped in JSON."""
 
+SOURCE, FILE, WHY = "https://example.org/sky", "https://example.org/sky.png", "Go on then."
 METRICS = AgentMetrics(1, 2, 3, 4, None, 0)
 PATHS = [
     (None, RunStarted(RUN, RUN, [AgentInfo(a, a.title(), "function", None) for a in ("one", "two")])),
@@ -55,12 +61,17 @@ PATHS = [
     ("one", Token(ODD)),
     ("one", ToolCall("c1", "look", '{"at":"sky"}')),
     ("one", ToolResult("c1", "blue " + ODD, False)),
+    ("one", Source("s1", url=SOURCE, title="The sky")),
+    ("one", File("f1", "sky.png", "image/png", FILE)),
+    ("one", Data("sky", {"odd": "so " + ODD}, data_id="d1")),
+    ("one", Progress("Looking", fraction=0.5)),
     ("two", Retry(2, 0.5, "timeout_idle")),
     ("two", Started(2)),
     ("two", Token("again")),
     ("one", Token(" last")),
     ("two", Error("internal", "It broke.", "err_1", False, METRICS, 2)),
     ("one", ApprovalRequest("c2", "send", "{}")),
+    ("one", Approval("c2", True, WHY)),
     ("one", ToolCall("c2", "send", "{}")),
     ("one", ToolResult("c2", "sent", False)),
     ("one", Done(f"first {ODD} last", None, "stop", METRICS, 1)),
@@ -126,7 +137,16 @@ def strings(value: Any) -> Iterator[str]:
 
 def gap(*, reason: GapReason = "trimmed") -> Gap:
     agents = {
-        "one": AgentSnapshot("running", 1, f"first {ODD}", None, None, None),
+        "one": AgentSnapshot(
+            "running",
+            1,
+            f"first {ODD}",
+            None,
+            None,
+            None,
+            sources=[Source("s1", url=SOURCE)],
+            files=[File("f1", "sky.png", "image/png", FILE)],
+        ),
         "two": AgentSnapshot("error", 2, "again", {"code": "internal", "message": "It broke."}, None, None),
     }
     snapshot = Snapshot(RUN, RUN, None, "What?", "running", 1, None, f"{EPOCH}-9", agents)
@@ -223,6 +243,18 @@ def test_a_late_reader_hears_the_rest_and_only_the_rest(dialect: Dialect, at: in
 
 
 SUMS = ("done", ".completed", ".failed", ".created", ".in_progress", ".added")
+
+
+@every_stream
+def test_sources_and_files_are_told_once_they_are_said_and_after_a_gap(dialect: Dialect) -> None:
+    """Also to who comes when the events that told them are gone."""
+    whole = list(strings(read(dialect, pieces(dialect, opened(dialect), entries()))))
+    assert all(any(url in each for each in whole) for url in (SOURCE, FILE))
+    framing = opened(dialect)
+    told = [piece for piece in framing.gap(gap(), 9) if piece]
+    ended = pieces(dialect, framing, [entry(30, *PATHS[-2]), entry(31, *PATHS[-1])])
+    late = list(strings(read(dialect, [*told, *ended])))
+    assert all(any(url in each for each in late) for url in (SOURCE, FILE))
 
 
 def _deltas(told: list[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from orchestrator import AgentError, AgentInput, Finish, Usage
 from orchestrator.backends.base import Emission
-from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, Data, File, Progress, Reasoning, Source, ToolCall, ToolResult
 from orchestrator.settings.limits import RunLimits
 from tests.support.service import Service, serving
 
@@ -58,15 +58,34 @@ async def asking(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield ApprovalRequest("c9", "send", '{"to":"all"}')
     if not await request.approve("c9"):
         yield "Not sent."
+        if "c9" in request.reasons:
+            yield f" You said: {request.reasons['c9']}"
         return
     yield ToolCall("c9", "send", '{"to":"all"}')
     yield ToolResult("c9", "sent", is_error=False)
     yield "Sent."
 
 
+SOURCE = Source("s1", url="https://example.org/tea", title="On tea", at=4)
+FILE = File("f1", "tea.png", "image/png", "https://example.org/tea.png")
+
+
+async def rich(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    """Say what is neither text nor a tool, and end with a structured answer."""
+    yield Progress("Looking", fraction=0.5)
+    yield "Tea "
+    yield SOURCE
+    yield Source("s2", document="The book of tea", quote="It is drunk hot.")
+    yield FILE
+    yield Data("brew", {"minutes": 3}, data_id="b1")
+    yield Data("brew", {"minutes": 4, "odd": ODD}, data_id="b1")
+    yield "is hot."
+    yield Finish(output={"hot": True, "odd": ODD})
+
+
 AGENTS = {
     "chatty": chatty, "tooled": tooled, "broken": broken, "endless": endless, "silent": silent, "asking": asking,
-    "failing": broken,
+    "failing": broken, "rich": rich,
 }  # fmt: skip
 
 

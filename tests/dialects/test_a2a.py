@@ -26,7 +26,7 @@ from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, TOOLED, dialects_served
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
 
@@ -156,6 +156,32 @@ async def test_an_approval_is_input(
     told = await follow(client.send_message(answer))
     assert texts(told) == {"asking": "Sent." if approve else "Not sent."}
     assert statuses(told)[-1]["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+async def test_what_is_neither_text_nor_a_tool_is_an_artifact_or_a_status(
+    service: Service, http: httpx.AsyncClient, binding: str
+) -> None:
+    client = await connect(service, http, binding, "rich")
+    told = await follow(client.send_message(request()))
+    parts = [each["artifactUpdate"]["artifact"]["parts"][0] for each in told if "artifactUpdate" in each]
+    assert [part["url"] for part in parts if "url" in part] == [FILE.url]
+    assert [part["data"]["minutes"] for part in parts if "data" in part] == [3, 4]
+    kinds = {each["metadata"].get("type"): each["metadata"] for each in statuses(told)}
+    assert kinds["progress"]["label"] == "Looking"
+    assert kinds["source"]["document"] == "The book of tea"
+    task = MessageToDict(await client.get_task(GetTaskRequest(id=told[0]["task"]["id"])))
+    whole = [part for artifact in task["artifacts"] for part in artifact["parts"]]
+    assert [part["data"]["odd"] for part in whole if "data" in part] == [ODD]
+    assert [part["filename"] for part in whole if "url" in part] == [FILE.name]
+
+
+async def test_a_refusal_has_its_reason(service: Service, http: httpx.AsyncClient, binding: str) -> None:
+    client = await connect(service, http, binding, "asking")
+    last = statuses(await follow(client.send_message(request())))[-1]
+    told = await follow(client.send_message(request("no, too many", task_id=last["taskId"])))
+    assert texts(told) == {"asking": "Not sent. You said: too many"}
+    (answered,) = [each["metadata"] for each in statuses(told) if each["metadata"].get("type") == "approval"]
+    assert answered["reason"] == "too many"
 
 
 async def test_silence_is_bridged(

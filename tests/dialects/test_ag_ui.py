@@ -13,7 +13,7 @@ from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, TOOLED, dialects_served
 from .node import install, run_node
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
@@ -112,6 +112,19 @@ async def test_silence_is_bridged(service: Service, version: str, monkeypatch: p
     told = await run(service, version, model="silent")
     assert told["failure"] is None
     assert texts(told) == {"silent": "before after"}
+
+
+async def test_what_is_neither_text_nor_a_tool_is_custom(service: Service, version: str) -> None:
+    told = await run(service, version, model="rich")
+    assert told["failure"] is None
+    assert texts(told) == {"rich": "Tea is hot."}
+    said = {event["name"]: event["value"] for event in of(told, "CUSTOM")}
+    assert (said["source"]["agent_id"], said["source"]["document"]) == ("rich", "The book of tea")
+    assert said["file"]["url"] == FILE.url
+    assert said["data"]["value"] == {"minutes": 4, "odd": ODD}
+    assert said["progress"]["label"] == "Looking"
+    (ended,) = of(told, "SUBAGENT_FINISHED") if version == "1" else [{"result": said["agent_done"]}]
+    assert ended["result"]["output"] == {"hot": True, "odd": ODD}
 
 
 @pytest.mark.parametrize("approve", [True, False])

@@ -13,7 +13,7 @@ from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
 from .node import install, run_node
 from .test_openai import cancel_agent, native_texts
 
@@ -123,6 +123,26 @@ async def test_silence_is_bridged(service: Service, version: str, monkeypatch: p
     told = await chat(service, version, body={"model": "silent"})
     assert told["errors"] == []
     assert texts(told["messages"][-1]) == {"silent": "before after"}
+
+
+async def test_what_is_neither_text_nor_a_tool_is_a_part_of_its_own(service: Service, version: str) -> None:
+    told = await chat(service, version, body={"model": "rich"})
+    assert told["errors"] == []
+    message = told["messages"][-1]
+    assert texts(message) == {"rich": "Tea is hot."}
+    parts = {part["type"]: part for part in message["parts"]}
+    assert parts["source-url"]["url"] == SOURCE.url
+    assert parts["source-document"]["title"] == "The book of tea"
+    assert parts["file"]["url"] == FILE.url
+    (said,) = [part for part in message["parts"] if part["type"] == "data-said"]
+    assert said["data"] == {
+        "agent_id": "rich",
+        "name": "brew",
+        "value": {"minutes": 4, "odd": ODD},
+        "data_id": "b1",
+    }
+    assert parts["data-progress"]["data"]["label"] == "Looking"
+    assert agents(message)["rich"]["output"] == {"hot": True, "odd": ODD}
 
 
 @pytest.mark.parametrize("approve", [True, False])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult
 
 from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
 
@@ -26,10 +28,10 @@ async def service() -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def connected(service: Service) -> AsyncIterator[ClientSession]:
+async def connected(service: Service, **callbacks: Any) -> AsyncIterator[ClientSession]:
     async with (
         streamable_http_client(f"{service.url}/v1/mcp") as streams,
-        ClientSession(streams[0], streams[1]) as session,
+        ClientSession(streams[0], streams[1], **callbacks) as session,
     ):
         await session.initialize()
         yield session
@@ -100,6 +102,51 @@ async def test_a_call_is_cancelled(service: Service) -> None:
         asking.cancel()
         await service.ended(run_id)
         assert service.run(run_id).status == "cancelled"
+
+
+@pytest.mark.parametrize(("action", "end"), [("accept", "Sent."), ("decline", "Not sent.")])
+async def test_an_approval_is_asked_of_the_client_s_user(service: Service, action: Any, end: str) -> None:
+    asked: list[str] = []
+
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action=action, content={"approve": True} if action == "accept" else None)
+
+    async with connected(service, elicitation_callback=answer) as session:
+        result = await session.call_tool("ask", {"message": "hi", "agents": ["asking"]})
+    assert result.content[0].text == f"May I? {end}"
+    (question,) = asked
+    assert "send" in question
+
+
+async def test_a_refusal_has_its_reason(service: Service) -> None:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={"approve": False, "reason": "Too many."})
+
+    async with connected(service, elicitation_callback=answer) as session:
+        result = await session.call_tool("ask", {"message": "hi", "agents": ["asking"]})
+    assert result.content[0].text == "May I? Not sent. You said: Too many."
+
+
+async def test_what_is_neither_text_nor_a_tool_comes_with_the_result(service: Service) -> None:
+    heard: list[str] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    async with connected(service) as session:
+        result = await session.call_tool(
+            "ask", {"message": "hi", "agents": ["rich"]}, progress_callback=progress
+        )
+    assert any("Looking, 50%" in message for message in heard)
+    assert [str(each.uri) for each in result.content if each.type == "resource_link"] == [
+        SOURCE.url,
+        FILE.url,
+    ]
+    assert result.structured_content is not None
+    told = result.structured_content["agents"]["rich"]
+    assert told["output"] == {"hot": True, "odd": ODD}
+    assert [each["value"]["minutes"] for each in told["data"]] == [4]
 
 
 async def test_silence_is_bridged(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 from orchestrator.eventlog import subscription
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
 
 FOUR = "chatty+tooled+broken+endless"
 
@@ -217,6 +217,35 @@ async def test_an_approval_is_asked_for_and_answered(client: AsyncOpenAI, approv
     assert final.output_text == ("Sent." if approve else "Not sent.")
 
 
+async def test_what_is_neither_text_nor_a_tool_stands_in_the_response(client: AsyncOpenAI) -> None:
+    """A page that is cited is its message's annotation, as OpenAI's own; all else stands by agent."""
+    async with client.responses.stream(model="rich", input="hi") as stream:
+        told = [
+            event.annotation
+            async for event in stream
+            if event.type == "response.output_text.annotation.added"
+        ]
+        final = await stream.get_final_response()
+    (message,) = [item for item in final.output if item.type == "message"]
+    (cited,) = message.content[0].annotations
+    assert (cited.type, cited.url, cited.title) == ("url_citation", SOURCE.url, SOURCE.title)
+    assert [each.url for each in told] == [SOURCE.url]
+    beyond = final.model_extra["agents"]["rich"]
+    assert [each["url"] for each in beyond["files"]] == [FILE.url]
+    assert beyond["data"] == [{"name": "brew", "value": {"minutes": 4, "odd": ODD}, "data_id": "b1"}]
+    assert beyond["output"] == {"hot": True, "odd": ODD}
+
+
+async def test_a_refusal_has_its_reason(service: Service, client: AsyncOpenAI) -> None:
+    asked = await client.responses.create(model="asking", input="hi")
+    (request,) = [item for item in asked.output if item.type == "mcp_approval_request"]
+    answer: Any = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": False}
+    with pytest.raises(openai.UnprocessableEntityError):
+        await client.responses.create(model="asking", input=[answer | {"reason": "x" * 1001}])
+    final = await client.responses.create(model="asking", input=[answer | {"reason": "Too many."}])
+    assert final.output_text == "Not sent. You said: Too many."
+
+
 # ── chat completions ──────────────────────────────────────────────────────────────────────────
 
 
@@ -254,6 +283,55 @@ async def test_chat_without_a_stream(client: AsyncOpenAI) -> None:
     ]
     said = await client.chat.completions.create(model="chatty+tooled", messages=history)
     assert [choice.message.content for choice in said.choices] == ["".join(CHATTY), "".join(TOOLED)]
+
+
+async def test_chat_tells_what_is_neither_text_nor_a_tool(client: AsyncOpenAI) -> None:
+    question: Any = [{"role": "user", "content": "hi"}]
+    said = await client.chat.completions.create(model="rich", messages=question)
+    message = said.choices[0].message
+    assert message.annotations is not None
+    assert message.annotations[0].url_citation.url == SOURCE.url
+    beyond: Any = message.model_extra
+    assert beyond["files"][0]["url"] == FILE.url
+    assert beyond["sources"][0]["document"] == "The book of tea"
+    assert beyond["output"] == {"hot": True, "odd": ODD}
+    stream = await client.chat.completions.create(model="rich", messages=question, stream=True)
+    told: Any = [choice.delta.model_extra async for chunk in stream for choice in chunk.choices]
+    assert [each["files"][0]["url"] for each in told if "files" in each] == [FILE.url]
+    assert [each["annotations"][0]["url_citation"]["url"] for each in told if "annotations" in each] == [
+        SOURCE.url
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "end"), [("Yes.", "Sent."), ("no: Too many.", "Not sent. You said: Too many.")]
+)
+async def test_chat_asks_for_an_approval_in_words(client: AsyncOpenAI, words: str, end: str) -> None:
+    """The client's history is all that it has, so the question is in it, and the next message answers."""
+    history: list[Any] = [{"role": "user", "content": "hi"}]
+    asked = await client.chat.completions.create(model="asking", messages=history)
+    question = asked.choices[0].message.content or ""
+    assert question.startswith("May I? ")
+    assert "send" in question
+    stream = await client.chat.completions.create(
+        model="asking",
+        messages=[*history, {"role": "assistant", "content": question}, {"role": "user", "content": words}],
+        stream=True,
+    )
+    assert "".join([each.choices[0].delta.content or "" async for each in stream]) == end
+
+
+async def test_other_words_than_yes_and_no_approve_of_nothing(service: Service, client: AsyncOpenAI) -> None:
+    history: list[Any] = [{"role": "user", "content": "hi"}]
+    stream = await client.chat.completions.create(model="asking", messages=history, stream=True)
+    question = "".join([each.choices[0].delta.content or "" async for each in stream])
+    run_id = (await service.call("GET", "/v1/runs")).json["runs"][0]["run_id"]
+    history += [
+        {"role": "assistant", "content": question},
+        {"role": "user", "content": "Yes, but who are all?"},
+    ]
+    await client.chat.completions.create(model="tooled", messages=history)
+    assert (await service.find(run_id)).awaits_approval
 
 
 async def test_a_request_without_a_question_is_refused_in_this_api(client: AsyncOpenAI) -> None:

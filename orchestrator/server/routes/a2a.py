@@ -14,7 +14,7 @@ from ...framing.a2a import A2aFraming
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import ApprovalAnswer, give_answers
+from ..http.approvals import give_answers, read_approval_id, read_decision
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.question import Question, addressed, models, start_asked
@@ -28,10 +28,6 @@ CANCEL_SECONDS = 5.0
 """How long the answer to a cancel waits for the agents' streams to be closed."""
 
 CARD = ".well-known/agent-card.json"
-_YES, _NO = (
-    frozenset({"yes", "y", "ok", "approve", "approved"}),
-    frozenset({"no", "n", "deny", "denied", "reject"}),
-)
 _TASK = ResponseDoc("The task.", {"type": "object"})
 _STREAM = ResponseDoc("Updates of the task.", None, EVENT_STREAM, headers=("Run-Id",))
 _STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
@@ -178,8 +174,8 @@ async def _answer(
     said: Mapping[str, Any] = next(
         (part["data"] for part in parts if isinstance(part.get("data"), Mapping)), {}
     )
-    word = text.strip().lower().rstrip(".!")
-    approve = said.get("approve", True if word in _YES else False if word in _NO else None)
+    decided, why = read_decision(text)
+    approve, reason = said.get("approve", decided), said.get("reason", why)
     if not isinstance(approve, bool):
         raise InvalidRequest(
             "The task waits for an approval: answer with data {approve: true} or false, or yes or no.",
@@ -187,7 +183,7 @@ async def _answer(
         )
     framing = await _fold(request, run, {}, to_end=False)
     answers = [
-        ApprovalAnswer(run.spec.run_id, voice.agent_id, call_id, approve)
+        read_approval_id(f"{run.spec.run_id}/{voice.agent_id}/{call_id}", approve, reason)
         for voice in framing.voices.values()
         for call_id in voice.waiting
         if said.get("call_id", call_id) == call_id and said.get("agent_id", voice.agent_id) == voice.agent_id

@@ -122,5 +122,6 @@ def _answers(resume: object) -> list[ApprovalAnswer]:
             payload = each.get("payload")
             said = payload.get("approved") if isinstance(payload, Mapping) else None
             approve = said if each.get("status") != "cancelled" else False
-            found.append(read_approval_id(each.get("interruptId"), approve))
+            reason = payload.get("reason") if isinstance(payload, Mapping) else None
+            found.append(read_approval_id(each.get("interruptId"), approve, reason))
     return found

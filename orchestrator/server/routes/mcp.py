@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from typing import Any, cast
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest, RequestError
+from ...errors import FieldProblem, InvalidRequest, NotFound, RequestError
 from ...framing.base import DIALECTS
 from ...framing.mcp import McpFraming
 from ...run.commands import Command
 from ...run.registry import AgentRegistry
+from ..http.approvals import give_answers, read_approval_id
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.question import Question, addressed, start_asked
@@ -32,6 +34,8 @@ VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 SESSION = "Mcp-Session-Id"
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 _PANEL_TOOL = "ask_"
+_ELICITS = ".e"
+"""Ends the id of a session whose client can be asked."""
 
 routes = web.RouteTableDef()
 
@@ -65,6 +69,9 @@ async def call(request: web.Request) -> web.StreamResponse:
     message = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     method, params, call_id = message.get("method"), message.get("params"), message.get("id")
     about: Mapping[str, Any] = params if isinstance(params, Mapping) else {}
+    if "method" not in message:
+        await _take_answer(request, message)
+        return web.Response(status=202)
     if "id" not in message:
         if method == "notifications/cancelled":
             await _cancel(request, about)
@@ -89,7 +96,12 @@ def _initialize(call_id: object, about: Mapping[str, Any]) -> web.Response:
         "serverInfo": {"name": "orchestrator", "version": _version()},
         "instructions": "Ask several AI agents at once, or a panel of them that comes to one answer.",
     }
-    return _result(call_id, result, headers={SESSION: secrets.token_urlsafe(24)})
+    told = about.get("capabilities")
+    elicits = isinstance(told, Mapping) and isinstance(told.get("elicitation"), Mapping)
+    # The id itself tells what its client can do, for no worker keeps a session.
+    return _result(
+        call_id, result, headers={SESSION: secrets.token_urlsafe(24) + (_ELICITS if elicits else "")}
+    )
 
 
 def _version() -> str:
@@ -149,11 +161,28 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
         return _result(call_id, {"content": [words], "isError": True})
     meta = about.get("_meta")
     token = meta.get("progressToken") if isinstance(meta, Mapping) else None
-    options = {"rpc_id": call_id, "progress_token": token}
+    elicits = request.headers.get(SESSION, "").endswith(_ELICITS)
+    options = {"rpc_id": call_id, "progress_token": token, "elicits": elicits}
     if wants_stream(request, EVENT_STREAM):
         return await stream_run(request, run, DIALECTS["mcp"], options=options)
     framing = cast(McpFraming, await fold_run(request, run, DIALECTS["mcp"], to_end=True, options=options))
     return _result(call_id, framing.result())
+
+
+async def _take_answer(request: web.Request, message: Mapping[str, Any]) -> None:
+    """Give an approval the answer that a client's user gave; to dismiss the question is to refuse.
+
+    Raises:
+        InvalidRequest: It decides nothing.
+    """
+    result = message.get("result")
+    said = result if isinstance(result, Mapping) else {}
+    content = said.get("content")
+    given: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
+    approve = given.get("approve") if said.get("action") == "accept" else False
+    answer = read_approval_id(message.get("id"), approve, given.get("reason"))
+    with suppress(NotFound):  # somebody answered meanwhile, or the run is over
+        await give_answers(request, [answer])
 
 
 async def _cancel(request: web.Request, about: Mapping[str, Any]) -> None:

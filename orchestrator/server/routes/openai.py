@@ -15,7 +15,7 @@ from ...framing.chat import ChatFraming
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
+from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id, read_chat_answers
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
 from ..http.question import Question, addressed, models, read_messages, start_asked
@@ -90,8 +90,12 @@ def _model(name: str) -> dict[str, Any]:
 )
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    who = addressed(request.app[REGISTRY], body.get("model"), body)
-    run = await start_asked(request, read_messages(body.get("messages")), who, on_disconnect="cancel")
+    answers, cursor = read_chat_answers(body.get("messages")), None
+    if answers:
+        run, cursor = await give_answers(request, answers)
+    else:
+        who = addressed(request.app[REGISTRY], body.get("model"), body)
+        run = await start_asked(request, read_messages(body.get("messages")), who, on_disconnect="cancel")
     wants = body.get("stream_options")
     options = {
         "model": body.get("model") or "default",
@@ -99,8 +103,9 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         "include_usage": isinstance(wants, dict) and wants.get("include_usage") is True,
     }
     if body.get("stream") is True:
-        return await stream_run(request, run, DIALECTS["chat"], options=options)
-    framing = cast(ChatFraming, await fold_run(request, run, DIALECTS["chat"], to_end=True, options=options))
+        return await stream_run(request, run, DIALECTS["chat"], cursor=cursor, options=options)
+    folded = await fold_run(request, run, DIALECTS["chat"], to_end=True, cursor=cursor, options=options)
+    framing = cast(ChatFraming, folded)
     headers = {"Run-Id": run.spec.run_id}
     if framing.status == "failed":
         return json_response({"error": framing.failure()}, status=502, headers=headers)

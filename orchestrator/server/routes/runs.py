@@ -15,6 +15,7 @@ from ...events.encoding import clean_text, encode_json
 from ...run.blind import reveal
 from ...run.commands import Command, Verb
 from ...supervisor.supervisor import AnyRun
+from ..http.approvals import MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
 from ..http.problem import ProblemError
@@ -45,7 +46,6 @@ PAGE = 50
 MAX_PAGE = 200
 MAX_PLACE = 10**15
 MAX_SEARCHED_CHARS = 200
-MAX_REASON_CHARS = 1_000
 
 routes = web.RouteTableDef()
 
