@@ -33,6 +33,11 @@ STORES: dict[str, StoreRow] = {
     "sqlite": StoreRow(".sqlite.log", "sqlite:///path.db"),
     "redis": StoreRow(".redis.log", "redis://host:port/db", library="redis"),
     "rediss": StoreRow(".redis.log", "rediss://host:port/db", library="redis"),
+    "redis+unix": StoreRow(".redis.log", "redis+unix:///path/to/redis.sock", library="redis"),
+    "redis+sentinel": StoreRow(".redis.log", "redis+sentinel://host:port,host:port/name", library="redis"),
+    "rediss+sentinel": StoreRow(".redis.log", "rediss+sentinel://host:port,host:port/name", library="redis"),
+    "redis+cluster": StoreRow(".redis.log", "redis+cluster://host:port,host:port", library="redis"),
+    "rediss+cluster": StoreRow(".redis.log", "rediss+cluster://host:port,host:port", library="redis"),
 }
 """The scheme of an address → the store. A further store is a row here, and its file."""
 

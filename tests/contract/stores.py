@@ -7,6 +7,7 @@ can share joins with another line in `SHARED`, which opens it as each of several
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address
 from tests.support.redis_server import redis_server
+from tests.support.redis_topologies import redis_nodes
 
 
 class Clock:
@@ -60,7 +62,19 @@ async def redis(folder: Path, clock: Clock) -> AsyncIterator[Store]:
         await store.aclose()
 
 
+@asynccontextmanager
+async def redis_cluster(folder: Path, clock: Clock) -> AsyncIterator[Store]:
+    async with redis_nodes(folder, primaries=3) as nodes:
+        store = RedisLog(nodes.url, ahead=lambda: clock.ahead)
+        await store.start()
+        yield store
+        await store.aclose()
+
+
 STORES: dict[str, OpenStore] = {"memory": memory, "sqlite": sqlite, "redis": redis}
+if os.environ.get("TEST_REDIS_CLUSTER"):
+    # Each test waits two seconds until its nodes agree. What is other there, `test_redis_topologies` shows always.
+    STORES["redis_cluster"] = redis_cluster
 
 
 IDLE_SECONDS = 0.1

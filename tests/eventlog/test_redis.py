@@ -14,8 +14,8 @@ import pytest
 from orchestrator.errors import ConfigError, Fenced, GapError, LogUnavailable
 from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.redis import listener as listener_module
-from orchestrator.eventlog.redis.address import RedisAddress, parse_address
-from orchestrator.eventlog.redis.link import _unfit
+from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
+from orchestrator.eventlog.redis.link import unfit
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
@@ -112,9 +112,9 @@ async def persistently(log: RedisLog, channel: str, drafts: list[Draft], fence: 
 
 
 def test_address_says_where_and_as_whom() -> None:
-    assert parse_address("redis://h") == RedisAddress("h")
+    assert parse_address("redis://h") == RedisAddress((Place("h", 6379),))
     assert parse_address("rediss://u:p%40ss@h:1/3?prefix=x:&ssl_ca_certs=ca.pem") == RedisAddress(
-        "h", 1, 3, tls=True, username="u", password="p@ss", prefix="x:", ssl_ca_certs="ca.pem"
+        (Place("h", 1),), 3, tls=True, username="u", password="p@ss", prefix="x:", ssl_ca_certs="ca.pem"
     )
     assert isinstance(open_log("redis://127.0.0.1:1/0"), RedisLog)
 
@@ -168,10 +168,10 @@ async def test_redis_cluster_is_refused(tmp_path: Path) -> None:
 
 
 def test_old_server_is_refused_and_valkey_is_not() -> None:
-    assert "7.0" in (_unfit({"redis_version": "6.2.14", "redis_mode": "standalone"}) or "")
+    assert "7.0" in (unfit({"redis_version": "6.2.14", "redis_mode": "standalone"}, "server") or "")
     valkey = {"server_name": "valkey", "redis_version": "7.2.4", "valkey_version": "8.1.0"}
-    assert _unfit({**valkey, "redis_mode": "standalone"}) is None
-    assert _unfit({"redis_version": "255.255.255", "redis_mode": "standalone"}) is None
+    assert unfit({**valkey, "redis_mode": "standalone"}, "server") is None
+    assert unfit({"redis_version": "255.255.255", "redis_mode": "standalone"}, "server") is None
 
 
 async def test_prefixes_keep_logs_apart(server: RedisServer) -> None:

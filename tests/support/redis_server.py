@@ -37,12 +37,17 @@ class RedisServer:
     Args:
         options: More lines of its configuration, as `maxmemory="5mb"`.
         append_only: Whether what it holds outlives a restart.
+        sentinel: Whether it is a Sentinel, which holds nothing.
     """
 
-    def __init__(self, folder: Path, *, append_only: bool = False, **options: str) -> None:
+    def __init__(
+        self, folder: Path, *, append_only: bool = False, sentinel: bool = False, **options: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
-        self._options = {"appendonly": "yes" if append_only else "no", "save": '""', **options}
+        self._mode = ["--sentinel"] if sentinel else []
+        kept = {} if sentinel else {"appendonly": "yes" if append_only else "no", "save": '""'}
+        self._options = kept | options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,7 +61,9 @@ class RedisServer:
         lines = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(self.folder), **self._options}
         config.write_text("".join(f"{name.replace('_', '-')} {value}\n" for name, value in lines.items()))
         with (self.folder / "redis.log").open("ab") as output:
-            self._process = subprocess.Popen([require("redis-server"), str(config)], stdout=output)
+            self._process = subprocess.Popen(
+                [require("redis-server"), str(config), *self._mode], stdout=output
+            )
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not await self._answers():
                 await asyncio.sleep(0.02)

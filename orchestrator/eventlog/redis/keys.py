@@ -1,4 +1,7 @@
-"""The names of our keys in Redis. Whatever belongs to one channel has the channel as its hash tag."""
+"""The names of our keys in Redis.
+
+Whatever belongs to one channel has the channel as its hash tag; in a Redis Cluster the prefix is the tag of all.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,11 @@ class Keys:
         self.work = f"{prefix}work"
         """Stream with a consumer group: runs that wait for an executor."""
         self.work_ids = f"{prefix}work:ids"
+
+        self.guards = (self.incarnation, f"{prefix}nothing")
+        """One that is there from the start on, and one that never is. While a Redis Cluster moves their slot, a
+        script that declares both is refused as a whole; it would otherwise end half-way, at the first key that
+        has moved already."""
 
     def channel(self, channel: str) -> ChannelKeys:
         stem = f"{self.prefix}{{{channel}}}:"

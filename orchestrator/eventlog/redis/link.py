@@ -1,7 +1,7 @@
-"""The connections to a Redis: pipelining, time limits, retries, and whether it is there at all.
+"""All that goes to one Redis: pipelining, time limits, retries, and whether it is there at all.
 
-The only module that imports redis-py. Knows no key and no channel; every command that comes through
-`Link.call` may be sent twice, so what must not happen twice is told apart by the scripts themselves.
+Knows no key and no channel; every command that comes through `Link.call` may be sent twice, so what must not
+happen twice is told apart by the scripts themselves.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import structlog
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import Connection, SSLConnection
 
 from ...errors import LogUnavailable
 from ..open import wrong_log
-from .address import RedisAddress
+from .address import Kind, RedisAddress
+from .endpoints import locator_of
+from .failures import Denied, Lost, Refusal, UnknownPrimary
+from .line import Command, Line
 
 log = structlog.get_logger(__name__)
 
@@ -28,25 +28,11 @@ PATIENCE_SECONDS = 2.0
 """How long a call waits for a Redis that does not answer."""
 
 OLDEST_VERSION = (7, 0)
-CLOSE_SECONDS = 1.0
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.02, 1.0
 
-Command = Sequence[str | bytes | int]
 T = TypeVar("T")
 Exchange = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 """Sends commands, and returns the answers, of which some may be `Refusal`s."""
-
-
-class Lost(Exception):
-    """The connection broke or fell silent; whether its last commands were carried out is unknown."""
-
-
-class Denied(Exception):
-    """Redis wants other credentials."""
-
-
-class Refusal(Exception):
-    """Redis answered with an error; nothing was carried out."""
 
 
 class Script:
@@ -61,67 +47,6 @@ class Script:
     def command(self, keys: Sequence[str], args: Command = ()) -> list[str | bytes | int]:
         """Spell the call of this script."""
         return ["EVALSHA", self.sha, len(keys), *keys, *args]
-
-
-class Line:
-    """One connection, for one task at a time. It connects when it is used, and again after it broke.
-
-    Args:
-        timeout: Seconds that the answers may take. Our own, for all of them: redis-py's limit of 5 s would
-            end a longer blocking command and send it again, and where it is set each command is sent
-            inside `wait_for`, which in Python 3.11 may swallow a cancel.
-    """
-
-    def __init__(self, address: RedisAddress, timeout: float) -> None:
-        # RESP2 keeps the shape of answers the same on all servers; no CLIENT SETINFO saves a round trip.
-        options: dict[str, Any] = {
-            "host": address.host, "port": address.port, "db": address.db, "username": address.username,
-            "password": address.password, "socket_timeout": None, "socket_connect_timeout": timeout,
-            "socket_keepalive": True, "protocol": 2, "driver_info": None,
-        }  # fmt: skip
-        if address.tls:
-            # The certificate and its host name are checked: the defaults of SSLConnection.
-            options["ssl_ca_certs"] = address.ssl_ca_certs
-        self._timeout = timeout
-        self._connection: Any = (SSLConnection if address.tls else Connection)(**options)
-
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send *commands* together; return the answers, of which some may be `Refusal`s.
-
-        Cancelling drops the connection: an answer would be taken for the next command's.
-
-        Raises:
-            Lost, Denied: See there.
-        """
-        connection = self._connection
-        try:
-            async with asyncio.timeout(self._timeout):
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-                return [await self._answer() for _ in commands]
-        except (redis_errors.AuthenticationError, redis_errors.AuthorizationError) as exc:
-            raise Denied(str(exc)) from exc
-        except (redis_errors.RedisError, TimeoutError, OSError, EOFError) as exc:
-            await connection.disconnect(nowait=True)
-            raise Lost(str(exc) or type(exc).__name__) from exc
-
-    async def _answer(self) -> Any:
-        try:
-            return await self._connection.read_response(disable_decoding=True)
-        except redis_errors.NoScriptError:
-            return Refusal("NOSCRIPT")
-        except redis_errors.OutOfMemoryError as exc:
-            return Refusal(f"its memory is full: {exc}")
-        except redis_errors.ReadOnlyError as exc:
-            # The former primary of a failover: the name may lead to the new one by now.
-            await self._connection.disconnect(nowait=True)
-            raise Lost(f"it only reads: {exc}") from exc
-        except redis_errors.ResponseError as exc:
-            return Refusal(str(exc))
-
-    async def aclose(self) -> None:
-        with suppress(TimeoutError, OSError, redis_errors.RedisError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._connection.disconnect()
 
 
 class Wire:
@@ -184,6 +109,8 @@ class Link:
     def __init__(self, address: RedisAddress, *, patience_s: float = PATIENCE_SECONDS) -> None:
         self.address = address
         self.patience_s = patience_s
+        self.guards: Sequence[str] = ()
+        """Keys that every script declares beside its own."""
         self.on_back: list[Callable[[], None]] = []
         """Called when Redis is back after it was away."""
         self.recognize: Callable[[Exchange], Awaitable[None]] | None = None
@@ -196,7 +123,7 @@ class Link:
 
     def line(self, *, slack_s: float = 0.0) -> Line:
         """Make a further connection, whose answers may take *slack_s* longer than usual."""
-        return Line(self.address, self.patience_s + slack_s)
+        return Line(locator_of(self.address, self.patience_s), self.patience_s + slack_s)
 
     async def run(self) -> None:
         """Carry the calls until cancelled."""
@@ -264,7 +191,7 @@ class Link:
 
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
         """Run *script*, loading it where Redis has forgotten it. Raises as `call` does."""
-        command = script.command(keys, args)
+        command = script.command((*keys, *self.guards), args)
         answer = await self.insist(lambda: self._ask(command))
         if isinstance(answer, Refusal) and str(answer) == "NOSCRIPT":
             await self.load(script)
@@ -344,7 +271,8 @@ class Link:
         """Look whether this Redis can hold a log.
 
         Raises:
-            ConfigError: It is too old, is a Redis Cluster, or wants other credentials; or a file is not there.
+            ConfigError: It is too old, is of another kind than the address says, or wants other credentials; or a
+                file is not there.
             LogUnavailable: It does not answer.
         """
         authorities = self.address.ssl_ca_certs
@@ -356,6 +284,8 @@ class Link:
             await self._check_eviction(line)
         except Denied as exc:
             raise wrong_log(f"Redis at {self.address} wants other credentials: {exc}") from exc
+        except UnknownPrimary as exc:
+            raise wrong_log(f"{self.address}: {exc}") from exc
         except Lost as exc:
             raise LogUnavailable(f"Redis at {self.address} does not answer: {exc}") from exc
         finally:
@@ -365,7 +295,7 @@ class Link:
         (answer,) = await line.exchange([("INFO", "server")])
         if isinstance(answer, Refusal):
             raise wrong_log(f"Redis at {self.address} does not say what it is: {answer}")
-        if error := _unfit(facts_of(cast(bytes, answer))):
+        if error := unfit(facts_of(cast(bytes, answer)), self.address.kind):
             raise wrong_log(f"Redis at {self.address} {error}")
 
     async def _check_eviction(self, line: Line) -> None:
@@ -385,16 +315,21 @@ def facts_of(info: bytes) -> dict[str, str]:
     return dict(row.split(":", 1) for row in bytes(info).decode().splitlines() if ":" in row)
 
 
-def _unfit(facts: dict[str, str]) -> str | None:
-    """Return why a server with these `INFO` facts cannot hold a log; None where it can."""
+def unfit(facts: dict[str, str], kind: Kind) -> str | None:
+    """Return why a server with these `INFO` facts cannot hold a log at such an address; None if it can."""
     # Valkey reports the Redis that it is compatible with.
     version = facts.get("redis_version", "0")
     try:
         number = tuple(int(part) for part in version.split(".")[:2])
     except ValueError:
         number = OLDEST_VERSION  # a development build
+    mode = facts.get("redis_mode")
     if number < OLDEST_VERSION:
         return f"is version {version}; 7.0 or later is needed (Redis or Valkey)"
-    if facts.get("redis_mode") == "cluster":
-        return "is a Redis Cluster; a log needs a single primary (several logs may share the load by channel)"
+    if mode == "sentinel":
+        return "is a Sentinel; write redis+sentinel://host:port/name"
+    if mode == "cluster" and kind != "cluster":
+        return "is a Redis Cluster; write redis+cluster://host:port"
+    if mode == "standalone" and kind == "cluster":
+        return "is no Redis Cluster; write redis://host:port"
     return None

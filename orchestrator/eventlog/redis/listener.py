@@ -12,9 +12,11 @@ from typing import Any
 
 from ..base import Cursor, Entry, new_epoch
 from ..run_store import Fence
+from .failures import Denied, Lost, Refusal
 from .frames import unpack
 from .keys import Keys
-from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Command, Denied, Link, Lost, Refusal
+from .line import Command
+from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
 from .scripts import TICK
 from .tail import Tail
 

@@ -1,8 +1,7 @@
 """The log in Redis or Valkey Streams: shared by several workers, and there after they are gone.
 
-Composes what it is made of: `redis_link` (connections), `redis_writer` (appends), `redis_listener` and
-`redis_tail` (readers), `redis_runs` (records of runs). How a channel lies in Redis: `redis_keys`,
-`redis_frames`, `redis_scripts`.
+Composes what it is made of: `link` (connections), `writer` (appends), `listener` and `tail` (readers), `runs`
+(records of runs). How a channel lies in Redis: `keys`, `frames`, `scripts`.
 """
 
 from __future__ import annotations
@@ -21,9 +20,10 @@ from ..cluster import Cluster
 from ..run_store import Fence
 from .address import parse_address
 from .cluster import RedisCluster
+from .failures import Refusal
 from .frames import unpack
 from .keys import Keys
-from .link import PATIENCE_SECONDS, Exchange, Link, Refusal, facts_of
+from .link import PATIENCE_SECONDS, Exchange, Link, facts_of
 from .listener import Listener
 from .runs import RedisRuns
 from .scripts import ERASE, OPEN, READ, RECOGNIZE, TRIM
@@ -46,7 +46,7 @@ class RedisLog(RedisRuns):
     After `LogUnavailable` the same `append` may be made again: its drafts are added once.
 
     Args:
-        url: ``redis://[user:password@]host[:port][/db][?prefix=…]``, `rediss://` for TLS.
+        url: ``redis://[user:password@]host[:port][/db][?prefix=…]``, or of another of the `SCHEMES`.
         max_channel_bytes: A channel that grows beyond this loses its oldest entries, and readers
             that stood there get a gap.
         patience_s: How long a call waits for a Redis that does not answer.
@@ -65,7 +65,9 @@ class RedisLog(RedisRuns):
         ahead: Callable[[], float] = float,
     ) -> None:
         address = parse_address(url)
-        super().__init__(Link(address, patience_s=patience_s), Keys(address.prefix), ahead)
+        super().__init__(Link(address, patience_s=patience_s), Keys(address.key_prefix), ahead)
+        if address.kind == "cluster":
+            self._link.guards = self.keys.guards
         self.name = secrets.token_hex(6)
         """Names this object among all that share the Redis."""
         self._max_channel_bytes = max_channel_bytes
@@ -82,7 +84,7 @@ class RedisLog(RedisRuns):
         """Connect. Other calls do it by themselves, but only this one is asked at the right time.
 
         Raises:
-            ConfigError: The server is too old, is a Redis Cluster or wants other credentials.
+            ConfigError: The server is too old, is of another kind than the address says, or wants other credentials.
             LogUnavailable: It does not answer.
         """
         async with self._starting:
@@ -324,5 +326,5 @@ def _bounds(raw: bytes) -> Bounds:
 
 
 def open_store(url: str) -> RedisLog:
-    """Make the store for ``redis://…`` and ``rediss://…``. Raises ConfigError."""
+    """Make the store of a Redis' address. Raises ConfigError."""
     return RedisLog(url)

@@ -1,8 +1,8 @@
 """What Redis does to the records of runs in one atomic step, in Lua. Owns no connection.
 
 ARGV[1] is always our prefix: which further keys a script touches follows from what it finds, which is
-one reason why a log needs a single primary. The last argument moves the clock, for tests. Time is Redis' own:
-workers' clocks differ. A record travels as (body, owner, token, status, ended,
+one reason why a log stays in one slot of a Redis Cluster. The last argument moves the clock, for tests.
+Time is Redis' own: workers' clocks differ. A record travels as (body, owner, token, status, ended,
 place, channel, run).
 """
 

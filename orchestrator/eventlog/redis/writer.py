@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 from ...errors import Fenced, LogUnavailable
 from ..base import Draft, Entry, new_epoch
 from ..run_store import Fence
+from .failures import Refusal
 from .frames import pack
 from .keys import Keys
-from .link import Command, Link, Refusal
+from .line import Command
+from .link import Link
 from .scripts import APPEND, RESOLVE
 
 CHANNELS_REMEMBERED = 4096
