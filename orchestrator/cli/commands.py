@@ -18,7 +18,7 @@ from click.core import ParameterSource
 
 from ..errors import ConfigError, InvalidRequest, OrchestratorError
 from ..settings.serve import ServeSettings
-from .options import DEFAULTS, Listed, option, serve_options, take_files
+from .options import DEFAULTS, Listed, option, pass_over_service_links, serve_options, take_files
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -73,7 +73,8 @@ def cli() -> None:
 @cli.command()
 @config_option
 @serve_options
-def serve(**given: Any) -> Any:
+@click.pass_obj
+def serve(links: dict[str, str] | None, /, **given: Any) -> Any:
     """Listen for questions over HTTP."""
     from ..eventlog.open import check_address
 
@@ -81,6 +82,8 @@ def serve(**given: Any) -> Any:
         settings = ServeSettings(
             token=given.pop("token") or None,
             metrics_token=given.pop("metrics_token") or None,
+            root_path=(given.pop("root_path") or "").rstrip("/"),
+            passed_over=links or {},
             trusted_proxies=_joined(given.pop("trusted_proxy")),
             allow_hosts=_joined(given.pop("allow_host")),
             allow_origins=_joined(given.pop("allow_origin")),
@@ -357,10 +360,10 @@ def _screen(as_json: bool) -> Screen:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 2 for misuse, 1 for a failure, each with one line that says why."""
     try:
-        take_files(
-            os.environ, [parameter for command in cli.commands.values() for parameter in command.params]
-        )
-        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        parameters = [parameter for command in cli.commands.values() for parameter in command.params]
+        links = pass_over_service_links(os.environ, parameters)
+        take_files(os.environ, parameters)
+        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=links)
     except click.exceptions.NoArgsIsHelpError as exc:
         exc.show()
         code = MISUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from ..settings.serve import IMAGES, LOG_FORMATS, LOG_LEVELS, ServeSettings, par
 
 DEFAULTS = ServeSettings()
 COUNT = click.IntRange(min=1)
+
+_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]{1,5}")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,6 +57,17 @@ SERVE: tuple[Callable[[F], F], ...] = (
     option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
     option("--port", type=click.IntRange(0, 65535), default=DEFAULTS.port, show_default=True, help="0: any."),
     option(
+        "--uds",
+        type=click.Path(path_type=Path),
+        help="A Unix socket to listen on, in place of --host and --port.",
+    ),
+    option(
+        "--root-path",
+        default=DEFAULTS.root_path,
+        metavar="/PATH",
+        help="The path under which a proxy shows the service.",
+    ),
+    option(
         "--log",
         default=DEFAULTS.log,
         show_default=True,
@@ -68,9 +82,12 @@ SERVE: tuple[Callable[[F], F], ...] = (
     ),
     option("--metrics-token", help="Wanted on /metrics and /readyz."),
     option(
-        "--trusted-proxy", type=Listed(), multiple=True, help="A network whose X-Forwarded-For is believed."
+        "--trusted-proxy",
+        type=Listed(),
+        multiple=True,
+        help="A network whose X-Forwarded-… is believed; or unix.",
     ),
-    option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to."),
+    option("--allow-host", type=Listed(), multiple=True, help="A further Host to answer to; *.name too."),
     option("--allow-origin", type=Listed(), multiple=True, help="The origin of a web page to allow."),
     option(
         "--retention",
@@ -134,10 +151,10 @@ SERVE: tuple[Callable[[F], F], ...] = (
     ),
     option(
         "--drain",
-        type=click.FloatRange(min=0),
-        default=DEFAULTS.drain_s,
+        type=Duration(),
+        default=f"{DEFAULTS.drain_s:g}s",
         show_default=True,
-        help="Seconds that runs may take to end after SIGTERM.",
+        help="How long runs may take to end after SIGTERM.",
     ),
     option(
         "--max-connections",
@@ -193,6 +210,22 @@ def serve_options(command: F) -> F:
     for each in reversed(SERVE):
         command = each(command)
     return command
+
+
+def pass_over_service_links(
+    environ: MutableMapping[str, str], parameters: Iterable[click.Parameter]
+) -> dict[str, str]:
+    """Take those variables of ours away that Kubernetes has set, and return them.
+
+    It tells every container of a Service named `orchestrator` its address: `ORCHESTRATOR_PORT=tcp://10.0.0.7:8080`.
+    """
+    variables = {each.envvar for each in parameters if isinstance(each.envvar, str)}
+    links = {
+        name: environ[name] for name in sorted(variables & environ.keys()) if _LINK.fullmatch(environ[name])
+    }
+    for name in links:
+        del environ[name]
+    return links
 
 
 def take_files(environ: MutableMapping[str, str], parameters: Iterable[click.Parameter]) -> None:

@@ -31,7 +31,7 @@ from .options import ServerOptions
 from .routes import a2a, ag_ui, ai_sdk, channels, mcp, openai, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
 from .routes.handbook import Handbook
-from .routes.pages import Pages
+from .routes.pages import Pages, redirect_below
 
 CLEANUP_SECONDS = 2.0
 
@@ -82,6 +82,8 @@ def create_app(
     for module in (runs, panels, channels, websocket, openai, ai_sdk, ag_ui, a2a, mcp, operations):
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
+    if root := app[OPTIONS].root_path:
+        app.router.add_get(root, redirect_below)
     app.add_routes(ApiDocs(app[OPTIONS]).routes())
     app.add_routes(Handbook().routes())
     mark_api(app)

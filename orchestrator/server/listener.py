@@ -5,17 +5,26 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ConfigProblem
 
 BACKLOG = 1024
+SOCKET_MODE = 0o660
+"""Of a Unix socket: its owner and its group may connect, as a proxy that is in the group."""
+
 INHERITED = "ORCHESTRATOR_LISTENER_FD"
 """Names, for a process that replaces itself, the socket that it listens on already."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, uds: Path | None = None) -> socket.socket:
     """Bind, so that a wrong address or a taken port is said before anything starts; or take over our own.
+
+    Args:
+        uds: A Unix socket in place of both.
 
     Raises:
         ConfigError: The address cannot be bound.
@@ -25,6 +34,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(fileno=int(inherited))
         listener.set_inheritable(False)
         return listener
+    if uds is not None:
+        return _listen_on_path(uds)
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return _bind(*found[0], dual=not host)
@@ -51,6 +62,43 @@ def _bind(family: int, kind: int, protocol: int, _name: str, address: Any, *, du
     return listener
 
 
+def _listen_on_path(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_left_over(path):
+            path.unlink()
+        # Nobody may connect before the mode is set: only whom it lets.
+        before = os.umask(0o777 & ~SOCKET_MODE)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as exc:
+        listener.close()
+        message = f"cannot listen on {path} ({exc.strerror or exc})"
+        raise ConfigError([ConfigProblem("orchestrator serve", None, "--uds", message)]) from exc
+    return listener
+
+
+def remove_left_over(path: Path) -> None:
+    """Take the file of a Unix socket away on which nobody listens any more."""
+    with suppress(OSError):
+        if _is_left_over(path):
+            path.unlink()
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a socket is there on which nobody answers, as a process leaves it that was killed."""
+    if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
 def hand_on(listener: socket.socket) -> None:
     """Let the program that replaces this one listen on: clients that connect meanwhile wait in the backlog."""
     listener.set_inheritable(True)
@@ -58,6 +106,8 @@ def hand_on(listener: socket.socket) -> None:
 
 
 def address_of(listener: socket.socket) -> str:
-    """Return the address as a URL."""
+    """Return the address as a URL; of a Unix socket as ``unix:/path``."""
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -10,8 +10,13 @@ from .http.images import ImageRule
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Bounds on requests, by their names in the protocol."""
+    """Bounds on requests, by their names in the protocol.
 
+    Args:
+        root_path: The path under which a proxy shows the service; requests may come with it or without.
+    """
+
+    root_path: str = ""
     max_message_chars: int = 100_000
     max_agents_per_run: int = 32
     max_images: int = 8

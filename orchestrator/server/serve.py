@@ -25,10 +25,10 @@ from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
 from .http.connections import CONNECTIONS
 from .http.images import ImageRule
-from .http.runner import ProblemRunner
+from .http.runner import ProblemRunner, site_of
 from .http.security import SecuritySettings, check_bind
 from .keys import LOADED, SIBLINGS, STREAMS, SUPERVISOR
-from .listener import BACKLOG, address_of, hand_on, listen
+from .listener import BACKLOG, address_of, hand_on, listen, remove_left_over
 from .options import ServerOptions
 from .routes.websocket import close_sockets
 from .sibling_metrics import SiblingMetrics
@@ -46,9 +46,14 @@ def serve(settings: ServeSettings) -> int:
         ConfigError: The configuration or an option is wrong; nothing was started.
     """
     configure_logging(settings.log_format, settings.log_level)
-    check_bind(settings.host, settings.token, settings.token_file)
+    for name, value in settings.passed_over.items():
+        log.warning(
+            "service_link_passed_over", variable=name, value=value, advice="set enableServiceLinks: false"
+        )
+    if settings.uds is None:
+        check_bind(settings.host, settings.token, settings.token_file)
     config = _load(settings)
-    listener = listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port, settings.uds)
     try:
         # Process 1 of a container gets signals only that it asked for, and everybody's orphans: the parent does that.
         if settings.workers > 1 or os.getpid() == 1:
@@ -61,6 +66,8 @@ def serve(settings: ServeSettings) -> int:
         return code
     finally:
         listener.close()
+        if settings.uds is not None:
+            remove_left_over(settings.uds)
 
 
 def _load(settings: ServeSettings) -> Config:
@@ -131,11 +138,12 @@ class _Server:
             event_log=event_log,
             cluster=event_log.cluster(),
             security=SecuritySettings(
-                host=settings.host,
+                host="127.0.0.1" if settings.uds is not None else settings.host,
                 token=settings.token,
                 token_file=settings.token_file,
                 metrics_token=settings.metrics_token,
                 trusted_proxies=settings.trusted_proxies,
+                root_path=settings.root_path,
                 allow_hosts=settings.allow_hosts,
                 allow_origins=settings.allow_origins,
             ),
@@ -154,7 +162,7 @@ class _Server:
         await runner.setup()
         stop = self._stop_signal()
         try:
-            site = web.SockSite(runner, self._listener, backlog=BACKLOG)
+            site = site_of(runner, self._listener)
             await site.start()
             if self._ready is None:
                 print(f"Listening on {address_of(self._listener)}", flush=True)
@@ -196,6 +204,7 @@ class _Server:
 
 def _options(settings: ServeSettings) -> ServerOptions:
     return ServerOptions(
+        root_path=settings.root_path,
         images=ImageRule(settings.images, settings.image_hosts),
         connections=ConnectionLimits(
             settings.max_connections,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ Images = Literal["none", "data", "https"]
 IMAGES: tuple[Images, ...] = ("none", "data", "https")
 LOG_FORMATS: tuple[LogFormat, ...] = ("json", "console")
 
+_ROOT_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)+", re.ASCII)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
 
@@ -25,10 +27,12 @@ class ServeSettings:
     Args:
         config: Folder of agents' files.
         port: 0 picks a free one.
+        uds: A Unix socket to listen on, in place of host and port.
+        root_path: The path under which a proxy shows the service, as `/chat`; empty: at the root.
         log: ``memory:``, ``sqlite:///path.db``, ``redis://host:port/db``.
         token: Wanted from every request under `/v1`; None: nobody needs one. token_file: Further ones, one a line.
         metrics_token: Wanted on `/metrics` and `/readyz`.
-        trusted_proxies: Networks whose `X-Forwarded-For` is believed.
+        trusted_proxies: Networks whose `X-Forwarded-…` is believed; `unix`: whoever comes over the Unix socket.
         allow_hosts, allow_origins: Beside the loopback's, and the server's own.
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
@@ -38,6 +42,7 @@ class ServeSettings:
         images: `none`, `data` or `https`. image_hosts: The only ones that images' addresses may name.
         max_connections, max_streams, max_websockets, max_answer_bytes, max_request_bytes: As `ConnectionLimits`.
         workers: Processes; more than one need a log that they share.
+        passed_over: Variables that Kubernetes set, and no person.
         drain_s: After SIGTERM, seconds that runs may take to end by themselves.
 
     Raises:
@@ -47,6 +52,8 @@ class ServeSettings:
     config: Path = Path("agents_config")
     host: str = "127.0.0.1"
     port: int = 8080
+    uds: Path | None = None
+    root_path: str = ""
     log: str = "memory:"
     token: str | None = None
     token_file: Path | None = None
@@ -74,9 +81,12 @@ class ServeSettings:
     log_format: LogFormat = "console"
     log_level: str = "info"
     drain_s: float = 15.0
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not is_loopback(self.host) and not (self.token or self.token_file):
+        if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
+            raise ValueError(f"--root-path {self.root_path!r} is no path such as /chat")
+        if self.uds is None and not is_loopback(self.host) and not (self.token or self.token_file):
             raise ValueError(
                 f"--host {self.host} is open to other machines; set ORCHESTRATOR_TOKEN, or stay on 127.0.0.1"
             )

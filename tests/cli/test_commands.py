@@ -168,6 +168,39 @@ def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ServeSettings(host="0.0.0.0", token="")
 
 
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sets the variables of a Service `orchestrator` in every container of its namespace."""
+    links = {
+        "ORCHESTRATOR_PORT": "tcp://10.0.0.7:8080",
+        "ORCHESTRATOR_HOST": "udp://[fd00::1]:53",
+        "ORCHESTRATOR_SERVICE_HOST": "10.0.0.7",
+        "ORCHESTRATOR_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+    }
+    settings = served(monkeypatch, **links)
+    passed_over = {name: links[name] for name in ("ORCHESTRATOR_PORT", "ORCHESTRATOR_HOST")}
+    assert settings == ServeSettings(passed_over=passed_over)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1.5", 1.5), ("90s", 90.0), ("5m", 300.0), ("1h", 3600.0), ("0", 0.0)]
+)
+def test_drain_is_a_duration(monkeypatch: pytest.MonkeyPatch, text: str, seconds: float) -> None:
+    assert served(monkeypatch, "--drain", text).drain_s == seconds
+
+
+@pytest.mark.parametrize("path", ["/chat", "/chat/", "/a/b-c.d", ""])
+def test_root_path_is_taken_with_a_slash_at_its_end_or_without(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    assert served(monkeypatch, "--root-path", path).root_path == path.rstrip("/")
+
+
+@pytest.mark.parametrize("path", ["chat", "/chat?x", "//evil.example", "/a b", "http://h/chat", "/a/../"])
+def test_root_path_that_is_none_is_misuse(path: str) -> None:
+    with pytest.raises(ValueError, match="--root-path"):
+        ServeSettings(root_path=path)
+
+
 # ── check and schema ──────────────────────────────────────────────────────────────────────────
 
 

@@ -127,6 +127,14 @@ async def test_a_malformed_host_is_refused(host: str, call: Call) -> None:
         ("api.example", "x.api.example", False),
         ("fd00::7", "[fd00::7]:8080", True),
         ("[fd00::7]:1", "[fd00::7]:2", False),
+        ("*.example.com", "a.example.com", True),
+        ("*.example.com", "A.b.example.com.:444", True),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "a.badexample.com", False),
+        ("*.example.com", "a.example.com.evil.example", False),
+        ("*.example.com:443", "a.example.com:443", True),
+        ("*.example.com:443", "a.example.com:80", False),
+        ("*.0.0.1", "10.0.0.1", False),
     ],
 )
 def test_allow_host_adds_names(allowed: str, host: str, expected: bool) -> None:
@@ -423,6 +431,9 @@ def test_a_name_that_cannot_be_resolved_refuses_to_start() -> None:
         {"allow_origins": ("*",)},
         {"allow_hosts": ("http://a",)},
         {"allow_hosts": ("*",)},
+        {"allow_hosts": ("*.",)},
+        {"allow_hosts": ("*.a b",)},
+        {"allow_hosts": ("a.*.example",)},
     ],
 )
 def test_an_entry_that_cannot_be_read_refuses_to_start(settings: dict[str, tuple[str, ...]]) -> None:

@@ -7,14 +7,19 @@ whose headers never end is closed.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
+from yarl import URL
 
+from ..keys import OPTIONS
+from ..listener import BACKLOG
 from .connections import CONNECTIONS, Connections
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
 from .streams import limit_socket
@@ -172,13 +177,50 @@ def _refusing_odd_bytes(
     return handle
 
 
+def _without(root: str, make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Take *root* away from the beginning of requests' paths: some proxies leave it there, others do not."""
+
+    def make_request(message: RawRequestMessage, *args: Any) -> web.BaseRequest:
+        if message.path.startswith(f"{root}/"):
+            url = URL.build(
+                path=message.url.raw_path[len(root) :],
+                query_string=message.url.raw_query_string,
+                fragment=message.url.raw_fragment,
+                encoded=True,
+            )
+            message = message._replace(path=message.path[len(root) :], url=url)
+        return make(message, *args)
+
+    return make_request
+
+
+def site_of(runner: web.BaseRunner, listener: socket.socket) -> web.BaseSite:
+    """Return what lets *runner* serve on a socket that is bound already."""
+    kind = _UnixSite if listener.family == socket.AF_UNIX else web.SockSite
+    return kind(runner, listener, backlog=BACKLOG)
+
+
+class _UnixSite(web.SockSite):
+    """A `SockSite` for a Unix socket: uvloop takes one that is made for TCP for nothing else."""
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - `setup` was called, or `BaseSite.start` had raised
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            server, sock=self._sock, backlog=self._backlog
+        )
+
+
 class _ProblemServer(web.Server):
     """Makes a `ProblemProtocol` for each connection."""
 
-    def __init__(self, server: web.Server, options: dict[str, Any], connections: Connections) -> None:
+    def __init__(
+        self, server: web.Server, options: dict[str, Any], connections: Connections, root: str
+    ) -> None:
         super().__init__(
             _refusing_odd_bytes(server.request_handler),
-            request_factory=server.request_factory,
+            request_factory=_without(root, server.request_factory) if root else server.request_factory,
             handler_cancellation=server.handler_cancellation,
         )
         self._bounds = connections
@@ -201,4 +243,6 @@ class ProblemRunner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         options = {name: value for name, value in self._kwargs.items() if name != "handler_cancellation"}
         connections = self.app.get(CONNECTIONS) or Connections()
-        return _ProblemServer(await super()._make_server(), options, connections)
+        known = self.app.get(OPTIONS)
+        root = known.root_path if known is not None else ""
+        return _ProblemServer(await super()._make_server(), options, connections, root)

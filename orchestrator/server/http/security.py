@@ -25,7 +25,7 @@ from .origin import (
     same_authority,
 )
 from .problem import ProblemError
-from .proxies import CLIENT, TrustedProxies
+from .proxies import TrustedProxies
 from .tokens import Tokens, check_sendable, check_strength, require_token
 
 SECURITY_HEADERS = {
@@ -58,8 +58,10 @@ class SecuritySettings:
         host: The address or name the server binds.
         token: Asked for on everything under `/v1`; None asks for none. token_file: Further ones, as `Tokens` has it.
         metrics_token: Asked for on `/metrics` and `/readyz`.
-        trusted_proxies: Networks whose `X-Forwarded-For` is believed, for the access log.
-        allow_hosts: Further `Host` values, each with or without a port; without one, any port.
+        trusted_proxies: Networks whose `X-Forwarded-…` is believed, as `TrustedProxies` has it.
+        root_path: What the addresses that we give out begin with, unless a trusted proxy says otherwise.
+        allow_hosts: Further `Host` values, each with or without a port; without one, any port. `*.name` is every
+            name below it, and not the name itself.
         allow_origins: Origins of foreign pages that may call, as in ``https://app.example``; or ``null``.
     """
 
@@ -68,6 +70,7 @@ class SecuritySettings:
     token_file: Path | None = None
     metrics_token: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    root_path: str = ""
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
 
@@ -121,7 +124,8 @@ class HostRule:
     """
 
     def __init__(self, settings: SecuritySettings) -> None:
-        self._allowed = [self._parse(text) for text in settings.allow_hosts]
+        self._allowed = [self._parse(text) for text in settings.allow_hosts if not text.startswith("*.")]
+        self._below = [self._parse(text[2:]) for text in settings.allow_hosts if text.startswith("*.")]
         bound = parse_address(settings.host)
         self._bound = parse_authority(f"[{settings.host}]" if ":" in settings.host else settings.host)
         self._any_address = not settings.host or (bound is not None and bound.is_unspecified)
@@ -131,7 +135,7 @@ class HostRule:
         found = parse_authority(text) or parse_authority(f"[{text}]")
         if found is None:
             raise _config_error(
-                "--allow-host", f"{text!r} is no host; write name, name:port or [address]:port"
+                "--allow-host", f"{text!r} is no host; write name, *.name, name:port or [address]:port"
             )
         return found
 
@@ -141,6 +145,10 @@ class HostRule:
         if any(authority.host == a.host and a.port in (None, authority.port) for a in self._allowed):
             return True
         address = authority.address
+        if address is None and any(
+            authority.host.endswith(f".{a.host}") and a.port in (None, authority.port) for a in self._below
+        ):
+            return True
         if address is not None and address.is_unspecified:
             return False  # browsers let pages reach 0.0.0.0, and it is nobody's address
         if self._bound is not None and authority.host == self._bound.host:
@@ -204,7 +212,7 @@ def _guard(hosts: HostRule, origins: OriginRule, settings: SecuritySettings) -> 
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CLIENT] = proxies.client_of(request)
+        proxies.note(request, settings.root_path)
         _check_host(request, hosts)
         _check_origin(request, origins)
         if _is_preflight(request):

@@ -17,6 +17,7 @@ from ...supervisor.supervisor import AnyRun
 from ..http.approvals import give_answers, read_approval_id, read_decision
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
+from ..http.proxies import SCHEME, outside
 from ..http.question import Question, addressed, models, start_asked
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -98,7 +99,7 @@ async def show_model_card(request: web.Request) -> web.StreamResponse:
 
 
 def _card(request: web.Request, model: str, title: str, about: str) -> web.Response:
-    url = f"{request.scheme}://{request.host}/v1/a2a/{model}"
+    url = f"{request[SCHEME]}://{request.host}{outside(request, f'/v1/a2a/{model}')}"
     skills = [
         {
             "id": name,

@@ -7,6 +7,7 @@ from importlib import metadata, resources
 from aiohttp import web
 
 from ...events.encoding import encode_json
+from ..http.proxies import outside
 from ..openapi.operation import ResponseDoc, asset, build_openapi, operation
 from ..openapi.page import render_docs
 from ..openapi.schemas import Schema
@@ -45,7 +46,10 @@ class ApiDocs:
         answers={200: ResponseDoc("The document.", {"type": "object"})},
     )
     async def show_document(self, request: web.Request) -> web.StreamResponse:
-        return _unchanging(encode_json(self.document(request.app)), "application/json")
+        document = self.document(request.app)
+        if root := outside(request, ""):
+            document = document | {"servers": [{"url": root}]}
+        return _unchanging(encode_json(document), "application/json")
 
     @operation("This API as a page", tag="server", answers={200: ResponseDoc("The page.", media="text/html")})
     async def show_page(self, request: web.Request) -> web.StreamResponse:

@@ -107,6 +107,12 @@ class Pages:
         return WebFile(path, self._found[path])
 
 
+@asset
+async def redirect_below(request: web.Request) -> web.StreamResponse:
+    """Lead from `/chat` to `/chat/`: what the page loads is named relative to its address."""
+    raise web.HTTPPermanentRedirect(f"{request.rel_url.raw_path}/")
+
+
 def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.name in _NOT_SERVED or entry.name.startswith("."):

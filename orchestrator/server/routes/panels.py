@@ -10,6 +10,7 @@ from ...errors import FieldProblem, InvalidRequest
 from ...panels.methods.registry import METHODS, MethodKind
 from ...panels.settings import MOST_STAGES, PanelSettings
 from ...references import load_attribute
+from ..http.proxies import outside
 from ..http.requests import check_pattern
 from ..keys import READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
@@ -56,7 +57,7 @@ async def call_panel(request: web.Request) -> web.StreamResponse:
     run = await supervisor.start_panel(run_id, wanted)
     headers = {
         "Run-Id": run.spec.run_id,
-        "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
+        "Location": outside(request, str(request.app.router["run"].url_for(run_id=run.spec.run_id))),
     }
     return json_response(run.snapshot(), status=202, headers=headers)
 

@@ -19,6 +19,7 @@ from ..http.approvals import MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
 from ..http.problem import ProblemError
+from ..http.proxies import outside
 from ..http.reading import requested_cursor, wanted_dialect, wants_stream
 from ..http.requests import NAME_PATTERN, read_start
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -123,7 +124,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     )
     headers = {
         "Run-Id": run.spec.run_id,
-        "Location": str(request.app.router["run"].url_for(run_id=run.spec.run_id)),
+        "Location": outside(request, str(request.app.router["run"].url_for(run_id=run.spec.run_id))),
     }
     if wants_stream(request, dialect.framing.content_type):
         return await stream_run(request, run, dialect, headers=headers)
