@@ -70,6 +70,7 @@ def frames(text: str) -> list[dict[str, str]]:
 PROGRAMS = (
     "curl/ask.sh", "eventsource/serve.py", "progress/long_tasks.py", "sdk_agents/support.py",
     "websocket_chat/chat.py", "python_client/ask.py", "judge/compare.py", "embed/app.py", "nginx/nginx.conf",
+    "ag_ui/ask.mjs",
 )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +32,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def run(service: Service, version: str, **wanted: Any) -> Any:
-    return await run_node("ag_ui.mjs", version, service.url, json.dumps(wanted))
+    return await run_node("ag_ui.mjs", version, service.url, wanted)
 
 
 def texts(told: dict[str, Any]) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""The AI SDK's own Chat, unmodified, of major versions 5 and 7, against the service."""
+"""The AI SDK's own Chat, unmodified, of major versions 5, 6 and 7, against the service."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
 from .node import install, run_node
 from .test_openai import cancel_agent, native_texts
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.parametrize("version", ["5", "7"])]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.parametrize("version", ["5", "6", "7"])]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,7 +31,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 async def chat(service: Service, version: str, **wanted: Any) -> Any:
-    return await run_node("chat.mjs", version, service.url, json.dumps(wanted))
+    return await run_node("chat.mjs", version, service.url, wanted)
 
 
 def texts(message: dict[str, Any]) -> dict[str, str]:

@@ -1,58 +1,59 @@
-// Drives the AI SDK's own Chat, unmodified, as a page would, and prints what it holds in the end as JSON.
-// Usage: node chat.mjs VERSION URL '{"body":…, "approve":…, "cutAfter":…, "stopAfter":…, "text":…}'
+// Drives the AI SDK's own Chat, unmodified, as a page would; returns what it holds in the end.
 
-const [version, url, wish] = process.argv.slice(2);
-const wanted = JSON.parse(wish);
-const { Chat } = await import(version === "5" ? "ai5-react" : "@ai-sdk/react");
-const { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } =
-  await import(version === "5" ? "ai5" : "ai");
+const PACKAGES = { 5: ["ai5", "ai5-react"], 6: ["ai6", "ai6-react"], 7: ["ai", "@ai-sdk/react"] };
 
-const errors = [];
-const transport = new DefaultChatTransport({
-  api: `${url}/v1/ai-sdk/chat`,
-  body: wanted.body,
-  prepareReconnectToStreamRequest: ({ id }) => ({ api: `${url}/v1/ai-sdk/chat/${id}/stream` }),
-});
-const chat = new Chat({
-  id: wanted.id ?? "chat1",
-  transport,
-  messages: wanted.messages ?? [],
-  onError: (error) => errors.push(String(error?.message ?? error)),
-  ...(wanted.approve === undefined
-    ? {}
-    : { sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses }),
-});
+/** `wanted`: {"body":…, "approve":…, "cutWhen":…, "stopWhen":…, "text":…} */
+export default async function run(version, url, wanted) {
+  const [core, react] = PACKAGES[version];
+  const { Chat } = await import(react);
+  const { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } = await import(core);
 
-function text() {
-  return JSON.stringify(chat.messages.at(-1)?.parts ?? []);
-}
+  const errors = [];
+  const transport = new DefaultChatTransport({
+    api: `${url}/v1/ai-sdk/chat`,
+    body: wanted.body,
+    prepareReconnectToStreamRequest: ({ id }) => ({ api: `${url}/v1/ai-sdk/chat/${id}/stream` }),
+  });
+  const chat = new Chat({
+    id: wanted.id ?? "chat1",
+    transport,
+    messages: wanted.messages ?? [],
+    onError: (error) => errors.push(String(error?.message ?? error)),
+    ...(wanted.approve === undefined
+      ? {}
+      : { sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses }),
+  });
 
-async function until(condition) {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
-if (wanted.resume) {
-  await chat.resumeStream();
-} else {
-  const sent = chat.sendMessage({ text: wanted.text ?? "hi" });
-  if (wanted.stopWhen) {
-    await until(() => text().includes(wanted.stopWhen));
-    await fetch(`${url}/v1/ai-sdk/chat/${chat.id}/stop`, { method: "POST" });
+  function text() {
+    return JSON.stringify(chat.messages.at(-1)?.parts ?? []);
   }
-  if (wanted.cutWhen) {
-    await until(() => text().includes(wanted.cutWhen));
-    await chat.stop();
-    await sent;
+
+  async function until(condition) {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  if (wanted.resume) {
     await chat.resumeStream();
+  } else {
+    const sent = chat.sendMessage({ text: wanted.text ?? "hi" });
+    if (wanted.stopWhen) {
+      await until(() => text().includes(wanted.stopWhen));
+      await fetch(`${url}/v1/ai-sdk/chat/${chat.id}/stop`, { method: "POST" });
+    }
+    if (wanted.cutWhen) {
+      await until(() => text().includes(wanted.cutWhen));
+      await chat.stop();
+      await sent;
+      await chat.resumeStream();
+    }
+    await sent;
   }
-  await sent;
-}
-if (wanted.approve !== undefined) {
-  const asked = chat.messages.at(-1).parts.filter((part) => part.state === "approval-requested");
-  for (const part of asked) {
-    await chat.addToolApprovalResponse({ id: part.approval.id, approved: wanted.approve });
+  if (wanted.approve !== undefined) {
+    const asked = chat.messages.at(-1).parts.filter((part) => part.state === "approval-requested");
+    for (const part of asked) {
+      await chat.addToolApprovalResponse({ id: part.approval.id, approved: wanted.approve });
+    }
+    await until(() => chat.status === "ready" && !text().includes("approval-re") && text().includes(wanted.until));
   }
-  await until(() => chat.status === "ready" && !text().includes("approval-re") && text().includes(wanted.until));
+  return { messages: chat.messages, status: chat.status, errors };
 }
-process.stdout.write(JSON.stringify({ messages: chat.messages, status: chat.status, errors }));
-process.exit(0);

@@ -1,41 +1,41 @@
-// Drives the OpenAI client for JavaScript, unmodified, and prints what it was told as JSON.
-// Usage: node openai.mjs URL MODEL
+// Drives the OpenAI client for JavaScript, unmodified; returns what it was told.
 
 import OpenAI from "openai";
 
-const [url, model] = process.argv.slice(2);
-const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
-const told = {};
+export default async function run(url, model) {
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 });
+  const told = {};
 
-const stream = client.responses.stream({ model, input: "hi" });
-const kinds = new Set();
-for await (const event of stream) kinds.add(event.type);
-const final = await stream.finalResponse();
-told.kinds = [...kinds];
-told.response = { id: final.id, status: final.status, output: final.output };
+  const stream = client.responses.stream({ model, input: "hi" });
+  const kinds = new Set();
+  for await (const event of stream) kinds.add(event.type);
+  const final = await stream.finalResponse();
+  told.kinds = [...kinds];
+  told.response = { id: final.id, status: final.status, output: final.output };
 
-const whole = [];
-for await (const event of await client.responses.retrieve(final.id, { stream: true })) whole.push(event);
-const cut = Math.floor(whole.length / 2);
-const rest = [];
-const resumed = { stream: true, starting_after: whole[cut].sequence_number };
-for await (const event of await client.responses.retrieve(final.id, resumed)) rest.push(event);
-told.resumed = JSON.stringify(rest) === JSON.stringify(whole.slice(cut + 1));
+  const whole = [];
+  for await (const event of await client.responses.retrieve(final.id, { stream: true })) whole.push(event);
+  const cut = Math.floor(whole.length / 2);
+  const rest = [];
+  const resumed = { stream: true, starting_after: whole[cut].sequence_number };
+  for await (const event of await client.responses.retrieve(final.id, resumed)) rest.push(event);
+  told.resumed = JSON.stringify(rest) === JSON.stringify(whole.slice(cut + 1));
 
-const chat = await client.chat.completions.create({
-  model,
-  stream: true,
-  messages: [{ role: "user", content: "hi" }],
-});
-told.chat = {};
-for await (const chunk of chat) {
-  for (const choice of chunk.choices) {
-    told.chat[choice.index] = (told.chat[choice.index] ?? "") + (choice.delta.content ?? "");
+  const chat = await client.chat.completions.create({
+    model,
+    stream: true,
+    messages: [{ role: "user", content: "hi" }],
+  });
+  told.chat = {};
+  for await (const chunk of chat) {
+    for (const choice of chunk.choices) {
+      told.chat[choice.index] = (told.chat[choice.index] ?? "") + (choice.delta.content ?? "");
+    }
   }
+  try {
+    await client.responses.create({ model: "nobody", input: "hi" });
+  } catch (error) {
+    told.refused = { status: error.status, message: error.message };
+  }
+  return told;
 }
-try {
-  await client.responses.create({ model: "nobody", input: "hi" });
-} catch (error) {
-  told.refused = { status: error.status, message: error.message };
-}
-process.stdout.write(JSON.stringify(told));
