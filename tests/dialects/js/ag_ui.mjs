@@ -6,7 +6,7 @@ export default async function run(version, url, wanted) {
 
   const events = [];
   let failure = null;
-  const agent = new HttpAgent({ url: `${url}/v1/ag-ui/${wanted.model}`, threadId: wanted.threadId ?? "thread1" });
+  const agent = new HttpAgent({ url: `${url}/v1/ag-ui/${wanted.model}`, threadId: wanted.threadId ?? "thread1", headers: wanted.headers ?? {} });
   agent.addMessage?.({ id: "m1", role: "user", content: "hi" });
   const input = { runId: wanted.runId ?? "run1", ...(wanted.resume ? { resume: wanted.resume } : {}) };
   let isCancelled = false;

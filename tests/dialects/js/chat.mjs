@@ -12,6 +12,7 @@ export default async function run(version, url, wanted) {
   const transport = new DefaultChatTransport({
     api: `${url}/v1/ai-sdk/chat`,
     body: wanted.body,
+    headers: wanted.headers,
     prepareReconnectToStreamRequest: ({ id }) => ({ api: `${url}/v1/ai-sdk/chat/${id}/stream` }),
   });
   const chat = new Chat({
@@ -47,6 +48,7 @@ export default async function run(version, url, wanted) {
       await chat.resumeStream();
     }
     await sent;
+    if (wanted.takeUp) await chat.resumeStream();
   }
   if (wanted.approve !== undefined) {
     const asked = chat.messages.at(-1).parts.filter((part) => part.state === "approval-requested");

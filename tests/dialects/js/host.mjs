@@ -5,6 +5,9 @@ import { createInterface } from "node:readline";
 
 console.log = console.info = console.error; // a client's own words may not stand among the answers
 
+// As in a page: what a client forgot to catch is told, and ends nothing.
+process.on("unhandledRejection", (error) => console.error(error));
+
 for await (const line of createInterface({ input: process.stdin })) {
   const { program, given } = JSON.parse(line);
   let answer;

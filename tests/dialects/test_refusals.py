@@ -1,0 +1,154 @@
+"""Refusals before a stream begins, as each real client reads them: no token, a foreign page, too many runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
+from a2a.client.errors import A2AClientError
+from a2a.utils.errors import A2AError
+from mcp import ClientSession, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from openai import AsyncOpenAI
+
+from orchestrator.server.http.security import SecuritySettings
+from orchestrator.settings.limits import RunLimits
+from tests.support.service import Service, serving
+
+from .agents import endless
+from .node import install, run_node
+from .test_a2a import follow, request
+
+pytestmark = pytest.mark.timeout(180)
+TOKEN = "a-token-of-enough-characters"
+KEY = {"Authorization": f"Bearer {TOKEN}"}
+CHAT: Any = {"model": "endless", "messages": [{"role": "user", "content": "hi"}]}
+UI = {"id": "c1", "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
+AG_UI = {"threadId": "t", "runId": "r", "messages": [{"id": "m", "role": "user", "content": "hi"}]}
+RPC = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "ask", "arguments": {"message": "hi"}},
+}
+MESSAGE = {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]}}
+
+CALLS: dict[str, tuple[str, Any]] = {
+    "chat": ("/v1/chat/completions", CHAT),
+    "responses": ("/v1/responses", {"model": "endless", "input": "hi"}),
+    "ai-sdk": ("/v1/ai-sdk/chat", UI),
+    "ag-ui": ("/v1/ag-ui", AG_UI),
+    "a2a": ("/v1/a2a/default/message:send", MESSAGE),
+    "mcp": ("/v1/mcp", RPC),
+}
+every_call = pytest.mark.parametrize("name", CALLS)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    """One run at a time, and a token."""
+    limits = RunLimits(max_runs=1)
+    async with serving({"endless": endless}, limits=limits, security=SecuritySettings(token=TOKEN)) as served:
+        yield served
+
+
+@pytest.fixture
+async def full(service: Service) -> str:
+    """The id of the one run that there may be."""
+    started = await service.call("POST", "/v1/runs", json={"message": "hi"}, headers=KEY)
+    assert started.status == 201
+    return str(started.json["run_id"])
+
+
+def words(name: str, answer: Any) -> str:
+    """Return what a refusal says, from where the dialect's clients read it."""
+    if name == "ai-sdk":
+        assert not answer.body.startswith(b"{"), "words, not a document"
+        return str(answer.body.decode())
+    told = answer.json
+    if name == "ag-ui":
+        assert answer.content_type == "application/problem+json"
+        return str(told["detail"])
+    if name == "mcp":
+        assert (told["jsonrpc"], told["id"]) == ("2.0", None)
+    if name == "a2a":
+        assert told["error"]["code"] == answer.status
+        assert told["error"]["details"][0]["reason"]
+    return str(told["error"]["message"])
+
+
+@every_call
+async def test_each_refusal_has_the_dialect_s_shape(service: Service, full: str, name: str) -> None:
+    path, body = CALLS[name]
+    version = {"A2A-Version": "1.0"}
+    without = await service.call("POST", path, json=body, headers=version)
+    assert (without.status, "token" in words(name, without).lower()) == (401, True)
+    assert "WWW-Authenticate" in without.headers
+    foreign = {**KEY, **version, "Origin": "https://elsewhere.example"}
+    page = await service.call("POST", path, json=body, headers=foreign)
+    assert (page.status, "origin" in words(name, page).lower()) == (403, True)
+    many = await service.call("POST", path, json=body, headers=KEY | version)
+    assert many.status == 429
+    assert int(many.headers["Retry-After"]) > 0
+    assert "run" in words(name, many)
+    assert len((await service.call("GET", "/v1/runs", headers=KEY)).json["runs"]) == 1, "none was started"
+
+
+async def test_openai_raises_its_own_errors(service: Service, full: str) -> None:
+    async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key="wrong", max_retries=0) as stranger:
+        with pytest.raises(openai.AuthenticationError) as refused:
+            await stranger.responses.create(model="endless", input="hi")
+    assert refused.value.type == "authentication_error"
+    async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key=TOKEN, max_retries=0) as client:
+        with pytest.raises(openai.RateLimitError) as limited:
+            await client.chat.completions.create(**CHAT)
+        assert limited.value.type == "rate_limit_error"
+        assert [model.id async for model in client.models.list()] == ["endless"]
+        with pytest.raises(openai.RateLimitError):
+            await client.responses.create(model="endless", input="hi", stream=True)
+
+
+@pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
+async def test_a2a_raises_its_own_errors(service: Service, full: str, binding: str) -> None:
+    async with httpx.AsyncClient(headers=KEY) as http:
+        card = await A2ACardResolver(http, f"{service.url}/v1/a2a/endless").get_agent_card()
+    config = {"supported_protocol_bindings": [binding]}
+    for headers, words in (({}, "401"), (KEY, "under way|429")):
+        async with httpx.AsyncClient(headers=headers) as http:
+            client = ClientFactory(ClientConfig(httpx_client=http, **config)).create(card)
+            with pytest.raises((A2AClientError, A2AError), match=words):
+                await follow(client.send_message(request()))
+
+
+async def test_mcp_raises_its_own_error(service: Service, full: str) -> None:
+    async with (
+        httpx.AsyncClient(headers=KEY) as http,
+        streamable_http_client(f"{service.url}/v1/mcp", http_client=http) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        with pytest.raises(MCPError, match="under way"):
+            await session.call_tool("ask", {"message": "hi"})
+
+
+@pytest.mark.parametrize("version", ["5", "6", "7"])
+async def test_a_chat_of_the_ai_sdk_shows_why(service: Service, full: str, version: str) -> None:
+    install()
+    told = await run_node("chat.mjs", version, service.url, {"body": {}})
+    assert told["status"] == "error"
+    assert "token" in told["errors"][0].lower()
+    assert not told["errors"][0].startswith("{")
+    told = await run_node("chat.mjs", version, service.url, {"body": {}, "headers": KEY})
+    assert "run" in told["errors"][0]
+
+
+@pytest.mark.parametrize("version", ["0", "1"])
+async def test_an_ag_ui_client_is_told_why(service: Service, full: str, version: str) -> None:
+    install()
+    for headers, status in (({}, "401"), (KEY, "429")):
+        told = await run_node("ag_ui.mjs", version, service.url, {"model": "endless", "headers": headers})
+        assert status in told["failure"]
