@@ -28,7 +28,8 @@ DONE = b"data: [DONE]"
 class ChatFraming(FoldedFraming):
     """A stream of `chat.completion.chunk`; ends with ``[DONE]``.
 
-    Options: `model` as it was asked for, `created` (seconds), `include_usage`.
+    Options: `model` as it was asked for, `created` (seconds), `include_usage`; `fresh`: what is skipped belongs to an
+    earlier completion.
     """
 
     def __init__(self, subscriber: Subscriber) -> None:
@@ -57,12 +58,12 @@ class ChatFraming(FoldedFraming):
         return b"" if self._is_closed else DONE + b"\n\n"
 
     def resumed(self) -> bytes:
-        """Begin anew after an answer to an approval: what was said before it belongs to the earlier completion."""
-        self._heard.clear()
-        self._thoughts.clear()
-        for voice in self.voices.values():
-            voice.open = ""
-            voice.content.clear()
+        if self.options.get("fresh"):
+            self._heard.clear()
+            self._thoughts.clear()
+            for voice in self.voices.values():
+                voice.open = ""
+                voice.content.clear()
         return super().resumed()
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────

@@ -37,7 +37,7 @@ def test_a_cursor_has_one_form_and_no_other(text: str, cursor: Cursor | None) ->
 
 
 def test_an_entrys_id_is_the_cursor_behind_it() -> None:
-    entry = Entry("abcd", 7, Draft("run_1", "a", "token", b"{}"))
+    entry = Entry("abcd", 7, *Draft("run_1", "a", "token", b"{}"))
     assert entry.id == "abcd-7"
     assert parse_cursor(entry.id) == Cursor("abcd", 7)
     assert (entry.run_id, entry.agent_id, entry.type, entry.data) == ("run_1", "a", "token", b"{}")

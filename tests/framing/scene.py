@@ -43,7 +43,7 @@ class Scene:
         for agent_id, payload in events:
             self.seq += 1
             data = encode_data(agent_id, payload, self.seq)
-            found.append(Entry(EPOCH, self.seq, Draft(RUN, agent_id, payload.TYPE, data)))
+            found.append(Entry(EPOCH, self.seq, *Draft(RUN, agent_id, payload.TYPE, data)))
         return found
 
     def frames(self, *events: tuple[str | None, Payload]) -> list[ServerSentEvent]:

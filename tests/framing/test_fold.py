@@ -60,7 +60,7 @@ class Heard:
 
     def entry(self, agent_id: str | None, payload: Payload) -> Entry:
         self.seq += 1
-        return Entry(EPOCH, self.seq, Draft(RUN, agent_id, payload.TYPE, encode_data(agent_id, payload, 1)))
+        return Entry(EPOCH, self.seq, *Draft(RUN, agent_id, payload.TYPE, encode_data(agent_id, payload, 1)))
 
     def hear(self, *events: tuple[str | None, Payload]) -> list[str]:
         text = self.framing.entries([self.entry(*event) for event in events]).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ async def fold_run(
     if seen is not None:
         async for page in seen:
             framing.skip(page)
+            await asyncio.sleep(0)
         framing.resumed()
     newest = parse_cursor(run.state.last_event_id or "")
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
@@ -121,6 +123,8 @@ async def fold_run(
             async for item in items:
                 if isinstance(item, list):
                     framing.entries(item)
+                    # A log in memory waits for nothing, so a long run would hold up every other stream.
+                    await asyncio.sleep(0)
                     if not to_end and newest is not None and item[-1].seq >= newest.seq:
                         return framing
                 elif not isinstance(item, Idle):

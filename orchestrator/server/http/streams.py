@@ -248,6 +248,8 @@ async def _catch_up(stream: EventStream, seen: AsyncGenerator[list[Entry], None]
     async with aclosing(seen):
         async for page in seen:
             stream.framing.skip(page)
+            # A log in memory waits for nothing, so a long history would hold up every other stream.
+            await asyncio.sleep(0)
     await stream.send(stream.framing.resumed())
 
 

@@ -101,6 +101,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         "model": body.get("model") or "default",
         "created": run.state.created_at // 1000,
         "include_usage": isinstance(wants, dict) and wants.get("include_usage") is True,
+        "fresh": bool(answers),
     }
     if body.get("stream") is True:
         return await stream_run(request, run, DIALECTS["chat"], cursor=cursor, options=options)
