@@ -284,15 +284,19 @@ def _is_end(entry: Entry) -> bool:
     return entry.agent_id is None and entry.type == RunDone.TYPE
 
 
-async def history(log: EventLog, view: View, requested: str) -> AsyncGenerator[list[Entry], None]:
-    """Yield what *view* keeps up to the cursor *requested*, and with it, in pages: what its reader has seen.
+async def history(
+    log: EventLog, view: View, requested: str, *, after: int = 0
+) -> AsyncGenerator[list[Entry], None]:
+    """Yield what *view* keeps later than the seq *after* up to the cursor *requested*, and with it, in pages.
+
+    That is what its reader has seen.
 
     Events that were trimmed are missing; a cursor that cannot be used has no history. Cancelling is safe.
     """
     bounds = await log.open(view.channel)
     try:
         end = _start(requested, bounds)
-        cursor = Cursor(bounds.epoch, bounds.first - 1)
+        cursor = Cursor(bounds.epoch, max(after, bounds.first - 1))
         while cursor.seq < end.seq:
             page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
             if not page:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from ..eventlog.base import Entry
 from ..eventlog.subscription import Gap
+from ..events.snapshot import Snapshot
 
 Carrier = Literal["stream", "websocket"]
 """What takes the bytes to the client: an HTTP answer that goes on, or a WebSocket's text messages."""
@@ -53,6 +54,9 @@ class Framing(Protocol):
     folds: ClassVar[bool]
     """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`."""
 
+    needs_all: ClassVar[bool]
+    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out."""
+
     @property
     def is_finished(self) -> bool:
         """Whether the client expects nothing more on this connection, though the run may go on."""
@@ -60,6 +64,10 @@ class Framing(Protocol):
 
     def opening(self, retry_ms: int) -> bytes:
         """Return what is sent at once, so that a client sees the stream is open."""
+        ...
+
+    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
+        """Begin with a run as it stood at *seq*, in place of what led there, and write nothing."""
         ...
 
     def skip(self, entries: Sequence[Entry]) -> None:
@@ -100,6 +108,7 @@ class StatelessFraming:
 
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = False
+    needs_all: ClassVar[bool] = False
     is_finished = False
 
     def __init__(self, subscriber: Subscriber) -> None:
@@ -107,6 +116,9 @@ class StatelessFraming:
 
     def opening(self, retry_ms: int) -> bytes:
         return b""
+
+    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
+        """Do nothing."""
 
     def skip(self, entries: Sequence[Entry]) -> None:
         """Do nothing."""

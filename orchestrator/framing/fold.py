@@ -51,6 +51,7 @@ class FoldedFraming:
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = True
+    needs_all: ClassVar[bool] = False
     pauses: bool = True
     """Whether the answer ends once every agent that runs waits for an approval."""
 
@@ -78,6 +79,10 @@ class FoldedFraming:
 
     def closing(self) -> bytes:
         return b""
+
+    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
+        self._at = seq
+        self._restore(snapshot)
 
     def skip(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -266,6 +271,9 @@ class FoldedFraming:
     def _restore(self, snapshot: Snapshot) -> list[bytes]:
         """Begin anew with a run as it stands, because what led there is not in the log any more."""
         self.voices.clear()
+        if snapshot.panel is not None:
+            told = {name: getattr(snapshot.panel, name) for name in PanelInfo.__struct_fields__}
+            self.panel = PanelInfo(**told)
         for agent_id in snapshot.agents:
             self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
         blocks = self.started()

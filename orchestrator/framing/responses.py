@@ -6,7 +6,7 @@ An event's frames are numbered `seq * 16 + n`, so a `sequence_number` is a curso
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -47,6 +47,9 @@ class ResponsesFraming(FoldedFraming):
         self._failures: list[Error] = []
         self._metadata: dict[str, str] = {}
         self._pausing = False
+
+    needs_all: ClassVar[bool] = True
+    """An item's place counts all that came before it."""
 
     # ── the Protocol ─────────────────────────────────────────────────────────────────────────
 

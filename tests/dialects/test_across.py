@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.framing.base import DIALECTS
+from orchestrator.server.http import following
 from orchestrator.sse_parser import SSEParser
 from tests.support.service import Service
 
@@ -86,6 +87,42 @@ async def test_a_cut_in_one_goes_on_in_every_other(service: Service, first: str)
                 second,
                 cursor,
             )
+
+
+@pytest.mark.parametrize("second", [name for name in SPEAKERS if DIALECTS[name].framing.folds])
+async def test_a_late_cursor_of_a_long_run_goes_on_from_its_state(
+    service: Service, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was said long ago is not folded again, and still no character is lost or comes twice."""
+    monkeypatch.setattr(following, "LONG_EVENTS", 3)
+    begun: list[int] = []
+    dialect = DIALECTS[second].framing
+    begin_at = dialect.begin_at
+
+    def spy(self: Any, snapshot: Any, seq: int) -> None:
+        begun.append(seq)
+        begin_at(self, snapshot, seq)
+
+    monkeypatch.setattr(dialect, "begin_at", spy)
+    run_id = await service.start(agents=["chatty", "tooled"])
+    await service.ended(run_id)
+    path = f"/v1/runs/{run_id}/events"
+    whole = {"chatty": "".join(CHATTY), "tooled": "".join(TOOLED)}
+    events = await service.events(run_id)
+    for tail in (1, 4):
+        monkeypatch.setattr(following, "TAIL_EVENTS", tail)
+        for place, event in enumerate(events[:-1]):
+            before = _joined(
+                [
+                    (e.data["agent_id"], e.data["text"])
+                    for e in events[: place + 1]
+                    if e.data["type"] == "token"
+                ]
+            )
+            body = await service.body(f"{path}?framing={second}", **{"Last-Event-ID": str(event.id)})
+            after = _joined([each for told in SSEParser().feed(body) for each in pieces(second, told.data)])
+            assert {name: before.get(name, "") + after.get(name, "") for name in whole} == whole, event
+    assert bool(begun) != dialect.needs_all
 
 
 @pytest.mark.parametrize("name", SPEAKERS)
