@@ -98,7 +98,7 @@ def test_a_double_click_on_stop_is_no_retry(page: Page) -> None:
         }).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
     }""")
     stop.click()
-    page.wait_for_function("window.clickedAgain")
+    page.wait_for_function("() => window.clickedAgain")
     expect(stop).to_have_text("Retry")
     page.get_by_role("button", name="Stop Second").click()
     state(page, "second", "cancelled")

@@ -246,7 +246,7 @@ def test_a_screen_reader_hears_ends_but_no_transcripts(page: Page) -> None:
     expect(column(page, "failing").get_by_role("alert")).to_be_visible()
     page.get_by_role("button", name="Stop all").click()
     ended(page)
-    page.wait_for_function("window.heard.some(line => line.includes('Talker stopped, 3 of 3'))")
+    page.wait_for_function("() => window.heard.some(line => line.includes('Talker stopped, 3 of 3'))")
     heard = page.evaluate("window.heard")
     assert any("Toolsmith finished, " in line for line in heard), heard
     assert any("Failing failed, " in line for line in heard), heard

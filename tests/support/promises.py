@@ -72,7 +72,9 @@ def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end:
     if agent_id == CALM:
         assert tokens == "".join(CALM_WORDS)[: len(tokens)]
         return
-    yielded = list(flat_emissions(stage.tried[agent_id, number].said))
+    # A time limit may end an attempt before its generator has run at all.
+    tried = stage.tried.get((agent_id, number))
+    yielded = [] if tried is None else list(flat_emissions(tried.said))
     seen = list(flat_events(said))
     assert seen == yielded[: len(seen)]
     if end.data["type"] == "done":
