@@ -255,3 +255,42 @@ def test_a_public_class_name_stands_once() -> None:
                 found.setdefault(node.name, []).append(name)
     twice = {name: places for name, places in found.items() if len(places) > 1}
     assert set(twice) == {"Run"}, "a client's run and ours are the only pair of one name"
+
+
+SPINE = ("agent", "eventlog", "events", "framing", "panels", "run", "server", "settings", "supervisor")
+
+FOUND_ELSEWHERE = {
+    "events.panel": "tests/events/test_encoding.py",  # values alone: each is written and read back there
+    "events.run": "tests/events/test_encoding.py",
+    "eventlog.cluster": "tests/contract/test_cluster.py",  # a Protocol alone
+    "eventlog.memory": "tests/eventlog/test_memory.py",  # a store is held as one, and by its contracts
+    "eventlog.redis": "tests/eventlog/test_redis.py",
+    "eventlog.sqlite": "tests/eventlog/test_sqlite.py",
+    "panels.methods": "tests/panels/test_methods.py",
+    "server.handbook": "tests/handbook/test_pages.py",
+    "server.keys": "tests/server/test_app.py",  # names alone
+    "server.openapi": "tests/server/test_openapi.py",
+    "server.routes.docs": "tests/server/test_openapi.py",
+    "server.routes.handbook": "tests/handbook/test_pages.py",
+    **{
+        f"server.routes.{dialect}": f"tests/dialects/test_{dialect}.py"  # with the dialect's own clients
+        for dialect in ("a2a", "ag_ui", "ai_sdk", "mcp", "openai")
+    },
+}
+"""A module, or a folder of modules, whose tests do not bear its name → where they are, and why."""
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules() if room_of(name) in SPINE])
+def test_a_modules_tests_are_found_by_its_name(name: str) -> None:
+    """Whoever changes a module runs its tests, so he has to find them; a module without any is noticed here.
+
+    `<room>/[<folder>/]<module>` has `tests/<room>/test_<module>.py`, or `test_<folder>_<module>.py`.
+    """
+    room, *folders, module = name.split(".")
+    if module == "__init__":
+        return
+    root, folder = PACKAGE.parent, PACKAGE.parent / "tests" / ("runs" if room == "run" else room)
+    elsewhere = [path for known, path in FOUND_ELSEWHERE.items() if f"{name}.".startswith(f"{known}.")]
+    assert all((root / path).exists() for path in elsewhere), elsewhere
+    places = [folder / f"test_{'_'.join([*folders[-1:], module])}.py", folder / f"test_{module}.py"]
+    assert elsewhere or any(place.exists() for place in places), f"{places[-1].relative_to(root)} is missing"

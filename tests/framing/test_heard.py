@@ -1,0 +1,38 @@
+"""Covers `orchestrator/framing/heard.py`: one agent as one connection has heard it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.events import Reasoning, Token, encode_data
+from orchestrator.framing.heard import HeardAgent, said
+
+
+@pytest.mark.parametrize("text", ["x", 'a "quoted"\nline', "\u2028", "😀", "\\"])
+def test_a_pieces_text_goes_on_as_the_json_that_it_came_as(text: str) -> None:
+    """It was escaped when its event was encoded, and no reader may take one line for two."""
+    piece = said(encode_data("a", Token(text), 1))
+    assert json.loads(piece) == text
+    assert len(piece.decode().splitlines()) == 1
+    assert said(encode_data("a", Reasoning(text), 1)) == piece
+
+
+def test_a_nested_agents_words_and_empty_ones_are_nothing() -> None:
+    assert said(encode_data("a", Token("inner", parent="c1"), 1)) == b""
+    assert said(encode_data("a", Token(""), 1)) == b""
+
+
+def test_ids_tell_turns_attempts_and_parts_apart() -> None:
+    voice = HeardAgent("a", "Ann")
+    assert (voice.attempt_id, voice.part_id) == ("a.0.1", "a.0.1.0")
+    voice.turn, voice.attempt, voice.part = 2, 3, 4
+    assert (voice.attempt_id, voice.part_id) == ("a.2.3", "a.2.3.4")
+
+
+def test_no_two_agents_share_what_was_heard() -> None:
+    one, other = HeardAgent("a", "Ann"), HeardAgent("b", "Bob")
+    one.parts.append("a.0.1.1")
+    one.kept.append(b'"x"')
+    assert (other.parts, other.kept, other.waiting, other.tools, other.asked) == ([], [], {}, {}, set())
