@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -12,6 +12,9 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpClient
 
 from tests.support.probe import Answer, Ask, Client, Listen, ProblemServer, fetch
+
+if TYPE_CHECKING:
+    from tests.support.service import Service
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile(
@@ -73,3 +76,19 @@ def ask(listen: Listen) -> Ask:
         return await fetch(await listen(app()), method, path, **options)
 
     return ask_once
+
+
+@pytest.fixture
+async def serve(aiohttp_client: AiohttpClient) -> AsyncIterator[Callable[..., Awaitable[Service]]]:
+    """Serve scripted agents until the test ends: `service = await serve({"a": words("hi")})`."""
+    from tests.support.service import client_options, leave, server_of, started
+
+    clients: list[Client] = []
+
+    async def start(scripts: Mapping[str, Any] | None = None, **keys: Any) -> Service:
+        clients.append(await aiohttp_client(server_of(scripts, **keys), **client_options()))
+        return await started(clients[-1])
+
+    yield start
+    for client in clients:
+        await leave(client)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, get_port_socket
 from multidict import CIMultiDictProxy
 
 from orchestrator.server.http.problem import PROBLEM_TYPE
 from orchestrator.server.http.runner import ProblemRunner
+from orchestrator.server.listener import BACKLOG
 from tests.support.patience import PATIENCE_SECONDS
 
 
@@ -41,9 +43,19 @@ class Answer:
 class ProblemServer(TestServer):
     """Serves an application as `orchestrator serve` does; *options* go to its runner."""
 
-    def __init__(self, app: web.Application, **options: Any) -> None:
-        super().__init__(app)
+    def __init__(self, app: web.Application, *, host: str = "127.0.0.1", **options: Any) -> None:
+        super().__init__(app, host=host, socket_factory=self._listen)
         self._options = {"access_log": None, **options}
+        self._socket: socket.socket | None = None
+
+    def _listen(self, host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+        self._socket = get_port_socket(host, port, family)
+        return self._socket
+
+    async def start_server(self, *args: Any, **options: Any) -> None:
+        await super().start_server(*args, **options)
+        if self._socket is not None:
+            self._socket.listen(BACKLOG)  # aiohttp's own is for few clients at once
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
         return ProblemRunner(self.app, **options | self._options)

@@ -11,13 +11,14 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientResponse, ClientTimeout, TCPConnector
+from aiohttp.test_utils import TestClient
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.config import Config
@@ -25,7 +26,6 @@ from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.app import create_app
-from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
 from orchestrator.server.options import ServerOptions
@@ -34,7 +34,7 @@ from orchestrator.supervisor.supervisor import AnyRun
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.zygote import command
 
-from .probe import Answer
+from .probe import Answer, Client, ProblemServer
 from .spine import Script, ScriptedRegistry
 
 _EVENT_LINES = re.compile(
@@ -231,14 +231,14 @@ async def talkative(request: AgentInput) -> AsyncGenerator[Emission, None]:
 class Service:
     """The service as a client sees it, and its inner parts for what no client can see."""
 
-    def __init__(
-        self, app: web.Application, runner: web.AppRunner, session: ClientSession, host: str
-    ) -> None:
-        self.app = app
-        self.runner = runner
-        self.port: int = runner.addresses[0][1]
-        self.session = session
-        self.url = f"http://{host}:{self.port}"
+    def __init__(self, client: Client) -> None:
+        assert client.server.runner is not None
+        assert client.port is not None
+        self.app = app = client.app
+        self.runner = client.server.runner
+        self.port = client.port
+        self.session = client.session
+        self.url = f"http://{client.host}:{client.port}"
         self.supervisor = app[SUPERVISOR]
         self.streams = app[STREAMS]
         self.metrics = app[METRICS]
@@ -306,8 +306,11 @@ async def finished_run(service: Service, **keys: Any) -> tuple[str, bytes]:
     return run_id, await service.body(f"/v1/runs/{run_id}/events")
 
 
-@asynccontextmanager
-async def serving(
+Serve = Callable[..., Awaitable[Service]]
+"""The fixture `serve`: `service = await serve(scripts, …)`, with what `server_of` takes."""
+
+
+def server_of(
     scripts: dict[str, Script] | None = None,
     *,
     keys: dict[str, dict[str, Any]] | None = None,
@@ -317,8 +320,8 @@ async def serving(
     security: SecuritySettings | None = None,
     options: ServerOptions | None = None,
     host: str = "127.0.0.1",
-) -> AsyncIterator[Service]:
-    """Bring the service up as `serve` does, with scripted agents."""
+) -> ProblemServer:
+    """Return the service as `orchestrator serve` runs it, with scripted agents; it is not started yet."""
     registry = registry or ScriptedRegistry(scripts or {}, keys)
     app = create_app(
         Config(registry.agents, (), Path()),
@@ -328,23 +331,45 @@ async def serving(
         limits=limits,
         registry=registry,
     )
-    runner = ProblemRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
+    return ProblemServer(app, host=host, shutdown_timeout=1.0)
+
+
+def client_options() -> dict[str, Any]:
+    """Return what a `TestClient` of the service takes, in the loop in which it is used."""
+    return {
+        # No pool: every connection that a test sees at the server is one that it opened.
+        "connector": TCPConnector(force_close=True, limit=0),
+        "timeout": ClientTimeout(),
+        "headers": {"Accept-Encoding": "identity"},
+        "auto_decompress": False,
+    }
+
+
+async def started(client: Client) -> Service:
+    """Return the service of a client that was started, once its agents are loaded."""
+    await client.app[LOADED]
+    return Service(client)
+
+
+async def leave(client: Client) -> None:
+    """Close a client's connections, then what streams are left, so that the server need not wait for them."""
+    await client.session.close()
+    client.app[STREAMS].close_all()
+
+
+@asynccontextmanager
+async def serving(scripts: dict[str, Script] | None = None, **keys: Any) -> AsyncIterator[Service]:
+    """Serve while inside, where a fixture cannot: several services, or one that ends within the test.
+
+    Takes what `server_of` takes. A test of one application takes the fixture `serve`.
+    """
+    client: Client = TestClient(server_of(scripts, **keys), **client_options())
     try:
-        await web.TCPSite(runner, host, 0, backlog=1024).start()
-        await app[LOADED]
-        headers = {"Accept-Encoding": "identity"}
-        async with ClientSession(
-            # No pool: every connection that a test sees at the server is one that it opened.
-            connector=TCPConnector(force_close=True, limit=0),
-            timeout=ClientTimeout(),
-            headers=headers,
-            auto_decompress=False,
-        ) as session:
-            yield Service(app, runner, session, host)
+        await client.start_server()
+        yield await started(client)
     finally:
-        app[STREAMS].close_all()
-        await runner.cleanup()
+        await leave(client)
+        await client.close()
 
 
 @dataclass
