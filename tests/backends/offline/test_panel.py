@@ -28,6 +28,7 @@ from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor
 
 from ...panels.test_methods import fails, hangs, panel, result, saying, stages
+from ...support.patience import PATIENCE_SECONDS
 from ...support.spine import Script, ScriptedBackend, Seen, of, read, settings, start, text_of
 
 SHIPPED = Path(__file__).parents[3] / "agents_config"
@@ -388,10 +389,7 @@ def test_the_tool_returns_what_can_be_read_back() -> None:
 
 
 @pytest.mark.parametrize("unit", ["1+", "(", "1+1=2 ", "9", "12:00:00 in a ", ".\n", "“", "sqrt("])
-def test_a_flood_of_answers_is_compared_in_no_time(unit: str) -> None:
-    """An agent without the tool compares in the event loop."""
-    from time import process_time
-
-    began = process_time()
+@pytest.mark.timeout(PATIENCE_SECONDS)
+def test_a_flood_of_answers_is_compared_to_its_end(unit: str) -> None:
+    """An agent without the tool compares in the event loop, so no expression may run wild."""
     compare("1+1 " * 30_000, [("n", unit * 50_000)] * 32)
-    assert process_time() - began < 20

@@ -140,8 +140,7 @@ test('a worker that does not answer within 3 s is done without', withTabs(async 
 
 test('a worker that cannot be loaded is done without at once', withTabs(async ({ server, connect }) => {
   answers = false;
-  const began = performance.now();
-  const known = globalThis.SharedWorker;
+  const known = globalThis.SharedWorker, later = globalThis.setTimeout;
   let worker;
   globalThis.SharedWorker = class extends known {
     constructor(...options) {
@@ -149,15 +148,16 @@ test('a worker that cannot be loaded is done without at once', withTabs(async ({
       worker = this;
     }
   };
+  // Whoever only waits until the worker's time to answer is up waits for ever here.
+  globalThis.setTimeout = (call, ms, ...more) => later(call, ms === 3_000 ? 1e9 : ms, ...more);
   try {
     const starting = connect().start({ message: 'hi', agents: ['a'] });
     worker.dispatchEvent(new Event('error'));
     const run = await starting;
     server.end(run.id);
     await run.result();
-    assert.ok(performance.now() - began < 2_000);
   } finally {
-    globalThis.SharedWorker = known;
+    Object.assign(globalThis, { SharedWorker: known, setTimeout: later });
   }
 }));
 
