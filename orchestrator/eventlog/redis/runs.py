@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
@@ -36,13 +37,13 @@ from .keys import Keys
 from .link import Link, Script
 
 _WORD_BYTES = 8
-"""Before each turn: what tells a turn that arrives twice from one that was said twice."""
+"""Before each turn: what distinguishes a turn that arrives twice from one that was said twice."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RunRecord)
 
 
-class RedisRuns:
+class RedisRuns(ABC):
     """A `RunStore` in Redis. Each call is one script, and may be sent twice without harm.
 
     Args:
@@ -57,7 +58,7 @@ class RedisRuns:
         """The running runs whose owner's part this process plays: kept to outlive a flush."""
         self._indexed = False
         self._leases = Leases()
-        # While Redis was away nobody could beat.
+        # While Redis was unavailable nobody could beat.
         link.on_back.append(self._leases.doubt)
 
     async def create_run(self, record: RunRecord) -> RunRecord:
@@ -174,9 +175,9 @@ class RedisRuns:
         if channel is not None:
             await self.erase(bytes(channel).decode(), run_id)
 
+    @abstractmethod
     async def erase(self, channel: str, run_id: str) -> None:
         """Forget a run's entries: the log's part of forgetting it."""
-        raise NotImplementedError
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────
 
@@ -250,9 +251,9 @@ class RedisRuns:
         await self._ready()
         return await self._link.script(script, keys, *args)
 
+    @abstractmethod
     async def _ready(self) -> None:
         """Be connected."""
-        raise NotImplementedError
 
     async def _create(self, record: RunRecord) -> Any:
         ended = "" if record.ended_at is None else record.ended_at
@@ -263,7 +264,7 @@ class RedisRuns:
         )  # fmt: skip
 
     async def _restore(self, fence: Fence) -> bool:
-        """Keep a run's record again that Redis lost with its memory; False where it was forgotten on purpose."""
+        """Keep a run's record again that Redis lost with its memory; False if it was forgotten on purpose."""
         record = self._own.get(fence.run_id)
         if record is None or record.token != fence.token:
             return False

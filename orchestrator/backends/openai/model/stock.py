@@ -8,6 +8,7 @@ wrong shape over, and drops the finish reason. Decoding stays the client's.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -35,7 +36,7 @@ _BROKEN = (APIConnectionError, httpx2.TransportError)
 _DONE = ServerSentEvent(data="[DONE]")
 
 
-class _Reading:
+class _Reading(ABC):
     """How a stream reads: its events are put into OpenAI's form before the client decodes them.
 
     The client finds out what a stream is of by its first base, so this is the second of those below.
@@ -70,14 +71,17 @@ class _Reading:
             yield _event(value)
         yield _DONE
 
+    @abstractmethod
     def _read(self, value: Any) -> list[dict[str, Any]]:
-        raise NotImplementedError
+        """Return the events of one piece."""
 
+    @abstractmethod
     def _read_whole(self, value: Any) -> list[dict[str, Any]]:
-        raise NotImplementedError
+        """Return the events of a whole answer that came in one piece."""
 
+    @abstractmethod
     def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
-        raise NotImplementedError
+        """Return the events that end the stream; *is_marked*: it had its end mark."""
 
     def _is_complete(self) -> bool:
         """Whether a connection that breaks now breaks nothing off."""
@@ -89,7 +93,7 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
 
     Raises:
         AgentError: `upstream_invalid`: a chunk has the wrong shape, or neither an end mark nor a finish reason came.
-            Its own code where the finish reason says that the provider failed, `refusal` where it withheld all.
+            Its own code if the finish reason says that the provider failed, `refusal` if it withheld all.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -255,7 +259,7 @@ class _Sniffed:
     """The bytes of an answer, looked at: a body that is one JSON object is kept whole, whatever it calls itself.
 
     Attributes:
-        whole: That body; None where it is an event stream.
+        whole: That body; None if it is an event stream.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
