@@ -70,7 +70,7 @@ class OrchestratorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One mistake in a configuration file. `line` counts from 1; None where no line is at fault."""
+    """One mistake in a configuration file. `line` counts from 1; None if no line is at fault."""
 
     file: str
     line: int | None
@@ -126,12 +126,12 @@ class ToolError(OrchestratorError):
 
 
 def new_error_id() -> str:
-    """Make the id that joins what clients are told of an error to a line of the server's log."""
+    """Make the id that joins what clients are sent of an error to a line of the server's log."""
     return f"err_{os.urandom(8).hex()}"
 
 
 def _seconds(value: object) -> float | None:
-    """Return *value* where it is a time that can be waited for."""
+    """Return *value* if it is a time that can be waited for."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -217,4 +217,4 @@ class LogUnavailable(LogError):
 
 
 class UnreadableRequest(LogError):
-    """What a run was started with is broken, or of another release: it can be told of, not executed."""
+    """The request that a run was started with is broken, or of another release: it can be read, not executed."""

@@ -20,7 +20,7 @@ LEAVE_SECONDS = 3.0
 def run_and_leave(
     work: Coroutine[Any, Any, int], *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
 ) -> int:
-    """Run *work* and return its exit code; end the process with it where the loop does not close in time.
+    """Run *work* and return its exit code; end the process with it if the loop does not close in time.
 
     Closing waits for every task and for every thread of the default executor: an agent that ignores its
     cancellation, or a tool that blocks its thread, would hold the process for ever.

@@ -1,4 +1,4 @@
-"""Owns the reading of `text/event-stream`: bytes in, events out. Knows no socket and no protocol of ours.
+"""Reads `text/event-stream`: bytes in, events out. Knows no socket and no protocol of ours.
 
 Source: WHATWG HTML, 9.2 Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 """
@@ -33,8 +33,8 @@ class ServerSentEvent:
     Attributes:
         event: The `event:` line, else ``message``.
         data: The `data:` lines, joined with line feeds.
-        last_event_id: What a reconnecting client sends; inherited where this event has no `id:`.
-        id: This event's own `id:` line; None where it has none.
+        last_event_id: What a reconnecting client sends; inherited if this event has no `id:`.
+        id: This event's own `id:` line; None if it has none.
     """
 
     event: str

@@ -34,7 +34,7 @@ class Approvals:
         return any(not waiting.done() for waiting in self._waiting.values())
 
     def answer(self, answer: Approval) -> bool:
-        """Report an answer, then pass it on to the agent; False where nothing waits for one."""
+        """Report an answer, then pass it on to the agent; False if nothing waits for one."""
         waiting = self._waiting.get(answer.call_id)
         if waiting is None or waiting.done():
             return False

@@ -55,9 +55,9 @@ class Stop:
 
 @dataclass(slots=True)
 class Ending:
-    """How an attempt ended: exactly one of `finish`, `error` and `stop` is set.
+    """The end of an attempt: exactly one of `finish`, `error` and `stop` is set.
 
-    `again` is what the next attempt says, where this one said other words than its answer has.
+    `again` is what the next attempt says, if this one said other words than its answer has.
     """
 
     finish: Finish | None = None
@@ -142,7 +142,7 @@ class Attempt:
                 return Ending(stop=stopped.result())
 
     async def _close(self, task: asyncio.Task[None]) -> bool:
-        """Cancel the task until it ends; False where it does not."""
+        """Cancel the task until it ends; False if it does not."""
         for seconds in (STOP_SECONDS, ABANDON_SECONDS):
             task.cancel()
             # The agent may wait for room that nobody makes any more.
@@ -320,7 +320,7 @@ def _checked(item: _S) -> _S:
 
 
 def _kept(memory: Any) -> Any:
-    """Return *memory* where it can be kept: it is stored as JSON."""
+    """Return *memory* if it can be kept: it is stored as JSON."""
     if memory is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""What an agent, or a run, may spend, in output tokens and in money. Owns the sum, not the prices.
+"""The budget of an agent or of a run, in output tokens and in money. Owns the sum, not the prices.
 
 Prices are the user's (`prices` of an agent's file, per million tokens): none are shipped, because
-they go stale. Where an agent has no prices, its cost is unknown and only tokens are counted.
+they go stale. If an agent has no prices, its cost is unknown and only tokens are counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PER_TOKENS = 1_000_000
 
 
 def cost_of(usage: Usage, prices: Prices | None) -> float | None:
-    """Return what *usage* costs; None where the prices are not known.
+    """Return what *usage* costs; None if the prices are not known.
 
     Cached and reasoning tokens are part of the input and the output, and cost as those unless they have a price.
     """

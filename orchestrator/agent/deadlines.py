@@ -27,7 +27,7 @@ class Deadlines:
         self.started = self.clock()
         self._total_from = self.started
         self.last = self.started
-        """When the agent last said something, by the loop's clock. Whoever hears it sets this."""
+        """When the agent last said something, by the loop's clock. Whoever receives it sets this."""
         self.heard = False
         """Whether it said anything yet."""
 

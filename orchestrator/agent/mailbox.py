@@ -50,7 +50,7 @@ class _Heavy:
 
 
 class Mailbox:
-    """What one agent said and nobody has fetched yet.
+    """The events of one agent that nobody has fetched yet.
 
     Args:
         agent_id: Whose it is.
@@ -175,7 +175,7 @@ class Mailbox:
             self._announce()
 
     def take(self, most: int) -> list[Payload]:
-        """Take up to *most* events, oldest first, joined where they are neighbours."""
+        """Take up to *most* events, oldest first, joined if they are neighbours."""
         queue = self._queue
         batch: list[Payload] = []
         while queue and len(batch) < most:

@@ -27,16 +27,16 @@ from .mailbox import Mailbox
 
 log = structlog.get_logger(__name__)
 
-STORE_AWAY_SECONDS = 0.5
+STORE_RETRY_SECONDS = 0.5
 """Pause before a turn that the store could not take is offered again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hearers:
-    """Who hears of an agent's life beside its mailbox.
+class Listeners:
+    """Those that are notified of an agent's life beside its mailbox.
 
     Args:
-        on_done: Hears of an answer that ended well, before `done` goes out.
+        on_done: Called with an answer that ended well, before `done` goes out.
         traceparent: Says, as an attempt begins, to which trace what it asks elsewhere belongs.
     """
 
@@ -63,7 +63,7 @@ class Pump:
         mailbox: Mailbox,
         *,
         budget: Budget,
-        hearers: Hearers,
+        listeners: Listeners,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
@@ -71,9 +71,9 @@ class Pump:
         self._request = request
         self._mailbox = mailbox
         self._budget = budget
-        self._observer = hearers.observer
-        self._on_done = hearers.on_done
-        self._traceparent = hearers.traceparent
+        self._observer = listeners.observer
+        self._on_done = listeners.on_done
+        self._traceparent = listeners.traceparent
         self._clock = loop.time
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()
@@ -86,7 +86,7 @@ class Pump:
         return self._stopped.done()
 
     def stop(self, stop: Stop) -> bool:
-        """End the agent at its next step; False where it was asked before. Returns at once."""
+        """End the agent at its next step; False if it was asked before. Returns at once."""
         if self._stopped.done():
             return False
         self._stopped.set_result(stop)
@@ -102,7 +102,7 @@ class Pump:
         return self._current is not None and self._current.approvals.is_waiting
 
     def answer(self, answer: Approval) -> bool:
-        """Answer an approval; False where none waits."""
+        """Answer an approval; False if none waits."""
         return self._current is not None and self._current.approvals.answer(answer)
 
     async def run(self) -> None:
@@ -129,7 +129,7 @@ class Pump:
         """Make one attempt and say how it ended; return the announcement of the next, if any."""
         part = self._request.part
         if part is not None:
-            # Before anything can end it: only `started` tells this turn from the one before.
+            # Before anything can end it: only `started` distinguishes this turn from the one before.
             self._mailbox.post(opening_of(part, number))
         again, self._again = self._again, ()
         backend = Retelling(again) if again else await self._ready()
@@ -139,7 +139,7 @@ class Pump:
         else:
             if part is None:
                 self._mailbox.post(Started(number))
-            # What is told again was paid for when it was told first.
+            # What is said again was paid for when it was said first.
             budget = Budget("agent") if again else self._budget
             attempt = self._current = Attempt(backend, self._mailbox, self._settings, budget)
             request = replace(
@@ -177,13 +177,13 @@ class Pump:
         return None if delay is None else Retry(number + 1, round(delay, 3), terminal.code)
 
     async def _remember(self, on_done: Callable[[Turn], Awaitable[None]], turn: Turn) -> None:
-        """Tell of a good answer; while the store is away again and again, unless the agent is to end."""
+        """Report a good answer; again and again while the store is unavailable, unless the agent is to end."""
         while True:
             try:
                 return await on_done(turn)
             except LogUnavailable as exc:
                 log.warning("turn_not_kept_yet", run_id=self._request.run_id, reason=exception_words(exc))
-            await asyncio.wait((self._stopped,), timeout=STORE_AWAY_SECONDS)
+            await asyncio.wait((self._stopped,), timeout=STORE_RETRY_SECONDS)
             if self._stopped.done():
                 return None
 
@@ -227,7 +227,7 @@ class Pump:
         number: int,
     ) -> Error:
         error_id = new_error_id()
-        # What a backend could only call `internal`, or a tool's fault, is told to nobody else.
+        # What a backend could only call `internal`, or a tool's fault, is sent to nobody else.
         unexpected = not isinstance(cause, AgentError) or error.code in ("internal", "tool_failed")
         log.warning(
             "agent_failed",
@@ -277,7 +277,7 @@ class Pump:
         return not said or self._settings.retry.after_first_token
 
     def _delay(self, failed: int, ending: Ending) -> float | None:
-        """Seconds to the next attempt; None where the upstream asks for longer than an attempt may take."""
+        """Seconds to the next attempt; None if the upstream asks for longer than an attempt may take."""
         wanted = ending.error.retry_after if ending.error else None
         if wanted is not None:
             return wanted if wanted <= self._settings.limits.timeout_s else None
@@ -323,7 +323,7 @@ def _ms(seconds: float) -> int:
 
 
 def _rate(tokens: int, attempt: Attempt, now: float) -> float | None:
-    """Output tokens per second since the first one came; over the whole attempt where all came at once."""
+    """Output tokens per second since the first one came; over the whole attempt if all came at once."""
     since = attempt.first_token_at if attempt.first_token_at is not None else attempt.started_at
     seconds = now - since if now - since > 0.001 else now - attempt.started_at
     return round(tokens / seconds, 1) if seconds > 0 else None

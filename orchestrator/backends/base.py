@@ -1,4 +1,4 @@
-"""What every kind of agent implements: the `Backend` Protocol and what passes through it.
+"""The `Backend` Protocol, which every kind of agent implements, and the values that pass through it.
 
 Owns no agent. A kind of agent is one folder beside this file and one row in `registry`; its contract is held by
 `tests/contract/test_backend.py`.
@@ -49,7 +49,7 @@ Task = Literal["answer", "moderate", "judge", "review", "vote"]
 
 @dataclass(frozen=True, slots=True)
 class QuotedAnswer:
-    """Another agent's answer, as an agent in a panel is told of it.
+    """Another agent's answer, as an agent in a panel is sent it.
 
     `text` is the whole; `chars` of it are in the message. `label` is what the message calls it.
     """
@@ -63,7 +63,7 @@ class QuotedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What an agent is asked as part of a panel; the message already says all of it in words.
+    """The part of a request that belongs to a panel; the message already says all of it in words.
 
     Attributes:
         question: What the user asked. number: Of the round or layer, from 1; 0 for other stages.
@@ -82,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class AgentInput:
-    """What an agent is asked.
+    """A request to an agent.
 
     Attributes:
         history: Earlier turns of the conversation, oldest first; only those that ended well.
@@ -91,11 +91,11 @@ class AgentInput:
         anchor: The last `Status.anchor` of an attempt whose worker was lost: what it began upstream may be gone on
             with, from its beginning, for all that it said is void. None at any other attempt.
         depth: How many instances of this service have passed the question on, one to the next.
-        traceparent: The trace that the run belongs to, in W3C's form; None where there is none.
+        traceparent: The trace that the run belongs to, in W3C's form; None if there is none.
         reasons: Why somebody approved a call or did not, by its `call_id`, once `approve` has returned.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
-        taken: Set before the attempt is stopped where another worker has the run now, and with it what `anchor`
+        taken: Set before the attempt is stopped if another worker has the run now, and with it what `anchor`
             names: that is not to be ended upstream.
     """
 
@@ -142,9 +142,9 @@ class Finish:
 
     Args:
         reason: `stop`, `length`, … goes into `done` as `finish_reason`.
-        usage: What the provider counted, None where it did not.
+        usage: What the provider counted, None if it did not.
         memory: JSON-able; comes back in the next run's `Turn.memory`.
-        output: The answer where it is structured: any JSON, which goes into `done` as `output`.
+        output: The answer if it is structured: any JSON, which goes into `done` as `output`.
     """
 
     reason: str = "stop"
@@ -155,7 +155,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one response of the model used, yielded as soon as it is known, so that budgets hold early.
+    """The usage of one response of the model, yielded as soon as it is known, so that budgets hold early.
 
     Not an event. All of them together are part of `Finish.usage`, never added to it.
     """
@@ -165,7 +165,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """What the answer really is, where its provider completed it in other words than it had said. Not an event.
+    """The answer as it really is, if its provider completed it in other words than it had said. Not an event.
 
     Yielded before `Finish`: what was said is void, and *payloads* are said in an attempt of their own, for which
     nothing is asked upstream.
@@ -183,7 +183,7 @@ class Backend(Protocol):
 
     @property
     def model(self) -> str | None:
-        """The model's name as clients see it, None where there is none."""
+        """The model's name as clients see it, None if there is none."""
         ...
 
     def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:

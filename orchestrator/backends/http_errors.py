@@ -28,7 +28,7 @@ def status_error(
 
     Args:
         who: Begins the message. body: Of the answer, as bytes or decoded; an account without credit answers 429
-            as well as one that asks too often, and only the body tells them apart.
+            as well as one that asks too often, and only the body distinguishes them.
     """
     code, message = verdict_of_status(status)
     said = verdict_in(_decoded(body))
@@ -49,7 +49,7 @@ def redirect_error(status: int, url: str, location: str | None, *, who: str = PR
 
 
 def origin_of(url: str) -> str:
-    """Return scheme, host and port of *url*, the port only where it is not the scheme's own.
+    """Return scheme, host and port of *url*, the port only if it is not the scheme's own.
 
     Raises:
         ValueError: It is no address of a web server.
@@ -77,7 +77,7 @@ def retry_after_seconds(
 ) -> float | None:
     """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3), or `retry-after-ms` (OpenAI, Azure).
 
-    None where there is none to go by.
+    None if there is none to go by.
     """
     finer = headers.get("retry-after-ms") or headers.get("Retry-After-Ms")
     try:

@@ -14,7 +14,7 @@ from .upstream_errors import PROVIDER
 
 
 class RefuseOtherOrigin:
-    """An event hook for responses: raises where one sends its request to another origin.
+    """An event hook for responses: raises if one sends its request to another origin.
 
     Args:
         who: Answered; begins the message.

@@ -1,4 +1,4 @@
-"""Owns the commands: their options, their messages, their exit codes. What they do is done elsewhere.
+"""The commands: their options, their messages, their exit codes. Other modules do what they ask for.
 
 Nothing heavy is imported before a command needs it: `--help` loads neither aiohttp nor an SDK.
 """
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 REFUSED_INPUT = (400, 404, 410, 413, 422)
 
 GIVE_UP_SECONDS = 60.0
-"""A command ends where its server stays away for so long; a person can ask again."""
+"""A command ends if its server stays unavailable for so long; a person can ask again."""
 
 
 def show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

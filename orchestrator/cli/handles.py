@@ -1,4 +1,4 @@
-"""Owns how the run that a command shows comes about: started at a server or here, found again, a panel over it.
+"""Makes the run that a command shows: started at a server or here, found again, or a panel over it.
 
 Nothing heavy is imported before it is needed.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PanelWish:
-    """What a command line says of a panel: a configured one's id, or a method with who has the last word."""
+    """A panel as a command line names it: a configured one's id, or a method with who has the last word."""
 
     name: str
     moderator: str | None = None
@@ -62,7 +62,7 @@ async def start_at(
 
 @asynccontextmanager
 async def attach_to(client: Client, run_id: str, after: str | None) -> AsyncIterator[RunHandle]:
-    """Find a run at a server again. Raises ClientError at once where the server or the run is not there."""
+    """Find a run at a server again. Raises ClientError at once if the server or the run is not there."""
     async with client:
         await client.snapshot(run_id)
         yield client.attach(run_id, after)

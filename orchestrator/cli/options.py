@@ -1,4 +1,4 @@
-"""What the commands' options are made of, and the options of `serve`. Owns no command."""
+"""The types of the commands' options, and the options of `serve`. Owns no command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a reader knows of one agent of a run: its events in, its state out."""
+"""One agent of a run as a reader knows it: its events in, its state out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ToolView:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """What an agent said in an earlier turn of a panel. `status` is how that ended."""
+    """An agent's answer in an earlier turn of a panel. `status` is how that ended."""
 
     turn: int
     stage: str | None
@@ -62,15 +62,15 @@ class TurnView:
 
 @dataclass(slots=True)
 class AgentView:
-    """One agent of a run, as its events tell it; what is not described here is of the newest attempt.
+    """One agent of a run, as its events have it; what is not described here is of the newest attempt.
 
     Attributes:
         attempt: 0 before the first one started.
         stage: In a panel, what it speaks in: `panel`, `review`, `final`, `round`, `layer`; else None.
         round, layer: The number of a stage of that kind.
-        turn: Counts its speeches in a panel from 1; a retry keeps it. None outside a panel.
+        turn: Counts its turns in a panel from 1; a retry keeps it. None outside a panel.
         turns: What it said in earlier turns, oldest first.
-        inputs: In this turn, whose answers it was given: `agent`, `attempt`, `chars`, and `of_chars` where
+        inputs: In this turn, whose answers it was given: `agent`, `attempt`, `chars`, and `of_chars` if
             one was cut.
         missing: In this turn, `agent` and `status` of those whose answers it goes without.
         note: The agent's own word for what it does (`status` events), or why it is tried again.
@@ -127,7 +127,7 @@ class AgentView:
         self.model = info.get("model")
 
     def replace(self, snapshot: Mapping[str, Any]) -> None:
-        """Become what a snapshot says; reasoning and tools are forgotten, since it does not tell them."""
+        """Become what a snapshot says; reasoning and tools are forgotten, since it does not hold them."""
         self._begin(snapshot.get("attempt", self.attempt), snapshot.get("status", self.status))
         self._pieces = [snapshot.get("text") or ""]
         self.error = snapshot.get("error")

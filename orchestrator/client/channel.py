@@ -1,4 +1,4 @@
-"""Owns following a channel on a server: the runs that it carries, each with a view of its own."""
+"""Follows a channel on a server: the runs that it carries, each with a view of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Channel(Follower):
     """Every run of a channel, on one connection, until `detach`. Leaving it cancels nothing.
 
     Iterating yields each event once, in order, across lost connections; `event.run_id` says whose it is, and
-    `runs` has taken each of them before it is yielded. `Follower` tells the rest.
+    `runs` has taken each of them before it is yielded. `Follower` explains the rest.
 
     Attributes:
         runs: Run id → what is known of it, oldest first: those under way, and the newest that ended.

@@ -1,4 +1,4 @@
-"""Owns the Python client: starting runs on a server, finding them again. Imports nothing of the server.
+"""The Python client: starts runs on a server, and finds them again. Imports nothing of the server.
 
     async with Client("http://127.0.0.1:8080") as client:
         run = await client.start("Will it rain?", agents=["optimist", "skeptic"])
@@ -34,7 +34,7 @@ class Client:
     Leaving it leaves its runs; it cancels none.
 
     Args:
-        base_url: ``http://127.0.0.1:8080``, with a path where a proxy adds one.
+        base_url: ``http://127.0.0.1:8080``, with a path if a proxy adds one.
         token: Sent as `Authorization: Bearer`.
         session: One of the caller's own, for TLS or proxies; it is not closed here.
         silence_s: A stream without a byte for so long is taken for dead and opened again.
@@ -149,7 +149,7 @@ class Client:
         return found
 
     async def snapshot(self, run_id: str) -> dict[str, Any]:
-        """Return a run as it stands. ClientError 404 where there is none, 410 where it is gone."""
+        """Return a run as it stands. ClientError 404 if there is none, 410 if it is gone."""
         return await self._http.call("GET", path_of("runs", run_id), tries=TRIES)
 
     async def delete(self, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What a reader knows of what one attempt says beyond text: progress, data, sources, files, the structured answer."""
+"""What one attempt says beyond text, as a reader knows it: progress, data, sources, files, the structured answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = ("agent_id", "type", "t", "run_id", "stage", "round", "layer")
 
 @dataclass(slots=True)
 class ContentView:
-    """What one attempt said beyond text. Each entry has the fields of its event.
+    """The content of one attempt beyond its text. Each entry has the fields of its event.
 
     Attributes:
         progress: The newest of each `progress_id`, in the order in which they began.

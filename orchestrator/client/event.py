@@ -1,4 +1,4 @@
-"""Owns one event as a reader sees it, and the cursor of a reader. Owns neither arrival nor what events mean."""
+"""One event as a reader sees it, and the cursor of a reader. Owns neither arrival nor what events mean."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Event:
 
     @property
     def run_id(self) -> str | None:
-        """Whose it is, where the stream carries several runs' events; else mostly None."""
+        """Whose it is, if the stream carries several runs' events; else mostly None."""
         run_id = self.data.get("run_id")
         return run_id if isinstance(run_id, str) else None
 
 
 def parse_event(data: str | bytes, *, id: str | None, name: str = "") -> Event | None:
-    """Read one event's `data`; None where it is none of this protocol's, which a reader passes over.
+    """Read one event's `data`; None if it is none of this protocol's, which a reader passes over.
 
     Args:
-        name: The event's name, where the framing says it; else `data` does.
+        name: The event's name, if the framing says it; else `data` does.
     """
     try:
         value = json.loads(data)
@@ -66,7 +66,7 @@ class SeenCursor:
         self.last = last
 
     def accept(self, event: Event) -> bool:
-        """Move on to *event*; False where this epoch's log has already given it.
+        """Move on to *event*; False if this epoch's log has already given it.
 
         A snapshot is always accepted: it states the log's newest id after a gap.
         """

@@ -1,4 +1,4 @@
-"""Owns following a stream on a server: lost connections, each event once, who is told. Knows no run's state."""
+"""Follows a stream on a server: lost connections, each event once, who is notified. Knows no run's state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUFFERED_EVENTS = 1024
 
 
 class _Loss(NamedTuple):
-    """Why a connection is gone, and how many seconds the server asked to stay away."""
+    """Why a connection is gone, and how many seconds the server asked to wait."""
 
     cause: str
     retry_after: float | None = None
@@ -30,10 +30,10 @@ class _Loss(NamedTuple):
 class Follower(ABC):
     """Reads one stream, from event to event across lost connections, until its end or `detach`.
 
-    Iterating yields each event once, in order; `run.gap` and `run.snapshot` come where the log could not go
+    Iterating yields each event once, in order; `run.gap` and `run.snapshot` come if the log could not go
     on. What is known may be some events ahead of the one yielded. An iterator sees what arrives after it was
     made, so the first one sees all; one that is held but not asked holds the others back. Iterating raises
-    ClientError where the stream cannot be followed any more.
+    ClientError if the stream cannot be followed any more.
 
     Args:
         path, params: Where the stream is.
@@ -87,7 +87,7 @@ class Follower(ABC):
 
     @abstractmethod
     def _take(self, event: Event) -> bool:
-        """Take *event* into what is known; False where it was known already."""
+        """Take *event* into what is known; False if it was known already."""
 
     @abstractmethod
     def _over(self) -> bool:
@@ -190,7 +190,7 @@ def _parse(parser: SSEParser, chunk: bytes) -> list[ServerSentEvent]:
 
 
 class _Buffer:
-    """What one iterator has not taken yet. Bounded: a full one makes the reader wait."""
+    """The events that one iterator has not taken yet. Bounded: a full one makes the reader wait."""
 
     def __init__(self, *, closed: bool) -> None:
         self.closed = closed
@@ -206,7 +206,7 @@ class _Buffer:
         self._filled.set()
 
     async def take(self) -> Event | None:
-        """Return the oldest event; None where it is closed and empty. Cancelling loses nothing."""
+        """Return the oldest event; None if it is closed and empty. Cancelling loses nothing."""
         while not self._events:
             if self.closed:
                 return None

@@ -1,4 +1,4 @@
-"""Owns the client's requests: addresses, credentials, refusals, when to try again. Knows no run's state."""
+"""The client's requests: addresses, credentials, refusals, pauses before another try. Knows no run's state."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ClientError(OrchestratorError):
     """A request was refused, or the server cannot be reached.
 
     Attributes:
-        status: The HTTP status; None where no usable answer came.
+        status: The HTTP status; None if no usable answer came.
         problem: The answer's problem details (RFC 9457): `title`, `detail`, `errors`; may be empty.
-        retry_after: Seconds the server asks to wait, where it does.
+        retry_after: Seconds the server asks to wait, if it does.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ClientError(OrchestratorError):
 
 
 class Backoff:
-    """How long to wait before the next try: exponential, with jitter so that not all return at once."""
+    """The pauses between tries: exponential, with jitter so that not all return at once."""
 
     def __init__(self, *, base_s: float = 0.5) -> None:
         self.base_s = base_s
@@ -109,10 +109,10 @@ class Http:
         headers: Mapping[str, str] | None = None,
         tries: int = 1,
     ) -> dict[str, Any]:
-        """Make one request and return its JSON object, an empty one where there is no content.
+        """Make one request and return its JSON object, an empty one if there is no content.
 
         Args:
-            tries: In all, where no answer comes. Any answer counts, a refusal too.
+            tries: In all, if no answer comes. Any answer counts, a refusal too.
 
         Raises:
             ClientError: The server refuses, or does not answer.

@@ -1,4 +1,4 @@
-"""Owns what a reader knows of a run's panel: its stages, its result, who was late. Not what its agents say."""
+"""A run's panel as a reader knows it: its stages, its result, who was late. What its agents say is `agent_view`'s."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ENVELOPE = frozenset({"type", "t", "run_id"})
 
 @dataclass(slots=True)
 class PanelView:
-    """The panel of a run, as its events tell it.
+    """The panel of a run, as its events have it.
 
     Attributes:
         info: As in `run.started`: `panel_id`, `title`, `method`, `members`, `moderator`, `fallback`, and
-            `of` and `given` where it works over another run's answers.
+            `of` and `given` if it works over another run's answers.
         stage: The newest: `panel`, `review`, `final`, `round` or `layer`; None before the first.
-        round, layer: Its number, where it is of that kind.
+        round, layer: Its number, if it is of that kind.
         speakers: Who speaks in it.
         missing: `agent` and `status` of those whose answers it goes without.
         result: The newest `panel.result`'s `status`, `winner`, `ranking`, `tally` …; None before the first.
@@ -40,7 +40,7 @@ class PanelView:
 
     @property
     def name(self) -> str:
-        """What its events call it: its id, or its method where it has none."""
+        """What its events call it: its id, or its method if it has none."""
         return self.info.get("panel_id") or self.method
 
     @property
@@ -57,7 +57,7 @@ class PanelView:
 
     @property
     def moderator(self) -> str | None:
-        """Who has the last word, where somebody has; if it fails, one of `fallback`."""
+        """Who has the last word, if somebody has; if it fails, one of `fallback`."""
         return self.info.get("moderator")
 
     @property

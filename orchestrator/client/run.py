@@ -1,4 +1,4 @@
-"""Owns following and steering one run on a server, and what is known of it."""
+"""One run on a server: follows and steers it, and keeps what is known of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Run(Follower, RunHandle):
     """A run on a server. Leaving it, in whatever way, never cancels it.
 
     Iterating yields each event once, in order, across lost connections, until `run.done`; `view` has taken
-    each of them before it is yielded. `Follower` tells the rest.
+    each of them before it is yielded. `Follower` explains the rest.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class Run(Follower, RunHandle):
         """Ask for the end of one agent, or of all; acknowledged here, `cancelled` follows as an event.
 
         Raises:
-            ClientError: 404 where the run has no such agent. An ended run is no error.
+            ClientError: 404 if the run has no such agent. An ended run is no error.
         """
         part = () if agent_id is None else ("agents", agent_id)
         path = path_of("runs", self.id, *part, "cancel")
         self.view.acknowledge(await self._http.call("POST", path, body={}, tries=TRIES))
 
     async def retry(self, agent_id: str) -> None:
-        """Ask for a new attempt of an agent that has ended; ClientError 409 where it has not."""
+        """Ask for a new attempt of an agent that has ended; ClientError 409 if it has not."""
         await self._http.call("POST", path_of("runs", self.id, "agents", agent_id, "retry"), body={})
 
     async def add(self, agent_id: str) -> None:
-        """Let one more agent answer. ClientError 409 where it takes part already, or the run has ended."""
+        """Let one more agent answer. ClientError 409 if it takes part already, or the run has ended."""
         await self._http.call("POST", path_of("runs", self.id, "agents"), body={"agent_id": agent_id})
 
     async def approve(
@@ -82,7 +82,7 @@ class Run(Follower, RunHandle):
             The run in which it happens: this one while it is open, else a new one, whose first event is
             still to come.
         Raises:
-            ClientError: 409 where a panel of this run is under way or no agent has answered, 422 where
+            ClientError: 409 if a panel of this run is under way or no agent has answered, 422 if
                 there is no such panel.
         """
         path = path_of("runs", self.id, "panel")

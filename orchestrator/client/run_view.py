@@ -1,4 +1,4 @@
-"""Owns what a reader knows of one run: events in, state out. Owns neither their arrival nor their drawing."""
+"""One run as a reader knows it: events in, state out. Owns neither their arrival nor their drawing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Connection = Literal["connecting", "open", "retrying", "closed"]
 
 @dataclass(slots=True)
 class RunView:
-    """One run, as its events and snapshots tell it. `agents` is in the run's own order.
+    """One run, as its events and snapshots have it. `agents` is in the run's own order.
 
-    `panel` is None where its agents do not work together. `gap` is the last `run.gap`: what was said
+    `panel` is None if its agents do not work together. `gap` is the last `run.gap`: what was said
     between is in the texts, but was never seen as events.
     """
 

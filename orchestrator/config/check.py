@@ -1,4 +1,4 @@
-"""Owns what `orchestrator check` finds: mistakes in files, agents and panel methods that are not there.
+"""Finds what `orchestrator check` reports: mistakes in files, agents and panel methods that are not there.
 
 Asks no model.
 """

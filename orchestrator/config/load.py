@@ -44,7 +44,7 @@ class Config:
     skipped_panels: tuple[SkippedPanel, ...] = ()
 
     def default_agents(self) -> list[str]:
-        """Return the ids that take part where a request names none: those marked `default`, else all."""
+        """Return the ids that take part if a request names none: those marked `default`, else all."""
         return [agent_id for agent_id, agent in self.agents.items() if agent.default] or list(self.agents)
 
 
@@ -118,7 +118,7 @@ def _nobody_left(directory: Path, skipped: Iterable[SkippedAgent]) -> ConfigProb
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What became of one file: `settings`, a `reason` to skip it, `off`, or `problems`."""
+    """The outcome of one file: `settings`, a `reason` to skip it, `off`, or `problems`."""
 
     content: YamlFile
     agent_id: str
@@ -274,7 +274,7 @@ def _takes_handoffs(file: _File) -> bool:
 
 
 def _why_no_handoff(agent_id: str, target: str, found: _File | None) -> str:
-    """Say why *target* cannot take over from *agent_id*; empty where it can, or has problems of its own."""
+    """Say why *target* cannot take over from *agent_id*; empty if it can, or has problems of its own."""
     if target == agent_id:
         return "is the agent itself"
     if found is None:

@@ -30,7 +30,7 @@ class SkippedPanel:
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """What became of a folder's files."""
+    """The panels of a folder, and what is wrong with its files."""
 
     panels: dict[str, PanelSettings]
     skipped: tuple[SkippedPanel, ...]

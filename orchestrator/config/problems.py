@@ -1,4 +1,4 @@
-"""Words for what is wrong with a file of agents_config: what, the value where it is no secret, what to do."""
+"""Words for what is wrong with a file of agents_config: what, the value if it is no secret, what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def explain(
 ) -> Iterator[ConfigProblem]:
     """Turn pydantic's errors about *content* into problems.
 
-    What only follows from a variable that is not set is left out, and so are unknown keys where *model* is
+    What only follows from a variable that is not set is left out, and so are unknown keys if *model* is
     None: without a backend nobody knows which keys there are.
     """
     for detail in error.errors(include_url=False):
@@ -54,7 +54,7 @@ def explain_backend(content: YamlFile) -> list[ConfigProblem]:
 
 
 def quoted(value: object) -> str:
-    """Spell *value* for a message, with a space after it; nothing where a variable had a part in it."""
+    """Spell *value* for a message, with a space after it; nothing if a variable had a part in it."""
     if isinstance(value, EnvText) or not isinstance(value, str | int | float | None):
         return ""
     shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
@@ -62,7 +62,7 @@ def quoted(value: object) -> str:
 
 
 def nearest(value: object, known: Iterable[str]) -> str:
-    """Ask "did you mean …?" where *value* is almost one of *known*; not about a variable's value."""
+    """Ask "did you mean …?" if *value* is almost one of *known*; not about a variable's value."""
     if isinstance(value, EnvText) or not isinstance(value, str):
         return ""
     found = get_close_matches(value, list(known), n=1)
@@ -125,7 +125,7 @@ _PLAIN = {
 
 
 def _given(content: YamlFile, path: KeyPath) -> object:
-    """The value as the file has it, not as a validator saw it: only the file's own tells of a variable."""
+    """The value as the file has it, not as a validator saw it: only the file's own shows a variable."""
     if path in (("agent_id",), ("panel_id",)) and path[0] not in content.data:
         return Path(content.file).stem
     return content.value(path)

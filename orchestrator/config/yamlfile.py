@@ -45,7 +45,7 @@ class YamlFile:
 
     Args:
         file: The path as given.
-        data: Mappings, lists and scalars. Strings that came from a variable are `EnvText`; where one is
+        data: Mappings, lists and scalars. Strings that came from a variable are `EnvText`; if one is
             empty (``${env:NAME:-}``, or the variable is missing) a mapping leaves its key out.
         lines: The line of each value, counted from 1: of its key in a mapping, of itself in a list.
         missing: Variables that are not set.
@@ -67,7 +67,7 @@ class YamlFile:
         return None
 
     def value(self, path: KeyPath) -> Any:
-        """Return the value at *path* as the file has it, None where there is none."""
+        """Return the value at *path* as the file has it, None if there is none."""
         found: Any = self.data
         for step in path:
             try:
@@ -261,7 +261,7 @@ class _Builder:
 
 
 def is_from_variable(value: object) -> bool:
-    """Tell whether *value*, or anything in it, came from a variable and must not be shown."""
+    """Return whether *value*, or anything in it, came from a variable and must not be shown."""
     if isinstance(value, Mapping):
         return any(map(is_from_variable, value.values()))
     if isinstance(value, list):

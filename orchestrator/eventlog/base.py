@@ -1,4 +1,4 @@
-"""What every store of events implements: the `EventLog` Protocol, entries and cursors.
+"""The `EventLog` Protocol, which every store of events implements; entries and cursors.
 
 Owns no storage. A log is a set of channels; a channel is an ordered list of entries whose ids are
 `<epoch>-<seq>`. Every implementation is held by `tests/contract/test_eventlog.py`.
@@ -70,14 +70,14 @@ class Cursor(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What a channel holds. `first` is the oldest entry's seq and `last` the newest's; empty: first = last + 1."""
+    """A channel's bounds: `first` is the oldest entry's seq and `last` the newest's; empty: first = last + 1."""
 
     epoch: str
     first: int
     last: int
 
     def id(self, seq: int) -> str | None:
-        """Spell the id of *seq*; None where the channel is empty."""
+        """Spell the id of *seq*; None if the channel is empty."""
         return f"{self.epoch}-{seq}" if self.first <= self.last else None
 
 
@@ -110,14 +110,14 @@ class EventLog(Protocol):
         ...
 
     async def open(self, channel: str) -> Bounds:
-        """Tell what the channel holds; make it where it does not exist.
+        """Return what the channel holds; make it if it does not exist.
 
         An empty channel that nobody waits for any more may go again.
         """
         ...
 
     async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
-        """Return up to *most* entries later than *after*, oldest first; empty where there is none yet.
+        """Return up to *most* entries later than *after*, oldest first; empty if there is none yet.
 
         Erased entries are left out.
 
@@ -157,7 +157,7 @@ class EventLog(Protocol):
 
 
 class Store(EventLog, RunStore, Protocol):
-    """What `open.open_log` makes: events and runs in one place, and what workers share there."""
+    """The store that `open.open_log` makes: events and runs in one place, and what workers share there."""
 
     def cluster(self) -> Cluster | None:
         """Return what the workers on this store share; None if only one process can use it."""
@@ -165,7 +165,7 @@ class Store(EventLog, RunStore, Protocol):
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """Read `<epoch>-<seq>`; None where *text* is not of that form, however odd it is."""
+    """Read `<epoch>-<seq>`; None if *text* is not of that form, however odd it is."""
     match = _CURSOR.fullmatch(text)
     if match is None or (seq := int(match[2])) > _MAX_SEQ:
         return None

@@ -1,4 +1,4 @@
-"""What several workers on one log need from each other: the `Cluster` Protocol. Owns no connection.
+"""The `Cluster` Protocol: what several workers on one log need from each other. Owns no connection.
 
 Who owns a run, and whether that worker still lives, is the `RunStore`'s to say; here is only how work
 finds an executor, and how a request reaches the worker that can answer it.
@@ -16,9 +16,9 @@ Reply = Callable[[bytes], Awaitable[None]]
 
 
 class PeerRequest(NamedTuple):
-    """What another worker asks of this one. `reply` answers it; once, and within `SEND_SECONDS` of the asking.
+    """A request of another worker to this one. `reply` answers it; once, and within `SEND_SECONDS` of the asking.
 
-    `reply` raises LogUnavailable where the store does not answer.
+    `reply` raises LogUnavailable if the store does not answer.
     """
 
     body: bytes
@@ -41,7 +41,7 @@ class Cluster(Protocol):
     async def take_work(self, worker: str) -> str:
         """Wait for a run that no executor has, and take it; the caller then claims it from its owner.
 
-        Goes on waiting while the store is away. A run whose taker died before it claimed it is given to
+        Goes on waiting while the store is unavailable. A run whose taker died before it claimed it is given to
         another; one that was claimed is not: leases decide about that one. Cancelling loses no work.
         One call at a time.
         """

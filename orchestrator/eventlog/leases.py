@@ -1,4 +1,4 @@
-"""Who lives, as one process sees it: by a clock that never jumps. Owns no storage.
+"""The workers that live, as one process sees it, by a clock that never jumps. Owns no storage.
 
 A store keeps until when, by the time of day, each worker says that it lives. When somebody sets the clock,
 that number alone would kill everybody, or keep the dead alive for hours. So it counts at first sight only;
@@ -18,7 +18,7 @@ KEPT_SECONDS = 60.0
 
 
 class Leases:
-    """What was seen of the workers' beats. A time of 0 or less is a farewell.
+    """The workers' beats, as they were seen. A time of 0 or less is a farewell.
 
     Args:
         clock: Seconds that never jump.
@@ -33,7 +33,7 @@ class Leases:
         self._doubt_until = float("-inf")
 
     def beaten(self, seconds: float) -> None:
-        """Note that this process has beaten; where it could not for long, others could not either."""
+        """Note that this process has beaten; if it could not for long, others could not either."""
         now = self._clock()
         self._own_s = max(self._own_s, seconds)
         if self._beaten_at is not None and now - self._beaten_at > self._own_s / 2:

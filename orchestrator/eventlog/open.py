@@ -12,7 +12,7 @@ from .base import Store
 
 
 class StoreRow(NamedTuple):
-    """Where a store is found.
+    """The place of a store.
 
     Attributes:
         module: Has a function `open_store` from an address to the store, and may have `backup_store` from an

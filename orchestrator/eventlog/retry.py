@@ -1,4 +1,4 @@
-"""Trying again while the store is away: what is owed to a client may come late, but has to come."""
+"""Tries again while the store is unavailable: what is owed to a client may come late, but has to come."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class RunSummary(msgspec.Struct, frozen=True, gc=False):
     """What a list shows of a run beside its columns.
 
     Attributes:
-        agents: Status by the ids under which they take part; None where it is not known.
+        agents: Status by the ids under which they take part; None if it is not known.
         panel: What people call the panel, if one was asked for.
     """
 
@@ -49,7 +49,7 @@ class RunRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Which runs are wanted, newest first.
+    """A query for runs, newest first.
 
     Args:
         before: Only those of a smaller place.
@@ -74,7 +74,7 @@ class RunQuery:
 
 
 class RunPage(NamedTuple):
-    """The rows found, and the place before which to go on; None where there is nothing more."""
+    """The rows found, and the place before which to go on; None if there is nothing more."""
 
     rows: list[RunRow]
     next: int | None
@@ -86,7 +86,7 @@ _decode = msgspec.json.Decoder(RunSummary).decode
 
 
 def decode_summary(data: bytes | str | None) -> RunSummary | None:
-    """Read a summary; None where there is none, or one that another release wrote in another way."""
+    """Read a summary; None if there is none, or one that another release wrote in another way."""
     if not data:
         return None
     try:
@@ -116,7 +116,7 @@ def select_rows(rows: Iterable[RunRow], query: RunQuery, *, scanned: int = SCANN
 def end_summary(
     summary: RunSummary | None, agents: dict[str, AgentStatus | None] | None
 ) -> RunSummary | None:
-    """Return a summary with how its agents have ended, where that is known."""
+    """Return a summary with how its agents have ended, if that is known."""
     if summary is None or agents is None:
         return summary
     return msgspec.structs.replace(summary, agents=agents)

@@ -1,4 +1,4 @@
-"""What a store keeps of runs beside their events: the `RunStore` Protocol. Owns no storage.
+"""The `RunStore` Protocol: what a store keeps of runs beside their events. Owns no storage.
 
 It answers three questions that events alone cannot: which runs there are (also after a restart, also
 for a worker that did not start them), who may append for a run, and whether that worker still lives.
@@ -31,9 +31,9 @@ class RunRecord(msgspec.Struct, frozen=True, gc=False):
         owner: The worker that runs it, or ran it last.
         token: Grows with each owner; only the newest may append (fencing).
         key, request: The idempotency key, and the request that used it first, as JSON.
-        digest: Tells that request from others, also when the record has it no longer as a whole.
+        digest: Distinguishes that request from others, also when the record has it no longer as a whole.
         traceparent: The trace that the run belongs to, whichever worker executes it.
-        summary: What a list shows of it; None where an older release wrote it.
+        summary: What a list shows of it; None if an older release wrote it.
         readable: Whether this release could read what was kept; else only what stands beside it is known.
     """
 
@@ -57,7 +57,7 @@ class RunRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 def unreadable_record(run_id: str, channel: str, created_at: int) -> RunRecord:
-    """Return what is known of a run whose record cannot be read: its events can still be told, and forgotten."""
+    """Return what is known of a run whose record cannot be read: its events can still be read, and forgotten."""
     return RunRecord(run_id, channel, "", [], None, "continue", created_at, "", readable=False)
 
 
@@ -81,7 +81,7 @@ def record_bytes(record: RunRecord) -> int:
 
 
 class KeptBounds(NamedTuple):
-    """How much is kept beside runs and their events.
+    """Bounds on what is kept beside runs and their events.
 
     Args:
         conversation_s: Seconds that an unused conversation stays. conversation_bytes: Of all turns.
@@ -101,11 +101,11 @@ class RunStore(Protocol):
     """
 
     async def create_run(self, record: RunRecord) -> RunRecord:
-        """Keep a new run; where its `key` is known already, keep nothing and return that key's run."""
+        """Keep a new run; if its `key` is known already, keep nothing and return that key's run."""
         ...
 
     async def find_run(self, run_id: str) -> RunRecord | None:
-        """Return a run; None where there never was one.
+        """Return a run; None if there never was one.
 
         Raises:
             Gone: It was forgotten less than `GONE_SECONDS` ago; the message says why.
@@ -173,7 +173,7 @@ class RunStore(Protocol):
         ...
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
-        """Take a run over from the owner with *token*; None where somebody else was faster, or it ended."""
+        """Take a run over from the owner with *token*; None if somebody else was faster, or it ended."""
         ...
 
     async def forget_run(self, run_id: str, why: str) -> None:
@@ -209,7 +209,7 @@ class RunStore(Protocol):
         ...
 
     async def holder_of(self, conversation_id: str) -> str | None:
-        """Return the running run that has the conversation; None where it is free."""
+        """Return the running run that has the conversation; None if it is free."""
         ...
 
     async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
@@ -217,7 +217,7 @@ class RunStore(Protocol):
         ...
 
     async def forget_conversation(self, conversation_id: str) -> bool:
-        """Forget a conversation's turns and who has it; False where there was nothing."""
+        """Forget a conversation's turns and who has it; False if there was nothing."""
         ...
 
     async def tidy(self, bounds: KeptBounds) -> None:
@@ -225,5 +225,5 @@ class RunStore(Protocol):
         ...
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
-        """Give the conversation back, where *run_id* has it."""
+        """Give the conversation back, if *run_id* has it."""
         ...

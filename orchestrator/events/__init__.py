@@ -1,4 +1,4 @@
-"""What agents, runs and panels say: payloads and their bytes. The only place that spells an event's name."""
+"""The events of agents, runs and panels: payloads and their bytes. The only place that spells an event's name."""
 
 from __future__ import annotations
 

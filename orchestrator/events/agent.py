@@ -1,4 +1,4 @@
-"""What one agent says, and the life of one attempt of it."""
+"""The events of one agent: what it says, and the life of each attempt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .content import CONTENT
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens that the provider counted. The last two are part of the first two, None where it does not tell them."""
+    """Tokens that the provider counted. The last two are part of the first two, None if it does not report them."""
 
     input_tokens: int
     output_tokens: int
@@ -61,7 +61,7 @@ class AgentMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
 class Status(Payload, frozen=True, omit_defaults=True):
     """Progress that is neither text nor a tool: `thinking`, `tool`, or the agent's own word.
 
-    `anchor` is for no client: where the agent's worker is lost, the next attempt gets the last one that was
+    `anchor` is for no client: if the agent's worker is lost, the next attempt gets the last one that was
     said, and may go on with the same upstream work. It holds no secret.
     """
 
@@ -136,7 +136,7 @@ class Approval(Payload, frozen=True, omit_defaults=True):
 
 
 class InputRef(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an agent in a panel is told of another one's answer; `of_chars` is the whole, where it was cut."""
+    """The part of another one's answer that an agent in a panel is sent; `of_chars` is the whole, if it was cut."""
 
     agent: str
     attempt: int
@@ -178,9 +178,9 @@ class Retry(Payload, frozen=True, omit_defaults=True):
 
 
 class Done(Payload, frozen=True, omit_defaults=True):
-    """An attempt ended well. `text` is the whole answer; `usage` is null where no provider counted.
+    """An attempt ended well. `text` is the whole answer; `usage` is null if no provider counted.
 
-    `output` is there where the answer is structured: any JSON, null included.
+    `output` is there if the answer is structured: any JSON, null included.
     `metrics` is null only in a blind run, here and in the other endings.
     """
 

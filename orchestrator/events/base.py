@@ -1,4 +1,4 @@
-"""What every payload is, and the words that every event's name is made of."""
+"""The base of every payload, and the words that every event's name is made of."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ AGENT_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 
 
 class Payload(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What happened, without who and when. `TYPE` is the last part of the event's name.
+    """An event without who and when. `TYPE` is the last part of the event's name.
 
-    A field without a default is always on the wire; one with a default only where it differs.
+    A field without a default is always on the wire; one with a default only if it differs.
     """
 
     TYPE: ClassVar[str] = ""

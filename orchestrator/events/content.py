@@ -1,4 +1,4 @@
-"""What an agent says beyond text and tools: progress, data, sources, files; and the bounds of each."""
+"""The events of an agent beyond text and tools: progress, data, sources, files; and the bounds of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Progress(Payload, frozen=True, omit_defaults=True):
 
     Args:
         fraction: From 0 to 1.
-        step: Of `steps`, where the task is counted.
+        step: Of `steps`, if the task is counted.
     """
 
     TYPE: ClassVar[str] = "progress"
@@ -53,7 +53,7 @@ class Progress(Payload, frozen=True, omit_defaults=True):
 
 
 class Data(Payload, frozen=True, omit_defaults=True):
-    """What an agent says in its own words: any JSON. With a `data_id`, a later one of the same name replaces it."""
+    """Any JSON that an agent says in its own words. With a `data_id`, a later one of the same name replaces it."""
 
     TYPE: ClassVar[str] = "data"
     name: str

@@ -1,4 +1,4 @@
-"""What a panel tells of itself: its stages, its result, who was late."""
+"""The events of a panel: its stages, its result, who was late."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class PanelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How the agents of a run work together. `of` names the run whose answers are `given`."""
+    """The way in which the agents of a run work together. `of` names the run whose answers are `given`."""
 
     panel_id: str | None
     title: str
@@ -35,7 +35,7 @@ class PanelInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 class PanelStage(Payload, frozen=True, omit_defaults=True):
     """A stage begins: `agents` speak, and `missing` are those whose answers it goes without.
 
-    `info` is there where the panel was called during the run, so that `run.started` could not tell of it.
+    `info` is there if the panel was called during the run, so that `run.started` could not announce it.
     """
 
     TYPE: ClassVar[str] = "stage"
@@ -57,7 +57,7 @@ class Score(msgspec.Struct, frozen=True):
 
 
 class PanelResult(Payload, frozen=True, omit_defaults=True):
-    """What came of the panel. `by` and `attempt` name the last speech, where one agent had the last word.
+    """The panel's result. `by` and `attempt` name the last answer, if one agent had the last word.
 
     `tally` counts what was chosen: a vote's answers, a judge's or a ranking's agents. `missing` are those whose
     answers it goes without.

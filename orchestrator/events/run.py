@@ -1,4 +1,4 @@
-"""What a run tells of itself: who takes part, how it ended, where its log has a gap."""
+"""The events of a run itself: who takes part, how it ended, where its log has a gap."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class AgentInfo(msgspec.Struct, frozen=True):
 
 
 class AgentOutcome(msgspec.Struct, frozen=True):
-    """How one agent's last attempt ended."""
+    """The end of one agent's last attempt."""
 
     status: AgentStatus
     attempt: int
 
 
 class RunMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Sums over the run's agents; token counts are null where no provider reported any."""
+    """Sums over the run's agents; token counts are null if no provider reported any."""
 
     duration_ms: int
     output_chars: int

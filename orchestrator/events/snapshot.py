@@ -13,7 +13,7 @@ from .panel import PanelState
 
 
 class EarlierTurn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an agent said in an earlier turn of a panel."""
+    """An agent's answer in an earlier turn of a panel."""
 
     turn: int
     stage: str
@@ -52,7 +52,7 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
 
 
 class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who an agent of a blind run is: `configured` is its true id. The rest is null until it has ended."""
+    """The identity of an agent of a blind run: `configured` is its true id. The rest is null until it has ended."""
 
     agent_id: str
     configured: str
@@ -69,7 +69,7 @@ class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Revealed(msgspec.Struct, frozen=True):
-    """What a vote reveals: whom it was for, and who all are."""
+    """The result of a vote: whom it was for, and who all are."""
 
     vote: str
     agents: list[RevealedAgent]

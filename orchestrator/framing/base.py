@@ -1,6 +1,6 @@
-"""What every output dialect implements, and the one table of the dialects there are.
+"""The `Framing` Protocol, which every output dialect implements, and the one table of dialects.
 
-Owns the `Framing` Protocol and the rows; each dialect's bytes are in a file of its own. Nothing here, and no
+Owns the rows; each dialect's bytes are in a file of its own. Nothing here, and no
 dialect, knows a socket. Every row is held by `tests/contract/test_framing.py`.
 """
 
@@ -21,14 +21,14 @@ Carrier = Literal["stream", "websocket"]
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """Whom a framing writes for.
+    """The subscriber that a framing writes for.
 
     Args:
         run_id: The run that is followed; None for a whole channel.
-        channel: The channel that is followed; left out where it is one run's.
+        channel: The channel that is followed; left out if it is one run's.
         ref: The client's own word for what it asked for over a WebSocket.
         newest: The seq of the run's newest event when the subscriber came; what is older is a replay.
-        titles: The agents' names, for who comes where `run.started` is trimmed away.
+        titles: The agents' names, for who comes if `run.started` is trimmed away.
         options: What the dialect's own request said.
     """
 
@@ -41,7 +41,7 @@ class Subscriber:
 
 
 class Framing(Protocol):
-    """How one subscriber's events are written: bytes out, no I/O; its state is that of one connection.
+    """Writes one subscriber's events: bytes out, no I/O; its state is that of one connection.
 
     Over a WebSocket each returned piece is one message, and `entries` gets one entry at a time; an empty piece is
     not sent.
@@ -75,7 +75,7 @@ class Framing(Protocol):
         ...
 
     def resumed(self) -> bytes:
-        """Return what a new connection needs to hear after `skip`, before the next event."""
+        """Return what a new connection needs to be sent after `skip`, before the next event."""
         ...
 
     def entries(self, entries: Sequence[Entry]) -> bytes:
@@ -83,7 +83,7 @@ class Framing(Protocol):
         ...
 
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
-        """Yield what tells of a cursor that could not be used, and of the state that stands instead.
+        """Yield the notice of a cursor that could not be used, and the state that stands instead.
 
         Args:
             t: Milliseconds since the run's start.
@@ -95,7 +95,7 @@ class Framing(Protocol):
         ...
 
     def retry(self, milliseconds: int) -> bytes:
-        """Return what tells a client to come back in *milliseconds*, before the server closes the stream."""
+        """Return what asks a client to come back in *milliseconds*, before the server closes the stream."""
         ...
 
     def closing(self) -> bytes:
@@ -104,7 +104,7 @@ class Framing(Protocol):
 
 
 class StatelessFraming:
-    """What most methods are where each frame depends on its own event alone. Inherit, and write the rest."""
+    """The methods of a framing whose frames each depend on their own event alone. Inherit, and write the rest."""
 
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = False

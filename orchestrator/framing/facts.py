@@ -1,4 +1,4 @@
-"""What every dialect tells of calls and endings, as plain data: shared words of the folds. Knows no dialect."""
+"""Plain data of calls and endings, as every dialect reports them: shared words of the folds. Knows no dialect."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def approval_facts(answer: Approval) -> dict[str, Any]:
 
 
 def ending_facts(ending: Done | Error | Cancelled) -> dict[str, Any]:
-    """Return how an attempt ended, as every dialect may tell it."""
+    """Return how an attempt ended, as every dialect may report it."""
     found: dict[str, Any] = {"status": ending.TYPE}
     match ending:
         case Done(usage=usage, finish_reason=reason):

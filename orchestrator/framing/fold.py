@@ -1,4 +1,4 @@
-"""What the dialects share that fold a run's events: who speaks, in which part, and whether all wait for an answer.
+"""The fold of a run's events that dialects share: who speaks, in which part, and whether all wait for an answer.
 
 Owns the state of one connection and the cursors on its frames. What a frame looks like is each dialect's own file;
 a dialect's state follows from the events alone, so a cursor of one serves in every other.
@@ -347,7 +347,7 @@ class FoldedFraming:
         return []
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
-        """Return the blocks that tell that the parts *void* do not count."""
+        """Return the blocks that declare the parts *void* to be of no account."""
         return []
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:

@@ -43,7 +43,7 @@ class HeardAgent:
     """One agent as this connection has heard it.
 
     `open` is the kind of the part that grows, and `part` its number within the attempt; `waiting` are the calls
-    that wait for somebody's answer, `tools` those that run; `turn` counts from 0 where no panel sits.
+    that wait for somebody's answer, `tools` those that run; `turn` counts from 0 without a panel.
     """
 
     agent_id: str

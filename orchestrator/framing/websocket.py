@@ -54,7 +54,7 @@ class WebSocketFraming(StatelessFraming):
 
 
 def encode_state(state: Snapshot, t: int, *, event_id: str | None) -> bytes:
-    """Return a run's state as a message; *event_id* is where the stream goes on, None where more states follow."""
+    """Return a run's state as a message; *event_id* is where the stream goes on, None if more states follow."""
     said = encode_snapshot(state, t)
     return said if event_id is None else b'{"id":%b,%b' % (encode_json(event_id), said[1:])
 
@@ -73,13 +73,13 @@ class Operation:
     body: dict[str, Any]
 
     def check(self) -> None:
-        """Raise InvalidRequest where `op` is none of `OPS`."""
+        """Raise InvalidRequest if `op` is none of `OPS`."""
         if self.op not in OPS:
             problem = FieldProblem("op", "is unknown or missing")
             raise InvalidRequest(f"Unknown op; use one of {', '.join(OPS)}.", [problem])
 
     def names(self, key: str) -> frozenset[str] | None:
-        """Return a list of strings as a filter; None where it is left out, which keeps all.
+        """Return a list of strings as a filter; None if it is left out, which keeps all.
 
         Raises:
             InvalidRequest: It is something else.

@@ -1,1 +1,1 @@
-"""Several agents come to one answer: methods, prompts, choices, the sitting. Knows no run and no store."""
+"""Several agents come to one answer: methods, prompts, choices, the session. Knows no run and no store."""

@@ -1,4 +1,4 @@
-"""What panel methods work with: answers, prompts, verdicts, and the run that a panel sits in.
+"""The values that panel methods work with: answers, prompts, verdicts, and the run that a panel works in.
 
 The `Method` Protocol is in `session`. A method is one file in `methods` and one row in its registry, or a
 user's own "module:function".
@@ -21,7 +21,7 @@ Outcome = Literal["decided", "tie", "undecided", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one agent said in one turn, as it stands; `code` is why it failed."""
+    """One agent's answer in one turn, as it stands; `code` is why it failed."""
 
     agent_id: str
     title: str
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TurnPrompt:
-    """What an agent is asked in one turn.
+    """The question to an agent in one turn.
 
     Args:
         number: Of the round or layer, from 1; 0 for other stages.
@@ -61,7 +61,7 @@ class TurnPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a method came to.
+    """The verdict of a method.
 
     Args:
         ranking: Agent and score, the best first.
@@ -79,7 +79,7 @@ class Verdict:
 
 
 class Host(Protocol):
-    """The run that a panel sits in."""
+    """The run that a panel works in."""
 
     @property
     def run_id(self) -> str: ...
@@ -101,7 +101,7 @@ class Host(Protocol):
         ...
 
     def cancel_agent(self, agent_id: str, reason: str) -> None:
-        """Ask an agent to end, where it has not."""
+        """Ask an agent to end, if it has not."""
         ...
 
     async def emit(self, payload: Payload) -> None:
@@ -115,10 +115,10 @@ class Host(Protocol):
         ...
 
     def gone_without(self) -> Sequence[Missing] | None:
-        """Return whom the stage after the members' answers goes without; None where it has not begun."""
+        """Return whom the stage after the members' answers goes without; None if it has not begun."""
         ...
 
-    def told_late(self, agent_id: str, attempt: int) -> bool:
+    def late_is_logged(self, agent_id: str, attempt: int) -> bool:
         """Whether this answer's `panel.late` is in the log already."""
         ...
 
@@ -127,5 +127,5 @@ class Host(Protocol):
         ...
 
     def unannounced(self) -> PanelInfo | None:
-        """Return what clients do not know of the panel yet; None where `run.started` told it."""
+        """Return what clients do not know of the panel yet; None if `run.started` announced it."""
         ...

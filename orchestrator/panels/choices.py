@@ -38,7 +38,7 @@ _LIST_ENTRY = re.compile(
 
 
 def read_choice(text: str, labels: Sequence[str]) -> int | Literal["tie"] | None:
-    """Return the index of the label that *text* chooses, or "tie"; None where it says neither."""
+    """Return the index of the label that *text* chooses, or "tie"; None if it says neither."""
     lines = _lines(text)
     for line in reversed(lines):
         stated = _CHOICE.search(line)
@@ -105,7 +105,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _only(text: str, labels: Sequence[str]) -> int | Literal["tie"] | None:
-    """Return the label that *text* begins with or, where it names just one, holds."""
+    """Return the label that *text* begins with or, if it names just one, holds."""
     bare = text.strip(_EDGES).casefold()
     for index, label in enumerate(labels):
         if bare == label.casefold():
@@ -143,7 +143,7 @@ def _mentions(text: str, labels: Sequence[str]) -> list[int]:
     for spelled in (_letters(labels), _ordinals(labels), _numbers(labels)):
         places = {n: found.start() for n, spelling in spelled.items() if (found := re.search(spelling, text))}
         if places:
-            # Where letters are used, digits and ordinals are something else: places in a list, counts.
+            # If letters are used, digits and ordinals are something else: places in a list, counts.
             return sorted(places, key=lambda index: places[index])
     return []
 

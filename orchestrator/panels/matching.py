@@ -65,7 +65,7 @@ _lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Kind, _Lane]] = WeakK
 
 
 async def explain_pattern(pattern: str) -> str | None:
-    """Return what is wrong with *pattern*; None where it is a regular expression. Cancelling ends the process.
+    """Return what is wrong with *pattern*; None if it is a regular expression. Cancelling ends the process.
 
     Raises:
         LimitReached: Too many others wait.
@@ -107,7 +107,7 @@ async def _turn(lane: _Lane) -> AsyncIterator[None]:
 
 
 async def _ask(pattern: str, text: str | None) -> tuple[int | None, bytes]:
-    """Return the process's exit code and what it said; None as code where it took too long."""
+    """Return the process's exit code and what it said; None as code if it took too long."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", "-c", _SCRIPT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,

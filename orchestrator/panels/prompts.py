@@ -1,4 +1,4 @@
-"""What agents of a panel are told of each other: answers as quoted data, evenly cut, never as orders.
+"""Quotes agents of a panel for each other: answers as data, evenly cut, never as orders.
 
 Pure functions. A text that was quoted cannot end its quotation: the marks around it hold a number
 that is drawn from all the texts, so none of them can have known it.
@@ -41,7 +41,7 @@ class Quotation:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """One answer to quote. `label` is what the reader calls it: a name, or a letter where names are hidden."""
+    """One answer to quote. `label` is what the reader calls it: a name, or a letter if names are hidden."""
 
     agent_id: str
     attempt: int
@@ -82,7 +82,7 @@ def share_evenly(lengths: Sequence[int], budget: int) -> list[int]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return *text* with its middle left out where it is longer than *limit*; beginnings and ends say most."""
+    """Return *text* with its middle left out if it is longer than *limit*; beginnings and ends say most."""
     if len(text) <= limit:
         return text
     note = _CUT.format(len(text) - limit, len(text))
@@ -107,7 +107,7 @@ def fill(template: str, *, question: str, answers: str, missing: str) -> str:
 
 
 def name_missing(missing: Sequence[Missing], titles: Mapping[str, str], *, tell: bool = True) -> str:
-    """Say in a sentence who has no answer, and why; empty where all have one.
+    """Say in a sentence who has no answer, and why; empty if all have one.
 
     Args:
         tell: Whether the reader shall name them, too.

@@ -1,4 +1,4 @@
-"""One sitting of a panel: stages, questions, waiting, the last word. What a method works with.
+"""One session of a panel: stages, questions, waiting, the last word. What a method works with.
 
 Owns the order of the panel's own events. The agents' are the run's, which is the `Host`.
 """
@@ -31,13 +31,13 @@ SPOKEN_AGAIN = ("review", "final")
 
 
 class Session:
-    """A panel that sits in a run.
+    """A panel at work in a run.
 
     Args:
         question: What the user asked.
         given: Answers that are there already; their agents are not asked for others.
     Attributes:
-        members: Who answers. `settings`: How the panel was set up. `idle`: Whether it is done, but for telling
+        members: Who answers. `settings`: How the panel was set up. `idle`: Whether it is done, but for reports
             of late answers.
     """
 
@@ -140,22 +140,22 @@ class Session:
     async def stage(
         self,
         stage: str,
-        speeches: Mapping[str, TurnPrompt],
+        prompts: Mapping[str, TurnPrompt],
         *,
         number: int = 0,
         missing: Sequence[Missing] = (),
     ) -> list[Answer]:
         """Ask several agents at once, at most `limits.stage_timeout_s`; who has not ended is cancelled.
 
-        The first stage of all waits as `start_when` says; where answers are given, it is these.
+        The first stage of all waits as `start_when` says; if answers are given, it is these.
         """
         first, self._begun = not self._begun, True
         if first and self._given is not None:
             answers = self.standing({agent_id: self._present(agent_id) for agent_id in self._given})
             self._watch_late(answers)
             return answers
-        await self.open_stage(stage, list(speeches), number=number, missing=missing)
-        asked = {agent_id: self.ask(agent_id, prompt) for agent_id, prompt in speeches.items()}
+        await self.open_stage(stage, list(prompts), number=number, missing=missing)
+        asked = {agent_id: self.ask(agent_id, prompt) for agent_id, prompt in prompts.items()}
         if first:
             await self.wait(asked)
         else:
@@ -341,18 +341,18 @@ class Session:
                 self._watch(task)
 
     def _watch(self, task: asyncio.Task[Answer]) -> None:
-        watching = self._tasks.create_task(self._tell_late(task))
+        watching = self._tasks.create_task(self._report_late(task))
         self._late.add(watching)
         watching.add_done_callback(self._late.discard)
 
-    async def _tell_late(self, task: asyncio.Task[Answer]) -> None:
+    async def _report_late(self, task: asyncio.Task[Answer]) -> None:
         answer = await asyncio.shield(task)
         if not answer.good:
             return
         self._late_answers += 1
         if self._given is not None:
             self._given[answer.agent_id] = answer
-        if not self._host.told_late(answer.agent_id, answer.attempt):
+        if not self._host.late_is_logged(answer.agent_id, answer.attempt):
             await self._host.emit(
                 PanelLate(
                     self.settings.name, answer.agent_id, answer.attempt, answer.status, len(answer.text)

@@ -1,4 +1,4 @@
-"""What a panel may be told: the model behind a file of agents_config/panels, and behind an inline panel.
+"""The settings of a panel: the model behind a file of agents_config/panels, and behind an inline panel.
 
 Owns names, types, defaults and what fits together within one panel. Which agents there are is `config`'s.
 """
@@ -92,7 +92,7 @@ def _layers_or_count(value: Any) -> Any:
 
 
 def _check_layer_agent(agent_id: Any) -> None:
-    """Check an id here: pydantic would tell it as a fault in one branch of a union."""
+    """Check an id here: pydantic would report it as a fault in one branch of a union."""
     if not isinstance(agent_id, str):
         raise ValueError("holds an agent's id that is no text; put it in quotes")
     try:
@@ -130,7 +130,7 @@ class StartWhen(Settings):
     """When the last word begins: at the first of these that comes true."""
 
     all: Flag | None = None
-    """When every member has ended; so it is where nothing else is said."""
+    """When every member has ended; so it is if nothing else is said."""
     quorum: PositiveInt | None = None
     """When so many members have answered."""
     deadline_s: PositiveNumber | None = None
@@ -304,7 +304,7 @@ class PanelSettings(Settings):
 
     @property
     def answering(self) -> tuple[str, ...]:
-        """Who answers at any time: the members, or the agents of all layers where these have their own."""
+        """Who answers at any time: the members, or the agents of all layers if these have their own."""
         if self.named_layers:
             return tuple(dict.fromkeys(agent_id for layer in self.named_layers for agent_id in layer))
         return self.members

@@ -1,4 +1,4 @@
-"""When a stage of a panel is over: once `start_when` is true, or its time is up. Asks nobody, cancels nobody."""
+"""Waits until a stage of a panel is over: `start_when` is true, or its time is up. Asks nobody, cancels nobody."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Waiting:
         self._began_at = time.monotonic()
 
     def replace(self, agent_id: str, answer: asyncio.Task[Answer]) -> bool:
-        """Wait for another answer of an agent; False where nobody waits for any."""
+        """Wait for another answer of an agent; False if nobody waits for any."""
         if agent_id not in self._asked:
             return False
         self._asked[agent_id] = answer
@@ -77,7 +77,7 @@ class Waiting:
         return deadline is not None and time.monotonic() - self._began_at >= deadline
 
     def _time_left(self) -> float | None:
-        """Seconds to the deadline; None where there is none, or it has passed and the first answer is awaited."""
+        """Seconds to the deadline; None if there is none, or it has passed and the first answer is awaited."""
         deadline = self._when.deadline_s
         if deadline is None or self._overdue:
             return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..agent.budget import Budget
 from ..agent.mailbox import Mailbox
-from ..agent.pump import Hearers, Pump
+from ..agent.pump import Listeners, Pump
 from ..backends.base import AgentInput, Turn
 from ..events.agent import TERMINALS
 from ..events.base import Payload
@@ -27,7 +27,7 @@ from .state import Participant, RunState
 
 @dataclass(slots=True)
 class AgentTask:
-    """What moves one agent through its next attempts."""
+    """The pump and mailbox that move one agent through its next attempts."""
 
     pump: Pump
     mailbox: Mailbox
@@ -197,7 +197,7 @@ class RunAgents:
             mailbox,
             budget=agent.budget,
             # What it takes, by its own name, would say before the vote who it is.
-            hearers=Hearers(
+            listeners=Listeners(
                 self._observer if self.blind_names is None else Observer(),
                 remember,
                 traceparent=lambda: self._observer.traceparent(self._state.facts) or spec.traceparent,
@@ -207,14 +207,14 @@ class RunAgents:
         return agent.task
 
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
-        """Keep what a blind run does not tell of an agent. Raises LogUnavailable."""
+        """Keep what a blind run hides of an agent. Raises LogUnavailable."""
         if self.blind_names is not None and self._blind_records is not None and self.knows(agent_id):
             info = self._registry.info(self._configured(agent_id))
             content = self._withheld.setdefault(agent_id, ContentState())
             await self._blind_records.seal(self._spec.run_id, agent_id, info, terminal, content)
 
     def note_withheld(self, batches: Sequence[Batch]) -> None:
-        """Take in what a blind run does not tell, before it is logged; once for each batch."""
+        """Take in what a blind run hides, before it is logged; once for each batch."""
         if self.blind_names is None:
             return
         for agent_id, events in batches:
@@ -223,7 +223,7 @@ class RunAgents:
                 state.fold(payload)
 
     async def seal_ended(self, batches: Sequence[Batch]) -> None:
-        """Keep what a blind run does not tell of endings that are about to be logged. Raises LogUnavailable."""
+        """Keep what a blind run hides of endings that are about to be logged. Raises LogUnavailable."""
         for agent_id, events in batches:
             for payload in events:
                 if isinstance(payload, TERMINALS):

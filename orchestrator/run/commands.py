@@ -1,4 +1,4 @@
-"""What may be asked of a run, in a form that reaches the worker that owns it. Owns no connection.
+"""The commands that may be given to a run, in a form that reaches the worker that owns it. Owns no connection.
 
 One call, local or from another worker, is a `Command`: `perform` does it on the owner's `Run`, `encode`
 and `decode` carry it and what came of it across.
@@ -40,7 +40,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of a command: the snapshot after it, or why it was refused. `moved`: ask the new owner."""
+    """The outcome of a command: the snapshot after it, or why it was refused. `moved`: ask the new owner."""
 
     snapshot: Snapshot | None = None
     refused: Literal["", "conflict", "not_found", "moved"] = ""
@@ -88,15 +88,15 @@ def decode(body: bytes) -> Command:
 
 
 def outcome(body: bytes) -> Snapshot | None:
-    """Read what came of a command; None where the run has moved to another worker.
+    """Read what came of a command; None if the run has moved to another worker.
 
     Raises:
         Conflict, NotFound: The owner refused.
     """
-    told = msgspec.json.decode(body, type=Outcome)
+    reply = msgspec.json.decode(body, type=Outcome)
     refusals: dict[str, type[RequestError]] = {"conflict": Conflict, "not_found": NotFound}
-    if told.refused in refusals:
-        raise refusals[told.refused](told.detail)
-    if told.refused != "moved" and told.snapshot is None:
+    if reply.refused in refusals:
+        raise refusals[reply.refused](reply.detail)
+    if reply.refused != "moved" and reply.snapshot is None:
         raise Unavailable("The worker that owns the run answered something unknown.")
-    return told.snapshot
+    return reply.snapshot

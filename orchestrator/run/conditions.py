@@ -1,4 +1,4 @@
-"""Who waits until a run's state is such and such. Owns no state: it looks again when it is told to."""
+"""Conditions on a run's state, and who waits for each. Owns no state: it is looked at when `check` is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one attempt has said beyond text, as a fold of its events: the newest of what replaces, all of the rest."""
+"""The content of one attempt beyond its text, as a fold of its events: the newest of what replaces, all of the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent remembers between the runs of a conversation. Owns no storage: a `RunStore` keeps it.
+"""The memory of an agent between the runs of a conversation. Owns no storage: a `RunStore` keeps it.
 
 Only answers that ended well become turns, so a cancelled or failed run leaves no trace. One run
 at a time holds a conversation; a second one is refused by the supervisor, because two answers to
@@ -18,7 +18,7 @@ MAX_TURNS = 200
 
 
 class Conversations:
-    """Turns by conversation and agent. Raises LogUnavailable where the store does not answer."""
+    """Turns by conversation and agent. Raises LogUnavailable if the store does not answer."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -28,11 +28,11 @@ class Conversations:
         return await self._store.hold_conversation(conversation_id, run_id)
 
     async def release(self, conversation_id: str, run_id: str) -> None:
-        """Let the next run in, where *run_id* holds the conversation."""
+        """Let the next run in, if *run_id* holds the conversation."""
         await self._store.release_conversation(conversation_id, run_id)
 
     async def holder(self, conversation_id: str) -> str | None:
-        """Return the running run that has the conversation; None where it is free."""
+        """Return the running run that has the conversation; None if it is free."""
         return await self._store.holder_of(conversation_id)
 
     async def drop_run(self, conversation_id: str, run_id: str) -> None:
@@ -40,13 +40,13 @@ class Conversations:
         await self._store.drop_turns(conversation_id, lambda turn: _run_of(turn) == run_id)
 
     async def forget(self, conversation_id: str) -> bool:
-        """Forget all turns; False where there was nothing."""
+        """Forget all turns; False if there was nothing."""
         return await self._store.forget_conversation(conversation_id)
 
     async def history(self, conversation_id: str, agent_id: str) -> tuple[Turn, ...]:
         """Return the agent's own earlier turns, oldest first.
 
-        Where a run asked the same again (a retry), only the newest answer: what was said before is void.
+        If a run asked the same again (a retry), only the newest answer: what was said before is void.
         """
         kept = await self._store.turns(conversation_id, agent_id)
         turns = [turn for each in kept if (turn := _decoded(each)) is not None]

@@ -19,7 +19,7 @@ from .writer import Writer
 
 
 class RunFactory:
-    """What every run of this worker is made of.
+    """Makes runs of what all runs of this worker share.
 
     Args:
         limits: What the agents of one run may spend together is taken from it.

@@ -1,4 +1,4 @@
-"""A panel within a run: the `Host` that its session talks to, and the task that it sits in.
+"""A panel within a run: the `Host` that its session talks to, and the task that moves it.
 
 Owns the panel's mailbox and its turns. The agents' tasks are the run's.
 """
@@ -36,7 +36,7 @@ NO_ANSWERS = ("review", "final")
 
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
-    """What an agent is asked in one turn of a panel."""
+    """The question to an agent in one turn of a panel."""
 
     message: str
     part: Part
@@ -62,7 +62,7 @@ class RunPanel:
 
     Args:
         given: Answers that are there already.
-        late_call: Whether the panel was called during the run, so that `run.started` did not tell of it.
+        late_call: Whether the panel was called during the run, so that `run.started` did not announce it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RunPanel:
         lost._lost = True
         return lost
 
-    async def sit(self) -> None:
+    async def execute(self) -> None:
         """Conduct the panel; whatever happens, it has a result and the mailbox is closed."""
         self._task = asyncio.current_task()
         try:
@@ -136,7 +136,7 @@ class RunPanel:
             self._session.again(agent_id)
 
     def stop_if_idle(self) -> bool:
-        """End the panel where it only hears of who is late; False where it has something to do yet."""
+        """End the panel if it only waits for late answers; False if it has something to do yet."""
         if self._session is None or not self._session.idle:
             return False
         self._dismissed = True
@@ -191,7 +191,7 @@ class RunPanel:
         participant = self._run.state.participants[agent_id]
         turn = participant.turn
         while participant.turn == turn and not self._run.at_rest(participant):
-            # Again where a person has it retried at the moment of its end.
+            # Again if a person has it retried at the moment of its end.
             await self._run.when(lambda: participant.turn != turn or self._run.at_rest(participant))
         return self._known(agent_id, turn or 1) or _newest(participant)
 
@@ -234,7 +234,7 @@ class RunPanel:
         stages = {} if self._unannounced is not None else self._run.state.stages
         return next((stages[stage, 0] for stage in NO_ANSWERS if (stage, 0) in stages), None)
 
-    def told_late(self, agent_id: str, attempt: int) -> bool:
+    def late_is_logged(self, agent_id: str, attempt: int) -> bool:
         """See `panels.base.Host`."""
         panel = self._run.state.panel
         return panel is not None and any(

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class AgentRegistry:
-    """Who can take part.
+    """The agents that can take part.
 
     Args:
         agents: `AgentSettings` by id, in the order they are shown.
@@ -65,7 +65,7 @@ class AgentRegistry:
             except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
                 log.error("agent_not_loaded", agent_id=agent_id, error=exception_words(exc))
                 loaded.set_exception(exc)
-                loaded.exception()  # fetched: runs of this agent hear of it, asyncio need not
+                loaded.exception()  # fetched: runs of this agent get it, asyncio need not
                 failed = failed or exc
         if failed is not None:
             raise failed
@@ -93,7 +93,7 @@ class AgentRegistry:
         return self.agents[agent_id].named_model
 
     def default_agents(self) -> list[str]:
-        """Name who takes part where a request names nobody."""
+        """Name who takes part if a request names nobody."""
         marked = [agent_id for agent_id, settings in self.agents.items() if settings.default]
         return marked or list(self.agents)
 

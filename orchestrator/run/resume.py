@@ -1,4 +1,4 @@
-"""How a run goes on whose worker was lost: what had not begun begins, what had is lost, or begins again."""
+"""Resumes a run whose worker was lost: what had not begun begins, what had is lost, or begins again."""
 
 from __future__ import annotations
 

@@ -167,22 +167,22 @@ class Run:
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
     def start_panel(self, panel: RunPanel) -> None:
-        """Let a panel sit in this run; the run stays open until it has risen.
+        """Start a panel in this run; the run stays open until it has ended.
 
         Raises:
-            Conflict: Another one sits, or the run has ended.
+            Conflict: Another one is under way, or the run has ended.
         """
         self._require_open()
         if self._panel is not None and self.panel_is_open and not self._panel.stop_if_idle():
             raise Conflict("A panel is under way in this run; ask again when it is done.")
         if self._tasks is None:
-            raise RuntimeError("panels sit while `execute` runs")
+            raise RuntimeError("panels work while `execute` runs")
         self._panel = panel
         self._joining.put_nowait(panel.mailbox)
-        self._tasks.create_task(panel.sit(), name=f"{self.spec.run_id}/panel")
+        self._tasks.create_task(panel.execute(), name=f"{self.spec.run_id}/panel")
 
     def start_panel_over(self, panel: PanelSettings) -> None:
-        """Let a panel sit over what its members have said so far. Raises as `start_panel`."""
+        """Start a panel over what its members have said so far. Raises as `start_panel`."""
         if self.spec.blind:
             raise Conflict("A blind run takes no panel while it is open; ask again when it has ended.")
         there = self.state.participants
@@ -292,7 +292,7 @@ class Run:
         async with aclosing(fan_in(self._joining)) as merged:
             async for batches in merged:
                 if self._agents.blind_names is not None:
-                    # Before an ending is logged, so that whoever has seen it can be told the rest.
+                    # Before an ending is logged, so that whoever has seen it can be sent the rest.
                     self._agents.note_withheld(batches)
                     await until_available(partial(self._agents.seal_ended, batches))
                 try:
@@ -307,7 +307,7 @@ class Run:
                 self._close_if_ended()
 
     def close_if_ended(self) -> None:
-        """Look again whether all has ended: a panel has risen. Whom it never asked is not needed any more."""
+        """Look again whether all has ended: a panel has. Whom it never asked is not needed any more."""
         for agent in self._agents:
             if agent.task is None and not self.state.participants[agent.agent_id].ended:
                 self._agents.prepare(agent).pump.stop(Stop("not_asked"))

@@ -1,4 +1,4 @@
-"""What a run was started with: as a client asks for it, as the store keeps it, as the run knows it."""
+"""The request that a run was started with: as a client sends it, as the store keeps it, as the run knows it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a run was started with."""
+    """The request that a run was started with."""
 
     run_id: str
     channel: str
@@ -80,7 +80,7 @@ def spec_of(record: RunRecord) -> RunSpec:
 
 
 def known_spec_of(record: RunRecord) -> RunSpec:
-    """Return what is known of what a run was started with, to tell of it: all that its request says may be missing.
+    """Return what is known of what a run was started with, to report it: all that its request says may be missing.
 
     Whether it was blind is then known of its summary only, and without one it counts as blind.
     """
@@ -110,7 +110,7 @@ def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None)
 
 
 def digest(request: str) -> str:
-    """Return what tells a request from others, for the idempotency key: the request itself loses its images."""
+    """Return what distinguishes a request from others, for the idempotency key: the request itself loses its images."""
     return sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a run has come to, as a fold of its logged events. Owns no task and no store.
+"""The state of a run, as a fold of its logged events. Owns no task and no store.
 
 The worker that runs it folds what it logs; whoever reads an older run, or one of another worker,
 folds the same events from the log, and so gets the same state.
@@ -172,7 +172,7 @@ class RunState:
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
         self.t = 0
-        """What its newest event said, where it was read from the log."""
+        """What its newest event said, if it was read from the log."""
         self.panel: PanelState | None = None
         self.stages: dict[tuple[str, int], list[Missing]] = {}
         """Which stages of the panel have begun, and without whom."""
@@ -182,7 +182,7 @@ class RunState:
 
     @property
     def facts(self) -> RunFacts:
-        """What observers are told of the run."""
+        """What observers are given of the run."""
         spec = self.spec
         channel = None if spec.channel == spec.run_id else spec.channel
         return RunFacts(spec.run_id, channel, self.created_at, spec.traceparent)
@@ -203,7 +203,7 @@ class RunState:
         if agent_id == PANEL:
             self._fold_panel(payload)
         elif agent_id is not None:
-            # Where `run.started` was trimmed away, nothing but the id is known of an agent.
+            # If `run.started` was trimmed away, nothing but the id is known of an agent.
             participant = self.participants.get(agent_id) or self.join(
                 AgentInfo(agent_id, agent_id, "", None)
             )
@@ -225,7 +225,7 @@ class RunState:
                 self.panel_called = True
                 self.stages.clear()
             self.stages[payload.stage, payload.round or payload.layer or 0] = payload.missing
-        # Where `run.started` was trimmed away, nothing but these events is known of a panel.
+        # If `run.started` was trimmed away, nothing but these events is known of a panel.
         panel = self.panel
         if panel is None:
             named = getattr(payload, "method", "")

@@ -103,7 +103,7 @@ class _Fold:
         self._newest: Entry | None = None
 
     def take(self, entry: Entry) -> None:
-        """Fold one event; one that this release cannot read is left out, so that the others are still told."""
+        """Fold one event; one that this release cannot read is left out, so that the others are still read."""
         try:
             payload = decode_payload(entry.agent_id, entry.type, entry.data)
         except msgspec.MsgspecError:
@@ -153,7 +153,7 @@ class StoredRuns:
         return run
 
     async def fold(self, record: RunRecord) -> RunState:
-        """Fold a run's events into a state of the caller's own; anew where some are trimmed meanwhile.
+        """Fold a run's events into a state of the caller's own; anew if some are trimmed meanwhile.
 
         Raises:
             LogUnavailable: The store does not answer.

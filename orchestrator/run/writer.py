@@ -71,7 +71,7 @@ class Writer:
     async def append(self, batches: Sequence[Batch]) -> None:
         """Bring *batches* into the log as one write, then into the state.
 
-        Waits while the store is away. Raises Fenced where the run has another owner.
+        Waits while the store is unavailable. Raises Fenced if the run has another owner.
         """
         t = self.t
         told = [
@@ -116,7 +116,7 @@ class Writer:
         self._observer.log_bytes(self._log.size)
 
     async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
-        """Append, again and again while the store is away: the agents wait in their mailboxes meanwhile."""
+        """Append, again and again while the store is unavailable: the agents wait in their mailboxes meanwhile."""
         # A store may keep channels apart, so only the run's own can be checked in the same step.
         fence = self._fence if channel == self._state.spec.channel else None
         try:

@@ -95,7 +95,7 @@ def create_app(
 
 
 def _observer(app: web.Application, metrics: Metrics) -> Observer:
-    """Return who hears of runs: the metrics, and traces where somebody has set a provider for them."""
+    """Return who hears of runs: the metrics, and traces if somebody has set a provider for them."""
     try:
         from ..telemetry.tracing import find_tracing
     except ImportError:

@@ -1,4 +1,4 @@
-"""What the HTTP side needs to know beside its agents. The commands' options are `serve`'s own."""
+"""The options of the HTTP side beside its agents. The commands' options are `serve`'s own."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ ALONE = "alone"
 
 
 class SiblingMetrics:
-    """What the workers of one parent tell each other.
+    """The metrics that the workers of one parent report to each other.
 
     Args:
         folder: Of the parent's own, which nobody else may enter.

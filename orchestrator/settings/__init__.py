@@ -1,1 +1,1 @@
-"""What agents, the service and its limits may be told: types and defaults. Reads no file."""
+"""The settings of agents, of the service and of its limits: types and defaults. Reads no file."""

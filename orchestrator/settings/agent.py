@@ -1,4 +1,4 @@
-"""What every agent may be told, whatever its kind: names, limits, retries, prices.
+"""The settings of every agent, whatever its kind: names, limits, retries, prices.
 
 The keys of one kind alone are in `backends/<kind>/settings.py`. Owns types, defaults and what fits together within
 one agent. Reads no file and imports no SDK.
@@ -107,7 +107,7 @@ class AgentSettings(Settings):
     backend: str
     """What kind of agent it is."""
     default: Flag = False
-    """Whether it takes part where a request names no agents."""
+    """Whether it takes part if a request names no agents."""
     enabled: Enabled = True
     """`auto` leaves the agent out while a variable that it needs is not set."""
     limits: Limits = Field(default_factory=Limits)

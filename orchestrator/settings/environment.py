@@ -23,10 +23,10 @@ class EnvText(str):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What became of a string.
+    """A string with its references expanded.
 
     Args:
-        text: The result; an `EnvText` where it held a reference, and of use only where none is at fault.
+        text: The result; an `EnvText` if it held a reference, and of use only if none is at fault.
         missing: Names of variables that are not set and have no fallback, in order.
         malformed: The beginnings of references that cannot be read, as the string spells them.
     """

@@ -1,4 +1,4 @@
-"""Owns what `orchestrator serve` may be told: names, defaults, what fits together. Imports nothing heavy."""
+"""The settings of `orchestrator serve`: names, defaults, what fits together. Imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many runs this worker takes, and whether it takes any. Owns the numbers, not the runs."""
+"""Decides whether this worker takes another run: how many it has, whether it drains. Owns the numbers, not the runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much older things look than they are, because somebody set the clock ahead. Owns no limit."""
+"""Measures how much older things look than they are, because somebody set the clock ahead. Owns no limit."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Executor:
         return run_id in self._runs or run_id in self._coming
 
     def items(self) -> ItemsView[str, Run]:
-        """Return the runs by id; iterate over a copy where something is awaited."""
+        """Return the runs by id; iterate over a copy if anything is awaited."""
         return self._runs.items()
 
     @property
@@ -97,8 +97,8 @@ class Executor:
     async def resume(self, record: RunRecord) -> None:
         """Execute a run that was claimed: one that has only begun, or one whose worker was lost.
 
-        Waits while the store is away: who has claimed a run must go on with it, for nobody else will. Does
-        nothing where the run was forgotten meanwhile, or has another owner.
+        Waits while the store is unavailable: who has claimed a run must go on with it, for nobody else will. Does
+        nothing if the run was forgotten meanwhile, or has another owner.
         """
         self._coming.add(record.run_id)
         try:
@@ -180,7 +180,7 @@ class Executor:
                 run.report_left()
 
     async def _execute(self, run: Run) -> None:
-        """Run to the end, also where the run's own machinery breaks.
+        """Run to the end, also if the run's own machinery breaks.
 
         Raises:
             Fenced: The run is not ours any more.
@@ -195,7 +195,7 @@ class Executor:
                 raise
         except (Fenced, asyncio.CancelledError):
             raise
-        except Exception as exc:  # noqa: BLE001 - whatever broke, its clients are to hear of the end
+        except Exception as exc:  # noqa: BLE001 - whatever broke, its clients are to be sent the end
             log.error("run_failed", run_id=run.spec.run_id, **failure(exc, (run.spec.message,)))
             await run.fail()
 

@@ -38,7 +38,7 @@ class Failover:
     """Looks for lost runs.
 
     Args:
-        heartbeat: Names this worker, and knows whether it can be heard itself.
+        heartbeat: Names this worker, and knows whether its own beats arrive.
         cluster: Where work is offered to all workers; None if this one executes what it starts.
     """
 

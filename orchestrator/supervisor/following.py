@@ -19,11 +19,11 @@ from .presence import Presence
 from .run_list import RunList, list_of
 
 SYSTEM_SNAPSHOTS = 50
-"""Of every run there is, how many of the newest are told to a dashboard whose cursor could not be used."""
+"""Of every run there is, how many of the newest are sent to a dashboard whose cursor could not be used."""
 
 
 class Following:
-    """What somebody needs who follows a run, or a channel."""
+    """Serves those that follow a run, or a channel."""
 
     def __init__(self, store: Store, executor: Executor, stored: StoredRuns, presence: Presence) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class Following:
         return await self._all(sorted(shown.values(), key=lambda record: record.created_at))
 
     async def snapshots(self, channel: str, run_id: str | None = None) -> list[Snapshot]:
-        """Return what a reader is told after a gap: the run's state, or that of each run of the channel."""
+        """Return what a reader is sent after a gap: the run's state, or that of each run of the channel."""
         runs = await self.in_channel(channel) if run_id is None else [await self.find(run_id)]
         return [run.snapshot() async for run in in_rounds(runs)]
 

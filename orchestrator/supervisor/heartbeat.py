@@ -9,7 +9,7 @@ from ..telemetry.observer import Observer
 
 BEAT_SECONDS = 0.5
 LEASE_SECONDS = 5.0
-"""A worker that was not heard of for so long has lost its runs."""
+"""A worker that has reported nothing for so long has lost its runs."""
 
 
 class Heartbeat:

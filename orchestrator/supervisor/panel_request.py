@@ -1,6 +1,6 @@
-"""What a client asks of panels: a panel for a new run, or another one over answers that are there.
+"""Checks a client's request for a panel: for a new run, or over answers that are there.
 
-Owns which agents such a panel has. Whether it can sit now is the run's to say.
+Owns which agents such a panel has. Whether it can begin now is the run's to say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def choose_panel(
     """Return the panel that *value*, an id or an inline panel, asks for, with its members.
 
     Args:
-        agents: Who shall be its members; the panel's own unless given, the default agents where it has none.
+        agents: Who shall be its members; the panel's own unless given, the default agents if it has none.
         most: Agents that may take part in all.
     Raises:
         InvalidRequest: With what is wrong and where.
@@ -43,7 +43,7 @@ def choose_panel(
 def panel_over(
     value: object, registry: AgentRegistry, spec: RunSpec, state: RunState
 ) -> tuple[PanelSettings, list[Answer]]:
-    """Return the panel that shall sit over a run's answers, and these.
+    """Return the panel that shall work over a run's answers, and these.
 
     Raises:
         InvalidRequest: The panel is wrong. Conflict: There is no answer yet.

@@ -1,4 +1,4 @@
-"""What a worker does for the others on the same store: takes runs that any may execute, and answers
+"""Serves the other workers on the same store: takes runs that any may execute, and answers
 what they were asked about runs that are its own. Owns neither the runs nor the connection."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is watching which run. Owns the counts and how long nobody was there; what follows is the janitor's."""
+"""Counts who is watching which run, and for how long nobody was. What follows of it is `cancel_abandoned`'s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..settings.limits import RunLimits
 from .executor import Executor
 
 PRESENCE_SECONDS = 0.5
-SAID_AGAIN_SECONDS = WATCHED_SECONDS / 3
+PUBLISH_AGAIN_SECONDS = WATCHED_SECONDS / 3
 """How often a worker repeats of what it has subscribers; in between it says only what has changed."""
 
 
@@ -23,7 +23,7 @@ class Presence:
     """Subscribers of runs and of whole channels.
 
     Args:
-        worker: The name under which other workers hear of our subscribers, as we do of theirs; None if
+        worker: The name under which other workers learn of our subscribers, as we do of theirs; None if
             there are no others.
     """
 
@@ -31,8 +31,8 @@ class Presence:
         self._store = store
         self._limits = limits
         self._worker = worker
-        self._said: set[str] = set()
-        self._said_at = time.monotonic()
+        self._published: set[str] = set()
+        self._published_at = time.monotonic()
         self._present: Counter[str] = Counter()
         self._absent_since: dict[str, float] = {}
 
@@ -60,8 +60,8 @@ class Presence:
                 del self._present[key]
 
     async def abandoned(self, runs: Iterable[RunSpec]) -> list[str]:
-        """Name those of *runs* that nobody has watched for `abandon_after_s`, and tell other workers of ours."""
-        await self._say()
+        """Name those of *runs* that nobody has watched for `abandon_after_s`, and report ours to other workers."""
+        await self._publish()
         mortal = {spec.run_id: spec for spec in runs if spec.on_disconnect == "cancel"}
         for run_id in self._absent_since.keys() - mortal.keys():
             del self._absent_since[run_id]
@@ -77,17 +77,17 @@ class Presence:
                 found.append(spec.run_id)
         return found
 
-    async def _say(self) -> None:
-        """Tell the other workers what has changed since the last time. Raises LogUnavailable."""
+    async def _publish(self) -> None:
+        """Report to the other workers what has changed since the last time. Raises LogUnavailable."""
         if self._worker is None:
             return
         present, now = set(self._present), time.monotonic()
-        again = bool(present) and now - self._said_at > SAID_AGAIN_SECONDS
-        added = sorted(present if again else present - self._said)
-        removed = sorted(self._said - present)
+        again = bool(present) and now - self._published_at > PUBLISH_AGAIN_SECONDS
+        added = sorted(present if again else present - self._published)
+        removed = sorted(self._published - present)
         if added or removed:
             await self._store.watch(self._worker, added, removed)
-            self._said, self._said_at = present, now
+            self._published, self._published_at = present, now
 
     async def _elsewhere(self, keys: list[str]) -> set[str]:
         """Return those of *keys* of which other living workers have subscribers."""

@@ -1,4 +1,4 @@
-"""How runs are forgotten: because somebody deletes one, or because it has expired. Owns no run."""
+"""Forgets runs: because somebody deletes one, or because it has expired. Owns no run."""
 
 from __future__ import annotations
 

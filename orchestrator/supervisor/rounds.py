@@ -1,4 +1,4 @@
-"""What is done again and again while the service runs. Owns the pauses, and that one failure ends nothing."""
+"""Repeats a duty while the service runs. Owns the pauses, and that one failure ends nothing."""
 
 from __future__ import annotations
 

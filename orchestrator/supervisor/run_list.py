@@ -1,4 +1,4 @@
-"""What a list says of runs: ids, status, times, agents with their status, a title. Owns no storage and no text.
+"""The rows of a list of runs: ids, status, times, agents with their status, a title. Owns no storage and no text.
 
 How the agents of a running run stand is known of those that are executed here; of another worker's, as it was when
 the run began.
@@ -23,7 +23,7 @@ class ListedAgent(msgspec.Struct):
 
 
 class ListedRun(msgspec.Struct):
-    """A run in a list. `unreadable`: its record is of another release, and only its events may tell more."""
+    """A run in a list. `unreadable`: its record is of another release, and only its events may say more."""
 
     run_id: str
     channel: str

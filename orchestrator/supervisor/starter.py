@@ -1,4 +1,4 @@
-"""How a run comes about: checked, kept in the store, begun, and executed here or offered to all workers.
+"""Starts runs: each is checked, kept in the store, begun, and executed here or offered to all workers.
 
 Owns idempotency and the hold on a conversation. How many runs there may be is `admission`'s.
 """

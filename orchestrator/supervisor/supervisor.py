@@ -58,7 +58,7 @@ class Supervisor:
         worker: The name under which this process owns runs; random unless given.
         cluster: What it shares with other workers on the same store; None means that it is alone.
     Attributes:
-        following: How readers find runs, and what they are told.
+        following: How readers find runs, and what they are sent.
     """
 
     def __init__(
@@ -213,14 +213,15 @@ class Supervisor:
         return await self._votes.revealed(run)
 
     async def start_panel(self, run_id: str, value: object) -> AnyRun:
-        """Let a panel sit over a run's answers; return the run in which it sits.
+        """Start a panel over a run's answers; return the run in which it works.
 
         That is this one while it is open, else a new one.
 
         Args:
             value: A panel's id, or an inline panel.
         Raises:
-            InvalidRequest: The panel is wrong. Conflict: Another one sits, or nobody has answered. As `get`, `start`.
+            InvalidRequest: The panel is wrong. Conflict: Another one is under way, or nobody has answered.
+            As `get`, `start`.
         """
         run = await self.get(run_id)
         panel, answers = panel_over(value, self.registry, run.spec, run.state)

@@ -1,1 +1,1 @@
-"""How the service is watched: its log lines. Decides nothing, and knows neither runs nor agents."""
+"""Watches the service: log lines, metrics, traces. Decides nothing, and knows neither runs nor agents."""

@@ -151,13 +151,13 @@ def _name_traceback(logger: WrappedLogger, method_name: str, event_dict: EventDi
 
 
 class TracebackText(str):
-    """A traceback in plain text, made here, so that `configure_logging` can tell it from other texts."""
+    """A traceback in plain text, made here, so that `configure_logging` can distinguish it from other texts."""
 
     __slots__ = ()
 
 
 def failure(exc: BaseException | None, hide: Iterable[str] = ()) -> dict[str, TracebackText]:
-    """Return the field that tells a log line's *exc*: `log.error("x_failed", **failure(exc))`.
+    """Return the field that holds a log line's *exc*: `log.error("x_failed", **failure(exc))`.
 
     It is called `stack`, because every renderer of structlog prints that as the text that it is, whereas
     `exc_info` makes some of them show local variables, and `exception` makes them warn. None has no field.

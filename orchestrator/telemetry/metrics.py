@@ -234,7 +234,7 @@ class Metrics(Observer):
         self._lag_now.set(seconds)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """Return the exposition and its content type: OpenMetrics where *accept* asks for it, else text."""
+        """Return the exposition and its content type: OpenMetrics if *accept* asks for it, else text."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -242,7 +242,7 @@ class Metrics(Observer):
 def add_up(expositions: Sequence[bytes]) -> bytes:
     """Return several processes' expositions as that of one service, in Prometheus' text format.
 
-    Samples are summed; of what tells a state, such as a lag or an age, the worst counts.
+    Samples are summed; of what describes a state, such as a lag or an age, the worst counts.
     """
     families: dict[str, Metric] = {}
     values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}

@@ -1,4 +1,4 @@
-"""What the spine tells whoever counts or traces. Owns no counter: `server.metrics` and `server.tracing` do."""
+"""The reports of the spine to whoever counts or traces. Owns no counter: `metrics` and `tracing` do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RunFacts:
     """A run as an observer knows it: nothing that anybody said.
 
     Attributes:
-        channel: None where the run has one of its own.
+        channel: None if the run has one of its own.
         created_at: Milliseconds since 1970.
         traceparent: Whose trace it belongs to. Source: W3C Trace Context, 3.2.
     """
@@ -25,7 +25,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """How an attempt of an agent ended: *outcome* is done, error or cancelled; *code* is an error's."""
+    """The end of an attempt of an agent: *outcome* is done, error or cancelled; *code* is an error's."""
 
     run: RunFacts
     agent_id: str

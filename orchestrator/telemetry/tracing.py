@@ -1,4 +1,4 @@
-"""Tells OpenTelemetry what the spine reports: a span per run, one per attempt. Where spans go is the provider's.
+"""Passes on to OpenTelemetry what the spine reports: a span per run, one per attempt. Where spans go is the provider's.
 
 Needs only the API package. Spans hold ids, numbers and closed sets, and nothing that anybody said.
 """
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 5.0
 
 
 def find_tracing() -> Tracing | None:
-    """Return an observer where a provider is set by now that records; None where nobody would see a span."""
+    """Return an observer if a provider is set by now that records; None if nobody would see a span."""
     tracer = trace.get_tracer("orchestrator")
     return None if isinstance(tracer, trace.NoOpTracer | trace.ProxyTracer) else Tracing(tracer)
 
@@ -88,7 +88,7 @@ class Tracing(Observer):
         span.end(ended)
 
     def _span(self, run: RunFacts) -> Span:
-        """Return the run's span, which begins with the run, also where another worker began it."""
+        """Return the run's span, which begins with the run, also if another worker began it."""
         span = self._open.get(run.run_id)
         if span is None:
             known = {"run.id": run.run_id}
@@ -109,7 +109,7 @@ class Tracing(Observer):
 
 
 def _parent(run: RunFacts) -> context.Context:
-    """Return the caller's trace; what is under way here already, where that is a part of it."""
+    """Return the caller's trace; what is under way here already, if that is a part of it."""
     here = context.get_current()
     asked = TraceContextTextMapPropagator().extract({"traceparent": run.traceparent or ""}, here)
     return here if _trace_id(here) == _trace_id(asked) else asked

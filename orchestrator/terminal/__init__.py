@@ -1,1 +1,1 @@
-"""How a run looks in a terminal or a pipe, and what Ctrl-C means there. Starts nothing."""
+"""Shows a run in a terminal or a pipe, and says what Ctrl-C means there. Starts nothing."""

@@ -1,4 +1,4 @@
-"""Owns the agents side by side on a terminal, with rich; the only module that imports it.
+"""Draws the agents side by side on a terminal, with rich; the only module that imports it.
 
 The columns stand on the alternate screen: a terminal made narrower breaks the lines of the other one anew and
 pushes them into the scrollback, whence nobody can take them back. Each column shows the newest lines that
@@ -75,7 +75,7 @@ class Columns:
         self._live.update(Text("starting …", "dim"), refresh=True)
 
     def event(self, event: Event, run: RunHandle) -> None:
-        # A replay tells old times late; the earliest beginning that any event implies is the true one.
+        # A replay brings old times late; the earliest beginning that any event implies is the true one.
         began = self._clock() - event.t / 1000
         self._began = began if self._began is None else min(self._began, began)
 
@@ -113,7 +113,7 @@ class Columns:
     def _grids(
         self, parts: tuple[list[AgentView], list[AgentView]], width: int, space: int
     ) -> RenderableType | None:
-        """Draw the members above the voices; None where that does not fit."""
+        """Draw the members above the voices; None if that does not fit."""
         members, voices = parts
         if not members or not voices:
             return self._grid([*members, *voices], 0, width, space)
@@ -167,7 +167,7 @@ class Columns:
         return Group(*lines)
 
     def _panel_line(self, run: RunHandle, width: int | None = None) -> list[Text]:
-        """Say how the run's panel stands; nothing where it has none."""
+        """Say how the run's panel stands; nothing if it has none."""
         panel = run.view.panel
         if panel is None:
             return []
@@ -317,7 +317,7 @@ class _Words(Markdown):
 
 
 def _markdown(text: str) -> RenderableType:
-    """Draw *text* as Markdown, or as it came where Markdown would leave something out."""
+    """Draw *text* as Markdown, or as it came if Markdown would leave something out."""
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING}).enable("strikethrough")
     parser.enable("table").disable(["reference", "image"])
     parsed = parser.parse(text)
@@ -331,7 +331,7 @@ def _markdown(text: str) -> RenderableType:
 
 
 def _loses(token: Token, text: str) -> bool:
-    """Tell whether drawing *token* would lose words of *text*."""
+    """Return whether drawing *token* would lose words of *text*."""
     if token.level >= MAX_DRAWN_LEVEL or any(part.level >= MAX_NESTING - 1 for part in token.children or ()):
         return True  # neither the parser nor a column of no width shows what is nested deeper
     if token.type == "fence":

@@ -47,7 +47,7 @@ def source_words(data: Mapping[str, Any]) -> str:
 
 
 def file_words(data: Mapping[str, Any]) -> str:
-    """Say what a file is; the content of one that came whole is told by its size alone."""
+    """Say what a file is; the content of one that came whole is described by its size alone."""
     url = str(data.get("url") or "")
     where = f"{len(url)} characters" if url[:5].lower() == "data:" else url
     return f"{data.get('media_type', '')} {where}"

@@ -1,4 +1,4 @@
-"""Owns how a panel is told in words: its stages, who read whom, its result. Cleans nothing, draws nothing."""
+"""Words for a panel: its stages, who read whom, its result. Cleans nothing, draws nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_CHOICE_CHARS = 60
 
 
 def panel_words(info: Mapping[str, Any]) -> str:
-    """Say which panel a run is, and over whose answers where they were given before."""
+    """Say which panel a run is, and over whose answers if they were given before."""
     method = "" if info["method"] == info["title"] else f" ({info['method']})"
     said = f"panel {info['title']}{method}"
     given = ", ".join(one["agent"] for one in info.get("given") or ())
@@ -24,7 +24,7 @@ def panel_words(info: Mapping[str, Any]) -> str:
 
 
 def stage_words(stage: str | None, round: int | None = None, layer: int | None = None) -> str:
-    """Name a stage with its number: `review`, `round 2`; nothing where members simply answer."""
+    """Name a stage with its number: `review`, `round 2`; nothing if members simply answer."""
     if stage is None or stage == MEMBERS_STAGE:
         return ""
     number = round if round is not None else layer
@@ -32,7 +32,7 @@ def stage_words(stage: str | None, round: int | None = None, layer: int | None =
 
 
 def stage_of(data: Mapping[str, Any]) -> str:
-    """Name the stage that an event's data tells of."""
+    """Name the stage of an event's data."""
     return stage_words(data.get("stage"), data.get("round"), data.get("layer"))
 
 
@@ -85,7 +85,7 @@ def _outcome(result: Mapping[str, Any]) -> str:
 
 
 def describe_panel(event: Event) -> str | None:
-    """Say one of a panel's events in a line; None where it is not worth one."""
+    """Say one of a panel's events in a line; None if it is not worth one."""
     data = event.data
     match event.type:
         case PanelStage.TYPE:

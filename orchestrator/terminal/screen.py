@@ -1,4 +1,4 @@
-"""How a run looks in a pipe: JSON lines or prefixed lines. Columns are `columns`' affair.
+"""Writes a run into a pipe: JSON lines or prefixed lines. Columns are `columns`' affair.
 
 Owns no network and no signals, and no words: those are `words`'.
 """
@@ -24,7 +24,7 @@ _MARKS = {Token.TYPE: "│", Reasoning.TYPE: "┊"}
 
 
 class Screen(Protocol):
-    """Where a run is shown."""
+    """A place on which a run is shown."""
 
     def event(self, event: Event, run: RunHandle) -> None:
         """Take an event that *run* has taken already."""
@@ -39,7 +39,7 @@ class Screen(Protocol):
         ...
 
     def close(self, run: RunHandle | None) -> None:
-        """Write what is held back and give the terminal back; *run* is None where none was followed."""
+        """Write what is held back and give the terminal back; *run* is None if none was followed."""
         ...
 
 
@@ -66,7 +66,7 @@ class JsonLines:
 class PrefixedLines:
     """``skeptic │ text``, line by line: what agents say at the same time is never mixed within a line.
 
-    In a panel an agent's prefix names its stage, ``moderator[final] │ text``, where it does not simply answer.
+    In a panel an agent's prefix names its stage, ``moderator[final] │ text``, if it does not simply answer.
     """
 
     def __init__(self, out: TextIO, notices: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""Owns a run that somebody watches: the screen's clock, what Ctrl-C means, the exit code. Draws nothing."""
+"""Shows a run that somebody watches: the screen's clock, what Ctrl-C means, the exit code. Draws nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def watch(
     """Show a run until it ends; return the command's exit code.
 
     The first Ctrl-C cancels the run and goes on showing how it ends, the second quits. Before the run is
-    there, or where *interrupt_cancels* is false, the first one quits already.
+    there, or if *interrupt_cancels* is false, the first one quits already.
     """
     run: RunHandle | None = None
     with _Signals() as signals:

@@ -29,7 +29,7 @@ from .text import one_line, speed
 
 
 def describe(event: Event) -> str | None:
-    """Say an agent's event, that is no text, in a line; None where it is not worth one."""
+    """Say an agent's event, that is no text, in a line; None if it is not worth one."""
     data = event.data
     match event.type:
         case Started.TYPE:
@@ -73,7 +73,7 @@ def _describe_start(data: Mapping[str, Any]) -> str | None:
 
 
 def describe_run(event: Event) -> str | None:
-    """Say one of the run's own events in a line; None where it is not worth one."""
+    """Say one of the run's own events in a line; None if it is not worth one."""
     data = event.data
     if event.name != f"{RUN}.{event.type}":
         return None

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from orchestrator.agent.attempt import Stop
 from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import Mailbox
-from orchestrator.agent.pump import Hearers, Pump, opening_of
+from orchestrator.agent.pump import Listeners, Pump, opening_of
 from orchestrator.backends.base import AgentInput, Backend, Finish, Part, QuotedAnswer, Turn
 from orchestrator.errors import AgentError, ConfigError, ConfigProblem, ErrorCode, LogUnavailable
 from orchestrator.events import (
@@ -71,7 +71,7 @@ class Rig:
 
         self.pump = Pump(
             settings("a", **keys), backend or ready, request or AgentInput("hi"), self.mailbox,
-            budget=Budget("agent"), hearers=Hearers(self.observer, on_done),
+            budget=Budget("agent"), listeners=Listeners(self.observer, on_done),
         )  # fmt: skip
 
     async def run(self) -> list[Payload]:

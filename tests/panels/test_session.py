@@ -65,7 +65,7 @@ class ToldHost:
     def gone_without(self) -> Sequence[Missing] | None:
         return self.without
 
-    def told_late(self, agent_id: str, attempt: int) -> bool:
+    def late_is_logged(self, agent_id: str, attempt: int) -> bool:
         return any(
             isinstance(e, PanelLate) and (e.agent, e.attempt) == (agent_id, attempt) for e in self.events
         )

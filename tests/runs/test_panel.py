@@ -88,7 +88,7 @@ def conduct(monkeypatch: pytest.MonkeyPatch, method: Callable[[Any], Any]) -> No
 
 
 async def sat(panel: RunPanel) -> list[Payload]:
-    await soon(panel.sit())
+    await soon(panel.execute())
     assert panel.mailbox.closed
     return panel.mailbox.take(100)
 
@@ -137,7 +137,7 @@ async def test_calling_it_off_is_a_result_and_its_task_ends(monkeypatch: pytest.
 
     conduct(monkeypatch, waits)
     panel = RunPanel(Room("a", "b"), SETTINGS)
-    panel_is_open = asyncio.ensure_future(panel.sit())
+    panel_is_open = asyncio.ensure_future(panel.execute())
     await turns()
     assert not panel.stop_if_idle(), "it has something to do yet"
     panel.cancel()
@@ -156,7 +156,7 @@ async def test_cancelling_its_task_says_nothing_and_passes_on(monkeypatch: pytes
 
     conduct(monkeypatch, waits)
     panel = RunPanel(Room("a", "b"), SETTINGS)
-    panel_is_open = asyncio.ensure_future(panel.sit())
+    panel_is_open = asyncio.ensure_future(panel.execute())
     await turns()
     panel_is_open.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -268,10 +268,10 @@ async def test_only_those_that_take_part_are_cancelled() -> None:
 async def test_late_answers_are_told_once() -> None:
     room = Room("a", "b")
     panel = RunPanel(room, SETTINGS)
-    assert not panel.told_late("a", 1)
+    assert not panel.late_is_logged("a", 1)
     room.fold(PANEL, PanelLate("vote", "a", 1, "done", 12))
-    assert panel.told_late("a", 1)
-    assert not panel.told_late("a", 2)
+    assert panel.late_is_logged("a", 1)
+    assert not panel.late_is_logged("a", 2)
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────

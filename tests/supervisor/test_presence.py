@@ -11,7 +11,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.run.spec import RunSpec
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import presence as attendance
-from orchestrator.supervisor.presence import SAID_AGAIN_SECONDS, Presence
+from orchestrator.supervisor.presence import PUBLISH_AGAIN_SECONDS, Presence
 
 
 class Clock:
@@ -120,7 +120,7 @@ async def test_only_what_has_changed_is_said(store: MemoryLog, clock: Clock) -> 
             for _ in range(3):
                 await present.abandoned([])
         await present.abandoned([])
-        clock.now += SAID_AGAIN_SECONDS + 1
+        clock.now += PUBLISH_AGAIN_SECONDS + 1
         await present.abandoned([])
     assert said == [(["run_1", "run_2"], []), ([], ["run_2"]), (["run_1"], [])]
 

@@ -56,7 +56,7 @@ class A2aCalls:
                 yield answer
 
     async def task(self, task_id: str) -> dict[str, Any]:
-        """Return a task as it stands. Raises TaskHasEnded where it is not known."""
+        """Return a task as it stands. Raises TaskHasEnded if it is not known."""
         return await self._ask("GetTask", "GET", f"/tasks/{_part(task_id)}", {"id": task_id})
 
     async def cancel(self, task_id: str) -> dict[str, Any]:

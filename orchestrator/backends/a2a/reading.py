@@ -40,7 +40,7 @@ class TaskQuestion:
     arguments: str
     answer: dict[str, Any] = field(default_factory=dict)
     call: dict[str, Any] | None = None
-    """The call to confirm, where the question is ADK's: it is answered in ADK's form."""
+    """The call to confirm, if the question is ADK's: it is answered in ADK's form."""
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ ALLOWED: tuple[type, ...] = (
     Spent,
     Finish,
 )
-"""What a stream function may yield. The life of an attempt (`Done`, `Error`, …) is the pump's to tell."""
+"""What a stream function may yield. The life of an attempt (`Done`, `Error`, …) is the pump's to report."""
 
 _NO_ITERATORS = frozenset({"None", "str", "bytes", "int", "float", "bool", "list", "tuple", "dict"})
 """Return annotations that rule an async iterator out; of any other class a subclass may be one."""
@@ -84,7 +84,7 @@ class FunctionBackend:
         Closing or cancelling closes the function's generator first, so its `finally` has run.
 
         Raises:
-            AgentError: `upstream_invalid`, where the function yields or returns something
+            AgentError: `upstream_invalid`, if the function yields or returns something
                 else.
         """
         iterator = self._call(request)
@@ -125,10 +125,10 @@ class FunctionBackend:
 
 
 def _trouble_with(function: object) -> str | None:
-    """Say why calling *function* with an `AgentInput` cannot give an async iterator; None where it may."""
+    """Say why calling *function* with an `AgentInput` cannot give an async iterator; None if it may."""
     if not callable(function):
         return f"is {type(function).__name__}, which cannot be called; write an async generator function"
-    called = type(function).__call__  # where it is an object with a call of its own
+    called = type(function).__call__  # if it is an object with a call of its own
     if any(map(inspect.iscoroutinefunction, (function, called))):
         return "is a coroutine function without a yield; yield the answer's pieces instead of returning it"
     if any(map(inspect.isgeneratorfunction, (function, called))):

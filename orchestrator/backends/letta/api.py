@@ -1,7 +1,7 @@
 """The requests that we make of a Letta server, and their failures as `AgentError`.
 
 The only module that knows Letta's SDK. It never sends anything twice, and leaves a stream's body unread:
-that is `letta_run`'s, for the SDK's own decoder tells unknown kinds wrongly and does not tell whether the
+that is `letta_run`'s, for the SDK's own decoder reads unknown kinds wrongly and does not report whether the
 stream came to its end.
 """
 
@@ -83,7 +83,7 @@ class LettaApi:
         await self._client.close()
 
     async def new_conversation(self) -> str | None:
-        """Create an empty conversation; None where the server knows of none.
+        """Create an empty conversation; None if the server knows of none.
 
         Raises:
             AgentError: The server refuses, or cannot be reached.
@@ -97,7 +97,7 @@ class LettaApi:
         return _id_of(made)
 
     async def fork_conversation(self, conversation: str) -> str | None:
-        """Create one that begins with what *conversation* holds; None where the server has no such one.
+        """Create one that begins with what *conversation* holds; None if the server has no such one.
 
         Raises:
             AgentError: The server refuses, or cannot be reached.
@@ -164,7 +164,7 @@ class LettaApi:
         )
 
     async def waiting_calls(self, conversation: str) -> frozenset[str]:
-        """Return the ids of the calls that wait for approval in *conversation*; empty where that is not told."""
+        """Return the ids of the calls that wait for approval in *conversation*; empty if that is not reported."""
         listing = self._client.conversations.messages.list(conversation, limit=NEWEST_MESSAGES, order="desc")
         try:
             page = await _asked(listing)
@@ -178,7 +178,7 @@ class LettaApi:
         return frozenset()
 
     async def cancel(self, *, run_id: str | None, conversation: str | None) -> None:
-        """Cancel the run, or what runs in *conversation* where the run is not known.
+        """Cancel the run, or what runs in *conversation* if the run is not known.
 
         Raises:
             AgentError: The server refuses, or cannot be reached.

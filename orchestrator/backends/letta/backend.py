@@ -26,7 +26,7 @@ from .turn import LettaTurn, open_turn
 FOREGROUND_SECONDS = 60.0
 """How long a server's refusal of background runs is remembered."""
 QUIET_SHARE = 0.25
-"""Part of `idle_timeout_s` that must have passed in silence before a ping is told as a `Status`."""
+"""Part of `idle_timeout_s` that must have passed in silence before a ping is reported as a `Status`."""
 QUIET_LIMIT = 5.0
 """Silences of `idle_timeout_s` that pings can bridge; a server that only pings is given up then."""
 
@@ -141,10 +141,10 @@ class LettaBackend:
 
 
 class _Pulse:
-    """Decides which pings of a silent server are worth telling.
+    """Decides which pings of a silent server are worth reporting.
 
     The pump gives an agent up after `idle_timeout_s` without an event. A ping says that the server lives,
-    not that the agent gets on: told now and then it bridges a long thought, but not for ever.
+    not that the agent gets on: reported now and then it bridges a long thought, but not for ever.
     """
 
     def __init__(self, idle_s: float) -> None:
@@ -157,7 +157,7 @@ class _Pulse:
         self._said_at = self._told_at = self._clock()
 
     def ping(self) -> bool:
-        """Whether to tell this ping."""
+        """Whether to report this ping."""
         now = self._clock()
         if (
             now - self._told_at < self._idle_s * QUIET_SHARE
@@ -171,7 +171,7 @@ class _Pulse:
 async def _dropped(api: LettaApi, turn: LettaTurn, translator: Translator) -> list[ToolCall]:
     """Return the waiting calls that the server will not run.
 
-    It streams all that the model called. Where its agent makes one call at a time it keeps the first alone, and
+    It streams all that the model called. If its agent makes one call at a time it keeps the first alone, and
     refuses an answer to any other.
     """
     if len(translator.waiting) < 2 or turn.conversation is None or turn.begun:

@@ -13,7 +13,7 @@ from ..base import Emission
 from .errors import failed
 
 Message = dict[str, Any]
-"""One JSON object of Letta's stream. `message_type` tells them apart; classes of the SDK do not."""
+"""One JSON object of Letta's stream. `message_type` distinguishes them; classes of the SDK do not."""
 
 NOT_RUN = "The Letta server did not run this call."
 """Letta runs one call of a step and drops the others, unless the agent allows parallel ones."""
@@ -23,7 +23,7 @@ NOT_RUN = "The Letta server did not run this call."
 class _Call:
     name: str = ""
     pieces: list[str] = field(default_factory=list)
-    told: bool = False
+    reported: bool = False
 
     @property
     def arguments(self) -> str:
@@ -44,9 +44,9 @@ class Translator:
     """Follows what one answer's messages say, over all of its runs.
 
     Attributes:
-        stop_reason: The last one told. It comes before an error, so it is no sign of success.
+        stop_reason: The last one reported. It comes before an error, so it is no sign of success.
         waiting: Calls that wait for approval, by id; the caller answers and clears them.
-        usage: What all runs used; None where none told.
+        usage: What all runs used; None if none reported any.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Translator:
     @property
     def activity(self) -> str:
         """What the agent is at, as a `Status` says it."""
-        return "tool" if any(call.told for call in self._calls.values()) else "thinking"
+        return "tool" if any(call.reported for call in self._calls.values()) else "thinking"
 
     def feed(self, message: Message) -> Iterator[Emission]:
         """Yield what *message* says.
@@ -102,7 +102,7 @@ class Translator:
 
     def approved(self, call: ToolCall) -> ToolCall:
         """Note that *call*, which waited, runs now; return what says so."""
-        self._calls[call.call_id] = _Call(call.name, [call.arguments], told=True)
+        self._calls[call.call_id] = _Call(call.name, [call.arguments], reported=True)
         return call
 
     def refused(self, call: ToolCall) -> None:
@@ -124,27 +124,27 @@ class Translator:
     def _gather(self, message: Message, calls: dict[str, _Call]) -> Iterator[ToolCall]:
         """Add the pieces; yield the calls that they complete."""
         for piece in _pieces(message):
-            # The id stands in each piece; where a server leaves it out, the piece belongs to the last call.
+            # The id stands in each piece; if a server leaves it out, the piece belongs to the last call.
             self._last_id = call_id = _text(piece.get("tool_call_id")) or self._last_id
             call = calls.setdefault(call_id, _Call())
-            if call.told:
+            if call.reported:
                 continue
             call.name = _text(piece.get("name")) or call.name
             if arguments := _text(piece.get("arguments")):
                 call.pieces.append(arguments)
             if call.complete:
-                call.told = True
+                call.reported = True
                 yield ToolCall(call_id, call.name, call.arguments)
 
     def _flush(self) -> Iterator[Emission]:
-        """Tell the calls whose pieces have ended: a message of another kind has begun."""
+        """Report the calls whose pieces have ended: a message of another kind has begun."""
         for call_id, call in self._asked.items():
-            if not call.told:
+            if not call.reported:
                 self.waiting[call_id] = ToolCall(call_id, call.name, call.arguments)
         self._asked.clear()
         for call_id, call in self._calls.items():
-            if not call.told:
-                call.told = True
+            if not call.reported:
+                call.reported = True
                 yield ToolCall(call_id, call.name, call.arguments)
 
     def _returned(self, message: Message) -> Iterator[Emission]:
@@ -158,7 +158,7 @@ class Translator:
 
     def _count(self, message: Message) -> None:
         read, written = message.get("prompt_tokens"), message.get("completion_tokens")
-        # Both are 0 where the model's provider counts nothing.
+        # Both are 0 if the model's provider counts nothing.
         if isinstance(read, int) and isinstance(written, int) and (read or written):
             before = self.usage or Usage(0, 0)
             self.usage = Usage(before.input_tokens + read, before.output_tokens + written)

@@ -1,4 +1,4 @@
-"""What a Letta server says when it fails → `AgentError`. Judged by status and type, never by text.
+"""Translates a Letta server's failures into `AgentError`. Judged by status and type, never by text.
 
 A message is our own words plus the HTTP status: no body, header or key of the server gets into one.
 Knows neither the SDK nor HTTP's classes.
@@ -40,7 +40,7 @@ _STOPS: dict[str, tuple[ErrorCode, str]] = {
     "cancelled": ("upstream_rejected", "The run was cancelled at the Letta server."),
     "context_window_overflow_in_system_prompt": _FAILURES["context_window_overflow_in_system_prompt"],
 }
-"""`stop_reason` of a stream that told no error; any other is an end that the agent chose."""
+"""`stop_reason` of a stream that reported no error; any other is an end that the agent chose."""
 _REASONS = {"end_turn": "stop", "tool_rule": "stop", "max_tokens_exceeded": "length"}
 
 
@@ -80,7 +80,7 @@ def failed(error_type: object) -> AgentError:
 
 
 def finish_reason(stop_reason: str | None) -> str:
-    """Say in the protocol's words how a stream ended that told no error.
+    """Say in the protocol's words how a stream ended that reported no error.
 
     Raises:
         AgentError: It is a failure all the same.

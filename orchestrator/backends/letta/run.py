@@ -31,7 +31,7 @@ PING_SECONDS = 20.0
 SILENCE_SECONDS = 2 * PING_SECONDS + 5.0
 """Two pings missed: the connection of a background run is dead, whatever the network says."""
 READ_GRACE_SECONDS = 5.0
-"""A foreground run's connection is given up this long after the agent's own limits, which tell more."""
+"""A foreground run's connection is given up this long after the agent's own limits, which say more."""
 REATTACH_TRIES = 6
 """Connections in a row that bring nothing new before a run is given up."""
 REATTACH_SECONDS, MAX_REATTACH_SECONDS = 0.1, 2.0
@@ -50,7 +50,7 @@ class LettaRun:
     Args:
         conversation: Where they are sent; None is the agent's own list of messages.
         messages: Each with an `otid`, by which a run is found whose answer was lost.
-        background: Re-attach instead of failing, where the server offers it.
+        background: Re-attach instead of failing, if the server offers it.
         quiet_s: The longest silence that the agent's own limits allow.
         begun: The `otid` of messages that a worker sent which was lost: their run is found, and nothing sent.
 
@@ -190,7 +190,7 @@ class LettaRun:
 
     # reading
     async def _read(self) -> AsyncGenerator[Message, None]:
-        """Yield what one connection brings. Raises LettaUnreachable where it ends before the stream does."""
+        """Yield what one connection brings. Raises LettaUnreachable if it ends before the stream does."""
         response = self._response
         if response is None:
             raise LettaUnreachable
@@ -211,7 +211,7 @@ class LettaRun:
         raise LettaUnreachable("The Letta server's answer broke off.")
 
     def _take(self, event: ServerSentEvent) -> Message | None:
-        """Read one event and move the cursor; None where it was there before or is no message."""
+        """Read one event and move the cursor; None if it was there before or is no message."""
         if event.event == "error":
             self._ended = True
             raise failed(_error_type(event.data))

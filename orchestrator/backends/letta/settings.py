@@ -22,4 +22,4 @@ class LettaSettings(AgentSettings):
     stream_tokens: Flag = True
     """Whether text comes token by token, not message by message."""
     background: Flag = True
-    """Whether, where the server offers it, a dropped connection is re-attached instead of failing."""
+    """Whether, if the server offers it, a dropped connection is re-attached instead of failing."""

@@ -1,4 +1,4 @@
-"""What is sent to a Letta agent for one turn, and how another worker finds the runs that it began.
+"""The messages of one turn of a Letta agent, and the anchor by which another worker finds the runs that it began.
 
 Owns no connection. A turn is one message of the user's, and one more for each approval that was answered.
 """
@@ -22,7 +22,7 @@ class LettaTurn:
     """One turn on its way.
 
     Attributes:
-        conversation: The Letta conversation; None where the server knows of none.
+        conversation: The Letta conversation; None if the server knows of none.
         messages: What is to be sent next.
         begun: The `otid`s under which runs of a lost worker's can be found, oldest first, not read yet.
     """
@@ -73,8 +73,8 @@ async def open_turn(api: LettaApi, request: AgentInput) -> LettaTurn:
     conversation = await api.new_conversation()
     if conversation is None:
         return LettaTurn(None, [question])
-    # Turns of another backend, or of a conversation that is gone at the server, are told in words.
-    return LettaTurn(conversation, [*_told(history), question])
+    # Turns of another backend, or of a conversation that is gone at the server, are sent in words.
+    return LettaTurn(conversation, [*_messages_of(history), question])
 
 
 def _left_behind(request: AgentInput) -> LettaTurn | None:
@@ -94,13 +94,13 @@ def _conversation_of(turn: Turn) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _told(history: tuple[Turn, ...]) -> list[Message]:
-    told = []
+def _messages_of(history: tuple[Turn, ...]) -> list[Message]:
+    found = []
     for turn in history:
-        told.append(_message({"role": "user", "content": turn.message}))
+        found.append(_message({"role": "user", "content": turn.message}))
         if turn.text:
-            told.append(_message({"role": "assistant", "content": turn.text}))
-    return told
+            found.append(_message({"role": "assistant", "content": turn.text}))
+    return found
 
 
 def _content(request: AgentInput) -> str | list[Message]:

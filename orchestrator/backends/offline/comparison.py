@@ -42,7 +42,7 @@ _NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """What one answer has, by itself and beside the others.
+    """The findings in one answer, by itself and beside the others.
 
     `covers` are the question's key words that it takes up; `alone` and `numbers` what no other answer has; `right`
     and `wrong` its sums, worked out anew; `gist` the sentence that says most.
@@ -125,7 +125,7 @@ def compare(question: str, answers: Sequence[tuple[str, str]]) -> Comparison:
 
 
 def read_comparison(output: str, count: int) -> Comparison | None:
-    """Return what `compare_answers` said of *count* answers; None where *output* is something else."""
+    """Return what `compare_answers` said of *count* answers; None if *output* is something else."""
     try:
         found = msgspec.json.decode(output, type=Comparison)
     except msgspec.MsgspecError:
@@ -164,7 +164,7 @@ def _gist(sentences: Sequence[str], key_words: Sequence[str]) -> str:
 
 
 def _sums(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield each sum in *text* as told, and None where it is right, else its true result."""
+    """Yield each sum in *text* as it stands, and None if it is right, else its true result."""
     seen: set[str] = set()
     for found in _SUM.finditer(spell_out(text)):
         expression, told = " ".join(found[1].split()), found[2].rstrip(",")

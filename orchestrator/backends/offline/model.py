@@ -66,7 +66,7 @@ class OfflineModel(Model):
         self._interval = 1 / tokens_per_s if tokens_per_s > 0 else 0.0
 
     def playing(self, part: Part, agent_id: str) -> OfflineModel:
-        """Return this model as it speaks in one turn of a panel; messages alone would not tell it what is asked."""
+        """Return this model as it speaks in one turn of a panel; messages alone would not say what is asked."""
         model = copy(self)
         model._part = replace(
             part,

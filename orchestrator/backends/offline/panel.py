@@ -1,4 +1,4 @@
-"""What an offline agent calls and says when a panel asks it: to sum up, choose, rank, vote, or answer again.
+"""Makes the calls and words of an offline agent that a panel asks: to sum up, choose, rank, vote, or answer again.
 
 Pure functions of a `Scene`, as in `offline_script`, which has the word wherever nothing is asked in a panel.
 How answers compare is `offline_comparison`'s.
@@ -44,7 +44,7 @@ def next_call(scene: Scene) -> Call | None:
 
 
 def think(scene: Scene, call: Call | None) -> str:
-    """Return the reasoning before *call*, or before the words where it is None."""
+    """Return the reasoning before *call*, or before the words if it is None."""
     part = scene.part
     if part is None or part.task in ("answer", "vote"):
         return script.think(scene, call)
@@ -220,7 +220,7 @@ def _choose(scene: Scene, part: Part) -> str:
 
 def _rank(scene: Scene, part: Part) -> str:
     found = _comparison(scene, part)
-    # Where the rule finds no difference, the texts' own alphabet decides: it knows no place either.
+    # If the rule finds no difference, the texts' own alphabet decides: it knows no place either.
     order = sorted(
         zip(part.heard, found.answers, strict=True),
         key=lambda item: (item[1].merit, item[0].text),

@@ -76,7 +76,7 @@ def asks_the_time(message: str) -> bool:
 
 
 def find_place(message: str) -> str:
-    """Return the place whose time *message* asks for, "UTC" where it names none."""
+    """Return the place whose time *message* asks for, "UTC" if it names none."""
     text = message[:SCAN_CHARS]
     found = _NAMED_PLACE.search(text) or _ANY_PLACE.search(text)
     return found[1] if found else "UTC"
@@ -110,7 +110,7 @@ def spell_out(text: str) -> str:
 
 
 def _is_sum(expression: str, text: str) -> bool:
-    """Tell a sum from a number, a date or a range: 2026-10-12 and 24/7 count only where asked to compute."""
+    """Distinguish a sum from a number, a date or a range: 2026-10-12 and 24/7 count only if asked to compute."""
     if not re.search(r"\d\s*\)*\s*[-+*/%]\s*|sqrt", expression) or not re.search(r"\d\)*$", expression):
         return False
     if re.fullmatch(r"\d+(?:[-/]\d+)+", expression):

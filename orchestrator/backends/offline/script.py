@@ -1,4 +1,4 @@
-"""What an offline agent thinks, calls and says: rules in place of a language model.
+"""Makes the thoughts, calls and words of an offline agent: rules in place of a language model.
 
 Pure functions of a `Scene`, so equal scenes give equal words. Knows no SDK, no clock and no pace.
 """
@@ -25,7 +25,7 @@ TOOL_TEXT_CHARS = 2_000
 """How much of a message goes into a tool's arguments: they become an event that every client gets."""
 
 ERROR_PREFIX = "The tool failed: "
-"""How `openai_tools` tells a model that a tool failed; a model has nothing but the text, either."""
+"""How `openai_tools` reports to a model that a tool failed; a model has nothing but the text, either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def failure(self) -> str | None:
-        """What went wrong, None where nothing did."""
+        """What went wrong, None if nothing did."""
         failed = self.output.startswith(ERROR_PREFIX.rstrip(": "))
         return self.output.removeprefix(ERROR_PREFIX).removesuffix(".") if failed else None
 
@@ -144,7 +144,7 @@ def _reading_time(findings: Sequence[Finding]) -> str | None:
 
 
 def think(scene: Scene, call: Call | None) -> str:
-    """Return the reasoning before *call*, or before the answer where it is None."""
+    """Return the reasoning before *call*, or before the answer if it is None."""
     if scene.findings:
         last = scene.findings[-1]
         got = (
@@ -320,7 +320,7 @@ def _statistics(finding: Finding) -> dict[str, Any]:
 
 
 def _read_json(text: str) -> Any:
-    """Return what *text* says as JSON, None where it is none: a tool of that name may be the user's."""
+    """Return what *text* says as JSON, None if it is none: a tool of that name may be the user's."""
     try:
         return json.loads(text)
     except ValueError:

@@ -41,7 +41,7 @@ Number = int | float
 
 
 class ToolInputError(ToolError, ValueError):
-    """What a tool was given cannot be used; its words are for the reader."""
+    """The input of a tool cannot be used; its words are for the reader."""
 
 
 def calculator(expression: str) -> str:

@@ -1,4 +1,4 @@
-"""The manners of speaking that tell offline agents apart; words only, no rules of what to say.
+"""The manners of speaking that distinguish offline agents; words only, no rules of what to say.
 
 Every disclosure says "offline stand-in" and "no language model": that is what keeps such an
 agent from being taken for more than it is.
@@ -140,12 +140,12 @@ CHAIR = Voice(
     separator="\n\n",
 )
 VOICES = (ANALYST, SKEPTIC, OPTIMIST, TEACHER, POET)
-"""Those that speak where nothing is asked for."""
+"""Those that speak if nothing is asked for."""
 ON_REQUEST = (*VOICES, CHAIR)
 
 
 def choose_voice(instructions: str, seed: int) -> Voice:
-    """Return the voice that *instructions* ask for first, by *seed* where they ask for none.
+    """Return the voice that *instructions* ask for first, by *seed* if they ask for none.
 
     First, not most often: "You are a skeptic. Measure …" is a skeptic.
     """

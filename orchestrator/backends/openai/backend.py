@@ -1,6 +1,6 @@
 """The openai-agents backend: settings, or an `agents.Agent` of the user's own, become a running agent.
 
-Owns how the agents of one entry of agents_config are put together. Where their models are reached is
+Owns how the agents of one entry of agents_config are put together. If their models are reached is
 `openai_endpoints`', what they call is `openai_tools`' and `openai_mcp`'s, the run `openai_stream`'s.
 """
 
@@ -83,7 +83,7 @@ class OpenAIAgentsBackend:
 
     @property
     def model(self) -> str | None:
-        """The model's name; None where the user's own agent takes the SDK's default."""
+        """The model's name; None if the user's own agent takes the SDK's default."""
         if self._settings.agent is None:
             return self._settings.model
         model = self._own[self._settings.agent_id].model

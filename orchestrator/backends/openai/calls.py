@@ -1,4 +1,4 @@
-"""The calls in a model's response: told apart by id, and those that run neither here nor at the provider by mistake.
+"""The calls in a model's response: distinguished by id, and those that run neither here nor at the provider by mistake.
 
 Owns ids and names of calls. Who runs a call is the SDK's, or the provider's.
 """
@@ -29,7 +29,7 @@ _NOT_ARGUMENTS = frozenset(
      "approval_request_id", "caller", "created_by", "container_id", "pending_safety_checks", "agent"}
 )  # fmt: skip
 OUTPUT_CHARS = 64 * 1024
-"""So much of what a provider's tool returned is told; an image would be megabytes."""
+"""So much of what a provider's tool returned is sent; an image would be megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LocalCalls:
                 self._waiting[_RUN_HERE[item.type]].append((call_id, arguments_in(item)))
 
     def begin(self, tool: Tool) -> tuple[str, str] | None:
-        """Return id and arguments of the call that *tool* begins now; None where no such call was noted."""
+        """Return id and arguments of the call that *tool* begins now; None if no such call was noted."""
         kind = _kind_of(tool)
         if kind is None or not self._waiting[kind]:
             return None
@@ -80,7 +80,7 @@ def _kind_of(tool: Tool) -> str | None:
 
 
 def is_run_here(item: Any) -> bool:
-    """Whether the SDK runs this call itself, and so tells of it when it does."""
+    """Whether the SDK runs this call itself, and so reports it when it does."""
     if item.type == "shell_call":
         environment = getattr(item, "environment", None)
         return getattr(environment, "type", "local") in (None, "local")
@@ -116,7 +116,7 @@ def hosted_call(item: Any, arguments: str = "") -> HostedCall:
 
 
 def arguments_in(item: Any, arguments: str = "") -> str:
-    """Return what a call was given, as JSON: its `arguments` where it has some, else what else it says of itself."""
+    """Return what a call was given, as JSON: its `arguments` if it has some, else what else it says of itself."""
     given = getattr(item, "arguments", None)
     if isinstance(given, str) and (given or arguments):
         return given or arguments

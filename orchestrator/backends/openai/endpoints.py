@@ -1,4 +1,4 @@
-"""Where models are reached: one client for each server and key, made once and closed with the backend.
+"""The clients by which models are reached: one for each server and key, made once and closed with the backend.
 
 Owns the choice of transport and key. What a client does on the wire is its own: `openai_model` (fast) or
 `openai_stock` (the SDK's), or any-llm's for a model's name that begins with `any-llm/`.
@@ -21,7 +21,7 @@ from .settings import OpenAIAgentsSettings
 
 CONNECT_SECONDS = 10.0
 READ_GRACE_SECONDS = 5.0
-"""The stock client gives a silent connection up this long after the agent's own limits, which tell more."""
+"""The stock client gives a silent connection up this long after the agent's own limits, which say more."""
 NO_KEY = "none"
 """Sent by the stock client to a server of one's own that asks for no key; it insists on one."""
 LITELLM = "litellm/"

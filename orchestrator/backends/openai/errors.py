@@ -88,7 +88,7 @@ def model_error(exc: Exception) -> AgentError:
 
 
 def transport_error(exc: BaseException) -> AgentError | None:
-    """Translate an error of OpenAI's client or of HTTP itself; None where it is neither."""
+    """Translate an error of OpenAI's client or of HTTP itself; None if it is neither."""
     if isinstance(exc, AgentError):
         return exc
     if (ours := refusal_in(exc)) is not None:  # raised inside of the client's own connection
@@ -122,7 +122,7 @@ def failure_text(error: Exception, tool: str = "") -> str:
     """Say to the model, and so to clients, what went wrong in a tool.
 
     Our own words, those of a `ToolError`, and the SDK's on wrong arguments: any other text may hold a secret, so it
-    is told as an id, under which the log has the kind of the error and where it was raised.
+    is sent as an id, under which the log has the kind of the error and where it was raised.
     """
     told = _told_by(error)
     if told is not None:
@@ -135,7 +135,7 @@ def failure_text(error: Exception, tool: str = "") -> str:
 
 
 def _told_by(error: BaseException | None) -> BaseException | None:
-    """The exception whose words may be told; the SDK wraps what an MCP server's call raises."""
+    """The exception whose words may be sent; the SDK wraps what an MCP server's call raises."""
     while error is not None:
         if isinstance(error, (AgentError, ToolError, ModelBehaviorError)):
             return error

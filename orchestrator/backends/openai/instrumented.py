@@ -1,4 +1,4 @@
-"""Copies of agents that tell the current outbox what they say and do: with models, tools and guardrails of their
+"""Copies of agents that report to the current outbox what they say and do: with models, tools and guardrails of their
 own, the originals unchanged. Owns no outbox (`openai_relay`) and no run (`openai_stream`).
 """
 
@@ -35,7 +35,7 @@ Seen = dict[int, Agent[Any]]
 
 
 class _Kept(Protocol):
-    """What holds the MCP servers that agents bring."""
+    """The MCP servers that agents bring, kept open."""
 
     def of_agent(self, servers: Sequence[MCPServer], *, prefixed: bool) -> list[MCPServer]: ...
 
@@ -63,7 +63,7 @@ def relayed(agent: Agent[Any], _seen: Seen | None = None, *, mcp: _Kept | None =
 
 
 def streaming_nested(tool: FunctionTool) -> FunctionTool:
-    """Have what runs inside of each call of *tool* tell that call's id as its parent."""
+    """Have what runs inside of each call of *tool* name that call's id as its parent."""
     invoke = tool.on_invoke_tool
 
     async def invoke_nested(context: ToolContext[Any], arguments: str) -> Any:
@@ -96,7 +96,7 @@ def _relayed_handoff(handoff: Handoff[Any, Any], seen: Seen, mcp: _Kept | None) 
 
 
 def watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
-    """Tell the run at once when *guardrail* trips; the SDK alone lets the model finish its answer first."""
+    """Notify the run at once when *guardrail* trips; the SDK alone lets the model finish its answer first."""
 
     async def check(context: Any, agent: Any, items: Any) -> GuardrailFunctionOutput:
         output = guardrail.guardrail_function(context, agent, items)
@@ -109,7 +109,7 @@ def watched(guardrail: InputGuardrail[Any]) -> InputGuardrail[Any]:
 
 
 def _telling(tool: FunctionTool) -> None:
-    """Have the guardrails of *tool*, a copy, tell of a call that they reject: the SDK says so to the model alone."""
+    """Have the guardrails of *tool*, a copy, report a call that they reject: the SDK says so to the model alone."""
     tool.tool_input_guardrails = [
         replace(
             guardrail, guardrail_function=_judged(guardrail, tool, before=True), name=guardrail.get_name()
@@ -139,7 +139,7 @@ def _judged(guardrail: Any, tool: FunctionTool, *, before: bool) -> Any:
 
 
 def _contained(tool: FunctionTool) -> FunctionTool:
-    """Return a copy of *tool* whose call fails where it would end the process, as a parser of arguments may.
+    """Return a copy of *tool* whose call fails and does not end the process, as a parser of arguments may.
 
     The SDK gives each call a task of its own, and asyncio hands these two past every task to whoever runs the loop.
     """
@@ -164,7 +164,7 @@ def _relayed_tool(tool: Tool, seen: Seen, mcp: _Kept | None) -> Tool:
     """Return a copy of a tool that the user made of an agent, whose run is heard; of any other, `_contained`.
 
     `Agent.as_tool` keeps the agent and its options inside its function and nowhere else, so the copy's function is
-    the same with three of them exchanged. Where the SDK is built otherwise, the tool stays what it is.
+    the same with three of them exchanged. If the SDK is built otherwise, the tool stays what it is.
     """
     agent = getattr(tool, "_agent_instance", None)
     run = getattr(getattr(tool, "on_invoke_tool", None), "_invoke_tool_impl", None)

@@ -1,7 +1,7 @@
 """The MCP servers of one backend: each is started or connected once, held for all runs, and started again if it dies.
 
 Owns their lifetime, in a task of its own for each (their cancel scopes ask for that), their limits, and how one that
-fails is told. What they offer and how a call looks is the SDK's.
+fails is reported. What they offer and how a call looks is the SDK's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..redirects import RefuseOtherOrigin, refusal_in
 from .outbox import note_failed_call
 from .settings import MCPServer as MCPServerSettings
 from .settings import OpenAIAgentsSettings
-from .tools import tell_failure
+from .tools import report_failure
 
 START_SECONDS = 15.0
 PING_SECONDS = 5.0
@@ -74,8 +74,8 @@ class Keeper:
         """Return the connected server, started if it is not, or no longer.
 
         Raises:
-            AgentError: `tool_failed` where a program does not start, `upstream_unavailable` where an address does not
-                answer as an MCP server, `upstream_rejected` where it redirects to another origin.
+            AgentError: `tool_failed` if a program does not start, `upstream_unavailable` if an address does not
+                answer as an MCP server, `upstream_rejected` if it redirects to another origin.
         """
         async with self._lock:
             if self._task is not None and await self._is_gone():
@@ -111,7 +111,7 @@ class Keeper:
         try:
             async with asyncio.timeout(self._start_s):
                 await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
-        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start is told
+        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start gets it
             if not started.done():
                 started.set_exception(exc if isinstance(exc, Exception) else RuntimeError(type(exc).__name__))
         else:
@@ -245,7 +245,7 @@ class KeptServer(MCPServer):
     def _check_arguments(
         self, server: MCPServer, tool_name: str, name: str, arguments: dict[str, Any] | None
     ) -> None:
-        """Say which arguments are missing; the SDK tells the model the class of its exception."""
+        """Say which arguments are missing; the SDK sends the model the class of its exception."""
         tool = next((tool for tool in server.cached_tools or () if tool.name == name), None)
         schema = getattr(tool, "input_schema", None) or getattr(tool, "inputSchema", None)
         required = schema.get("required") if isinstance(schema, dict) else None
@@ -279,9 +279,9 @@ class KeptServer(MCPServer):
         ]  # fmt: skip
 
     def _get_failure_error_function(self, agent_failure_error_function: Any) -> Any:
-        """The user's own words where there are some; never the SDK's, which repeat what the exception says."""
+        """The user's own words if there are some; never the SDK's, which repeat what the exception says."""
         theirs = self._keeper.server._get_failure_error_function(agent_failure_error_function)
-        return tell_failure if theirs is default_tool_error_function else theirs
+        return report_failure if theirs is default_tool_error_function else theirs
 
     def _extract(self, result: MCPToolCustomDataContext) -> Any:
         _note_error_result(result)
@@ -355,7 +355,7 @@ def _maker(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> Callable
         "cache_tools_list": True,
         # Ours is around the call; the client's own ends a little later, for it says less.
         "client_session_timeout_seconds": None,
-        "failure_error_function": tell_failure,
+        "failure_error_function": report_failure,
         "custom_data_extractor": _note_error_result,
     }
     command = entry.command

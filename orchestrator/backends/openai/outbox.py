@@ -41,7 +41,7 @@ class Outbox:
 
     Attributes:
         lead: Name of the agent that speaks first; its tokens carry no `speaker`.
-        finish_reason: Of the newest model response that told one.
+        finish_reason: Of the newest model response that had one.
         failure: Why the run is to end before the SDK ends it.
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
@@ -144,7 +144,7 @@ def note_tripwire() -> None:
 
 
 async def note_rejected_call(context: Any, tool: Tool, message: str) -> None:
-    """Tell of a call that a guardrail rejected before it began: the SDK's hooks are not asked then."""
+    """Report a call that a guardrail rejected before it began: the SDK's hooks are not asked then."""
     outbox, call_id = OUTBOX.get(), getattr(context, "tool_call_id", None)
     if outbox is None or not call_id or call_id in outbox.open_calls:
         return
@@ -155,7 +155,7 @@ async def note_rejected_call(context: Any, tool: Tool, message: str) -> None:
 
 
 def note_failed_call(call_id: str) -> None:
-    """Remember that this call's tool raised, so that its result is told as an error."""
+    """Remember that this call's tool raised, so that its result is reported as an error."""
     outbox = OUTBOX.get()
     if outbox is not None:
         outbox.failed_calls.add(call_id)

@@ -1,4 +1,4 @@
-"""Where the models of a user's own agents are reached: as in the app, unless the file says where. Owns no client.
+"""Finds the models of a user's own agents: as in the app, unless the file names a server. Owns no client.
 
 An app says it by `set_default_openai_client`, `…_api` and `…_key`, by OPENAI_BASE_URL and OPENAI_DEFAULT_MODEL, and by
 prefixes of the models' names.

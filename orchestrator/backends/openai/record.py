@@ -1,4 +1,4 @@
-"""What one run has said, kept so that it can be said again where a provider corrects its answer. Owns no queue."""
+"""The record of what one run has said, to say it again if a provider corrects its answer. Owns no queue."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Owns the run's task and its end: whoever stops reading stops the run. Knows no s
 The shape of it: `Runner.run_streamed` starts the SDK's task; a collector task empties the SDK's queue of
 events so that it never grows, and ends as the run ends; this generator takes payloads from the outbox
 that the relay fills. Nothing said before a failure is lost, because the outbox is drained before the
-failure is told.
+failure is reported.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def stream_agent(
     Args:
         input_items: As `Runner.run_streamed` takes them; `conversation_items` builds them.
         run_config: Defaults to one without tracing. Its models and error formatter are wrapped.
-        context: Handed to the user's tools as the SDK's run context; *request* where None.
+        context: Handed to the user's tools as the SDK's run context; *request* if None.
         options: All of these at once, and more; in place of them.
         mcp: Holds the MCP servers that the agents bring.
         outbox: Of a run whose first answer has been said already; else a new one.
@@ -105,7 +105,7 @@ def _completed(options: RunOptions, request: AgentInput) -> RunOptions:
 
 
 def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> Iterator[Emission]:
-    """Yield what is said when a run has ended well; *known* items began it, None where a session remembers."""
+    """Yield what is said when a run has ended well; *known* items began it, None if a session remembers."""
     if (answer := _answer_of_tools(result)) is not None:
         yield Token(answer, speaker=outbox.speaker(result.last_agent.name, None))
     if outbox.record.corrected:
@@ -119,7 +119,7 @@ def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> It
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `Runner.run_streamed` takes besides the agent and its input, each as an app would give it."""
+    """The options that `Runner.run_streamed` takes besides the agent and its input, each as an app would give it."""
 
     run_config: RunConfig | None = None
     max_turns: int | None = 10
@@ -205,7 +205,7 @@ def _forget(task: asyncio.Task[None]) -> None:
 def conversation_items(request: AgentInput) -> InputItems:
     """Build the run's input: the earlier turns as the model saw them, then the new message.
 
-    A turn whose memory is not ours is told as what was asked and answered.
+    A turn whose memory is not ours is sent as what was asked and answered.
     """
     items: InputItems = []
     for turn in request.history:
@@ -263,7 +263,7 @@ async def _decide(
 
 
 def _answer_of_tools(result: RunResultStreaming) -> str | None:
-    """Return the answer where a tool gave it (`tool_use_behavior`), so that no model has said it."""
+    """Return the answer if a tool gave it (`tool_use_behavior`), so that no model has said it."""
     last = result.new_items[-1] if result.new_items else None
     if result.final_output is None or not isinstance(last, ToolCallOutputItem):
         return None
@@ -271,7 +271,7 @@ def _answer_of_tools(result: RunResultStreaming) -> str | None:
 
 
 def _usage(result: RunResultStreaming) -> Usage | None:
-    """Sum what the provider counted in the whole run; None where it counted nothing."""
+    """Sum what the provider counted in the whole run; None if it counted nothing."""
     usage = result.context_wrapper.usage
     if not usage.input_tokens and not usage.output_tokens:
         return None

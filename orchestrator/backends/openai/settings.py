@@ -127,7 +127,7 @@ class OpenAIAgentsSettings(AgentSettings):
     base_url: Url | None = None
     """Any OpenAI-compatible server."""
     api: Api = Field(default_factory=_api_from_base_url)
-    """`responses`, or `chat_completions` where `base_url` is set."""
+    """`responses`, or `chat_completions` if `base_url` is set."""
     api_key: SecretStr | None = None
     model_settings: ModelSettings = Field(default_factory=lambda: ModelSettings(), repr=False)
     """Temperature, max_tokens, reasoning and so on, as in `agents.ModelSettings`."""

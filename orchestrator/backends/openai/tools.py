@@ -1,6 +1,6 @@
-"""What a `tools:` reference names → a tool of the Agents SDK: a function, a tool, or a whole agent.
+"""Makes a tool of the Agents SDK out of what a `tools:` reference names: a function, a tool, or a whole agent.
 
-Owns how a failing tool is told: to the model in words that hold no secret, to the client as `is_error`.
+Owns how a failing tool is reported: to the model in words that hold no secret, to the client as `is_error`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def load_tool(reference: str, settings: AgentSettings, key: str, *, max_turns: i
         raise settings.problem(key, message)
     try:
         return function_tool(
-            found, failure_error_function=tell_failure, timeout=settings.limits.tool_timeout_s
+            found, failure_error_function=report_failure, timeout=settings.limits.tool_timeout_s
         )
     except (TypeError, ValueError, UserError) as exc:
         message = f"{reference!r} cannot be made a tool ({exc})"
@@ -54,12 +54,12 @@ def agent_tool(agent: Agent[Any], *, max_turns: int) -> FunctionTool:
         on_stream=ignore,
         hooks=RelayHooks(),
         max_turns=max_turns,
-        failure_error_function=tell_failure,
+        failure_error_function=report_failure,
     )
     return streaming_nested(tool)
 
 
-def tell_failure(context: RunContextWrapper[Any], error: Exception) -> str:
+def report_failure(context: RunContextWrapper[Any], error: Exception) -> str:
     """Note that the call failed, and say so to the model."""
     if call_id := getattr(context, "tool_call_id", None):
         note_failed_call(call_id)

@@ -113,7 +113,7 @@ class RemoteBackend:
 
     def _new_run(self, request: AgentInput, conversation: str | None) -> RemoteRun:
         settings = self._settings
-        # Where another worker may go on after this one was lost, the run has to last until it comes.
+        # If another worker may go on after this one was lost, the run has to last until it comes.
         lasting = settings.on_worker_lost == "restart"
         body: dict[str, Any] = {
             "message": request.message,

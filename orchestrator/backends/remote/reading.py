@@ -1,4 +1,4 @@
-"""What the events of a run at another instance mean for the agent here. Does no I/O."""
+"""Translates the events of a run at another instance for the agent here. Does no I/O."""
 
 from __future__ import annotations
 

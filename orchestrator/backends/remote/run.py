@@ -78,7 +78,7 @@ class RemoteRun:
                             self._cursor = event.id
                         self._ended = event.event == "run.done"
                         yield event
-                # An instance that is told to stop ends its streams in good order, and another goes on.
+                # An instance that is asked to stop ends its streams in good order, and another goes on.
                 lost = ConnectionLost("The other instance ended the stream before its run had ended.")
             except (ConnectionLost, UpstreamRefused) as exc:
                 if self.run_id and isinstance(exc, UpstreamRefused) and exc.status in GONE:

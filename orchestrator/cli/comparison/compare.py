@@ -23,7 +23,7 @@ Opening = Callable[[str], AbstractAsyncContextManager[RunHandle]]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPlan:
-    """What is compared, and how. A run asks all agents, and the judge if there is one."""
+    """The agents that are compared, and how. A run asks all agents, and the judge if there is one."""
 
     questions: Path
     agents: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What came of each question, kept as it comes, so that an interrupted comparison goes on where it was."""
+"""The result of each question, kept as it comes, so that an interrupted comparison goes on where it was."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .questions import ComparedQuestion
 
 @dataclass(frozen=True, slots=True)
 class ComparedAnswer:
-    """What one agent made of a question. `passed` is None where nothing was expected."""
+    """One agent's answer to a question. `passed` is None if nothing was expected."""
 
     status: str
     text: str
@@ -27,7 +27,7 @@ class ComparedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run of one question. `winner` is None for a tie, and where nobody judged, as `judged` says."""
+    """One run of one question. `winner` is None for a tie, and if nobody judged, as `judged` says."""
 
     key: str
     question_id: str

@@ -123,7 +123,7 @@ class RedisCluster:
             del self._answers[name]
 
     async def commands(self, worker: str) -> AsyncGenerator[PeerRequest, None]:
-        # Bounded; what does not fit is dropped, and its sender told so by the silence.
+        # Bounded; what does not fit is dropped, and its sender learns it from the silence.
         queue: asyncio.Queue[PeerRequest] = asyncio.Queue(INBOX_LENGTH)
 
         def note_command(fields: Fields) -> None:

@@ -35,7 +35,7 @@ COUNT = Script("#!lua flags=no-writes\n-- KEYS: work ids.\nreturn redis.call('HL
 TAKE = Script(
     """#!lua
 -- KEYS: work, work ids, workers, what this call took. ARGV: prefix, worker, idle time (ms), whether to look
--- after the dead. Returns a run; nil where there is none.
+-- after the dead. Returns a run; nil if there is none.
 local took = redis.call('GET', KEYS[4])
 if took then return took end  -- asked again, because the answer was lost
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end

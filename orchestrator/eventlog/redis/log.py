@@ -255,7 +255,7 @@ class RedisLog(RedisRuns):
                 return
 
     async def _trim(self, channel: str, excess: int) -> bool:
-        """Take about *excess* bytes from a channel, or a page of them; False where nothing can go."""
+        """Take about *excess* bytes from a channel, or a page of them; False if nothing can go."""
         held = int(await self._link.call("ZSCORE", self.keys.sizes, channel) or 0)
         keys = self.keys.channel(channel)
         answer = await self._link.script(

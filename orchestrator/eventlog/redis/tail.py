@@ -52,7 +52,7 @@ class Tail:
         return bool(self.entries) and self.entries[-1].seq > after.seq
 
     def extend(self, entries: Sequence[Entry]) -> bool:
-        """Add what comes next; False where it does not come next, or is of another epoch."""
+        """Add what comes next; False if it does not come next, or is of another epoch."""
         first, last = entries[0], entries[-1]
         if self.stale or first.epoch != self.epoch:
             self.stale = True

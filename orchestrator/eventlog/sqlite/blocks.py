@@ -58,7 +58,7 @@ class ChannelRow:
 
 
 class Dropped(NamedTuple):
-    """What went: how many bytes, and what is left of the channel; None where it is gone as a whole."""
+    """What went: how many bytes, and what is left of the channel; None if it is gone as a whole."""
 
     size: int
     bounds: Bounds | None
@@ -118,7 +118,7 @@ def block_rows(
 
 
 def find_channel(db: sqlite3.Connection, name: str) -> ChannelRow | None:
-    """Look a channel up; None where it has no entry."""
+    """Look a channel up; None if it has no entry."""
     with closing(db.execute("SELECT id, epoch, first, last FROM channels WHERE name = ?", (name,))) as rows:
         row = rows.fetchone()
     return None if row is None else ChannelRow(*row)
@@ -145,7 +145,7 @@ def read_page(
 ) -> tuple[Bounds | None, list[Entry]]:
     """Return the channel's bounds (None: not there) and the entries behind *after*, of one moment.
 
-    Whether *after* fits the bounds is the caller's to check; where it does not, the entries mean nothing.
+    Whether *after* fits the bounds is the caller's to check; if it does not, the entries mean nothing.
     """
     db.execute("BEGIN")
     try:
@@ -176,7 +176,7 @@ def _unpack(epoch: str, rows: Iterable[tuple[int, str, bytes]], after: int, most
 
 
 def read_bounds(db: sqlite3.Connection, name: str) -> Bounds | None:
-    """Return what a channel holds; None where it has no entry."""
+    """Return what a channel holds; None if it has no entry."""
     channel = find_channel(db, name)
     return None if channel is None else channel.bounds
 

@@ -1,4 +1,4 @@
-"""What this process remembers of channels in a file: bounds, the newest entries, who waits. No I/O.
+"""The memory that this process has of channels in a file: bounds, the newest entries, who waits. No I/O.
 
 The file is the truth; all here may go at any time and is read again.
 """
@@ -61,7 +61,7 @@ class Book:
         """No entry is later than the one and not later than the other: they were erased."""
 
     def loaded(self, bounds: Bounds | None) -> Bounds:
-        """Take what the file says; None where it has no such channel."""
+        """Take what the file says; None if it has no such channel."""
         if bounds is None:
             self.proposed = self.proposed or new_epoch()
             bounds = Bounds(self.proposed, 1, 0)
@@ -87,13 +87,13 @@ class Book:
         self.wake()
 
     def has_after(self, seq: int) -> bool:
-        """Whether there may be an entry later than *seq*: True where that is not known."""
+        """Whether there may be an entry later than *seq*: True if that is not known."""
         if self.bounds is None:
             return True
         return self.bounds.last > seq and not (self.void[0] <= seq and self.bounds.last <= self.void[1])
 
     def from_tail(self, after: int, most: int) -> list[Entry]:
-        """Return entries later than *after*; empty where the file must be asked."""
+        """Return entries later than *after*; empty if the file must be asked."""
         if not self.tail or after < self.tail_after:
             return []
         start = bisect_right(self.tail, after, key=_seq)
@@ -140,7 +140,7 @@ class Shelf:
         self._tails_bytes = 0
 
     def find(self, name: str) -> Book:
-        """Return a channel's book; make it where there is none."""
+        """Return a channel's book; make it if there is none."""
         book = self.books.get(name)
         if book is None:
             if len(self.books) >= max(self._most, IDLE_BOOKS):

@@ -15,7 +15,7 @@ TIDIED_AT_ONCE = 1000
 
 
 def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
-    """Note that a conversation is in use; where it is a new one too many, the oldest goes."""
+    """Note that a conversation is in use; if it is a new one too many, the oldest goes."""
     if change(db, "UPDATE conversations SET used = ? WHERE conversation = ?", now, conversation):
         return
     change(db, "INSERT INTO conversations (conversation, used) VALUES (?, ?)", conversation, now)

@@ -65,7 +65,7 @@ class SQLiteLog(SQLiteRuns):
         self._refusal: str | None = None
 
     async def start(self) -> None:
-        """Open the file; make it, or bring its schema up to date, where need be.
+        """Open the file; make it, or bring its schema up to date, if need be.
 
         Raises:
             ConfigError: It cannot be used; the message says why.

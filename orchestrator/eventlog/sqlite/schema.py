@@ -17,7 +17,7 @@ from ..open import wrong_log
 Synchronous = Literal["FULL", "NORMAL"]
 
 APPLICATION_ID = 0x4F726368
-"""Tells `file` and us that the file is an orchestrator's log."""
+"""Marks the file as an orchestrator's log, for `file` and for us."""
 
 BUSY_SECONDS = 5.0
 """How long a write waits for another process's before it gives up."""
@@ -128,7 +128,7 @@ MIGRATIONS: tuple[str, ...] = (V1, V2, V3, V4)
 
 
 class Address(NamedTuple):
-    """Where the file is and how surely a commit is on the disk."""
+    """The place of the file, and how surely a commit is on the disk."""
 
     path: Path
     synchronous: Synchronous
@@ -158,7 +158,7 @@ def parse_address(url: str) -> Address:
 
 
 def open_database(address: Address) -> sqlite3.Connection:
-    """Open the file for writing; make it, or bring it to this version's schema, where need be.
+    """Open the file for writing; make it, or bring it to this version's schema, if need be.
 
     Raises:
         ConfigError: It cannot be opened, is of a newer version, or is something else.

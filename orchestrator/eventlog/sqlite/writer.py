@@ -41,7 +41,7 @@ KNOWN_CHANNELS = 10_000
 
 
 class Placed(NamedTuple):
-    """Where a batch came to stand; `bounds` are the channel's after it."""
+    """The place of a batch that was written; `bounds` are the channel's after it."""
 
     bounds: Bounds
     first: int
@@ -124,7 +124,7 @@ class SqliteWriter:
         self._thread.join()
 
     def look(self, _: sqlite3.Connection) -> bool:
-        """Tell, as a Job's work, whether another process has written since the last look."""
+        """Return, as a Job's work, whether another process has written since the last look."""
         seen, self._data_version = self._data_version, self._read_data_version()
         if seen == self._data_version:
             return False
@@ -137,7 +137,7 @@ class SqliteWriter:
         try:
             while group := self._next_group():
                 outcomes = self._commit(group)
-                # A loop that is closed already has nobody left who could be told.
+                # A loop that is closed already has nobody left who could be notified.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._settle, list(zip(group, outcomes, strict=True)))
         finally:
@@ -189,7 +189,7 @@ class SqliteWriter:
                 return
 
     def _at_once(self, group: list[Write]) -> list[Outcome]:
-        """Commit a group of plain appends as one statement; empty where it is no such group.
+        """Commit a group of plain appends as one statement; empty if it is no such group.
 
         Each statement gives up the interpreter's lock, and a busy loop gives it back late: one
         statement instead of three and more is what keeps appends fast beside it.
@@ -237,7 +237,7 @@ class SqliteWriter:
     def _channel(self, write: Append) -> ChannelRow:
         channel = self._known.get(write.channel) or find_channel(self._db, write.channel)
         if channel is None:
-            # A name for an incarnation is used once, also where it was proposed before the last one went.
+            # A name for an incarnation is used once, also if it was proposed before the last one went.
             epoch = write.epoch if write.epoch and write.epoch not in self._spent else new_epoch()
             self._spent.add(epoch)
             channel = make_channel(self._db, write.channel, epoch)

@@ -22,18 +22,18 @@ right and you were not, hold on to what you can still stand for, and answer the 
 
 
 async def debate(session: Session) -> Verdict:
-    """Hold all rounds, then let the moderator, where there is one, sum up the last."""
+    """Hold all rounds, then let the moderator, if there is one, sum up the last."""
     answers: list[Answer] = []
     gone: list[Answer] = []
-    speeches = {agent_id: TurnPrompt(session.question, "round", number=1) for agent_id in session.members}
+    prompts = {agent_id: TurnPrompt(session.question, "round", number=1) for agent_id in session.members}
     for number in range(1, session.settings.rounds + 1):
         if number > 1:
             good = [answer for answer in answers if answer.good]
-            speeches = {own.agent_id: _speech(session, number, own, [*answers, *gone]) for own in good}
-            if not speeches:
+            prompts = {own.agent_id: _prompt(session, number, own, [*answers, *gone]) for own in good}
+            if not prompts:
                 return Verdict("failed")
             gone += [answer for answer in answers if not answer.good]
-        answers = await session.stage("round", speeches, number=number, missing=session.missing(gone))
+        answers = await session.stage("round", prompts, number=number, missing=session.missing(gone))
     if not any(answer.good for answer in answers):
         return Verdict("failed")
     if session.settings.moderator is None:
@@ -42,7 +42,7 @@ async def debate(session: Session) -> Verdict:
     return Verdict("decided" if last else "failed", last=last)
 
 
-def _speech(session: Session, number: int, own: Answer, answers: Sequence[Answer]) -> TurnPrompt:
+def _prompt(session: Session, number: int, own: Answer, answers: Sequence[Answer]) -> TurnPrompt:
     others = [answer for answer in answers if answer.good and answer.agent_id != own.agent_id]
     return session.compose(
         AGAIN,
@@ -56,7 +56,7 @@ def _speech(session: Session, number: int, own: Answer, answers: Sequence[Answer
 
 
 def _agreement(answers: Sequence[Answer]) -> Verdict:
-    """Without a moderator: decided where all that are left say the same in the end."""
+    """Without a moderator: decided if all that are left say the same in the end."""
     said = {answer.agent_id: read_answer(answer.text) for answer in answers if answer.good}
     forms = {normal_form(text) for text in said.values()}
     tally: dict[str, float] = {}

@@ -29,8 +29,8 @@ async def layers(session: Session) -> Verdict:
         before = [answer for answer in answers if answer.good]
         if number > 1 and not before:
             return Verdict("failed")
-        speeches = {agent_id: _speech(session, number, before) for agent_id in agents}
-        answers = await session.stage("layer", speeches, number=number, missing=session.missing(answers))
+        prompts = {agent_id: _prompt(session, number, before) for agent_id in agents}
+        answers = await session.stage("layer", prompts, number=number, missing=session.missing(answers))
         heard |= {answer.agent_id: answer for answer in answers}
     if not any(answer.good for answer in answers):
         return Verdict("failed")
@@ -45,7 +45,7 @@ def _plan(session: Session) -> Sequence[Sequence[str]]:
     return [session.members] * planned if isinstance(planned, int) else planned
 
 
-def _speech(session: Session, number: int, before: Sequence[Answer]) -> TurnPrompt:
+def _prompt(session: Session, number: int, before: Sequence[Answer]) -> TurnPrompt:
     if number == 1:
         return TurnPrompt(session.question, "layer", number=1)
     return session.compose(REFINE, before, stage="layer", task="answer", number=number)

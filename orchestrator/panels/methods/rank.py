@@ -44,7 +44,7 @@ async def rank(session: Session) -> Verdict:
     orders = {reviewer.agent_id: _shuffled(session.run_id, reviewer, good) for reviewer in good}
     reviews = await session.stage(
         "review",
-        {agent_id: _speech(session, order) for agent_id, order in orders.items()},
+        {agent_id: _prompt(session, order) for agent_id, order in orders.items()},
         missing=session.missing(answers),
     )
     points, counted = score(orders, reviews)
@@ -57,7 +57,7 @@ async def rank(session: Session) -> Verdict:
 def score(orders: Mapping[str, Sequence[Answer]], reviews: Sequence[Answer]) -> tuple[dict[str, float], int]:
     """Add up Borda points: of m answers the best gets m - 1, the next m - 2, the last 0.
 
-    Answers that a review leaves out share what is left evenly. Where reviews are missing, an answer that
+    Answers that a review leaves out share what is left evenly. If reviews are missing, an answer that
     had fewer of them is weighed up, so that nobody loses by another's silence.
     Returns points by agent, and how many reviews counted.
     """
@@ -101,7 +101,7 @@ def _shuffled(run_id: str, reviewer: Answer, good: Sequence[Answer]) -> list[Ans
     return others
 
 
-def _speech(session: Session, order: Sequence[Answer]) -> TurnPrompt:
+def _prompt(session: Session, order: Sequence[Answer]) -> TurnPrompt:
     return session.compose(
         REVIEW, order, stage="review", task="review", label=lambda place, answer: letter(place)
     )

@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class MethodKind:
-    """What a method asks of a panel's other keys.
+    """The demands of a method on a panel's other keys.
 
     Args:
         function: The method's code, as "module:function".

@@ -1,1 +1,1 @@
-"""What every route needs of HTTP: streams, compression, security, problem documents, checked requests."""
+"""The HTTP that every route needs: streams, compression, security, problem documents, checked requests."""

@@ -25,7 +25,7 @@ _DECISION = re.compile(r"\s*([a-z]+)\s*(?:[.!]*\s*|([:,])\s*(.*))", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAnswer:
-    """Whether one call of one agent may go on."""
+    """The answer to whether one call of one agent may go on."""
 
     run_id: str
     agent_id: str

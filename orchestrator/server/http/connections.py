@@ -1,4 +1,4 @@
-"""How much all clients together may hold: connections, streams, sockets, bytes of answers. Owns no route.
+"""Bounds on what all clients hold together: connections, streams, sockets, bytes of answers. Owns no route.
 
 What is over a bound is refused with 503 and a log line that says which; `/healthz` is answered all the same, so that
 nobody takes a full server for a dead one.
@@ -47,12 +47,12 @@ class Connections:
         self.open = 0
         self.answer_bytes = 0
         self._held = {"streams": 0, "websockets": 0}
-        self._told: dict[str, float] = {}
+        self._warned_at: dict[str, float] = {}
         self.on_drop: Callable[[str], None] | None = None
         """Hears why a client was dropped."""
 
     def fit_descriptors(self) -> None:
-        """Raise the soft limit of descriptors as far as the system lets us; warn where it is too low.
+        """Raise the soft limit of descriptors as far as the system lets us; warn if it is too low.
 
         For a whole process, so only a command may call it.
         """
@@ -68,11 +68,11 @@ class Connections:
         )
 
     def enter(self) -> bool | None:
-        """Count a connection; return whether it is one too many, None where it is to be closed at once."""
+        """Count a connection; return whether it is one too many, None if it is to be closed at once."""
         self.open += 1
         if self.open <= self.most:
             return False
-        self.tell("connections", self.most)
+        self._warn_full("connections", self.most)
         return None if self.open > self.most + SPARE_CONNECTIONS else True
 
     def leave(self) -> None:
@@ -93,19 +93,19 @@ class Connections:
             self._held[kind] -= 1
 
     def require_room(self, kind: str) -> None:
-        """Raise as `holding` where it would."""
+        """Raise as `holding` if it would."""
         most = self.limits.max_streams if kind == "streams" else self.limits.max_websockets
         if self._held[kind] >= most:
-            self.tell(kind, most)
+            self._warn_full(kind, most)
             raise Unavailable(f"The server has {most} {kind} already.", retry_after=RETRY_AFTER_SECONDS)
 
     @contextmanager
     def answering(self, size: int) -> Iterator[bool]:
-        """Count an answer's bytes while they are sent; False where they are too many and it must not be."""
+        """Count an answer's bytes while they are sent; False if they are too many and it must not be."""
         counted = size if size > SMALL_ANSWER_BYTES else 0
         # One alone may be larger than all together: it could never be had otherwise.
         if counted and self.answer_bytes and self.answer_bytes + counted > self.limits.max_answer_bytes:
-            self.tell("answer_bytes", self.limits.max_answer_bytes)
+            self._warn_full("answer_bytes", self.limits.max_answer_bytes)
             yield False
             return
         self.answer_bytes += counted
@@ -114,16 +114,16 @@ class Connections:
         finally:
             self.answer_bytes -= counted
 
-    def tell_dropped(self) -> None:
+    def report_dropped(self) -> None:
         """Note that a client was cut off because it took nothing."""
         if self.on_drop is not None:
             self.on_drop("too_slow")
 
-    def tell(self, what: str, most: int) -> None:
+    def _warn_full(self, what: str, most: int) -> None:
         """Log that a bound is reached, once in a while."""
         now = time.monotonic()
-        if now - self._told.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
-            self._told[what] = now
+        if now - self._warned_at.get(what, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._warned_at[what] = now
             log.warning("limit_reached", what=what, most=most)
 
 
@@ -145,7 +145,7 @@ def setup_connections(app: web.Application, connections: Connections) -> None:
 
 
 def raise_descriptors() -> int | None:
-    """Raise the soft limit of open files to the hard one; return what holds now, None where there is no limit."""
+    """Raise the soft limit of open files to the hard one; return what holds now, None if there is no limit."""
     try:
         import resource
     except ImportError:

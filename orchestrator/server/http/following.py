@@ -149,7 +149,7 @@ async def fold_run(
 
     Args:
         to_end: Wait until nothing more comes; otherwise take what there is by now.
-        cursor: What a client has seen of it already, told by `skip`.
+        cursor: What a client has seen of it already, taken in by `skip`.
     """
     reader = DialectReader(request, run, options or {})
     framing, spec = reader.open(dialect), run.spec

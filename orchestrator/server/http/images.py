@@ -1,4 +1,4 @@
-"""Which images a request may bring: in itself, or by an address that the model's provider fetches. Fetches nothing."""
+"""Checks the images of a request: in itself, or by an address that the model's provider fetches. Fetches nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSIDE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".ho
 
 @dataclass(frozen=True, slots=True)
 class ImageRule:
-    """What the operator allows.
+    """The images that the operator allows.
 
     Args:
         images: `none`; `data`: only in the request itself; `https`: by an address, too.
@@ -33,7 +33,7 @@ class ImageRule:
     hosts: tuple[str, ...] = ()
 
     def wrong(self, image: object) -> str | None:
-        """Say what is wrong with *image*; None where it may be passed on."""
+        """Say what is wrong with *image*; None if it may be passed on."""
         if self.images == "none":
             return "is not taken: this server takes no images"
         if isinstance(image, str) and _is_data(image):

@@ -64,7 +64,7 @@ class JsonReader:
         """Read the request's body as one JSON object.
 
         Raises:
-            ProblemError: 415 not JSON in UTF-8 or an unknown coding, 413 longer than *max_bytes* (unpacked, where
+            ProblemError: 415 not JSON in UTF-8 or an unknown coding, 413 longer than *max_bytes* (unpacked, if
                 it is compressed), 408 not here within *timeout_s*, 400 malformed: the detail says where, 503
                 too many bytes of others are on their way.
         """
@@ -83,7 +83,7 @@ class JsonReader:
             return await self.parse(body)
 
     async def parse(self, body: bytes | str) -> dict[str, Any]:
-        """Parse one JSON object, in a thread where it is large. Raises as `parse_json_object`."""
+        """Parse one JSON object, in a thread if it is large. Raises as `parse_json_object`."""
         if len(body) <= SMALL_BODY_BYTES:
             await self._turns.take()
             return parse_json_object(body)
@@ -111,7 +111,7 @@ class JsonReader:
             self.in_flight -= hold.size
 
     def take(self, size: int) -> None:
-        """Count *size* bytes more. Raises ProblemError where that is too much."""
+        """Count *size* bytes more. Raises ProblemError if that is too much."""
         if self.in_flight + size > self._most:
             detail = "The server is busy reading what others send; ask again."
             raise ProblemError(503, detail, headers={"Retry-After": "1", "Connection": "close"})
@@ -215,7 +215,7 @@ JSON_TYPES = ("application/json", "application/a2a+json")
 
 
 def _check_content_type(request: web.Request) -> None:
-    # aiohttp answers application/octet-stream where the header is absent, as RFC 9110 8.3 lets it.
+    # aiohttp answers application/octet-stream if the header is absent, as RFC 9110 8.3 lets it.
     charset = (request.charset or "utf-8").lower()
     if request.content_type not in JSON_TYPES or charset not in ("utf-8", "utf8"):
         detail = "The body must be JSON: send `Content-Type: application/json`, in UTF-8."

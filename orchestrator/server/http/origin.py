@@ -24,7 +24,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A serialized origin; its port is None where it is the scheme's own."""
+    """A serialized origin; its port is None if it is the scheme's own."""
 
     scheme: str
     host: str
@@ -32,7 +32,7 @@ class Origin:
 
 
 def parse_authority(text: str) -> Authority | None:
-    """Parse ``name``, ``name:port`` or ``[v6]:port``; None where it is none of these."""
+    """Parse ``name``, ``name:port`` or ``[v6]:port``; None if it is none of these."""
     match = _AUTHORITY.fullmatch(text.lower())
     if match is None:
         return None

@@ -96,12 +96,12 @@ def problem_response(
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Build a problem's answer; the title is the status's own phrase where none is given."""
+    """Build a problem's answer; the title is the status's own phrase if none is given."""
     return Problem(status, detail, title, type_, errors, headers or {}).response()
 
 
 def problem_from(exc: BaseException) -> Problem | None:
-    """Return what *exc* means to a client; None where it is a fault of ours that says nothing to one."""
+    """Return what *exc* means to a client; None if it is a fault of ours that says nothing to one."""
     match exc:
         case ProblemError():
             return exc.problem
@@ -157,7 +157,7 @@ def _answer(request: web.Request, problem: Problem) -> web.Response:
 
 @web.middleware
 async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every exception with a problem, or close the connection where an answer has begun.
+    """Answer every exception with a problem, or close the connection if an answer has begun.
 
     Redirects and cancelling pass. A client that has gone is no failure, and nothing is logged.
     """
@@ -168,7 +168,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         if begun is not None and begun.prepared:
             return _close_begun(request, begun, exc)
         if isinstance(exc, ConnectionError) and client_is_gone(request):
-            # Nobody reads it: nginx's 499 tells the access log, and the write fails quietly.
+            # Nobody reads it: nginx's 499 is for the access log, and the write fails quietly.
             return Problem(499, "The client has gone.", title="Client Closed Request").response()
         if isinstance(exc, web.HTTPException):
             return _from_http_exception(request, exc)

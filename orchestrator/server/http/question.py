@@ -1,4 +1,4 @@
-"""Who is asked, and what, where a request comes in another API's words. Owns neither routes nor checks of values."""
+"""Reads a question, and who is asked, in another API's words. Owns neither routes nor checks of values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PANEL_PREFIX = "panel:"
 
 @dataclass(slots=True)
 class Question:
-    """What a client asks, as the last of its messages has it; `earlier` are the others as (speaker, text)."""
+    """A client's question, as the last of its messages has it; `earlier` are the others as (speaker, text)."""
 
     text: str = ""
     images: list[str] = field(default_factory=list)

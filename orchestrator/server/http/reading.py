@@ -1,4 +1,4 @@
-"""What a request says about how it wants to read: its cursor, its filter, its framing."""
+"""Reads how a request wants its events: its cursor, its filter, its framing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def requested_cursor(request: web.Request) -> str | None:
 
 
 def wanted_dialect(request: web.Request, carrier: Carrier = "stream", *, of_channel: bool = False) -> Dialect:
-    """Return the dialect that `framing` names; the carrier's first where it is left out.
+    """Return the dialect that `framing` names; the carrier's first if it is left out.
 
     Raises:
         InvalidRequest: There is none of that name, or it cannot write what is asked for.

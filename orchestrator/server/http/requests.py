@@ -102,7 +102,7 @@ class _Wrong(Exception):
 
 
 class _TooLong(_Wrong):
-    """A text exceeds its limit, which HTTP tells by a status of its own."""
+    """A text exceeds its limit, which HTTP reports by a status of its own."""
 
 
 class _Check:
@@ -285,13 +285,13 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
                 "maxLength": limits.max_message_chars,
                 "description": "What every agent is asked.",
             },
-            "agents": optional(agents, "Who takes part; the default agents where it is left out."),
+            "agents": optional(agents, "Who takes part; the default agents if it is left out."),
             "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
-            "channel": optional(name, "The log that the run writes to; its own where it is left out."),
+            "channel": optional(name, "The log that the run writes to; its own if it is left out."),
             "images": optional(images, "Images that belong to the message, for models that take them."),
             "panel": optional(
                 {"anyOf": [{"type": "string"}, {"type": "object", "required": ["method"]}]},
-                "A panel's id (see GET /v1/panels) or an inline panel; `agents`, where given, are its members.",
+                "A panel's id (see GET /v1/panels) or an inline panel; `agents`, if given, are its members.",
             ),
             "blind": optional(
                 {"type": "boolean"},

@@ -84,7 +84,7 @@ class ProblemProtocol(RequestHandler):
             return
         unsent = self.transport.get_write_buffer_size()
         if unsent >= self._unsent:
-            self.connections.tell_dropped()
+            self.connections.report_dropped()
             self.transport.abort()
             return
         self._unsent = unsent

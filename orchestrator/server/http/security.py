@@ -1,4 +1,4 @@
-"""Who may talk to the server: Host and Origin allow-lists, CORS, the token, the headers that guard answers.
+"""Decides who may talk to the server: Host and Origin allow-lists, CORS, the token, the headers that guard answers.
 
 Owns no route and no limit. The token guards everything below `/v1`. Open without it are `/` and its assets,
 `/docs`, `/openapi.json`, `/healthz`, `/readyz` and `/metrics` (agents' ids and numbers, no content).
@@ -52,7 +52,7 @@ _NULL_ORIGIN = "null"
 
 @dataclass(frozen=True, slots=True)
 class SecuritySettings:
-    """What `orchestrator serve` was told.
+    """The rules that `orchestrator serve` was given.
 
     Args:
         host: The address or name the server binds.
@@ -117,7 +117,7 @@ def _config_error(key: str, message: str) -> ConfigError:
 
 
 class HostRule:
-    """Which `Host` values are ours; a name that an attacker points at us (DNS rebinding) is not.
+    """The `Host` values that are ours; a name that an attacker points at us (DNS rebinding) is not.
 
     An address bound to every interface is reached by addresses nobody listed. Rebinding needs a name, so
     there an address literal is taken as it is.
@@ -157,7 +157,7 @@ class HostRule:
 
 
 class OriginRule:
-    """Which foreign pages may call."""
+    """The foreign pages that may call."""
 
     def __init__(self, settings: SecuritySettings) -> None:
         self._null = _NULL_ORIGIN in settings.allow_origins

@@ -130,7 +130,7 @@ def check_strength(tokens: Mapping[str, str], *, option: str = "--token") -> Non
     for name, token in tokens.items():
         if bits_of(token) < TOKEN_BITS:
             message = (
-                f"the token {name!r} has less than {TOKEN_BITS} bits, which is too few where other machines can reach "
+                f"the token {name!r} has less than {TOKEN_BITS} bits, which is too few if other machines can reach "
                 "the server; make one with: openssl rand -hex 32"
             )
             raise _wrong(option, message)
@@ -144,7 +144,7 @@ def bits_of(token: str) -> float:
 
 
 def check_sendable(token: str | None) -> None:
-    """Raise ConfigError where a token cannot be sent in a header."""
+    """Raise ConfigError if a token cannot be sent in a header."""
     if token is not None and not _can_be_sent(token):
         raise _wrong("--token", "must be one or more printable ASCII characters without a space")
 
@@ -181,7 +181,7 @@ def _wrong(key: str, message: str) -> ConfigError:
 
 
 def _websocket_token(request: web.Request) -> bytes | None:
-    """Return the token that an upgrade offers as a subprotocol, None where there is none.
+    """Return the token that an upgrade offers as a subprotocol, None if there is none.
 
     Raises:
         ProblemError: 400, a token without our own subprotocol: aiohttp would find none that it knows, and

@@ -80,7 +80,7 @@ class ResponseDoc:
 
 @dataclass(frozen=True, slots=True)
 class OperationDoc:
-    """What `operation` was told."""
+    """The description that `operation` was given."""
 
     summary: str
     description: str
@@ -186,7 +186,7 @@ def operation(
         answers: By status; several of one status differ in their media types.
         body: The request's schema, by its component's name.
         errors: Statuses beyond those that follow by themselves: 401 and 403 below `/v1`, those of
-            a body where there is one, and 500.
+            a body if there is one, and 500.
         hidden: Leave it out of the document: an asset, not a part of the API.
     """
     several = {status: given if isinstance(given, tuple) else (given,) for status, given in answers.items()}
@@ -322,6 +322,6 @@ _DESCRIPTION = (
     "Failures are `application/problem+json`."
 )
 _CREDENTIALS_NOTE = (
-    "Asked for where the server was given a token. A browser's WebSocket offers it as the subprotocol "
+    "Asked for if the server was given a token. A browser's WebSocket offers it as the subprotocol "
     "`bearer.<base64url of the token>` beside `orchestrator.v1`."
 )

@@ -83,7 +83,7 @@ def _section(name: str, description: str, operations: list[tuple[str, str, Schem
 def _operation(method: str, path: str, said: Schema, document: Schema) -> str:
     shown_path = re.sub(r"(\{\w+\})", r"<var>\1</var>", _text(path))
     lock = (
-        '<span class="lock" title="Asks for the token where one is set">token</span>'
+        '<span class="lock" title="Asks for the token if one is set">token</span>'
         if "security" in said
         else ""
     )
@@ -168,7 +168,7 @@ def _event_table(events: Mapping[str, Schema]) -> str:
         )
     note = _prose(
         "Each `data` is one line of JSON with `type`, `t` (milliseconds since the run's start), `agent_id` "
-        "where it is an agent's, and the fields below; in a channel's stream and over WebSocket `run_id` too."
+        "if it is an agent's, and the fields below; in a channel's stream and over WebSocket `run_id` too."
     )
     table = _table(("event", "data"), "".join(rows))
     return f'<section id="events"><h2>Events</h2><p>{note}</p>{table}</section>'

@@ -25,7 +25,7 @@ PREFIX = "#/components/schemas/"
 
 
 class AgentDescription(AgentInfo, frozen=True):
-    """One configured agent. `default`: it takes part where a request names none."""
+    """One configured agent. `default`: it takes part if a request names none."""
 
     description: str
     default: bool
@@ -59,7 +59,7 @@ class StartWhenDescription(msgspec.Struct):
 
 
 class PanelDescription(msgspec.Struct):
-    """One configured panel. `fallback` has the last word where `moderator` fails."""
+    """One configured panel. `fallback` has the last word if `moderator` fails."""
 
     panel_id: str
     title: str

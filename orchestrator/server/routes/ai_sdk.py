@@ -112,7 +112,7 @@ async def _running(request: web.Request) -> AnyRun | None:
 
 
 def _conversation(chat_id: object) -> str | None:
-    """Return a chat's conversation: its id, or where that may not be a name, one that follows from it."""
+    """Return a chat's conversation: its id, or if that may not be a name, one that follows from it."""
     if not isinstance(chat_id, str) or not chat_id:
         return None
     if re.fullmatch(NAME_PATTERN, chat_id, re.ASCII):

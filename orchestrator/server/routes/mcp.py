@@ -1,6 +1,7 @@
 """An MCP server over streamable HTTP: one tool that asks agents, and one for each panel.
 
-It keeps no session: the id that it hands out only tells one client's calls from another's, so any worker can answer.
+It keeps no session: the id that it hands out only distinguishes one client's calls from another's, so any worker
+can answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What operators look at: liveness, readiness, metrics."""
+"""The routes for operators: liveness, readiness, metrics."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _NOT_SERVED = frozenset({"types", "node_modules", "package.json", "package-lock.
 
 
 class Moved(TypedDict):
-    """Where the module of a former address is now, and what of it had another name: before → today."""
+    """The present place of a module of a former address, and what of it had another name: before → today."""
 
     to: str
     names: NotRequired[dict[str, str]]

@@ -37,11 +37,11 @@ async def list_panels(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/v1/runs/{run_id}/panel")
 @operation(
-    "Let a panel sit over a run's answers",
+    "Start a panel over a run's answers",
     tag="panels",
     description=(
-        "The members are not asked again, except for reviews and further rounds. Where the run is open the panel "
-        "sits in it; where it has ended, in a new run, which the snapshot and `Location` name."
+        "The members are not asked again, except for reviews and further rounds. If the run is open the panel "
+        "works in it; if it has ended, in a new run, which the snapshot and `Location` name."
     ),
     answers={202: SNAPSHOT},
     body="CallPanel",

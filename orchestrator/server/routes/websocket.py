@@ -244,7 +244,7 @@ def _key(channel: str) -> str:
 
 
 async def close_sockets(sockets: set[web.WebSocketResponse]) -> None:
-    """Tell every client to come back: the server goes."""
+    """Ask every client to come back: the server goes."""
     async with asyncio.TaskGroup() as group:
         for ws in list(sockets):
             group.create_task(_close(ws))

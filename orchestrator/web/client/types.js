@@ -61,8 +61,8 @@
  * @typedef {object} Usage
  * @property {number} input_tokens
  * @property {number} output_tokens
- * @property {number} [cached_input_tokens] Part of the input, if the provider tells it.
- * @property {number} [reasoning_tokens] Part of the output, if the provider tells it.
+ * @property {number} [cached_input_tokens] Part of the input, if the provider reports it.
+ * @property {number} [reasoning_tokens] Part of the output, if the provider reports it.
  */
 
 /**
@@ -183,7 +183,7 @@
  * @property {readonly string[]} members
  * @property {string | null} moderator Who has the last word, if somebody has.
  * @property {readonly string[]} fallback Who has it if that one fails.
- * @property {string | null} of The run over whose answers it sits, if they are not this run's.
+ * @property {string | null} of The run over whose answers it works, if they are not this run's.
  * @property {readonly {agent: string, title: string, attempt: number, chars: number}[]} given These answers.
  */
 

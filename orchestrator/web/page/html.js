@@ -9,7 +9,7 @@ export { render };
 export { useCallback, useEffect, useErrorBoundary, useLayoutEffect, useMemo, useRef, useState } from '../vendor/preact-hooks.js';
 
 /**
- * Show what *read* gives, and again when *subscribe* tells of something new.
+ * Show what *read* gives, and again when *subscribe* reports something new.
  * @template T
  * @param {(callback: () => void) => () => void} subscribe
  * @param {() => T} read Gives the same object until there is something new.

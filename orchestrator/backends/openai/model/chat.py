@@ -62,7 +62,7 @@ async def decoded(body: StreamBody, decoder: Decoder) -> AsyncGenerator[list[Any
 
 
 class FastChatModel(OpenAIChatCompletionsModel):
-    """A chat-completions model over a `FastTransport`; the Runner cannot tell it from the stock one.
+    """A chat-completions model over a `FastTransport`; the Runner cannot distinguish it from the stock one.
 
     A stream that cannot be used raises AgentError. One that a limit or a filter cut short completes, and
     its response's `incomplete_details` says so.

@@ -27,7 +27,7 @@ _NO_VALUE = (Omit, NotGiven)
 
 
 class WireClient:
-    """What the SDK's models use of `openai.AsyncOpenAI`."""
+    """The part of `openai.AsyncOpenAI` that the SDK's models use."""
 
     def __init__(self, transport: FastTransport) -> None:
         self.base_url = transport.base_url

@@ -1,4 +1,4 @@
-"""What servers other than OpenAI's say in a chat-completions stream, told in OpenAI's way. Owns no I/O.
+"""Translates what servers other than OpenAI's say in a chat-completions stream into OpenAI's way. Owns no I/O.
 
 Both transports read by it, so that an answer does not depend on who decodes it.
 """

@@ -88,7 +88,7 @@ DELTA_TYPES = frozenset(
 
 
 def append_delta(events: list[Any], delta: AnyDelta) -> bool:
-    """Append *delta*, or join it to the last event where that is the piece before it; True if appended."""
+    """Append *delta*, or join it to the last event if that is the piece before it; True if appended."""
     last = events[-1] if events else None
     if type(last) is type(delta) and delta.follows(last):
         last.delta += delta.delta

@@ -66,7 +66,7 @@ def finish_of(word: str) -> str:
 
 
 def withheld(word: str) -> AgentError:
-    """Say that the provider's filter kept the whole answer back; its word is named where it is one of the table."""
+    """Say that the provider's filter kept the whole answer back; its word is named if it is one of the table."""
     plain = _plain(word)
     if _FINISHES.get(plain) != CONTENT_FILTER or plain == CONTENT_FILTER:
         return AgentError("refusal", FILTERED)

@@ -1,4 +1,4 @@
-"""Which reasoning goes back to the server that said it. Owns no message: the SDK's converter asks.
+"""Chooses the reasoning that goes back to the server that said it. Owns no message: the SDK's converter asks.
 
 DeepSeek, Kimi, GLM, MiMo and others answer 400 to a call that comes back without the `reasoning_content` that it was
 made with; none is known to mind what it said itself, but for Mistral, which says its reasoning in another place.

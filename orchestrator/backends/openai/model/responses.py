@@ -24,7 +24,7 @@ from .transport import FastTransport
 
 
 class FastResponsesModel(OpenAIResponsesModel):
-    """A Responses model over a `FastTransport`; the Runner cannot tell it from the stock one.
+    """A Responses model over a `FastTransport`; the Runner cannot distinguish it from the stock one.
 
     A stream that cannot be used raises AgentError. One that a limit or a filter cut short completes, and
     its response's `incomplete_details` says so.

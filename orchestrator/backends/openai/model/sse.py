@@ -26,7 +26,7 @@ class DataSplitter:
         self._begun = False
 
     def body(self) -> bytes | None:
-        """Return what has come where it is no event stream but one JSON object; else None."""
+        """Return what has come if it is no event stream but one JSON object; else None."""
         return None if self._body is None else b"".join(self._body)
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -104,7 +104,7 @@ def is_done(data: bytes) -> bool:
 
 
 def _data_of(block: bytes) -> bytes | None:
-    """Join the data lines of one event whose lines end with LF; None where it has none, or is a sign of life."""
+    """Join the data lines of one event whose lines end with LF; None if it has none, or is a sign of life."""
     lines = []
     name = b""
     for line in block.split(b"\n"):

@@ -46,7 +46,7 @@ class FastTransport:
     Args:
         base_url: Up to and with the version, as in ``http://127.0.0.1:8000/v1``. None takes
             `OPENAI_BASE_URL`, else OpenAI's own.
-        api_key: Sent as a bearer token. None takes `OPENAI_API_KEY`, but only where *base_url* is None too:
+        api_key: Sent as a bearer token. None takes `OPENAI_API_KEY`, but only if *base_url* is None too:
             the environment's key belongs to the environment's server.
         headers: Sent with every request.
 
@@ -192,7 +192,7 @@ class StreamBody:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back where the answer was read to its end, else close it, now."""
+        """Give the connection back if the answer was read to its end, else close it, now."""
         self._response.close()
 
 

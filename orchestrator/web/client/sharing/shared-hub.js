@@ -6,7 +6,7 @@ import { Http } from '../wire/http.js';
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('./feed.js').Feed} Feed */
 
-/** So often every tab hears that the worker lives. */
+/** So often every tab is sent that the worker lives. */
 const ALIVE_MS = 15_000;
 
 /**
@@ -76,7 +76,7 @@ class SharedChannel {
 export class SharedHub {
   /** @type {Map<string, SharedChannel>} */
   #channels = new Map();
-  /** @type {Map<string, string>} The channel that tabs without a wish get, by place, while somebody hears it. */
+  /** @type {Map<string, string>} The channel that tabs without a wish get, by place, while somebody follows it. */
   #common = new Map();
 
   /** @param {MessagePort} port */

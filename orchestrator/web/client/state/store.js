@@ -1,6 +1,6 @@
 /**
  * Computes a run's state: an immutable state and an event in, the next state out. Knows neither how events arrive nor
- * who hears of the state.
+ * who is notified of the state.
  */
 
 import { NO_CONTENT, contentOf, reduceContent } from './content.js';

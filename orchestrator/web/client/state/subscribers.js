@@ -2,7 +2,7 @@
 
 /** @typedef {import('../types.js').RunState} RunState */
 
-/** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */
+/** Holds a state, notifies subscribers of it at a bearable pace, and passes events to callbacks. */
 export class Subscribers {
   #throttle;
   #published;
@@ -24,7 +24,7 @@ export class Subscribers {
     this.#throttle = throttle;
   }
 
-  /** What subscribers heard last. */
+  /** What subscribers were given last. */
   get published() {
     return this.#published;
   }

@@ -117,11 +117,11 @@ export declare class Run {
      */
     add(agentId: string): Promise<void>;
     /**
-     * Let a panel sit over the answers that are there; members are not asked again, but for reviews and further rounds.
+     * Start a panel over the answers that are there; members are not asked again, but for reviews and further rounds.
      *
      * ClientError 409 while a panel of this run is under way, or if no agent has answered.
      * @param {string | import('./types.js').InlinePanel} panel A configured one's id, or a panel.
-     * @returns {Promise<Run>} The run in which it sits: this one while it is open, else a new one, which is followed.
+     * @returns {Promise<Run>} The run in which it works: this one while it is open, else a new one, which is followed.
      */
     callPanel(panel: string | import('./types.js').InlinePanel): Promise<Run>;
     /**

@@ -75,11 +75,11 @@ export type Usage = {
     input_tokens: number;
     output_tokens: number;
     /**
-     * Part of the input, if the provider tells it.
+     * Part of the input, if the provider reports it.
      */
     cached_input_tokens?: number;
     /**
-     * Part of the output, if the provider tells it.
+     * Part of the output, if the provider reports it.
      */
     reasoning_tokens?: number;
 };
@@ -259,7 +259,7 @@ export type PanelInfo = {
      */
     fallback: readonly string[];
     /**
-     * The run over whose answers it sits, if they are not this run's.
+     * The run over whose answers it works, if they are not this run's.
      */
     of: string | null;
     /**
@@ -649,8 +649,8 @@ export type ClientOptions = {
  * @typedef {object} Usage
  * @property {number} input_tokens
  * @property {number} output_tokens
- * @property {number} [cached_input_tokens] Part of the input, if the provider tells it.
- * @property {number} [reasoning_tokens] Part of the output, if the provider tells it.
+ * @property {number} [cached_input_tokens] Part of the input, if the provider reports it.
+ * @property {number} [reasoning_tokens] Part of the output, if the provider reports it.
  */
 /**
  * @typedef {object} Progress How far a long task is.
@@ -759,7 +759,7 @@ export type ClientOptions = {
  * @property {readonly string[]} members
  * @property {string | null} moderator Who has the last word, if somebody has.
  * @property {readonly string[]} fallback Who has it if that one fails.
- * @property {string | null} of The run over whose answers it sits, if they are not this run's.
+ * @property {string | null} of The run over whose answers it works, if they are not this run's.
  * @property {readonly {agent: string, title: string, attempt: number, chars: number}[]} given These answers.
  */
 /**

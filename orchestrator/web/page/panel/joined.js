@@ -1,4 +1,4 @@
-/** Joins a panel's own agents with the answers of another run over which it sits. */
+/** Joins a panel's own agents with the answers of another run over which it works. */
 
 import { turnOf } from '../../client/state/panel.js';
 import { change, emptyRun, expect } from '../../client/state/store.js';

@@ -26,7 +26,7 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {readonly import('../ask/methods.js').PanelMethod[]} methods
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
- * @property {boolean} namesHidden Whether it is hidden who is who: no numbers then, they would tell.
+ * @property {boolean} namesHidden Whether it is hidden who is who: no numbers then, they would show it.
  * @property {string | null} best Whose answer was voted for.
  * @property {string | null} maximised
  * @property {boolean} tabbed

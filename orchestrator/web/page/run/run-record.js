@@ -24,7 +24,7 @@ import { Timeline } from '../timeline/timeline.js';
  */
 
 /**
- * @typedef {object} Given Another run, over whose answers a panel sits in this one.
+ * @typedef {object} Given Another run, over whose answers a panel works in this one.
  * @property {RunRecord | null} base null if it is gone.
  * @property {(state: RunState, base: RunState | null) => RunState} join
  */

@@ -1,6 +1,6 @@
 /**
  * Computes a run's state: an immutable state and an event in, the next state out. Knows neither how events arrive nor
- * who hears of the state.
+ * who is notified of the state.
  */
 export type RunState = import('../types.js').RunState;
 export type AgentState = import('../types.js').AgentState;

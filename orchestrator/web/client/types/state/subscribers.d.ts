@@ -1,7 +1,7 @@
 /** Tells subscribers of a run's state and events, no more often than they bear. Knows neither's meaning. */
 export type RunState = import('../types.js').RunState;
 /** @typedef {import('../types.js').RunState} RunState */
-/** Holds a state, tells subscribers of it at a bearable pace, and passes events to callbacks. */
+/** Holds a state, notifies subscribers of it at a bearable pace, and passes events to callbacks. */
 export declare class Subscribers {
     #private;
     /** The newest; subscribers may not know of it yet. Set it, then call `publish` or `publishSoon`. */
@@ -11,7 +11,7 @@ export declare class Subscribers {
      * @param {number} throttle Milliseconds.
      */
     constructor(state: RunState, throttle: number);
-    /** What subscribers heard last. */
+    /** What subscribers were given last. */
     get published(): import("../types.js").RunState;
     /**
      * @param {() => void} callback
