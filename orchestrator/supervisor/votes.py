@@ -27,7 +27,7 @@ class Votes:
             raise NotFound(f"Agent {agent_id!r} takes no part in this run.")
         if run.spec.blind:
             if not any(participant.status == "done" for participant in run.participants.values()):
-                raise Conflict("Nobody has answered yet; a vote would only tell the names.")
+                raise Conflict("Nobody has answered yet; a vote would only reveal the names.")
             if await self.revealed(run) is not None:
                 raise Conflict("The names are known; a vote would not be blind any more.")
         await self._records.vote(run.spec.run_id, agent_id)
