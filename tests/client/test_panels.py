@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from orchestrator.client import Client, Event, Run, RunView
 from orchestrator.client.agent_view import AgentView
 from orchestrator.errors import AgentError
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service
 from tests.support.spine import Script
 
 QUESTION = "Tea or coffee?"
@@ -60,9 +60,8 @@ PANELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with serving(SCRIPTS, keys={"eve": {"retry": {"attempts": 1}}}) as service:
-        yield service
+async def service(serve: Serve) -> Service:
+    return await serve(SCRIPTS, keys={"eve": {"retry": {"attempts": 1}}})
 
 
 def panel(name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import ERROR_CODES, AgentError
 from orchestrator.events import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 
-from ..support.service import FLOOD_KEYS, Event, flood, serving, words
+from ..support.service import FLOOD_KEYS, Event, Serve, flood, serving, words
 from ..workers.agents import chain, check
 from .oracle import Baseline, agents_of, begin
 
@@ -260,7 +260,7 @@ async def test_error_with_odd_fields_is_told_and_retried_as_ever() -> None:
     assert "sk-secret" not in str(events)
 
 
-async def test_memory_that_cannot_be_kept_fails_its_own_agent() -> None:
+async def test_memory_that_cannot_be_kept_fails_its_own_agent(serve: Serve) -> None:
     async def hoards(request: AgentInput) -> AsyncGenerator[Any, None]:
         yield "x"
         yield Finish(memory={"open": object()})
@@ -269,12 +269,12 @@ async def test_memory_that_cannot_be_kept_fails_its_own_agent() -> None:
         yield f"after {len(request.history)}"
         yield Finish(memory={"text": "half \ud800"})
 
-    async with serving({"hoards": hoards, "odd": odd_but_json, "good": words("fine")}) as service:
-        for turn in range(2):
-            events = await service.events(await service.start(conversation_id="talk"))
-            ends = {e.data["agent_id"]: e.data for e in events[:-1] if e.data["type"] in ("done", "error")}
-            assert ends["hoards"]["code"] == "upstream_invalid"
-            assert (ends["good"]["text"], ends["odd"]["text"]) == ("fine", f"after {turn}")
+    service = await serve({"hoards": hoards, "odd": odd_but_json, "good": words("fine")})
+    for turn in range(2):
+        events = await service.events(await service.start(conversation_id="talk"))
+        ends = {e.data["agent_id"]: e.data for e in events[:-1] if e.data["type"] in ("done", "error")}
+        assert ends["hoards"]["code"] == "upstream_invalid"
+        assert (ends["good"]["text"], ends["odd"]["text"]) == ("fine", f"after {turn}")
 
 
 # ── raising, hanging, blocking, shouting: beside a chain whose every link is checked ──────────

@@ -18,7 +18,7 @@ from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning
 from tests.contract.stores import STORES, Clock
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.service import Service, events_in, finished_part, serving
+from tests.support.service import Serve, Service, events_in, finished_part, serving
 from tests.workers.agents import chain
 
 from .oracle import Account, Baseline, agents_of, judge, whole_run
@@ -52,43 +52,43 @@ async def cut_at(port: int, run_id: str, length: int, *, reset: bool) -> bytes:
 
 
 @pytest.mark.timeout(900)
-async def test_run_of_200_events_cut_at_every_byte_is_whole_after_resuming(chance: random.Random) -> None:
+async def test_run_of_200_events_cut_at_every_byte_is_whole_after_resuming(
+    chance: random.Random, serve: Serve
+) -> None:
     """Each byte is the end of a real connection; with what the next one brings, each event is there once."""
-    async with serving({"a": chain, "b": chain}) as service:
-        run_id = await service.start("96@0.0005")
-        path = f"/v1/runs/{run_id}/events?framing=message"
-        await service.ended(run_id)
-        whole = await service.body(path)
-        events = events_in(whole)
-        judge(events, links=96)
-        assert len(events) >= 198
-        opening = whole.index(b"id: ")
-        rests: dict[str, bytes] = {}
+    service = await serve({"a": chain, "b": chain})
+    run_id = await service.start("96@0.0005")
+    path = f"/v1/runs/{run_id}/events?framing=message"
+    await service.ended(run_id)
+    whole = await service.body(path)
+    events = events_in(whole)
+    judge(events, links=96)
+    assert len(events) >= 198
+    opening = whole.index(b"id: ")
+    rests: dict[str, bytes] = {}
 
-        async def cut(lengths: Iterator[int]) -> None:
-            for length in lengths:
-                body = await cut_at(service.port, run_id, length, reset=chance.random() < 0.5)
-                assert body == whole[:length]
-                kept = finished_part(body)
-                last = kept.rpartition(b"id: ")[2].partition(b"\n")[0].decode() if b"id: " in kept else ""
-                if last not in rests:
-                    rest = await service.body(path, **{"Last-Event-ID": last})
-                    assert rest[:opening] == whole[:opening]
-                    rests[last] = rest[opening:]
-                assert (kept or whole[:opening])[opening:] + rests[last] == whole[opening:], (
-                    f"cut at {length}"
-                )
+    async def cut(lengths: Iterator[int]) -> None:
+        for length in lengths:
+            body = await cut_at(service.port, run_id, length, reset=chance.random() < 0.5)
+            assert body == whole[:length]
+            kept = finished_part(body)
+            last = kept.rpartition(b"id: ")[2].partition(b"\n")[0].decode() if b"id: " in kept else ""
+            if last not in rests:
+                rest = await service.body(path, **{"Last-Event-ID": last})
+                assert rest[:opening] == whole[:opening]
+                rests[last] = rest[opening:]
+            assert (kept or whole[:opening])[opening:] + rests[last] == whole[opening:], f"cut at {length}"
 
-        async def cut_all(lengths: range) -> None:
-            await asyncio.gather(*[cut(one) for one in [iter(lengths)] * AT_ONCE])
+    async def cut_all(lengths: range) -> None:
+        await asyncio.gather(*[cut(one) for one in [iter(lengths)] * AT_ONCE])
 
-        warm = len(whole) // 4
-        await cut_all(range(warm))
-        baseline = Baseline()
-        await cut_all(range(warm, len(whole)))
-        assert len(rests) == len(events)
-        await baseline.restored()
-        print(f"cut at each of {len(whole)} bytes")
+    warm = len(whole) // 4
+    await cut_all(range(warm))
+    baseline = Baseline()
+    await cut_all(range(warm, len(whole)))
+    assert len(rests) == len(events)
+    await baseline.restored()
+    print(f"cut at each of {len(whole)} bytes")
 
 
 async def kick(http: ClientSession, service: Service, chance: random.Random, links: int, clients: int) -> int:
@@ -112,16 +112,16 @@ async def kick(http: ClientSession, service: Service, chance: random.Random, lin
 
 @pytest.mark.timeout(600)
 async def test_fifty_clients_kicked_again_and_again_lose_nothing(
-    store: Store, http: ClientSession, chance: random.Random, rounds: int | None
+    store: Store, http: ClientSession, chance: random.Random, rounds: int | None, serve: Serve
 ) -> None:
     """While three runs are said: each connection ends after a few bytes, most of them in the middle of a frame."""
-    async with serving(CHAINS, log=store) as service:
-        # Stores open their connections and files at their first use, some of them only when several wait.
-        await kick(http, service, chance, 20, 10)
-        baseline = Baseline()
-        for _ in range(max(1, (rounds or 0) // 20)):
-            assert await kick(http, service, chance, 200, 50) > 500
-        await baseline.restored(memory=32 * 1024 * 1024, files=4)
+    service = await serve(CHAINS, log=store)
+    # Stores open their connections and files at their first use, some of them only when several wait.
+    await kick(http, service, chance, 20, 10)
+    baseline = Baseline()
+    for _ in range(max(1, (rounds or 0) // 20)):
+        assert await kick(http, service, chance, 200, 50) > 500
+    await baseline.restored(memory=32 * 1024 * 1024, files=4)
 
 
 async def wordy(request: AgentInput) -> AsyncGenerator[Emission, None]:

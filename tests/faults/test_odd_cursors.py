@@ -15,7 +15,7 @@ from tests.contract.stores import STORES, Clock
 from tests.server.test_resume import ODD_CURSORS
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import RedisServer
-from tests.support.service import Puppet, Service, serving
+from tests.support.service import Puppet, Serve, Service
 from tests.workers.agents import chain, check
 
 
@@ -37,43 +37,41 @@ async def over_websocket(service: Service, cursor: str, **of: str) -> list[dict[
         return [await ws.receive_json(timeout=PATIENCE_SECONDS) for _ in range(2)]
 
 
-async def test_useless_cursor_gives_a_gap_before_any_data(store: Store) -> None:
+async def test_useless_cursor_gives_a_gap_before_any_data(store: Store, serve: Serve) -> None:
     """For a run that goes on, one that has ended and a channel; then the state, and that is a cursor again."""
     puppet, other = Puppet(), Puppet()
-    async with serving({"a": puppet, "b": other}, log=store) as service:
-        running = await service.start(agents=["a"], channel="room")
-        ended = await service.start(agents=["b"])
-        puppet.say("said ")
-        other.say("said ")
-        other.end()
-        await service.ended(ended)
-        await eventually(lambda: service.run(running).snapshot().agents["a"].text == "said ")
-        for run_id in (running, ended):
-            newest = str((await service.find(run_id)).snapshot().last_event_id)
-            epoch, _, last = newest.partition("-")
-            for pattern, reason in ODD_CURSORS:
-                cursor = pattern.format(epoch=epoch, ahead=int(last) + 1)
-                answers = [
-                    await over_http(service, f"/v1/runs/{run_id}/events", cursor),
-                    await over_websocket(service, cursor, run_id=run_id),
+    service = await serve({"a": puppet, "b": other}, log=store)
+    running = await service.start(agents=["a"], channel="room")
+    ended = await service.start(agents=["b"])
+    puppet.say("said ")
+    other.say("said ")
+    other.end()
+    await service.ended(ended)
+    await eventually(lambda: service.run(running).snapshot().agents["a"].text == "said ")
+    for run_id in (running, ended):
+        newest = str((await service.find(run_id)).snapshot().last_event_id)
+        epoch, _, last = newest.partition("-")
+        for pattern, reason in ODD_CURSORS:
+            cursor = pattern.format(epoch=epoch, ahead=int(last) + 1)
+            answers = [
+                await over_http(service, f"/v1/runs/{run_id}/events", cursor),
+                await over_websocket(service, cursor, run_id=run_id),
+            ]
+            if run_id == running:
+                answers += [
+                    await over_http(service, "/v1/channels/room/events", cursor),
+                    await over_websocket(service, cursor, channel="room"),
                 ]
-                if run_id == running:
-                    answers += [
-                        await over_http(service, "/v1/channels/room/events", cursor),
-                        await over_websocket(service, cursor, channel="room"),
-                    ]
-                for gap, snapshot in answers:
-                    assert (gap["type"], gap["reason"]) == ("gap", reason), pattern
-                    assert gap.get("id") is None
-                    assert cursor.startswith(gap["requested"])
-                    assert gap["latest"] == newest
-                    assert (snapshot["type"], snapshot["id"]) == ("snapshot", newest)
-                    (agent,) = snapshot["agents"].values()
-                    assert agent["text"] == "said "
-        puppet.end()
-        assert [
-            e.type for e in await service.events(running, **{"Last-Event-ID": newest_of(service, running)})
-        ]
+            for gap, snapshot in answers:
+                assert (gap["type"], gap["reason"]) == ("gap", reason), pattern
+                assert gap.get("id") is None
+                assert cursor.startswith(gap["requested"])
+                assert gap["latest"] == newest
+                assert (snapshot["type"], snapshot["id"]) == ("snapshot", newest)
+                (agent,) = snapshot["agents"].values()
+                assert agent["text"] == "said "
+    puppet.end()
+    assert [e.type for e in await service.events(running, **{"Last-Event-ID": newest_of(service, running)})]
 
 
 def newest_of(service: Service, run_id: str) -> str:
@@ -81,23 +79,25 @@ def newest_of(service: Service, run_id: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["memory", "redis"])
-async def test_ancient_cursor_gives_a_gap_before_any_data(redis: RedisServer, name: str) -> None:
+async def test_ancient_cursor_gives_a_gap_before_any_data(
+    redis: RedisServer, name: str, serve: Serve
+) -> None:
     """Of a log that has trimmed itself meanwhile."""
     small = 20_000
     log: Store = MemoryLog(max_channel_bytes=small)
     if name == "redis":
         log = RedisLog(redis.url, max_channel_bytes=small)
-    async with serving({"a": chain}, log=log) as service:
-        run_id = await service.start("400@0.001")
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            first = str((await stream.event()).id)
-            await stream.until("a.done")
-            await stream.until("run.done")
-        assert (await log.open(run_id)).first > 1
-        for gap, snapshot in (
-            await over_http(service, f"/v1/runs/{run_id}/events", first),
-            await over_websocket(service, first, run_id=run_id),
-        ):
-            assert (gap["type"], gap["reason"]) == ("gap", "trimmed")
-            assert snapshot["status"] == "completed"
-            assert check("a", snapshot["agents"]["a"]["text"]) == 400
+    service = await serve({"a": chain}, log=log)
+    run_id = await service.start("400@0.001")
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        first = str((await stream.event()).id)
+        await stream.until("a.done")
+        await stream.until("run.done")
+    assert (await log.open(run_id)).first > 1
+    for gap, snapshot in (
+        await over_http(service, f"/v1/runs/{run_id}/events", first),
+        await over_websocket(service, first, run_id=run_id),
+    ):
+        assert (gap["type"], gap["reason"]) == ("gap", "trimmed")
+        assert snapshot["status"] == "completed"
+        assert check("a", snapshot["agents"]["a"]["text"]) == 400

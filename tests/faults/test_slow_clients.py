@@ -27,7 +27,7 @@ from orchestrator.server.http import streams
 from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import FLOOD_KEYS, Service, endless, flood, serving, silent
+from ..support.service import FLOOD_KEYS, Serve, Service, endless, flood, serving, silent
 
 DROP_BYTES = 1024 * 1024
 
@@ -88,90 +88,90 @@ async def sip(sock: socket.socket) -> None:
         pass
 
 
-async def test_slow_readers_are_dropped_in_time_and_space_and_hurt_nobody() -> None:
+async def test_slow_readers_are_dropped_in_time_and_space_and_hurt_nobody(serve: Serve) -> None:
     """One that never reads, one that sips, one compressed, one WebSocket, beside one that reads."""
     scripts = {"loud": flood, "tick": ticking}
-    async with serving(scripts, keys={"loud": FLOOD_KEYS}, log=log()) as service:
-        run_id = await service.start()
-        ticks = 0
+    service = await serve(scripts, keys={"loud": FLOOD_KEYS}, log=log())
+    run_id = await service.start()
+    ticks = 0
 
-        async def read_fast() -> None:
-            nonlocal ticks
-            async with service.stream(f"/v1/runs/{run_id}/events?agents=tick") as stream:
-                while True:
-                    ticks += len((await stream.until("tick.token"))[-1].data["text"])
+    async def read_fast() -> None:
+        nonlocal ticks
+        async with service.stream(f"/v1/runs/{run_id}/events?agents=tick") as stream:
+            while True:
+                ticks += len((await stream.until("tick.token"))[-1].data["text"])
 
-        fast = asyncio.create_task(read_fast())
-        await eventually(lambda: ticks > 5)
-        fast_connections = set(service.transports)
-        before = ticks
-        async with (
-            raw_client(service, get(run_id)),
-            raw_client(service, get(run_id)) as sipping,
-            raw_client(service, get(run_id, "Accept-Encoding: gzip")),
-            raw_client(service, upgrade(run_id)),
-        ):
-            sipper = asyncio.create_task(sip(sipping))
-            peak = 0
-            await eventually(lambda: len(service.transports) == len(fast_connections) + 4)
-            slow = set(service.transports) - fast_connections
-            # Compressed, the flood of x is tiny: that client is slow only once megabytes have passed.
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while service.dropped() < 3:
-                    peak = max(peak, *map(buffered, slow))
-                    await asyncio.sleep(0.01)
-            heard, said = ticks, len(service.run(run_id).snapshot().agents["tick"].text)
-            assert 64 * 1024 < peak < DROP_BYTES, "they were blocked, and cost no more than that"
-        assert not fast.done()
-        for task in (fast, sipper):
-            task.cancel()
-        await asyncio.wait((fast, sipper))
-        assert heard - before > 50, "while they were blocked, the agents went on"
-        assert heard > said - 20, "and the fast one waited for nobody"
-        snapshot = service.run(run_id).snapshot()
-        assert snapshot.status == "running"
+    fast = asyncio.create_task(read_fast())
+    await eventually(lambda: ticks > 5)
+    fast_connections = set(service.transports)
+    before = ticks
+    async with (
+        raw_client(service, get(run_id)),
+        raw_client(service, get(run_id)) as sipping,
+        raw_client(service, get(run_id, "Accept-Encoding: gzip")),
+        raw_client(service, upgrade(run_id)),
+    ):
+        sipper = asyncio.create_task(sip(sipping))
+        peak = 0
+        await eventually(lambda: len(service.transports) == len(fast_connections) + 4)
+        slow = set(service.transports) - fast_connections
+        # Compressed, the flood of x is tiny: that client is slow only once megabytes have passed.
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while service.dropped() < 3:
+                peak = max(peak, *map(buffered, slow))
+                await asyncio.sleep(0.01)
+        heard, said = ticks, len(service.run(run_id).snapshot().agents["tick"].text)
+        assert 64 * 1024 < peak < DROP_BYTES, "they were blocked, and cost no more than that"
+    assert not fast.done()
+    for task in (fast, sipper):
+        task.cancel()
+    await asyncio.wait((fast, sipper))
+    assert heard - before > 50, "while they were blocked, the agents went on"
+    assert heard > said - 20, "and the fast one waited for nobody"
+    snapshot = service.run(run_id).snapshot()
+    assert snapshot.status == "running"
 
 
-async def test_replay_frames_a_piece_at_a_time() -> None:
+async def test_replay_frames_a_piece_at_a_time(serve: Serve) -> None:
     """A page of long events would be megabytes, held for a client that does not take them."""
-    async with serving({"a": flood}, keys={"a": FLOOD_KEYS}, log=log()) as service:
-        run_id = await service.start()
-        await eventually(lambda: service.supervisor.log.size > 8_000_000)
-        await service.call("POST", f"/v1/runs/{run_id}/cancel")
-        await service.ended(run_id)
-        run = service.run(run_id)
-        items = subscription.follow(
-            service.supervisor.log,
-            subscription.View(run_id, run_id),
-            None,
-            lambda: _nothing(),
-        )
-        sizes = []
-        async for item in items:
-            sizes += [len(data) for data in streams.render(item, SseFraming(), lambda: run.t)]
-        assert sum(sizes) > 3_000_000
-        assert max(sizes) < 2 * streams.PIECE_BYTES
+    service = await serve({"a": flood}, keys={"a": FLOOD_KEYS}, log=log())
+    run_id = await service.start()
+    await eventually(lambda: service.supervisor.log.size > 8_000_000)
+    await service.call("POST", f"/v1/runs/{run_id}/cancel")
+    await service.ended(run_id)
+    run = service.run(run_id)
+    items = subscription.follow(
+        service.supervisor.log,
+        subscription.View(run_id, run_id),
+        None,
+        lambda: _nothing(),
+    )
+    sizes = []
+    async for item in items:
+        sizes += [len(data) for data in streams.render(item, SseFraming(), lambda: run.t)]
+    assert sum(sizes) > 3_000_000
+    assert max(sizes) < 2 * streams.PIECE_BYTES
 
 
 async def _nothing() -> list[Any]:
     return []
 
 
-async def test_every_stream_bounds_what_the_kernel_holds_and_how_long() -> None:
-    async with serving({"a": silent}) as service:
-        run_id = await service.start()
-        async with raw_client(service, get(run_id)) as sock:
-            await asyncio.get_running_loop().sock_recv(sock, 10)
-            (transport,) = [
-                t for t in service.transports if buffered(t) == 0 and _port(t) == sock.getsockname()[1]
-            ]
-            server = transport.get_extra_info("socket")
-            assert server.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * streams.SEND_BUFFER_BYTES
-            timeout = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-            assert timeout == streams.USER_TIMEOUT_MS
-            assert timeout / 1000 + subscription.HEARTBEAT_SECONDS < 30, (
-                "a vanished client is noticed within 30 s"
-            )
+async def test_every_stream_bounds_what_the_kernel_holds_and_how_long(serve: Serve) -> None:
+    service = await serve({"a": silent})
+    run_id = await service.start()
+    async with raw_client(service, get(run_id)) as sock:
+        await asyncio.get_running_loop().sock_recv(sock, 10)
+        (transport,) = [
+            t for t in service.transports if buffered(t) == 0 and _port(t) == sock.getsockname()[1]
+        ]
+        server = transport.get_extra_info("socket")
+        assert server.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * streams.SEND_BUFFER_BYTES
+        timeout = server.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert timeout == streams.USER_TIMEOUT_MS
+        assert timeout / 1000 + subscription.HEARTBEAT_SECONDS < 30, (
+            "a vanished client is noticed within 30 s"
+        )
 
 
 def _port(transport: asyncio.Transport) -> int:

@@ -9,7 +9,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from orchestrator.events import Status
 from orchestrator.server.http import runner
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import Service, serving, silent
+from ..support.service import Serve, Service, silent
 
 WARM_UP = 2_000
 CONNECTS = 8_000
@@ -37,9 +37,8 @@ async def said_much(request: AgentInput) -> AsyncGenerator[Emission, None]:
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with serving({"a": silent, "much": said_much}) as service:
-        yield service
+async def service(serve: Serve) -> Service:
+    return await serve({"a": silent, "much": said_much})
 
 
 def descriptors() -> int:
@@ -188,17 +187,17 @@ async def test_slow_headers_that_end_in_time_are_answered(
     writer.close()
 
 
-async def test_idle_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     """Also one that began a second request and never ended its headers."""
     monkeypatch.setattr(runner, "KEEPALIVE_SECONDS", 0.5)
-    async with serving({"a": silent}) as service:
-        for more in (b"", b"GET / HTTP/1.1\r\nHos"):
-            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await reader.readuntil(b"}")
-            writer.write(more)
-            assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
-            writer.close()
+    service = await serve({"a": silent})
+    for more in (b"", b"GET / HTTP/1.1\r\nHos"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"}")
+        writer.write(more)
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
+        writer.close()
 
 
 async def test_posting_client_that_leaves_at_once_starts_a_whole_run_or_none(service: Service) -> None:

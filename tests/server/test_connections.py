@@ -16,7 +16,7 @@ from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import ConnectionLimits
 from tests.support.patience import eventually
 
-from ..support.service import Service, serving, silent, words
+from ..support.service import Serve, Service, silent, words
 
 
 def limited(**limits: int) -> ServerOptions:
@@ -32,58 +32,62 @@ def ask(service: Service, path: str, times: int = 1) -> socket.socket:
 
 
 @pytest.mark.parametrize("path", ["/v1/runs/{}", "/openapi.json", "/docs/protocol", "/web/bundle/page.js"])
-async def test_a_client_that_reads_no_answer_is_cut_off(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_reads_no_answer_is_cut_off(
+    path: str, monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
     """Ten of them held 545 MiB: only streams had a deadline."""
     monkeypatch.setattr(runner, "SEND_SECONDS", 0.2)
-    async with serving({"a": words("x" * 190_000)}) as service:
-        run_id = await service.start("m" * 90_000)
-        await service.ended(run_id)
-        with ExitStack() as stack:
-            stack.enter_context(ask(service, path.format(run_id), 40))
-            await eventually(lambda: service.dropped() == 1)
-            await eventually(lambda: not service.transports)
-        await eventually(lambda: service.app[CONNECTIONS].answer_bytes == 0)
+    service = await serve({"a": words("x" * 190_000)})
+    run_id = await service.start("m" * 90_000)
+    await service.ended(run_id)
+    with ExitStack() as stack:
+        stack.enter_context(ask(service, path.format(run_id), 40))
+        await eventually(lambda: service.dropped() == 1)
+        await eventually(lambda: not service.transports)
+    await eventually(lambda: service.app[CONNECTIONS].answer_bytes == 0)
 
 
-async def test_a_connection_too_many_hears_503_but_is_told_that_we_live() -> None:
-    async with serving({"a": words("x")}, options=limited(max_connections=1)) as service:
-        with ask(service, "/healthz"), capture_logs() as logs:
-            await eventually(lambda: service.app[CONNECTIONS].open == 1)
-            refused = await service.call("GET", "/v1/runs")
-            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-            assert (await service.call("GET", "/healthz")).status == 200
-        assert [log["what"] for log in logs if log["event"] == "limit_reached"] == ["connections"]
-        await eventually(lambda: service.app[CONNECTIONS].open == 0)
-        assert (await service.call("GET", "/v1/runs")).status == 200
+async def test_a_connection_too_many_hears_503_but_is_told_that_we_live(serve: Serve) -> None:
+    service = await serve({"a": words("x")}, options=limited(max_connections=1))
+    with ask(service, "/healthz"), capture_logs() as logs:
+        await eventually(lambda: service.app[CONNECTIONS].open == 1)
+        refused = await service.call("GET", "/v1/runs")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert (await service.call("GET", "/healthz")).status == 200
+    assert [log["what"] for log in logs if log["event"] == "limit_reached"] == ["connections"]
+    await eventually(lambda: service.app[CONNECTIONS].open == 0)
+    assert (await service.call("GET", "/v1/runs")).status == 200
 
 
-async def test_connections_beyond_the_spare_ones_are_closed_unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_beyond_the_spare_ones_are_closed_unheard(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
     monkeypatch.setattr(connections, "SPARE_CONNECTIONS", 0)
-    async with serving({"a": words("x")}, options=limited(max_connections=1)) as service:
-        with ask(service, "/healthz"):
-            await eventually(lambda: service.app[CONNECTIONS].open == 1)
-            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-            assert await reader.read() == b""
-            writer.close()
+    service = await serve({"a": words("x")}, options=limited(max_connections=1))
+    with ask(service, "/healthz"):
+        await eventually(lambda: service.app[CONNECTIONS].open == 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        assert await reader.read() == b""
+        writer.close()
 
 
-async def test_streams_and_sockets_are_bounded_in_all() -> None:
-    async with serving({"a": silent}, options=limited(max_streams=1, max_websockets=1)) as service:
-        run_id = await service.start()
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            await stream.event()
-            for method, path in (
-                ("GET", f"/v1/runs/{run_id}/events"), ("GET", "/v1/channels/c/events"), ("POST", "/v1/runs"),
-            ):  # fmt: skip
-                headers = {"Accept": "text/event-stream"}
-                body = {"message": "x"} if method == "POST" else None
-                answer = await service.call(method, path, json=body, headers=headers)
-                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-        assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1, "nothing was started"
-        async with service.session.ws_connect(f"{service.url}/v1/ws"):
-            headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-            key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-            assert (await service.call("GET", "/v1/ws", headers=headers | key)).status == 503
+async def test_streams_and_sockets_are_bounded_in_all(serve: Serve) -> None:
+    service = await serve({"a": silent}, options=limited(max_streams=1, max_websockets=1))
+    run_id = await service.start()
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        await stream.event()
+        for method, path in (
+            ("GET", f"/v1/runs/{run_id}/events"), ("GET", "/v1/channels/c/events"), ("POST", "/v1/runs"),
+        ):  # fmt: skip
+            headers = {"Accept": "text/event-stream"}
+            body = {"message": "x"} if method == "POST" else None
+            answer = await service.call(method, path, json=body, headers=headers)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1, "nothing was started"
+    async with service.session.ws_connect(f"{service.url}/v1/ws"):
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        assert (await service.call("GET", "/v1/ws", headers=headers | key)).status == 503
 
 
 def test_answers_of_all_together_are_bounded() -> None:

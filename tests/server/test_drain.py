@@ -24,11 +24,11 @@ from ..support.service import (
     Frame,
     Process,
     RetryLine,
+    Serve,
     StreamReader,
     endless,
     flood,
     parse_stream,
-    serving,
     serving_process,
     silent,
     write_agents,
@@ -138,31 +138,31 @@ async def test_second_signal_quits_at_once(tmp_path: Path) -> None:
         assert await service.wait() == 128 + signal.SIGTERM
 
 
-async def test_client_that_does_not_read_does_not_hold_the_drain_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_does_not_read_does_not_hold_the_drain_up(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
     """The announcement waits for nobody long, and a blocked stream is cut, not finished."""
     monkeypatch.setattr(streams, "SEND_SECONDS", 3.0)
     monkeypatch.setattr(streams, "ANNOUNCE_SECONDS", 0.2)
-    async with serving(
-        {"a": flood}, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)
-    ) as service:
-        run_id = await service.start()
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
-        writer.write(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        (stream,) = await _opened(service.streams)
-        await eventually(lambda: stream.sending)
-        started = time.monotonic()
-        while time.monotonic() - started < 0.5:
-            await asyncio.sleep(0.05)
-            started = started if stream.sending else time.monotonic()
-        service.supervisor.refuse_new()
-        await service.streams.announce_drain()
-        assert stream.sending, "it has not waited until the client was given up"
-        await service.supervisor.drain(0.1)
-        service.streams.close_all()
-        await service.streams.wait_closed(PATIENCE_SECONDS)
-        assert not service.streams._open
-        writer.close()
-        del reader
+    service = await serve({"a": flood}, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000))
+    run_id = await service.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+    writer.write(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    (stream,) = await _opened(service.streams)
+    await eventually(lambda: stream.sending)
+    started = time.monotonic()
+    while time.monotonic() - started < 0.5:
+        await asyncio.sleep(0.05)
+        started = started if stream.sending else time.monotonic()
+    service.supervisor.refuse_new()
+    await service.streams.announce_drain()
+    assert stream.sending, "it has not waited until the client was given up"
+    await service.supervisor.drain(0.1)
+    service.streams.close_all()
+    await service.streams.wait_closed(PATIENCE_SECONDS)
+    assert not service.streams._open
+    writer.close()
+    del reader
 
 
 async def _opened(found: streams.Streams) -> list[streams.EventStream]:
@@ -171,34 +171,34 @@ async def _opened(found: streams.Streams) -> list[streams.EventStream]:
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_announcement_comes_between_frames_and_only_once(encoding: str) -> None:
+async def test_announcement_comes_between_frames_and_only_once(encoding: str, serve: Serve) -> None:
     """It shares the wire and the compressor with what is being sent."""
-    async with serving({"a": endless, "b": endless, "mute": silent}) as service:
-        readers = []
-        for agents in (["a", "b"], ["mute"]):
-            run_id = await service.start(agents=agents)
-            headers = {"Accept-Encoding": encoding}
-            path = f"/v1/runs/{run_id}/events"
-            readers.append(asyncio.create_task(service.call("GET", path, headers=headers)))
-        await eventually(lambda: len(service.streams._open) == 2)
-        await service.streams.announce_drain()
-        await service.streams.announce_drain()
-        await service.supervisor.drain(0.2)
-        for answer in await asyncio.gather(*readers):
-            body = zlib.decompress(answer.body, 31) if encoding == "gzip" else answer.body
-            frames = parse_stream(body)
-            assert frames.count(DRAIN_RETRY) == 1
-            assert types(frames)[-1] == "run.done"
+    service = await serve({"a": endless, "b": endless, "mute": silent})
+    readers = []
+    for agents in (["a", "b"], ["mute"]):
+        run_id = await service.start(agents=agents)
+        headers = {"Accept-Encoding": encoding}
+        path = f"/v1/runs/{run_id}/events"
+        readers.append(asyncio.create_task(service.call("GET", path, headers=headers)))
+    await eventually(lambda: len(service.streams._open) == 2)
+    await service.streams.announce_drain()
+    await service.streams.announce_drain()
+    await service.supervisor.drain(0.2)
+    for answer in await asyncio.gather(*readers):
+        body = zlib.decompress(answer.body, 31) if encoding == "gzip" else answer.body
+        frames = parse_stream(body)
+        assert frames.count(DRAIN_RETRY) == 1
+        assert types(frames)[-1] == "run.done"
 
 
-async def test_stream_that_opens_during_the_drain_hears_it_at_once() -> None:
+async def test_stream_that_opens_during_the_drain_hears_it_at_once(serve: Serve) -> None:
     """EventSource gives up for good at a 503, so a stream is answered as ever."""
-    async with serving({"a": silent}) as service:
-        run_id = await service.start()
-        await service.streams.announce_drain()
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            frames = [await stream.frame() for _ in range(3)]
-            assert frames[2] == DRAIN_RETRY
-            await stream.until("a.started")
-            service.streams.close_all()
-            assert await stream.rest() == []
+    service = await serve({"a": silent})
+    run_id = await service.start()
+    await service.streams.announce_drain()
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        frames = [await stream.frame() for _ in range(3)]
+        assert frames[2] == DRAIN_RETRY
+        await stream.until("a.started")
+        service.streams.close_all()
+        assert await stream.rest() == []

@@ -12,7 +12,7 @@ from orchestrator.server.http.images import IMAGE_PATTERN, PIECE_CHARS, ImageRul
 from orchestrator.server.http.json_body import SMALL_BODY_BYTES
 from orchestrator.server.options import ServerOptions
 
-from ..support.service import serving, words
+from ..support.service import Serve, serving, words
 
 PNG = "data:image/png;base64,AAAA"
 
@@ -60,20 +60,20 @@ ODD = (b"\x80", b"\xff\xfe", b"caf\xc3\xa9", b"\xed\xa0\x80")
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "traceparent", "Expect", "Sec-WebSocket-Key", "Accept"])
 @pytest.mark.parametrize("value", ODD)
-async def test_a_header_of_odd_bytes_is_the_clients_fault(name: str, value: bytes) -> None:
-    async with serving({"a": words("x")}) as service:
-        for line in (b"POST /v1/runs", b"GET /metrics", b"GET /v1/ws", b"GET /nowhere"):
-            body = b'{"message":"x"}' if line.startswith(b"POST") else b""
-            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-            upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            writer.write(
-                line + b" HTTP/1.1\r\nHost: localhost\r\n" + (upgrade if b"/v1/ws" in line else b"")
-                + b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
-                + name.encode() + b": " + value + b"\r\n\r\n" + body
-            )  # fmt: skip
-            head = await reader.read(400)
-            writer.close()
-            assert head.split(b" ")[1] == b"400", (line, head)
+async def test_a_header_of_odd_bytes_is_the_clients_fault(name: str, value: bytes, serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    for line in (b"POST /v1/runs", b"GET /metrics", b"GET /v1/ws", b"GET /nowhere"):
+        body = b'{"message":"x"}' if line.startswith(b"POST") else b""
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(
+            line + b" HTTP/1.1\r\nHost: localhost\r\n" + (upgrade if b"/v1/ws" in line else b"")
+            + b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+            + name.encode() + b": " + value + b"\r\n\r\n" + body
+        )  # fmt: skip
+        head = await reader.read(400)
+        writer.close()
+        assert head.split(b" ")[1] == b"400", (line, head)
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ async def test_a_header_of_odd_bytes_is_the_clients_fault(name: str, value: byte
         (b"http://localhost@elsewhere.example/v1/runs", b"400"),
     ],
 )  # fmt: skip
-async def test_a_target_with_another_host_is_refused(target: bytes, status: bytes) -> None:
-    async with serving({"a": words("x")}) as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-        writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        head = await reader.read(400)
-        writer.close()
-        assert head.split(b" ")[1] == status, head
+async def test_a_target_with_another_host_is_refused(target: bytes, status: bytes, serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head = await reader.read(400)
+    writer.close()
+    assert head.split(b" ")[1] == status, head
 
 
-async def test_half_surrogates_are_the_clients_fault_wherever_they_are() -> None:
-    async with serving({"a": words("x"), "b": words("y")}) as service:
-        for extra in (
-            '"images":["https://example.com/\\ud800"]',
-            '"panel":{"method":"race","members":["a","b"],"description":"\\ud800"}',
-            '"panel":{"method":"race","members":["a","b"],"valid":"\\ud800"}',
-            '"channel":"\\ud800"', '"\\ud800":1', '"agents":["\\ud800"]',
-        ):  # fmt: skip
-            body = ('{"message":"x",' + extra + "}").encode()
-            headers = {"Content-Type": "application/json"}
-            answer = await service.call("POST", "/v1/runs", data=body, headers=headers)
-            assert answer.status == 422, (extra, answer)
+async def test_half_surrogates_are_the_clients_fault_wherever_they_are(serve: Serve) -> None:
+    service = await serve({"a": words("x"), "b": words("y")})
+    for extra in (
+        '"images":["https://example.com/\\ud800"]',
+        '"panel":{"method":"race","members":["a","b"],"description":"\\ud800"}',
+        '"panel":{"method":"race","members":["a","b"],"valid":"\\ud800"}',
+        '"channel":"\\ud800"', '"\\ud800":1', '"agents":["\\ud800"]',
+    ):  # fmt: skip
+        body = ('{"message":"x",' + extra + "}").encode()
+        headers = {"Content-Type": "application/json"}
+        answer = await service.call("POST", "/v1/runs", data=body, headers=headers)
+        assert answer.status == 422, (extra, answer)
 
 
 @pytest.mark.parametrize("padding", ["", "=", "=="])

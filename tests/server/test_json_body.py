@@ -15,7 +15,7 @@ from orchestrator.server.http import json_body
 from orchestrator.server.http.json_body import SMALL_BODY_BYTES, JsonReader, parse_json_object
 from orchestrator.server.http.problem import ProblemError
 
-from ..support.service import Service, serving, words
+from ..support.service import Serve, Service, serving, words
 
 JSON = {"Content-Type": "application/json"}
 
@@ -71,22 +71,22 @@ async def test_a_large_body_is_parsed_off_the_loop(monkeypatch: pytest.MonkeyPat
     assert [thread is threading.main_thread() for thread in seen] == [False, True]
 
 
-async def test_each_call_but_the_start_takes_64_kib() -> None:
-    async with serving({"a": words("x")}) as service:
-        run_id = await service.start("x" * 90_000)
-        large = json.dumps({"agent_id": "a" * SMALL_BODY_BYTES}).encode()
-        for call in ("vote", "agents", "panel", "agents/a/approvals/c"):
-            assert (await post(service, f"/v1/runs/{run_id}/{call}", large)).status == 413, call
+async def test_each_call_but_the_start_takes_64_kib(serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    run_id = await service.start("x" * 90_000)
+    large = json.dumps({"agent_id": "a" * SMALL_BODY_BYTES}).encode()
+    for call in ("vote", "agents", "panel", "agents/a/approvals/c"):
+        assert (await post(service, f"/v1/runs/{run_id}/{call}", large)).status == 413, call
 
 
-async def test_bodies_of_all_together_are_bounded() -> None:
-    async with serving({"a": words("x")}) as service:
-        service.app[json_body_key()]._most = 1000
-        body = json.dumps({"message": "x" * 2000}).encode()
-        answer = await post(service, "/v1/runs", body)
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-        assert service.app[json_body_key()].in_flight == 0
-        assert (await post(service, "/v1/runs", b'{"message":"x"}')).status == 201
+async def test_bodies_of_all_together_are_bounded(serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    service.app[json_body_key()]._most = 1000
+    body = json.dumps({"message": "x" * 2000}).encode()
+    answer = await post(service, "/v1/runs", body)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert service.app[json_body_key()].in_flight == 0
+    assert (await post(service, "/v1/runs", b'{"message":"x"}')).status == 201
 
 
 def json_body_key() -> Any:
@@ -99,10 +99,10 @@ def json_body_key() -> Any:
     ("coding", "status"),
     [("br", 415), ("nonsense", 415), ("gzip", 400), ("identity", 201), ("gzip, gzip", 415)],
 )
-async def test_an_unknown_coding_is_named_as_such(coding: str, status: int) -> None:
-    async with serving({"a": words("x")}) as service:
-        answer = await post(service, "/v1/runs", b'{"message":"x"}', **{"Content-Encoding": coding})
-        assert answer.status == status
+async def test_an_unknown_coding_is_named_as_such(coding: str, status: int, serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    answer = await post(service, "/v1/runs", b'{"message":"x"}', **{"Content-Encoding": coding})
+    assert answer.status == status
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ WIDE = "(?i)" + "".join(f"[\\U{0x10000 + n:08x}-\\U000{0xE0000 + n:05x}]" for n 
 
 
 async def test_an_inline_pattern_is_compiled_in_a_child_one_at_a_time(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
     """Compiling took 2.4 s on the loop; and a process for each request would be a bomb of its own."""
     asked = []
@@ -154,38 +154,38 @@ async def test_an_inline_pattern_is_compiled_in_a_child_one_at_a_time(
     monkeypatch.setattr(matching, "_ask", count)
     pattern = "never seen before [a-z]{2}"
     panel = {"method": "race", "members": ["a", "b"], "valid": pattern}
-    async with serving({"a": words("x"), "b": words("y")}) as service:
-        from orchestrator.panels import settings
+    service = await serve({"a": words("x"), "b": words("y")})
+    from orchestrator.panels import settings
 
-        monkeypatch.setattr(settings.re, "compile", refuse)
-        answers = await asyncio.gather(
-            *(service.call("POST", "/v1/runs", json={"message": "x", "panel": panel}) for _ in range(5))
-        )
-        monkeypatch.undo()
-        assert [answer.status for answer in answers] == [201] * 5
-        assert (asked.count(pattern) >= 5, most) == (True, most)
-        assert most <= 2
-        wrong = await service.call("POST", "/v1/runs", json={"message": "x", "panel": panel | {"valid": "("}})
-        assert wrong.status == 422
-        assert wrong.problem["errors"][0]["at"] == "panel.valid"
+    monkeypatch.setattr(settings.re, "compile", refuse)
+    answers = await asyncio.gather(
+        *(service.call("POST", "/v1/runs", json={"message": "x", "panel": panel}) for _ in range(5))
+    )
+    monkeypatch.undo()
+    assert [answer.status for answer in answers] == [201] * 5
+    assert (asked.count(pattern) >= 5, most) == (True, most)
+    assert most <= 2
+    wrong = await service.call("POST", "/v1/runs", json={"message": "x", "panel": panel | {"valid": "("}})
+    assert wrong.status == 422
+    assert wrong.problem["errors"][0]["at"] == "panel.valid"
 
 
-async def test_patterns_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_patterns_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     monkeypatch.setattr(matching, "MAX_WAITING", 1)
     panel = {"method": "race", "members": ["a", "b"], "valid": "x"}
-    async with serving({"a": words("x"), "b": words("y")}) as service:
-        answers = await asyncio.gather(
-            *(service.call("POST", "/v1/runs", json={"message": "x", "panel": panel}) for _ in range(4))
-        )
-        assert sorted({answer.status for answer in answers}) == [201, 429]
+    service = await serve({"a": words("x"), "b": words("y")})
+    answers = await asyncio.gather(
+        *(service.call("POST", "/v1/runs", json={"message": "x", "panel": panel}) for _ in range(4))
+    )
+    assert sorted({answer.status for answer in answers}) == [201, 429]
 
 
-async def test_a_panel_full_of_unknown_keys_is_refused_with_a_few() -> None:
+async def test_a_panel_full_of_unknown_keys_is_refused_with_a_few(serve: Serve) -> None:
     """Each fault looked for a similar name: with 600,000 of them that took seconds."""
     panel = {"method": "race"} | {f"k{n}": n for n in range(900)}
-    async with serving({"a": words("x"), "b": words("y")}) as service:
-        answer = await service.call("POST", "/v1/runs", json={"message": "x", "panel": panel})
-        assert (answer.status, len(answer.problem["errors"])) == (422, 20)
-        long = {"method": "race", "x" * 100_000: 1}
-        answer = await service.call("POST", "/v1/runs", json={"message": "x", "panel": long})
-        assert answer.problem["errors"][0]["at"] == "panel"
+    service = await serve({"a": words("x"), "b": words("y")})
+    answer = await service.call("POST", "/v1/runs", json={"message": "x", "panel": panel})
+    assert (answer.status, len(answer.problem["errors"])) == (422, 20)
+    long = {"method": "race", "x" * 100_000: 1}
+    answer = await service.call("POST", "/v1/runs", json={"message": "x", "panel": long})
+    assert answer.problem["errors"][0]["at"] == "panel"

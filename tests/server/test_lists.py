@@ -18,7 +18,7 @@ from orchestrator.eventlog.subscription import IDLE, Gap, View, follow
 from orchestrator.events import Snapshot
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import serving, words
+from ..support.service import Serve, serving, words
 
 
 class CountingLog(MemoryLog):
@@ -33,27 +33,25 @@ class CountingLog(MemoryLog):
         return await super().read(channel, after, most=most)
 
 
-async def test_a_gap_on_a_channel_is_told_after_one_pass() -> None:
+async def test_a_gap_on_a_channel_is_told_after_one_pass(serve: Serve) -> None:
     """It was one pass over the channel for each of its runs: 33 s for 1,200 of them."""
     log = CountingLog()
-    async with serving({"a": words("x", "y")}, log=log) as service:
-        ids = [await service.start(channel="busy") for _ in range(60)]
-        for run_id in ids:
-            await service.ended(run_id)
-        for run_id in ids:
-            service.supervisor._stored.drop(run_id)
-        log.pages.clear()
-        async with service.stream(
-            "/v1/channels/busy/events", headers={"Last-Event-ID": "nowhere-1"}
-        ) as stream:
-            told: list[dict[str, Any]] = []
-            while len(told) < len(ids):
-                event = await stream.event()
-                if event.data["type"] == "snapshot":
-                    told.append(event.data)
-        assert [each["run_id"] for each in told] == ids
-        assert all(each["agents"]["a"]["text"] == "xy" for each in told)
-        assert log.pages.count("busy") < 12
+    service = await serve({"a": words("x", "y")}, log=log)
+    ids = [await service.start(channel="busy") for _ in range(60)]
+    for run_id in ids:
+        await service.ended(run_id)
+    for run_id in ids:
+        service.supervisor._stored.drop(run_id)
+    log.pages.clear()
+    async with service.stream("/v1/channels/busy/events", headers={"Last-Event-ID": "nowhere-1"}) as stream:
+        told: list[dict[str, Any]] = []
+        while len(told) < len(ids):
+            event = await stream.event()
+            if event.data["type"] == "snapshot":
+                told.append(event.data)
+    assert [each["run_id"] for each in told] == ids
+    assert all(each["agents"]["a"]["text"] == "xy" for each in told)
+    assert log.pages.count("busy") < 12
 
 
 async def test_heartbeats_come_while_a_gap_is_made() -> None:

@@ -22,6 +22,7 @@ from ..support.service import (
     Event,
     Puppet,
     RetryLine,
+    Serve,
     Service,
     endless,
     events_in,
@@ -35,71 +36,71 @@ from ..support.service import (
 # ── resume ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_resuming_after_any_event_gives_exactly_the_rest() -> None:
-    async with serving({"a": talkative, "b": talkative}) as service:
-        run_id, body = await finished_run(service)
-        events = events_in(body)
-        assert len(events) >= 60
-        for n, event in enumerate(events[:-1]):
-            rest = await service.events(run_id, **{"Last-Event-ID": str(event.id)})
-            assert rest == events[n + 1 :]
-            assert rest == await service.events(run_id, f"?last_event_id={event.id}")
-        start = f"{str(events[0].id).partition('-')[0]}-0"
-        assert await service.events(run_id, **{"Last-Event-ID": start}) == events
+async def test_resuming_after_any_event_gives_exactly_the_rest(serve: Serve) -> None:
+    service = await serve({"a": talkative, "b": talkative})
+    run_id, body = await finished_run(service)
+    events = events_in(body)
+    assert len(events) >= 60
+    for n, event in enumerate(events[:-1]):
+        rest = await service.events(run_id, **{"Last-Event-ID": str(event.id)})
+        assert rest == events[n + 1 :]
+        assert rest == await service.events(run_id, f"?last_event_id={event.id}")
+    start = f"{str(events[0].id).partition('-')[0]}-0"
+    assert await service.events(run_id, **{"Last-Event-ID": start}) == events
 
 
-async def test_stream_cut_at_any_byte_is_resumed_without_a_hole() -> None:
+async def test_stream_cut_at_any_byte_is_resumed_without_a_hole(serve: Serve) -> None:
     """What a client keeps of a cut stream is up to the last blank line; with what follows it is whole."""
-    async with serving({"a": talkative, "b": talkative}) as service:
-        run_id, body = await finished_run(service)
-        events = events_in(body)
-        assert len(events) >= 60
-        rests: dict[str | None, list[Event]] = {}
-        for cut in range(len(body)):
-            kept = events_in(finished_part(body[:cut]))
-            last = kept[-1].id if kept else None
-            if last not in rests and last != events[-1].id:
-                headers = {"Last-Event-ID": last} if last else {}
-                rests[last] = await service.events(run_id, **headers)
-            assert kept + rests.get(last, []) == events
-        assert len(rests) == len(events)
+    service = await serve({"a": talkative, "b": talkative})
+    run_id, body = await finished_run(service)
+    events = events_in(body)
+    assert len(events) >= 60
+    rests: dict[str | None, list[Event]] = {}
+    for cut in range(len(body)):
+        kept = events_in(finished_part(body[:cut]))
+        last = kept[-1].id if kept else None
+        if last not in rests and last != events[-1].id:
+            headers = {"Last-Event-ID": last} if last else {}
+            rests[last] = await service.events(run_id, **headers)
+        assert kept + rests.get(last, []) == events
+    assert len(rests) == len(events)
 
 
-async def test_cutting_live_streams_again_and_again_loses_nothing() -> None:
-    async with serving({"a": endless, "b": talkative}) as service:
-        run_id = await service.start()
-        path = f"/v1/runs/{run_id}/events"
-        seen: list[Event] = []
-        for n in range(40):
-            headers = {"Last-Event-ID": str(seen[-1].id)} if seen else {}
-            async with service.stream(path, headers=headers) as stream:
-                seen += [await stream.event() for _ in range(1 + n % 3)]
-        await service.call("POST", f"/v1/runs/{run_id}/cancel")
-        seen += await service.events(run_id, **{"Last-Event-ID": str(seen[-1].id)})
-        assert seen == await service.events(run_id)
+async def test_cutting_live_streams_again_and_again_loses_nothing(serve: Serve) -> None:
+    service = await serve({"a": endless, "b": talkative})
+    run_id = await service.start()
+    path = f"/v1/runs/{run_id}/events"
+    seen: list[Event] = []
+    for n in range(40):
+        headers = {"Last-Event-ID": str(seen[-1].id)} if seen else {}
+        async with service.stream(path, headers=headers) as stream:
+            seen += [await stream.event() for _ in range(1 + n % 3)]
+    await service.call("POST", f"/v1/runs/{run_id}/cancel")
+    seen += await service.events(run_id, **{"Last-Event-ID": str(seen[-1].id)})
+    assert seen == await service.events(run_id)
 
 
-async def test_cursor_at_the_end_of_an_ended_run_is_204() -> None:
+async def test_cursor_at_the_end_of_an_ended_run_is_204(serve: Serve) -> None:
     """EventSource stops for good at a 204, which is what a finished run asks for."""
     puppet = Puppet()
-    async with serving({"a": puppet}) as service:
-        run_id = await service.start()
-        puppet.say("x")
-        await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "x")
-        path = f"/v1/runs/{run_id}/events"
-        newest = str(service.run(run_id).state.last_event_id)
-        async with service.stream(path, headers={"Last-Event-ID": newest}) as stream:
-            assert isinstance(await stream.frame(), RetryLine), "a run that goes on is no 204"
-            puppet.end()
-            await stream.until("run.done")
-        last = str(service.run(run_id).state.last_event_id)
-        for options in ({"headers": {"Last-Event-ID": last}}, {"params": {"last_event_id": last}}):
-            answer = await service.call("GET", path, **options)
-            assert (answer.status, answer.body, answer.headers["Run-Id"]) == (204, b"", run_id)
-        assert [e.type for e in await service.events(run_id, f"?last_event_id={newest}")] == [
-            "a.done",
-            "run.done",
-        ]
+    service = await serve({"a": puppet})
+    run_id = await service.start()
+    puppet.say("x")
+    await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "x")
+    path = f"/v1/runs/{run_id}/events"
+    newest = str(service.run(run_id).state.last_event_id)
+    async with service.stream(path, headers={"Last-Event-ID": newest}) as stream:
+        assert isinstance(await stream.frame(), RetryLine), "a run that goes on is no 204"
+        puppet.end()
+        await stream.until("run.done")
+    last = str(service.run(run_id).state.last_event_id)
+    for options in ({"headers": {"Last-Event-ID": last}}, {"params": {"last_event_id": last}}):
+        answer = await service.call("GET", path, **options)
+        assert (answer.status, answer.body, answer.headers["Run-Id"]) == (204, b"", run_id)
+    assert [e.type for e in await service.events(run_id, f"?last_event_id={newest}")] == [
+        "a.done",
+        "run.done",
+    ]
 
 
 class HeldLog(MemoryLog):
@@ -117,30 +118,30 @@ class HeldLog(MemoryLog):
         return entries
 
 
-async def test_run_has_ended_for_whoever_has_read_its_end() -> None:
+async def test_run_has_ended_for_whoever_has_read_its_end(serve: Serve) -> None:
     """A client asks for the status, or comes back, right after `run.done`; dashboards' channel may be slow."""
     log = HeldLog(lambda channel: channel == SYSTEM_CHANNEL)
-    async with serving({"a": words("hi")}, log=log) as service:
-        run_id = await service.start()
-        events = await service.events(run_id)
-        assert (await service.call("GET", f"/v1/runs/{run_id}")).json["status"] == "completed"
-        last = {"Last-Event-ID": str(events[-1].id)}
-        assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
-        log.released.set()
+    service = await serve({"a": words("hi")}, log=log)
+    run_id = await service.start()
+    events = await service.events(run_id)
+    assert (await service.call("GET", f"/v1/runs/{run_id}")).json["status"] == "completed"
+    last = {"Last-Event-ID": str(events[-1].id)}
+    assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
+    log.released.set()
 
 
-async def test_client_that_has_the_end_before_its_writer_knows_is_not_kept_waiting() -> None:
+async def test_client_that_has_the_end_before_its_writer_knows_is_not_kept_waiting(serve: Serve) -> None:
     """A shared store hands the end to readers before it has answered the worker that wrote it."""
     log = HeldLog(lambda channel: channel != SYSTEM_CHANNEL)
-    async with serving({"a": words("hi")}, log=log) as service:
-        run_id = await service.start()
-        events = await service.events(run_id)
-        last = {"Last-Event-ID": str(events[-1].id)}
-        assert service.run(run_id).status == "running"
-        assert await service.events(run_id, **last) == []
-        log.released.set()
-        await service.ended(run_id)
-        assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
+    service = await serve({"a": words("hi")}, log=log)
+    run_id = await service.start()
+    events = await service.events(run_id)
+    last = {"Last-Event-ID": str(events[-1].id)}
+    assert service.run(run_id).status == "running"
+    assert await service.events(run_id, **last) == []
+    log.released.set()
+    await service.ended(run_id)
+    assert (await service.call("GET", f"/v1/runs/{run_id}/events", headers=last)).status == 204
 
 
 async def test_log_that_begins_anew_before_the_first_event_is_no_gap() -> None:
@@ -161,22 +162,22 @@ async def test_log_that_begins_anew_before_the_first_event_is_no_gap() -> None:
     assert [(entry.seq, entry.type) for entry in entries] == [(1, "started")]
 
 
-async def test_header_wins_over_the_query() -> None:
-    async with serving({"a": words("x")}) as service:
-        run_id, body = await finished_run(service)
-        events = events_in(body)
-        rest = await service.events(
-            run_id, f"?last_event_id={events[0].id}", **{"Last-Event-ID": str(events[1].id)}
-        )
-        assert rest == events[2:]
+async def test_header_wins_over_the_query(serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    run_id, body = await finished_run(service)
+    events = events_in(body)
+    rest = await service.events(
+        run_id, f"?last_event_id={events[0].id}", **{"Last-Event-ID": str(events[1].id)}
+    )
+    assert rest == events[2:]
 
 
-async def test_empty_cursor_is_none() -> None:
+async def test_empty_cursor_is_none(serve: Serve) -> None:
     """EventSource sends no header then, and a page's `?last_event_id=${last ?? ""}` means the same."""
-    async with serving({"a": words("x")}) as service:
-        run_id, body = await finished_run(service)
-        assert await service.events(run_id, "?last_event_id=") == events_in(body)
-        assert await service.events(run_id, **{"Last-Event-ID": ""}) == events_in(body)
+    service = await serve({"a": words("x")})
+    run_id, body = await finished_run(service)
+    assert await service.events(run_id, "?last_event_id=") == events_in(body)
+    assert await service.events(run_id, **{"Last-Event-ID": ""}) == events_in(body)
 
 
 # ── gaps ──────────────────────────────────────────────────────────────────────────────────────
@@ -222,36 +223,36 @@ def check_gap(events: list[Event], reason: str, newest: str | None) -> None:
 @pytest.mark.parametrize(("cursor", "reason"), ODD_CURSORS)
 @pytest.mark.parametrize("ended", [False, True])
 async def test_useless_cursor_gives_a_gap_then_the_snapshot_then_goes_on(
-    cursor: str, reason: str, ended: bool
+    cursor: str, reason: str, ended: bool, serve: Serve
 ) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service:
-        run_id = await service.start()
-        puppet.say("said ")
-        await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "said ")
+    service = await serve({"a": puppet})
+    run_id = await service.start()
+    puppet.say("said ")
+    await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "said ")
+    if ended:
+        puppet.end()
+        await service.ended(run_id)
+    newest = str(service.run(run_id).state.last_event_id)
+    epoch, _, last = newest.partition("-")
+    cursor = cursor.format(epoch=epoch, ahead=int(last) + 1)
+    path = f"/v1/runs/{run_id}/events"
+    async with service.stream(path, params={"last_event_id": cursor}) as stream:
+        events = [await stream.event(), await stream.event()]
+        check_gap(events, reason, newest)
+        assert cursor.startswith(events[0].data["requested"])
+        assert len(events[0].data["requested"]) <= 200
+        assert events[1].data["agents"]["a"]["text"] == "said "
         if ended:
+            assert await stream.rest() == []
+        else:
+            puppet.say("on")
             puppet.end()
-            await service.ended(run_id)
-        newest = str(service.run(run_id).state.last_event_id)
-        epoch, _, last = newest.partition("-")
-        cursor = cursor.format(epoch=epoch, ahead=int(last) + 1)
-        path = f"/v1/runs/{run_id}/events"
-        async with service.stream(path, params={"last_event_id": cursor}) as stream:
-            events = [await stream.event(), await stream.event()]
-            check_gap(events, reason, newest)
-            assert cursor.startswith(events[0].data["requested"])
-            assert len(events[0].data["requested"]) <= 200
-            assert events[1].data["agents"]["a"]["text"] == "said "
-            if ended:
-                assert await stream.rest() == []
-            else:
-                puppet.say("on")
-                puppet.end()
-                assert [e.type for e in await stream.until("run.done")] == ["a.token", "a.done", "run.done"]
-        if ended:
-            # The snapshot's id is a cursor like any other.
-            answer = await service.call("GET", path, headers={"Last-Event-ID": newest})
-            assert answer.status == 204
+            assert [e.type for e in await stream.until("run.done")] == ["a.token", "a.done", "run.done"]
+    if ended:
+        # The snapshot's id is a cursor like any other.
+        answer = await service.call("GET", path, headers={"Last-Event-ID": newest})
+        assert answer.status == 204
 
 
 @pytest.mark.parametrize(
@@ -286,65 +287,65 @@ def small_log() -> MemoryLog:
     return MemoryLog(max_channel_bytes=20_000)
 
 
-async def test_cursor_that_was_trimmed_away_gives_a_gap() -> None:
-    async with serving({"a": endless}, log=small_log()) as service:
-        run_id = await service.start()
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            first = str((await stream.event()).id)
-        epoch = first.partition("-")[0]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (await service.supervisor.log.open(run_id)).first == 1:
-                await asyncio.sleep(0.02)
-        for headers in ({"Last-Event-ID": first}, {}):
-            async with service.stream(f"/v1/runs/{run_id}/events", headers=headers) as stream:
-                gap = await stream.event()
-                assert (gap.type, gap.data["reason"]) == ("run.gap", "trimmed")
-                assert gap.data["requested"] == (first if headers else f"{epoch}-0")
-                assert int(gap.data["earliest"].partition("-")[2]) > 1
-                snapshot = await stream.event()
-                assert snapshot.data["last_event_id"] == snapshot.id
-                newest, held = (int(str(at).partition("-")[2]) for at in (gap.data["latest"], snapshot.id))
-                assert newest >= held, (
-                    "the agent talks on meanwhile, but the notice is no older than the state"
-                )
-                said = len(snapshot.data["agents"]["a"]["text"])
-                following = [await stream.event() for _ in range(5)]
-                sequence = [int(str(e.id).partition("-")[2]) for e in (snapshot, *following)]
-                assert sequence == list(range(sequence[0], sequence[0] + 6))
-                whole = service.run(run_id).snapshot().agents["a"].text
-                assert whole[said:].startswith("".join(e.data["text"] for e in following))
+async def test_cursor_that_was_trimmed_away_gives_a_gap(serve: Serve) -> None:
+    service = await serve({"a": endless}, log=small_log())
+    run_id = await service.start()
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        first = str((await stream.event()).id)
+    epoch = first.partition("-")[0]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await service.supervisor.log.open(run_id)).first == 1:
+            await asyncio.sleep(0.02)
+    for headers in ({"Last-Event-ID": first}, {}):
+        async with service.stream(f"/v1/runs/{run_id}/events", headers=headers) as stream:
+            gap = await stream.event()
+            assert (gap.type, gap.data["reason"]) == ("run.gap", "trimmed")
+            assert gap.data["requested"] == (first if headers else f"{epoch}-0")
+            assert int(gap.data["earliest"].partition("-")[2]) > 1
+            snapshot = await stream.event()
+            assert snapshot.data["last_event_id"] == snapshot.id
+            newest, held = (int(str(at).partition("-")[2]) for at in (gap.data["latest"], snapshot.id))
+            assert newest >= held, "the agent talks on meanwhile, but the notice is no older than the state"
+            said = len(snapshot.data["agents"]["a"]["text"])
+            following = [await stream.event() for _ in range(5)]
+            sequence = [int(str(e.id).partition("-")[2]) for e in (snapshot, *following)]
+            assert sequence == list(range(sequence[0], sequence[0] + 6))
+            whole = service.run(run_id).snapshot().agents["a"].text
+            assert whole[said:].startswith("".join(e.data["text"] for e in following))
 
 
-async def test_cursor_trimmed_away_during_replay_gives_the_same_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cursor_trimmed_away_during_replay_gives_the_same_gap(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
     """A reader that falls behind the trimming is told, in the middle of its stream."""
     monkeypatch.setattr(subscription, "PAGE_EVENTS", 4)
     log, puppet = small_log(), Puppet()
-    async with serving({"a": puppet}, log=log) as service:
-        run_id = await service.start()
-        for n in range(12):
-            puppet.say(Status(f"early {n}"))
-        await eventually(lambda: log.size > 12 * 200)
-        items = subscription.follow(
-            log, subscription.View(run_id, run_id), None, lambda: _snapshots(service, run_id)
-        )
-        first = await anext(items)
-        assert isinstance(first, list)
-        assert [entry.seq for entry in first] == [1, 2, 3, 4]
-        for n in range(200):
-            puppet.say(Status(f"late {n}"))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (await log.open(run_id)).first < 50:
-                await asyncio.sleep(0.01)
-        gap = await anext(items)
-        assert isinstance(gap, subscription.Gap)
-        assert gap.notice.reason == "trimmed"
-        assert gap.notice.requested == f"{gap.cursor.epoch}-4"
-        assert gap.snapshots[0].last_event_id == f"{gap.cursor.epoch}-{gap.cursor.seq}"
-        puppet.end()
-        rest = [entry.seq async for page in items if isinstance(page, list) for entry in page]
-        assert rest[0] == gap.cursor.seq + 1
-        assert rest == list(range(rest[0], rest[0] + len(rest)))
-        await items.aclose()
+    service = await serve({"a": puppet}, log=log)
+    run_id = await service.start()
+    for n in range(12):
+        puppet.say(Status(f"early {n}"))
+    await eventually(lambda: log.size > 12 * 200)
+    items = subscription.follow(
+        log, subscription.View(run_id, run_id), None, lambda: _snapshots(service, run_id)
+    )
+    first = await anext(items)
+    assert isinstance(first, list)
+    assert [entry.seq for entry in first] == [1, 2, 3, 4]
+    for n in range(200):
+        puppet.say(Status(f"late {n}"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await log.open(run_id)).first < 50:
+            await asyncio.sleep(0.01)
+    gap = await anext(items)
+    assert isinstance(gap, subscription.Gap)
+    assert gap.notice.reason == "trimmed"
+    assert gap.notice.requested == f"{gap.cursor.epoch}-4"
+    assert gap.snapshots[0].last_event_id == f"{gap.cursor.epoch}-{gap.cursor.seq}"
+    puppet.end()
+    rest = [entry.seq async for page in items if isinstance(page, list) for entry in page]
+    assert rest[0] == gap.cursor.seq + 1
+    assert rest == list(range(rest[0], rest[0] + len(rest)))
+    await items.aclose()
 
 
 async def _snapshots(service: Service, run_id: str) -> list[Any]:

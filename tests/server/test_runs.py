@@ -16,7 +16,7 @@ from orchestrator.settings.limits import RunLimits
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.probe import exchange
-from ..support.service import Puppet, Service, endless, serving, silent, words
+from ..support.service import Puppet, Serve, Service, endless, silent, words
 
 RUN_ID = re.compile(r"run_[A-Za-z0-9_-]{22,}")
 SNAPSHOT_KEYS = {
@@ -29,14 +29,13 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
+async def service(serve: Serve) -> Service:
     scripts = {"one": words("a ", "b"), "two": words("c"), "loop": endless, "mute": silent}
     keys: dict[str, dict[str, Any]] = {
         "one": {"default": True, "title": "One", "description": "Says a b."},
         "two": {"default": True},
     }
-    async with serving(scripts, keys=keys) as service:
-        yield service
+    return await serve(scripts, keys=keys)
 
 
 def check_snapshot(snapshot: dict[str, Any]) -> None:
@@ -189,30 +188,30 @@ async def test_unknown_agent_in_the_path_is_404(service: Service, path: str) -> 
         assert answer.problem["status"] == 404
 
 
-async def test_deleting_cancels_the_agents_and_frees_the_log() -> None:
+async def test_deleting_cancels_the_agents_and_frees_the_log(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service:
-        run_id = await service.start()
-        await puppet.started.wait()
-        puppet.say("something")
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            await stream.until("a.token")
-            assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
-            await stream.rest()  # the stream ends in good order
-        await asyncio.wait_for(puppet.closed.wait(), PATIENCE_SECONDS)
-        await eventually(lambda: service.supervisor.log.size == 0 and not service.supervisor.running)
+    service = await serve({"a": puppet})
+    run_id = await service.start()
+    await puppet.started.wait()
+    puppet.say("something")
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        await stream.until("a.token")
+        assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+        await stream.rest()  # the stream ends in good order
+    await asyncio.wait_for(puppet.closed.wait(), PATIENCE_SECONDS)
+    await eventually(lambda: service.supervisor.log.size == 0 and not service.supervisor.running)
 
 
-async def test_expired_run_is_410() -> None:
-    async with serving({"a": words("x")}, limits=RunLimits(retention_s=0.1)) as service:
-        run_id = await service.start()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (answer := await service.call("GET", f"/v1/runs/{run_id}")).status == 200:
-                await asyncio.sleep(0.05)
-        assert answer.problem["status"] == 410
+async def test_expired_run_is_410(serve: Serve) -> None:
+    service = await serve({"a": words("x")}, limits=RunLimits(retention_s=0.1))
+    run_id = await service.start()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (answer := await service.call("GET", f"/v1/runs/{run_id}")).status == 200:
+            await asyncio.sleep(0.05)
+    assert answer.problem["status"] == 410
 
 
-async def test_cancel_is_acknowledged_at_once_and_is_no_error_later() -> None:
+async def test_cancel_is_acknowledged_at_once_and_is_no_error_later(serve: Serve) -> None:
     """Promise 5: 202 comes while the agent still closes; `cancelled` comes when it is closed."""
     closing, close = asyncio.Event(), asyncio.Event()
 
@@ -224,112 +223,112 @@ async def test_cancel_is_acknowledged_at_once_and_is_no_error_later() -> None:
             closing.set()
             await close.wait()
 
-    async with serving({"a": slow_to_close, "b": endless}) as service:
-        run_id = await service.start()
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            await stream.until("a.token")
-            answer = await service.call("POST", f"/v1/runs/{run_id}/cancel")
-            assert answer.status == 202
-            assert {agent["status"] for agent in answer.json["agents"].values()} == {"cancelling"}
-            await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
-            assert (await service.call("POST", f"/v1/runs/{run_id}/cancel")).status == 202
-            seen = await stream.until("b.cancelled")
-            assert not [event for event in seen if event.type == "a.cancelled"]
-            close.set()
-            last = (await stream.until("run.done"))[-1]
-        assert last.data["status"] == "cancelled"
-        again = await service.call("POST", f"/v1/runs/{run_id}/cancel")
-        assert (again.status, again.json["status"]) == (202, "cancelled")
-        one = await service.call("POST", f"/v1/runs/{run_id}/agents/a/cancel")
-        assert one.status == 202
+    service = await serve({"a": slow_to_close, "b": endless})
+    run_id = await service.start()
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        await stream.until("a.token")
+        answer = await service.call("POST", f"/v1/runs/{run_id}/cancel")
+        assert answer.status == 202
+        assert {agent["status"] for agent in answer.json["agents"].values()} == {"cancelling"}
+        await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
+        assert (await service.call("POST", f"/v1/runs/{run_id}/cancel")).status == 202
+        seen = await stream.until("b.cancelled")
+        assert not [event for event in seen if event.type == "a.cancelled"]
+        close.set()
+        last = (await stream.until("run.done"))[-1]
+    assert last.data["status"] == "cancelled"
+    again = await service.call("POST", f"/v1/runs/{run_id}/cancel")
+    assert (again.status, again.json["status"]) == (202, "cancelled")
+    one = await service.call("POST", f"/v1/runs/{run_id}/agents/a/cancel")
+    assert one.status == 202
 
 
-async def test_one_agent_is_cancelled_alone() -> None:
+async def test_one_agent_is_cancelled_alone(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": endless, "b": puppet}) as service:
-        run_id = await service.start()
-        assert (await service.call("POST", f"/v1/runs/{run_id}/agents/a/cancel")).status == 202
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            await stream.until("a.cancelled")
-            puppet.say("whole ", "answer")
-            puppet.end()
-            events = await stream.until("run.done")
-        assert "".join(e.data["text"] for e in events if e.type == "b.token") == "whole answer"
-        assert events[-1].data["status"] == "partial"
-        assert events[-1].data["agents"] == {
-            "a": {"status": "cancelled", "attempt": 1},
-            "b": {"status": "done", "attempt": 1},
-        }
+    service = await serve({"a": endless, "b": puppet})
+    run_id = await service.start()
+    assert (await service.call("POST", f"/v1/runs/{run_id}/agents/a/cancel")).status == 202
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        await stream.until("a.cancelled")
+        puppet.say("whole ", "answer")
+        puppet.end()
+        events = await stream.until("run.done")
+    assert "".join(e.data["text"] for e in events if e.type == "b.token") == "whole answer"
+    assert events[-1].data["status"] == "partial"
+    assert events[-1].data["agents"] == {
+        "a": {"status": "cancelled", "attempt": 1},
+        "b": {"status": "done", "attempt": 1},
+    }
 
 
-async def test_agents_are_added_and_retried_while_the_run_is_open() -> None:
+async def test_agents_are_added_and_retried_while_the_run_is_open(serve: Serve) -> None:
     a, b = Puppet(), Puppet()
-    async with serving({"a": a, "b": b, "c": words("late")}) as service:
-        run_id = await service.start(agents=["a", "b"])
-        path = f"/v1/runs/{run_id}"
-        for body in ({"agent_id": "nobody"}, {}, {"agent_id": 1}, {"agent_id": "c", "x": 1}):
-            wrong = await service.call("POST", f"{path}/agents", json=body)
-            assert [error["at"] for error in wrong.problem["errors"]] == ["agent_id"]
-            assert wrong.status == 422
-        async with service.stream(f"{path}/events") as stream:
-            running = await service.call("POST", f"{path}/agents/b/retry")
-            assert running.problem["status"] == 409, "it has not ended"
-            added = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
-            assert (added.status, "c" in added.json["agents"]) == (202, True)
-            events = await stream.until("c.done")
-            names = [event.type for event in events]
-            assert names.index("run.agent_added") < names.index("c.started")
-            (joined,) = (e.data["agent"] for e in events if e.type == "run.agent_added")
-            assert joined.keys() == {"agent_id", "title", "backend", "model"}
-            again = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
-            assert again.problem["status"] == 409
-            b.fail(RuntimeError("boom"))
-            await stream.until("b.error")
-            retried = await service.call("POST", f"{path}/agents/b/retry")
-            assert retried.status == 202
-            assert retried.json["agents"]["b"]["attempt"] == 2
-            b.say("better")
-            b.end()
-            assert (await stream.until("b.done"))[-1].data["attempt"] == 2
-            a.end()
-            done = (await stream.until("run.done"))[-1]
-        assert done.data["agents"]["b"] == {"status": "done", "attempt": 2}
-        late = await service.call("POST", f"{path}/agents/b/retry")
-        assert late.problem["status"] == 409, "the run has ended"
-        late = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
-        assert late.problem["status"] == 409
+    service = await serve({"a": a, "b": b, "c": words("late")})
+    run_id = await service.start(agents=["a", "b"])
+    path = f"/v1/runs/{run_id}"
+    for body in ({"agent_id": "nobody"}, {}, {"agent_id": 1}, {"agent_id": "c", "x": 1}):
+        wrong = await service.call("POST", f"{path}/agents", json=body)
+        assert [error["at"] for error in wrong.problem["errors"]] == ["agent_id"]
+        assert wrong.status == 422
+    async with service.stream(f"{path}/events") as stream:
+        running = await service.call("POST", f"{path}/agents/b/retry")
+        assert running.problem["status"] == 409, "it has not ended"
+        added = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
+        assert (added.status, "c" in added.json["agents"]) == (202, True)
+        events = await stream.until("c.done")
+        names = [event.type for event in events]
+        assert names.index("run.agent_added") < names.index("c.started")
+        (joined,) = (e.data["agent"] for e in events if e.type == "run.agent_added")
+        assert joined.keys() == {"agent_id", "title", "backend", "model"}
+        again = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
+        assert again.problem["status"] == 409
+        b.fail(RuntimeError("boom"))
+        await stream.until("b.error")
+        retried = await service.call("POST", f"{path}/agents/b/retry")
+        assert retried.status == 202
+        assert retried.json["agents"]["b"]["attempt"] == 2
+        b.say("better")
+        b.end()
+        assert (await stream.until("b.done"))[-1].data["attempt"] == 2
+        a.end()
+        done = (await stream.until("run.done"))[-1]
+    assert done.data["agents"]["b"] == {"status": "done", "attempt": 2}
+    late = await service.call("POST", f"{path}/agents/b/retry")
+    assert late.problem["status"] == 409, "the run has ended"
+    late = await service.call("POST", f"{path}/agents", json={"agent_id": "c"})
+    assert late.problem["status"] == 409
 
 
-async def test_approval_is_answered_once() -> None:
+async def test_approval_is_answered_once(serve: Serve) -> None:
     async def careful(request: AgentInput) -> AsyncIterator[object]:
         yield ApprovalRequest("c1", "launch", "{}")
         yield "yes" if await request.approve("c1") else "no"
 
-    async with serving({"a": careful}) as service:  # type: ignore[dict-item]
-        run_id = await service.start()
-        path = f"/v1/runs/{run_id}/agents/a/approvals"
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            asked = (await stream.until("a.approval_request"))[-1]
-            assert asked.data["call_id"] == "c1"
-            assert (await service.call("POST", f"{path}/zz", json={"approve": True})).problem["status"] == 404
-            for body in ({}, {"approve": "yes"}, {"approve": True, "more": 1}):
-                assert (await service.call("POST", f"{path}/c1", json=body)).problem["status"] == 422
-            assert (await service.call("POST", f"{path}/c1", json={"approve": False})).status == 202
-            assert (await stream.until("a.done"))[-1].data["text"] == "no"
-        assert (await service.call("POST", f"{path}/c1", json={"approve": True})).problem["status"] == 404
+    service = await serve({"a": careful})
+    run_id = await service.start()
+    path = f"/v1/runs/{run_id}/agents/a/approvals"
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        asked = (await stream.until("a.approval_request"))[-1]
+        assert asked.data["call_id"] == "c1"
+        assert (await service.call("POST", f"{path}/zz", json={"approve": True})).problem["status"] == 404
+        for body in ({}, {"approve": "yes"}, {"approve": True, "more": 1}):
+            assert (await service.call("POST", f"{path}/c1", json=body)).problem["status"] == 422
+        assert (await service.call("POST", f"{path}/c1", json={"approve": False})).status == 202
+        assert (await stream.until("a.done"))[-1].data["text"] == "no"
+    assert (await service.call("POST", f"{path}/c1", json={"approve": True})).problem["status"] == 404
 
 
-async def test_run_that_nobody_follows_is_cancelled_where_it_asked_for_that() -> None:
-    async with serving({"a": endless}, limits=RunLimits(abandon_after_s=0.3)) as service:
-        kept = await service.start()
-        left = await service.start(on_disconnect="cancel")
-        async with service.stream(f"/v1/runs/{left}/events") as stream:
-            await stream.until("a.token")
-            await asyncio.sleep(1.2)
-            assert service.run(left).status == "running", "somebody follows it"
-        await service.ended(left)
-        assert service.run(left).status == "cancelled"
-        assert service.run(kept).status == "running"
+async def test_run_that_nobody_follows_is_cancelled_where_it_asked_for_that(serve: Serve) -> None:
+    service = await serve({"a": endless}, limits=RunLimits(abandon_after_s=0.3))
+    kept = await service.start()
+    left = await service.start(on_disconnect="cancel")
+    async with service.stream(f"/v1/runs/{left}/events") as stream:
+        await stream.until("a.token")
+        await asyncio.sleep(1.2)
+        assert service.run(left).status == "running", "somebody follows it"
+    await service.ended(left)
+    assert service.run(left).status == "cancelled"
+    assert service.run(kept).status == "running"
 
 
 # ── whatever is wrong ─────────────────────────────────────────────────────────────────────────
@@ -395,23 +394,23 @@ async def test_what_is_no_http_gets_a_problem_too(service: Service) -> None:
         assert json.loads(body)["status"] == 400
 
 
-async def test_usage_and_metrics_are_told() -> None:
+async def test_usage_and_metrics_are_told(serve: Serve) -> None:
     async def counted(request: AgentInput) -> AsyncIterator[object]:
         yield "abc"
         await asyncio.sleep(0.05)
         yield Finish(reason="length", usage=Usage(7, 3))
 
-    async with serving({"a": counted}) as service:  # type: ignore[dict-item]
-        run_id = await service.start()
-        events = await service.events(run_id)
-        (done,) = (event.data for event in events if event.type == "a.done")
-        assert (done["usage"], done["finish_reason"]) == ({"input_tokens": 7, "output_tokens": 3}, "length")
-        metrics = done["metrics"]
-        assert metrics.keys() == {
-            "queue_ms", "ttft_ms", "duration_ms", "output_chars", "tokens_per_s", "retries",
-        }  # fmt: skip
-        assert 0 <= metrics["ttft_ms"] <= metrics["duration_ms"]
-        assert metrics["duration_ms"] >= 45
-        assert metrics["output_chars"] == 3
-        agent = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]["a"]
-        assert (agent["usage"], agent["metrics"]) == (done["usage"], metrics)
+    service = await serve({"a": counted})
+    run_id = await service.start()
+    events = await service.events(run_id)
+    (done,) = (event.data for event in events if event.type == "a.done")
+    assert (done["usage"], done["finish_reason"]) == ({"input_tokens": 7, "output_tokens": 3}, "length")
+    metrics = done["metrics"]
+    assert metrics.keys() == {
+        "queue_ms", "ttft_ms", "duration_ms", "output_chars", "tokens_per_s", "retries",
+    }  # fmt: skip
+    assert 0 <= metrics["ttft_ms"] <= metrics["duration_ms"]
+    assert metrics["duration_ms"] >= 45
+    assert metrics["output_chars"] == 3
+    agent = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]["a"]
+    assert (agent["usage"], agent["metrics"]) == (done["usage"], metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
@@ -12,19 +11,18 @@ import pytest
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import RunLimits
 
-from ..support.service import Puppet, Service, endless, events_in, serving, silent, words
+from ..support.service import Puppet, Serve, Service, endless, events_in, serving, silent, words
 from .test_runs import JSON, STREAM, check_snapshot
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
+async def service(serve: Serve) -> Service:
     scripts = {"one": words("a ", "b"), "two": words("c"), "loop": endless, "mute": silent}
     keys: dict[str, dict[str, Any]] = {
         "one": {"default": True, "title": "One", "description": "Says a b."},
         "two": {"default": True},
     }
-    async with serving(scripts, keys=keys) as service:
-        yield service
+    return await serve(scripts, keys=keys)
 
 
 # ── POST /v1/runs ─────────────────────────────────────────────────────────────────────────────
@@ -149,12 +147,12 @@ async def test_wrong_fields_are_all_named_before_anything_starts(
     assert (await service.call("GET", "/v1/runs")).json == {"runs": [], "next": None}
 
 
-async def test_message_may_have_exactly_its_limit() -> None:
-    async with serving({"a": words("x")}, options=ServerOptions(max_message_chars=10)) as service:
-        for text, status in (("é" * 10, 201), ("é" * 11, 413)):
-            answer = await service.call("POST", "/v1/runs", json={"message": text})
-            assert answer.status == status
-        assert "10" in answer.problem["detail"]
+async def test_message_may_have_exactly_its_limit(serve: Serve) -> None:
+    service = await serve({"a": words("x")}, options=ServerOptions(max_message_chars=10))
+    for text, status in (("é" * 10, 201), ("é" * 11, 413)):
+        answer = await service.call("POST", "/v1/runs", json={"message": text})
+        assert answer.status == status
+    assert "10" in answer.problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -222,25 +220,25 @@ async def test_key_posted_many_times_at_once_starts_one_run(service: Service) ->
     assert len(set(await asyncio.gather(*(post() for _ in range(20))))) == 1
 
 
-async def test_repeated_post_finds_its_run_where_there_is_room_for_no_other() -> None:
+async def test_repeated_post_finds_its_run_where_there_is_room_for_no_other(serve: Serve) -> None:
     """The run that fills the server is the very one whose answer was lost."""
-    async with serving({"a": silent}, limits=RunLimits(max_runs=1)) as service:
-        post, key = {"message": "x"}, {"Idempotency-Key": "mine"}
-        first = await service.call("POST", "/v1/runs", json=post, headers=key)
-        again = await service.call("POST", "/v1/runs", json=post, headers=key)
-        assert (again.status, again.json["run_id"]) == (201, first.json["run_id"])
-        other = {"Idempotency-Key": "another"}
-        assert (await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429
-        assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1
-        await service.call("DELETE", f"/v1/runs/{first.json['run_id']}")
-        while (later := await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429:
-            await asyncio.sleep(0.01)
-        assert later.status == 201  # what was refused has not used the key up
+    service = await serve({"a": silent}, limits=RunLimits(max_runs=1))
+    post, key = {"message": "x"}, {"Idempotency-Key": "mine"}
+    first = await service.call("POST", "/v1/runs", json=post, headers=key)
+    again = await service.call("POST", "/v1/runs", json=post, headers=key)
+    assert (again.status, again.json["run_id"]) == (201, first.json["run_id"])
+    other = {"Idempotency-Key": "another"}
+    assert (await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429
+    assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1
+    await service.call("DELETE", f"/v1/runs/{first.json['run_id']}")
+    while (later := await service.call("POST", "/v1/runs", json=post, headers=other)).status == 429:
+        await asyncio.sleep(0.01)
+    assert later.status == 201  # what was refused has not used the key up
 
 
-async def test_run_limit_is_429_with_retry_after() -> None:
-    async with serving({"a": silent}, limits=RunLimits(max_runs=1)) as service:
-        await service.start()
-        answer = await service.call("POST", "/v1/runs", json={"message": "x"})
-        assert (answer.status, answer.problem["status"]) == (429, 429)
-        assert int(answer.headers["Retry-After"]) >= 1
+async def test_run_limit_is_429_with_retry_after(serve: Serve) -> None:
+    service = await serve({"a": silent}, limits=RunLimits(max_runs=1))
+    await service.start()
+    answer = await service.call("POST", "/v1/runs", json={"message": "x"})
+    assert (answer.status, answer.problem["status"]) == (429, 429)
+    assert int(answer.headers["Retry-After"]) >= 1

@@ -18,7 +18,7 @@ from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.routes import websocket
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import FLOOD_KEYS, Puppet, Service, endless, flood, serving, silent, words
+from ..support.service import FLOOD_KEYS, Puppet, Serve, Service, endless, flood, serving, silent, words
 
 
 class Socket:
@@ -71,20 +71,20 @@ async def test_start_answers_with_the_streams_data_plus_id_and_run_id() -> None:
                 assert own == {key: value for key, value in event.data.items() if key != "run_id"}
 
 
-async def test_many_runs_on_one_socket_do_not_mix() -> None:
-    async with serving({"a": words("x", "y", pause=0.001), "b": words("z")}) as service:
-        async with connected(service) as sock:
-            for ref in range(30):
-                await sock.send("start", ref=ref, message=f"m{ref}")
-            by_run: dict[str, list[dict[str, Any]]] = {}
-            done = 0
-            while done < 30:
-                message = await sock.receive()
-                by_run.setdefault(message["run_id"], []).append(message)
-                done += _name(message) == "run.done"
-        assert sorted(messages[0]["ref"] for messages in by_run.values()) == list(range(30))
-        for run_id, messages in by_run.items():
-            assert [message["id"] for message in messages] == [e.id for e in await service.events(run_id)]
+async def test_many_runs_on_one_socket_do_not_mix(serve: Serve) -> None:
+    service = await serve({"a": words("x", "y", pause=0.001), "b": words("z")})
+    async with connected(service) as sock:
+        for ref in range(30):
+            await sock.send("start", ref=ref, message=f"m{ref}")
+        by_run: dict[str, list[dict[str, Any]]] = {}
+        done = 0
+        while done < 30:
+            message = await sock.receive()
+            by_run.setdefault(message["run_id"], []).append(message)
+            done += _name(message) == "run.done"
+    assert sorted(messages[0]["ref"] for messages in by_run.values()) == list(range(30))
+    for run_id, messages in by_run.items():
+        assert [message["id"] for message in messages] == [e.id for e in await service.events(run_id)]
 
 
 async def test_cancel_of_an_agent_and_of_a_run() -> None:
@@ -177,16 +177,16 @@ async def test_only_the_last_snapshot_of_a_gap_moves_the_cursor() -> None:
         assert [m.get("id") for m in snapshots] == [None, None, gap["latest"]]
 
 
-async def test_leaving_does_not_cancel_the_runs() -> None:
+async def test_leaving_does_not_cancel_the_runs(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service:
-        async with connected(service) as sock:
-            await sock.send("start", message="hi")
-            run_id = (await sock.receive())["run_id"]
-        await eventually(lambda: not service.streams.sockets)
-        puppet.end()
-        await service.ended(run_id)
-        assert (await service.find(run_id)).status == "completed"
+    service = await serve({"a": puppet})
+    async with connected(service) as sock:
+        await sock.send("start", message="hi")
+        run_id = (await sock.receive())["run_id"]
+    await eventually(lambda: not service.streams.sockets)
+    puppet.end()
+    await service.ended(run_id)
+    assert (await service.find(run_id)).status == "completed"
 
 
 async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
@@ -267,46 +267,46 @@ async def test_deleted_run_ends_with_an_error_and_is_410_afterwards() -> None:
 # ── who may open one ──────────────────────────────────────────────────────────────────────────
 
 
-async def test_foreign_origin_is_refused() -> None:
+async def test_foreign_origin_is_refused(serve: Serve) -> None:
     """A page of another site could else use a person's local service (WebSocket hijacking)."""
-    async with serving({"a": words("x")}) as service:
-        for origin in ("https://evil.example", "null", f"https://localhost.evil:{service.port}"):
-            with pytest.raises(WSServerHandshakeError) as caught:
-                await service.session.ws_connect(f"{service.url}/v1/ws", origin=origin)
-            assert caught.value.status == 403
-        async with connected(service, origin=service.url) as sock:
-            await sock.send("start", message="ours")
-            await sock.until("run.done")
+    service = await serve({"a": words("x")})
+    for origin in ("https://evil.example", "null", f"https://localhost.evil:{service.port}"):
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await service.session.ws_connect(f"{service.url}/v1/ws", origin=origin)
+        assert caught.value.status == 403
+    async with connected(service, origin=service.url) as sock:
+        await sock.send("start", message="ours")
+        await sock.until("run.done")
 
 
-async def test_token_comes_as_a_header_or_as_a_subprotocol() -> None:
+async def test_token_comes_as_a_header_or_as_a_subprotocol(serve: Serve) -> None:
     """A browser's WebSocket can set no header."""
     token = "s3cret+/="
     offered = "bearer." + base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
     wrong = "bearer." + base64.urlsafe_b64encode(b"other").decode().rstrip("=")
-    async with serving({"a": words("x")}, security=SecuritySettings(token=token)) as service:
-        for options in (
-            {},
-            {"protocols": ["orchestrator.v1", wrong]},
-            {"headers": {"Authorization": "Bearer x"}},
-        ):
-            with pytest.raises(WSServerHandshakeError) as caught:
-                await service.session.ws_connect(f"{service.url}/v1/ws", **options)
-            assert caught.value.status == 401
-        async with connected(service, protocols=["orchestrator.v1", offered]) as sock:
-            assert sock.ws.protocol == "orchestrator.v1", "the token is not said back"
-            await sock.send("start", message="hi")
-            await sock.until("run.done")
-        async with connected(service, headers={"Authorization": f"Bearer {token}"}) as sock:
-            await sock.send("start", message="hi")
-            await sock.until("run.done")
+    service = await serve({"a": words("x")}, security=SecuritySettings(token=token))
+    for options in (
+        {},
+        {"protocols": ["orchestrator.v1", wrong]},
+        {"headers": {"Authorization": "Bearer x"}},
+    ):
+        with pytest.raises(WSServerHandshakeError) as caught:
+            await service.session.ws_connect(f"{service.url}/v1/ws", **options)
+        assert caught.value.status == 401
+    async with connected(service, protocols=["orchestrator.v1", offered]) as sock:
+        assert sock.ws.protocol == "orchestrator.v1", "the token is not said back"
+        await sock.send("start", message="hi")
+        await sock.until("run.done")
+    async with connected(service, headers={"Authorization": f"Bearer {token}"}) as sock:
+        await sock.send("start", message="hi")
+        await sock.until("run.done")
 
 
-async def test_plain_get_is_told_to_upgrade() -> None:
-    async with serving({"a": words("x")}) as service:
-        answer = await service.call("GET", "/v1/ws")
-        assert answer.problem["status"] == 426
-        assert answer.headers["Upgrade"] == "websocket"
+async def test_plain_get_is_told_to_upgrade(serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    answer = await service.call("GET", "/v1/ws")
+    assert answer.problem["status"] == 426
+    assert answer.headers["Upgrade"] == "websocket"
 
 
 # ── slow ones ─────────────────────────────────────────────────────────────────────────────────

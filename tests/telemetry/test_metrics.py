@@ -22,7 +22,7 @@ from orchestrator.telemetry.metrics import LoopLag, Metrics
 from orchestrator.telemetry.observer import AttemptEnd, RunFacts
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import endless, serving
+from ..support.service import Serve, endless
 from ..support.spine import start, supervised
 
 ONE, OTHER = RunFacts("run_1", None, 0), RunFacts("run_2", None, 0)
@@ -121,14 +121,14 @@ def test_a_stream_counts_as_open_until_it_ends_however_it_ends() -> None:
     assert scrape(metrics)["orchestrator_subscribers{kind=channel}"] == 0
 
 
-async def test_deleted_run_is_counted_out() -> None:
+async def test_deleted_run_is_counted_out(serve: Serve) -> None:
     """Its end can be logged no more, so the run and its agents would seem to be open for ever."""
-    async with serving({"a": endless, "b": endless}) as service:
-        run_id = await service.start()
-        await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 1)
-        await service.call("DELETE", f"/v1/runs/{run_id}")
-        await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 0)
-        assert open_agents(service.metrics) == {}
+    service = await serve({"a": endless, "b": endless})
+    run_id = await service.start()
+    await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 1)
+    await service.call("DELETE", f"/v1/runs/{run_id}")
+    await eventually(lambda: scrape(service.metrics)["orchestrator_runs_running"] == 0)
+    assert open_agents(service.metrics) == {}
 
 
 class UnsteadyLog(MemoryLog):

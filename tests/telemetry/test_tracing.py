@@ -31,7 +31,7 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 from ..support.commands import ROOT
 from ..support.parts import require
 from ..support.redis_server import redis_server
-from ..support.service import Puppet, endless, serving, silent, words
+from ..support.service import Puppet, Serve, endless, serving, silent, words
 from ..support.spine import ScriptedRegistry
 from ..workers.process import worker
 
@@ -210,12 +210,12 @@ async def test_callers_trace_goes_on(spans: Spans) -> None:
 @pytest.mark.parametrize(
     "wrong", ["", "00", "x" * 55, f"00-{'0' * 32}-{CALLER}-01", TRACEPARENT + "x" * 5000, TRACEPARENT.upper()]
 )
-async def test_wrong_traceparent_refuses_nothing(spans: Spans, wrong: str) -> None:
-    async with serving({"a": words("one")}) as service:
-        headers = {"traceparent": wrong}
-        answer = await service.call("POST", "/v1/runs", json={"message": "hi"}, headers=headers)
-        assert answer.status == 201, answer
-        assert (await spans.until("run")).parent is None
+async def test_wrong_traceparent_refuses_nothing(spans: Spans, wrong: str, serve: Serve) -> None:
+    service = await serve({"a": words("one")})
+    headers = {"traceparent": wrong}
+    answer = await service.call("POST", "/v1/runs", json={"message": "hi"}, headers=headers)
+    assert answer.status == 201, answer
+    assert (await spans.until("run")).parent is None
 
 
 async def test_agents_pass_the_runs_span_on(spans: Spans) -> None:
@@ -233,17 +233,17 @@ async def test_agents_pass_the_runs_span_on(spans: Spans) -> None:
     assert str(heard[0]).startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
 
 
-async def test_same_key_from_another_trace_is_the_same_request(spans: Spans) -> None:
+async def test_same_key_from_another_trace_is_the_same_request(spans: Spans, serve: Serve) -> None:
     """A client that asks again does so in a new span of its own."""
-    async with serving({"a": words("one")}) as service:
-        found = set()
-        for traceparent in (TRACEPARENT, TRACEPARENT.replace(CALLER, "1" * 16)):
-            headers = {"traceparent": traceparent, "Idempotency-Key": "k"}
-            answer = await service.call("POST", "/v1/runs", json={"message": "hi"}, headers=headers)
-            assert answer.status == 201, answer
-            found.add(answer.json["run_id"])
-        assert len(found) == 1
-        await spans.until("run")
+    service = await serve({"a": words("one")})
+    found = set()
+    for traceparent in (TRACEPARENT, TRACEPARENT.replace(CALLER, "1" * 16)):
+        headers = {"traceparent": traceparent, "Idempotency-Key": "k"}
+        answer = await service.call("POST", "/v1/runs", json={"message": "hi"}, headers=headers)
+        assert answer.status == 201, answer
+        found.add(answer.json["run_id"])
+    assert len(found) == 1
+    await spans.until("run")
 
 
 async def test_what_an_agents_library_traces_is_part_of_its_run(spans: Spans) -> None:
@@ -298,22 +298,22 @@ async def test_no_span_tells_of_a_blind_runs_agents(spans: Spans) -> None:
     assert [span.name for span in spans.exporter.get_finished_spans()] == [run.name]
 
 
-async def test_metrics_hear_what_traces_hear(spans: Spans) -> None:
-    async with serving({"a": words("one")}) as service:
-        await service.start()
-        await spans.until("run")
-        read = service.metrics.registry.get_sample_value
-        assert read("orchestrator_runs_ended_total", {"status": "completed"}) == 1
-        assert read("orchestrator_runs_running") == 0
-        assert read("orchestrator_output_characters_total", {"agent": "a"}) == 3
+async def test_metrics_hear_what_traces_hear(spans: Spans, serve: Serve) -> None:
+    service = await serve({"a": words("one")})
+    await service.start()
+    await spans.until("run")
+    read = service.metrics.registry.get_sample_value
+    assert read("orchestrator_runs_ended_total", {"status": "completed"}) == 1
+    assert read("orchestrator_runs_running") == 0
+    assert read("orchestrator_output_characters_total", {"agent": "a"}) == 3
 
 
 # ── where nobody collects ────────────────────────────────────────────────────────────────────
 
 
-async def test_without_a_provider_nobody_else_hears_of_runs() -> None:
-    async with serving({"a": words("one")}) as service:
-        assert service.supervisor._heartbeat._observer is service.metrics
+async def test_without_a_provider_nobody_else_hears_of_runs(serve: Serve) -> None:
+    service = await serve({"a": words("one")})
+    assert service.supervisor._heartbeat._observer is service.metrics
 
 
 def test_provider_that_is_switched_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
