@@ -140,7 +140,13 @@ SERVE: tuple[Callable[[F], F], ...] = (
         type=click.FloatRange(min=0, min_open=True),
         help="Cost of one run, in the currency of `prices`.",
     ),
-    option("--workers", type=click.IntRange(min=1), default=DEFAULTS.workers, show_default=True),
+    option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=DEFAULTS.workers,
+        show_default=True,
+        help="Processes; more than one share a SQLite file or a Redis.",
+    ),
     option("--log-format", type=click.Choice(LOG_FORMATS), default=DEFAULTS.log_format, show_default=True),
     option(
         "--log-level",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
+from .cluster import Cluster
 
 
 class StoreRow(NamedTuple):
@@ -19,18 +20,20 @@ class StoreRow(NamedTuple):
             address and a file's path to its bytes; relative to this package, or absolute.
         example: How its address is written.
         bare: Whether nothing may follow the scheme.
+        one_machine: Whether only processes of one machine can share it: then one that is alone has nobody to ask.
         library: What the module needs beside the core; the extra that installs it has the same name.
     """
 
     module: str
     example: str
     bare: bool = False
+    one_machine: bool = False
     library: str | None = None
 
 
 STORES: dict[str, StoreRow] = {
     "memory": StoreRow(".memory.log", "memory:", bare=True),
-    "sqlite": StoreRow(".sqlite.log", "sqlite:///path.db"),
+    "sqlite": StoreRow(".sqlite.log", "sqlite:///path.db", one_machine=True),
     "redis": StoreRow(".redis.log", "redis://host:port/db", library="redis"),
     "rediss": StoreRow(".redis.log", "rediss://host:port/db", library="redis"),
     "redis+unix": StoreRow(".redis.log", "redis+unix:///path/to/redis.sock", library="redis"),
@@ -93,6 +96,11 @@ def find_store(url: str) -> StoreRow:
     return row
 
 
+def cluster_of(url: str, store: Store, *, workers: int) -> Cluster | None:
+    """Return what *workers* processes of one service share in the *store* of that address; None if one is alone."""
+    return None if workers == 1 and find_store(url).one_machine else store.cluster()
+
+
 def check_address(url: str, *, workers: int) -> None:
     """Look whether a store has that address, and whether so many workers can share it.
 
@@ -107,7 +115,9 @@ def check_address(url: str, *, workers: int) -> None:
     except ConfigError:
         return  # the first worker that opens it says so, with the exit code that always stood for that
     if not shared:
-        raise ValueError(f"--workers {workers} need a log that they can share; add --log redis://…")
+        raise ValueError(
+            f"--workers {workers} need a log that they can share; add --log sqlite:///runs.db or --log redis://…"
+        )
 
 
 def wrong_log(message: str) -> ConfigError:

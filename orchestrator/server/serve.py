@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from ..config.load import Config, load_config
-from ..eventlog.open import open_log
+from ..eventlog.open import cluster_of, open_log
 from ..process import run_and_leave
 from ..settings.limits import ConnectionLimits, RunLimits
 from ..settings.serve import ServeSettings
@@ -136,7 +136,7 @@ class _Server:
         app = create_app(
             self._config,
             event_log=event_log,
-            cluster=event_log.cluster(),
+            cluster=cluster_of(settings.log, event_log, workers=settings.workers),
             security=SecuritySettings(
                 host="127.0.0.1" if settings.uds is not None else settings.host,
                 token=settings.token,

@@ -18,6 +18,7 @@ from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.redis.cluster import RedisCluster
 from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.sqlite.cluster import SQLiteCluster
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address
 from tests.support.redis_server import redis_server
@@ -94,5 +95,19 @@ async def redis_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
         yield [(log, RedisCluster(log, idle_s=IDLE_SECONDS)) for log in logs]
 
 
-SHARED: dict[str, OpenWorkers] = {"redis": redis_workers}
+@asynccontextmanager
+async def sqlite_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
+    folder.mkdir()
+    async with AsyncExitStack() as stack:
+        logs = [SQLiteLog(parse_address(f"sqlite:///{folder / 'log.db'}")) for _ in range(count)]
+        for log in logs:
+            stack.push_async_callback(log.aclose)
+            await log.start()
+        clusters = [SQLiteCluster(log, idle_s=IDLE_SECONDS) for log in logs]
+        for cluster in clusters:
+            stack.callback(cluster.close)
+        yield list(zip(logs, clusters, strict=True))
+
+
+SHARED: dict[str, OpenWorkers] = {"redis": redis_workers, "sqlite": sqlite_workers}
 """The stores whose `cluster()` is not None."""

@@ -18,6 +18,7 @@ from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as redis_cluster
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.eventlog.sqlite import cluster as sqlite_cluster
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from .stores import IDLE_SECONDS, SHARED, STORES, Clock, Workers
@@ -30,8 +31,9 @@ async def workers(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Workers]:
     """Three workers on one store. Nobody is given up because the machine is slow."""
-    monkeypatch.setattr(redis_cluster, "LOOK_AFTER_SECONDS", 0.05)
-    monkeypatch.setattr(redis_cluster, "SEND_SECONDS", PATIENCE_SECONDS)
+    for module in (redis_cluster, sqlite_cluster):
+        monkeypatch.setattr(module, "LOOK_AFTER_SECONDS", 0.05)
+        monkeypatch.setattr(module, "SEND_SECONDS", PATIENCE_SECONDS)
     async with SHARED[request.param](tmp_path / "store", 3) as opened:
         yield opened
 
@@ -199,7 +201,8 @@ async def test_commands_reach_their_worker_and_answers_their_sender(workers: Wor
 async def test_a_worker_that_does_not_answer_is_given_up(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_cluster, "SEND_SECONDS", 0.2)
+    for module in (redis_cluster, sqlite_cluster):
+        monkeypatch.setattr(module, "SEND_SECONDS", 0.2)
     with pytest.raises(LogUnavailable, match="worker_9"):
         await soon(workers[0][1].send("worker_9", b"x"))
 

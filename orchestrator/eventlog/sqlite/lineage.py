@@ -41,7 +41,6 @@ class Lineage:
         self._place = _place_of(path)
         self._session = secrets.token_hex(8)
         self._witness = _open_witness(path.with_name(f"{path.name}-witness"))
-        self._channel = 0
         db.execute("BEGIN IMMEDIATE")
         try:
             reason = self._find_loss(db, durable)
@@ -68,12 +67,13 @@ class Lineage:
 
     def note(self, channel: int, last: int) -> None:
         """Note what was committed last."""
-        self._channel = channel
         _NOTE.pack_into(self._witness, _ID_BYTES, channel, last)
 
     def note_dropped(self, db: sqlite3.Connection) -> None:
         """Forget the channel that was noted, if it has been erased."""
-        if self._channel and _one(db, "SELECT 1 FROM channels WHERE id = ?", self._channel) is None:
+        # The one that stands there: another process may have noted it.
+        _, channel, _ = _LAYOUT.unpack_from(self._witness)
+        if channel and _one(db, "SELECT 1 FROM channels WHERE id = ?", channel) is None:
             self.note(0, 0)
 
     def end(self, db: sqlite3.Connection) -> None:
@@ -93,7 +93,6 @@ class Lineage:
             found = _one(db, "SELECT last FROM channels WHERE id = ?", channel)
             if found is None or found[0] < last:
                 return "it lacks events that were committed"
-            self._channel = channel
         if not durable and _one(db, "SELECT 1 FROM sessions WHERE boot <> ?", _boot()) is not None:
             return "the machine went down while it was open"
         return None

@@ -7,15 +7,12 @@ writes is `sqlite_writer`'s, SQL is in `sqlite_blocks` and `sqlite_runs`.
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import structlog
 
 from ...errors import LogUnavailable
@@ -24,28 +21,30 @@ from ..cluster import Cluster
 from ..run_store import Fence
 from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
 from .channels import Book, Shelf
+from .cluster import SQLiteCluster
 from .lineage import Lineage
+from .readers import Readers
 from .runs import SQLiteRuns
-from .schema import Address, connect, open_database, parse_address
+from .schema import Address, open_database, parse_address
 from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-READERS = 2
-"""Threads that read pages; more would only wait for the interpreter's lock."""
-
 LOOK_SECONDS = 1.0
 """How late a reader hears of what another process wrote: at most this."""
+
+LOOK_SHARED_SECONDS = 5.0
+"""The same if the other processes tell what they write: only for what was lost of that."""
 
 
 class SQLiteLog(SQLiteRuns):
     """An `EventLog` and `RunStore` in a file. `sqlite_schema.parse_address` reads its address.
 
-    Two processes may use one file: each is safe from the other, and hears of the other's entries
-    within `LOOK_SECONDS`. A process that is frozen in the middle of a commit keeps the others from
-    writing until it goes on or is killed.
+    Two processes may use one file: each is safe from the other, and hears of the other's entries within
+    `LOOK_SECONDS`, or at once if both use its `cluster`. A process that is frozen in the middle of a commit
+    keeps the others from writing until it goes on or is killed.
 
     Args:
         clock: Seconds since 1970, for leases and for how long forgotten runs are known.
@@ -57,12 +56,13 @@ class SQLiteLog(SQLiteRuns):
         self._shelf = Shelf()
         self._size = 0
         self._writer: SqliteWriter | None = None
-        self._readers: _Readers | None = None
+        self._readers: Readers | None = None
         self._opening = asyncio.Lock()
         self._closed = False
         self._waiters = 0
         self._look: asyncio.TimerHandle | None = None
         self._refusal: str | None = None
+        self._cluster: SQLiteCluster | None = None
 
     async def start(self) -> None:
         """Open the file; make it, or bring its schema up to date, if need be.
@@ -74,11 +74,13 @@ class SQLiteLog(SQLiteRuns):
             if self._writer is None and not self._closed:
                 loop = asyncio.get_running_loop()
                 db, lineage, self._size = await asyncio.to_thread(_open, self._address)
-                self._readers = _Readers(self._address.path)
+                self._readers = Readers(self._address.path)
                 self._writer = SqliteWriter(db, lineage, loop, self._settle)
 
-    def cluster(self) -> Cluster | None:
-        return None
+    def cluster(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = SQLiteCluster(self)
+        return self._cluster
 
     @property
     def available(self) -> bool:
@@ -158,6 +160,8 @@ class SQLiteLog(SQLiteRuns):
 
     async def aclose(self) -> None:
         self._closed = True
+        if self._cluster is not None:
+            self._cluster.close()
         if self._look is not None:
             self._look.cancel()
         async with self._opening:
@@ -168,6 +172,36 @@ class SQLiteLog(SQLiteRuns):
             if writer is not None:
                 await asyncio.to_thread(writer.close)
         self._shelf.forget_all()
+
+    # ── for the workers' part ────────────────────────────────────────────────────────────────
+
+    @property
+    def path(self) -> Path:
+        return self._address.path
+
+    @property
+    def closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closed
+
+    def now(self) -> float:
+        """Return seconds since 1970, by which leases are told."""
+        return self._clock()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *work* in a transaction of the writer's. Raises LogUnavailable."""
+        return await self._write(work)
+
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question to the file. Raises LogUnavailable."""
+        return await self._ask(question)
+
+    def changed_elsewhere(self, channel: str | None) -> None:
+        """Take note that another process has written to a channel; None: perhaps to each."""
+        if channel is None:
+            self._shelf.forget_all()
+        else:
+            self._shelf.forget(channel)
 
     # ── to the file ──────────────────────────────────────────────────────────────────────────
 
@@ -248,6 +282,8 @@ class SQLiteLog(SQLiteRuns):
                 write.future.set_exception(result)
             else:
                 write.future.set_result(result)
+        if self._cluster is not None:
+            self._cluster.tell({name for write, _ in outcomes if (name := _channel_of(write)) is not None})
 
     def _note_refusal(self, outcomes: list[tuple[Write, Outcome]]) -> None:
         """Keep in mind whether the file can be written. A group is written as a whole, or not at all."""
@@ -284,7 +320,8 @@ class SQLiteLog(SQLiteRuns):
     # ── another process ──────────────────────────────────────────────────────────────────────
 
     def _look_later(self) -> None:
-        self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_now)
+        seconds = LOOK_SECONDS if self._cluster is None else LOOK_SHARED_SECONDS
+        self._look = asyncio.get_running_loop().call_later(seconds, self._look_now)
 
     def _look_now(self) -> None:
         """Ask the writer whether others have written: one question for all who wait, none if nobody does."""
@@ -302,6 +339,10 @@ class SQLiteLog(SQLiteRuns):
             self._look_later()
 
 
+def _channel_of(write: Write) -> str | None:
+    return write.channel if isinstance(write, Append) else write.touches
+
+
 def backup_store(url: str, target: Path) -> int:
     """Copy the file while it is in use, as `backup.backup_store`."""
     from .backup import backup_store as backup  # which only its command needs
@@ -312,38 +353,6 @@ def backup_store(url: str, target: Path) -> int:
 def open_store(url: str) -> SQLiteLog:
     """Make the store for ``sqlite:///path.db``. Raises ConfigError."""
     return SQLiteLog(parse_address(url))
-
-
-class _Readers:
-    """Threads that read, each with a connection while it does."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-reader")
-        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-
-    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Answer a question to the file. Cancelling is safe."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, question)
-        except (sqlite3.Error, msgspec.MsgspecError, RuntimeError) as exc:
-            raise unavailable(exc) from exc
-
-    def close(self) -> None:
-        """Wait for what is being read, then close. Blocks."""
-        self._threads.shutdown()
-        while not self._idle.empty():
-            self._idle.get().close()
-
-    def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            db = self._idle.get_nowait()
-        except queue.Empty:
-            db = connect(self._path, read_only=True)
-        try:
-            return question(db)
-        finally:
-            self._idle.put(db)
 
 
 def _open(address: Address) -> tuple[sqlite3.Connection, Lineage, int]:

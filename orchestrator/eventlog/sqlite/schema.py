@@ -123,7 +123,16 @@ CREATE TABLE lineage (id BLOB NOT NULL);
 CREATE TABLE sessions (n INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE, boot TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (V1, V2, V3, V4)
+V5 = """
+-- Runs that wait for a worker, and who took them: see `cluster`. `take` tells a call that is made again.
+CREATE TABLE work (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, taker TEXT, take TEXT, taken_at REAL
+);
+CREATE INDEX work_waiting ON work (n) WHERE taker IS NULL;
+CREATE INDEX work_take ON work (take) WHERE take IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (V1, V2, V3, V4, V5)
 """Statement n brings a file from version n to n + 1; a new file begins at 0."""
 
 
