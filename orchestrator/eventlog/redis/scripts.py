@@ -21,6 +21,8 @@ _COMMON = f"""
 local OVERHEAD = {ENTRY_OVERHEAD_BYTES}
 local function seq(n) return string.format('%.0f', n) end
 local function last_of(id) return tonumber(string.match(id, '^%d+')) end
+-- Where a run's entries are in a channel that it shares: a list of their ids, so that nobody has to look for them.
+local function places(meta, run) return string.sub(meta, 1, -5) .. 'of:' .. run end
 
 -- Takes the oldest entries away until at most keep bytes are left, the newest entry always, and at most
 -- 500 at once, so that nobody waits long for it. Returns what is left, and the first seq if it changed.
@@ -50,7 +52,7 @@ APPEND = Script(
 -- number of packs; then each pack: run, count, blob.
 -- Answers 'total epoch a,b,c': for each part the seq of its first event, F (fenced) or U (run unknown).
 local meta, log, field, n = KEYS[1], KEYS[2], ARGV[2], tonumber(ARGV[3])
-local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'bytes', 'only', field, 'gen')
+local m = redis.call('HMGET', meta, 'epoch', 'first', 'last', 'bytes', 'only', field, 'gen', 'placed', 'unplaced')
 local gen = redis.call('GET', KEYS[6]) or '0'
 if m[6] then
   -- The same write again, because its answer was lost: the same answer. An older one comes too late.
@@ -67,7 +69,8 @@ elseif redis.call('HLEN', meta) > {WRITERS_KEPT} then
   end
 end
 local epoch, first, last, bytes, only = m[1], tonumber(m[2]), tonumber(m[3]), tonumber(m[4]), m[5]
-local lost = 0
+-- Entries up to `unplaced` are in no list: an earlier release wrote them, perhaps in between.
+local lost, unplaced = 0, m[8] and m[8] == m[3] and m[9] or m[3] or '0'
 if not epoch then
   epoch, first, last, bytes = ARGV[4], 1, 0, 0
 elseif (m[7] or '0') ~= gen or (epoch == ARGV[5] and tonumber(ARGV[6]) > last) then
@@ -88,8 +91,9 @@ while i <= #ARGV do
         -- Nothing is to be there; what is was left over when the meta was lost.
         redis.call('DEL', log)
         redis.call('PERSIST', meta)
+        unplaced = seq(last)
       elseif redis.call('EXISTS', log) == 0 then
-        epoch, first, before, bytes, lost = ARGV[4], last + 1, 0, 0, bytes
+        epoch, first, before, bytes, lost, unplaced = ARGV[4], last + 1, 0, 0, bytes, seq(last)
       end
       added = true
     end
@@ -98,6 +102,7 @@ while i <= #ARGV do
       last = last + tonumber(ARGV[p + 1])
       redis.call('XADD', log, seq(last) .. '-0', 'e', epoch, 'r', ARGV[p], 'n', ARGV[p + 1], 'f', ARGV[p + 2])
       bytes = bytes + #ARGV[p + 2] + OVERHEAD
+      if ARGV[p] ~= ARGV[1] then redis.call('RPUSH', places(meta, ARGV[p]), seq(last)) end
       if not only then only = ARGV[p] elseif only ~= ARGV[p] then only = '' end
     end
   end
@@ -111,7 +116,8 @@ if bytes > tonumber(ARGV[7]) then
   first = cut or first
 end
 redis.call('HSET', meta, 'epoch', epoch, 'first', seq(first), 'last', seq(last), 'bytes', seq(bytes),
-  'only', only, 'gen', gen, field, ARGV[3] .. ' ' .. ARGV[8] .. ' ' .. answer)
+  'only', only, 'gen', gen, 'placed', seq(last), 'unplaced', unplaced,
+  field, ARGV[3] .. ' ' .. ARGV[8] .. ' ' .. answer)
 redis.call('ZADD', KEYS[4], seq(bytes), ARGV[1])
 return redis.call('INCRBY', KEYS[5], seq(bytes - before - lost)) .. ' ' .. answer
 """
@@ -205,9 +211,11 @@ ERASE = Script(
     + _COMMON
     + """
 -- KEYS: meta, log, sizes, total, notices. ARGV: channel, run, where to go on ('-' at first).
--- Erases from one page; returns where to go on ('' at the end) and the total.
+-- Erases from one page: first of the entries that are in no list, then of those in the run's.
+-- Returns where to go on ('' at the end) and the total.
 local meta, log, at = KEYS[1], KEYS[2], ARGV[3]
-local m = redis.call('HMGET', meta, 'bytes', 'only')
+local m = redis.call('HMGET', meta, 'bytes', 'only', 'last', 'placed', 'unplaced')
+local mine = places(meta, ARGV[2])
 local bytes = tonumber(m[1] or 0)
 local left = bytes
 local function drop()
@@ -215,17 +223,31 @@ local function drop()
   redis.call('ZREM', KEYS[3], ARGV[1])
   at, left = '', 0
 end
+local function erase(entry)
+  if entry[2][4] == ARGV[2] then
+    redis.call('XDEL', log, entry[1])
+    left = left - #entry[2][8] - OVERHEAD
+  end
+end
 if m[2] == ARGV[2] then
   drop()
 else
-  local page = redis.call('XRANGE', log, at, '+', 'COUNT', 200)
-  for _, entry in ipairs(page) do
-    if entry[2][4] == ARGV[2] then
-      redis.call('XDEL', log, entry[1])
-      left = left - #entry[2][8] - OVERHEAD
-    end
+  if at ~= 'placed' then
+    local unplaced = m[4] and m[4] == m[3] and m[5] or m[3] or '0'
+    local page = redis.call('XRANGE', log, at, unplaced .. '-0', 'COUNT', 200)
+    for _, entry in ipairs(page) do erase(entry) end
+    at = #page == 200 and '(' .. page[200][1] or 'placed'
   end
-  at = #page == 200 and '(' .. page[200][1] or ''
+  if at == 'placed' then
+    local ids = redis.call('LRANGE', mine, 0, 199)
+    for _, id in ipairs(ids) do
+      -- It may have been trimmed, and the place be another run's by now.
+      local entry = redis.call('XRANGE', log, id .. '-0', id .. '-0')[1]
+      if entry then erase(entry) end
+    end
+    redis.call('LTRIM', mine, 200, -1)
+    at = #ids == 200 and 'placed' or ''
+  end
   if at == '' and m[2] and redis.call('XLEN', log) == 0 then
     drop()
   elseif left ~= bytes then
@@ -233,7 +255,10 @@ else
     redis.call('ZADD', KEYS[3], seq(left), ARGV[1])
   end
 end
-if at == '' then redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'c', ARGV[1]) end
+if at == '' then
+  redis.call('DEL', mine)
+  redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'c', ARGV[1])
+end
 return {at, redis.call('INCRBY', KEYS[4], seq(left - bytes))}
 """
 )

@@ -203,7 +203,8 @@ class RedisWriter:
             args.append(len(packs))
             for one in packs:
                 args += one
-        return APPEND.command((*keys, self._keys.sizes, self._keys.total, self._keys.generation), args)
+        named = (*keys, self._keys.sizes, self._keys.total, self._keys.generation, *self._link.guards)
+        return APPEND.command(named, args)
 
     def _settle(self, write: _Write, answer: Any) -> None:
         if isinstance(answer, Refusal):
