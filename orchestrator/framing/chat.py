@@ -84,7 +84,7 @@ class ChatFraming(FoldedFraming):
         is_text = voice.open == "text"
         voice.kept = (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, [])
         if self.panel is not None and voice.stage != FINAL:
-            voice.head = b""  # told whole when it ends: several at once are unreadable word by word
+            voice.head = b""  # sent whole when it ends: several at once are unreadable word by word
             return []
         self._has_answer = self._has_answer or (is_text and self.panel is not None)
         place = 0 if self.panel is not None else self._place(voice)

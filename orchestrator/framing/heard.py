@@ -14,7 +14,7 @@ Kind = Literal["", "text", "reasoning"]
 
 
 CONTENT_KEYS = {"progress": "progress", "data": "data", "source": "sources", "file": "files"}
-"""What a list of each is called where an agent stands as a whole: as in a snapshot."""
+"""What a list of each is called if an agent stands as a whole: as in a snapshot."""
 
 
 class _Said(msgspec.Struct):

@@ -32,7 +32,7 @@ _DECISION = {
 class McpFraming(FoldedFraming):
     """JSON-RPC messages. The words themselves come whole with the result: a tool's caller has no use for pieces.
 
-    Options: `rpc_id` of the call, and its `progress_token`, without which no progress is told; `elicits`: the client
+    Options: `rpc_id` of the call, and its `progress_token`, without which no progress is sent; `elicits`: the client
     can be asked, so that an approval becomes such a question.
     """
 

@@ -20,7 +20,7 @@ from ..events.snapshot import AgentSnapshot, Snapshot
 
 @dataclass(slots=True)
 class _Earlier:
-    """What later events tell of an agent before them; None where they leave it as it is."""
+    """What later events tell of an agent before them; None if they leave it as it is."""
 
     chars: int = 0
     """Said in `Token`s of the attempt that was under way."""

@@ -35,7 +35,7 @@ _ARGUMENTS = (
 
 
 class RelayModel(Model):
-    """A model that behaves as *inner* does and tells the run's outbox what it says meanwhile.
+    """A model that behaves as *inner* does and reports to the run's outbox what it says meanwhile.
 
     A stream that ends without a terminal event raises AgentError (`upstream_invalid`), a failed response
     AgentError by its code, a refusal AgentError (`refusal`) after what was said. An incomplete one becomes
@@ -87,7 +87,7 @@ class RelayProvider(ModelProvider):
 
 
 class RelayHooks(RunHooks[Any]):
-    """Tells the outbox of tools and handoffs the moment they happen; serves nested runs too."""
+    """Reports tools and handoffs to the outbox the moment they happen; serves nested runs too."""
 
     async def on_llm_start(
         self,
@@ -143,7 +143,7 @@ class RelayHooks(RunHooks[Any]):
 def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
     """Return a formatter that notes which call failed; the words are *formatter*'s, or safe ones.
 
-    The SDK asks it only where a tool has no failure function of its own.
+    The SDK asks it only if a tool has no failure function of its own.
     """
 
     def note(args: ToolErrorFormatterArgs[Any]) -> Any:
@@ -159,7 +159,7 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
 def _taken(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[str]:
     """The ids of calls that a new call must not have: those in the request, and those of this run.
 
-    Where the provider keeps the conversation, it must get its own ids back, and what it has said is not here.
+    If the provider keeps the conversation, it must get its own ids back, and what it has said is not here.
     """
     given = dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
     if given.get("previous_response_id") or given.get("conversation_id"):
@@ -181,7 +181,7 @@ def _timed_out(call: OpenCall) -> bool:
 
 
 def output_text(result: object) -> str:
-    """Say a tool's result as the model reads it: text as it is, the rest as JSON where it can be."""
+    """Say a tool's result as the model reads it: text as it is, the rest as JSON if it can be."""
     if isinstance(result, str):
         return result
     dump = getattr(result, "model_dump", None)

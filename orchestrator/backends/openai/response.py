@@ -28,7 +28,7 @@ _CALL_ARGUMENTS = frozenset(
 
 
 class RelayedResponse:
-    """Tells an outbox what one response says, and judges it at its end.
+    """Reports to an outbox what one response says, and judges it at its end.
 
     Args:
         outbox: Of the run; None outside of one.
@@ -67,7 +67,7 @@ class RelayedResponse:
     def hear(self, event: Any) -> Any:
         """Put what *event* says into the outbox; return the event that the runner shall see, if any.
 
-        The runner makes nothing of text deltas but queue entries, at a third of a token's whole cost. Where
+        The runner makes nothing of text deltas but queue entries, at a third of a token's whole cost. If
         only our collector reads that queue, they are left out; the typed items at the end are all there.
         """
         kind: str = event.type
@@ -202,9 +202,9 @@ class RelayedResponse:
             self._say_text(item_id, rest)
 
     def _hosted(self, event: Any) -> None:
-        """Tell of a tool that runs at the provider (web search, code interpreter, …).
+        """Report a tool that runs at the provider (web search, code interpreter, …).
 
-        What it was given and what came of it stand in the item when it is done, so both are told then; that it
+        What it was given and what came of it stand in the item when it is done, so both are reported then; that it
         runs, at once.
         """
         item = event.item

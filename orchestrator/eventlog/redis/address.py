@@ -1,4 +1,4 @@
-"""What a Redis' address says: where, as whom, which database and prefix. Owns no connection."""
+"""A Redis' address: where, as whom, which database and prefix. Owns no connection."""
 
 from __future__ import annotations
 

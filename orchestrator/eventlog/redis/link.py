@@ -179,7 +179,7 @@ class Link:
     # ── calls ────────────────────────────────────────────────────────────────────────────────
 
     async def call(self, *command: str | bytes | int) -> Any:
-        """Send one command; it may be sent again where its answer was lost.
+        """Send one command; it may be sent again if its answer was lost.
 
         Raises:
             LogUnavailable: No answer within `patience_s`, or an error.
@@ -190,7 +190,7 @@ class Link:
         return answer
 
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
-        """Run *script*, loading it where Redis has forgotten it. Raises as `call` does."""
+        """Run *script*, loading it if Redis has forgotten it. Raises as `call` does."""
         command = script.command((*keys, *self.guards), args)
         answer = await self.insist(lambda: self._ask(command))
         if isinstance(answer, Refusal) and str(answer) == "NOSCRIPT":
@@ -299,7 +299,7 @@ class Link:
             raise wrong_log(f"Redis at {self.address} {error}")
 
     async def _check_eviction(self, line: Line) -> None:
-        # Where CONFIG is not allowed we cannot know; a warning is all that this is for.
+        # If CONFIG is not allowed we cannot know; a warning is all that this is for.
         (answer,) = await line.exchange([("CONFIG", "GET", "maxmemory-policy")])
         if isinstance(answer, list) and len(answer) == 2 and bytes(answer[1]).startswith(b"allkeys"):
             log.warning(

@@ -69,7 +69,7 @@ class DialectReader:
         return follow(supervisor.log, self.view, cursor, snapshots)
 
     def seen(self, cursor: str | None, framing: Framing) -> AsyncGenerator[list[Entry], None] | None:
-        """Return what the client has seen, where *framing* has to know it; of a long run only the end."""
+        """Return what the client has seen, if *framing* has to know it; of a long run only the end."""
         if cursor is None or not framing.folds:
             return None
         return self._seen(cursor, framing)

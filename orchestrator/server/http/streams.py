@@ -112,13 +112,13 @@ class EventStream:
                 raise ClientTooSlow from None
 
     async def tell_drain(self) -> None:
-        """Tell the client once when to come back. Raises as `send`."""
+        """Send the client once when to come back. Raises as `send`."""
         if not self._drain_told:
             self._drain_told = True
             await self.send(self.framing.retry(DRAIN_RETRY_MS))
 
     async def close(self) -> None:
-        """End the stream in good order, or cut it where the client does not take the end."""
+        """End the stream in good order, or cut it if the client does not take the end."""
         try:
             async with asyncio.timeout(SEND_SECONDS), self._writing:
                 if self._compressor is not None:
@@ -202,7 +202,7 @@ class Streams:
         await stream.send(framing.closing())
 
     async def announce_drain(self) -> None:
-        """Tell every client when to come back; the streams stay open while their runs end.
+        """Send every client when to come back; the streams stay open while their runs end.
 
         A client that is slow to take what it gets now hears it right after that.
         """

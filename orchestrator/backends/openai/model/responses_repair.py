@@ -31,7 +31,7 @@ class ResponsesRepair:
         self._said = False
 
     def take(self, event: Any) -> dict[str, Any] | None:
-        """Return *event* in OpenAI's form; None where it says nothing.
+        """Return *event* in OpenAI's form; None if it says nothing.
 
         Raises:
             AgentError: It is an error of the provider's, or no event of an answer.
@@ -158,7 +158,7 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
     """Return an output item in OpenAI's form.
 
     Raises:
-        AgentError: It is none, or (where it must be *whole*) lacks what an item of its kind must have.
+        AgentError: It is none, or (if it must be *whole*) lacks what an item of its kind must have.
     """
     if not isinstance(item, dict) or not isinstance(item.get("type"), str):
         raise invalid()
@@ -221,7 +221,7 @@ def _is_new_call(call: dict[str, Any], items: list[dict[str, Any]]) -> bool:
 
 
 def _place(event: dict[str, Any]) -> str:
-    """The item that an event is about: by its id, by its place only where it has none."""
+    """The item that an event is about: by its id, by its place only if it has none."""
     return id_of(event.get("item_id")) or f"#{event.get('output_index') or 0}"
 
 
