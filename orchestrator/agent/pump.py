@@ -191,11 +191,13 @@ class Pump:
         if self._stopped.done():
             return Ending(stop=self._stopped.result())
         loading = asyncio.ensure_future(self._backend())
-        await asyncio.sleep(0)
+        if not loading.done():
+            await asyncio.sleep(0)
         if not loading.done():
             self._mailbox.post(Status("queued", "loading"))
         try:
-            await asyncio.wait((loading, self._stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not loading.done():
+                await asyncio.wait((loading, self._stopped), return_when=asyncio.FIRST_COMPLETED)
             if not loading.done():
                 return Ending(stop=self._stopped.result())
             return loading.result()

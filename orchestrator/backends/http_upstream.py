@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import urllib.request
 from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -34,6 +36,11 @@ ERROR_BODY_SECONDS = 2.0
 MAX_REDIRECTS = 3
 MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1000
+_PROXY_VARIABLES = (
+    "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+    "REQUEST_METHOD",
+)  # fmt: skip
+"""What decides which proxy is taken; a CGI program's `HTTP_PROXY` comes from its client, and does not count."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -271,9 +278,15 @@ def decode_object(data: bytes | str, who: str) -> dict[str, Any]:
 
 def proxy_for(url: yarl.URL) -> str | None:
     """Return the proxy that the environment names for *url*, None where it names none or excepts its host."""
+    return _proxy_in(url.scheme, url.raw_authority, tuple(map(os.environ.get, _PROXY_VARIABLES)))
+
+
+@lru_cache(maxsize=256)
+def _proxy_in(scheme: str, authority: str, environment: tuple[str | None, ...]) -> str | None:
+    """Look through the whole environment, which takes longer than a request: again only if *environment* is another."""
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(url.raw_authority):
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(authority):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 

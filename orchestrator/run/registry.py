@@ -75,10 +75,12 @@ class AgentRegistry:
             return self._ready[agent_id]
         return await asyncio.to_thread(create_backend, self.agents[agent_id], self.agents)
 
-    async def backend(self, agent_id: str) -> Backend:
-        """Wait for an agent's backend. Cancelling is safe."""
-        loop = asyncio.get_running_loop()
-        return await asyncio.shield(self._backends.setdefault(agent_id, loop.create_future()))
+    def backend(self, agent_id: str) -> asyncio.Future[Backend]:
+        """Return an agent's backend, to be waited for; it is done if the backend is there. Cancelling is safe."""
+        loaded = self._backends.get(agent_id)
+        if loaded is None:
+            loaded = self._backends[agent_id] = asyncio.get_running_loop().create_future()
+        return asyncio.shield(loaded)
 
     def info(self, agent_id: str) -> AgentInfo:
         """Describe an agent as `run.started` does."""

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -39,6 +40,11 @@ TALKATIVE_LOGGERS = (
 
 REDACTED = "[redacted]"
 _MAX_DEPTH = 6
+_OWN_KEYS = frozenset({"timestamp", "level", "logger"})
+"""What `_shared_processors` put into each line themselves."""
+_HARMLESS: set[str] = set()
+"""Short texts that hold no credential; never one that holds any."""
+_HARMLESS_CHARS, _MAX_HARMLESS = 64, 4096
 _SECRET_KEY = re.compile(
     r"(^|[_.\-\s])(token|secret|passwd|password|passphrase|authorization|cookie|credentials?|api[_-]?key|apikey"
     r"|(?:access|private|secret)[_-]?key)$",
@@ -315,12 +321,19 @@ def _without_quotes(text: str, hidden: str) -> str:
 
 def redact(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:
     """Blank values whose key names a secret, and what looks like one inside any text."""
-    return _redact_mapping(event_dict, 0)
+    return {
+        key: value
+        if key in _OWN_KEYS
+        else REDACTED
+        if value and _names_secret(key)
+        else _redact_value(value, 1)
+        for key, value in event_dict.items()
+    }
 
 
 def _redact_mapping(mapping: Mapping[str, Any], depth: int) -> MutableMapping[str, Any]:
     return {
-        key: REDACTED if value and _SECRET_KEY.search(str(key)) else _redact_value(value, depth + 1)
+        key: REDACTED if value and _names_secret(str(key)) else _redact_value(value, depth + 1)
         for key, value in mapping.items()
     }
 
@@ -341,6 +354,19 @@ def _redact_value(value: Any, depth: int) -> Any:
 
 def redact_text(text: str) -> str:
     """Blank what looks like a credential in *text*: a bearer token, an API key, a password in a URL."""
+    if text in _HARMLESS:
+        return text
+    redacted = text
     for pattern, replacement in _SECRET_VALUES:
-        text = pattern.sub(replacement, text)
-    return text
+        redacted = pattern.sub(replacement, redacted)
+    if redacted == text and len(text) <= _HARMLESS_CHARS:
+        # The same few words stand in most lines, and to look through them costs more than to print them.
+        if len(_HARMLESS) >= _MAX_HARMLESS:
+            _HARMLESS.clear()
+        _HARMLESS.add(text)
+    return redacted
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None

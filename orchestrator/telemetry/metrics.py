@@ -134,7 +134,11 @@ class Metrics(Observer):
             registry=registry,
         )
         self._token_counters: dict[str, tuple[Counter, Counter]] = {}
-        self._log_bytes = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
+        self._state_gauges: dict[tuple[str, AgentStatus], Gauge] = {}
+        self._log_size = 0
+        held = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
+        # Told at each append, and asked once in a while.
+        held.set_function(lambda: self._log_size)
         self._lag = Histogram(
             "orchestrator_event_loop_lag_seconds",
             "How much later than asked the event loop woke a sleeper.",
@@ -175,9 +179,15 @@ class Metrics(Observer):
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         if old is not None:
-            self._agents.labels(agent_id, old).dec()
+            self._state_gauge(agent_id, old).dec()
         if new is not None:
-            self._agents.labels(agent_id, new).inc()
+            self._state_gauge(agent_id, new).inc()
+
+    def _state_gauge(self, agent_id: str, state: AgentStatus) -> Gauge:
+        gauge = self._state_gauges.get((agent_id, state))
+        if gauge is None:
+            gauge = self._state_gauges[agent_id, state] = self._agents.labels(agent_id, state)
+        return gauge
 
     def tokens(self, agent_id: str, chars: int, events: int) -> None:
         counters = self._token_counters.get(agent_id)
@@ -205,7 +215,7 @@ class Metrics(Observer):
         self._abandoned.labels(agent_id).inc()
 
     def log_bytes(self, size: int) -> None:
-        self._log_bytes.set(size)
+        self._log_size = size
 
     # ── what the server reports ───────────────────────────────────────────────────────────────
 

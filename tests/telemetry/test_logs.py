@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
+from orchestrator.telemetry import logs
 from orchestrator.telemetry.logs import REDACTED, configure_logging, redact_text
 from tests.support.loglines import lines, own_logging
 
@@ -197,3 +198,18 @@ def test_credentials_inside_texts_are_blanked(text: str) -> None:
 )
 def test_ordinary_texts_are_kept(text: str) -> None:
     assert redact_text(text) == text
+
+
+def test_what_is_kept_of_harmless_texts_holds_no_credential_and_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Short texts come in most lines and are looked through once; a key is never among what is kept."""
+    kept: set[str] = set()
+    monkeypatch.setattr(logs, "_HARMLESS", kept)
+    for n in range(2 * logs._MAX_HARMLESS):
+        assert logs.redact_text(f"agent {n}") == f"agent {n}"
+    assert 0 < len(kept) <= logs._MAX_HARMLESS
+    for _ in range(2):
+        assert "hunter22" not in logs.redact_text("token=hunter22")
+    assert logs.redact_text("x" * 5000) == "x" * 5000
+    assert all("hunter22" not in text and len(text) < 5000 for text in kept)

@@ -42,6 +42,7 @@ from .finish import finish_of, withheld
 from .repair import (
     INVALID,
     arguments_of,
+    is_count,
     is_life,
     repaired_chunk,
     usage_as_chat,
@@ -123,6 +124,8 @@ class ChatDecoder:
                     plain = None
                 if plain:
                     self._take(chunk)
+                elif plain is not None and is_count(chunk.usage) and b"error" not in payload:
+                    self._usage = chunk.usage  # the count that OpenAI's server sends after the last choice
                 else:
                     self._take_odd(payload)
         except AgentError as exc:
@@ -347,7 +350,10 @@ class ChatDecoder:
             for _, call in sorted(self._calls.items())
             if not is_cut or is_whole(call.arguments)
         ]
-        return ChatCompletionMessage.construct(
+        # The SDK's own `construct` looks into each field for types to build; in plain words there are none.
+        plain = not (calls or self._annotations)
+        make: Any = ChatCompletionMessage if plain else ChatCompletionMessage.construct
+        message: ChatCompletionMessage = make(
             role="assistant",
             content=said["content"] or None,
             refusal=said["refusal"] or None,
@@ -357,6 +363,7 @@ class ChatDecoder:
             annotations=self._annotations,
             tool_calls=calls or None,
         )
+        return message
 
     def _attach_logprobs(self, items: Iterable[Any]) -> None:
         if not self._logprobs:

@@ -323,6 +323,13 @@ def usage_in(chunk: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def is_count(usage: dict[str, Any] | None) -> bool:
+    """Whether *usage* counts in OpenAI's own words, so that nothing of it is to be looked for elsewhere."""
+    if usage is None:
+        return False
+    return type(usage.get("prompt_tokens")) is int and type(usage.get("completion_tokens")) is int
+
+
 def usage_as_chat(usage: Any) -> dict[str, Any] | None:
     """Bring a usage object into the form of chat completions; None where it has no count at all."""
     if not isinstance(usage, dict):
