@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -81,6 +81,10 @@ class Bounds(NamedTuple):
         return f"{self.epoch}-{seq}" if self.first <= self.last else None
 
 
+Take = Callable[[list["Entry"]], bool]
+"""What a reader does with entries in the turn in which they are appended; False if it cannot just now."""
+
+
 class EventLog(Protocol):
     """Ordered, append-only channels.
 
@@ -126,10 +130,14 @@ class EventLog(Protocol):
         """
         ...
 
-    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+    async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         """Wait until there is an entry later than *after*; False after *seconds*. Cancelling is safe.
 
         Spurious wake-ups are allowed: a reader looks again.
+
+        Args:
+            take: A log that never waits itself may offer it what is appended, right then; while it takes all, the
+                reader waits on. It never raises, and gets each entry once, in order.
         """
         ...
 

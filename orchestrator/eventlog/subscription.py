@@ -29,6 +29,9 @@ REQUESTED_CHARS = 200
 
 Snapshots = Callable[[], Awaitable[list[Snapshot]]]
 
+Sink = Callable[[list[Entry]], bool]
+"""Sends entries without waiting; False if it cannot just now, and has sent nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -87,6 +90,7 @@ def follow(
     snapshots: Snapshots,
     *,
     heartbeat_s: float | None = None,
+    sink: Sink | None = None,
 ) -> AsyncGenerator[Item, None]:
     """Yield what *view* keeps, from the cursor on: pages of entries, gaps, idle times.
 
@@ -94,6 +98,8 @@ def follow(
         requested: The client's last id as it came; None starts at the first event.
         snapshots: Makes the state that is sent after a gap.
         heartbeat_s: Seconds of silence before an idle time is told; None takes `HEARTBEAT_SECONDS`.
+        sink: Gets, in the turn in which they are appended, entries that would else be yielded, if the log can do
+            that; all earlier ones have been yielded by then, and the caller waits for the next item.
 
     Ends after `run.done` if the view is of one run, else never. Cancelling is safe.
 
@@ -101,17 +107,20 @@ def follow(
         Gone: The run was deleted while it was read (from *snapshots*).
     """
     silence_s = HEARTBEAT_SECONDS if heartbeat_s is None else heartbeat_s
-    return _Reading(log, view, snapshots, silence_s).items(requested)
+    return _Reading(log, view, snapshots, silence_s, sink).items(requested)
 
 
 class _Reading:
     """Where one subscriber stands: its cursor, and how long it and its run have been silent."""
 
-    def __init__(self, log: EventLog, view: View, snapshots: Snapshots, silence_s: float) -> None:
+    def __init__(
+        self, log: EventLog, view: View, snapshots: Snapshots, silence_s: float, sink: Sink | None = None
+    ) -> None:
         self._log = log
         self._view = view
         self._snapshots = snapshots
         self._silence_s = silence_s
+        self._sink = sink
         self._clock = asyncio.get_running_loop().time
         self._cursor = Cursor("", 0)
         self._seen: dict[str, int] = {}
@@ -145,7 +154,8 @@ class _Reading:
                 continue
             if not page:
                 left_s = self._told_at + self._silence_s - self._clock()
-                await self._log.wait(self._view.channel, self._cursor, max(0.0, left_s))
+                take = None if self._sink is None or self._seen else self._take
+                await self._log.wait(self._view.channel, self._cursor, max(0.0, left_s), take=take)
             elif kept := self._keep(page):
                 yield kept
                 if self._view.run_id is not None and _is_end(kept[-1]):
@@ -191,6 +201,21 @@ class _Reading:
         if any(entry.run_id == view.run_id for entry in page):
             self._alive_at = self._clock()
         return kept
+
+    def _take(self, added: list[Entry]) -> bool:
+        """Hand on what was *added* behind the cursor, if nothing else is to be done about it."""
+        first, last, view = added[0], added[-1], self._view
+        if self._sink is None or first.seq != self._cursor.seq + 1 or first.epoch != self._cursor.epoch:
+            return False
+        kept = added if view.everything else [entry for entry in added if view.keeps(entry)]
+        if kept and (_is_end(kept[-1]) or not self._sink(kept)):
+            return False
+        self._cursor = Cursor(last.epoch, last.seq)
+        if kept:
+            self._told_at = self._alive_at = self._clock()
+        elif any(entry.run_id == view.run_id for entry in added):
+            self._alive_at = self._clock()
+        return True
 
     async def _has_ended_unheard(self) -> bool:
         """Whether the run ended without an event that this subscriber could hear. Raises Gone if it was deleted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from orchestrator.errors import Gone
 from orchestrator.eventlog import MemoryLog
-from orchestrator.eventlog.base import Draft
+from orchestrator.eventlog.base import Draft, Entry
 from orchestrator.eventlog.subscription import IDLE, REQUESTED_CHARS, Gap, Idle, View, follow, parse_names
 from orchestrator.events import PANEL, RunStatus, Snapshot
 from tests.support.patience import soon
@@ -254,3 +255,54 @@ async def test_cancelling_loses_nothing(log: MemoryLog) -> None:
 )
 def test_names_in_a_query(text: str | None, names: set[str] | None) -> None:
     assert parse_names(text) == names
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_the_sink_takes_and_what_is_yielded_are_all_events_once_and_in_order(
+    log: MemoryLog, seed: int
+) -> None:
+    """A sink refuses whenever its socket has no room; the reader then looks for itself, from where it stands."""
+    chance = random.Random(seed)
+    heard: list[str] = []
+    taken: list[bool] = []
+
+    def sink(entries: list[Entry]) -> bool:
+        taken.append(chance.random() < 0.6)
+        if taken[-1]:
+            heard.extend(entry.id for entry in entries)
+        return taken[-1]
+
+    view = View("c", "run_1")
+    reader = Reader(log, view, sink=sink)
+    told: list[str] = []
+
+    async def read() -> None:
+        async with aclosing(reader._follow) as items:
+            async for item in items:
+                assert isinstance(item, list)
+                heard.extend(entry.id for entry in item)
+
+    reading = asyncio.ensure_future(read())
+    for n in range(60):
+        drafts = [draft(n, chance.choice(["run_1", "run_2"])) for _ in range(chance.randint(1, 3))]
+        told += [entry.id for entry in await log.append("c", drafts) if entry.run_id == "run_1"]
+        for _ in range(chance.randint(0, 3)):
+            await asyncio.sleep(0)
+    told.append((await log.append("c", [DONE]))[0].id)
+    await soon(reading)
+    assert heard == told
+    assert {True, False} == set(taken)
+
+
+async def test_a_sink_that_fails_fails_its_reader_at_most_never_the_writer(log: MemoryLog) -> None:
+    def sink(entries: list[Entry]) -> bool:
+        raise RuntimeError("broken")
+
+    reader = Reader(log, sink=sink)
+    reading = asyncio.ensure_future(reader.read())
+    for n in range(3):
+        await asyncio.sleep(0.01)
+        assert len(await log.append("run_1", [draft(n)])) == 1
+    await log.append("run_1", [DONE])
+    await soon(reading)
+    assert [entry.seq for page in reader.items for entry in page] == [1, 2, 3, 4]

@@ -350,7 +350,7 @@ async def test_stream_of_a_deleted_run_ends_though_its_channel_is_loud() -> None
     """What others say wakes its reader each time; that must not keep it from looking."""
 
     class LoudLog(MemoryLog):
-        async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+        async def wait(self, channel: str, after: Cursor, seconds: float, **options: Any) -> bool:
             await asyncio.sleep(0.01)
             await self.append(channel, [Draft("run_other", "a", "token", b'{"text":"x"}')])
             return True

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from ..base import Bounds, Cursor, Draft, Entry, check_cursor, new_epoch
+from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
 from .runs import MemoryRuns
@@ -26,7 +26,7 @@ class _Channel:
         self.first = 1
         self.holes = 0
         self.bytes = 0
-        self.readers: set[asyncio.Future[bool]] = set()
+        self.readers: dict[asyncio.Future[bool], Take | None] = {}
 
     @property
     def last(self) -> int:
@@ -40,6 +40,16 @@ class _Channel:
         for reader in self.readers:
             _end(reader, True)
         self.readers.clear()
+
+    def tell(self, added: list[Entry]) -> None:
+        """Let the readers, who have all that was there before, take *added*; wake those that do not."""
+        if self.holes:
+            self.wake()
+            return
+        for reader, take in list(self.readers.items()):
+            if take is None or not _taken(take, added):
+                _end(reader, True)
+                del self.readers[reader]
 
 
 class MemoryLog(MemoryRuns):
@@ -87,7 +97,7 @@ class MemoryLog(MemoryRuns):
         self._size += grown
         if book.bytes > self._max_channel_bytes:
             self._trim(book, self._max_channel_bytes * 9 // 10)
-        book.wake()
+        book.tell(added)
         return added
 
     async def open(self, channel: str) -> Bounds:
@@ -105,7 +115,7 @@ class MemoryLog(MemoryRuns):
             page = kept if page else []
         return page
 
-    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+    async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         book = self._book(channel)
         if book.epoch != after.epoch or (book.last > after.seq and not book.holes):
             return True
@@ -113,12 +123,13 @@ class MemoryLog(MemoryRuns):
         reader: asyncio.Future[bool] = loop.create_future()
         # Not `asyncio.timeout`: it costs several times as much, at each event of each reader.
         expiry = loop.call_later(seconds, _end, reader, False)
-        book.readers.add(reader)
+        # Only who stands at the end may take: what is between would be left out.
+        book.readers[reader] = take if book.last == after.seq else None
         try:
             return await reader
         finally:
             expiry.cancel()
-            book.readers.discard(reader)
+            book.readers.pop(reader, None)
             self._drop_if_empty(channel, book)
 
     async def erase(self, channel: str, run_id: str) -> None:
@@ -179,6 +190,13 @@ def open_store(url: str) -> MemoryLog:
 def _end(reader: asyncio.Future[bool], woken: bool) -> None:
     if not reader.done():
         reader.set_result(woken)
+
+
+def _taken(take: Take, added: list[Entry]) -> bool:
+    try:
+        return take(added)
+    except Exception:  # noqa: BLE001 - a reader that fails must not take the writer with it, and fails again by itself
+        return False
 
 
 def _cost(entry: Entry) -> int:

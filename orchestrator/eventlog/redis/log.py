@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from ...errors import Fenced, GapError, LogUnavailable
-from ..base import Bounds, Cursor, Draft, Entry, check_cursor, new_epoch
+from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
 from .address import parse_address
@@ -206,7 +206,7 @@ class RedisLog(RedisRuns):
                 self._listener.alarm()
         return page[:most]
 
-    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+    async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         try:
             async with asyncio.timeout(seconds):
                 await self._ready()

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from ...errors import LogUnavailable
-from ..base import Bounds, Cursor, Draft, Entry, check_cursor
+from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor
 from ..cluster import Cluster
 from ..run_store import Fence
 from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
@@ -118,7 +118,7 @@ class SQLiteLog(SQLiteRuns):
                 return page
         return await self._read(book, after, most)
 
-    async def wait(self, channel: str, after: Cursor, seconds: float) -> bool:
+    async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         book = self._shelf.find(channel)
         if book.bounds is None or book.bounds.epoch != after.epoch or book.has_after(after.seq):
             return True

@@ -12,7 +12,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from ...eventlog.base import Entry, parse_cursor
-from ...eventlog.subscription import Idle, Item, View, follow, history
+from ...eventlog.subscription import Idle, Item, Sink, View, follow, history
 from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Framing, Subscriber
 from ...framing.rollback import rolled_back
@@ -60,13 +60,13 @@ class DialectReader:
             )
         )
 
-    def items(self, cursor: str | None) -> AsyncGenerator[Item, None]:
+    def items(self, cursor: str | None, sink: Sink | None = None) -> AsyncGenerator[Item, None]:
         supervisor, run_id = self.request.app[SUPERVISOR], self.run.spec.run_id
 
         async def snapshots() -> list[Snapshot]:
             return [(await supervisor.get(run_id)).snapshot()]
 
-        return follow(supervisor.log, self.view, cursor, snapshots)
+        return follow(supervisor.log, self.view, cursor, snapshots, sink=sink)
 
     def seen(self, cursor: str | None, framing: Framing) -> AsyncGenerator[list[Entry], None] | None:
         """Return what the client has seen, if *framing* has to know it; of a long run only the end."""
@@ -132,7 +132,7 @@ async def stream_run(
     )
     held = request.app[CONNECTIONS].holding("streams")
     with held, request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
-        items, seen = reader.items(cursor), reader.seen(cursor, framing)
+        items, seen = reader.items(cursor, stream.take), reader.seen(cursor, framing)
         return await request.app[STREAMS].serve(stream, items, lambda: run.t, seen=seen)
 
 

@@ -66,6 +66,8 @@ class EventStream:
         self._compressor = Compressor(encoding) if encoding else None
         self._writing = asyncio.Lock()
         self._drain_told = False
+        self.is_direct = False
+        """Whether `take` may write, as nothing else is to be said to the client."""
         self.response = web.StreamResponse(
             headers={
                 "Content-Type": framing.content_type,
@@ -110,6 +112,25 @@ class EventStream:
             except TimeoutError:
                 self._drop()
                 raise ClientTooSlow from None
+
+    def take(self, entries: list[Entry]) -> bool:
+        """Write *entries* now, without a task that wakes; False, and nothing was written, if that might wait."""
+        framing = self.framing
+        if not self.is_direct or framing.folds or self._compressor is not None or self._writing.locked():
+            return False
+        data = framing.entries(entries)
+        if not self._has_room(len(data)):
+            return False
+        # With so much room it runs to its end at the first step; a client that has just gone is `send`'s to notice.
+        writing = self.response.write(data)
+        try:
+            writing.send(None)
+        except StopIteration:
+            return True
+        except (ConnectionError, RuntimeError):
+            return False
+        writing.close()
+        return True
 
     async def tell_drain(self) -> None:
         """Send the client once when to come back. Raises as `send`."""
@@ -188,6 +209,7 @@ class Streams:
         self, stream: EventStream, items: AsyncGenerator[Item, None], clock: Callable[[], int]
     ) -> None:
         framing = stream.framing
+        stream.is_direct = not (self._draining or self._closing)
         if self._draining:
             await stream.tell_drain()
         async for item in items:
@@ -207,6 +229,7 @@ class Streams:
         A client that is slow to take what it gets now hears it right after that.
         """
         self._draining = True
+        self._stop_direct()
         with suppress(TimeoutError):
             async with asyncio.timeout(ANNOUNCE_SECONDS), asyncio.TaskGroup() as group:
                 for stream in list(self._open):
@@ -216,10 +239,16 @@ class Streams:
     def close_all(self) -> None:
         """End every stream in good order: now, or once the frames that are on their way are written."""
         self._closing = True
+        self._stop_direct()
         now = asyncio.get_running_loop().time()
         for stream, scope in self._open.items():
             if not stream.sending:
                 scope.reschedule(now)
+
+    def _stop_direct(self) -> None:
+        """Let each further event pass `_forward`, which knows what else is to be said."""
+        for stream in self._open:
+            stream.is_direct = False
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait until every stream has ended, at most *seconds*."""
