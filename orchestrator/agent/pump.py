@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import structlog
 
-from ..backends.base import AgentInput, Backend, Emission, Part, Turn
+from ..backends.base import AgentInput, Backend, Emission, Part, StopEvent, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError, new_error_id
 from ..events.agent import AgentMetrics, Approval, Cancelled, Done, Error, InputRef, Retry, Started, Status
 from ..events.base import Payload
@@ -150,7 +149,7 @@ class Pump:
                 traceparent=self._traceparent(),
                 approve=attempt.approvals.wait,
                 reasons=attempt.approvals.reasons,
-                cancelled=threading.Event(),
+                cancelled=StopEvent(),
             )
             ending = await attempt.run(request, self._stopped)
             self._current = None

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from ..errors import AgentError
 from ..events.agent import Missing, Usage
 from ..events.base import Payload
+from .stop_event import StopEvent as StopEvent
 
 Approve = Callable[[str], Awaitable[bool]]
 """Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.
@@ -112,8 +113,8 @@ class AgentInput:
     traceparent: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
-    cancelled: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
-    taken: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    cancelled: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
+    taken: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
 
 
 _CURRENT: ContextVar[AgentInput | None] = ContextVar("orchestrator_current_input", default=None)

@@ -59,8 +59,8 @@ class Outbox:
     local_calls: LocalCalls = field(default_factory=LocalCalls)
     record: Record = field(default_factory=Record)
     _items: list[Payload | Spent] = field(default_factory=list)
-    _ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _ready: asyncio.Event | None = None
+    _room: asyncio.Event | None = None
     _closed: bool = False
 
     def enter(self) -> None:
@@ -77,18 +77,22 @@ class Outbox:
         self._items.append(payload)
         if not isinstance(payload, Spent):
             self.record.add(payload)
-        self._ready.set()
+        if self._ready is not None:
+            self._ready.set()
 
     async def room(self) -> None:
         """Wait until there is room for a payload, or the outbox is closed. Cancelling is safe."""
         while len(self._items) >= self.limit and not self._closed:
+            if self._room is None:
+                self._room = asyncio.Event()
             self._room.clear()
             await self._room.wait()
 
     def drain(self) -> list[Payload | Spent]:
         """Take all that is there, oldest first."""
         batch, self._items = self._items, []
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
         return batch
 
     async def take(self) -> list[Payload | Spent]:
@@ -97,6 +101,8 @@ class Outbox:
         Cancelling is safe: nothing is lost.
         """
         while not self._items and not self._closed:
+            if self._ready is None:
+                self._ready = asyncio.Event()
             self._ready.clear()
             await self._ready.wait()
         return self.drain()
@@ -104,8 +110,9 @@ class Outbox:
     def close(self) -> None:
         """Say that nothing more comes; whoever waits goes on."""
         self._closed = True
-        self._ready.set()
-        self._room.set()
+        for waited in (self._ready, self._room):
+            if waited is not None:
+                waited.set()
 
     def reopen(self) -> None:
         """Let a resumed run go on with the same outbox."""
