@@ -30,7 +30,7 @@ def starts(options: Options) -> Result:
     quick = Plan("sdk", START_AGENTS, START_TOKENS, model=f"bench-{START_TOKENS}@full")
 
     def once(contender: Contender) -> Sample:
-        cost = _asked(contender, [quick] * runs, spread_s=runs / 60)
+        cost = _asked(contender, [quick] * runs, spread_s=runs / 15)
         one = [_first(_asked(contender, [quick])) for _ in range(alone)]
         many = _asked(contender, [quick] * options.pick(AT_ONCE, 10))
         return {

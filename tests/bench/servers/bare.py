@@ -71,16 +71,15 @@ class Pool:
         body = msgspec.json.encode(asked(plan))
         head = f"POST {self.address.path}/chat/completions HTTP/1.1\r\nHost: {self.address.netloc}\r\n"
         request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        if not self.idle:
-            loop = asyncio.get_running_loop()
-            host, port = self.address.hostname or "", self.address.port or 80
-            await loop.create_connection(self._made, host, port)
-        self.idle.pop().ask(reader, agent_id, request)
-
-    def _made(self) -> Upstream:
-        made = Upstream(self)
-        self.idle.append(made)
-        return made
+        upstream = self.idle.pop() if self.idle else None
+        if upstream is None:
+            loop, host, port = (
+                asyncio.get_running_loop(),
+                self.address.hostname or "",
+                self.address.port or 80,
+            )
+            _, upstream = await loop.create_connection(lambda: Upstream(self), host, port)
+        upstream.ask(reader, agent_id, request)
 
 
 class Reader(asyncio.Protocol):
