@@ -143,23 +143,45 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
     expect(page).to_have_title(re.compile("^[^✋]"))
 
 
-@pytest.mark.parametrize(
-    ("said", "selector", "shown"),
-    [
-        ("これは**「重要」**です", "strong", "「重要」"),
-        ("请看**注意：**这里", "strong", "注意："),
-        ("그것은 *（참고）*입니다", "em", "（참고）"),
-        (r"the root \(\frac{-b \pm \sqrt{d}}{2a}\) is", ".formula", r"\(\frac{-b \pm \sqrt{d}}{2a}\)"),
-        ("\\[\n\\int_0^1 x_1 * y_1 * z\\,dx\n\\]", ".formula", "\\[\n\\int_0^1 x_1 * y_1 * z\\,dx\n\\]"),
-        ("$$a_1 \\\\ b_2$$", ".formula", "$$a_1 \\\\ b_2$$"),
-    ],
-)
-def test_eastern_emphasis_and_formulas_are_drawn_as_they_are_meant(
-    page: Page, said: str, selector: str, shown: str
-) -> None:
+EASTERN = {
+    "これは**「重要」**です": ("strong", "「重要」"),
+    "请看**注意：**这里": ("strong", "注意："),
+    "그것은 *（참고）*입니다": ("em", "（참고）"),
+}
+FORMULAS = {
+    r"the root \(\frac{-b \pm \sqrt{d}}{2a}\) is": "mfrac msqrt",
+    "\\[\n\\int_0^1 x_1 * y_1 * z\\,dx\n+ 1\n- 2\n\\]": "msubsup, mo",  # over lines that would begin lists
+    "$$\na_1 \\\\ b_2\n= 3\n$$": "msub",
+    "so $E = mc^2$, as *he* said": "msup",
+    "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}": "mtable mtd",
+    "| a |\n| - |\n| $x^2$ |": "td math msup",
+}
+AS_WRITTEN = {
+    "it costs $5 and $6": "it costs $5 and $6",
+    "$$ is what they want": "$$ is what they want",
+    r"\(\href{javascript:alert(1)}{x}\)": r"\(\href{javascript:alert(1)}{x}\)",
+    r"\(\frac{1\)": r"\(\frac{1\)",  # no formula
+    "`$x^2$` and \\$y^2\\$": "$x^2$ and $y^2$",
+}
+
+
+def test_eastern_emphasis_and_formulas_are_drawn_as_they_are_meant(page: Page) -> None:
+    """What reads TeX is fetched with the first formula. Neither sums of money nor what cannot be read are formulas."""
+    said = "\n\n---\n\n".join([*EASTERN, *FORMULAS, *AS_WRITTEN])
     ask(page, "parrot", message=said)
     ended(page)
-    assert column(page, "parrot").locator(f".prose {selector}").text_content() == shown
+    prose = column(page, "parrot").locator(".prose")
+    expect(prose.locator("math")).to_have_count(len(FORMULAS))
+    for selector, shown in EASTERN.values():
+        expect(prose.locator(selector).filter(has_text=shown)).to_have_text(shown)
+    for selector in FORMULAS.values():
+        expect(
+            prose.locator(f"math {selector}" if "math" not in selector else selector).first
+        ).to_be_attached()
+    expect(prose.locator("math[display=block]")).to_have_count(3)
+    for shown in AS_WRITTEN.values():
+        expect(prose).to_contain_text(shown)
+    expect(prose.locator("ul, ol, h1, h2, h3, [href]")).to_have_count(0)
 
 
 def test_on_paper_everything_is_there(page: Page) -> None:

@@ -73,3 +73,19 @@ def test_every_other_install_command_is_the_tests_own(block: Block) -> None:
     """`tests/run` is what runs this; any further command needs a test above."""
     known = "python3 -m venv" in block.text or block.page == "operations"
     assert known or (block.text.strip() == "tests/run" and os.access(ROOT / "tests/run", os.X_OK))
+
+
+def test_the_packed_files_are_whole_and_run(copy: Path) -> None:
+    """The wheel is built from the sdist, so what either lacks is missing; it runs outside the checkout."""
+    run(".venv/bin/pip install -q build && .venv/bin/python -m build -q --outdir dist .", copy)
+    run(".venv/bin/pip install -q --no-deps --no-compile --target packed dist/*.whl", copy)
+    packed, tree = copy / "packed" / "orchestrator", copy / "orchestrator"
+    wanted = {each.relative_to(tree) for each in tree.rglob("*") if each.is_file() and each.suffix != ".pyc"}
+    assert wanted - {each.relative_to(packed) for each in packed.rglob("*")} == set()
+    (copy / "elsewhere").mkdir()
+    asked = run(
+        f"{copy}/.venv/bin/python -m orchestrator run --json 'What is 17 * 23?' --config {copy}/agents_config",
+        copy / "elsewhere",
+        PYTHONPATH=str(copy / "packed"),
+    )
+    assert "391" in asked

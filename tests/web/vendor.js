@@ -27,6 +27,7 @@ const FILES = [
   ['htm.js', 'htm', 'dist/htm.mjs'],
   ['marked.js', 'marked', 'lib/marked.esm.js'],
   ['purify.js', 'dompurify', 'dist/purify.es.mjs'],
+  ['temml.js', 'temml', 'dist/temml.mjs'],
   ['highlight/core.js', HIGHLIGHT, 'es/core.min.js'],
   ...LANGUAGES.map((name) => [`highlight/${name}.js`, HIGHLIGHT, `es/languages/${name}.min.js`]),
 ];
@@ -42,6 +43,7 @@ const TYPES = {
     'export default htm;\n',
   'marked.d.ts': "export * from 'marked';\n",
   'purify.d.ts': "export { default } from 'dompurify';\n",
+  'temml.d.ts': 'declare const temml: { render(tex: string, box: Element, options: object): void };\nexport default temml;\n',
   'highlight/core.d.ts': 'declare const hljs: any;\nexport default hljs;\n',
   ...Object.fromEntries(
     LANGUAGES.map((name) => [`highlight/${name}.d.ts`, 'declare const grammar: unknown;\nexport default grammar;\n']),
@@ -53,6 +55,7 @@ const LICENCES = [
   ['licences/htm.txt', 'htm', 'LICENSE'],
   ['licences/marked.txt', 'marked', 'LICENSE'],
   ['licences/dompurify.txt', 'dompurify', 'LICENSE'],
+  ['licences/temml.txt', 'temml', 'LICENSE'],
   ['licences/highlight.txt', HIGHLIGHT, 'LICENSE'],
 ];
 

@@ -37,6 +37,8 @@ export class Session {
   /** @type {() => void} */
   #leave = () => {};
   #turn = 0;
+  /** @type {{key: string, turn: number, starting: Promise<Run>} | null} What was started in this very task. */
+  #begun = null;
 
   /**
    * @param {Client} client
@@ -57,7 +59,8 @@ export class Session {
 
   /**
    * Start a run and show it; the one shown before is left to itself. Null if the server refuses, which
-   * `error` says, or if another run was shown meanwhile.
+   * `error` says, or if another run was shown meanwhile. The same start twice in one task is one run: React's strict
+   * mode mounts, unmounts and mounts again, and a run that an effect starts would be paid for twice.
    * @param {StartOptions} options
    * @returns {Promise<Run | null>}
    */
@@ -69,9 +72,10 @@ export class Session {
       if (turn === this.#turn) this.#set({ ...this.#state, detail: { code: 'blocked', message } });
     });
     try {
-      const run = await this.#client.start({ ...this.#pace(), ...options });
-      if (turn !== this.#turn) run.detach();
-      else return this.#show(run);
+      const begun = this.#begin(options);
+      const run = await begun.starting;
+      if (turn === this.#turn) return this.#show(run);
+      if (begun.turn !== this.#turn) run.detach();
     } catch (error) {
       if (turn === this.#turn) this.#set({ ...IDLE, error: asError(error) });
     } finally {
@@ -79,6 +83,19 @@ export class Session {
     }
     return null;
   };
+
+  /** @param {StartOptions} options */
+  #begin({ signal, ...options }) {
+    const key = JSON.stringify(options);
+    if (this.#begun?.key !== key || signal !== undefined) {
+      const starting = this.#client.start({ ...this.#pace(), ...options, ...(signal ? { signal } : {}) });
+      this.#begun = { key, turn: this.#turn, starting };
+    }
+    const begun = this.#begun;
+    begun.turn = this.#turn;
+    setTimeout(() => this.#begun === begun && (this.#begun = null));
+    return begun;
+  }
 
   /**
    * Show a run that is there, or none.

@@ -73,6 +73,26 @@ test('attach twice, as React’s strict mode does, follows once; leaving cancels
   assert.ok(server.requests.every(({ method }) => method === 'GET'));
 }));
 
+test('a start in an effect, as React’s strict mode runs it twice, is one run; a later one is another', withServer(async ({ server, connect }) => {
+  const session = new Session(connect());
+  const posts = () => server.requests.filter(({ method }) => method === 'POST').length;
+  const first = session.start(asked);
+  session.detach();
+  const second = session.start({ ...asked });
+  assert.equal(await first, null, 'the view that started it is gone');
+  const run = await second;
+  assert.equal(session.getSnapshot().run, run);
+  await until(() => session.getSnapshot().connection === 'open');
+  assert.equal(posts(), 1);
+  const other = await session.start(asked);
+  assert.notEqual(other.id, run.id);
+  assert.equal(posts(), 2);
+  const [one, two] = [session.start({ ...asked, message: 'one' }), session.start({ ...asked, message: 'two' })];
+  assert.equal(await one, null);
+  assert.equal((await two).getSnapshot().message, 'two');
+  assert.equal(posts(), 4);
+}));
+
 test('a start that was overtaken is left alone, and the newer run is shown', withServer(async ({ server, connect }) => {
   const session = new Session(connect());
   let release;

@@ -29,7 +29,8 @@ export declare class Session {
     subscribe: (callback: () => void) => () => undefined;
     /**
      * Start a run and show it; the one shown before is left to itself. Null if the server refuses, which
-     * `error` says, or if another run was shown meanwhile.
+     * `error` says, or if another run was shown meanwhile. The same start twice in one task is one run: React's strict
+     * mode mounts, unmounts and mounts again, and a run that an effect starts would be paid for twice.
      * @param {StartOptions} options
      * @returns {Promise<Run | null>}
      */

@@ -3,6 +3,7 @@
  * shown as text, images as links: a page that fetched them would tell a stranger that it was read.
  */
 
+import { drawFormulas } from './formula.js';
 import { Marked } from '../../vendor/marked.js';
 import DOMPurify from '../../vendor/purify.js';
 
@@ -45,8 +46,15 @@ let outline = new Outline();
 const EASTERN = /^(\*{1,3})(?![\s*])((?:[^*\n\\]|\\.)+?)(?<![\s])\1(?!\*)/;
 const EASTERN_SIGN = /^[\u3000-\u303f\uff00-\uff65“‘]|[\u3000-\u303f\uff00-\uff65”’]$/;
 
-/** A formula in TeX, whose backslashes and stars are its own. */
-const FORMULA = /^(?:\\\([^]+?\\\)|\\\[[^]+?\\\]|\$\$[^$]+?\$\$)/;
+/**
+ * A formula in TeX, whose backslashes and stars are its own. Between single dollars it is one only if neither touches a
+ * space and no digit follows, as Pandoc has it: else sums of money would be.
+ */
+const FORMULA = /^(?:\\\([^]+?\\\)|\\\[[^]+?\\\]|\$\$[^$]+?\$\$|\$(?![\s$])(?:[^$\\\n]|\\.){1,300}(?<![\s\\])\$(?![\d$]))/;
+
+/** The same by itself, over lines that would begin lists or headings. One that is not closed yet goes to the next empty line. */
+const FORMULA_BLOCK =
+  /^ {0,3}(?:(\$\$)(?:(?!\n[ \t]*\n|\$\$)[^])*|(\\\[)(?:(?!\n[ \t]*\n|\\\])[^])*|\\begin\{([a-z]+\*?)\}(?:(?!\n[ \t]*\n|\\end\{\3\})[^])*)(\$\$|\\\]|\\end\{\3\}|$(?![^]))/;
 
 /** @type {import('../../vendor/marked.js').TokenizerAndRendererExtension[]} */
 const EXTENSIONS = [
@@ -66,9 +74,22 @@ const EXTENSIONS = [
     },
   },
   {
+    name: 'formulaBlock',
+    level: 'block',
+    start: (text) => /\n {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(text)?.index,
+    tokenizer(text) {
+      const [raw = '', , , , end = ''] = FORMULA_BLOCK.exec(text) ?? [];
+      // What follows on the same line makes it a part of a paragraph.
+      const rest = text.slice(raw.length);
+      if (raw === '' || /^[ \t]*\S/.test(rest)) return undefined;
+      return { type: 'formulaBlock', raw, closed: end !== '' };
+    },
+    renderer: ({ raw, closed }) => `<p>${closed ? `<span class="formula">${escape(raw.trim())}</span>` : escape(raw)}</p>\n`,
+  },
+  {
     name: 'formula',
     level: 'inline',
-    start: (text) => /\\[([]|\$\$/.exec(text)?.index,
+    start: (text) => /\\[([]|\$/.exec(text)?.index,
     tokenizer(text) {
       const raw = FORMULA.exec(text)?.[0];
       return raw === undefined ? undefined : { type: 'formula', raw };
@@ -181,6 +202,7 @@ export function render(tokens, within, finishedCode) {
   for (const item of fragment.querySelectorAll('li')) {
     if (/^\s*[☑☐]/.test(item.textContent ?? '')) item.classList.add('task');
   }
+  drawFormulas(fragment);
   for (const table of fragment.querySelectorAll('table')) table.replaceWith(scroller(table));
   // Arabic and Hebrew begin at the right, whatever the column's other blocks do.
   for (const block of fragment.children) block.setAttribute('dir', 'auto');

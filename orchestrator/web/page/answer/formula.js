@@ -1,0 +1,70 @@
+/**
+ * Draws formulas in TeX as MathML. What reads TeX is fetched with the first formula; until then, and if it cannot be
+ * fetched or read, a formula is shown as it was written.
+ */
+
+/** A longer one is shown as it was written: reading it could take longer than a task may. */
+const MAX_CHARS = 4_000;
+
+/** Formulas kept drawn: the unfinished end of an answer is drawn again and again. */
+const MAX_KEPT = 500;
+
+/** Untrusted: no links, no images, no macros that unfold without end. */
+const OPTIONS = { throwOnError: true, trust: false, strict: false, maxExpand: 500, maxSize: [20, 500] };
+
+/** @type {Map<string, Element | null>} As written → drawn; null: it cannot be read. */
+const drawn = new Map();
+/** @type {typeof import('../../vendor/temml.js').default | null} */
+let reader = null;
+/** @type {Promise<void> | null} */
+let fetching = null;
+
+/**
+ * Draw what in *root* is marked as a formula, now or once that can be done.
+ * @param {ParentNode} root
+ */
+export function drawFormulas(root) {
+  const found = root.querySelectorAll('.formula:not([data-drawn])');
+  if (found.length === 0) return;
+  if (reader !== null) return found.forEach(draw);
+  // By then the blocks may have been drawn again, so all that are on the page are looked at.
+  fetching ??= import('../../vendor/temml.js').then(
+    ({ default: temml }) => {
+      reader = temml;
+      drawFormulas(document);
+    },
+    () => {},
+  );
+}
+
+/** @param {Element} place */
+function draw(place) {
+  const written = place.textContent ?? '';
+  const formula = drawn.has(written) ? (drawn.get(written) ?? null) : read(written);
+  place.setAttribute('data-drawn', String(formula !== null));
+  if (formula !== null) place.replaceChildren(formula.cloneNode(true));
+}
+
+/** @param {string} written */
+function read(written) {
+  if (drawn.size >= MAX_KEPT) drawn.clear();
+  const formula = written.length <= MAX_CHARS ? made(written) : null;
+  drawn.set(written, formula);
+  return formula;
+}
+
+/** @param {string} written */
+function made(written) {
+  const display = /^(?:\$\$|\\\[|\\begin)/.test(written);
+  const tex = written.startsWith('\\begin') ? written : written.replace(/^(?:\$\$?|\\[([])|(?:\$\$?|\\[)\]])$/g, '');
+  const box = document.createElement('span');
+  try {
+    reader?.render(tex, box, { ...OPTIONS, displayMode: display });
+  } catch {
+    return null;
+  }
+  const formula = box.firstElementChild;
+  // Nothing of it may point anywhere, whatever the library makes of a formula.
+  for (const part of box.querySelectorAll('*')) for (const name of ['href', 'src', 'id']) part.removeAttribute(name);
+  return formula?.localName === 'math' ? formula : null;
+}
