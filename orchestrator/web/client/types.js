@@ -346,6 +346,7 @@
  * @property {readonly string[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]
  * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
+ * @property {readonly string[]} [images] `https:` addresses or `data:` URLs, for models that take them.
  * @property {boolean} [blind] Hide who is who until somebody has voted.
  * @property {'continue' | 'cancel'} [on_disconnect]
  * @property {string} [channel] Another one than the client's.

@@ -27,8 +27,8 @@ export function App({ pageState }) {
   const narrow = useMedia(NARROW);
   const [help, setHelp] = useState(false);
   const [history, setHistory] = useState(false);
-  const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), n: 0 });
-  const propose = (/** @type {string} */ text) => setProposal({ text, panel: null, n: proposal.n + 1 });
+  const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), anew: false, n: 0 });
+  const propose = (/** @type {string} */ text, anew = false) => setProposal({ text, panel: null, anew, n: proposal.n + 1 });
   const { record } = state;
   const origin = useOrigin(state);
   const [choice, choose] = useChoice(state.agents, origin);
@@ -41,7 +41,7 @@ export function App({ pageState }) {
     if (state.phase !== 'ready') return;
     const wish = wishOf(location.search, state.agents, state.panels, state.methods);
     if (wish.agents.length > 0) choose(wish.agents);
-    if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, n: proposal.n + 1 });
+    if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, anew: false, n: proposal.n + 1 });
     if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
   }, [state.phase]);
   useEffect(() => {
@@ -60,8 +60,8 @@ export function App({ pageState }) {
   );
 
   /** @type {Parameters<typeof Composer>[0]['ask']} */
-  const ask = async (message, { blind, panel }) => {
-    const runId = await pageState.ask({ message, followUp: record !== null, blind, ...requestOf(panel, choice, state.panels) });
+  const ask = async (message, { blind, panel, images, anew }) => {
+    const runId = await pageState.ask({ message, followUp: record !== null && !anew, blind, images, ...requestOf(panel, choice, state.panels) });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
@@ -69,9 +69,10 @@ export function App({ pageState }) {
     setHelp(false);
     void pageState.lock();
   };
-  const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId) => {
+  const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId, anew = false) => {
     if (agentId !== null) choose([agentId]);
-    propose(message);
+    // Only a conversation's first question can be asked anew without what was said before it.
+    propose(message, anew && state.earlier.length === 0);
   };
   return html`<${TopBar}
       history=${history}
@@ -118,6 +119,7 @@ export function App({ pageState }) {
           origin=${origin}
           busy=${busyBecause(state, run)}
           proposal=${proposal}
+          say=${(/** @type {string} */ text) => pageState.say(text)}
           ask=${ask}
         />`}
       </div>

@@ -64,6 +64,8 @@ export class PageState {
   #client = createClient();
   /** @type {Set<() => void>} */
   #subscribers = new Set();
+  /** @type {{q?: string, status?: string}} What the history is to show. */
+  #sought = {};
   /** Only the newest call may change what is open. */
   #turn = new AbortController();
 
@@ -118,19 +120,19 @@ export class PageState {
 
   /**
    * Start a run and show it.
-   * @param {{message: string, agents?: string[], panel?: string | InlinePanel, followUp: boolean, blind: boolean}} question
+   * @param {{message: string, agents?: string[], panel?: string | InlinePanel, followUp: boolean, blind: boolean, images: string[]}} question
    * @returns {Promise<string | null>} Its id; null if it was refused, as `notice` says.
    */
-  async ask({ message, followUp, blind, ...whom }) {
+  async ask({ message, followUp, blind, images, ...whom }) {
     if (this.#state.starting) return null;
     const { record } = this.#state;
     const conversation_id = (followUp && record?.about.conversation_id) || randomName('talk');
     this.#set({ starting: true, notice: null });
     try {
-      const run = await this.#client.start({ message, conversation_id, ...whom, ...(blind ? { blind } : {}) });
+      const run = await this.#client.start({ message, conversation_id, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
       const earlier = followUp && record ? [...this.#state.earlier, turnOf(record)] : [];
       this.#leave();
-      const about = { message, conversation_id, created_at: Date.now() };
+      const about = { message, images, conversation_id, created_at: Date.now() };
       this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, starting: false, opening: null, notice: null });
       return run.id;
     } catch (error) {
@@ -273,8 +275,12 @@ export class PageState {
 
   // ── history ────────────────────────────────────────────────────────────────────────────────────
 
-  /** Fetch the newest runs. */
-  async refresh() {
+  /**
+   * Fetch the newest runs, of those that are sought.
+   * @param {{q?: string, status?: string}} [sought]
+   */
+  async refresh(sought = this.#sought) {
+    this.#sought = sought;
     this.#set({ history: 'loading' });
     await this.#page(undefined, []);
   }
@@ -308,7 +314,10 @@ export class PageState {
    */
   async #page(before, known) {
     try {
-      const page = await this.#client.runs({ limit: HISTORY_PAGE, ...(before === undefined ? {} : { before }) });
+      const { q = '', status = '' } = this.#sought;
+      const sought = { ...(q === '' ? {} : { q }), ...(status === '' ? {} : { status }) };
+      const page = await this.#client.runs({ limit: HISTORY_PAGE, ...sought, ...(before === undefined ? {} : { before }) });
+      if (q !== (this.#sought.q ?? '') || status !== (this.#sought.status ?? '')) return; // something else is sought by now
       this.#set({ runs: [...known, ...page], history: page.length < HISTORY_PAGE ? 'all' : 'more' });
     } catch (error) {
       this.#set({ history: 'more' });

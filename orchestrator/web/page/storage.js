@@ -95,6 +95,22 @@ export const draft = {
   set: (value) => write(sessionStorage, 'draft', value || null),
 };
 
+/** Run id → what the user calls it, and the run itself if it is to stay at the top of the history. */
+export const marks = {
+  /** @returns {Record<string, {name?: string, pinned?: import('../client/types.js').ListedRun}>} */
+  all: () => read(localStorage, 'marks', {}),
+  /**
+   * @param {string} runId
+   * @param {{name?: string | undefined, pinned?: import('../client/types.js').ListedRun | undefined}} changes
+   */
+  set(runId, changes) {
+    const { [runId]: before, ...others } = marks.all();
+    const mark = { ...before, ...changes };
+    const kept = mark.name || mark.pinned ? { ...others, [runId]: mark } : others;
+    write(localStorage, 'marks', Object.fromEntries(Object.entries(kept).slice(-MAX_VOTES)));
+  },
+};
+
 /** Run id → the agent whose answer was found best. */
 export const votes = {
   /** @returns {Record<string, string>} */

@@ -62,12 +62,14 @@ export class Blocks {
    * @returns {Block[]}
    */
   end() {
-    const open = this.open;
-    const left = open === null ? this.tail() : [];
+    const fence = this.#fence;
+    const left = fence === null ? this.tail() : [];
     const goesOn = this.#goesOn;
+    // An answer often ends with its closing fence, and without a line's end.
+    const line = this.#closes(this.#rest) ? '' : this.#unindented(this.#rest);
     this.#fence = null;
     this.#rest = '';
-    if (open !== null) return [{ kind: 'code', ...open }];
+    if (fence !== null) return [{ kind: 'code', language: fence.language, text: fence.text + line }];
     return left.length > 0 ? [{ kind: 'tokens', tokens: left, goesOn }] : [];
   }
 
@@ -80,7 +82,9 @@ export class Blocks {
   get open() {
     if (this.#fence === null) return null;
     const { language, text } = this.#fence;
-    return { language, text: text + this.#unindented(this.#rest) };
+    // What may become the closing fence is not shown yet: what is shown of code only grows.
+    const closing = this.#rest.trim() === (this.#fence.marker[0] ?? '').repeat(this.#rest.trim().length);
+    return { language, text: closing ? text : text + this.#unindented(this.#rest) };
   }
 
   /** Return the unfinished rest as it would look if it ended here. */
@@ -159,15 +163,20 @@ export class Blocks {
     if (fence === null || end === 0) return false;
     const line = this.#rest.slice(0, end);
     this.#drop(end);
-    const bare = line.trim();
-    const closes = bare.startsWith(fence.marker) && bare === fence.marker.charAt(0).repeat(bare.length);
-    if (!closes || /^ {4}/.test(line)) {
+    if (!this.#closes(line)) {
       fence.text += this.#unindented(line);
       return true;
     }
     this.#fence = null;
     finished.push({ kind: 'code', language: fence.language, text: fence.text });
     return true;
+  }
+
+  /** Whether the open fence ends with *line*. @param {string} line */
+  #closes(line) {
+    const marker = this.#fence?.marker ?? '';
+    const bare = line.trim();
+    return bare.startsWith(marker) && bare === marker.charAt(0).repeat(bare.length) && !/^ {4}/.test(line);
   }
 
   /** @param {string} line */

@@ -4,6 +4,8 @@ import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
+import { AttachButton, AttachedList, useAttachments } from './attached.js';
+import { Chips } from './chips.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';
 import { draft, settings } from '../storage.js';
@@ -28,13 +30,17 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
  * @param {string | null} props.busy Why nothing can be asked now.
- * @param {{text: string, panel: import('./methods.js').PanelChoice | null, n: number}} props.proposal A question to put into the box, whenever *n* changes.
- * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice}) => Promise<boolean>} props.ask True if it was taken.
+ * @param {{text: string, panel: import('./methods.js').PanelChoice | null, anew: boolean, n: number}} props.proposal A question to put into the box, whenever *n* changes; *anew*: it is to begin a conversation.
+ * @param {(text: string) => void} props.say
+ * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice, images: string[], anew: boolean}) => Promise<boolean>} props.ask True if it was taken.
  */
-export function Composer({ agents, panels, methods, chosen, choose, followUp, origin, busy: waits, proposal, ask }) {
+export function Composer({ agents, panels, methods, chosen, choose, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
+  const [anew, setAnew] = useState(false);
+  const { attached, add, remove, clear, ...takes } = useAttachments(say);
+  const followUp = onScreen && !anew;
   const together = panel.panel !== '' || panel.method !== '';
   const busy = waits ?? tooFew(methods.find(({ method }) => method === panel.method), chosen.length) ?? tooLong(message);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
@@ -46,9 +52,11 @@ export function Composer({ agents, panels, methods, chosen, choose, followUp, or
     if (proposal.n === 0) return;
     if (proposal.text !== '') write(proposal.text);
     if (proposal.panel !== null) setPanel(proposal.panel);
+    setAnew(proposal.anew);
     box.current?.focus();
   }, [proposal.n]);
   // A follow-up is asked as the question before it was, whatever was chosen for other ones.
+  useEffect(() => setAnew(false), [origin.id]);
   useEffect(() => {
     if (origin.id !== null) setPanel(origin.panel);
   }, [origin.id, JSON.stringify(origin.panel)]);
@@ -58,11 +66,17 @@ export function Composer({ agents, panels, methods, chosen, choose, followUp, or
     const listed = panels.find(({ panel_id }) => panel_id === choice.panel);
     if (listed && listed.panel_id !== panel.panel) choose(listed.members);
   };
-  const ready = message.trim() !== '' && chosen.length > 0 && busy === null;
+  const ready = (message.trim() !== '' || attached.some(({ image }) => image === null)) && chosen.length > 0 && busy === null;
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!ready || !(await ask(message.trim(), { blind, panel }))) return;
+    if (!ready) return;
+    const whole = attached.length === 0 ? message.trim() : (await import('./attachments.js')).withTexts(message.trim(), attached);
+    const long = tooLong(whole);
+    if (long !== null) return say(long);
+    const images = attached.flatMap(({ image }) => image ?? []);
+    if (!(await ask(whole, { blind, panel, images, anew }))) return;
     write('');
+    clear();
     // There the box folds, so that the answers are seen.
     if (matchMedia(LOW).matches) box.current?.blur();
   };
@@ -72,7 +86,8 @@ export function Composer({ agents, panels, methods, chosen, choose, followUp, or
     const plain = !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey;
     if (event.key === 'Enter' && plain && !composing && settings.get().enterSends) void submit(event);
   };
-  return html`<form class="composer" onSubmit=${submit}>
+  return html`<form class="composer" onSubmit=${submit} ...${takes}>
+    <${AttachedList} attached=${attached} remove=${remove} />
     <label class="unseen" for="message">${followUp ? 'Follow-up question' : 'Question'}</label>
     <textarea
       id="message"
@@ -83,8 +98,10 @@ export function Composer({ agents, panels, methods, chosen, choose, followUp, or
       onInput=${(/** @type {any} */ event) => write(event.target.value)}
       onKeyDown=${onKeyDown}
     ></textarea>
+    ${onScreen && anew && html`<p class="hint anew">Begins a new conversation; the answers before stay in the history. <button type="button" class="menu-button" onClick=${() => setAnew(false)}>Follow up instead</button></p>`}
     <div class="composer-row">
       <${Chips} agents=${agents} chosen=${chosen} choose=${choose} />
+      <${AttachButton} add=${add} />
       <${Sets} agents=${agents} chosen=${chosen} choose=${choose} />
       <${PanelPicker} agents=${agents} panels=${panels} methods=${methods} members=${chosen} choice=${panel} choose=${takePanel} />
       <label class="chip blind" title=${together ? 'Who works together is no secret' : 'Hides names and numbers until you have voted'}>
@@ -104,25 +121,6 @@ function tooLong(message) {
   const chars = [...message.trim()].length;
   if (chars <= MAX_MESSAGE_CHARS) return null;
   return `The question has ${count(chars)} characters, ${count(chars - MAX_MESSAGE_CHARS)} more than can be asked.`;
-}
-
-/** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */
-function Chips({ agents, chosen, choose }) {
-  const toggle = (/** @type {string} */ id) =>
-    choose(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
-  return html`<fieldset class="chips">
-    <legend class="unseen">Who is asked</legend>
-    ${agents.map(
-      ({ agent_id: id, title, description, model }) => html`<label
-        key=${id}
-        class="chip"
-        title=${[title, description, model].filter(Boolean).join(' · ')}
-      >
-        <input type="checkbox" value=${id} checked=${chosen.includes(id)} onChange=${() => toggle(id)} />
-        <span class="tick" aria-hidden="true"></span><span class="chip-name">${title}</span>
-      </label>`,
-    )}
-  </fieldset>`;
 }
 
 /** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */

@@ -2,7 +2,11 @@
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
+import { marks } from '../storage.js';
 import { RUN_STATES, when } from '../words.js';
+
+/** So long after the last key the server is asked. */
+const SEARCH_MS = 250;
 
 /**
  * @param {object} props
@@ -14,19 +18,50 @@ import { RUN_STATES, when } from '../words.js';
  * @param {(runId: string) => void} props.forgotten
  */
 export function History({ pageState, state: { runs, history }, current, refreshOn, close, forgotten }) {
-  useEffect(() => void pageState.refresh(), [pageState, refreshOn]);
-  const forget = async (/** @type {string} */ runId) => {
-    if (await pageState.forget(runId)) forgotten(runId);
+  const [sought, seek] = useState({ q: '', status: '' });
+  const [marked, setMarked] = useState(marks.all);
+  const seeking = sought.q !== '' || sought.status !== '';
+  useEffect(() => {
+    const timer = setTimeout(() => void pageState.refresh({ ...sought, q: sought.q.trim() }), sought.q === '' ? 0 : SEARCH_MS);
+    return () => clearTimeout(timer);
+  }, [pageState, refreshOn, sought]);
+  const mark = (/** @type {string} */ runId, /** @type {Parameters<typeof marks.set>[1]} */ changes) => {
+    marks.set(runId, changes);
+    setMarked(marks.all());
   };
+  const forget = async (/** @type {string} */ runId) => {
+    if (!(await pageState.forget(runId))) return;
+    mark(runId, { name: undefined, pinned: undefined });
+    forgotten(runId);
+  };
+  const entry = (/** @type {import('../../client/types.js').ListedRun} */ run) => html`<${Entry}
+    key=${run.run_id}
+    run=${run}
+    mark=${marked[run.run_id] ?? {}}
+    setMark=${(/** @type {object} */ changes) => mark(run.run_id, changes)}
+    current=${run.run_id === current}
+    forget=${forget}
+  />`;
+  const words = sought.q.trim().toLowerCase();
+  const named = (/** @type {import('../../client/types.js').ListedRun} */ run) => `${marked[run.run_id]?.name ?? ''} ${run.title}`.toLowerCase();
+  const pinned = Object.values(marked).flatMap(({ pinned: run }) => (run ? [runs.find(({ run_id }) => run_id === run.run_id) ?? run] : []));
+  const top = pinned.filter((run) => named(run).includes(words) && (sought.status === '' || run.status === sought.status));
+  const rest = runs.filter(({ run_id }) => !marked[run_id]?.pinned);
   return html`<aside class="history" aria-label="History">
     <div class="history-head">
       <h2>History</h2>
       <${IconButton} icon="close" label="Close the history" onClick=${close} />
     </div>
-    <ul>
-      ${runs.map((run) => html`<${Entry} key=${run.run_id} run=${run} current=${run.run_id === current} forget=${forget} />`)}
-    </ul>
-    ${runs.length === 0 && history !== 'loading' && html`<p class="hint">Nothing was asked yet.</p>`}
+    <div class="history-search">
+      <input type="search" aria-label="Search the questions" placeholder="Search" value=${sought.q} onInput=${(/** @type {any} */ event) => seek({ ...sought, q: event.target.value })} />
+      <select class="pick" aria-label="Which runs" value=${sought.status} onChange=${(/** @type {any} */ event) => seek({ ...sought, status: event.target.value })}>
+        <option value="">All</option>
+        ${Object.entries(RUN_STATES).map(([status, [, word]]) => html`<option key=${status} value=${status}>${word}</option>`)}
+      </select>
+    </div>
+    ${top.length > 0 && html`<ul aria-label="Pinned" class="pinned">${top.map(entry)}</ul>`}
+    <ul>${rest.map(entry)}</ul>
+    ${top.length + rest.length === 0 && history !== 'loading' && html`<p class="hint">${seeking ? 'No run is like that.' : 'Nothing was asked yet.'}</p>`}
     ${history === 'loading' && html`<p class="hint">Loading…</p>`}
     ${history === 'more' && html`<button type="button" class="menu-button" onClick=${() => pageState.more()}>Older</button>`}
   </aside>`;
@@ -36,15 +71,21 @@ export function History({ pageState, state: { runs, history }, current, refreshO
 const UNDO_MS = 8_000;
 
 /**
- * One run. Deleting asks, because it deletes for everybody, and waits for a while, so that it can be undone.
- * @param {{run: import('../../client/types.js').ListedRun, current: boolean, forget: (runId: string) => void}} props
+ * One run. Deleting asks, because it deletes for everybody, and waits for a while, so that it can be undone. A name and
+ * a pin are this browser's own.
+ * @param {object} props
+ * @param {import('../../client/types.js').ListedRun} props.run
+ * @param {{name?: string, pinned?: object}} props.mark
+ * @param {(changes: {name?: string | undefined, pinned?: object | undefined}) => void} props.setMark
+ * @param {boolean} props.current
+ * @param {(runId: string) => void} props.forget
  */
-function Entry({ run, current, forget }) {
-  const [step, setStep] = useState(/** @type {'kept' | 'asks' | 'deleted'} */ ('kept'));
+function Entry({ run, mark, setMark, current, forget }) {
+  const [step, setStep] = useState(/** @type {'kept' | 'named' | 'asks' | 'deleted'} */ ('kept'));
   const box = useRef(/** @type {HTMLLIElement | null} */ (null));
   const undone = useRef(false);
   useEffect(() => {
-    if (step !== 'kept') box.current?.querySelector('button')?.focus();
+    if (step !== 'kept') /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector('input, button'))?.focus();
     if (step !== 'deleted') return undefined;
     let pending = true;
     const act = () => {
@@ -57,6 +98,19 @@ function Entry({ run, current, forget }) {
       act(); // the list was closed meanwhile: what was deleted stays deleted
     };
   }, [step]);
+  if (step === 'named') {
+    const keep = (/** @type {any} */ event) => {
+      event.preventDefault();
+      const name = event.target.elements.name.value.trim();
+      setMark({ name: name === '' || name === run.title ? undefined : name });
+      setStep('kept');
+    };
+    const leave = (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && (event.stopPropagation(), setStep('kept'));
+    return html`<li ref=${box}><form class="asks" onSubmit=${keep} onKeyDown=${leave}>
+      <input name="name" aria-label="Name of the run" maxlength="200" defaultValue=${mark.name ?? run.title} />
+      <button class="menu-button">Keep</button>
+    </form></li>`;
+  }
   if (step === 'asks') {
     return html`<li ref=${box} class="asks" role="group" aria-label=${`Delete ${run.title.slice(0, 60)}?`}>
       <span>Delete it for everybody?</span>
@@ -71,11 +125,13 @@ function Entry({ run, current, forget }) {
   const asked = Object.keys(run.agents).length;
   return html`<li data-status=${run.status}>
     <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined}>
-      <span class="history-question">${run.unreadable ? 'Cannot be read by this version' : run.title}</span>
+      <span class="history-question">${run.unreadable ? 'Cannot be read by this version' : (mark.name ?? run.title)}</span>
       <span class="hint">
         <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
+    <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${run.title.slice(0, 60)}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark({ pinned: mark.pinned ? undefined : run })} />
+    <${IconButton} icon="edit" label=${`Rename: ${run.title.slice(0, 60)}`} onClick=${() => setStep('named')} />
     <${IconButton} icon="trash" label=${`Delete: ${run.title.slice(0, 60)}`} onClick=${() => setStep('asks')} />
   </li>`;
 }

@@ -16,6 +16,8 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
  * @typedef {object} Screen What is seen of the run, and how that is changed.
  * @property {import('../timeline/replay.js').Replay | null} replay
  * @property {(replay: import('../timeline/replay.js').Replay | null) => void} setReplay
+ * @property {string[]} order The columns, once they were moved.
+ * @property {(ids: string[]) => void} setOrder
  * @property {string[]} hidden The columns that are not seen.
  * @property {(ids: string[]) => void} setHidden
  * @property {string | null} maximised
@@ -30,13 +32,13 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
  * @param {import('../page-state.js').PageState} props.pageState
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {Screen} props.screen
- * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
  * @returns {{act: (action: string, value?: string) => void, best: string | null}}
  */
 export function useActions({ pageState, record, screen, askAgain }) {
   const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
   const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
-  const { hidden, setHidden, maximised, setMaximised } = screen;
+  const { setOrder, hidden, setHidden, maximised, setMaximised } = screen;
   const source = screen.replay ?? record;
   const notFetched = () => pageState.say(NOT_FETCHED);
   /** @type {Record<string, (value: string) => unknown>} */
@@ -52,6 +54,18 @@ export function useActions({ pageState, record, screen, askAgain }) {
     add: (id) => pageState.steer((run) => run.add(id)),
     'stop-all': () => pageState.steer((run) => run.cancel()),
     again: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id),
+    edit: () => askAgain(record.about.message, null, true),
+    anew: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id, true),
+    left(id) {
+      const ids = [...document.querySelectorAll('.column')].map((column) => column.getAttribute('data-agent') ?? '');
+      const at = ids.indexOf(id);
+      // Past those that are hidden, which nobody sees it pass.
+      const to = ids.findLastIndex((other, n) => n < at && !hidden.includes(other));
+      if (to >= 0) setOrder([...ids.slice(0, to), id, ...ids.slice(to, at), ...ids.slice(at + 1)]);
+      announce(`${source.getAgent(id)?.title} is column ${to + 1}`);
+      // An element that is moved loses the focus.
+      requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(`.column[data-agent="${id}"] :is(.move-left, .maximise)`))?.focus());
+    },
     copy: (id) => copyText(answerOf(source.getAgent(id) ?? NOTHING).text).then(() => announce('Copied')),
     'copy-last': (id) => copyText(source.getAgent(id)?.text ?? '').then(() => announce('Copied')),
     hide: (id) => setHidden([...hidden, id]),

@@ -35,12 +35,12 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {readonly string[]} speakers Whose last words the panel's card shows.
  * @property {(agentId: string) => boolean} owns Whether the agent is of this run, not of one whose answers it was given.
  * @property {(agentId: string) => string} title
- * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'copy' | 'copy-last', agentId: string) => void} act
+ * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'anew' | 'left' | 'copy' | 'copy-last', agentId: string) => void} act
  * @property {(agentId: string, callId: string, approve: boolean) => void} approve
  */
 
-/** @param {{agentId: string, hue: number, shown: boolean, face: Face}} props */
-export function Column({ agentId, hue, shown, face: whole }) {
+/** @param {{agentId: string, hue: number, first: boolean, shown: boolean, face: Face}} props */
+export function Column({ agentId, hue, first, shown, face: whole }) {
   const { source, tabbed } = whole;
   const agent = useValue(source.subscribe, () => source.getAgent(agentId));
   if (agent === undefined) return null;
@@ -56,13 +56,13 @@ export function Column({ agentId, hue, shown, face: whole }) {
     tabindex="-1"
     hidden=${!shown}
   >
-    <${Header} agent=${agent} face=${face} />
+    <${Header} agent=${agent} first=${first} face=${face} />
     <${Body} agent=${agent} face=${face} />
   </section>`;
 }
 
-/** @param {{agent: AgentState, face: Face}} props */
-function Header({ agent, face }) {
+/** @param {{agent: AgentState, first: boolean, face: Face}} props */
+function Header({ agent, first, face }) {
   const [glyph, word] = agent.approvals.length > 0 && !hasEnded(agent) ? ['✋', 'waits for you'] : AGENT_STATES[agent.status];
   const again = agent.attempt > (agent.turn ?? 1);
   const about = [agent.stage && stageWord(agent), agent.model ?? agent.backend, again && `attempt ${agent.attempt}`];
@@ -75,7 +75,7 @@ function Header({ agent, face }) {
     </div>
     <div class="model-row">
       <p class="model" title=${agent.backend}>${about.filter(Boolean).join(' · ')}</p>
-      <${SmallButtons} agent=${agent} face=${face} />
+      <${SmallButtons} agent=${agent} first=${first} face=${face} />
     </div>
     ${!face.namesHidden && html`<${Figures} agent=${agent} face=${face} />`}
   </header>`;
@@ -101,8 +101,8 @@ export function MainButton({ agent, face: { act, open, steerable } }) {
   return agent.status === 'done' ? null : button('retry', 'Ask again', 'again');
 }
 
-/** @param {{agent: AgentState, face: Face}} props */
-function SmallButtons({ agent, face: { act, best, maximised } }) {
+/** @param {{agent: AgentState, first: boolean, face: Face}} props */
+function SmallButtons({ agent, first, face: { act, best, maximised, open, steerable, tabbed } }) {
   const { agent_id: id, title } = agent;
   const [voted, large] = [best === id, maximised === id];
   return html`<div class="small-buttons">
@@ -115,6 +115,8 @@ function SmallButtons({ agent, face: { act, best, maximised } }) {
       disabled=${!hasEnded(agent)}
       onClick=${() => act('vote', id)}
     />
+    ${!open && steerable && agent.status === 'done' && html`<${IconButton} icon="retry" label=${`Ask ${title} again`} onClick=${() => act('anew', id)} />`}
+    ${!first && !tabbed && html`<${IconButton} icon="left" class="move-left" label=${`Move ${title} to the left`} onClick=${() => act('left', id)} />`}
     <${IconButton} icon="copy" label=${`Copy ${title}'s answer`} disabled=${answerOf(agent).text === ''} onClick=${() => act('copy', id)} />
     <${IconButton}
       icon=${large ? 'shrink' : 'expand'}

@@ -19,6 +19,7 @@ import { Timeline } from '../timeline/timeline.js';
 /**
  * @typedef {object} About What the stream does not say of a run.
  * @property {string} message
+ * @property {readonly string[]} [images] Known only to the page that asked.
  * @property {string | null} conversation_id
  * @property {number} created_at
  */

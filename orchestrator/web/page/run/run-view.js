@@ -30,7 +30,7 @@ const MAX_OPEN_LANES = 6;
  * @param {import('../page-state.js').PageSnapshot} props.state
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {boolean} props.narrow
- * @param {(message: string, agentId: string | null) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
  */
 export function RunView({ pageState, state, record, narrow, askAgain }) {
   const screen = useScreen();
@@ -44,7 +44,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   const lost = replay === null && !record.alive && run.status === 'running';
   const failed = useNews(record);
 
-  const ids = answering(run);
+  const ids = arranged(answering(run), screen.order);
   const layout = { ...screen.layout, timeline: screen.layout.timeline ?? (!narrow && ids.length <= MAX_OPEN_LANES) };
   scrolls.enabled = layout.sync;
   const seen = ids.filter((id) => !hidden.includes(id));
@@ -78,7 +78,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
     approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
   return html`<div class="run">
-    <${Question} text=${record.about.message} />
+    <${Question} about=${record.about} edit=${replay === null && !record.alive && (() => act('edit'))} />
     <${Toolbar}
       source=${source}
       steerable=${replay === null}
@@ -105,6 +105,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
           key=${id}
           agentId=${id}
           hue=${run.agentIds.indexOf(id)}
+          first=${id === seen[0]}
           shown=${tabbed ? id === current : seen.includes(id)}
           face=${face}
         />`,
@@ -114,12 +115,17 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   </div>`;
 }
 
-/** A question of more than two short lines is folded: the answers are what is wanted. @param {{text: string}} props */
-function Question({ text }) {
+/**
+ * A question of more than two short lines is folded: the answers are what is wanted.
+ * @param {{about: import('./run-record.js').About, edit: false | (() => void)}} props
+ */
+function Question({ about: { message: text, images = [] }, edit }) {
   const [folded, fold] = useState(true);
   const long = text.length > MAX_QUESTION_CHARS || text.trim().split('\n').length > 2;
   return html`<div class="question-row">
     <h1 class=${long && folded ? 'run-question folded' : 'run-question'}>${text}</h1>
+    ${images.length > 0 && html`<span class="attached">${images.map((image, n) => html`<img key=${n} src=${image} alt=${`Image ${n + 1} of the question`} />`)}</span>`}
+    ${edit && html`<${IconButton} icon="edit" label="Edit the question and ask again" onClick=${edit} />`}
     ${long && html`<${IconButton} icon=${folded ? 'down' : 'up'} label=${folded ? 'Show the whole question' : 'Fold the question'} aria-expanded=${!folded} onClick=${() => fold(!folded)} />`}
   </div>`;
 }
@@ -131,6 +137,7 @@ function Question({ text }) {
 function useScreen() {
   const [replay, setReplay] = useState(/** @type {Replay | null} */ (null));
   const [hidden, setHidden] = useState(/** @type {string[]} */ ([]));
+  const [order, setOrder] = useState(/** @type {string[]} */ ([]));
   const [maximised, setMaximised] = useState(/** @type {string | null} */ (null));
   const [layout, setLayout] = useState({
     sync: false,
@@ -139,7 +146,17 @@ function useScreen() {
   });
   const changeLayout = (/** @type {object} */ changes) => setLayout((current) => ({ ...current, ...changes }));
   useEffect(() => () => replay?.pause(), [replay]);
-  return { replay, setReplay, hidden, setHidden, maximised, setMaximised, layout, changeLayout };
+  return { replay, setReplay, order, setOrder, hidden, setHidden, maximised, setMaximised, layout, changeLayout };
+}
+
+/**
+ * Return *ids* in the order that was made of them; who came later stands last.
+ * @param {readonly string[]} ids
+ * @param {readonly string[]} order
+ */
+function arranged(ids, order) {
+  const place = (/** @type {string} */ id) => (order.includes(id) ? order.indexOf(id) : order.length);
+  return [...ids].sort((one, other) => place(one) - place(other));
 }
 
 /** @param {{record: import('./run-record.js').RunRecord, replay: Replay | null}} props */

@@ -81,3 +81,18 @@ test('the whole is not read again for each piece', () => {
   }
   assert.ok(read < text.length * 20, `${read / text.length} times`);
 });
+
+test('an answer that ends with its closing fence, without a line’s end, does not show it', () => {
+  for (const marker of ['```', '~~~~', '`````']) {
+    const blocks = new Blocks(lex);
+    blocks.push(`${marker}js\nlet a = 1;\n`);
+    for (const sign of marker) {
+      blocks.push(sign);
+      assert.equal(blocks.open.text, 'let a = 1;\n', 'nor while it comes');
+    }
+    assert.deepEqual(blocks.end(), [{ kind: 'code', language: 'js', text: 'let a = 1;\n' }]);
+  }
+  const blocks = new Blocks(lex);
+  blocks.push('````md\n```');
+  assert.deepEqual(blocks.end(), [{ kind: 'code', language: 'md', text: '```' }], 'a shorter one closes nothing');
+});

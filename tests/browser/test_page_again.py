@@ -1,0 +1,135 @@
+"""Covers what a question is made of and how it is asked again: files, edits, many agents, columns, the history."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from .conftest import VOICES
+from .desk import ask, choose, column, ended
+from .test_page_asking import chosen
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGP4z8CAB+GTG8HSALfKY52fTcuYAAAAAElFTkSuQmCC"
+)
+DROP = """async ([event, name, type, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], name, { type }));
+    const given = event === 'paste' ? { clipboardData: data } : { dataTransfer: data };
+    const box = document.getElementById('message');
+    const kind = event === 'paste' ? ClipboardEvent : DragEvent;
+    box.dispatchEvent(new kind(event, { bubbles: true, cancelable: true, ...given }));
+}"""
+
+
+def test_files_are_chosen_pasted_and_dropped_and_shown_in_the_question(page: Page) -> None:
+    """Images go as they are, texts in a fence that nothing in them closes; what is neither is refused by name."""
+    sent: list[dict[str, Any]] = []
+    page.on("request", lambda r: sent.append(json.loads(r.post_data or "{}")) if r.method == "POST" else None)
+    choose(page, "parrot")
+    listed = page.get_by_role("list", name="Attached").get_by_role("listitem")
+    files = [("dot.png", "image/png", PNG), ("odd.bin", "application/x-odd", b"\0\1\2" * 9)]
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": kind, "buffer": data} for name, kind, data in files]
+    )
+    expect(page.get_by_role("alert")).to_contain_text("odd.bin is neither a text nor")
+    page.evaluate(DROP, ["paste", "notes.md", "text/markdown", "A fence:\n````\nx\n````\n"])
+    expect(listed).to_have_count(2)
+    page.evaluate(DROP, ["drop", "gone.txt", "text/plain", "gone"])
+    expect(listed).to_have_count(3)
+    page.get_by_role("button", name="Remove gone.txt").click()
+    page.get_by_role("textbox", name="uestion").fill("What is this?")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.hash.startsWith('#run/')")
+    (body,) = sent
+    assert body["message"] == "What is this?\n\nnotes.md:\n`````md\nA fence:\n````\nx\n````\n`````"
+    assert body["images"] == ["data:image/png;base64," + base64.b64encode(PNG).decode()]
+    expect(page.get_by_alt_text("Image 1 of the question")).to_be_visible()
+    expect(listed).to_have_count(0)
+    expect(column(page, "parrot").locator("pre")).to_have_text("A fence:\n````\nx\n````")
+
+
+def test_a_question_is_edited_and_a_done_answer_asked_for_again(page: Page) -> None:
+    """Each begins a conversation of its own, so what was answered before stays as it was."""
+    first = ask(page, "rememberer", "essay", message="One?")
+    ended(page)
+    page.get_by_role("button", name="Edit the question").click()
+    box = page.get_by_role("textbox", name="uestion")
+    expect(box).to_have_value("One?")
+    box.fill("Two?")
+    expect(page.locator(".anew")).to_be_visible()
+    box.press("Enter")
+    page.wait_for_function("first => !location.hash.includes(first)", arg=first)
+    ended(page)
+    expect(column(page, "rememberer").locator(".prose")).to_contain_text("before that: nothing")
+    expect(page.locator(".column")).to_have_count(2)
+    page.get_by_role("button", name="Ask Rememberer again").click()
+    assert chosen(page) == ["rememberer"]
+    page.get_by_role("button", name="Follow up instead").click()
+    second = str(page.evaluate("location.hash"))
+    box.fill("Three?")
+    box.press("Enter")
+    page.wait_for_function("second => location.hash !== second", arg=second)
+    ended(page)
+    expect(column(page, "rememberer").locator(".prose").last).to_contain_text("before that: Two?")
+    page.goto(page.url.split("#")[0] + f"#run/{first}")
+    expect(page.locator(".run-question")).to_have_text("One?")
+
+
+def test_many_agents_are_found_and_all_or_none_chosen(page: Page) -> None:
+    find = page.get_by_label("Find agents")
+    find.fill("flood")
+    expect(page.locator(".chip")).to_have_count(6)  # five, and Blind
+    page.get_by_role("button", name="All", exact=True).click()
+    find.fill("")
+    assert {f"flood{n}" for n in range(1, 6)} < set(chosen(page))
+    page.get_by_role("button", name="None", exact=True).click()
+    assert chosen(page) == []
+    page.get_by_role("button", name="All", exact=True).click()
+    assert len(chosen(page)) == len(VOICES)
+    find.press("Enter")
+    assert page.evaluate("location.hash") == "", "Enter there asks nothing"
+
+
+def test_columns_are_moved_by_their_buttons(page: Page) -> None:
+    ask(page, "essay", "variant", "toolsmith")
+    ended(page)
+    order = "columns => columns.map(column => column.dataset.agent)"
+    before = page.locator(".column").evaluate_all(order)
+    title = column(page, before[2]).get_by_role("heading").first.inner_text()
+    move = page.get_by_role("button", name=f"Move {title} to the left")
+    move.press("Enter")
+    expect(move).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.locator(".column").evaluate_all(order) == [before[2], before[0], before[1]]
+    expect(move).to_have_count(0)
+    expect(page.locator("#news")).to_contain_text("is column 1")
+
+
+def test_the_history_is_searched_filtered_named_and_pinned(page: Page) -> None:
+    ids = [ask(page, "silent", message=f"{word}, zebra?") for word in ("Quince", "Medlar")]
+    ended(page)
+    page.get_by_role("button", name="History").first.click()
+    history = page.get_by_role("complementary", name="History")
+    entries = history.locator("li a")
+    history.get_by_label("Search").fill("ZEBRA")
+    expect(entries).to_have_text([re.compile("Medlar"), re.compile("Quince")])
+    history.get_by_label("Which runs").select_option("failed")
+    expect(history).to_contain_text("No run is like that.")
+    history.get_by_label("Which runs").select_option("")
+    history.get_by_role("button", name="Pin: Quince").press("Enter")
+    history.get_by_role("button", name="Rename: Quince").press("Enter")
+    page.keyboard.type("Sour fruit")
+    page.keyboard.press("Enter")
+    expect(history.get_by_role("list", name="Pinned").locator("a")).to_have_text(re.compile("Sour fruit"))
+    page.reload()
+    page.get_by_role("button", name="History").first.click()
+    expect(entries.first).to_have_attribute("href", f"#run/{ids[0]}")
+    history.get_by_label("Search").fill("sour")
+    expect(entries).to_have_text([re.compile("Sour fruit")])
+    history.get_by_role("button", name="Unpin: Quince").press("Enter")
+    expect(history.get_by_role("list", name="Pinned")).to_have_count(0)
