@@ -133,3 +133,20 @@ def test_the_history_is_searched_filtered_named_and_pinned(page: Page) -> None:
     expect(entries).to_have_text([re.compile("Sour fruit")])
     history.get_by_role("button", name="Unpin: Quince").press("Enter")
     expect(history.get_by_role("list", name="Pinned")).to_have_count(0)
+
+
+def test_a_recorded_run_shows_what_the_page_can_and_asks_nobody(page: Page) -> None:
+    """It is played from its first event on, says what it is, and cannot be steered or followed up."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/runs" in request.url else None)
+    page.get_by_role("link", name="Watch a recorded run").click()
+    expect(page.locator(".recorded")).to_contain_text("A recorded run.")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator(".column")).to_have_count(3)
+    expect(page.locator(".panel-card .panel-state")).to_contain_text("Summed up")
+    expect(page.get_by_role("textbox", name="Question", exact=True)).to_be_visible()
+    for name in ("Sum up", "Add agent", "Stop", "Ask Skeptic again", "Edit the question"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    page.get_by_role("link", name="Ask your own").click()
+    expect(page.locator(".welcome")).to_be_visible()
+    assert asked == []

@@ -89,3 +89,43 @@ def test_axe_finds_nothing_on_any_of_them(new_page: NewPage, many: str, scheme: 
             ask(page, *MANY[:3], message=LONG)
             ended(page)
     assert faults == [], "\n".join(faults)
+
+
+ASIDE = """() => [...document.querySelectorAll('button, a, input, select, textarea, h1, h2, p, label')]
+.filter(element => {
+    const { left, right, width } = element.getBoundingClientRect();
+    // What scrolls by itself: choices, tabs, columns, tables and code.
+    const scrolls = element.closest('.chips, .tabs, .columns, .table, pre, .timeline, .unseen');
+    return element.checkVisibility() && width > 0 && !scrolls && (left < -1 || right > innerWidth + 1);
+}).map(element => element.outerHTML.slice(0, 120))"""
+
+CUT = """() => [...document.querySelectorAll('button, .chip-name, h2, .state, .summary')].filter(element =>
+    element.checkVisibility() && !element.closest('.unseen, .chips')
+    && getComputedStyle(element).textOverflow !== 'ellipsis'
+    && getComputedStyle(element).overflowX !== 'visible' && element.scrollWidth > element.clientWidth + 1
+).map(element => element.outerHTML.slice(0, 120))"""
+
+
+def test_text_twice_as_large_and_320_pixels_lose_nothing(new_page: NewPage, many: str) -> None:
+    """WCAG 1.4.4 and 1.4.10: the text alone at 200 %, and the page at 320 CSS pixels, before and after an answer."""
+    page = new_page(url=many)
+    places = [(1280, 1024, "200%"), (320, 640, ""), (320, 256, "")]
+
+    def look(what: str) -> None:
+        for width, height, size in places:
+            page.set_viewport_size({"width": width, "height": height})
+            page.evaluate("size => { document.documentElement.style.fontSize = size }", size)
+            where = f"{what}, {width} × {height} {size}"
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where
+            assert page.evaluate(ASIDE) == [], where
+            assert page.evaluate(CUT) == [], where
+
+    expect(page.locator(".welcome h1")).to_be_visible()
+    look("welcome")
+    ask(page, *MANY[:3], message="Grow, or not?")
+    ended(page)
+    look("answered")
+    before = page.evaluate("getComputedStyle(document.querySelector('.prose')).fontSize")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    after = page.evaluate("getComputedStyle(document.querySelector('.prose')).fontSize")
+    assert float(after.removesuffix("px")) >= 2 * float(before.removesuffix("px"))

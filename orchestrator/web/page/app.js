@@ -30,7 +30,8 @@ export function App({ pageState }) {
   const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), anew: false, n: 0 });
   const propose = (/** @type {string} */ text, anew = false) => setProposal({ text, panel: null, anew, n: proposal.n + 1 });
   const { record } = state;
-  const origin = useOrigin(state);
+  const asked = record?.demo ? null : record;
+  const origin = useOrigin(state, asked);
   const [choice, choose] = useChoice(state.agents, origin);
   const run = useRunOutline(record);
   const waiting = useWaiting(record);
@@ -61,7 +62,7 @@ export function App({ pageState }) {
 
   /** @type {Parameters<typeof Composer>[0]['ask']} */
   const ask = async (message, { blind, panel, images, anew }) => {
-    const runId = await pageState.ask({ message, followUp: record !== null && !anew, blind, images, ...requestOf(panel, choice, state.panels) });
+    const runId = await pageState.ask({ message, followUp: asked !== null && !anew, blind, images, ...requestOf(panel, choice, state.panels) });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
@@ -115,7 +116,7 @@ export function App({ pageState }) {
           methods=${state.methods}
           chosen=${choice}
           choose=${choose}
-          followUp=${record !== null}
+          followUp=${asked !== null}
           origin=${origin}
           busy=${busyBecause(state, run)}
           proposal=${proposal}
@@ -187,6 +188,7 @@ function Welcome({ state: { agents, opening }, choice, propose }) {
         </li>`,
       )}
     </ul>
+    <p class="demo-link"><a class="menu-button" href="#demo"><${Icon} name="play" />Watch a recorded run</a></p>
     <p class="hint">For example:</p>
     <ul class="examples">
       ${EXAMPLES.map((text) => html`<li key=${text}><button type="button" onClick=${() => propose(text)}>${text}</button></li>`)}
@@ -235,9 +237,10 @@ function hintAt(text) {
 /**
  * Who answers in the run that is shown, and its panel: a follow-up asks the same.
  * @param {import('./page-state.js').PageSnapshot} state
+ * @param {import('./run/run-record.js').RunRecord | null} record
  * @returns {{id: string | null, agents: readonly string[], panel: import('./ask/methods.js').PanelChoice}}
  */
-function useOrigin({ record, panels, methods, agents }) {
+function useOrigin({ panels, methods, agents }, record) {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const found = useValue(record?.subscribe ?? nothing, () => {
     const run = record?.getSnapshot();
@@ -280,7 +283,7 @@ function useRoute(pageState, ready) {
   useEffect(() => {
     if (!ready) return undefined;
     const go = () => {
-      void pageState.open(runOf(location.hash));
+      void (location.hash === '#demo' ? pageState.showDemo() : pageState.open(runOf(location.hash)));
     };
     go();
     addEventListener('hashchange', go);

@@ -4,6 +4,7 @@ import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Http, pathOf, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
+import { NOT_FETCHED } from './lazy.js';
 import { answersOf, findEarlier, findGiven, findRun } from './run/lookup.js';
 import { RunRecord } from './run/run-record.js';
 
@@ -165,6 +166,16 @@ export class PageState {
       if (signal.aborted) return;
       this.#set({ opening: null });
       this.#fail(error, () => void this.open(runId));
+    }
+  }
+
+  /** Show a recorded run, which asks nobody. */
+  async showDemo() {
+    await this.open(null);
+    try {
+      this.#set({ record: (await import('./timeline/demo.js')).demoRecord() });
+    } catch {
+      this.say(NOT_FETCHED);
     }
   }
 

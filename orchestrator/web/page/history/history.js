@@ -1,6 +1,6 @@
 /** Lists the runs, newest first. */
 
-import { html, useEffect, useRef, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
 import { marks } from '../storage.js';
 import { RUN_STATES, when } from '../words.js';
@@ -84,8 +84,11 @@ function Entry({ run, mark, setMark, current, forget }) {
   const [step, setStep] = useState(/** @type {'kept' | 'named' | 'asks' | 'deleted'} */ ('kept'));
   const box = useRef(/** @type {HTMLLIElement | null} */ (null));
   const undone = useRef(false);
+  useLayoutEffect(() => {
+    if (step === 'named') box.current?.querySelector('input')?.select();
+    else if (step !== 'kept') box.current?.querySelector('button')?.focus();
+  }, [step]);
   useEffect(() => {
-    if (step !== 'kept') /** @type {HTMLElement | null | undefined} */ (box.current?.querySelector('input, button'))?.focus();
     if (step !== 'deleted') return undefined;
     let pending = true;
     const act = () => {

@@ -35,6 +35,8 @@ export class RunRecord {
   /** @type {RunEvent[]} */
   events = [];
   timeline = new Timeline();
+  /** Whether it was recorded elsewhere, to show what the page can. */
+  demo = false;
   /** Whether the server hides who is who until the vote. */
   blind = false;
   /** Who is who, once it is revealed. @type {Record<string, import('../../client/types.js').RevealedAgent> | null} */

@@ -43,6 +43,9 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   const run = source.getSnapshot();
   const lost = replay === null && !record.alive && run.status === 'running';
   const failed = useNews(record);
+  useEffect(() => {
+    if (record.demo) act('replay');
+  }, [record]);
 
   const ids = arranged(answering(run), screen.order);
   const layout = { ...screen.layout, timeline: screen.layout.timeline ?? (!narrow && ids.length <= MAX_OPEN_LANES) };
@@ -56,7 +59,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
   /** @type {import('./column.js').Face} */
   const face = {
     source,
-    steerable: replay === null && !lost,
+    steerable: replay === null && !lost && !record.demo,
     open: run.status === 'running' && !lost,
     question: record.about.message,
     // In a blind run nobody's earlier answers may be known by.
@@ -78,24 +81,25 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
     approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
   return html`<div class="run">
-    <${Question} about=${record.about} edit=${replay === null && !record.alive && (() => act('edit'))} />
+    <${Question} about=${record.about} edit=${replay === null && !record.alive && !record.demo && (() => act('edit'))} />
     <${Toolbar}
       source=${source}
-      steerable=${replay === null}
+      steerable=${replay === null && !record.demo}
       alive=${record.alive}
       tabbed=${tabbed}
       sumUp=${{ state, record, run, call: pageState.sumUp }}
-      others=${record.blind ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
+      others=${record.blind || record.demo ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
       hidden=${hidden}
       layout=${layout}
       setLayout=${screen.changeLayout}
       act=${act}
     />
+    ${record.demo && html`<p class="recorded hint"><strong>A recorded run.</strong> Offline agents answered, and their panel summed up; nobody is asked now. <a href="#">Ask your own</a></p>`}
     ${lost &&
     html`<p class="error" role="alert">
       <strong>This run cannot be followed any more.</strong> ${record.run.failure?.message} What it said so far is kept here.
     </p>`}
-    ${replay && html`<${ReplayBar} replay=${replay} leave=${() => screen.setReplay(null)} />`}
+    ${replay && html`<${ReplayBar} replay=${replay} leave=${() => (record.demo ? (location.hash = '') : screen.setReplay(null))} />`}
     ${layout.timeline && !record.namesHidden && html`<${Strip} record=${record} replay=${replay} />`}
     ${run.panel && html`<${PanelCard} panel=${run.panel} speakers=${face.speakers} face=${face} />`}
     ${tabbed && html`<${Tabs} run=${run} ids=${seen} current=${current} select=${showTab} />`}
