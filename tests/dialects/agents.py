@@ -53,6 +53,33 @@ async def silent(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield " after"
 
 
+class Gate:
+    """Keeps `gated` silent until a test opens it: a wait of its own length would be too short on a busy machine."""
+
+    def __init__(self) -> None:
+        self._opened = asyncio.Event()
+
+    def close(self) -> None:
+        """Keep who comes from now on."""
+        self._opened = asyncio.Event()
+
+    def open(self) -> None:
+        """Let all go on that wait."""
+        self._opened.set()
+
+    async def wait(self) -> None:
+        await self._opened.wait()
+
+
+GATE = Gate()
+
+
+async def gated(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "before"
+    await GATE.wait()
+    yield " after"
+
+
 async def asking(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield "May I? "
     yield ApprovalRequest("c9", "send", '{"to":"all"}')
@@ -85,11 +112,12 @@ async def rich(request: AgentInput) -> AsyncGenerator[Emission, None]:
 
 AGENTS = {
     "chatty": chatty, "tooled": tooled, "broken": broken, "endless": endless, "silent": silent, "asking": asking,
-    "failing": broken, "rich": rich,
+    "failing": broken, "gated": gated, "rich": rich,
 }  # fmt: skip
 
 
 @asynccontextmanager
 async def dialects_served() -> AsyncIterator[Service]:
+    GATE.close()
     async with serving(AGENTS, limits=RunLimits(abandon_after_s=0.2)) as service:
         yield service

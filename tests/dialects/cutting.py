@@ -22,6 +22,8 @@ class CuttingProxy:
         self.url = ""
         self.cut_at: int | None = None
         self.cuts = 0
+        self.streams = 0
+        """How many have begun."""
 
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """Answer *request* as the service does, as far as it goes."""
@@ -37,6 +39,7 @@ class CuttingProxy:
                 return web.Response(status=found.status, headers=kept, body=await found.read())
             answer = web.StreamResponse(status=found.status, headers=kept)
             await answer.prepare(request)
+            self.streams += 1
             left, self.cut_at = self.cut_at, None
             async for chunk in found.content.iter_any():
                 if left is None:

@@ -26,7 +26,7 @@ from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, FILE, ODD, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, GATE, ODD, TOOLED, dialects_served
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
 
@@ -106,7 +106,7 @@ async def test_a_task_is_subscribed_to_and_gotten(
     service: Service, http: httpx.AsyncClient, binding: str
 ) -> None:
     """A later reader gets the task with what was said, and the rest once."""
-    client = await connect(service, http, binding, "silent")
+    client = await connect(service, http, binding, "gated")
     first = client.send_message(request())
     task_id = ""
     async for each in first:
@@ -115,12 +115,15 @@ async def test_a_task_is_subscribed_to_and_gotten(
         if each.HasField("artifact_update"):
             break
     await first.aclose()
-    told = await follow(client.subscribe(SubscribeToTaskRequest(id=task_id)))
+    told = []
+    async for each in client.subscribe(SubscribeToTaskRequest(id=task_id)):
+        told.append(MessageToDict(each))
+        GATE.open()
     assert "task" in told[0]
-    assert texts(told) == {"silent": "before after"}
+    assert texts(told) == {"gated": "before after"}
     task = MessageToDict(await client.get_task(GetTaskRequest(id=task_id)))
     assert task["status"]["state"] == "TASK_STATE_COMPLETED"
-    assert texts([{"task": task}]) == {"silent": "before after"}
+    assert texts([{"task": task}]) == {"gated": "before after"}
     with pytest.raises(UnsupportedOperationError):
         await follow(client.subscribe(SubscribeToTaskRequest(id=task_id)))
     with pytest.raises(TaskNotFoundError):

@@ -12,7 +12,8 @@ from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, GATE, ODD, SOURCE, TOOLED, dialects_served
+from .cutting import cutting
 from .node import install, run_node
 from .test_openai import cancel_agent, native_texts
 
@@ -87,14 +88,19 @@ async def test_four_at_once_one_fails_and_one_is_cancelled(service: Service, ver
 
 async def test_a_cut_stream_is_taken_up_again(service: Service, version: str) -> None:
     """The same message goes on: nothing twice, nothing missing."""
-    told = await chat(service, version, body={"model": "silent+tooled"}, cutWhen="before")
+    async with cutting(service) as proxy:
+        wanted = {"body": {"model": "gated+tooled"}, "cutWhen": "before"}
+        talking = asyncio.create_task(run_node("chat.mjs", version, proxy.url, wanted))
+        await eventually(lambda: proxy.streams == 2)
+        GATE.open()
+        told = await talking
     replies = [message for message in told["messages"] if message["role"] == "assistant"]
     assert len(replies) == 1
     assert told["errors"] == []
     if version == "7":  # the replay replaces what was there
-        assert texts(replies[0]) == {"silent": "before after", "tooled": "".join(TOOLED)}
+        assert texts(replies[0]) == {"gated": "before after", "tooled": "".join(TOOLED)}
     else:
-        assert texts(replies[0])["silent"].endswith("before after")
+        assert texts(replies[0])["gated"].endswith("before after")
 
 
 async def test_all_fail(service: Service, version: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,9 +14,10 @@ from a2a.client.errors import A2AClientError
 from a2a.types import SubscribeToTaskRequest
 from openai import AsyncOpenAI
 
+from tests.support.patience import eventually
 from tests.support.service import Service
 
-from .agents import CHATTY, TOOLED, dialects_served
+from .agents import CHATTY, GATE, TOOLED, dialects_served
 from .cutting import CuttingProxy, cutting
 from .node import install, run_node
 from .test_a2a import connect, request
@@ -72,16 +74,18 @@ async def test_a2a_subscribes_again_and_has_the_whole_text(
     """Of a task that goes on; what was said before stands in the task that comes first."""
     chance = random.Random(binding)
     async with httpx.AsyncClient(timeout=30) as http:
-        client = await connect(service, http, binding, "silent")
+        client = await connect(service, http, binding, "gated")
         client._transport.url = client._transport.url.replace(service.url, proxy.url)  # type: ignore[attr-defined]
         for _ in range(2):
-            proxy.cut_at = chance.randrange(600, 900)  # the task is told, and it goes on for a while
+            GATE.close()
+            proxy.cut_at = chance.randrange(350, 600)  # the task is told, and its agent has not said all
             begun: list[Any] = []
             with pytest.raises(A2AClientError):
                 await read(client.send_message(request()), begun)
             task_id = begun[0].task.id
             parts: dict[str, str] = {}
             async for each in client.subscribe(SubscribeToTaskRequest(id=task_id)):
+                GATE.open()
                 if each.HasField("task"):
                     parts = {a.artifact_id: "".join(p.text for p in a.parts) for a in each.task.artifacts}
                 elif each.HasField("artifact_update"):
@@ -97,11 +101,15 @@ async def test_a2a_subscribes_again_and_has_the_whole_text(
 async def test_a_chat_of_the_ai_sdk_takes_its_stream_up_again(proxy: CuttingProxy, version: str) -> None:
     """7 replays the message; 5 and 6 append, so that what they had stands before it."""
     install()
-    proxy.cut_at = 700
-    told = await run_node("chat.mjs", version, proxy.url, {"body": {"model": "silent"}, "takeUp": True})
+    proxy.cut_at = random.Random(version).randrange(100, 400)
+    wanted = {"body": {"model": "gated"}, "takeUp": True}
+    talking = asyncio.create_task(run_node("chat.mjs", version, proxy.url, wanted))
+    await eventually(lambda: proxy.streams == 2)
+    GATE.open()
+    told = await talking
     replies = [message for message in told["messages"] if message["role"] == "assistant"]
     assert len(replies) == 1
-    said = ui_texts(replies[0])["silent"]
+    said = ui_texts(replies[0])["gated"]
     assert said == "before after" if version == "7" else said.endswith("before after")
     assert proxy.cuts == 1
 

@@ -45,5 +45,8 @@ async def test_it_reads_several_agents_resumes_and_is_refused(
     assert "response.mcp_call.completed" in told["kinds"]
     assert told["resumed"], "the frames after a number are those of the whole stream"
     assert told["chat"] == {str(place): text for place, text in enumerate(wanted.values())}
+    assert told["failed"] == {"code": "server_error", "message": "The provider went away."}
+    assert told["cancelled"] == {"before": "in_progress", "after": "cancelled"}
+    assert told["answered"] == ["May I? ", "Sent."]
     assert told["refused"]["status"] == 404
     assert "nobody" in told["refused"]["message"]

@@ -32,6 +32,19 @@ export default async function run(url, model) {
       told.chat[choice.index] = (told.chat[choice.index] ?? "") + (choice.delta.content ?? "");
     }
   }
+  const failing = client.responses.stream({ model: "broken+failing", input: "hi" });
+  for await (const event of failing) told.failed = event.type === "response.failed" ? event.response.error : undefined;
+
+  const running = await client.responses.create({ model: "chatty+endless", input: "hi", background: true });
+  const cancelled = await client.responses.cancel(running.id);
+  told.cancelled = { before: running.status, after: cancelled.status };
+
+  const asked = await client.responses.create({ model: "asking", input: "hi" });
+  const question = asked.output.find((item) => item.type === "mcp_approval_request");
+  const answer = { type: "mcp_approval_response", approval_request_id: question.id, approve: true };
+  const answered = await client.responses.create({ model: "asking", input: [answer], previous_response_id: asked.id });
+  told.answered = [asked.output_text, answered.output_text];
+
   try {
     await client.responses.create({ model: "nobody", input: "hi" });
   } catch (error) {
