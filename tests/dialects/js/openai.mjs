@@ -35,7 +35,7 @@ export default async function run(url, model) {
   const failing = client.responses.stream({ model: "broken+failing", input: "hi" });
   for await (const event of failing) told.failed = event.type === "response.failed" ? event.response.error : undefined;
 
-  const running = await client.responses.create({ model: "chatty+endless", input: "hi", background: true });
+  const running = await client.responses.create({ model: "endless", input: "hi", background: true });
   const cancelled = await client.responses.cancel(running.id);
   told.cancelled = { before: running.status, after: cancelled.status };
 
