@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import AgentError
-from .upstream_errors import DECISIVE, LIMITED, PROVIDER, verdict_in, verdict_of_status
+from .error_words import DECISIVE, LIMITED
+from .upstream_errors import PROVIDER, verdict_in, verdict_of_status
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_BODY_BYTES = 64 * 1024
@@ -30,6 +31,8 @@ def status_error(
         who: Begins the message. body: Of the answer, as bytes or decoded; an account without credit answers 429
             as well as one that asks too often, and only the body distinguishes them.
     """
+    if status in REDIRECTS:
+        return redirect_error(status, "", headers.get("location"), who=who)
     code, message = verdict_of_status(status)
     said = verdict_in(_decoded(body))
     if said is not None and said[0] != code and (said in DECISIVE or (said == LIMITED and status < 500)):
@@ -46,6 +49,11 @@ def redirect_error(status: int, url: str, location: str | None, *, who: str = PR
         target = None
     to = f"to {target}" if target is not None and location else "to nowhere"
     return AgentError("upstream_rejected", f"{who} redirects {to} (HTTP {status}), which is not followed.")
+
+
+def endless_redirect(*, who: str = PROVIDER) -> AgentError:
+    """Say that redirects lead on and on."""
+    return AgentError("upstream_rejected", f"{who} redirects without an end.")
 
 
 def origin_of(url: str) -> str:

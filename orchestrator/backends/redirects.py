@@ -47,6 +47,14 @@ def refuse_redirects(client: Any) -> None:
             http.event_hooks = {**hooks, "response": [*hooks["response"], RefuseOtherOrigin()]}
 
 
+def is_endless(exc: BaseException) -> bool:
+    """Whether a client of httpx's or httpx2's gave up on redirects that lead on and on."""
+    cause: BaseException | None = exc
+    while cause is not None and type(cause).__name__ != "TooManyRedirects":  # the two have no class in common
+        cause = cause.__cause__
+    return cause is not None
+
+
 def refusal_in(exc: BaseException) -> AgentError | None:
     """Return what a hook of ours raised, however a library has wrapped it."""
     seen: set[int] = set()

@@ -461,9 +461,9 @@ BREAKS: Sequence[tuple[Step, str]] = [
     (Abort(), "upstream_unavailable"),
     (Cut(), "upstream_invalid"),
     (HalfJson(), "upstream_invalid"),
-    (ErrorChunk(), "upstream_invalid"),
+    (ErrorChunk(), "upstream_unavailable"),
     (ErrorChunk(code="rate_limit_exceeded"), "upstream_rate_limited"),
-    (Failed(), "upstream_invalid"),
+    (Failed(), "upstream_unavailable"),
     (WrongShape(), "upstream_invalid"),
 ]
 

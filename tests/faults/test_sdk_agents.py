@@ -133,7 +133,7 @@ CUT_SHORT: list[tuple[str, Step, str]] = [
     ("half-json", HalfJson(), "upstream_invalid"),
     ("abort", Abort(), "upstream_unavailable"),
     ("stall", Stall(), "timeout_idle"),
-    ("error-chunk", ErrorChunk(), "upstream_invalid"),
+    ("error-chunk", ErrorChunk(), "upstream_unavailable"),
 ]
 
 

@@ -25,7 +25,8 @@ from letta_client import (
 )
 
 from ...errors import AgentError
-from ..redirects import RefuseOtherOrigin, refusal_in
+from ..http_errors import endless_redirect
+from ..redirects import RefuseOtherOrigin, is_endless, refusal_in
 from ..tasks import cancelled_once
 from .errors import LettaRefused, LettaUnreachable, refused
 
@@ -211,10 +212,12 @@ async def _asked(request: Awaitable[_T]) -> _T:
     try:
         return await cancelled_once(request)
     except APIStatusError as exc:
-        raise refused(exc.status_code, exc.response.headers) from exc
+        raise refused(exc.status_code, exc.response.headers, exc.body) from exc
     except APIConnectionError as exc:
         if (ours := refusal_in(exc)) is not None:
             raise ours from exc
+        if is_endless(exc):
+            raise endless_redirect(who="The Letta server") from exc
         never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
         raise LettaUnreachable(sent=not isinstance(exc.__cause__, never)) from exc
     except httpx.RequestError as exc:  # while an error's body was read

@@ -68,9 +68,9 @@ class LettaUnreachable(AgentError):
         self.sent = sent
 
 
-def refused(status: int, headers: Mapping[str, str]) -> LettaRefused:
+def refused(status: int, headers: Mapping[str, str], body: object = None) -> LettaRefused:
     """Translate an HTTP answer that is no success."""
-    error = status_error(status, headers, who="The Letta server")
+    error = status_error(status, headers, who="The Letta server", body=body)
     return LettaRefused(status, error.code, error.message, retry_after=error.retry_after)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from agents import Tool
 
+from .model.values import whole_arguments
+
 _ASKED = frozenset({"function_call", "custom_tool_call"})
 """Items whose id the model's server makes up and gets back with the result."""
 _RUN_HERE = {
@@ -168,17 +170,25 @@ def call_ids_in(items: Any) -> set[str]:
 def tell_apart(output: Iterable[Any], taken: set[str]) -> None:
     """Give each call of *output* whose id is *taken* another one, and add all of them to *taken*.
 
-    Some servers count from 0 in every message, or in none: the SDK would take the second call for the first.
+    Some servers count from 0 in every message, or in none: the SDK would take the second call for the first. Arguments
+    are put into the form that the tools read.
     """
     for item in output:
         if item.type not in _ASKED:
             continue
-        call_id = getattr(item, "call_id", None) or _minted()
-        while call_id in taken:
-            call_id = _next(call_id)
+        call_id = untaken(getattr(item, "call_id", None) or _minted(), taken)
         if call_id != getattr(item, "call_id", None):
             item.call_id = call_id
-        taken.add(call_id)
+        if item.type == "function_call":
+            item.arguments = whole_arguments(item.arguments or "")
+
+
+def untaken(call_id: str, taken: set[str]) -> str:
+    """Return *call_id*, counted on until it is not *taken*; now it is."""
+    while call_id in taken:
+        call_id = _next(call_id)
+    taken.add(call_id)
+    return call_id
 
 
 def _next(call_id: str) -> str:

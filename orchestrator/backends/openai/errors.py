@@ -28,8 +28,8 @@ from agents.exceptions import (
 )
 
 from ...errors import AgentError, ToolError, new_error_id
-from ..http_errors import status_error
-from ..redirects import refusal_in
+from ..http_errors import endless_redirect, status_error
+from ..redirects import is_endless, refusal_in
 from ..upstream_errors import error_in_stream
 
 log = structlog.get_logger(__name__)
@@ -93,6 +93,8 @@ def transport_error(exc: BaseException) -> AgentError | None:
         return exc
     if (ours := refusal_in(exc)) is not None:  # raised inside of the client's own connection
         return ours
+    if is_endless(exc):
+        return endless_redirect()
     if isinstance(exc, openai.APIStatusError):
         return status_error(exc.status_code, exc.response.headers, body=exc.body)
     if isinstance(exc, openai.APITimeoutError):

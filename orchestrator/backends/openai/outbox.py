@@ -27,6 +27,9 @@ NESTED: ContextVar[str | None] = ContextVar("orchestrator_nested_call", default=
 
 OUTBOX: ContextVar[Outbox | None] = ContextVar("orchestrator_outbox", default=None)
 
+DETAILS: ContextVar[list[dict[str, Any]] | None] = ContextVar("orchestrator_reasoning_details", default=None)
+"""The `reasoning_details` of the response that is being read; the SDK's own decoding drops them."""
+
 
 @dataclass(slots=True)
 class OpenCall:
@@ -45,7 +48,7 @@ class Outbox:
         failure: Why the run is to end before the SDK ends it.
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
-        call_ids: Of all calls of the run, nested ones too.
+        call_ids: Of all calls of the run, nested ones and the provider's own too.
     """
 
     lead: str
@@ -140,6 +143,13 @@ def note_finish_reason(reason: str) -> None:
     outbox = OUTBOX.get()
     if outbox is not None and NESTED.get() is None:
         outbox.note_finish(reason)
+
+
+def note_reasoning_details(details: list[dict[str, Any]]) -> None:
+    """Remember what must go back with the calls of the response that is read in this context."""
+    noted = DETAILS.get()
+    if noted is not None:
+        noted[:] = details
 
 
 def note_tripwire() -> None:

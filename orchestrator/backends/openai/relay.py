@@ -22,9 +22,10 @@ from ...errors import AgentError
 from ...events.agent import Handoff as HandoffPayload
 from ...events.agent import ToolCall, ToolResult
 from .calls import call_ids_in, tell_apart
+from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
 from .model.stock import checked_model
-from .outbox import NESTED, OUTBOX, OpenCall, note_failed_call
+from .outbox import DETAILS, NESTED, OUTBOX, OpenCall, note_failed_call
 from .response import RelayedResponse
 
 _ARGUMENTS = (
@@ -49,17 +50,29 @@ class RelayModel(Model):
         await self.inner.close()
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        details = self._begin(args, kwargs)
         try:
             response = await self.inner.get_response(*args, **kwargs)
         except AgentError:
             raise
         except Exception as exc:
             raise model_error(exc) from exc
+        response.output = with_details(response.output, details)
         tell_apart(response.output, _taken(args, kwargs))
         return response
 
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[str, Any]]:
+        """Say in this context which details of reasoning go back; return where those of the response are noted."""
+        GOING_BACK.set(
+            details_of_calls(_given(args, kwargs).get("input"), getattr(self.inner, "model", None))
+        )
+        details: list[dict[str, Any]] = []
+        DETAILS.set(details)
+        return details
+
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        relay = RelayedResponse(OUTBOX.get(), NESTED.get(), _taken(args, kwargs))
+        details = self._begin(args, kwargs)
+        relay = RelayedResponse(OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details)
         events: Any = self.inner.stream_response(*args, **kwargs)
         async with aclosing(events):
             try:
@@ -156,12 +169,16 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
     return note
 
 
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+
+
 def _taken(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[str]:
     """The ids of calls that a new call must not have: those in the request, and those of this run.
 
     If the provider keeps the conversation, it must get its own ids back, and what it has said is not here.
     """
-    given = dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+    given = _given(args, kwargs)
     if given.get("previous_response_id") or given.get("conversation_id"):
         return set()
     outbox = OUTBOX.get()

@@ -14,7 +14,8 @@ from ...errors import AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.base import Payload
 from ..base import Spent
-from .calls import hosted_call, is_hosted, tell_apart
+from .calls import hosted_call, is_hosted, tell_apart, untaken
+from .details import with_details
 from .errors import failed_response
 from .model.client import is_cut, known_items
 from .model.finish import CONTENT_FILTER, finish_of, withheld
@@ -27,6 +28,12 @@ _CALL_ARGUMENTS = frozenset(
 )
 
 
+_WHOLE_PARTS = frozenset(
+    {"response.output_text.done", "response.refusal.done", "response.content_part.done",
+     "response.reasoning_text.done", "response.reasoning_summary_text.done", "response.reasoning_summary_part.done"}
+)  # fmt: skip
+
+
 class RelayedResponse:
     """Reports to an outbox what one response says, and judges it at its end.
 
@@ -34,15 +41,23 @@ class RelayedResponse:
         outbox: Of the run; None outside of one.
         parent: The call in which the run is nested that the response belongs to.
         taken: Ids that no call of the response may have.
+        details: Its `reasoning_details`, once it is completed.
     """
 
-    def __init__(self, outbox: Outbox | None, parent: str | None, taken: set[str]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox | None,
+        parent: str | None,
+        taken: set[str],
+        details: list[dict[str, Any]] | None = None,
+    ) -> None:
         heard = outbox is not None and parent in outbox.speaking
         self._outbox = outbox if heard else None
         self._parent = parent
         self._speaker: str | None = None
         self._since = 0
         self._taken = taken
+        self._hosted_taken = set() if outbox is None else outbox.call_ids
         if self._outbox is not None:
             self._speaker = self._outbox.speaker(self._outbox.speaking[parent], parent)
             self._since = self._outbox.record.mark()
@@ -51,6 +66,9 @@ class RelayedResponse:
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
         self._told = Told()
+        self._reasoning = Told()
+        self._details = [] if details is None else details
+        self._hosted_told: set[str] = set()
         self._reasoned = False
         self._half = ""
         self._refused = False
@@ -75,13 +93,12 @@ class RelayedResponse:
             self._say_text(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind in _REASONING_DELTAS:
-            self._reasoned = True
-            self._say(Reasoning, event.delta)
+            self._say_reasoning(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind == "response.refusal.delta":
             self._refused = True
             self._say_text(event.item_id, event.delta)
-        elif kind in {"response.output_text.done", "response.refusal.done"}:
+        elif kind in _WHOLE_PARTS:
             self._say_rest_of_part(event)
         elif kind in _CALL_ARGUMENTS:
             item_id = getattr(event, "item_id", "")
@@ -114,7 +131,10 @@ class RelayedResponse:
         response.output = known_items(response.output)
         if getattr(response, "incomplete_details", None) is not None:  # nobody asked for a call that was cut
             response.output = [item for item in response.output if not is_cut(item)]
+        for item in response.output:
+            self._hosted_done(item)
         self._say_unheard(response)
+        response.output = with_details(response.output, self._details)
         tell_apart(response.output, self._taken)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
@@ -130,10 +150,9 @@ class RelayedResponse:
 
     def _say_unheard(self, response: Any) -> None:
         """Say what stands in the whole response and was not said in pieces."""
-        if not self._reasoned and not self._told.pieces:
+        if not self._reasoned:
             for text in _reasoning_of(response.output):
-                self._reasoned = True
-                self._say(Reasoning, text)
+                self._say_reasoning("", text)
         parts = [
             (item.id or "", part)
             for item in response.output
@@ -168,12 +187,13 @@ class RelayedResponse:
         self._ended = True
         details = getattr(response, "incomplete_details", None)
         told = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
-        reason = finish_of(told) if isinstance(told, str) else None
+        reason = finish_of(told, unknown="length") if isinstance(told, str) else None
         kinds = {item.type for item in response.output}
         has_answer = bool(self._told.pieces) or bool(kinds - {"reasoning", "message"})
+        has_thought = self._reasoned or (reason == "length" and "reasoning" in kinds)
         if reason == CONTENT_FILTER and not has_answer:
             raise withheld(told or "")
-        if not (has_answer or self._reasoned or "reasoning" in kinds):
+        if not (has_answer or has_thought):
             raise AgentError(
                 "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
             )
@@ -193,13 +213,21 @@ class RelayedResponse:
     # ── what is said ──────────────────────────────────────────────────────────────────────────────
 
     def _say_rest_of_part(self, event: Any) -> None:
-        whole = getattr(event, "text", None) or getattr(event, "refusal", None)
-        if not isinstance(whole, str):
+        part = _plain_part(getattr(event, "part", None) or event)
+        whole = part.get("text") or part.get("refusal")
+        if not isinstance(whole, str) or not whole:
             return
         item_id, place = getattr(event, "item_id", None) or "", getattr(event, "content_index", None) or 0
-        if rest := self._told.rest_of_part(item_id, place, whole):
-            self._refused = self._refused or event.type == "response.refusal.done"
-            self._say_text(item_id, rest)
+        is_reasoning = ".reasoning_" in event.type or part.get("type") in ("reasoning_text", "summary_text")
+        told = self._reasoning if is_reasoning else self._told
+        rest = told.rest_of_part(item_id, place, whole, "part" if "part" in event.type else "text")
+        if not rest:
+            return
+        if is_reasoning:
+            self._say_reasoning(item_id, rest)
+            return
+        self._refused = self._refused or bool(part.get("refusal"))
+        self._say_text(item_id, rest)
 
     def _hosted(self, event: Any) -> None:
         """Report a tool that runs at the provider (web search, code interpreter, …).
@@ -208,14 +236,33 @@ class RelayedResponse:
         runs, at once.
         """
         item = event.item
+        if event.type == "response.output_item.done" and not self._reasoned:
+            for text in _reasoning_of([item]):
+                self._say_reasoning("", text)
         if not is_hosted(item):
             return
         if event.type == "response.output_item.added":
             self._put(Status("tool", getattr(item, "name", None) or item.type.removesuffix("_call")))
             return
-        call = hosted_call(item, self._hosted_pieces.pop(getattr(item, "id", None) or "", ""))
-        self._put(ToolCall(call.call_id, call.name, call.arguments, parent=self._parent))
-        self._put(ToolResult(call.call_id, call.output, call.failed, parent=self._parent))
+        self._hosted_done(item)
+
+    def _hosted_done(self, item: Any) -> None:
+        """Tell a call that the provider ran, once, whichever event told it first."""
+        known = getattr(item, "id", None) or getattr(item, "call_id", None) or ""
+        if not is_hosted(item) or known in self._hosted_told:
+            return
+        if known:
+            self._hosted_told.add(known)
+        call = hosted_call(item, self._hosted_pieces.pop(known, ""))
+        call_id = untaken(call.call_id, self._hosted_taken)
+        self._put(ToolCall(call_id, call.name, call.arguments, parent=self._parent))
+        self._put(ToolResult(call_id, call.output, call.failed, parent=self._parent))
+
+    def _say_reasoning(self, item_id: Any, text: Any) -> None:
+        self._reasoned = True
+        self._say(Reasoning, text)
+        if text:
+            self._reasoning.hear(item_id or "", text)
 
     def _say_text(self, item_id: Any, text: Any) -> None:
         self._say(Token, text)
@@ -239,6 +286,12 @@ class RelayedResponse:
 def _said_in(part: Any) -> str:
     said = getattr(part, "refusal" if part.type == "refusal" else "text", None)
     return said if isinstance(said, str) else ""
+
+
+def _plain_part(part: Any) -> dict[str, Any]:
+    if isinstance(part, dict):
+        return part
+    return {key: getattr(part, key, None) for key in ("type", "text", "refusal")}
 
 
 def _reasoning_of(output: list[Any]) -> list[str]:

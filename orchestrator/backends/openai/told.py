@@ -6,11 +6,13 @@ ids and places differ between the two, so they are matched by the item's id and 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from ...events.encoding import clean_text
 
 FAKE_ID = "__fake_id__"
+REPEATED_CHARS = 8
+"""A message of fewer may well be said twice."""
 
 
 class Told:
@@ -25,6 +27,7 @@ class Told:
         self._by_item: defaultdict[str, list[str]] = defaultdict(list)
         self._open: defaultdict[str, list[str]] = defaultdict(list)  # not yet seen in a whole text
         self._settled: set[tuple[str, int, str]] = set()
+        self._wholes: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def hear(self, item_id: str, text: str) -> None:
         """Note a piece that was said."""
@@ -32,9 +35,17 @@ class Told:
         self._by_item[item_id].append(text)
         self._open[item_id].append(text)
 
-    def rest_of_part(self, item_id: str, place: int, whole: str) -> str:
-        """Return what of a part's *whole* text is still to be said; what does not fit is judged at the end."""
+    def rest_of_part(self, item_id: str, place: int, whole: str, kind: str = "text") -> str:
+        """Return what of a part's *whole* text is still to be said; what does not fit is judged at the end.
+
+        Args:
+            kind: Of the event that tells it. A part is told whole by events of several kinds, by each once.
+        """
         if (item_id, place, whole) in self._settled:
+            return ""
+        self._wholes[kind][whole] += 1
+        times = self._wholes[kind][whole]
+        if any(counted[whole] >= times for other, counted in self._wholes.items() if other != kind):
             return ""
         known = item_id if item_id in self._open else None
         open_now = self._open[known] if known is not None else [t for ts in self._open.values() for t in ts]
@@ -43,7 +54,11 @@ class Told:
             return ""
         self._settled.add((item_id, place, whole))
         self._open.clear() if known is None else self._open.pop(known)
-        return whole[len(said) :] if whole.startswith(said) else ""
+        if whole.startswith(said):
+            return whole[len(said) :]
+        if left := said.replace(whole, "", 1):  # of the parts beside it
+            self._open[item_id if known is None else known].append(left)
+        return ""
 
     def rest_of_answer(self, items: list[tuple[str, str]]) -> str | None:
         """Return what of the completed *items*, each an id and its text, is still to be said.
@@ -52,10 +67,18 @@ class Told:
         the answer at all stands.
         """
         items = [(item_id, clean_text(text)) for item_id, text in items]
-        whole, said = "".join(text for _, text in items), clean_text("".join(self.pieces))
+        said = clean_text("".join(self.pieces))
+        whole = "".join(text for _, text in items)
+        once = _without_repeated(items)
+        if once != items and said in ("", "".join(text for _, text in once)):
+            items, whole = once, "".join(text for _, text in once)
         if whole.startswith(said):
             return whole[len(said) :]
-        if whole in said or _squeezed(whole) == _squeezed(said):
+        if _is_said_again(said, whole):
+            return None
+        if _squeezed(whole) == _squeezed(said):
+            return None if len(whole.strip()) > len(said.strip()) and _has_holes(said.strip(), whole) else ""
+        if whole in said:
             return ""
         rest = self._rest_by_item(items)
         return rest if rest is not None or _has_holes(said, whole) else ""
@@ -66,11 +89,13 @@ class Told:
         left = dict(self._by_item)
         rest = ""
         unknown: list[str] = []
+        is_behind = False  # an item that nothing was heard of stands before one that was heard
         for item_id, text in items:
             if not item_id or item_id == FAKE_ID or ids.count(item_id) > 1 or item_id not in left:
                 unknown.append(text)
                 continue
             said = clean_text("".join(left.pop(item_id)))
+            is_behind = is_behind or bool(unknown and said)
             is_last = item_id == next(reversed(self._by_item))
             if text.startswith(said) and (is_last or text == said):
                 rest += text[len(said) :]
@@ -80,7 +105,37 @@ class Told:
         whole = "".join(unknown)
         if others and not whole.startswith(others):
             return rest if whole in others else None
+        if is_behind and len(whole) > len(others):
+            return None
         return rest + whole[len(others) :]
+
+
+def _without_repeated(items: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Leave out a message that says the same as the one before it, if that is longer than a word."""
+    return [
+        item
+        for at, item in enumerate(items)
+        if at == 0 or item[1] != items[at - 1][1] or len(item[1]) < REPEATED_CHARS
+    ]
+
+
+def _is_said_again(said: str, whole: str) -> bool:
+    """Whether *said* is *whole* after beginnings of it: a server sent all so far in each piece, or all in the last."""
+    if not whole or len(said) <= len(whole) or not said.endswith(whole):
+        return False
+    at = length = 0
+    while at < len(said):
+        length = _alike(said[at : at + len(whole)], whole)
+        if not length:
+            return False
+        at += length
+    return length == len(whole)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _has_holes(said: str, whole: str) -> bool:

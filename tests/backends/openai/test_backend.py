@@ -600,9 +600,9 @@ async def test_a_bad_answer_is_told_by_its_status(
         (Abort(), "upstream_unavailable"),
         (Cut(), "upstream_invalid"),
         (HalfJson(), "upstream_invalid"),
-        (ErrorChunk(), "upstream_invalid"),
+        (ErrorChunk(), "upstream_unavailable"),
         (ErrorChunk(code="rate_limit_exceeded"), "upstream_rate_limited"),
-        (Failed(), "upstream_invalid"),
+        (Failed(), "upstream_unavailable"),
         (WrongShape(), "upstream_invalid"),
     ],
 )

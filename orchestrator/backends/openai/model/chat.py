@@ -18,6 +18,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from ....errors import AgentError
+from ..outbox import note_reasoning_details
 from .chat_decoder import ChatDecoder
 from .client import WireClient
 from .reasoning import goes_back
@@ -114,6 +115,7 @@ class FastChatModel(OpenAIChatCompletionsModel):
                 async with aclosing(decoded(body, decoder)) as batches:
                     async for events in batches:
                         if isinstance(events[-1], ResponseCompletedEvent):
+                            note_reasoning_details(decoder.reasoning_details)
                             _describe(span, events[-1].response, tracing)
                         for event in events:
                             yield event

@@ -23,11 +23,17 @@ class CallPiece(msgspec.Struct):
 
 
 class Said(msgspec.Struct):
-    """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text."""
+    """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text.
+
+    Rarer names of it are read by `repair`.
+    """
 
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
+    reasoning_details: list[Any] | None = None  # OpenRouter's and MiniMax's
+    reasoning_text: Any = None
+    thinking: Any = None
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
     function_call: Any = None  # of the API before tools
@@ -43,8 +49,10 @@ class Choice(msgspec.Struct):
     error: Any = None  # OpenRouter's
     usage: Any = None  # Moonshot's
     logprobs: dict[str, Any] | None = None
-    message: Any = None  # of an answer that does not stream
+    message: Any = None  # the whole one, beside its pieces or in their place
     text: Any = None  # of an API older than this one
+    stop_reason: Any = None
+    finishReason: Any = None
 
 
 class Chunk(msgspec.Struct):
@@ -53,3 +61,19 @@ class Chunk(msgspec.Struct):
     error: Any = None
     id: str | int | None = None
     x_groq: Any = None
+
+
+def is_plain(chunk: Chunk) -> bool:
+    """Whether a chunk says what it says as OpenAI's server would; any other goes through `repair` first."""
+    choices = chunk.choices
+    if chunk.error is not None or not choices or len(choices) != 1:
+        return False
+    choice = choices[0]
+    if choice.message is not None or choice.text is not None or choice.error is not None:
+        return False
+    said = choice.delta
+    if choice.stop_reason is not None or choice.finishReason is not None:
+        return False
+    return said is None or (
+        said.function_call is None and said.reasoning_text is None and said.thinking is None
+    )

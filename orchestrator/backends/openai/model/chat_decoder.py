@@ -7,7 +7,6 @@ from the whole message, so that they are those of a model that did not stream.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,39 +32,20 @@ from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
-from ...upstream_errors import error_in_stream, is_error
-from .chat_chunk import CallPiece, Choice, Chunk, Function, Said
+from .chat_call import ChatCall
+from .chat_chunk import CallPiece, Chunk, Function, Said, is_plain
 from .client import is_whole
-from .dialects import CallSlots, said_in, usage_of
+from .dialects import Beside, CallSlots, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
-from .finish import finish_of, withheld
-from .repair import (
-    INVALID,
-    arguments_of,
-    is_count,
-    is_life,
-    repaired_chunk,
-    usage_as_chat,
-    usage_in,
-    whole_chunk,
-)
-from .sse import DataSplitter, is_done
+from .finish import finish_of, is_unfinished, withheld
+from .reasoning import add_details
+from .repair import repaired_chunk, whole_chunk
+from .signs import is_done, is_life
+from .sse import DataSplitter
+from .usage import is_count, usage_as_chat, usage_in, usage_of
+from .values import INVALID, arguments_of, documents
 
 UNFINISHED = "The model's answer ended without its end mark."
-
-
-class _Call:
-    """One tool call as far as it has been told."""
-
-    __slots__ = ("announced", "arguments", "call_id", "extra_content", "name", "output_index")
-
-    def __init__(self, output_index: int) -> None:
-        self.output_index = output_index
-        self.call_id = ""
-        self.name = ""
-        self.arguments = ""
-        self.announced = False
-        self.extra_content: dict[str, Any] | None = None
 
 
 class ChatDecoder:
@@ -96,8 +76,9 @@ class ChatDecoder:
             "reasoning": [],
             "refusal": [],
         }
+        self._beside = Beside()
         self._slots = CallSlots()
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, ChatCall] = {}
         self._ignored_calls: set[int] = set()
         self._thinking = StreamingState()
         self._annotations: list[Any] = []
@@ -107,6 +88,11 @@ class ChatDecoder:
     def is_complete(self) -> bool:
         """Whether the answer is whole without its end mark."""
         return self._finish_reason is not None
+
+    @property
+    def reasoning_details(self) -> list[dict[str, Any]]:
+        """What must go back with the calls of this answer, of servers that say their reasoning so."""
+        return self._beside.details
 
     def feed(self, data: bytes) -> list[Any]:
         """Return what *data* completes; neighbouring pieces of one part come as one delta."""
@@ -119,13 +105,14 @@ class ChatDecoder:
                     break
                 try:
                     chunk = self._decode(payload)
-                    plain = chunk.error is None and chunk.choices
                 except msgspec.DecodeError:
-                    plain = None
-                if plain:
+                    chunk = None
+                if chunk is not None and is_plain(chunk):
                     self._take(chunk)
-                elif plain is not None and is_count(chunk.usage) and b"error" not in payload:
-                    self._usage = chunk.usage  # the count that OpenAI's server sends after the last choice
+                    if self._finish_reason is not None:  # once in an answer, as a rule
+                        self._note_rest(payload, chunk)
+                elif chunk is not None and self._is_only_count(chunk) and b"error" not in payload:
+                    self._count(chunk.usage)  # what OpenAI's server sends after the last choice
                 else:
                     self._take_odd(payload)
         except AgentError as exc:
@@ -149,7 +136,11 @@ class ChatDecoder:
     def _end(self) -> None:
         """End where the body ends: a finish reason will do for servers that send no end mark."""
         if (body := self._splitter.body()) is not None:
-            self._take(msgspec.convert(whole_chunk(_loaded(body)), Chunk))
+            told = documents(body.decode("utf-8-sig"))
+            for value in told:
+                self._beside.note(value)
+                if (chunk := whole_chunk(value) if len(told) == 1 else repaired_chunk(value)) is not None:
+                    self._take(msgspec.convert(chunk, Chunk))
         if self._finish_reason is None:
             raise AgentError("upstream_invalid", UNFINISHED)
         self._finish()
@@ -158,70 +149,81 @@ class ChatDecoder:
         self.ended = True
         self.failure = failure
 
+    def _is_only_count(self, chunk: Chunk) -> bool:
+        return not chunk.choices and chunk.error is None and is_count(chunk.usage)
+
     def _take_odd(self, payload: bytes) -> None:
         """Take an event that is not as OpenAI's server would send it, or is no piece of an answer."""
         text = payload.decode()
         if is_life(text):
             return
-        value = repaired_chunk(_loaded(text))
+        told = _loaded(text)
+        value = repaired_chunk(told)
+        self._beside.note(told)
         if value is not None:
             self._take(msgspec.convert(value, Chunk))
 
+    def _note_rest(self, payload: bytes, chunk: Chunk) -> None:
+        """Note what the last chunk says beside its choices, wherever that stands: usage, and what filters did."""
+        told = _loaded(payload)
+        self._beside.note(told)
+        if not chunk.usage:
+            self._count(usage_in(told))
+
+    def _count(self, usage: dict[str, Any] | None) -> None:
+        """Keep the newest count; zeros and nulls after one are those of a server that counts in an earlier chunk."""
+        if not usage:
+            return
+        if self._usage is None or any(v for v in usage.values() if not isinstance(v, (dict, list))):
+            self._usage = usage
+
     def _take(self, chunk: Chunk) -> None:
-        if chunk.usage:
-            self._usage = chunk.usage
-        elif chunk.x_groq is not None or (chunk.choices and chunk.choices[0].usage is not None):
-            self._usage = usage_in(msgspec.to_builtins(chunk)) or self._usage
+        self._count(chunk.usage)
         choices = chunk.choices
         if not choices:
             return
         if not self._started:
             self._start(chunk)
         choice = choices[0]
-        if is_error(choice.error):
-            raise error_in_stream(choice.error)
-        if choice.index:  # others were not asked for; the SDK leaves them out too
+        if self._beside.is_other(choice.index or 0):  # the SDK leaves it out, too
             return
-        if choice.finish_reason:  # some servers send an empty one with each piece
-            self._finish_reason = choice.finish_reason
+        word = choice.finish_reason
+        if word and not is_unfinished(word):
+            self._finish_reason = word
         if choice.logprobs is not None:
             told = choice.logprobs.get("content") or ()
             self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in told]
-        said = choice.delta
-        if said is None:
-            if choice.message is not None or choice.text is not None:
-                self._take_whole(choice)
-            return
+        if choice.delta is not None:
+            self._take_said(choice.delta, is_last=self._finish_reason is not None)
+        if choice.message is not None:
+            self._take_message(choice.message, is_alone=choice.delta == Said())
+
+    def _take_message(self, message: dict[str, Any], *, is_alone: bool) -> None:
+        rest = self._beside.note_message(message, is_alone=is_alone)
+        if rest is not None:
+            self._take_said(msgspec.convert(rest, Said), is_last=False)
+
+    def _take_said(self, said: Said, *, is_last: bool) -> None:
+        details = add_details(self._beside.details, said.reasoning_details) if said.reasoning_details else ""
         if said.reasoning_content:
             self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
         elif said.reasoning and isinstance(said.reasoning, str):
             self._say(ReasoningDelta, "reasoning", said.reasoning, 0)
+        elif details:
+            self._say(ReasoningDelta, "reasoning", details, 0)
         text = said.content
         if isinstance(text, list):
             text, thought = said_in(text)
             if thought:
                 self._say(SummaryDelta, "reasoning_content", thought, 0)
-        if text:
+        if text and (text := self._beside.new_text(text, is_last=is_last)):
             self._say(TextDelta, "content", text, 1 if self._reasoned else 0)
         if said.refusal:
             self._say(RefusalDelta, "refusal", said.refusal, 1 if self._reasoned else 0)
-        if said.tool_calls:
-            for piece in said.tool_calls:
-                self._call(piece)
-        elif said.function_call is not None:
-            self._take_whole(choice)
+        for piece in said.tool_calls or ():
+            self._call(piece)
         if said.thinking_blocks or said.annotations or said.audio:
             self._rare(said)
-
-    def _take_whole(self, choice: Choice) -> None:
-        """Take a choice that holds another thing than a delta."""
-        odd = {key: value for key, value in msgspec.to_builtins(choice).items() if value is not None}
-        said = odd.get("delta") or {}
-        if "function_call" in said:
-            odd["delta"] = {"function_call": said["function_call"]}
-        chunk = repaired_chunk({"choices": [odd]})
-        if chunk is not None:
-            self._take(msgspec.convert(chunk, Chunk))
 
     def _start(self, chunk: Chunk) -> None:
         self._started = True
@@ -264,7 +266,7 @@ class ChatDecoder:
         call = self._calls.get(index)
         if call is None:
             before = int(self._reasoned) + int(bool(self._said["content"] or self._said["refusal"]))
-            call = self._calls[index] = _Call(before + len(self._calls))
+            call = self._calls[index] = ChatCall(before + len(self._calls))
         if piece.id:
             call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(piece.id, self._model)
         if piece.extra_content:
@@ -278,7 +280,7 @@ class ChatDecoder:
             self._announce(call)
             self._say_arguments(call, call.arguments)
 
-    def _announce(self, call: _Call) -> None:
+    def _announce(self, call: ChatCall) -> None:
         call.announced = True
         item = ResponseFunctionToolCall(
             id=FAKE_RESPONSES_ID, call_id=call.call_id, name=call.name, arguments="", type="function_call"
@@ -292,7 +294,7 @@ class ChatDecoder:
             )
         )
 
-    def _say_arguments(self, call: _Call, arguments: str) -> None:
+    def _say_arguments(self, call: ChatCall, arguments: str) -> None:
         if not arguments:
             return
         delta = ArgumentsDelta(arguments, FAKE_RESPONSES_ID, call.output_index, self._number())
@@ -305,12 +307,17 @@ class ChatDecoder:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def _finish(self) -> None:
+        unsaid = self._beside.unsaid(has_calls=bool(self._calls), has_reasoned=self._reasoned)
+        if unsaid:
+            self._take_said(msgspec.convert(unsaid, Said), is_last=False)
         word = self._finish_reason or "stop"  # `[DONE]` alone is an end, too
         reason = finish_of(word)
         if reason == "tool_calls" and not (self._calls or any(self._said.values())):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
         if reason == "content_filter" and not (self._said["content"] or self._said["refusal"] or self._calls):
             raise withheld(word)
+        if self._beside.is_filtered and not (self._calls or self._said["content"] or self._said["refusal"]):
+            raise withheld("")
         cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
         if not self._started:
             self._start(Chunk())
@@ -346,9 +353,7 @@ class ChatDecoder:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
         said = {field: clean_text("".join(pieces)) for field, pieces in self._said.items()}
         calls = [
-            _tool_call(call)
-            for _, call in sorted(self._calls.items())
-            if not is_cut or is_whole(call.arguments)
+            call.whole() for _, call in sorted(self._calls.items()) if not is_cut or is_whole(call.arguments)
         ]
         # The SDK's own `construct` looks into each field for types to build; in plain words there are none.
         plain = not (calls or self._annotations)
@@ -373,26 +378,13 @@ class ChatDecoder:
                 item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(self._logprobs)
 
     def _add_usage(self, response: Response) -> None:
-        counted = usage_as_chat(self._usage)
+        counted = usage_as_chat(self._usage) or usage_in({"usage": self._usage})
         if counted is None or self._usage is None:
             _mark_request_completed_without_usage(response)
             return
         response.usage = usage_of(counted)
         if self._keep_raw_usage:
             _attach_raw_usage_snapshot(response, self._usage)
-
-
-def _tool_call(call: _Call) -> dict[str, Any]:
-    if not call.name:
-        raise AgentError("upstream_invalid", "The model called a tool without a name.")
-    made: dict[str, Any] = {
-        "id": call.call_id or f"call_{uuid.uuid4().hex}",
-        "type": "function",
-        "function": {"name": call.name, "arguments": clean_text(call.arguments)},
-    }
-    if call.extra_content:
-        made["extra_content"] = call.extra_content
-    return made
 
 
 def _loaded(payload: str | bytes) -> Any:

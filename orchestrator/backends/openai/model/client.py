@@ -18,10 +18,13 @@ from openai.types.responses import Response, ResponseOutputItem
 
 from ....errors import AgentError
 from ...upstream_errors import error_in_stream, is_error
+from ..details import send_back
+from ..outbox import note_reasoning_details
 from .finish import CONTENT_FILTER, finish_of, withheld
-from .repair import INVALID, repaired_completion
+from .repair import repaired_completion
 from .responses_repair import ResponsesRepair
 from .transport import FastTransport, StreamBody
+from .values import INVALID
 
 _NO_VALUE = (Omit, NotGiven)
 
@@ -46,11 +49,13 @@ class _Completions:
 
     async def create(self, **arguments: Any) -> ChatCompletion | StreamBody:
         """Ask for a completion: the whole of it, or with ``stream=True`` its open stream."""
+        send_back(arguments.get("messages") or ())
         body, options = request_of(arguments)
         if arguments.get("stream") is True:
             return await self._transport.open_stream("/chat/completions", body, options)
         data, request_id = await self._transport.fetch("/chat/completions", body, options)
         value = repaired_completion(_loaded(data))
+        note_reasoning_details(value["choices"][0]["message"].get("reasoning_details") or [])
         completion = ChatCompletion.construct(**checked(value, _WholeCompletion))
         completion._request_id = request_id
         return completion

@@ -9,12 +9,14 @@ import uuid
 from typing import Any
 
 import msgspec
-from openai.types.responses import ResponseUsage
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
-from .repair import INVALID
+from .finish import is_filtered
+from .values import INVALID
+
+_TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
+_THOUGHT_PARTS = frozenset({"thinking", "reasoning", "reasoning_text", "summary_text", "thought"})
 
 
 def said_in(parts: list[Any]) -> tuple[str, str]:
@@ -25,11 +27,14 @@ def said_in(parts: list[Any]) -> tuple[str, str]:
     """
     text = reasoning = ""
     for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "text":
+        if kind in _TEXT_PARTS:
             text += _text(part.get("text"))
-        elif kind == "thinking":
-            thought = part.get("thinking")
+        elif kind in _THOUGHT_PARTS:
+            thought = part.get(kind) or part.get("text")
             reasoning += said_in(thought)[0] if isinstance(thought, list) else _text(thought)
         elif not isinstance(kind, str):
             raise AgentError("upstream_invalid", INVALID)
@@ -40,6 +45,74 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise AgentError("upstream_invalid", INVALID)
     return value
+
+
+REPEATED_CHARS = 8
+"""A last piece of fewer is no repetition of the answer."""
+
+
+class Beside:
+    """What stands beside the pieces of a chat answer, for both transports.
+
+    Attributes:
+        said: The pieces of its text, as they were said.
+        details: Its `reasoning_details`, which go back with its calls.
+        is_filtered: A filter told that it took something out.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.details: list[dict[str, Any]] = []
+        self.is_filtered = False
+        self._message: dict[str, Any] | None = None
+        self._place: int | None = None
+
+    def is_other(self, index: int) -> bool:
+        """Whether a choice is of another answer than the first: nobody asked for a second."""
+        if self._place is None:
+            self._place = index
+        return index != self._place
+
+    def note(self, chunk: Any) -> None:
+        """Note what filters tell in a chunk."""
+        self.is_filtered = self.is_filtered or is_filtered(chunk)
+
+    def new_text(self, text: str, *, is_last: bool) -> str:
+        """Return what of a piece of text is to be said: nothing of a last one that says the whole answer again."""
+        if is_last and len(self.said) > 1 and len(text) >= REPEATED_CHARS and text == "".join(self.said):
+            return ""
+        self.said.append(text)
+        return text
+
+    def note_message(self, message: dict[str, Any], *, is_alone: bool) -> dict[str, Any] | None:
+        """Note the message beside a delta; return what of it is to be taken as a delta, if it stands *alone*.
+
+        Some servers send the whole message so far with each piece, some send it once, some in place of pieces.
+        """
+        self._message = message
+        if not is_alone:
+            return None
+        said, text = "".join(self.said), message.get("content")
+        if said and isinstance(text, str) and text.startswith(said):
+            return {**message, "content": text[len(said) :]}
+        return message
+
+    def unsaid(self, *, has_calls: bool, has_reasoned: bool) -> dict[str, Any]:
+        """Return, as a delta, what stands in the message alone and was never said in pieces."""
+        message, self._message = self._message or {}, None
+        rest: dict[str, Any] = {}
+        said, text = "".join(self.said), message.get("content")
+        if isinstance(text, list):
+            text = said_in(text)[0]
+        if isinstance(text, str) and text.startswith(said) and len(text) > len(said):
+            rest["content"] = text[len(said) :]
+        if not has_calls and message.get("tool_calls"):
+            rest["tool_calls"] = message["tool_calls"]
+        if not has_reasoned:
+            rest.update({key: message[key] for key in ("reasoning_content", "reasoning") if message.get(key)})
+        if not said and message.get("refusal"):
+            rest["refusal"] = message["refusal"]
+        return rest
 
 
 class Halves:
@@ -76,6 +149,8 @@ class CallSlots:
         None: it says again what the call has said, as some gateways do at the end.
         """
         slot = self._slots.get(index)
+        if index is None and call_id:
+            slot = self._going_on(call_id, name, slot)
         if slot is not None and self._repeats(slot, call_id, name, arguments):
             return None
         if slot is None or self._begins_another(slot, index, call_id, name, arguments):
@@ -96,6 +171,13 @@ class CallSlots:
         self._known[slot] = (f"call_{uuid.uuid4().hex}", name)
         return self._known[slot][0]
 
+    def _going_on(self, call_id: str, name: str | None, newest: int | None) -> int | None:
+        """Return the call of that id whose arguments are not whole yet; pieces without a place may take turns."""
+        for slot, (known_id, _) in enumerate(self._known):
+            if known_id == call_id and not (name and is_object(self._arguments[slot])):
+                return slot
+        return newest
+
     def _repeats(self, slot: int, call_id: str | None, name: str | None, arguments: str | None) -> bool:
         known_id, known_name = self._known[slot]
         same = bool(call_id and call_id == known_id) and (not name or name == known_name)
@@ -106,11 +188,15 @@ class CallSlots:
         self, slot: int, index: int | None, call_id: str | None, name: str | None, arguments: str | None
     ) -> bool:
         known_id, known_name = self._known[slot]
-        if name and known_name and arguments and is_object(self._arguments[slot]):
+        said = self._arguments[slot]
+        if name and known_name and arguments and is_object(said):
             return True
         if call_id and known_id:
-            return call_id != known_id and (index is None or bool(name and known_name))
-        return index is None and bool(name and known_name)
+            return call_id != known_id and bool(name) and (index is None or bool(known_name))
+        if index is not None or not (name and known_name):
+            return False
+        # Without a place, the same name again goes on with arguments that have begun and are not whole.
+        return name != known_name or not said or is_object(said)
 
 
 def is_object(text: str) -> bool:
@@ -122,19 +208,3 @@ def is_object(text: str) -> bool:
     except msgspec.DecodeError:
         return False
     return True
-
-
-def usage_of(value: dict[str, Any]) -> ResponseUsage:
-    """Return what a chat server counted, as the SDK counts it. Raises TypeError, ValueError or AttributeError."""
-    given = value.get("prompt_tokens_details") or {}
-    made = value.get("completion_tokens_details") or {}
-    return ResponseUsage(
-        input_tokens=value.get("prompt_tokens") or 0,
-        output_tokens=value.get("completion_tokens") or 0,
-        total_tokens=value.get("total_tokens") or 0,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=given.get("cached_tokens") or 0,
-            cache_write_tokens=given.get("cache_write_tokens") or 0,
-        ),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=made.get("reasoning_tokens") or 0),
-    )

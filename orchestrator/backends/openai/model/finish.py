@@ -1,26 +1,30 @@
 """Why an answer ended, in every vendor's words → the four of OpenAI's chat completions. Owns no I/O.
 
 One table for both APIs and both transports. A word that says that the provider failed or withheld the answer is an
-`AgentError`; one that nobody knows stays as it is and counts as a good end.
+`AgentError`. Of a word that stands in no table its parts are looked at; one that says nothing counts as a good end.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ....errors import AgentError, ErrorCode
+from .values import plain_key
 
 CONTENT_FILTER = "content_filter"
 FILTERED = "The provider's content filter withheld the answer."
 
 _WORDS: dict[str, str] = {
     "stop": """
-        stop stopped stop_sequence stop_token end end_turn end_of_turn eos eos_token eot eot_token complete completed
-        finish finished done success normal pause_turn unspecified null none""",
+        stop stopped stop_sequence stop_token end end_turn end_of_turn eos eos_token eot eot_token endoftext eod
+        end_of_text complete completed finish finished done success normal pause_turn other unknown""",
     "length": """
-        length max_length max_tokens max_tokens_exceeded max_output_tokens max_completion_tokens max_new_tokens
-        model_length token_limit token_limit_reached max_context_length context_length context_length_exceeded
-        context_window_exceeded model_context_window_exceeded limit truncated""",
+        length max_length max_len max_tokens max_tokens_exceeded max_output max_output_tokens max_completion_tokens
+        max_new_tokens max_tool_calls max_context model_length token_limit token_limit_reached max_context_length
+        context context_length context_length_exceeded context_window_exceeded model_context_window_exceeded limit
+        error_limit truncated incomplete""",
     "tool_calls": """
         tool_calls tool_call tool_use tools tool function_call function_calls function_calling requires_action
         tool_execution""",
@@ -28,11 +32,28 @@ _WORDS: dict[str, str] = {
         content_filter content_filtered content_filtering content_policy content_policy_violation safety
         safety_filter prohibited_content recitation blocklist blocked block spii pii language image_safety
         image_prohibited_content image_recitation guardrail guardrails guardrail_intervened guardrail_blocked refusal
-        sensitive moderation moderated flagged policy_violation violation model_armor jailbreak""",
+        sensitive moderation moderated flagged policy_violation violation model_armor jailbreak error_toxic toxic
+        copyright responsible_ai_policy_violation""",
 }
 _FINISHES = {word: finish for finish, words in _WORDS.items() for word in words.split()}
+_UNFINISHED = frozenset(
+    {"", "null", "none", "unspecified", "not_finished", "unfinished", "in_progress", "running"}
+)
+"""What servers say with each piece of an answer that goes on."""
+_PARTS = (
+    (CONTENT_FILTER, """filter safety unsafe block moderat toxic policy sensitiv prohibit guardrail recitation copyright
+     harm violat refus jailbreak censor flagged forbidden"""),
+    ("length", "max length limit truncat context tokens budget"),
+    ("tool_calls", "tool function"),
+)  # fmt: skip
+"""Parts of words that stand in no table; those of filters first, for what is withheld must never look like an end."""
+MAX_WORD_CHARS = 64
 
 _STOPPED: tuple[ErrorCode, str] = ("upstream_unavailable", "The model's provider stopped the answer.")
+_LIMITED: tuple[ErrorCode, str] = (
+    "upstream_rate_limited",
+    "The model's provider limits how often it is asked.",
+)
 _BROKE_OFF: tuple[ErrorCode, str] = ("upstream_invalid", "The model's answer broke off with an error.")
 _BAD_CALL: tuple[ErrorCode, str] = (
     "upstream_invalid",
@@ -41,10 +62,12 @@ _BAD_CALL: tuple[ErrorCode, str] = (
 _FAILED: dict[str, tuple[ErrorCode, str]] = {
     **dict.fromkeys(("error", "failed", "failure", "engine_error", "unknown_error"), _BROKE_OFF),
     **dict.fromkeys(
-        ("abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "timeout", "network_error",
-         "model_timeout", "overloaded", "interrupted", "time_limit", "server_error"),
+        ("abort", "aborted", "cancelled", "canceled", "user_cancel", "insufficient_system_resource", "timeout",
+         "network_error", "model_timeout", "overloaded", "interrupted", "time_limit", "server_error", "internal_error",
+         "unavailable", "load", "unload"),
         _STOPPED,
     ),
+    **dict.fromkeys(("rate_limit", "rate_limited", "rate_limit_exceeded", "too_many_requests"), _LIMITED),
     **dict.fromkeys(
         ("malformed_function_call", "malformed_tool_use", "malformed_model_output", "unexpected_tool_call",
          "too_many_tool_calls", "missing_thought_signature", "malformed_response"),
@@ -53,8 +76,8 @@ _FAILED: dict[str, tuple[ErrorCode, str]] = {
 }  # fmt: skip
 
 
-def finish_of(word: str) -> str:
-    """Return `stop`, `length`, `tool_calls` or `content_filter`; a word of no vendor known here as it is.
+def finish_of(word: str, unknown: str = "stop") -> str:
+    """Return `stop`, `length`, `tool_calls` or `content_filter`; *unknown* for a word that says nothing.
 
     Raises:
         AgentError: The provider says that the answer is not whole, by its own fault.
@@ -62,7 +85,23 @@ def finish_of(word: str) -> str:
     plain = _plain(word)
     if plain in _FAILED:
         raise AgentError(*_FAILED[plain])
-    return _FINISHES.get(plain, word)
+    if plain in _FINISHES:
+        return _FINISHES[plain]
+    if len(plain) > MAX_WORD_CHARS:  # prose
+        return unknown
+    if plain.startswith("malformed_"):
+        raise AgentError(*_BAD_CALL)
+    for finish, parts in _PARTS:
+        if any(part in plain for part in parts.split()):
+            return finish
+    if re.search(r"error|fail|abort|cancel|timeout|overload", plain):
+        raise AgentError(*_BROKE_OFF)
+    return unknown
+
+
+def is_unfinished(word: str) -> bool:
+    """Whether a finish word says that the answer goes on."""
+    return _plain(word) in _UNFINISHED
 
 
 def withheld(word: str) -> AgentError:
@@ -74,6 +113,38 @@ def withheld(word: str) -> AgentError:
 
 
 def _plain(word: str) -> str:
-    """Bring a word into one spelling: `FINISH_REASON_MAX_TOKENS`, `MaxTokens` and `max-tokens` are one."""
-    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word.strip())
-    return re.sub(r"[\s.\-_]+", "_", word).lower().removeprefix("finish_reason_")
+    """Bring a word into one spelling: `FINISH_REASON_MAX_TOKENS`, `FinishReason.MaxTokens` and `max-tokens` are one."""
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word.strip())
+    plain = re.sub(r"[\s.\-_]+", "_", word).lower()
+    return plain.removeprefix("finish_reason_").removeprefix("stop_reason_").removeprefix("reason_")
+
+
+# ── filters that tell beside the answer ───────────────────────────────────────────────────────────
+
+_FLAGS = frozenset({"inputsensitive", "outputsensitive"})
+_FLAGS_OF_FILTERS = frozenset({"filtered", "blocked", "flagged"})
+_BLOCK_REASONS = frozenset({"blockreason", "blockedreason"})
+_FILTERS = re.compile(r"filter|feedback|moderation|guardrail|safety")
+_DEPTH = 6
+
+
+def is_filtered(value: Any, *, of_filter: bool = False, depth: int = 0) -> bool:
+    """Whether a chunk or a response tells that a filter took something out: Azure's, Gemini's and MiniMax's ways."""
+    if depth > _DEPTH:
+        return False
+    if isinstance(value, list):
+        return any(is_filtered(each, of_filter=of_filter, depth=depth + 1) for each in value)
+    if not isinstance(value, Mapping):
+        return False
+    for name, told in value.items():
+        key = plain_key(name)
+        if told is True and (key in _FLAGS or (of_filter and key in _FLAGS_OF_FILTERS)):
+            return True
+        if key in _BLOCK_REASONS and isinstance(told, str) and not told.upper().endswith("UNSPECIFIED"):
+            return bool(told)
+        if key.endswith("guardrailaction") and told == "INTERVENED":
+            return True
+        inside = of_filter or _FILTERS.search(key) is not None
+        if (inside or key == "choices") and is_filtered(told, of_filter=inside, depth=depth + 1):
+            return True
+    return False

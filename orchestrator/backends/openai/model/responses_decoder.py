@@ -18,9 +18,10 @@ from ....errors import AgentError
 from .chat_decoder import UNFINISHED
 from .client import response_of
 from .events import DELTA_TYPES, AnyDelta, ArgumentsDelta, append_delta
-from .repair import INVALID, is_life
 from .responses_repair import ResponsesRepair
-from .sse import DataSplitter, is_done
+from .signs import is_done, is_life
+from .sse import DataSplitter
+from .values import INVALID, documents
 
 
 class ResponsesDecoder:
@@ -74,7 +75,8 @@ class ResponsesDecoder:
         if not self.ended:
             try:
                 if (body := self._splitter.body()) is not None:
-                    self._take(self._repair.take(json.loads(body)))
+                    for value in documents(body.decode("utf-8-sig")):
+                        self._take(self._repair.take(value))
             except AgentError as exc:
                 self._fail(exc)
             except ValueError:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...upstream_errors import error_in_stream, is_error
+from .dialects import said_in
 from .events import DELTA_TYPES
-from .repair import arguments_of, id_of, index_of, invalid, is_life_event, is_number, usage_as_response
+from .finish import is_filtered, withheld
+from .signs import is_life_event
+from .usage import usage_as_response
+from .values import arguments_of, id_of, index_of, invalid, is_number
 
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled",
                       "response.done"})  # fmt: skip
@@ -59,11 +63,14 @@ class ResponsesRepair:
         if "item_id" in made:
             made["item_id"] = id_of(made["item_id"]) or ""
         if kind in DELTA_TYPES:
+            made.pop("error", None)
             return self._delta(made)
         if kind in TERMINAL:
             return self._terminal(made)
+        if is_error(made.pop("error", None)):
+            raise error_in_stream(event["error"])
         if kind in ("response.output_item.added", "response.output_item.done"):
-            return self._item(made)
+            return None if made.get("item") is None else self._item(made)
         if kind == "response.function_call_arguments.done":
             self._begin(made)["arguments"] = made["arguments"] = arguments_of(made.get("arguments")) or ""
         return made
@@ -85,12 +92,12 @@ class ResponsesRepair:
 
     def _delta(self, event: dict[str, Any]) -> dict[str, Any] | None:
         delta = event.get("delta")
-        if isinstance(delta, dict) and isinstance(delta.get("text"), str):
-            delta = delta["text"]
         if delta is None and "delta" in event:
             return None
         if event["type"] == "response.function_call_arguments.delta":
             delta = arguments_of(delta)
+        elif isinstance(delta, (dict, list)):
+            delta = said_in(delta if isinstance(delta, list) else [delta] if delta else [])[0]
         if not isinstance(delta, str):
             raise invalid()
         made = {"output_index": 0, "item_id": "", **event, "delta": delta}
@@ -107,7 +114,8 @@ class ResponsesRepair:
             begun = self._begun.pop(_place(place), None)
             if begun is not None and item["type"] == "function_call":
                 item = {**item, "arguments": item["arguments"] or begun.get("arguments") or ""}
-            self._items.append(item)
+            if item not in self._items:
+                self._items.append(item)
         elif item["type"] == "function_call":
             self._begun[_place(place)] = dict(item)
         return {"output_index": 0, **event, "item": item}
@@ -122,6 +130,8 @@ class ResponsesRepair:
 
     def _terminal(self, event: dict[str, Any]) -> dict[str, Any]:
         value = event.get("response")
+        if value is None:  # of a server that says no more than that it is done
+            value = {}
         if not isinstance(value, dict):
             raise invalid()
         kind = event["type"].removeprefix("response.")
@@ -130,13 +140,17 @@ class ResponsesRepair:
             status = {"failed": "failed", "cancelled": "cancelled", "incomplete": "incomplete"}.get(
                 kind, "completed"
             )
-        if status in ("failed", "cancelled"):
-            raise error_in_stream(value.get("error") or event.get("error"))
+        error = value.get("error") or event.get("error") or value.get("last_error")
+        if status in ("failed", "cancelled") or (kind == "incomplete" and is_error(error)):
+            raise error_in_stream(error)
         output = value.get("output") or []
         if not isinstance(output, list):
             raise invalid()
-        items = [repaired_item(item, whole=True) for item in output] or list(self._items)
-        items += [call for call in [*self._items, *self._calls_begun()] if _is_new_call(call, items)]
+        items = self._completed_items(
+            value, [repaired_item(item, whole=True) for item in output if item is not None]
+        )
+        if not (items or self._said) and is_filtered(value):
+            raise withheld("")
         self.completed = True
         details = value.get("incomplete_details")
         return {
@@ -153,6 +167,28 @@ class ResponsesRepair:
             },
         }
 
+    def _completed_items(self, value: dict[str, Any], output: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the completed *output* with what stood in the items alone, and each item once."""
+        items = [item for at, item in enumerate(output) if item not in output[:at]] or list(self._items)
+        texts = {text for item in items if (text := _text_of(item))}
+        lost = [
+            item for item in self._items if (text := _text_of(item)) and not any(text in t for t in texts)
+        ]
+        if not texts and not lost and isinstance(value.get("output_text"), str) and value["output_text"]:
+            lost = [repaired_item({"type": "message", "content": value["output_text"]}, whole=True)]
+        if lost:
+            items = [item for item in items if item["type"] != "message" or _text_of(item)]
+            at = next((at for at, item in enumerate(items) if item["type"] == "function_call"), len(items))
+            items[at:at] = lost
+        items += [call for call in [*self._items, *self._calls_begun()] if _is_new_call(call, items)]
+        return items
+
+
+def _text_of(item: dict[str, Any]) -> str:
+    if item["type"] != "message":
+        return ""
+    return "".join(part.get("text") or part.get("refusal") or "" for part in item["content"])
+
 
 def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
     """Return an output item in OpenAI's form.
@@ -162,6 +198,8 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
     """
     if not isinstance(item, dict) or not isinstance(item.get("type"), str):
         raise invalid()
+    if item["type"] in ("output_text", "text") and isinstance(item.get("text"), str):
+        item = {"type": "message", "id": item.get("id"), "content": [item]}
     made = {**item, "id": id_of(item.get("id")) or ""}
     if item["type"] == "message":
         made["content"] = _content(item.get("content"), whole)
@@ -178,7 +216,7 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
     elif item["type"] == "function_call":
         made["arguments"] = arguments_of(item.get("arguments")) or ""
         made["call_id"] = id_of(item.get("call_id")) or made["id"]
-        if whole and not (made["call_id"] and isinstance(item.get("name"), str) and item["name"]):
+        if whole and not (isinstance(item.get("name"), str) and item["name"]):
             raise invalid()
     return made
 
@@ -188,12 +226,22 @@ def _content(content: Any, whole: bool) -> list[dict[str, Any]]:
         return [{"type": "output_text", "text": content, "annotations": []}]
     if content is None and not whole:
         return []
+    if isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list):
         raise invalid()
-    return [_part(part) for part in content]
+    return [_part(part) for part in content if not _is_empty(part)]
+
+
+def _is_empty(part: Any) -> bool:
+    if not isinstance(part, dict):
+        return part is None
+    return "text" in part and part["text"] is None and not part.get("refusal")
 
 
 def _part(part: Any) -> dict[str, Any]:
+    if isinstance(part, str):
+        part = {"type": "output_text", "text": part}
     if not isinstance(part, dict):
         raise invalid()
     kind = "output_text" if part.get("type") == "text" else part.get("type")

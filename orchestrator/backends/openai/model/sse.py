@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ....errors import AgentError
 from ....sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
-from .repair import named
+from .signs import named
 
 _END = b"\n\n"
 _DATA = b"data: "
@@ -96,11 +96,6 @@ def check_label(content_type: str) -> None:
     if kind in ("text/html", "application/xhtml+xml"):
         message = f"The model's provider answered {kind} where a stream should be."
         raise AgentError("upstream_invalid", message)
-
-
-def is_done(data: bytes) -> bool:
-    """Whether the data of an event is the end mark, however it is written."""
-    return data[:8].lstrip(b" \t\"'").startswith(b"[DONE]")
 
 
 def _data_of(block: bytes) -> bytes | None:

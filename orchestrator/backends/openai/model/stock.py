@@ -22,15 +22,19 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
 from ...redirects import refuse_redirects
-from ..outbox import note_finish_reason
+from ..details import send_back
+from ..outbox import note_finish_reason, note_reasoning_details
 from .chat_decoder import UNFINISHED
 from .client import is_whole
-from .dialects import CallSlots, Halves, said_in
+from .dialects import Beside, CallSlots, Halves, said_in
 from .finish import finish_of, withheld
-from .reasoning import goes_back
-from .repair import INVALID, is_life, named, repaired_chunk, whole_chunk
+from .reasoning import add_details, goes_back
+from .repair import repaired_chunk, whole_chunk
 from .responses_repair import ResponsesRepair
-from .sse import check_label, is_done
+from .signs import is_done, is_life, named
+from .sse import check_label
+from .usage import says_much
+from .values import INVALID, documents
 
 _BROKEN = (APIConnectionError, httpx2.TransportError)
 _DONE = ServerSentEvent(data="[DONE]")
@@ -65,8 +69,10 @@ class _Reading(ABC):
             if not self._is_complete():
                 raise
         if body.whole is not None:
-            for value in self._read_whole(_loaded(body.whole)):
-                yield _event(value)
+            values = _documents(body.whole)
+            for told in values:
+                for value in self._read_whole(told) if len(values) == 1 else self._read(told):
+                    yield _event(value)
         for value in self._finish(is_marked):
             yield _event(value)
         yield _DONE
@@ -99,7 +105,8 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._word: str | None = None
-        self._said = self._answered = False
+        self._reasoned = self._answered = self._counted = False
+        self._beside = Beside()
         self._slots, self._halves = CallSlots(), Halves()
         self._calls: dict[int, dict[str, Any]] = {}
 
@@ -110,34 +117,51 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
 
     def _read(self, value: Any) -> list[dict[str, Any]]:
         chunk = repaired_chunk(value)
+        self._beside.note(value)
         return [] if chunk is None else [self._settled(chunk)]
 
     def _read_whole(self, value: Any) -> list[dict[str, Any]]:
+        self._beside.note(value)
         return [self._settled(whole_chunk(value))]
 
     def _settled(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """Put a chunk as the SDK understands it; the calls in it are held until they are whole."""
-        first = [choice for choice in chunk["choices"] if choice["index"] == 0]
-        for choice in first:
-            self._word = choice["finish_reason"] or self._word
-            choice["finish_reason"] = None
-            delta = choice["delta"]
-            content = delta.get("content")
-            if isinstance(content, list):
-                delta["content"], thought = said_in(content)
-                if thought:
-                    delta["reasoning_content"] = thought  # where the SDK looks for it
-            elif isinstance(content, str):
-                delta["content"] = self._halves.joined(content)
-            if delta.get("reasoning_content"):
-                delta.pop("reasoning", None)  # the same again; the SDK would say it twice
-            for call in delta.pop("tool_calls", None) or ():
-                self._hold(call)
-            self._answered = self._answered or bool(delta.get("content") or delta.get("refusal"))
-            self._said = self._said or any(
-                delta.get(f) for f in ("reasoning", "reasoning_content", "thinking_blocks")
-            )
-        return {**chunk, "choices": first}
+        usage = chunk["usage"]
+        if usage is not None and not says_much(usage) and self._counted:
+            chunk["usage"] = None  # zeros after a count
+        self._counted = self._counted or chunk["usage"] is not None
+        choice = next(iter(chunk["choices"]), None)
+        if choice is None or self._beside.is_other(choice["index"]):
+            return {**chunk, "choices": []}
+        self._word = choice["finish_reason"] or self._word
+        message, delta = choice.pop("message"), choice["delta"]
+        if message is not None:
+            delta = self._beside.note_message(message, is_alone=not delta) or delta
+        said = self._said(delta, is_last=self._word is not None)
+        return {**chunk, "choices": [{**choice, "index": 0, "delta": said, "finish_reason": None}]}
+
+    def _said(self, delta: dict[str, Any], *, is_last: bool) -> dict[str, Any]:
+        """Return a delta with its texts where the SDK looks for them, and without its calls."""
+        content, details = delta.get("content"), delta.pop("reasoning_details", None)
+        told = add_details(self._beside.details, details) if details else ""
+        if isinstance(content, list):
+            content, thought = said_in(content)
+            if thought:
+                delta["reasoning_content"] = thought
+        if delta.get("reasoning_content"):
+            delta.pop("reasoning", None)  # the same again; the SDK would say it twice
+        elif told and not delta.get("reasoning"):
+            delta["reasoning"] = told
+        if content:
+            content = self._halves.joined(self._beside.new_text(content, is_last=is_last))
+        delta["content"] = content
+        for call in delta.pop("tool_calls", None) or ():
+            self._hold(call)
+        self._answered = self._answered or bool(content or delta.get("refusal"))
+        self._reasoned = self._reasoned or any(
+            delta.get(f) for f in ("reasoning", "reasoning_content", "thinking_blocks")
+        )
+        return delta
 
     def _hold(self, call: dict[str, Any]) -> None:
         function = call.get("function") or {}
@@ -153,19 +177,23 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
     def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
         if self._word is None and not is_marked:
             raise AgentError("upstream_invalid", UNFINISHED)
+        rest = self._said(
+            self._beside.unsaid(has_calls=bool(self._calls), has_reasoned=self._reasoned), is_last=False
+        )
         reason = finish_of(self._word or "stop")
         calls = [call for _, call in sorted(self._calls.items()) if call.get("type") != "custom"]
         if any(not call["function"]["name"] for call in calls):
             raise AgentError("upstream_invalid", "The model called a tool without a name.")
-        if reason == "tool_calls" and not (calls or self._answered or self._said):
+        if reason == "tool_calls" and not (calls or self._answered or self._reasoned):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
-        if reason == "content_filter" and not (calls or self._answered):
+        if (reason == "content_filter" or self._beside.is_filtered) and not (calls or self._answered):
             raise withheld(self._word or reason)
         if reason in ("length", "content_filter"):
             calls = [call for call in calls if is_whole(call["function"]["arguments"])]
+        note_reasoning_details(self._beside.details)
         note_finish_reason(reason)
         # The runner asks for no more than whether it is to call: the reason itself was noted.
-        choice = {"index": 0, "delta": {"tool_calls": calls} if calls else {}, "logprobs": None,
+        choice = {"index": 0, "delta": {**rest, **({"tool_calls": calls} if calls else {})}, "logprobs": None,
                   "finish_reason": "tool_calls" if calls else "stop"}  # fmt: skip
         return [{"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [choice]}]
 
@@ -252,6 +280,8 @@ class CheckedClient(AsyncOpenAI):
             stream_cls = CheckedStream
         elif stream and cast_to is Response:
             stream_cls = CheckedResponsesStream
+        if cast_to is ChatCompletion and isinstance(options.json_data, dict):
+            send_back(options.json_data.get("messages") or ())
         return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
 
 
@@ -289,6 +319,13 @@ class _Sniffed:
 
 def _event(value: dict[str, Any]) -> ServerSentEvent:
     return ServerSentEvent(data=json.dumps(value))
+
+
+def _documents(body: str) -> list[Any]:
+    try:
+        return documents(body)
+    except ValueError as exc:
+        raise AgentError("upstream_invalid", INVALID) from exc
 
 
 def _loaded(data: str) -> Any:

@@ -16,7 +16,7 @@ import aiohttp
 import yarl
 
 from ....errors import AgentError
-from ...http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
+from ...http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
 from ...http_upstream import proxy_for
 from ..errors import transport_error
 from .sse import check_label
@@ -140,6 +140,9 @@ class FastTransport:
             response.close()
             url = _within_origin(response)
             data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
+        if response.status in REDIRECTS:
+            response.close()
+            raise endless_redirect()
         if response.status >= 300:
             error = status_error(response.status, response.headers, body=await _error_body(response))
             response.close()

@@ -1,0 +1,127 @@
+"""What a server counts, by any vendor's names and wherever it stands → OpenAI's usage objects. Owns no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from openai.types.responses import ResponseUsage
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
+from .values import is_number, plain_key
+
+_INPUT = ["prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "prompttokenscount",
+          "inputtokenscount", "promptevalcount", "promptn", "tokensin"]  # fmt: skip
+_OUTPUT = ["completiontokens", "outputtokens", "candidatestokencount", "completiontokencount", "outputtokencount",
+           "generatedtokens", "generatedtokencount", "candidatestokenscount", "responsetokencount", "evalcount",
+           "predictedn", "tokensout"]  # fmt: skip
+_TOTAL = ["totaltokens", "totaltokencount", "totaltokenscount"]
+_CACHED = ["cachedtokens", "prompttokenscached", "promptcachehittokens", "cachereadinputtokens",
+           "cachedcontenttokencount", "cachereadtokens"]  # fmt: skip
+_CACHE_WRITTEN = ["cachewritetokens", "cachecreationinputtokens", "cachecreationtokens"]
+_THOUGHT = ["reasoningtokens", "thoughtstokencount", "thinkingtokens"]
+_DETAILS = frozenset(
+    {"prompttokensdetails", "inputtokensdetails", "completiontokensdetails", "outputtokensdetails"}
+)
+_PLACES = frozenset({"usage", "usagemetadata", "xgroq", "tokenusage", "timings", "amazonbedrockinvocationmetrics",
+                     "billedunits", "tokens", "meta"})  # fmt: skip
+"""Where counts stand in a chunk, in each other or in a choice."""
+
+
+def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a chunk counts, in OpenAI's words, wherever the server puts it; None where it counts nothing."""
+    choices = chunk.get("choices")
+    places = [chunk, *(choice for choice in (choices if isinstance(choices, list) else ()))]
+    found = [counted for place in places for counted in _counts_in(place, 0)]
+    return next((counted for counted in found if says_much(counted)), found[0] if found else None)
+
+
+def is_count(usage: Mapping[str, Any] | None) -> bool:
+    """Whether *usage* counts in OpenAI's own words, so that nothing of it is to be looked for elsewhere."""
+    if usage is None:
+        return False
+    return type(usage.get("prompt_tokens")) is int and type(usage.get("completion_tokens")) is int
+
+
+def says_much(usage: Mapping[str, Any]) -> bool:
+    """Whether a usage object in chat completions' form counts more than zeros, as those of a last chunk may be."""
+    return bool(usage["prompt_tokens"] or usage["completion_tokens"])
+
+
+def _counts_in(place: Any, depth: int) -> Iterator[dict[str, Any]]:
+    if not isinstance(place, Mapping):
+        return
+    for key, value in place.items():
+        if isinstance(value, Mapping) and plain_key(key) in _PLACES:
+            if (counted := usage_as_chat(value)) is not None:
+                yield counted
+            elif depth < 3:
+                yield from _counts_in(value, depth + 1)
+    if depth == 0 and (counted := usage_as_chat(place)) is not None:
+        yield counted  # Ollama's, beside the answer
+
+
+def usage_as_chat(usage: Any) -> dict[str, Any] | None:
+    """Bring a usage object into the form of chat completions; None where it has no count at all."""
+    if not isinstance(usage, Mapping):
+        return None
+    named = {plain_key(key): value for key, value in usage.items()}
+    given, made = _counted(named, _INPUT), _counted(named, _OUTPUT)
+    if given is None and made is None:
+        return None
+    whole = dict(named)
+    for key in _DETAILS:
+        if isinstance(details := named.get(key), Mapping):
+            whole.update({plain_key(name): value for name, value in details.items()})
+    total = _counted(named, _TOTAL)
+    return {
+        **usage,
+        "prompt_tokens": given or 0,
+        "completion_tokens": made or 0,
+        "total_tokens": total or (given or 0) + (made or 0),
+        "prompt_tokens_details": {
+            "cached_tokens": _counted(whole, _CACHED) or 0,
+            "cache_write_tokens": _counted(whole, _CACHE_WRITTEN) or 0,
+        },
+        "completion_tokens_details": {"reasoning_tokens": _counted(whole, _THOUGHT) or 0},
+    }
+
+
+def usage_as_response(usage: Any) -> dict[str, Any] | None:
+    """Bring a usage object into the form of the Responses API; None where it has no count at all."""
+    chat = usage_as_chat(usage)
+    if chat is None:
+        return None
+    return {
+        "input_tokens": chat["prompt_tokens"],
+        "output_tokens": chat["completion_tokens"],
+        "total_tokens": chat["total_tokens"],
+        "input_tokens_details": chat["prompt_tokens_details"],
+        "output_tokens_details": chat["completion_tokens_details"],
+    }
+
+
+def usage_of(value: Mapping[str, Any]) -> ResponseUsage:
+    """Return what `usage_as_chat` counted, as the SDK counts it."""
+    given, made = value["prompt_tokens_details"], value["completion_tokens_details"]
+    return ResponseUsage(
+        input_tokens=value["prompt_tokens"],
+        output_tokens=value["completion_tokens"],
+        total_tokens=value["total_tokens"],
+        input_tokens_details=InputTokensDetails(
+            cached_tokens=given["cached_tokens"], cache_write_tokens=given["cache_write_tokens"]
+        ),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=made["reasoning_tokens"]),
+    )
+
+
+def _counted(named: Mapping[str, Any], keys: list[str]) -> int | None:
+    """The first count above zero under *keys*; zero where there are only zeros, None where there is none."""
+    found: int | None = None
+    for key in keys:
+        value = named.get(key)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if is_number(value) and value >= 0:
+            found = found or int(value)
+    return found
