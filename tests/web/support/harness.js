@@ -12,9 +12,10 @@ export function withServer(body) {
     });
     const server = await new ProtocolServer().listen();
     const clients = [];
-    // Node has connections enough: where the machine is slow, no stream steps aside for a request, unless that is tested.
+    // Node has connections enough: where the machine is slow, no stream steps aside for a request, and none is
+    // looked for elsewhere, unless that is tested.
     const connect = ({ timing, ...options } = {}) => {
-      const client = createClient({ baseUrl: server.url, timing: { room: 60_000, ...timing }, ...options });
+      const client = createClient({ baseUrl: server.url, timing: { room: 60_000, held: 60_000, ...timing }, ...options });
       clients.push(client);
       return client;
     };

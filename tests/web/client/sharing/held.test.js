@@ -106,10 +106,11 @@ test('a run that is followed again behind a proxy that gives blocks is shown in 
 }));
 
 test('an agent that thinks is not taken for a stream that is held back', withServer(async ({ server, connect }) => {
-  const run = await connect({ timing: { ...TIMING, held: 15 } }).start({ message: 'hi', agents: ['a'] });
+  const run = await connect({ timing: TIMING }).start({ message: 'hi', agents: ['a'] });
+  server.say(run.id, 'a', 'started', { attempt: 1 });
+  await until(() => run.agents.a?.status === 'running');
   const said = [];
   run.on('connection', ({ detail }) => said.push(detail?.code ?? null));
-  server.say(run.id, 'a', 'started', { attempt: 1 });
   const looks = () => server.requests.filter(({ method, url }) => method === 'GET' && url.endsWith(run.id)).length;
   await until(() => looks() >= 3);
   assert.ok(!said.includes('held'));
