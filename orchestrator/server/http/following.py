@@ -76,8 +76,11 @@ class DialectReader:
 
     async def _seen(self, cursor: str, framing: Framing) -> AsyncGenerator[list[Entry], None]:
         after = 0 if framing.needs_all else await self._begin_late(cursor, framing)
-        async for page in history(self.request.app[SUPERVISOR].log, self.view, cursor, after=after):
-            yield page
+        async with aclosing(
+            history(self.request.app[SUPERVISOR].log, self.view, cursor, after=after)
+        ) as pages:
+            async for page in pages:
+                yield page
 
     async def _begin_late(self, cursor: str, framing: Framing) -> int:
         """Let *framing* begin with the run's state shortly before *cursor*; return the seq of that, 0 if it does not.
@@ -95,8 +98,10 @@ class DialectReader:
             return 0
         later: list[Entry] = []
         whole = View(spec.channel, spec.run_id)
-        async for page in history(supervisor.log, whole, f"{newest.epoch}-{newest.seq}", after=start):
-            later += page
+        newest_id = f"{newest.epoch}-{newest.seq}"
+        async with aclosing(history(supervisor.log, whole, newest_id, after=start)) as pages:
+            async for page in pages:
+                later += page
         state = rolled_back(snapshot, later)
         if (wanted := self.view.agents) is not None:
             state = replace(
@@ -155,9 +160,10 @@ async def fold_run(
     framing, spec = reader.open(dialect), run.spec
     seen = reader.seen(cursor, framing)
     if seen is not None:
-        async for page in seen:
-            framing.skip(page)
-            await asyncio.sleep(0)
+        async with aclosing(seen):
+            async for page in seen:
+                framing.skip(page)
+                await asyncio.sleep(0)
         framing.resumed()
     newest = parse_cursor(run.state.last_event_id or "")
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
