@@ -62,6 +62,7 @@ class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics: AgentMetrics | None
     usage: Usage | None
     error: dict[str, Any] | None
+    output: Any = msgspec.UNSET
     progress: list[Progress] = []
     data: list[Data] = []
     sources: list[Source] = []

@@ -22,6 +22,8 @@ from ..events.agent import (
     Error,
     Handoff,
     Reasoning,
+    Retry,
+    Started,
     Status,
     Token,
     ToolCall,
@@ -30,7 +32,7 @@ from ..events.agent import (
 )
 from ..events.base import Payload
 from ..events.content import Data, File, Progress, Source
-from ..events.run import AgentInfo, RunDone, RunMetrics
+from ..events.run import AgentAdded, AgentInfo, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import Revealed, RevealedAgent, Snapshot
 from .content import ContentState
 
@@ -41,6 +43,9 @@ HIDDEN = "hidden"
 WHOLE, CUT = "stop", "length"
 _CUT_WORDS = frozenset({"length", "max_tokens", "max_output_tokens"})
 _PLAIN_STATUSES = frozenset({"queued", "thinking", "tool"})
+_OF_THE_RUN = (RunStarted, AgentAdded)
+"""Events of the run that come out of an agent's mailbox, with the names that `infos` gives."""
+
 _P = TypeVar("_P", bound=Payload)
 
 
@@ -78,11 +83,18 @@ class BlindNames:
 
     def cover(self, agent_id: str | None, payload: Payload) -> Payload | None:
         """Return *payload* of an agent without what tells it from another but what it says; None if it is withheld."""
+        parent = getattr(payload, "parent", None)
+        if agent_id is not None and isinstance(parent, str):
+            # The id of a call, in its provider's own shape.
+            payload = msgspec.structs.replace(payload, parent=self._neutral_call(agent_id, parent))
         match payload:
             case Done(finish_reason=reason):
                 # Each provider has words of its own for the same end.
                 plain = CUT if reason in _CUT_WORDS else WHOLE
-                return msgspec.structs.replace(payload, usage=None, metrics=None, finish_reason=plain)
+                # What is structured shows by its keys whose it is; its words are in the text, too.
+                return msgspec.structs.replace(
+                    payload, usage=None, metrics=None, finish_reason=plain, output=msgspec.UNSET
+                )
             case ToolCall(call_id=call_id):
                 return msgspec.structs.replace(
                     payload, call_id=self._neutral_call(agent_id, call_id), name=HIDDEN, arguments="{}"
@@ -119,8 +131,11 @@ class BlindNames:
                     metrics.duration_ms, metrics.output_chars, None, None, metrics.retries, None
                 )
                 return msgspec.structs.replace(payload, metrics=nothing)
-            case _:
+            case Token() | Reasoning() | Started() | Retry():
                 return payload
+            case _:
+                # Whatever else an agent may come to say is withheld until somebody has thought of what it tells.
+                return payload if agent_id is None or isinstance(payload, _OF_THE_RUN) else None
 
     def _neutral_call(self, agent_id: str | None, call_id: str) -> str:
         """Return an id of the same shape for all: a provider's own shows by its beginning and its length."""
@@ -151,6 +166,7 @@ class BlindRecords:
             usage=_usage(terminal),
             error=_error(terminal),
             progress=content.progress,
+            output=content.output,
             data=content.data,
             sources=content.sources,
             files=content.files,
@@ -186,10 +202,10 @@ def reveal(snapshot: Snapshot, revealed: Revealed | None) -> None:
     for agent in revealed.agents:
         state = snapshot.agents.get(agent.agent_id)
         if state is not None:
-            state.progress, state.data = agent.progress, agent.data
+            state.progress, state.data, state.output = agent.progress, agent.data, agent.output
             state.sources, state.files = agent.sources, agent.files
     told = [
-        msgspec.structs.replace(agent, progress=[], data=[], sources=[], files=[])
+        msgspec.structs.replace(agent, progress=[], data=[], sources=[], files=[], output=msgspec.UNSET)
         for agent in revealed.agents
     ]
     snapshot.revealed = Revealed(revealed.vote, told)

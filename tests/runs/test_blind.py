@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -37,11 +38,13 @@ SECRET = "Claudia"
 
 SAID: list[Payload] = [
     Done("text", Usage(1, 4711), f"{SECRET}_stop", METRICS, 1), Status(SECRET, SECRET, SECRET),
-    Token("x", speaker=SECRET), Reasoning("x", speaker=SECRET), Handoff(SECRET),
-    ToolCall(f"{SECRET}-1", SECRET, f'{{"a":"{SECRET}"}}'), ToolResult(f"{SECRET}-1", SECRET, False),
+    Token("x", speaker=SECRET, parent=SECRET), Reasoning("x", speaker=SECRET, parent=SECRET), Token("x", None, SECRET),
+    Handoff(SECRET), Done("text", Usage(1, 4711, 4711, 4711), "stop", METRICS, 1, output={SECRET: [SECRET]}),
+    ToolCall(f"{SECRET}-1", SECRET, f'{{"a":"{SECRET}"}}', SECRET),
+    ToolResult(f"{SECRET}-1", SECRET, False, SECRET),
     Error("internal", SECRET, "e1", False, METRICS, 1), Cancelled("user", METRICS, 1),
     Approval(f"{SECRET}-1", True, None, SECRET), ApprovalRequest(f"{SECRET}-1", "rm", "{}"),
-    Progress(SECRET, 0.5, progress_id=SECRET, speaker=SECRET),
+    Progress(SECRET, 0.5, progress_id=SECRET, speaker=SECRET, parent=SECRET),
     Data(SECRET, SECRET), Source(SECRET, document=SECRET), File(SECRET, SECRET, "a/b", "https://x"),
 ]  # fmt: skip
 
@@ -65,6 +68,26 @@ def test_nothing_that_tells_an_agent_from_another_is_left(payload: Payload) -> N
 def test_every_kind_that_could_tell_is_tried_above() -> None:
     plain = {"started", "retry"}
     assert {each.TYPE for each in SAID} | plain == AGENT_PAYLOADS.keys()
+
+
+class Newer(Payload, frozen=True):
+    """What agents of a later release may say."""
+
+    TYPE: ClassVar[str] = "newer"
+    words: str
+
+
+def test_a_kind_that_nobody_has_thought_of_is_withheld() -> None:
+    assert names().cover("agent-1", Newer(SECRET)) is None
+
+
+def test_a_call_and_what_it_is_the_parent_of_stay_together() -> None:
+    hidden = names()
+    call = hidden.cover("agent-1", ToolCall("toolu_1", "x", "{}"))
+    inner = hidden.cover("agent-1", Token("x", parent="toolu_1"))
+    assert isinstance(call, ToolCall)
+    assert isinstance(inner, Token)
+    assert inner.parent == call.call_id != "toolu_1"
 
 
 def test_what_an_agent_says_stays() -> None:
@@ -174,10 +197,12 @@ def test_a_vote_completes_the_snapshot_and_says_the_content_once() -> None:
     assert snapshot == before
     data = [Data("d", 1)]
     agents = [
-        RevealedAgent("agent-1", "a", "A", "x", None, None, None, None, data=data),
+        RevealedAgent("agent-1", "a", "A", "x", None, None, None, None, data=data, output={"n": 1}),
         RevealedAgent("agent-9", "b", "B", "x", None, None, None, None),
     ]
     reveal(snapshot, Revealed("agent-1", agents))
     assert snapshot.agents["agent-1"].data == data
     assert snapshot.revealed is not None
+    assert snapshot.agents["agent-1"].output == {"n": 1}
     assert [each.data for each in snapshot.revealed.agents] == [[], []]
+    assert [each.output for each in snapshot.revealed.agents] == [msgspec.UNSET] * 2

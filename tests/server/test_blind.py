@@ -8,9 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCall, ToolResult, Usage
+from orchestrator.events.content import Data, File, Progress, Source
+from orchestrator.framing.base import DIALECTS
 
 from ..support.service import Puppet, Service, serving, words
 from ..support.spine import Script
+
+OWN_KEYS = ("agent_id", "t", "call_id", "parent", "progress_id")
+"""What differs between any two agents; ids are all of one shape."""
 
 SECRETS = ("skeptic", "optimist", "Wording of the provider", "Captain", "4711")
 
@@ -150,36 +155,44 @@ def telling(prefix: str, reason: str) -> Script:
     async def script(request: AgentInput) -> AsyncGenerator[Emission, None]:
         yield Status(f"{prefix} rate limit", f"{prefix} waits")
         yield ToolCall(f"{prefix}_01ABC", f"{prefix}_search", json.dumps({prefix: 1}))
-        yield ToolResult(f"{prefix}_01ABC", f"{prefix} found", is_error=False)
-        yield "the same words"
-        yield Finish(usage=Usage(len(prefix), 7), reason=reason)
+        yield Token("the ", speaker=prefix, parent=f"{prefix}_01ABC")
+        yield ToolResult(f"{prefix}_01ABC", f"{prefix} found", is_error=False, parent=f"{prefix}_0")
+        yield Progress(f"{prefix} loads", 0.5, progress_id=prefix, speaker=prefix, parent=f"{prefix}_0")
+        yield Data(f"{prefix}.rows", {prefix: 1}, data_id=prefix)
+        yield Source(prefix, url=f"https://{prefix}.example.com/", title=prefix)
+        yield File(prefix, f"{prefix}.png", "image/png", f"https://{prefix}.example.com/a.png")
+        yield "same words"
+        yield Finish(usage=Usage(len(prefix), 7, 3, 2), reason=reason, output={prefix: 1})
 
     return script
 
 
 async def test_nothing_but_words_tells_one_from_another_before_the_vote() -> None:
     """Details, finish words, call ids, tool names, and numbers in the metrics gave it away."""
-    scripts = {"openai": telling("chatcmpl", "end_turn"), "letta": telling("toolu", "stop")}
+    scripts = {"openai": telling("chatcomp", "end_turn"), "letta": telling("toolu", "stop")}
     async with serving(scripts) as service:
         run_id, text = await blind_run(service)
         shapes: dict[str, list[object]] = {}
         for event in await service.events(run_id):
             if "agent_id" in event.data:
-                told = {
-                    key: value for key, value in event.data.items() if key not in ("agent_id", "t", "call_id")
-                }
+                told = {key: value for key, value in event.data.items() if key not in OWN_KEYS}
                 shapes.setdefault(event.data["agent_id"], []).append(
                     (told, len(event.data.get("call_id", "")))
                 )
         assert shapes["agent-1"] == shapes["agent-2"]
         numbers = (await service.call("GET", "/metrics")).body.decode()
-        for word in ("chatcmpl", "toolu", "end_turn", "openai", "letta"):
+        for dialect in (name for name, row in DIALECTS.items() if row.carrier == "stream"):
+            text += (await service.body(f"/v1/runs/{run_id}/events?framing={dialect}")).decode()
+        for word in ("chatcomp", "toolu", "end_turn", "openai", "letta"):
             assert word not in text + numbers
         for name in ("time_to_first_token", "agent_duration", "output_tokens_total", "token_events_total"):
             assert not [line for line in numbers.splitlines() if name in line and "agent=" in line]
         revealed = (await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-1"})).json
         assert {agent["usage"]["input_tokens"] for agent in revealed["agents"]} == {8, 5}
         assert all(agent["metrics"]["duration_ms"] >= 0 for agent in revealed["agents"])
+        told = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]
+        assert {"".join(agent["output"]) for agent in told.values()} == {"chatcomp", "toolu"}
+        assert [len(told["agent-1"][kind]) for kind in ("progress", "data", "sources", "files")] == [1] * 4
 
 
 async def test_a_vote_that_is_not_blind_is_refused() -> None:
