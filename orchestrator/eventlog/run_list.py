@@ -20,6 +20,10 @@ SCANNED_ROWS = 500
 """Rows that one page looks at; a page that found fewer than were asked for says where to go on."""
 
 
+SMALL_RECORD_BYTES = 256 * 1024
+"""Of a record that a list looks at, to say whether it can be read."""
+
+
 class RunSummary(msgspec.Struct, frozen=True, gc=False):
     """What a list shows of a run beside its columns.
 

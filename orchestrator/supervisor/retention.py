@@ -14,6 +14,7 @@ from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import KeptBounds, RunRecord
 from ..run.blind import BlindRecords
 from ..run.conversation import Conversations
+from ..run.panels_over import PanelsOver
 from ..run.spec import known_spec_of
 from ..run.stored import StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
@@ -43,12 +44,14 @@ class Retention:
         self._limits = limits
         self._blind_records = BlindRecords(store)
         self._conversations = Conversations(store)
+        self._panels_over = PanelsOver(store)
         self._clock_jumps = ClockJumps(limits.retention_s)
 
     async def forget(self, run_id: str, why: str = DELETED) -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on.
 
-        Of what was deleted its conversation forgets the turns, too; what has expired stays in it.
+        Of what was deleted its conversation forgets the turns, too, and the panels that sat over its answers are
+        forgotten with it, for they hold and quote them; what has expired stays in both.
 
         Raises:
             Conflict: It was to be deleted, and another run goes on from its turns just now.
@@ -63,6 +66,25 @@ class Retention:
             run.cancel(Stop(why))
         if found is not None:
             await self._forget(found, why)
+        if why == DELETED:
+            for panel_run_id in await self._panels_over.of(run_id):
+                with suppress(Gone):
+                    await self.forget(panel_run_id)
+            await self._panels_over.forget(run_id)
+
+    async def note_panel(self, run_id: str, panel_run_id: str) -> None:
+        """Keep that a panel's run holds *run_id*'s answers, so that it goes with it.
+
+        Raises:
+            Gone: *run_id* was deleted meanwhile; the panel's run is forgotten, too.
+        """
+        await self._panels_over.note(run_id, panel_run_id)
+        try:
+            await self._store.find_run(run_id)
+        except Gone:
+            await self._panels_over.forget(run_id)
+            await self.forget(panel_run_id)
+            raise
 
     async def forget_conversation(self, conversation_id: str) -> None:
         """Forget a conversation: its turns, and its runs with all their events.
@@ -126,6 +148,8 @@ class Retention:
         if known_spec_of(record).blind:
             await self._blind_records.forget(record.run_id)
         await self._store.forget_run(record.run_id, why)
+        if why == EXPIRED:
+            await self._panels_over.forget(record.run_id)
         await self._store.erase(SYSTEM_CHANNEL, record.run_id)
         self._executor.release(record.run_id)
         self._stored.drop(record.run_id)

@@ -244,6 +244,7 @@ class Supervisor:
             of=spec.of or run_id,
         )
         started, _ = await self.start(request)
+        await self._retention.note_panel(request.of or run_id, started.spec.run_id)
         return started
 
     async def _closed(self, run_id: str) -> AnyRun:

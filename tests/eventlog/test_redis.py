@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.errors import ConfigError, Fenced, GapError, LogUnavailable
@@ -17,7 +18,9 @@ from orchestrator.eventlog.redis import listener as listener_module
 from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
 from orchestrator.eventlog.redis.link import unfit
 from orchestrator.eventlog.redis.log import RedisLog
-from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.eventlog.redis.runs import UNTIDIED_MS
+from orchestrator.eventlog.run_list import RunQuery, RunSummary
+from orchestrator.eventlog.run_store import Fence, KeptBounds, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from ..support.redis_proxy import lose_answer, proxied
@@ -697,3 +700,27 @@ async def test_restart_with_its_append_only_file_is_no_gap(tmp_path: Path) -> No
                 await asyncio.sleep(0.02)
         async with opened(server) as (other,):
             assert await other.read("c", Cursor(entry.epoch, 1), most=9) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[]", b"\x90"])
+async def test_a_list_marks_a_run_whose_record_cannot_be_read(server: RedisServer, body: bytes) -> None:
+    """Its summary is kept beside the record, and may be good all the same."""
+    async with opened(server) as (log,):
+        summary = RunSummary("title", {"a": "queued"})
+        for run_id in (RUN, "run_2"):
+            await log.create_run(msgspec.structs.replace(record(run_id), summary=summary))
+        await log._link.call("HSET", f"{log.keys.prefix}run:{RUN}", "body", body)
+        page = await log.page_runs(RunQuery(10))
+        assert [(row.run_id, row.summary) for row in page.rows] == [("run_2", summary), (RUN, None)]
+
+
+async def test_conversations_end_by_themselves_where_no_worker_is_left_to_tidy(server: RedisServer) -> None:
+    async with opened(server) as (log,):
+        for n, stays in enumerate((60.0, 3600.0)):
+            await log.tidy(KeptBounds(stays, 10**9, 10**6))
+            await log.add_turn(f"talk{n}", "a", b"hello", keep=5)
+            for key in (log.keys.turns(f"talk{n}", "a"), f"{log.keys.prefix}speakers:talk{n}"):
+                left_s = int(await log._link.call("PTTL", key)) / 1000
+                assert stays < left_s <= stays + UNTIDIED_MS / 1000
+        await log.forget_conversation("talk0")
+        assert await log.turns("talk0", "a") == []

@@ -69,6 +69,37 @@ async def test_nothing_is_deleted_below_another_run(store: Store) -> None:
         assert (await service.call("DELETE", f"/v1/runs/{first}")).status == 204
 
 
+async def test_a_panel_over_what_is_deleted_goes_with_it(store: Store) -> None:
+    """It holds the answers, and its own result quotes them."""
+    heard: list[AgentInput] = []
+
+    async def echo(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        heard.append(request)
+        yield CANARY
+
+    async with serving({"a": echo, "b": echo}, log=store) as service:
+        first, other = await service.start("x"), await service.start("x")
+        panels = []
+        for run_id in (first, first, other):
+            await service.ended(run_id)
+            await idle(service)
+            body = {"panel": {"method": "vote"}}
+            answer = await service.call("POST", f"/v1/runs/{run_id}/panel", json=body)
+            assert (answer.status, answer.json["panel"]["of"]) == (202, run_id)
+            panels.append(answer.json["run_id"])
+            await service.ended(panels[-1])
+        await idle(service)
+        assert (await service.call("DELETE", f"/v1/runs/{first}")).status == 204
+        states = [
+            (await service.call("GET", f"/v1/runs/{run_id}")).status for run_id in (first, *panels, other)
+        ]
+        assert states == [410, 410, 410, 200, 200]
+        assert (await service.call("DELETE", f"/v1/runs/{other}")).status == 204
+        assert (await service.call("GET", "/v1/runs")).json["runs"] == []
+        refused = await service.call("POST", f"/v1/runs/{panels[2]}/panel", json=body)
+        assert refused.status == 410
+
+
 async def test_a_turn_that_ends_after_its_run_was_deleted_is_not_kept() -> None:
     log = MemoryLog()
     async with serving({"a": words("x")}, log=log) as service:
@@ -129,7 +160,7 @@ async def test_records_are_counted_and_images_go_at_the_end(store: Store) -> Non
         assert "base64" not in record.request
         assert (await service.find(run_id)).spec.images == ()
         again = await service.call("POST", "/v1/runs", json=body, headers=key)
-        assert (again.status, again.json["run_id"]) == (201, run_id)
+        assert (again.status, again.json["run_id"]) == (202, run_id)
         other = await service.call("POST", "/v1/runs", json=body | {"message": "x"}, headers=key)
         assert other.status == 409
 

@@ -128,6 +128,20 @@ end
 """,
 )
 
+BODIES = _script(
+    _READS,
+    """
+-- ARGV: P, the longest that is looked at, runs. Returns the body of each; nil where it is longer, or the run gone.
+local told = {}
+for n = 3, #ARGV - 1 do
+  local run = key('run:', ARGV[n])
+  local size = redis.call('HSTRLEN', run, 'body')
+  told[#told + 1] = size <= tonumber(ARGV[2]) and redis.call('HGET', run, 'body')
+end
+return told
+""",
+)
+
 IN_CHANNEL = _script(_READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
 
 RUNNING = _script(_READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
@@ -298,7 +312,8 @@ return told
 ADD_TURN = _script(
     "#!lua",
     """
--- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent. The word tells a turn that arrives twice.
+-- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent, for how long (ms) or 0.
+-- The word tells a turn that arrives twice.
 local grown = 0
 if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then
   redis.call('RPUSH', KEYS[1], ARGV[2])
@@ -307,6 +322,11 @@ end
 for _, void in ipairs(redis.call('LRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)) do grown = grown - #void end
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
 redis.call('SADD', key('speakers:', ARGV[4]), ARGV[5])
+if tonumber(ARGV[6]) > 0 then
+  -- Also where no worker is left that tidies.
+  redis.call('PEXPIRE', KEYS[1], ARGV[6])
+  redis.call('PEXPIRE', key('speakers:', ARGV[4]), ARGV[6])
+end
 redis.call('ZADD', key('talks'), now(), ARGV[4])
 redis.call('HINCRBY', key('talk:bytes'), ARGV[4], grown)
 redis.call('INCRBY', key('talk:total'), grown)

@@ -14,6 +14,7 @@ from ...events.base import AgentStatus, RunStatus
 from ..leases import Leases
 from ..run_list import (
     SCANNED_ROWS,
+    SMALL_RECORD_BYTES,
     RunPage,
     RunQuery,
     RunRow,
@@ -39,6 +40,9 @@ from .link import Link, Script
 _WORD_BYTES = 8
 """Before each turn: what distinguishes a turn that arrives twice from one that was said twice."""
 
+UNTIDIED_MS = 3600 * 1000
+"""How much longer than asked Redis keeps turns by itself, so that it is the tidying that counts what goes."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RunRecord)
 
@@ -57,6 +61,8 @@ class RedisRuns(ABC):
         self._own: dict[str, RunRecord] = {}
         """The running runs whose owner's part this process plays: kept to outlive a flush."""
         self._indexed = False
+        self._turns_stay_ms = 0
+        """Until which time after its last turn Redis keeps a conversation; 0: nobody has said so yet."""
         self._leases = Leases()
         # While Redis was unavailable nobody could beat.
         link.on_back.append(self._leases.doubt)
@@ -90,7 +96,11 @@ class RedisRuns(ABC):
         if len(kept) > query.limit:
             kept = kept[: query.limit]
             following = kept[-1].place
-        return RunPage([row if row.summary else await self._summarized(row) for row in kept], following)
+        if not kept:
+            return RunPage([], following)
+        bodies = await self._do(scripts.BODIES, SMALL_RECORD_BYTES, *(row.run_id for row in kept))
+        rows = [row if row.summary else await self._summarized(row) for row in map(_marked, kept, bodies)]
+        return RunPage(rows, following)
 
     async def _summarized(self, row: RunRow) -> RunRow:
         """Look into the record of a run that an older release kept, without a summary."""
@@ -205,7 +215,8 @@ class RedisRuns(ABC):
     async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
         keys = [self.keys.turns(conversation_id, agent_id)]
         word = secrets.token_bytes(_WORD_BYTES)
-        await self._do(scripts.ADD_TURN, word + turn, keep, conversation_id, agent_id, keys=keys)
+        stays_ms = self._turns_stay_ms
+        await self._do(scripts.ADD_TURN, word + turn, keep, conversation_id, agent_id, stays_ms, keys=keys)
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         key = self.keys.turns(conversation_id, agent_id)
@@ -232,6 +243,7 @@ class RedisRuns(ABC):
 
     async def tidy(self, bounds: KeptBounds) -> None:
         stays_ms = int(bounds.conversation_s * 1000)
+        self._turns_stay_ms = stays_ms + UNTIDIED_MS
         await self._do(scripts.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
@@ -299,6 +311,16 @@ def _found(run_id: str, raw: Any) -> RunRecord | None:
 
 def _place(raw: Any) -> int:
     return int(raw[5])
+
+
+def _marked(row: RunRow, body: Any) -> RunRow:
+    """Return *row*, without its summary if its record's *body* cannot be read; None is one that nobody looked at."""
+    try:
+        if body is not None:
+            _decoder.decode(body)
+    except msgspec.MsgspecError:
+        return row._replace(summary=None)
+    return row
 
 
 def _row(raw: Any) -> RunRow:

@@ -16,7 +16,16 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
-from ..run_list import RunPage, RunQuery, RunRow, decode_summary, encode_summary, end_summary, select_rows
+from ..run_list import (
+    SMALL_RECORD_BYTES,
+    RunPage,
+    RunQuery,
+    RunRow,
+    decode_summary,
+    encode_summary,
+    end_summary,
+    select_rows,
+)
 from ..run_store import (
     GONE_SECONDS,
     WATCHED_SECONDS,
@@ -31,9 +40,6 @@ from .blocks import Dropped, erase_run
 from .queries import all_rows, change, one_row
 
 T = TypeVar("T")
-
-SMALL_RECORD_BYTES = 256 * 1024
-"""Of a record that a list looks at, to say whether it can be read."""
 
 _FIELDS = "record, owner, token, status, ended_at, run_id, channel, created_at"
 _NEWEST = 2**62

@@ -184,7 +184,8 @@ async def show_run(request: web.Request) -> web.StreamResponse:
 @operation(
     "Cancel and forget a run",
     description=(
-        "Its events go too, and its turns leave the conversation. Afterwards the run is answered with 410. While "
+        "Its events go too, its turns leave the conversation, and a panel that sat over its answers in a run of its "
+        "own is forgotten with it. Afterwards the run is answered with 410. While "
         "another run of its conversation is open: 409."
     ),
     answers={204: ResponseDoc("It is forgotten.")},
