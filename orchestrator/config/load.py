@@ -165,21 +165,23 @@ def _enabled(content: YamlFile) -> bool | str:
 
 
 def _missing_variables(content: YamlFile) -> list[ConfigProblem]:
-    advice = "set it, give a fallback (${{env:{0}:-…}}) or say `enabled: auto`"
     return [
         ConfigProblem(
             content.file,
             missing.line,
             key_name(missing.path),
-            f"the variable {missing.name} is not set; {advice.format(missing.name)}",
+            f"{missing.reason}; {'correct' if missing.is_file else 'set'} it, give a fallback ({missing.fallback}) "
+            "or say `enabled: auto`",
         )
         for missing in content.missing
     ]
 
 
 def _skip_reason(content: YamlFile) -> str:
-    names = list(dict.fromkeys(missing.name for missing in content.missing))
-    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set"
+    names = list(dict.fromkeys(missing.name for missing in content.missing if not missing.is_file))
+    reasons = [f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set"] if names else []
+    reasons += dict.fromkeys(missing.reason for missing in content.missing if missing.is_file)
+    return ", and ".join(reasons)
 
 
 def _validate(content: YamlFile, path: Path) -> tuple[AgentSettings | None, list[ConfigProblem]]:

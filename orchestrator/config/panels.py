@@ -105,7 +105,9 @@ def _files(directory: Path) -> list[Path]:
 def _read(content: YamlFile, path: Path) -> PanelSettings:
     problems = list(content.problems)
     problems += [
-        content.problem(each.path, f"the variable {each.name} is not set; set it or give a fallback")
+        content.problem(
+            each.path, f"{each.reason}; {'correct' if each.is_file else 'set'} it or give a fallback"
+        )
         for each in content.missing
     ]
     if problems:

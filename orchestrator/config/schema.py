@@ -12,9 +12,9 @@ from ..panels.methods.registry import METHODS
 from ..panels.settings import PanelSettings
 
 _VARIABLE = {
-    "description": "A variable of the environment: ${env:NAME} or ${env:NAME:-fallback}.",
+    "description": "A variable of the environment, or a file: ${env:NAME}, ${file:PATH}; each may end in :-fallback}.",
     "type": "string",
-    "pattern": r"\$\{env:[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}",
+    "pattern": r"\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)(:-[^}]*)?\}",
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ANNOTATIONS = ("title", "description", "default")

@@ -24,6 +24,9 @@ KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of mappings and indexes of lists, from the top."""
 
 MAX_FILE_BYTES = 1_000_000
+MAX_SECRET_BYTES = 64 * 1024
+"""Of a file that a value names by ``${file:…}``."""
+
 MAX_DEPTH = 32
 MAX_VALUES = 10_000  # aliases of aliases grow exponentially ("billion laughs"); a real file has dozens
 _TYPED_SCALARS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null"))
@@ -32,11 +35,24 @@ _TEXT_SCALARS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "times
 
 @dataclass(frozen=True, slots=True)
 class MissingVariable:
-    """A variable that a value needs and nobody set."""
+    """A variable that a value needs and nobody set, or a file that cannot be read (`is_file`)."""
 
     name: str
     path: KeyPath
     line: int
+    is_file: bool = False
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, in the words of a message."""
+        if self.is_file:
+            return f"the file {self.name} cannot be read, or is empty"
+        return f"the variable {self.name} is not set"
+
+    @property
+    def fallback(self) -> str:
+        """How to give it a fallback."""
+        return f"${{{'file' if self.is_file else 'env'}:{self.name}:-…}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,7 @@ class YamlFile:
         data: Mappings, lists and scalars. Strings that came from a variable are `EnvText`; if one is
             empty (``${env:NAME:-}``, or the variable is missing) a mapping leaves its key out.
         lines: The line of each value, counted from 1: of its key in a mapping, of itself in a list.
-        missing: Variables that are not set.
+        missing: Variables that are not set, and files that cannot be read.
         problems: Duplicate keys, keys that are no strings, unknown tags, malformed references.
     """
 
@@ -154,7 +170,7 @@ def _compose(text: str, file: str) -> tuple[Node | None, YAML]:
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         what = ", ".join(part for part in (exc.context, exc.problem) if part)
-        if mark and "${env:" in "".join(text.splitlines()[mark.line : mark.line + 1]):
+        if mark and "${" in "".join(text.splitlines()[mark.line : mark.line + 1]):
             what += '; inside { } and [ ] a variable needs quotes: "${env:NAME}"'
         raise _unreadable(file, mark.line + 1 if mark else None, f"is not valid YAML: {what}") from exc
     except ReaderError as exc:
@@ -240,14 +256,31 @@ class _Builder:
             return None
 
     def _text(self, node: Node, path: KeyPath) -> str:
-        expansion = expand(node.value, self._environ)
+        expansion = expand(node.value, self._environ, self._read_file)
         for name in expansion.missing:
             line = self._line_of(node, f"${{env:{name}}}")
             self.missing.append(MissingVariable(name, path, line))
+        for name in expansion.unread:
+            line = self._line_of(node, f"${{file:{name}}}")
+            self.missing.append(MissingVariable(name, path, line, is_file=True))
         for broken in expansion.malformed:
-            message = f"{broken!r} is malformed; write ${{env:NAME}} or ${{env:NAME:-fallback}}"
+            message = (
+                f"{broken!r} is malformed; write ${{env:NAME}}, ${{env:NAME:-fallback}} or ${{file:PATH}}"
+            )
             self._report(path, self._line_of(node, broken), message)
-        return EnvText() if expansion.missing else expansion.text
+        return EnvText() if expansion.missing or expansion.unread else expansion.text
+
+    def _read_file(self, name: str) -> str | None:
+        """Return what a file holds, without the line end that most editors add; a relative name is from the folder."""
+        path = Path(self._file).parent / name
+        try:
+            if not path.is_file():  # a pipe might never end
+                return None
+            with path.open("rb") as stream:
+                content = stream.read(MAX_SECRET_BYTES + 1)
+            return content.decode().rstrip("\r\n") if len(content) <= MAX_SECRET_BYTES else None
+        except (OSError, ValueError):
+            return None
 
     def _line_of(self, node: Node, text: str) -> int:
         first: int = node.start_mark.line

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from orchestrator.backends.letta.settings import LettaSettings
+from orchestrator.config.yamlfile import MAX_SECRET_BYTES
 
 from ..support.agentfolder import OFFLINE, OPENAI, Folder
 
@@ -98,3 +100,41 @@ def test_errors_raised_while_building_by_hand_hide_their_input() -> None:
     with pytest.raises(ValidationError) as caught:
         LettaSettings(agent_id="a", letta_agent_id="i", api_key=123456)  # type: ignore[arg-type]  # wrong on purpose
     assert "123456" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["key", "{folder}/key", "deeper/../key"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_secret_may_be_in_a_file_of_its_own(folder: Folder, name: str, end: str) -> None:
+    """As they are mounted into containers; a relative name is looked for beside the agent's own file."""
+    (folder.path / "deeper").mkdir(exist_ok=True)
+    (folder.path / "key").write_bytes(f"{SECRET}{end}".encode())
+    where = name.format(folder=folder.path)
+    config = folder.load(a=OPENAI + f"model: m\nbase_url: http://x\napi_key: ${{file:{where}}}")
+    assert config.agents["a"].api_key.get_secret_value() == SECRET
+    found = folder.problems(a=OPENAI + f"model: m\napi: ${{file:{where}}}")
+    assert SECRET not in "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "pipe", "folder", "large", "bytes"])
+def test_a_file_that_cannot_be_read_is_a_problem_with_its_line(folder: Folder, kind: str) -> None:
+    path = folder.path / "key"
+    match kind:
+        case "empty":
+            path.write_bytes(b"\n")
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "large":
+            path.write_bytes(b"x" * (MAX_SECRET_BYTES + 1))
+        case "bytes":
+            path.write_bytes(b"\xff")
+    text = OPENAI + "model: m\napi_key: ${file:key}"
+    (found,) = folder.problems(a=text)
+    assert (found.key, found.line) == ("api_key", text.count("\n") + 1)
+    assert "the file key cannot be read" in found.message
+    config = folder.load(a=text + "\nenabled: auto", b=OFFLINE)
+    assert ["the file key cannot be read" in skipped.reason for skipped in config.skipped] == [True]
+    assert (
+        folder.load(a=text.replace("key}", "key:-other}")).agents["a"].api_key.get_secret_value() == "other"
+    )

@@ -35,6 +35,25 @@ def test_a_variables_own_reference_is_not_expanded() -> None:
     assert expand("${env:A}", {"A": "${env:B}", "B": "secret"}).text == "${env:B}"
 
 
+def test_a_file_is_read_once_and_what_it_holds_stays_as_it_is() -> None:
+    read: list[str] = []
+
+    def read_file(path: str) -> str | None:
+        read.append(path)
+        return {"/run/key": "${env:A}${file:/b}", "empty": ""}.get(path)
+
+    result = expand("a ${file:/run/key} ${env:A} ${file:no:-x y}", {"A": "${file:/run/key}"}, read_file)
+    assert (result.text, result.missing, result.unread) == (
+        "a ${env:A}${file:/b} ${file:/run/key} x y",
+        (),
+        (),
+    )
+    assert read == ["/run/key", "no"]
+    assert expand("${file:empty}${file:b c/d.txt}", {}, read_file).unread == ("empty", "b c/d.txt")
+    assert expand("${file:}", {}, read_file).malformed == ("${file:}",)
+    assert expand("${file:/run/key}", {}).unread == ("/run/key",), "nobody reads files unless he was told how"
+
+
 @given(st.text(st.sampled_from("${}env:-AB \n")), st.dictionaries(st.sampled_from("AB"), st.text(max_size=3)))
 def test_every_reference_is_expanded_missing_or_malformed(text: str, environ: dict[str, str]) -> None:
     result = expand(text, {key: value.replace("$", "") for key, value in environ.items()})
