@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .events.content import Progress as Progress
     from .events.content import Source as Source
     from .server.app import create_app as create_app
+    from .server.embedding import run_app as run_app
+    from .server.http.runner import ProblemRunner as ProblemRunner
 
 _PLACES = {
     "backends.base": ("AgentInput", "Backend", "Finish", "Spent", "Turn", "current_input"),
@@ -58,6 +60,8 @@ _PLACES = {
         "Usage",
     ),
     "server.app": ("create_app",),
+    "server.embedding": ("run_app",),
+    "server.http.runner": ("ProblemRunner",),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from orchestrator import AgentInput, Status, create_app
+from orchestrator import AgentInput, Status, create_app, run_app
 
 
 async def echo(request: AgentInput) -> AsyncIterator[str]:
@@ -46,8 +46,8 @@ def build() -> web.Application:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8080)
-    # handler_cancellation: a stream's client that leaves is noticed at once.
-    web.run_app(build(), host="127.0.0.1", port=parser.parse_args().port, handler_cancellation=True)
+    # Not `web.run_app`: this one bounds headers, connections and clients that do not read as `orchestrator serve` does.
+    run_app(build(), port=parser.parse_args().port)
 
 
 if __name__ == "__main__":

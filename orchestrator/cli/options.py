@@ -68,6 +68,11 @@ SERVE: tuple[Callable[[F], F], ...] = (
         help="The path under which a proxy shows the service.",
     ),
     option(
+        "--admin-port",
+        type=click.IntRange(0, 65535),
+        help="Where alone /metrics, /readyz and /docs are answered; 0: any.",
+    ),
+    option(
         "--log",
         default=DEFAULTS.log,
         show_default=True,

@@ -1,4 +1,4 @@
-"""The socket that the service listens on: bound before anything starts, handed on when it reloads."""
+"""The sockets that the service listens on: bound before anything starts, handed on when it reloads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,69 @@ BACKLOG = 1024
 SOCKET_MODE = 0o660
 """Of a Unix socket: its owner and its group may connect, as a proxy that is in the group."""
 
-INHERITED = "ORCHESTRATOR_LISTENER_FD"
-"""Names, for a process that replaces itself, the socket that it listens on already."""
+INHERITED, INHERITED_ADMIN = "ORCHESTRATOR_LISTENER_FD", "ORCHESTRATOR_ADMIN_LISTENER_FD"
+"""Name, for a process that replaces itself, the sockets that it listens on already."""
 
 
-def listen(host: str, port: int, uds: Path | None = None) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The socket for everybody, and the operators' own if there is one."""
+
+    public: socket.socket
+    admin: socket.socket | None = None
+
+    @classmethod
+    def bind(
+        cls, host: str, port: int, *, uds: Path | None = None, admin_port: int | None = None
+    ) -> Listeners:
+        """Bind both; the public one to *uds* if there is one. Raises as `listen`."""
+        public = listen(host, port, uds)
+        if admin_port is None:
+            return cls(public)
+        try:
+            return cls(public, listen(host, admin_port, option="--admin-port", inherited_as=INHERITED_ADMIN))
+        except ConfigError:
+            public.close()
+            raise
+
+    @property
+    def all(self) -> tuple[socket.socket, ...]:
+        return (self.public,) if self.admin is None else (self.public, self.admin)
+
+    @property
+    def admin_port(self) -> int | None:
+        return None if self.admin is None else int(self.admin.getsockname()[1])
+
+    def copy(self) -> Listeners:
+        """Return the same sockets under other descriptors, so that closing these leaves those open."""
+        return Listeners(self.public.dup(), None if self.admin is None else self.admin.dup())
+
+    def close(self) -> None:
+        for listener in self.all:
+            listener.close()
+
+    def hand_on(self) -> None:
+        """Let the program that replaces this one listen on: clients that connect meanwhile wait in the backlog."""
+        for name, listener in zip((INHERITED, INHERITED_ADMIN), self.all, strict=False):
+            listener.set_inheritable(True)
+            os.environ[name] = str(listener.fileno())
+
+    def announce(self, workers: int = 1) -> None:
+        """Print where clients, and operators, find the service."""
+        many = f" with {workers} workers" if workers > 1 else ""
+        print(f"Listening on {address_of(self.public)}{many}", flush=True)
+        if self.admin is not None:
+            print(f"Operators' pages on {address_of(self.admin)}", flush=True)
+
+
+def listen(
+    host: str,
+    port: int,
+    uds: Path | None = None,
+    *,
+    option: str = "--port",
+    inherited_as: str = INHERITED,
+) -> socket.socket:
     """Bind, so that a wrong address or a taken port is said before anything starts; or take over our own.
 
     Args:
@@ -29,7 +88,7 @@ def listen(host: str, port: int, uds: Path | None = None) -> socket.socket:
     Raises:
         ConfigError: The address cannot be bound.
     """
-    inherited = os.environ.pop(INHERITED, None)
+    inherited = os.environ.pop(inherited_as, None)
     if inherited is not None:
         listener = socket.socket(fileno=int(inherited))
         listener.set_inheritable(False)
@@ -43,8 +102,8 @@ def listen(host: str, port: int, uds: Path | None = None) -> socket.socket:
         if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
             key, message = "--host", f"{host!r} is no address of this machine ({exc.strerror})"
         else:
-            advice = "choose another --port, 0 picks a free one"
-            key, message = "--port", f"cannot listen on {host}:{port} ({exc.strerror}); {advice}"
+            advice = f"choose another {option}, 0 picks a free one"
+            key, message = option, f"cannot listen on {host}:{port} ({exc.strerror}); {advice}"
         raise ConfigError([ConfigProblem("orchestrator serve", None, key, message)]) from exc
 
 
@@ -97,12 +156,6 @@ def _is_left_over(path: Path) -> bool:
         except ConnectionRefusedError:
             return True
     return False
-
-
-def hand_on(listener: socket.socket) -> None:
-    """Let the program that replaces this one listen on: clients that connect meanwhile wait in the backlog."""
-    listener.set_inheritable(True)
-    os.environ[INHERITED] = str(listener.fileno())
 
 
 def address_of(listener: socket.socket) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,14 +22,14 @@ from ..settings.serve import ServeSettings
 from ..telemetry.logs import configure_logging
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
+from .draining import drain
 from .http.connections import CONNECTIONS
 from .http.images import ImageRule
 from .http.runner import ProblemRunner, site_of
 from .http.security import SecuritySettings, check_bind
-from .keys import LOADED, SIBLINGS, STREAMS, SUPERVISOR
-from .listener import BACKLOG, address_of, hand_on, listen, remove_left_over
+from .keys import LOADED, SIBLINGS
+from .listener import BACKLOG, Listeners, remove_left_over
 from .options import ServerOptions
-from .routes.websocket import close_sockets
 from .sibling_metrics import SiblingMetrics
 from .workers import CONFIG_EXIT, Serve, run_workers
 
@@ -53,19 +52,19 @@ def serve(settings: ServeSettings) -> int:
     if settings.uds is None:
         check_bind(settings.host, settings.token, settings.token_file)
     config = _load(settings)
-    listener = listen(settings.host, settings.port, settings.uds)
+    listeners = Listeners.bind(settings.host, settings.port, uds=settings.uds, admin_port=settings.admin_port)
     try:
         # Process 1 of a container gets signals only that it asked for, and everybody's orphans: the parent does that.
         if settings.workers > 1 or os.getpid() == 1:
-            return _serve_many(config, listener, settings)
+            return _serve_many(config, listeners, settings)
         # A copy, since it is closed when it has drained: whoever comes next listens on the other one.
-        server = _Server(config, listener.dup(), settings)
+        server = _Server(config, listeners.copy(), settings)
         code = server.run()
         if server.reload:
-            _start_anew(listener)
+            _start_anew(listeners)
         return code
     finally:
-        listener.close()
+        listeners.close()
         if settings.uds is not None:
             remove_left_over(settings.uds)
 
@@ -79,26 +78,23 @@ def _load(settings: ServeSettings) -> Config:
     return config
 
 
-def _serve_many(config: Config, listener: socket.socket, settings: ServeSettings) -> int:
-    listener.listen(BACKLOG)
+def _serve_many(config: Config, listeners: Listeners, settings: ServeSettings) -> int:
+    for listener in listeners.all:
+        listener.listen(BACKLOG)
     first: list[Config] = [config]
 
     def prepare() -> Serve:
         loaded = first.pop() if first else _load(settings)
-        return lambda ready: _Server(loaded, listener, settings, siblings=folder, ready=ready).run()
-
-    def announce() -> None:
-        many = f" with {settings.workers} workers" if settings.workers > 1 else ""
-        print(f"Listening on {address_of(listener)}{many}", flush=True)
+        return lambda ready: _Server(loaded, listeners, settings, siblings=folder, ready=ready).run()
 
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as name:
         folder = Path(name)
-        return run_workers(settings.workers, prepare, announce=announce)
+        return run_workers(settings.workers, prepare, announce=lambda: listeners.announce(settings.workers))
 
 
-def _start_anew(listener: socket.socket) -> None:
-    """Replace this process by a new one with the same arguments and the same socket."""
-    hand_on(listener)
+def _start_anew(listeners: Listeners) -> None:
+    """Replace this process by a new one with the same arguments and the same sockets."""
+    listeners.hand_on()
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command, once more
 
@@ -116,14 +112,14 @@ class _Server:
     def __init__(
         self,
         config: Config,
-        listener: socket.socket,
+        listeners: Listeners,
         settings: ServeSettings,
         *,
         siblings: Path | None = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
-        self._listener = listener
+        self._listeners = listeners
         self._settings = settings
         self._siblings = siblings
         self._ready = ready
@@ -146,6 +142,8 @@ class _Server:
                 root_path=settings.root_path,
                 allow_hosts=settings.allow_hosts,
                 allow_origins=settings.allow_origins,
+                admin_port=self._listeners.admin_port,
+                uds=settings.uds,
             ),
             options=_options(settings),
             limits=_limits(settings),
@@ -162,10 +160,11 @@ class _Server:
         await runner.setup()
         stop = self._stop_signal()
         try:
-            site = site_of(runner, self._listener)
-            await site.start()
+            sites = [site_of(runner, listener) for listener in self._listeners.all]
+            for site in sites:
+                await site.start()
             if self._ready is None:
-                print(f"Listening on {address_of(self._listener)}", flush=True)
+                self._listeners.announce()
             if SIBLINGS in app:
                 await app[SIBLINGS].listen(runner)
             await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
@@ -179,8 +178,9 @@ class _Server:
                     self._ready()
             await stop
             if self.reload and self._ready is not None:
-                await site.stop()  # successors answer already what comes now
-            await _drain(app, self._settings.drain_s)
+                for site in sites:
+                    await site.stop()  # successors answer already what comes now
+            await drain(app, self._settings.drain_s)
         finally:
             await runner.cleanup()
         return 0
@@ -244,22 +244,6 @@ def keep_loaded() -> None:
     # What ended runs leave behind is let go of in small portions: by itself Python gathers that of a thousand.
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, FULL_COLLECTION_AFTER)
-
-
-async def _drain(app: web.Application, seconds: float) -> None:
-    """Let clients know, runs end, and streams close, in this order."""
-    supervisor, streams = app[SUPERVISOR], app[STREAMS]
-    log.info("draining", runs=supervisor.running, seconds=seconds)
-    supervisor.refuse_new()
-    await streams.announce_drain()
-    if supervisor.cluster is not None:
-        # Any other worker goes on with these streams.
-        streams.close_all()
-    await supervisor.drain(seconds)
-    streams.close_all()
-    await close_sockets(streams.sockets)
-    await streams.wait_closed(CLEANUP_SECONDS)
-    log.info("drained")
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -26,7 +26,7 @@ class ServeSettings:
 
     Args:
         config: Folder of agents' files.
-        port: 0 picks a free one.
+        port: 0 picks a free one. admin_port: Where alone `/metrics`, `/readyz` and `/docs` are; None: on `port`.
         uds: A Unix socket to listen on, in place of host and port.
         root_path: The path under which a proxy shows the service, as `/chat`; empty: at the root.
         log: ``memory:``, ``sqlite:///path.db``, ``redis://host:port/db``.
@@ -52,6 +52,7 @@ class ServeSettings:
     config: Path = Path("agents_config")
     host: str = "127.0.0.1"
     port: int = 8080
+    admin_port: int | None = None
     uds: Path | None = None
     root_path: str = ""
     log: str = "memory:"

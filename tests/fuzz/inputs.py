@@ -36,7 +36,8 @@ TEXTS: tuple[str, ...] = (
 PANEL_KEYS = ("method", "members", "moderator", "prompt", "description", "layers", "start_when", "limits")
 ENDINGS = (b"?", b"/", b"%00", b"%ff", b"?limit=%ff", b"?after=\x80", b"?framing=x", b"?agents=,,", b"#x")
 YAML_PIECES = (
-    *PIECES, b"- ", b": ", b"&a ", b"*a", b"<<: ", b"!!python/object ", b"{", b"[", b"'", b"${env:", b"\n  ", b"? ", b"${file:",
+    *PIECES, b"- ", b": ", b"&a ", b"*a", b"<<: ", b"!!python/object ", b"{", b"[", b"'", b"${env:", b"\n  ", b"? ",
+    b"${file:",
 )  # fmt: skip
 
 

@@ -8,12 +8,13 @@ import socket
 import pytest
 
 from orchestrator.errors import ConfigError
-from orchestrator.server.listener import INHERITED, address_of, hand_on, listen
+from orchestrator.server.listener import INHERITED, INHERITED_ADMIN, Listeners, address_of, listen
 
 
 @pytest.fixture(autouse=True)
 def _nothing_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(INHERITED, raising=False)
+    monkeypatch.delenv(INHERITED_ADMIN, raising=False)
 
 
 def test_a_free_port_is_picked_and_named_by_the_address() -> None:
@@ -49,7 +50,7 @@ def test_a_socket_is_handed_on_once_and_goes_on_listening() -> None:
     """What replaces this process inherits the descriptor; children of that one must not."""
     with listen("127.0.0.1", 0) as first:
         first.listen()
-        hand_on(first)
+        Listeners(first).hand_on()
         assert first.get_inheritable()
         assert os.environ[INHERITED] == str(first.fileno())
         # What `exec` would give: the same socket under a number of its own.
@@ -63,3 +64,25 @@ def test_a_socket_is_handed_on_once_and_goes_on_listening() -> None:
                 accepted.sendall(b"x")
                 accepted.close()
                 assert client.recv(1) == b"x"
+
+
+def test_the_operators_socket_is_bound_and_handed_on_beside_the_other() -> None:
+    first = Listeners.bind("127.0.0.1", 0, admin_port=0)
+    try:
+        assert first.admin is not None
+        assert first.admin_port == first.admin.getsockname()[1] != first.public.getsockname()[1]
+        first.hand_on()
+        for name, listener in ((INHERITED, first.public), (INHERITED_ADMIN, first.admin)):
+            os.environ[name] = str(os.dup(listener.fileno()))
+        second = Listeners.bind("127.0.0.1", 0, admin_port=0)
+        assert [each.getsockname() for each in second.all] == [each.getsockname() for each in first.all]
+        second.close()
+        first.public.listen()
+        with pytest.raises(ConfigError) as caught:
+            Listeners.bind("127.0.0.1", 0, admin_port=first.public.getsockname()[1])
+        assert caught.value.problems[0].key == "--admin-port"
+    finally:
+        first.close()
+    alone = Listeners.bind("127.0.0.1", 0)
+    assert (alone.admin_port, len(alone.all)) == (None, 1)
+    alone.close()

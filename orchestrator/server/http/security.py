@@ -44,6 +44,7 @@ CORS_EXPOSED_HEADERS = "Run-Id, Location, Retry-After"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
 OPERATORS_PATHS = frozenset({"/metrics", "/readyz"})
+DOCS_PATHS = frozenset({"/docs", "/openapi.json"})
 
 API_RESOURCES = web.AppKey("api_resources", frozenset[web.AbstractResource])
 _SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
@@ -63,6 +64,8 @@ class SecuritySettings:
         allow_hosts: Further `Host` values, each with or without a port; without one, any port. `*.name` is every
             name below it, and not the name itself.
         allow_origins: Origins of foreign pages that may call, as in ``https://app.example``; or ``null``.
+        admin_port: Where alone operators' pages are answered, and nothing else but `/healthz`; None: everywhere.
+        uds: The Unix socket over which clients come, in place of a port.
     """
 
     host: str = "127.0.0.1"
@@ -73,6 +76,8 @@ class SecuritySettings:
     root_path: str = ""
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
+    admin_port: int | None = None
+    uds: Path | None = None
 
 
 def check_bind(host: str, token: str | None, token_file: Path | None = None) -> None:
@@ -214,6 +219,8 @@ def _guard(hosts: HostRule, origins: OriginRule, settings: SecuritySettings) -> 
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         proxies.note(request, settings.root_path)
         _check_host(request, hosts)
+        if settings.admin_port is not None:
+            _check_port(request, settings.admin_port, settings.uds)
         _check_origin(request, origins)
         if _is_preflight(request):
             return _preflight(request)
@@ -224,6 +231,17 @@ def _guard(hosts: HostRule, origins: OriginRule, settings: SecuritySettings) -> 
         return await handler(request)
 
     return guard
+
+
+def _check_port(request: web.Request, admin_port: int, uds: Path | None) -> None:
+    """Answer operators' pages on their own port, and nothing else there."""
+    path = request.path
+    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    if path == "/healthz" or (isinstance(name, str) and name != str(uds)):
+        return  # our own workers ask each other over sockets of the file system
+    is_operators = path in OPERATORS_PATHS | DOCS_PATHS or path.startswith("/docs/")
+    if is_operators != (isinstance(name, tuple) and name[1] == admin_port):
+        raise ProblemError(404, "There is no such page on this port.")
 
 
 def under_v1(request: web.Request) -> bool:
