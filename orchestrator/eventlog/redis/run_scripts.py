@@ -1,4 +1,4 @@
-"""What Redis does to the records of runs in one atomic step, in Lua. Owns no connection.
+"""What Redis does to the records of runs in one atomic step, in Lua. Owns no connection, and no conversation.
 
 ARGV[1] is always our prefix: which further keys a script touches follows from what it finds, which is
 one reason why a log stays in one slot of a Redis Cluster. The last argument moves the clock, for tests.
@@ -49,14 +49,15 @@ local function all(ids)
   return found
 end
 """
-_READS, _FREES = "#!lua flags=no-writes", "#!lua flags=allow-oom"
+READS, FREES = "#!lua flags=no-writes", "#!lua flags=allow-oom"
 
 
-def _script(head: str, body: str) -> Script:
+def run_script(head: str, body: str) -> Script:
+    """Return a script with what all of them share before *body*."""
     return Script(head + _COMMON + body)
 
 
-CREATE = _script(
+CREATE = run_script(
     "#!lua",
     """
 -- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or '', conversation or '',
@@ -84,10 +85,10 @@ return record(id)
 """,
 )
 
-FIND = _script(_READS, "return find(ARGV[2])")
+FIND = run_script(READS, "return find(ARGV[2])")
 
-LIST = _script(
-    _READS,
+LIST = run_script(
+    READS,
     """
 -- ARGV: P, most, the run before which to begin or ''. Returns records, newest first; or what `find` says.
 local top = '+inf'
@@ -100,8 +101,8 @@ return {all(redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0,
 """,
 )
 
-PAGE = _script(
-    _READS,
+PAGE = run_script(
+    READS,
     f"""
 -- ARGV: P, most, the place before which to begin or '', status, channel, conversation ('' of each: any).
 -- Looks at {SCANNED_ROWS} runs at most. Returns the place before which to go on or '', then rows, newest first.
@@ -128,8 +129,8 @@ end
 """,
 )
 
-BODIES = _script(
-    _READS,
+BODIES = run_script(
+    READS,
     """
 -- ARGV: P, the longest that is looked at, runs. Returns the body of each; nil where it is longer, or the run gone.
 local told = {}
@@ -142,17 +143,17 @@ return told
 """,
 )
 
-IN_CHANNEL = _script(_READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
+IN_CHANNEL = run_script(READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
 
-RUNNING = _script(_READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
+RUNNING = run_script(READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
 
-ENDED = _script(
-    _READS,
+ENDED = run_script(
+    READS,
     "return all(redis.call('ZRANGEBYSCORE', key('ended'), '-inf', '(' .. ARGV[2], 'LIMIT', 0, ARGV[3]))",
 )
 
-END = _script(
-    _FREES,
+END = run_script(
+    FREES,
     """
 -- ARGV: P, run, token, status, time, summary or '', a shorter body or ''. Returns 1; F: fenced; U: no such run.
 local token, status, owner = unpack(redis.call('HMGET', key('run:', ARGV[2]), 'token', 'status', 'owner'))
@@ -173,8 +174,8 @@ return 1
 """,
 )
 
-CLAIM = _script(
-    _FREES,
+CLAIM = run_script(
+    FREES,
     """
 -- ARGV: P, run, owner, token of the last owner, a word for this very claim (it may arrive twice).
 local run = key('run:', ARGV[2])
@@ -191,8 +192,8 @@ return record(ARGV[2])
 """,
 )
 
-FORGET = _script(
-    _FREES,
+FORGET = run_script(
+    FREES,
     """
 -- ARGV: P, run, why, for how long (ms). Returns the channel, or nil where there is no such run.
 local id = ARGV[2]
@@ -210,8 +211,8 @@ return channel
 """,
 )
 
-INDEX = _script(
-    _FREES,
+INDEX = run_script(
+    FREES,
     """
 -- ARGV: P. Brings the index of owners up to date with runs that an older version started.
 for _, id in ipairs(redis.call('ZRANGE', key('running'), 0, -1)) do
@@ -222,8 +223,8 @@ return 1
 """,
 )
 
-OWNERS = _script(
-    _FREES,
+OWNERS = run_script(
+    FREES,
     """
 -- ARGV: P. Returns each worker that owns running runs, and how many.
 local told = {}
@@ -240,8 +241,8 @@ return told
 """,
 )
 
-OWNED = _script(
-    _READS,
+OWNED = run_script(
+    READS,
     """
 -- ARGV: P, worker, most. Returns run and token of each.
 local told = {}
@@ -256,8 +257,8 @@ return told
 """,
 )
 
-WATCH = _script(
-    _FREES,
+WATCH = run_script(
+    FREES,
     """
 -- ARGV: P, worker, for how long (ms), how many keys are added, these, those that are removed.
 local place, added = key('watched:', ARGV[2]), tonumber(ARGV[4])
@@ -268,8 +269,8 @@ return redis.call('PEXPIRE', place, ARGV[3])
 """,
 )
 
-WATCHED = _script(
-    _READS,
+WATCHED = run_script(
+    READS,
     """
 -- ARGV: P, number of workers, these, then keys. Returns the keys of which one of them has subscribers.
 local workers, told = tonumber(ARGV[2]), {}
@@ -285,8 +286,8 @@ return told
 """,
 )
 
-BEAT = _script(
-    _FREES,
+BEAT = run_script(
+    FREES,
     """
 -- ARGV: P, worker, for how long (ms); 0 is a farewell, and is told as a negative time.
 local t = now()
@@ -295,8 +296,8 @@ return redis.call('ZADD', key('workers'), string.format('%.0f', till), ARGV[2])
 """,
 )
 
-LIVING = _script(
-    _FREES,
+LIVING = run_script(
+    FREES,
     f"""
 -- ARGV: P. Returns the time, then each worker and until when it says that it lives. What is long over goes:
 -- not at once, because others must see that the number changed, or was a farewell.
@@ -306,113 +307,5 @@ redis.call('ZREMRANGEBYSCORE', key('workers'), string.format('%.0f', kept - t), 
 local told = redis.call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
 table.insert(told, 1, string.format('%.0f', t))
 return told
-""",
-)
-
-ADD_TURN = _script(
-    "#!lua",
-    """
--- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent, for how long (ms) or 0.
--- The word tells a turn that arrives twice.
-local grown = 0
-if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then
-  redis.call('RPUSH', KEYS[1], ARGV[2])
-  grown = #ARGV[2]
-end
-for _, void in ipairs(redis.call('LRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)) do grown = grown - #void end
-redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
-redis.call('SADD', key('speakers:', ARGV[4]), ARGV[5])
-if tonumber(ARGV[6]) > 0 then
-  -- Also where no worker is left that tidies.
-  redis.call('PEXPIRE', KEYS[1], ARGV[6])
-  redis.call('PEXPIRE', key('speakers:', ARGV[4]), ARGV[6])
-end
-redis.call('ZADD', key('talks'), now(), ARGV[4])
-redis.call('HINCRBY', key('talk:bytes'), ARGV[4], grown)
-redis.call('INCRBY', key('talk:total'), grown)
-return 1
-""",
-)
-
-HOLD = _script(
-    "#!lua",
-    """
--- ARGV: P, conversation, run. Returns who has it.
-local place = key('holder:', ARGV[2])
-local holder = redis.call('GET', place)
-if holder and redis.call('HGET', key('run:', holder), 'status') == 'running' then return holder end
-redis.call('SET', place, ARGV[3])
-redis.call('ZADD', key('talks'), now(), ARGV[2])
-return ARGV[3]
-""",
-)
-
-RELEASE = _script(
-    _FREES,
-    """
--- ARGV: P, conversation, run.
-local place = key('holder:', ARGV[2])
-if redis.call('GET', place) == ARGV[3] then redis.call('DEL', place) end
-return 1
-""",
-)
-
-_FORGET_TALK = """
-local function forget(talk)
-  local had = redis.call('DEL', key('holder:', talk))
-  for _, agent in ipairs(redis.call('SMEMBERS', key('speakers:', talk))) do
-    had = had + redis.call('DEL', key('turns:', talk, ':', agent))
-  end
-  had = had + redis.call('DEL', key('speakers:', talk)) + redis.call('ZREM', key('talks'), talk)
-  redis.call('DECRBY', key('talk:total'), redis.call('HGET', key('talk:bytes'), talk) or 0)
-  redis.call('HDEL', key('talk:bytes'), talk)
-  return had
-end
-"""
-
-FORGET_CONVERSATION = _script(_FREES, _FORGET_TALK + "return forget(ARGV[2])")
-
-HOLDER = _script(
-    _READS,
-    """
--- ARGV: P, conversation. Returns the running run that has it.
-local holder = redis.call('GET', key('holder:', ARGV[2]))
-if holder and redis.call('HGET', key('run:', holder), 'status') == 'running' then return holder end
-return nil
-""",
-)
-
-SPEAKERS = _script(_READS, "return redis.call('SMEMBERS', key('speakers:', ARGV[2]))")
-
-DROP_TURN = _script(
-    _FREES,
-    """
--- ARGV: P, conversation, agent, word + turn.
-local gone = redis.call('LREM', key('turns:', ARGV[2], ':', ARGV[3]), 0, ARGV[4]) * #ARGV[4]
-redis.call('HINCRBY', key('talk:bytes'), ARGV[2], -gone)
-redis.call('DECRBY', key('talk:total'), gone)
-return 1
-""",
-)
-
-TIDY = _script(
-    _FREES,
-    _FORGET_TALK
-    + """
--- ARGV: P, for how long a conversation stays (ms), bytes of all, tombstones. What is left is the next round's.
-for _ = 1, 200 do
-  local talk, used = unpack(redis.call('ZRANGE', key('talks'), 0, 0, 'WITHSCORES'))
-  local total = tonumber(redis.call('GET', key('talk:total')) or 0)
-  if not talk or (tonumber(used) > now() - ARGV[2] and total <= tonumber(ARGV[3])) then break end
-  forget(talk)
-end
-local surplus = redis.call('ZCARD', key('tombstones')) - tonumber(ARGV[4])
-if surplus > 0 then
-  for _, id in ipairs(redis.call('ZRANGE', key('tombstones'), 0, math.min(surplus, 1000) - 1)) do
-    redis.call('DEL', key('gone:', id))
-    redis.call('ZREM', key('tombstones'), id)
-  end
-end
-return 1
 """,
 )

@@ -33,6 +33,7 @@ from ..run_store import (
     RunRecord,
     unreadable_record,
 )
+from . import conversation_scripts as talks
 from . import run_scripts as scripts
 from .keys import Keys
 from .link import Link, Script
@@ -216,7 +217,7 @@ class RedisRuns(ABC):
         keys = [self.keys.turns(conversation_id, agent_id)]
         word = secrets.token_bytes(_WORD_BYTES)
         stays_ms = self._turns_stay_ms
-        await self._do(scripts.ADD_TURN, word + turn, keep, conversation_id, agent_id, stays_ms, keys=keys)
+        await self._do(talks.ADD_TURN, word + turn, keep, conversation_id, agent_id, stays_ms, keys=keys)
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         key = self.keys.turns(conversation_id, agent_id)
@@ -225,29 +226,29 @@ class RedisRuns(ABC):
         return [bytes(item)[_WORD_BYTES:] for item in found]
 
     async def hold_conversation(self, conversation_id: str, run_id: str) -> str:
-        return bytes(await self._do(scripts.HOLD, conversation_id, run_id)).decode()
+        return bytes(await self._do(talks.HOLD, conversation_id, run_id)).decode()
 
     async def holder_of(self, conversation_id: str) -> str | None:
-        holder = await self._do(scripts.HOLDER, conversation_id)
+        holder = await self._do(talks.HOLDER, conversation_id)
         return None if holder is None else bytes(holder).decode()
 
     async def drop_turns(self, conversation_id: str, is_void: Callable[[bytes], bool]) -> None:
-        for raw in await self._do(scripts.SPEAKERS, conversation_id):
+        for raw in await self._do(talks.SPEAKERS, conversation_id):
             agent_id = bytes(raw).decode()
             for item in await self._link.call("LRANGE", self.keys.turns(conversation_id, agent_id), 0, -1):
                 if is_void(bytes(item)[_WORD_BYTES:]):
-                    await self._do(scripts.DROP_TURN, conversation_id, agent_id, bytes(item))
+                    await self._do(talks.DROP_TURN, conversation_id, agent_id, bytes(item))
 
     async def forget_conversation(self, conversation_id: str) -> bool:
-        return bool(await self._do(scripts.FORGET_CONVERSATION, conversation_id))
+        return bool(await self._do(talks.FORGET_CONVERSATION, conversation_id))
 
     async def tidy(self, bounds: KeptBounds) -> None:
         stays_ms = int(bounds.conversation_s * 1000)
         self._turns_stay_ms = stays_ms + UNTIDIED_MS
-        await self._do(scripts.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)
+        await self._do(talks.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
-        await self._do(scripts.RELEASE, conversation_id, run_id)
+        await self._do(talks.RELEASE, conversation_id, run_id)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
