@@ -160,7 +160,7 @@ async def test_records_are_counted_and_images_go_at_the_end(store: Store) -> Non
         assert "base64" not in record.request
         assert (await service.find(run_id)).spec.images == ()
         again = await service.call("POST", "/v1/runs", json=body, headers=key)
-        assert (again.status, again.json["run_id"]) == (202, run_id)
+        assert (again.status, again.json["run_id"]) == (201, run_id)
         other = await service.call("POST", "/v1/runs", json=body | {"message": "x"}, headers=key)
         assert other.status == 409
 
