@@ -25,9 +25,13 @@ from ..result import Column, Promise, Result, Rows, Sample
 PAUSE_MS = 250.0
 """The longest pause that a canary may have: promise 2 of the protocol."""
 
+ROUND_MS = 50.0
+"""What one round of the loop may take in CPU time: this one holds on a busy machine, too."""
+
 AGENTS = {"canary": "canary", "brief": "brief", "wordy": "wordy"}
 COLUMNS = (
     Column("pause_ms", "longest pause of the canary, ms"),
+    Column("round_ms", "longest round of the server's loop, ms of CPU", 1),
     Column("idle_ms", "the same of an idle server beside it, ms"),
     Column("seconds", "s that the attack took", 1),
     Column("mib", "MiB before"),
@@ -192,6 +196,10 @@ def attacks(options: Options) -> Result:
         Promise(f"longest pause beside: {name}, ms", (sample["pause_ms"],), at_most=PAUSE_MS)
         for name, (sample, *_) in rows.items()
     ]
+    promises += [
+        Promise(f"longest round beside: {name}, ms of CPU", (sample["round_ms"],), at_most=ROUND_MS)
+        for name, (sample, *_) in rows.items()
+    ]
     return Result("(l) attacks", COLUMNS, rows, promises, first="attack")
 
 
@@ -206,6 +214,7 @@ async def _under(attack: Callable[[Target], object], folder: Path, options: Opti
         _Canary(url) as sung,
         _Canary(idle) as apart,
     ):
+        _longest_round(server)
         before, begin = _mib(server.pid), time.monotonic()
         async with ClientSession(timeout=ClientTimeout(total=120)) as session:
             await attack(Target(url, session, options))  # type: ignore[misc]  # a coroutine
@@ -213,6 +222,7 @@ async def _under(attack: Callable[[Target], object], folder: Path, options: Opti
         await asyncio.sleep(SETTLE_SECONDS)
         return {
             "pause_ms": sung.longest(),
+            "round_ms": _longest_round(server),
             "idle_ms": apart.longest(),
             "seconds": seconds,
             "mib": before,
@@ -222,10 +232,12 @@ async def _under(attack: Callable[[Target], object], folder: Path, options: Opti
 
 @contextmanager
 def _server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--config", str(folder)]
+    program = [sys.executable, "-m", "tests.bench.servers.measured"]
     server = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment()
-    )
+        [*program, "serve", "--port", "0", "--config", str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
+        env=environment(),
+    )  # fmt: skip
     try:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
@@ -234,6 +246,15 @@ def _server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     finally:
         server.kill()
         server.communicate()
+
+
+def _longest_round(server: subprocess.Popen[str]) -> float:
+    """Return what the longest round of its loop took since this was last asked, in milliseconds of CPU time."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write("\n")
+    server.stdin.flush()
+    return float(server.stdout.readline().split()[-1])
 
 
 class _Canary:
