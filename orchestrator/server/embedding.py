@@ -12,7 +12,7 @@ from .draining import drain
 from .http.connections import CONNECTIONS
 from .http.runner import ProblemRunner, site_of
 from .keys import SUPERVISOR
-from .listener import Listeners
+from .listener import ServeSockets
 
 DRAIN_SECONDS = 15.0
 
@@ -33,14 +33,14 @@ def run_app(
     Raises:
         ConfigError: The address cannot be bound.
     """
-    listeners = Listeners.bind(host, port)
+    listeners = ServeSockets.bind(host, port)
     try:
         asyncio.run(_serve(app, listeners, drain_s))
     finally:
         listeners.close()
 
 
-async def _serve(app: web.Application, listeners: Listeners, drain_s: float) -> None:
+async def _serve(app: web.Application, listeners: ServeSockets, drain_s: float) -> None:
     if CONNECTIONS in app:
         app[CONNECTIONS].fit_descriptors()
     runner = ProblemRunner(app, handler_cancellation=True, shutdown_timeout=CLEANUP_SECONDS)

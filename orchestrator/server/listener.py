@@ -22,7 +22,7 @@ INHERITED, INHERITED_ADMIN = "ORCHESTRATOR_LISTENER_FD", "ORCHESTRATOR_ADMIN_LIS
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
+class ServeSockets:
     """The socket for everybody, and the operators' own if there is one."""
 
     public: socket.socket
@@ -31,7 +31,7 @@ class Listeners:
     @classmethod
     def bind(
         cls, host: str, port: int, *, uds: Path | None = None, admin_port: int | None = None
-    ) -> Listeners:
+    ) -> ServeSockets:
         """Bind both; the public one to *uds* if there is one. Raises as `listen`."""
         public = listen(host, port, uds)
         if admin_port is None:
@@ -50,9 +50,9 @@ class Listeners:
     def admin_port(self) -> int | None:
         return None if self.admin is None else int(self.admin.getsockname()[1])
 
-    def copy(self) -> Listeners:
+    def copy(self) -> ServeSockets:
         """Return the same sockets under other descriptors, so that closing these leaves those open."""
-        return Listeners(self.public.dup(), None if self.admin is None else self.admin.dup())
+        return ServeSockets(self.public.dup(), None if self.admin is None else self.admin.dup())
 
     def close(self) -> None:
         for listener in self.all:

@@ -28,7 +28,7 @@ from .http.images import ImageRule
 from .http.runner import ProblemRunner, site_of
 from .http.security import SecuritySettings, check_bind
 from .keys import LOADED, SIBLINGS
-from .listener import BACKLOG, Listeners, remove_left_over
+from .listener import BACKLOG, ServeSockets, remove_left_over
 from .options import ServerOptions
 from .sibling_metrics import SiblingMetrics
 from .workers import CONFIG_EXIT, Serve, run_workers
@@ -52,7 +52,9 @@ def serve(settings: ServeSettings) -> int:
     if settings.uds is None:
         check_bind(settings.host, settings.token, settings.token_file)
     config = _load(settings)
-    listeners = Listeners.bind(settings.host, settings.port, uds=settings.uds, admin_port=settings.admin_port)
+    listeners = ServeSockets.bind(
+        settings.host, settings.port, uds=settings.uds, admin_port=settings.admin_port
+    )
     try:
         # Process 1 of a container gets signals only that it asked for, and everybody's orphans: the parent does that.
         if settings.workers > 1 or os.getpid() == 1:
@@ -78,7 +80,7 @@ def _load(settings: ServeSettings) -> Config:
     return config
 
 
-def _serve_many(config: Config, listeners: Listeners, settings: ServeSettings) -> int:
+def _serve_many(config: Config, listeners: ServeSockets, settings: ServeSettings) -> int:
     for listener in listeners.all:
         listener.listen(BACKLOG)
     first: list[Config] = [config]
@@ -92,7 +94,7 @@ def _serve_many(config: Config, listeners: Listeners, settings: ServeSettings) -
         return run_workers(settings.workers, prepare, announce=lambda: listeners.announce(settings.workers))
 
 
-def _start_anew(listeners: Listeners) -> None:
+def _start_anew(listeners: ServeSockets) -> None:
     """Replace this process by a new one with the same arguments and the same sockets."""
     listeners.hand_on()
     sys.stdout.flush()
@@ -112,7 +114,7 @@ class _Server:
     def __init__(
         self,
         config: Config,
-        listeners: Listeners,
+        listeners: ServeSockets,
         settings: ServeSettings,
         *,
         siblings: Path | None = None,

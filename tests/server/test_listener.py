@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from orchestrator.errors import ConfigError
-from orchestrator.server.listener import INHERITED, INHERITED_ADMIN, Listeners, address_of, listen
+from orchestrator.server.listener import INHERITED, INHERITED_ADMIN, ServeSockets, address_of, listen
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_a_socket_is_handed_on_once_and_goes_on_listening() -> None:
     """What replaces this process inherits the descriptor; children of that one must not."""
     with listen("127.0.0.1", 0) as first:
         first.listen()
-        Listeners(first).hand_on()
+        ServeSockets(first).hand_on()
         assert first.get_inheritable()
         assert os.environ[INHERITED] == str(first.fileno())
         # What `exec` would give: the same socket under a number of its own.
@@ -67,22 +67,22 @@ def test_a_socket_is_handed_on_once_and_goes_on_listening() -> None:
 
 
 def test_the_operators_socket_is_bound_and_handed_on_beside_the_other() -> None:
-    first = Listeners.bind("127.0.0.1", 0, admin_port=0)
+    first = ServeSockets.bind("127.0.0.1", 0, admin_port=0)
     try:
         assert first.admin is not None
         assert first.admin_port == first.admin.getsockname()[1] != first.public.getsockname()[1]
         first.hand_on()
         for name, listener in ((INHERITED, first.public), (INHERITED_ADMIN, first.admin)):
             os.environ[name] = str(os.dup(listener.fileno()))
-        second = Listeners.bind("127.0.0.1", 0, admin_port=0)
+        second = ServeSockets.bind("127.0.0.1", 0, admin_port=0)
         assert [each.getsockname() for each in second.all] == [each.getsockname() for each in first.all]
         second.close()
         first.public.listen()
         with pytest.raises(ConfigError) as caught:
-            Listeners.bind("127.0.0.1", 0, admin_port=first.public.getsockname()[1])
+            ServeSockets.bind("127.0.0.1", 0, admin_port=first.public.getsockname()[1])
         assert caught.value.problems[0].key == "--admin-port"
     finally:
         first.close()
-    alone = Listeners.bind("127.0.0.1", 0)
+    alone = ServeSockets.bind("127.0.0.1", 0)
     assert (alone.admin_port, len(alone.all)) == (None, 1)
     alone.close()
