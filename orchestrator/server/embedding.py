@@ -8,7 +8,7 @@ import signal
 from aiohttp import web
 
 from .app import CLEANUP_SECONDS
-from .draining import drain
+from .drain import drain
 from .http.connections import CONNECTIONS
 from .http.runner import ProblemRunner, site_of
 from .keys import SUPERVISOR

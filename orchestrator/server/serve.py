@@ -22,7 +22,7 @@ from ..settings.serve import ServeSettings
 from ..telemetry.logs import configure_logging
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
-from .draining import drain
+from .drain import drain
 from .http.connections import CONNECTIONS
 from .http.images import ImageRule
 from .http.runner import ProblemRunner, site_of
