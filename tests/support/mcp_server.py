@@ -1,16 +1,19 @@
 """A small real MCP server for tests: ``python -m tests.support.mcp_server`` over stdio, with ``http`` over HTTP.
 
-With ``sse`` it is the older HTTP transport. Over HTTP it listens on 127.0.0.1 and prints its address first.
+With ``sse`` it is the older HTTP transport, with ``stubborn`` it goes on when its input has ended. Over HTTP it listens
+on 127.0.0.1 and prints its address first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 
 import uvicorn
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 server = MCPServer("test tools")
 
@@ -28,6 +31,12 @@ def fail() -> str:
 
 
 @server.tool()
+def leak() -> str:
+    """Fail with a secret in the text."""
+    raise ToolError("canary-7f3a-in-an-mcp-server")
+
+
+@server.tool()
 async def wait() -> str:
     """Never end."""
     await asyncio.Event().wait()
@@ -36,8 +45,10 @@ async def wait() -> str:
 
 def main() -> None:
     over = sys.argv[1] if len(sys.argv) > 1 else "stdio"
-    if over == "stdio":
+    if over in ("stdio", "stubborn"):
         server.run()
+        while over == "stubborn":
+            signal.pause()
         return
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/{'mcp' if over == 'http' else 'sse'}", flush=True)

@@ -1,17 +1,14 @@
-"""The MCP servers of one backend: each is started or connected once, held for all runs, and started again if it dies.
+"""The MCP servers of one backend as its agents see them: their tools' names, calls and limits.
 
-Owns their lifetime, in a task of its own for each (their cancel scopes ask for that), their limits, and how one that
-fails is reported. What they offer and how a call looks is the SDK's.
+How long one lives is `mcp_keeper`'s. What they offer and how a call looks is the SDK's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import anyio
 import httpx2
 from agents import RunContextWrapper
 from agents.agent import AgentBase
@@ -20,144 +17,18 @@ from agents.mcp.util import MCPToolCustomDataContext
 from agents.tool import default_tool_error_function
 from mcp.shared.exceptions import MCPError
 
-from ...errors import AgentError, ToolError
-from ..redirects import RefuseOtherOrigin, refusal_in
+from ...errors import ToolError
+from ..redirects import RefuseOtherOrigin
+from .mcp_keeper import CLOSED, CONNECTION_CLOSED, Keeper, is_closed
 from .outbox import note_failed_call
 from .settings import MCPServer as MCPServerSettings
 from .settings import OpenAIAgentsSettings
 from .tools import report_failure
 
-START_SECONDS = 15.0
-PING_SECONDS = 5.0
-CLOSE_SECONDS = 5.0
-CONNECTION_CLOSED = -32000
 INVALID_PARAMS = -32602
-_CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, ConnectionError)
 SEPARATOR = "_"
-
-
-class Keeper:
-    """Holds one server connected, in a task of its own.
-
-    Args:
-        make: Makes the server, or returns the user's own; called again for each start.
-        what: Names the server in a message. is_program: It is started, not only connected to.
-    """
-
-    def __init__(
-        self,
-        make: Callable[[], MCPServer],
-        what: str,
-        *,
-        is_program: bool,
-        start_s: float = START_SECONDS,
-        call_s: float | None = None,
-    ) -> None:
-        self.call_s = call_s
-        self._make = make
-        self._what = what
-        self._is_program = is_program
-        self._start_s = start_s
-        self._lock = asyncio.Lock()
-        self._server: MCPServer | None = None
-        self._stop: asyncio.Event | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def server(self) -> MCPServer:
-        """The server as it is now; made, if it was not yet."""
-        if self._server is None:
-            self._server = self._make()
-        return self._server
-
-    async def ready(self) -> MCPServer:
-        """Return the connected server, started if it is not, or no longer.
-
-        Raises:
-            AgentError: `tool_failed` if a program does not start, `upstream_unavailable` if an address does not
-                answer as an MCP server, `upstream_rejected` if it redirects to another origin.
-        """
-        async with self._lock:
-            if self._task is not None and await self._is_gone():
-                await self._end()
-            if self._task is None:
-                await self._start()
-            return self.server
-
-    async def aclose(self) -> None:
-        """End the server; no process of it is left."""
-        async with self._lock:
-            await self._end()
-
-    async def _start(self) -> None:
-        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stop = asyncio.Event()
-        # A context of its own: what the first run set is nothing of the others'.
-        self._task = asyncio.create_task(
-            self._hold(started, self._stop), name=f"MCP: {self._what}", context=contextvars.Context()
-        )
-        try:
-            await asyncio.shield(started)
-        except asyncio.CancelledError:
-            started.add_done_callback(_look_at)
-            await self._end()
-            raise
-        except BaseException as exc:
-            await self._end()
-            raise self._failed(exc) from exc
-
-    async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
-        server = self.server
-        try:
-            async with asyncio.timeout(self._start_s):
-                await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
-        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start gets it
-            if not started.done():
-                started.set_exception(exc if isinstance(exc, Exception) else RuntimeError(type(exc).__name__))
-        else:
-            started.set_result(None)
-            await stop.wait()
-        finally:
-            try:
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await server.cleanup()  # type: ignore[no-untyped-call]
-            except BaseException:  # noqa: S110, BLE001 - it is gone, or goes with its task
-                pass
-
-    async def _end(self) -> None:
-        task, self._task = self._task, None
-        if task is None:
-            return
-        if self._stop is not None:
-            self._stop.set()
-        await asyncio.wait({task}, timeout=CLOSE_SECONDS + self._start_s)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=CLOSE_SECONDS)
-        self._server = None
-
-    async def _is_gone(self) -> bool:
-        """Whether the connection is closed. One that is merely slow to answer is at work, not gone."""
-        if self._task is None or self._task.done():
-            return True
-        ping = getattr(getattr(self.server, "session", None), "send_ping", None)
-        if ping is None:
-            return False
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await ping()
-        except TimeoutError:
-            return False
-        except Exception as exc:  # noqa: BLE001 - whatever it is, a server that answers is there
-            return is_closed(exc)
-        return False
-
-    def _failed(self, exc: BaseException) -> AgentError:
-        if (ours := refusal_in(exc)) is not None:
-            return ours
-        if self._is_program:
-            return AgentError("tool_failed", f"The agent's {self._what} did not start.")
-        return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
+_KINDS: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "array": (list,), "object": (dict,),
+                                       "integer": (int, float), "number": (int, float)}  # fmt: skip
 
 
 class KeptServer(MCPServer):
@@ -204,7 +75,7 @@ class KeptServer(MCPServer):
             tools = await server.list_tools(run_context, agent)
         except Exception as exc:
             if not is_closed(exc):
-                raise self._keeper._failed(exc) from exc
+                raise self._keeper.failed(exc) from exc
             server = await self._keeper.ready()
             tools = await server.list_tools(run_context, agent)
         taken = frozenset().union(*(other.names for other in self._before))
@@ -228,7 +99,7 @@ class KeptServer(MCPServer):
             self._check_arguments(server, tool_name, name, arguments)
             try:
                 async with asyncio.timeout(self._keeper.call_s):
-                    return await server.call_tool(name, arguments, meta)
+                    return self._keeper.shown(await server.call_tool(name, arguments, meta), tool_name)
             except TimeoutError as exc:
                 raise ToolError(f"{tool_name} took longer than {self._keeper.call_s:g} s.") from exc
             except MCPError as exc:
@@ -237,7 +108,7 @@ class KeptServer(MCPServer):
                 if exc.error.code == CONNECTION_CLOSED:
                     raise ToolError(f"{tool_name} cannot be asked: its server ended.") from exc
                 raise
-            except _CLOSED as exc:  # before the request was written, so it may be written again
+            except CLOSED as exc:  # before the request was written, so it may be written again
                 if is_last:
                     raise ToolError(f"{tool_name} cannot be asked: its server ended.") from exc
         raise AssertionError("unreachable")
@@ -245,7 +116,7 @@ class KeptServer(MCPServer):
     def _check_arguments(
         self, server: MCPServer, tool_name: str, name: str, arguments: dict[str, Any] | None
     ) -> None:
-        """Say which arguments are missing; the SDK sends the model the class of its exception."""
+        """Say which arguments are missing or of another type; the SDK sends the model the class of its exception."""
         tool = next((tool for tool in server.cached_tools or () if tool.name == name), None)
         schema = getattr(tool, "input_schema", None) or getattr(tool, "inputSchema", None)
         required = schema.get("required") if isinstance(schema, dict) else None
@@ -254,6 +125,8 @@ class KeptServer(MCPServer):
             raise ToolError(
                 f"{tool_name} needs the arguments that are missing: {', '.join(sorted(missing))}."
             )
+        if wrong := wrong_types(schema, arguments or {}):
+            raise ToolError(f"{tool_name} was called with wrong arguments: {', '.join(wrong)}.")
 
     async def list_prompts(self) -> Any:
         return await (await self._keeper.ready()).list_prompts()
@@ -306,6 +179,7 @@ class McpServers:
                         f"MCP server {at}",
                         is_program=entry.command is not None,
                         start_s=entry.start_timeout_s,
+                        tells_errors=entry.tell_errors,
                         call_s=entry.call_timeout_s
                         or settings.limits.tool_timeout_s
                         or settings.limits.timeout_s,
@@ -369,24 +243,24 @@ def _maker(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> Callable
     return lambda: MCPServerStreamableHttp(params, **common)
 
 
+def wrong_types(schema: Any, arguments: dict[str, Any]) -> list[str]:
+    """Say which *arguments* are of another type than the *schema* of a tool says, as far as it says one."""
+    known = schema.get("properties") if isinstance(schema, dict) else None
+    wrong = []
+    for name, value in arguments.items():
+        rule = known.get(name) if isinstance(known, dict) else None
+        wanted = rule.get("type") if isinstance(rule, dict) else None
+        kinds = _KINDS.get(wanted) if isinstance(wanted, str) else None
+        is_number = wanted in ("integer", "number") and not isinstance(value, bool)
+        if kinds and not (isinstance(value, kinds) and (is_number or wanted not in ("integer", "number"))):
+            wrong.append(f"{name} should be of type {wanted}")
+    return wrong
+
+
 def _http_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
     options = {} if timeout is None else {"timeout": timeout}
     hooks: dict[str, list[Any]] = {"response": [RefuseOtherOrigin("The agent's MCP server")]}
     return httpx2.AsyncClient(headers=headers, auth=auth, event_hooks=hooks, **options)
-
-
-def is_closed(exc: BaseException) -> bool:
-    """Whether an exception says that the server's connection is closed."""
-    if isinstance(exc, BaseExceptionGroup):
-        return any(is_closed(each) for each in exc.exceptions)
-    if isinstance(exc, MCPError):
-        return exc.error.code == CONNECTION_CLOSED
-    return isinstance(exc, _CLOSED)
-
-
-def _look_at(future: asyncio.Future[None]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 def _note_error_result(result: MCPToolCustomDataContext) -> None:

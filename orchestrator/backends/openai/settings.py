@@ -45,6 +45,9 @@ class MCPServer(Settings):
     call_timeout_s: PositiveNumber | None = None
     """How long a call may take; `limits.tool_timeout_s` unless given, else the attempt's time."""
 
+    tell_errors: Flag = False
+    """Whether what the server says of a failed call goes to the model and to clients; it may hold anything."""
+
     @model_validator(mode="after")
     def _check_kind(self) -> MCPServer:
         if (self.command is None) == (self.url is None):

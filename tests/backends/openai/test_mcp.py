@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -179,6 +180,31 @@ async def test_the_model_hears_which_argument_is_missing(model: ReplayServer, ki
     assert "missing: b" in output
     assert "UserError" not in output
     assert "missing: b" in model.asked[1].body["messages"][-1]["content"]
+    await backend.aclose()
+
+
+async def test_the_model_hears_which_argument_is_of_another_type(model: ReplayServer) -> None:
+    backend = backend_of(model, mcp_servers=[program()])
+    model.replies = asks(("add", '{"a": 1, "b": "two"}'))
+    [(output, failed)] = results(await asked(backend))
+    assert failed
+    assert "b should be of type integer" in output
+    await backend.aclose()
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+async def test_what_a_server_says_of_a_failure_is_told_only_if_it_is_trusted(
+    model: ReplayServer, trusted: bool
+) -> None:
+    """An exception's text may hold anything: `int(password)` puts the password there."""
+    backend = backend_of(model, mcp_servers=[program(tell_errors=trusted)])
+    model.replies = asks(("leak", "{}"), ADD)
+    leaked, after = results(await asked(backend))
+    assert leaked[1]
+    assert ("canary" in leaked[0]) is trusted
+    assert ("canary" in str(model.asked[1].body)) is trusted
+    assert trusted or re.fullmatch(r"The tool failed \([\w-]+\)\.", leaked[0])
+    assert after == ("3", False)
     await backend.aclose()
 
 

@@ -1,0 +1,197 @@
+"""Holds one MCP server: started or connected once, for all runs of a backend, and started again if it dies.
+
+Owns its lifetime, in a task of its own (its cancel scopes ask for that), its limits, and how its failures are reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+from agents.mcp import MCPServer, MCPServerStdio
+from mcp.shared.exceptions import MCPError
+from mcp.types import TextContent
+
+from ...errors import AgentError, new_error_id
+from ..redirects import refusal_in
+
+log = structlog.get_logger(__name__)
+
+START_SECONDS = 15.0
+PING_SECONDS = 5.0
+CLOSE_SECONDS = 5.0
+CONNECTION_CLOSED = -32000
+CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, ConnectionError)
+GUARD = str(Path(__file__).with_name("mcp_guard.py"))
+
+
+class Keeper:
+    """Holds one server connected, in a task of its own.
+
+    Args:
+        make: Makes the server, or returns the user's own; called again for each start.
+        what: Names the server in a message. is_program: It is started, not only connected to.
+        tells_errors: What the server says of a failed call is passed on.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], MCPServer],
+        what: str,
+        *,
+        is_program: bool,
+        start_s: float = START_SECONDS,
+        call_s: float | None = None,
+        tells_errors: bool = False,
+    ) -> None:
+        self.call_s = call_s
+        self._tells_errors = tells_errors
+        self._make = make
+        self._what = what
+        self._is_program = is_program
+        self._start_s = start_s
+        self._lock = asyncio.Lock()
+        self._server: MCPServer | None = None
+        self._stop: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def server(self) -> MCPServer:
+        """The server as it is now; made, if it was not yet."""
+        if self._server is None:
+            self._server = self._make()
+        return self._server
+
+    async def ready(self) -> MCPServer:
+        """Return the connected server, started if it is not, or no longer.
+
+        Raises:
+            AgentError: `tool_failed` if a program does not start, `upstream_unavailable` if an address does not
+                answer as an MCP server, `upstream_rejected` if it redirects to another origin.
+        """
+        async with self._lock:
+            if self._task is not None and await self._is_gone():
+                await self._end()
+            if self._task is None:
+                await self._start()
+            return self.server
+
+    def shown(self, result: Any, tool: str) -> Any:
+        """Return a call's *result* as model and clients may see it.
+
+        What a server says of its own failure may hold anything, an exception's text for example, so it is told as an
+        id, as that of any other tool, unless the configuration trusts the server.
+        """
+        if not result.is_error or self._tells_errors:
+            return result
+        error_id = new_error_id()
+        log.warning("tool_failed", tool=tool, error_id=error_id, error="isError", at=self._what)
+        told = TextContent(type="text", text=f"The tool failed ({error_id}).")
+        return result.model_copy(update={"content": [told], "structured_content": None})
+
+    async def aclose(self) -> None:
+        """End the server; no process of it is left."""
+        async with self._lock:
+            await self._end()
+
+    async def _start(self) -> None:
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        # A context of its own: what the first run set is nothing of the others'.
+        self._task = asyncio.create_task(
+            self._hold(started, self._stop), name=f"MCP: {self._what}", context=contextvars.Context()
+        )
+        try:
+            await asyncio.shield(started)
+        except asyncio.CancelledError:
+            started.add_done_callback(_look_at)
+            await self._end()
+            raise
+        except BaseException as exc:
+            await self._end()
+            raise self.failed(exc) from exc
+
+    async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
+        server = self.server
+        if isinstance(server, MCPServerStdio):
+            _guard(server)
+        try:
+            async with asyncio.timeout(self._start_s):
+                await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
+        except BaseException as exc:  # noqa: BLE001 - whoever waits for the start gets it
+            if not started.done():
+                started.set_exception(exc if isinstance(exc, Exception) else RuntimeError(type(exc).__name__))
+        else:
+            started.set_result(None)
+            await stop.wait()
+        finally:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await server.cleanup()  # type: ignore[no-untyped-call]
+            except BaseException:  # noqa: S110, BLE001 - it is gone, or goes with its task
+                pass
+
+    async def _end(self) -> None:
+        task, self._task = self._task, None
+        if task is None:
+            return
+        if self._stop is not None:
+            self._stop.set()
+        await asyncio.wait({task}, timeout=CLOSE_SECONDS + self._start_s)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+        self._server = None
+
+    async def _is_gone(self) -> bool:
+        """Whether the connection is closed. One that is merely slow to answer is at work, not gone."""
+        if self._task is None or self._task.done():
+            return True
+        ping = getattr(getattr(self.server, "session", None), "send_ping", None)
+        if ping is None:
+            return False
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
+        except TimeoutError:
+            return False
+        except Exception as exc:  # noqa: BLE001 - whatever it is, a server that answers is there
+            return is_closed(exc)
+        return False
+
+    def failed(self, exc: BaseException) -> AgentError:
+        if (ours := refusal_in(exc)) is not None:
+            return ours
+        if self._is_program:
+            return AgentError("tool_failed", f"The agent's {self._what} did not start.")
+        return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
+
+
+def _guard(server: MCPServerStdio) -> None:
+    """Have the program of *server* end with this process, however that ends."""
+    params = server.params
+    if os.name != "posix" or GUARD in params.args:
+        return
+    guarded = ["-I", GUARD, str(os.getpid()), params.command, *params.args]
+    server.params = params.model_copy(update={"command": sys.executable, "args": guarded})
+
+
+def is_closed(exc: BaseException) -> bool:
+    """Whether an exception says that the server's connection is closed."""
+    if isinstance(exc, BaseExceptionGroup):
+        return any(is_closed(each) for each in exc.exceptions)
+    if isinstance(exc, MCPError):
+        return bool(exc.error.code == CONNECTION_CLOSED)
+    return isinstance(exc, CLOSED)
+
+
+def _look_at(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()
