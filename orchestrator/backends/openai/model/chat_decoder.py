@@ -7,6 +7,7 @@ from the whole message, so that they are those of a model that did not stream.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,6 +46,8 @@ from .sse import DataSplitter
 from .usage import is_count, usage_as_chat, usage_in, usage_of
 from .values import INVALID, arguments_of, documents
 
+_BESIDE = re.compile(rb"error|feedback|filter|sensitive|guardrail|moderation", re.IGNORECASE)
+"""In a chunk without choices: it says more than a count."""
 UNFINISHED = "The model's answer ended without its end mark."
 
 
@@ -111,7 +114,7 @@ class ChatDecoder:
                     self._take(chunk)
                     if self._finish_reason is not None:  # once in an answer, as a rule
                         self._note_rest(payload, chunk)
-                elif chunk is not None and self._is_only_count(chunk) and b"error" not in payload:
+                elif chunk is not None and self._is_only_count(chunk) and not _BESIDE.search(payload):
                     self._count(chunk.usage)  # what OpenAI's server sends after the last choice
                 else:
                     self._take_odd(payload)
