@@ -59,6 +59,9 @@ def allowed(room: str) -> frozenset[str]:
 
 HOMES = {
     "aiostream": ("run.merge",),
+    "langgraph": ("backends.langgraph*",),
+    "langchain_core": ("backends.langgraph*",),
+    "pydantic_ai": ("backends.pydantic_ai*",),
     "letta_client": ("backends.letta.api",),
     "agents": ("backends.openai*", "backends.offline*"),
     "openai": ("backends.openai*", "backends.offline*"),

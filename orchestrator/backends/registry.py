@@ -50,6 +50,14 @@ KINDS: dict[str, Kind] = {
         "orchestrator.backends.ag_ui.settings:AgUiSettings",
         "orchestrator.backends.ag_ui.backend:AgUiBackend",
     ),
+    "langgraph": Kind(
+        "orchestrator.backends.langgraph.settings:LangGraphSettings",
+        "orchestrator.backends.langgraph.backend:LangGraphBackend",
+    ),
+    "pydantic-ai": Kind(
+        "orchestrator.backends.pydantic_ai.settings:PydanticAISettings",
+        "orchestrator.backends.pydantic_ai.backend:PydanticAIBackend",
+    ),
     "remote": Kind(
         "orchestrator.backends.remote.settings:RemoteSettings",
         "orchestrator.backends.remote.backend:RemoteBackend",

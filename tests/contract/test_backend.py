@@ -18,9 +18,11 @@ from orchestrator.backends.a2a.settings import A2aSettings
 from orchestrator.backends.ag_ui.settings import AgUiSettings
 from orchestrator.backends.base import AgentInput, Backend, Emission, Finish, Spent, Turn
 from orchestrator.backends.function.settings import FunctionSettings
+from orchestrator.backends.langgraph.settings import LangGraphSettings
 from orchestrator.backends.letta.settings import LettaSettings
 from orchestrator.backends.offline.settings import OfflineSettings
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.backends.pydantic_ai.settings import PydanticAISettings
 from orchestrator.backends.registry import KINDS, create_backend
 from orchestrator.backends.remote.settings import RemoteSettings
 from orchestrator.events import (
@@ -37,6 +39,7 @@ from tests.support.patience import PATIENCE_SECONDS
 
 from ..support.a2a_server import a2a_server
 from ..support.ag_ui_server import ag_ui_frames, echo_frames
+from ..support.parts import require_library
 from ..support.service import serving
 from ..support.threaded import in_thread
 from ..support.upstream import Upstream
@@ -115,13 +118,45 @@ async def ag_ui_case() -> AsyncIterator[AgentSettings]:
         yield AgUiSettings(agent_id="far", url=f"{server.url}/")
 
 
+@asynccontextmanager
+async def langgraph_case() -> AsyncIterator[AgentSettings]:
+    require_library("langgraph")
+    from ..backends.langgraph.graphs import WireModel
+
+    async with in_thread(echoing_model) as url:
+        WireModel.url, WireModel.name_there = url, "echo"
+        yield LangGraphSettings(agent_id="graph", graph="tests.backends.langgraph.graphs:talking")
+
+
+@asynccontextmanager
+async def pydantic_ai_case() -> AsyncIterator[AgentSettings]:
+    require_library("pydantic_ai")
+    from ..backends.pydantic_ai.agents import Place
+
+    async with in_thread(echoing_model) as url:
+        Place.url, Place.model = url, "echo"
+        try:
+            yield PydanticAISettings(agent_id="typed", agent="tests.backends.pydantic_ai.agents:wired")
+        finally:
+            await Place.close()
+
+
+@asynccontextmanager
+async def echoing_model() -> AsyncIterator[str]:
+    async with Upstream(tokens_per_s=300) as upstream:
+        upstream.scripts["echo"] = EchoScript([])
+        yield upstream.url
+
+
 CASES: dict[str, Case] = {
     "a2a": a2a_case,
     "ag-ui": ag_ui_case,
     "function": function_case,
+    "langgraph": langgraph_case,
     "letta": letta_case,
     "offline": offline_case,
     "openai-agents": openai_case,
+    "pydantic-ai": pydantic_ai_case,
     "remote": remote_case,
 }
 

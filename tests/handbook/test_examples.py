@@ -210,7 +210,9 @@ WITH_FILES = [
 @pytest.mark.parametrize("page", WITH_FILES)
 def test_the_files_of_a_page_are_a_configuration(page: str, tmp_path: Path) -> None:
     folder = lay_out(page, tmp_path)
-    ran = orchestrate("check", cwd=folder, OPENAI_API_KEY="k", LETTA_AGENT_ID="agent-1")
+    far = dict.fromkeys(("BRANCH_URL", "PLANNER_URL", "TRAVEL_AGENT_URL"), "http://127.0.0.1:9")
+    keys = {"OPENAI_API_KEY": "k", "LETTA_AGENT_ID": "agent-1", "TRAVEL_AGENT_KEY": "k", **far}
+    ran = orchestrate("check", cwd=folder, **keys)
     assert (ran.stderr, ran.returncode) == ("", 0)
     for block in blocks(page):
         if block.language == "yaml":
@@ -279,6 +281,32 @@ def test_the_panels_of_a_page_come_to_a_result(
     (result,) = [event for event in events if event["event"] == "panel.result"]
     assert result["panel"] == panel
     assert result["status"] in statuses
+
+
+@pytest.mark.parametrize(("agent", "said"), [("clerk_graph", "Filed."), ("weather", "It will be fine.")])
+def test_the_agents_of_the_frameworks_page_answer(agent: str, said: str, tmp_path: Path) -> None:
+    """What they ask first is approved."""
+    folder = lay_out("frameworks", tmp_path)
+    code = f"""
+import asyncio
+from pathlib import Path
+from orchestrator.backends.base import AgentInput
+from orchestrator.backends.registry import create_backend
+from orchestrator.config import load_config
+from orchestrator.events import Token
+
+async def approve(call_id):
+    return True
+
+async def main():
+    agents = load_config(Path("agents_config")).agents
+    backend = create_backend(agents["{agent}"], agents)
+    stream = backend.stream(AgentInput("What now?", approve=approve))
+    print("".join([e if type(e) is str else e.text async for e in stream if isinstance(e, str | Token)]))
+
+asyncio.run(main())
+"""
+    assert run_python(folder, code) == f"{said}\n"
 
 
 # ── clients ───────────────────────────────────────────────────────────────────────────────────
@@ -361,6 +389,7 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     """A new one wants a test above, not only a place in a folder."""
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
+        "clerk_graph.py", "weather_agent.py",
         "ask.mjs", "stream.js", "parrot.py", "lines.py", "countdown.py", "audit_log.py", "longest.py", "service.py",
     }  # fmt: skip
     assert {block.about for block in blocks() if block.language in ("python", "js")} <= run_here

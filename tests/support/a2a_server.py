@@ -96,6 +96,21 @@ class Obedient(AgentExecutor):
         await updater.add_artifact([Part(text="half ")], artifact_id="a")
         await updater.failed(updater.new_agent_message([Part(text="key sk-very-secret is wrong")]))
 
+    async def _do_adk_fail(self, updater: TaskUpdater) -> None:
+        """Fail as ADK does: it tells what went wrong while it still works."""
+        told = updater.new_agent_message([Part(text="key sk-very-secret is wrong")])
+        metadata = {"adk_error_code": "RuntimeError", "adk_usage_metadata": {"promptTokenCount": 3}}
+        await updater.update_status(TaskState.TASK_STATE_WORKING, told, metadata=metadata)
+        await updater.failed(told)
+
+    async def _do_adk_count(self, updater: TaskUpdater) -> None:
+        counted = {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": 1}
+        for _ in range(2):
+            metadata = {"adk_usage_metadata": counted}
+            await updater.update_status(TaskState.TASK_STATE_WORKING, metadata=metadata)
+        await updater.add_artifact([Part(text="Counted.")], artifact_id="a")
+        await updater.complete()
+
     async def _do_whole(self, updater: TaskUpdater) -> None:
         """Say a piece, then the whole that begins with it, as ADK does."""
         await updater.add_artifact([Part(text="It ")], artifact_id="a")

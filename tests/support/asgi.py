@@ -24,6 +24,10 @@ class AsgiServer:
     def open_connections(self) -> int:
         return len(self._server.server_state.connections)
 
+    @property
+    def active_requests(self) -> int:
+        return len(self._server.server_state.tasks)
+
     async def all_closed(self) -> None:
         """Wait until no client has a connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):

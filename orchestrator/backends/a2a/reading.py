@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from ...errors import ERROR_CODES, AgentError, ErrorCode
 from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
 from ...events.content import Data, File, Source
@@ -226,6 +224,8 @@ class TaskReading:
             yield from self._tool_result(about.get("call_id"), "tool", about.get("output"), failed)
         elif kind == "agent":
             self._note_agent(about)
+        if kind == "agent" or any("error" in str(key).lower() for key in about):
+            return  # the words of a failure may be a provider's, with whatever secret is in them
         for emission in self._parts(parts, _Artifact(), "status"):
             yield Status("working", emission[:MAX_DETAIL_CHARS]) if isinstance(emission, str) else emission
 
@@ -238,16 +238,16 @@ class TaskReading:
             raise AgentError(self._code or "upstream_unavailable", f"{WHO} begins again.", retryable=True)
 
     def _note_usage(self, about: dict[str, Any]) -> None:
-        usage, adk = about.get("usage"), about.get("adk_usage_metadata")
-        if isinstance(adk, dict):
-            usage = {
-                "input_tokens": adk.get("promptTokenCount", 0),
-                "output_tokens": adk.get("candidatesTokenCount", 0),
-            }
-        try:
-            self.usage = msgspec.convert(usage, Usage) if isinstance(usage, dict) else self.usage
-        except msgspec.ValidationError:
-            return  # what it cost is not worth an answer
+        told, adk = about.get("usage"), about.get("adk_usage_metadata")
+        if isinstance(told, dict):
+            details = (_count(told.get("cached_input_tokens")), _count(told.get("reasoning_tokens")))
+            read, written = _count(told.get("input_tokens")), _count(told.get("output_tokens"))
+            self.usage = Usage(read or 0, written or 0, *details)
+        elif isinstance(adk, dict):
+            details = (_count(adk.get("cachedContentTokenCount")), _count(adk.get("thoughtsTokenCount")))
+            read, written = _count(adk.get("promptTokenCount")), _count(adk.get("candidatesTokenCount"))
+            used = Usage(read or 0, written or 0, *details)
+            self.usage = used if self.usage is None else self.usage.plus(used)
 
     def _note_ids(self, task_id: Any, context_id: Any) -> None:
         if isinstance(task_id, str) and 0 < len(task_id) <= MAX_ID_CHARS:
@@ -293,6 +293,13 @@ def _file(part: dict[str, Any], part_id: str) -> File | Source | None:
     if url[:7].lower() == "http://":
         return Source(part_id, url=url, title=title)
     return Source(part_id, document=url, title=title)
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of tokens; metadata of protobuf has every number as a float. None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return int(value)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -195,7 +195,9 @@ async def _approvals(
         if not turn.begun:
             yield ApprovalRequest(call.call_id, call.name, call.arguments)
             approve = await request.approve(call.call_id)
-            answers.append({"type": "approval", "approve": approve, "tool_call_id": call.call_id})
+            answer = {"type": "approval", "approve": approve, "tool_call_id": call.call_id}
+            reason = request.reasons.get(call.call_id)
+            answers.append(answer if reason is None else {**answer, "reason": reason})
         if approve:
             yield translator.approved(call)
         else:

@@ -160,8 +160,14 @@ class Translator:
         read, written = message.get("prompt_tokens"), message.get("completion_tokens")
         # Both are 0 if the model's provider counts nothing.
         if isinstance(read, int) and isinstance(written, int) and (read or written):
-            before = self.usage or Usage(0, 0)
-            self.usage = Usage(before.input_tokens + read, before.output_tokens + written)
+            cached, thought = message.get("cached_input_tokens"), message.get("reasoning_tokens")
+            used = Usage(
+                read,
+                written,
+                cached if isinstance(cached, int) else None,
+                thought if isinstance(thought, int) else None,
+            )
+            self.usage = used if self.usage is None else self.usage.plus(used)
 
 
 def decode(data: str) -> Message:

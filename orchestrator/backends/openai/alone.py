@@ -21,6 +21,7 @@ from ...errors import AgentError
 from ...events.agent import Usage
 from ..base import AgentInput, Emission, Finish, Restated
 from .calls import call_ids_in
+from .content import usage_of
 from .errors import model_error
 from .model.fast import FastChatModel, FastResponsesModel
 from .outbox import Outbox
@@ -180,7 +181,7 @@ class _Turn:
         counted = None if self.completed is None else self.completed.response.usage
         if counted is None or not (counted.input_tokens or counted.output_tokens):
             return None
-        return Usage(input_tokens=counted.input_tokens or 0, output_tokens=counted.output_tokens or 0)
+        return usage_of(counted)
 
     def memory(self) -> dict[str, Any]:
         """Return this turn's items, from its question on, as plain JSON."""

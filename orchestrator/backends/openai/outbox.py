@@ -49,6 +49,7 @@ class Outbox:
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
         call_ids: Of all calls of the run, nested ones and the provider's own too.
+        cited: What the run has cited.
     """
 
     lead: str
@@ -59,6 +60,7 @@ class Outbox:
     failed_calls: set[str] = field(default_factory=set)
     failure: AgentError | None = None
     call_ids: set[str] = field(default_factory=set)
+    cited: set[str] = field(default_factory=set)
     local_calls: LocalCalls = field(default_factory=LocalCalls)
     record: Record = field(default_factory=Record)
     _items: list[Payload | Spent] = field(default_factory=list)

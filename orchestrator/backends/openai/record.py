@@ -50,6 +50,15 @@ class Record:
         self._closed = True
         return len(self._entries)
 
+    def chars(self, until: int, parent: str | None) -> int:
+        """Return how many characters of text were said inside of *parent* before the entry *until*."""
+        said = (
+            entry
+            for entry in self._entries[:until]
+            if isinstance(entry, _Stretch) and entry.kind is Token and entry.parent == parent
+        )
+        return sum(len(piece) for entry in said for piece in entry.pieces)
+
     def replace_text(self, since: int, text: str, speaker: str | None, parent: str | None) -> None:
         """Put *text* in the place of all that this voice said from *since* on."""
         wrong = [

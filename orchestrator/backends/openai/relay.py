@@ -17,11 +17,13 @@ from typing import Any
 from agents import Agent, Model, ModelProvider, RunContextWrapper, RunHooks, Tool
 from agents.items import ModelResponse
 from agents.run_config import ToolErrorFormatter, ToolErrorFormatterArgs
+from msgspec.structs import replace
 
 from ...errors import AgentError
 from ...events.agent import Handoff as HandoffPayload
 from ...events.agent import ToolCall, ToolResult
 from .calls import call_ids_in, tell_apart
+from .content import files_of_result, without_data
 from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
 from .model.stock import checked_model
@@ -150,7 +152,11 @@ class RelayHooks(RunHooks[Any]):
         call = outbox.open_calls.pop(call_id, None)
         failed = call_id in outbox.failed_calls or (call is not None and _timed_out(call))
         outbox.failed_calls.discard(call_id)
-        await outbox.put(ToolResult(call_id, output_text(result), failed, parent=NESTED.get()))
+        files = files_of_result(result, call_id)
+        told = output_text(without_data(result) if files else result)
+        await outbox.put(ToolResult(call_id, told, failed, parent=NESTED.get()))
+        for file in files:
+            await outbox.put(replace(file, parent=NESTED.get()))
 
 
 def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
 from openai.types.responses import ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
 
 from ...errors import AgentError
-from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
+from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult
 from ...events.base import Payload
 from ..base import Spent
 from .calls import hosted_call, is_hosted, tell_apart, untaken
+from .content import files_of_item, sources_in, usage_of
 from .details import with_details
 from .errors import failed_response
 from .model.client import is_cut, known_items
@@ -138,6 +140,7 @@ class RelayedResponse:
         tell_apart(response.output, self._taken)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
+            self._cite(response.output)
         self._spent(response)
         self._end(response)
         if not self.incomplete:
@@ -175,8 +178,7 @@ class RelayedResponse:
     def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
         if self._outbox is not None and usage is not None:
-            counted = (getattr(usage, "input_tokens", None) or 0, getattr(usage, "output_tokens", None) or 0)
-            self._outbox.hold(Spent(Usage(*counted)))
+            self._outbox.hold(Spent(usage_of(usage)))
 
     def _end(self, response: Any) -> None:
         """Judge how the response ended.
@@ -257,12 +259,24 @@ class RelayedResponse:
         call_id = untaken(call.call_id, self._hosted_taken)
         self._put(ToolCall(call_id, call.name, call.arguments, parent=self._parent))
         self._put(ToolResult(call_id, call.output, call.failed, parent=self._parent))
+        for file in files_of_item(item):
+            self._put(replace(file, speaker=self._speaker, parent=self._parent))
 
     def _say_reasoning(self, item_id: Any, text: Any) -> None:
         self._reasoned = True
         self._say(Reasoning, text)
         if text:
             self._reasoning.hear(item_id or "", text)
+
+    def _cite(self, output: list[Any]) -> None:
+        """Tell the citations of a whole response, which stand in its items."""
+        if self._outbox is None:
+            return
+        before = self._outbox.record.chars(self._since, self._parent)
+        for source in sources_in(output, before, self._outbox.cited):
+            # A place in a nested agent's text is none in the answer.
+            at = source.at if self._parent is None else None
+            self._put(replace(source, at=at, speaker=self._speaker, parent=self._parent))
 
     def _say_text(self, item_id: Any, text: Any) -> None:
         self._say(Token, text)

@@ -24,7 +24,8 @@ from agents.items import ToolApprovalItem, ToolCallOutputItem
 from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Token, ToolResult, Usage
 from ...events.base import Payload
-from ..base import AgentInput, Approve, Emission, Finish, Restated, set_current_input
+from ..base import AgentInput, Emission, Finish, Restated, set_current_input
+from .content import output_of, usage_of
 from .errors import agent_error, without_words
 from .instrumented import BothHooks, relayed, relayed_model, watched
 from .mcp import McpServers
@@ -90,7 +91,7 @@ async def stream_agent(
             yield ApprovalRequest(
                 call_id=call_id, name=item.tool_name or "", arguments=item.arguments or "{}"
             )
-        for payload in await _decide(start, requests, request.approve):
+        for payload in await _decide(start, requests, request):
             yield payload
         outbox.reopen()
     for emission in _ending(run.result, outbox, None if options.session is not None else len(items)):
@@ -114,6 +115,7 @@ def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> It
         reason=outbox.finish_reason or "stop",
         usage=_usage(result),
         memory=None if known is None else _memory(result, known),
+        output=output_of(result.last_agent, result.final_output),
     )
 
 
@@ -242,10 +244,10 @@ def _with_relay(config: RunConfig) -> RunConfig:
 
 
 async def _decide(
-    state: RunState[Any], requests: dict[str, ToolApprovalItem], approve: Approve
+    state: RunState[Any], requests: dict[str, ToolApprovalItem], request: AgentInput
 ) -> list[Payload]:
     """Wait for all answers at once, put them into *state*, and return what the refusals have to say."""
-    waits = {call_id: asyncio.ensure_future(approve(call_id)) for call_id in requests}
+    waits = {call_id: asyncio.ensure_future(request.approve(call_id)) for call_id in requests}
     try:
         await asyncio.gather(*waits.values())
     finally:
@@ -257,8 +259,10 @@ async def _decide(
         if waits[call_id].result():
             state.approve(item)
         else:
-            state.reject(item)
-            refusals.append(ToolResult(call_id, "The call was not approved.", is_error=True))
+            reason = request.reasons.get(call_id)
+            words = f"The call was not approved: {reason}" if reason else "The call was not approved."
+            state.reject(item, rejection_message=words if reason else None)
+            refusals.append(ToolResult(call_id, words, is_error=True))
     return refusals
 
 
@@ -273,9 +277,7 @@ def _answer_of_tools(result: RunResultStreaming) -> str | None:
 def _usage(result: RunResultStreaming) -> Usage | None:
     """Sum what the provider counted in the whole run; None if it counted nothing."""
     usage = result.context_wrapper.usage
-    if not usage.input_tokens and not usage.output_tokens:
-        return None
-    return Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return usage_of(usage) if usage.input_tokens or usage.output_tokens else None
 
 
 def _memory(result: RunResultStreaming, known: int) -> dict[str, Any]:

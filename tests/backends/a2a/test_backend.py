@@ -78,6 +78,20 @@ async def test_a_failure_is_told_in_words_of_our_own(question: str, code: str) -
         assert "secret" not in caught.value.message
 
 
+async def test_what_went_wrong_is_not_told_while_the_agent_works_either() -> None:
+    said: list[Emission] = []
+    async with obedient() as (backend, _, _):
+        with pytest.raises(AgentError):
+            await gather(backend.stream(AgentInput("adk_fail")), said)
+    assert "secret" not in str(said)
+
+
+async def test_all_that_adks_models_used_is_counted() -> None:
+    async with obedient() as (backend, _, _):
+        said = await ask(backend, "adk_count")
+    assert (text_in(said), finish_of(said).usage) == ("Counted.", Usage(6, 4, reasoning_tokens=2))
+
+
 @both
 @pytest.mark.parametrize("approve", [True, False])
 async def test_input_that_is_required_is_an_approval(binding: str, approve: bool) -> None:

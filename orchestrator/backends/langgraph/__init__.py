@@ -1,0 +1,1 @@
+"""Graphs of LangGraph, run in this process."""

@@ -1,0 +1,160 @@
+"""The langgraph backend: a graph of LangGraph, the user's own and unchanged, answers in this process.
+
+Owns the course of an attempt. What the chunks mean is `reading`'s, what the graph remembers `thread`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from ...errors import AgentError
+from ...events.agent import ApprovalRequest
+from ...settings.agent import AgentSettings
+from ..base import AgentInput, Emission, Finish
+from ..framework_errors import framework_error
+from ..own_objects import load_library, load_own
+from .reading import GraphReading, as_json
+from .settings import LangGraphSettings
+from .thread import GraphThread, thread_of
+
+EXTRA = "langgraph"
+MODES = ("messages", "updates", "custom")
+_NO_MEMORY = (
+    "The graph waits for an answer, but has no checkpointer to go on from; compile it with one, "
+    "as in `builder.compile(checkpointer=InMemorySaver())`."
+)
+
+
+class LangGraphBackend:
+    """Answers with a graph.
+
+    Args:
+        settings: `LangGraphSettings`.
+        agents: Not used: a graph knows its own nodes.
+    Raises:
+        ConfigError: The library is not installed, or `graph` names none.
+    """
+
+    def __init__(self, settings: LangGraphSettings, agents: Mapping[str, AgentSettings]) -> None:
+        self._settings = settings
+        self._command: Any = load_library(settings, "langgraph.types", EXTRA).Command
+        errors = load_library(settings, "langgraph.errors", EXTRA)
+        self._recursion: type[Exception] = errors.GraphRecursionError
+        messages = load_library(settings, "langchain_core.messages", EXTRA)
+        self._human, self._ai = messages.HumanMessage, messages.AIMessage
+        graph = load_own(settings, "graph", settings.graph, "nodes")
+        if not hasattr(graph, "astream"):
+            if not hasattr(graph, "compile"):
+                raise settings.problem("graph", f"{settings.graph!r} is no graph")
+            graph = graph.compile()
+        self._graph = graph
+        # True asks for a parent's, and a graph that is run by itself has none.
+        self._keeps = graph.checkpointer not in (None, True, False)
+
+    @property
+    def model(self) -> None:
+        """None: the graph's nodes know theirs."""
+        return None
+
+    async def aclose(self) -> None:
+        """Do nothing: the graph is the user's."""
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Answer *request*.
+
+        Raises:
+            AgentError: A model failed, the graph went round too often, or nobody answered what it asked.
+
+        Cancelling and closing return when the graph's own stream is closed, and its thread is as it was before.
+        """
+        config = self._config(request)
+        thread = GraphThread(self._graph, config) if self._keeps else None
+        reading = GraphReading(speakers=self._settings.speaker_nodes)
+        given: Any = {"messages": self._messages(request)}
+        well = False
+        if thread is not None:
+            await thread.open()
+        try:
+            while given is not None:
+                reading.interrupts.clear()
+                async with aclosing(self._chunks(given, config, reading)) as emissions:
+                    async for emission in emissions:
+                        yield emission
+                given = None
+                if reading.interrupts:
+                    if thread is None:
+                        raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
+                    answers: dict[str, Any] = {}
+                    for number, (interrupt_id, value) in enumerate(reading.interrupts):
+                        call_id = interrupt_id or f"interrupt.{number}"
+                        yield ApprovalRequest(call_id, *_asked(value))
+                        approve = await request.approve(call_id)
+                        answers[interrupt_id] = _answer(value, approve, request.reasons.get(call_id))
+                    only = next(iter(answers.values())) if len(answers) == 1 else answers
+                    given = self._command(resume=only)
+            well = True
+        finally:
+            if thread is not None and not well:
+                await thread.put_back()
+        yield Finish(reading.reason, reading.usage, output=reading.output)
+
+    async def _chunks(
+        self, given: Any, config: dict[str, Any], reading: GraphReading
+    ) -> AsyncGenerator[Emission, None]:
+        try:
+            chunks = self._graph.astream(given, config, stream_mode=list(MODES), subgraphs=True)
+            async with aclosing(chunks):
+                async for _, mode, chunk in chunks:
+                    for emission in reading.feed(mode, chunk):
+                        yield emission
+        except self._recursion as exc:
+            raise AgentError("max_turns", "The graph took all the steps that it may take.") from exc
+        except Exception as exc:
+            known = framework_error(exc)
+            if known is None:
+                raise
+            raise known from exc
+
+    def _config(self, request: AgentInput) -> dict[str, Any]:
+        own = self._settings.config
+        configurable = own.get("configurable")
+        return {
+            **own,
+            "configurable": {
+                **(configurable if isinstance(configurable, dict) else {}),
+                "thread_id": thread_of(request),
+            },
+        }
+
+    def _messages(self, request: AgentInput) -> list[Any]:
+        """Return the question, and before it what a graph without a memory of its own was told earlier."""
+        earlier: list[Any] = []
+        for turn in () if self._keeps else request.history:
+            earlier += [self._human(turn.message), self._ai(turn.text)]
+        if not request.images:
+            return [*earlier, self._human(request.message)]
+        images = [{"type": "image_url", "image_url": {"url": url}} for url in request.images]
+        return [*earlier, self._human([{"type": "text", "text": request.message}, *images])]
+
+
+def _asked(value: Any) -> tuple[str, str]:
+    """Return the name and the arguments of what a graph asks: calls of its tools, or whatever its node says."""
+    calls = value.get("action_requests") if isinstance(value, dict) else None
+    if not isinstance(calls, list) or not calls or not all(isinstance(call, dict) for call in calls):
+        return "input", as_json(value)
+    arguments = [call.get("args") or {} for call in calls]
+    names = ", ".join(str(call.get("name", "input")) for call in calls)
+    return names, as_json(arguments[0] if len(calls) == 1 else arguments)
+
+
+def _answer(value: Any, approve: bool, reason: str | None) -> Any:
+    """Return what the graph is resumed with: a decision for each call it asked about, else yes or no."""
+    calls = value.get("action_requests") if isinstance(value, dict) else None
+    if not isinstance(calls, list) or not calls:
+        return approve
+    decision = (
+        {"type": "approve"} if approve else {"type": "reject", **({"message": reason} if reason else {})}
+    )
+    return {"decisions": [decision for _ in calls]}

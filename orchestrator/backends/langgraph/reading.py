@@ -1,0 +1,191 @@
+"""What a graph's stream means: a fold over the chunks of one attempt. Does no I/O and imports no library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
+from ...events.base import Payload
+from ...events.content import CONTENT, Data
+from ..base import Emission
+
+PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
+"""What a graph may write into its custom stream as it is."""
+MAX_DETAIL_CHARS = 2000
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "MAX_TOKENS"})
+
+
+class GraphReading:
+    """Reads the chunks that a graph streams.
+
+    Args:
+        speakers: Whether a node's name is the speaker.
+
+    Attributes:
+        interrupts: What the graph waits for, as `(id, value)`.
+        output: The structured answer, if there is one. reason: How the newest message of a model ended.
+    """
+
+    def __init__(self, *, speakers: bool) -> None:
+        self.interrupts: list[tuple[str, Any]] = []
+        self.output: Any = UNSET
+        self.reason = "stop"
+        self._speakers = speakers
+        self._calls: set[str] = set()
+        self._results: set[str] = set()
+        self._usage: dict[str, Usage] = {}
+        self._partial: dict[str, Usage] = {}
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all models used together; None where none told it."""
+        found: Usage | None = None
+        for used in (self._partial | self._usage).values():
+            found = used if found is None else found.plus(used)
+        return found
+
+    def feed(self, mode: str, chunk: Any) -> Iterator[Emission]:
+        """Yield what one chunk says."""
+        if mode == "messages":
+            message, about = chunk
+            yield from self._message(message, about if isinstance(about, Mapping) else {})
+        elif mode == "updates":
+            yield from self._updates(chunk)
+        elif isinstance(chunk, PASSED):
+            yield chunk
+        elif isinstance(chunk, Mapping):
+            yield Data("custom", _plain(dict(chunk)))
+        elif isinstance(chunk, str):
+            yield Status("working", chunk[:MAX_DETAIL_CHARS])
+
+    def _message(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
+        kind = getattr(message, "type", "")
+        if kind == "tool":
+            yield from self._result(message)
+            return
+        if kind not in ("ai", "AIMessageChunk"):
+            return  # what a node adds of the user's or the system's is nothing that it says
+        speaker = about.get("langgraph_node") if self._speakers else None
+        speaker = speaker if isinstance(speaker, str) and speaker else None
+        self._note(message, whole=kind == "ai")
+        extra = getattr(message, "additional_kwargs", None)
+        thought = extra.get("reasoning_content") if isinstance(extra, Mapping) else None
+        if isinstance(thought, str) and thought:
+            yield Reasoning(thought, speaker=speaker)
+        for text, is_thought in _texts(getattr(message, "content", "")):
+            yield Reasoning(text, speaker=speaker) if is_thought else Token(text, speaker=speaker)
+        if kind == "ai":
+            yield from self._called(message)
+
+    def _updates(self, chunk: Any) -> Iterator[Emission]:
+        if not isinstance(chunk, Mapping):
+            return
+        for node, update in chunk.items():
+            if node == "__interrupt__":
+                self._interrupted(update)
+                continue
+            for one in update if isinstance(update, list | tuple) else (update,):
+                if not isinstance(one, Mapping):
+                    continue
+                if one.get("structured_response") is not None:
+                    self.output = _plain(one["structured_response"])
+                messages = one.get("messages")
+                for message in messages if isinstance(messages, list | tuple) else (messages,):
+                    if getattr(message, "type", "") == "ai":
+                        self._note(message, whole=True)
+                        yield from self._called(message)
+                    elif getattr(message, "type", "") == "tool":
+                        yield from self._result(message)
+
+    def _interrupted(self, interrupts: Any) -> None:
+        for each in interrupts if isinstance(interrupts, Sequence) else ():
+            found = (str(getattr(each, "id", "")), getattr(each, "value", None))
+            if found[0] not in [
+                known for known, _ in self.interrupts
+            ]:  # a subgraph's is told by its parents, too
+                self.interrupts.append(found)
+
+    def _called(self, message: Any) -> Iterator[Emission]:
+        for call in getattr(message, "tool_calls", None) or ():
+            call_id = str(call.get("id") or f"call.{len(self._calls)}")
+            if call_id not in self._calls:
+                self._calls.add(call_id)
+                yield ToolCall(call_id, str(call.get("name") or "tool"), as_json(call.get("args") or {}))
+
+    def _result(self, message: Any) -> Iterator[Emission]:
+        call_id = str(getattr(message, "tool_call_id", ""))
+        if call_id in self._results or not call_id:
+            return
+        self._results.add(call_id)
+        if call_id not in self._calls:
+            self._calls.add(call_id)
+            yield ToolCall(call_id, str(getattr(message, "name", None) or "tool"), "{}")
+        content = getattr(message, "content", "")
+        output = content if isinstance(content, str) else as_json(content)
+        yield ToolResult(call_id, output, is_error=getattr(message, "status", "") == "error")
+
+    def _note(self, message: Any, *, whole: bool) -> None:
+        """Take in what a message used and how it ended."""
+        about = getattr(message, "response_metadata", None)
+        if isinstance(about, Mapping):
+            reason = about.get("finish_reason") or about.get("stop_reason")
+            if isinstance(reason, str) and reason:
+                self.reason = "length" if reason in _CUT else "stop"
+        used = getattr(message, "usage_metadata", None)
+        if not isinstance(used, Mapping):
+            return
+        read, written = used.get("input_token_details") or {}, used.get("output_token_details") or {}
+        usage = Usage(
+            int(used.get("input_tokens") or 0),
+            int(used.get("output_tokens") or 0),
+            read.get("cache_read"),
+            written.get("reasoning"),
+        )
+        key = str(getattr(message, "id", None) or id(message))
+        if whole:
+            self._usage[key] = usage
+        else:
+            self._partial[key] = usage if key not in self._partial else self._partial[key].plus(usage)
+
+
+def _texts(content: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of a message's content, and of each whether it is a thought."""
+    if isinstance(content, str):
+        if content:
+            yield content, False
+        return
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            yield part, False
+        elif isinstance(part, Mapping):
+            kind = part.get("type")
+            found = part.get("text") if kind in ("text", "output_text") else None
+            if isinstance(found, str) and found:
+                yield found, False
+            thought = (
+                part.get("thinking") or part.get("reasoning") if kind in ("thinking", "reasoning") else None
+            )
+            if isinstance(thought, str) and thought:
+                yield thought, True
+
+
+def as_json(value: Any) -> str:
+    """Return *value* as JSON; what is none of it, as its text."""
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return msgspec.to_builtins(value, enc_hook=_plain_of)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def _plain_of(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else str(value)

@@ -1,0 +1,167 @@
+"""The pydantic-ai backend: an agent of Pydantic AI, the user's own and unchanged, answers in this process.
+
+Owns the course of an attempt. What the events mean is `reading`'s, what is told of earlier turns `history`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from ...errors import AgentError, ErrorCode
+from ...events.agent import ApprovalRequest
+from ...references import load_attribute
+from ...settings.agent import AgentSettings
+from ..base import AgentInput, Emission, Finish
+from ..framework_errors import framework_error
+from ..own_objects import load_library, load_own
+from .history import Messages
+from .reading import AgentRunReading, plain, usage_of
+from .settings import PydanticAISettings
+
+EXTRA = "pydantic-ai"
+_FAILURES: dict[str, tuple[ErrorCode, str]] = {
+    "UsageLimitExceeded": ("max_turns", "The agent used all that it may use."),
+    "ContentFilterError": ("refusal", "The provider's content filter withheld the answer."),
+    "OutputTokenLimitExceeded": ("upstream_invalid", "The model's answer broke off at its limit."),
+    "IncompleteToolCall": ("upstream_invalid", "The model's answer broke off in the middle of a call."),
+    "UnexpectedModelBehavior": ("upstream_invalid", "The model did something that the agent cannot follow."),
+    "UserError": ("internal", "The agent is not set up in a way that Pydantic AI accepts."),
+}
+"""A class of `pydantic_ai.exceptions` → what it means; looked up along its bases."""
+
+
+class PydanticAIBackend:
+    """Answers with an agent of Pydantic AI.
+
+    Args:
+        settings: `PydanticAISettings`.
+        agents: Not used: an agent of Pydantic AI knows its own.
+    Raises:
+        ConfigError: The library is not installed, or a reference names nothing of use.
+    """
+
+    def __init__(self, settings: PydanticAISettings, agents: Mapping[str, AgentSettings]) -> None:
+        self._settings = settings
+        self._library: Any = load_library(settings, "pydantic_ai", EXTRA)
+        self._messages = Messages(load_library(settings, "pydantic_ai.messages", EXTRA))
+        self._agent = load_own(settings, "agent", settings.agent, "run_stream_events")
+        self._deps: Any = None
+        if settings.deps is not None:
+            self._deps = load_attribute(settings.deps, file=settings.source, key="deps")
+            if not callable(self._deps):
+                raise settings.problem("deps", f"{settings.deps!r} is no function")
+
+    @property
+    def model(self) -> str | None:
+        """The model's name: as the settings have it, else as the agent does."""
+        if self._settings.model is not None:
+            return self._settings.model
+        own = getattr(self._agent, "model", None)
+        name = own if isinstance(own, str) else getattr(own, "model_name", None)
+        return name if isinstance(name, str) and name else None
+
+    async def aclose(self) -> None:
+        """Do nothing: the agent is the user's."""
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        """Answer *request*.
+
+        Raises:
+            AgentError: The model failed, or nobody answered what the agent asked.
+
+        Cancelling and closing return when the run has ended and the model's connection is closed.
+        """
+        reading = AgentRunReading()
+        arguments: dict[str, Any] = {"output_type": self._output_type()}
+        if self._deps is not None:
+            deps = self._deps(request)
+            arguments["deps"] = await deps if inspect.isawaitable(deps) else deps
+        if self._settings.model is not None:
+            arguments["model"] = self._settings.model
+        earlier = self._messages.earlier(request.history)
+        prompt: Any = self._messages.prompt(request)
+        messages, results = earlier, None
+        usage = None
+        while True:
+            reading.result = None
+            given = {**arguments, "message_history": messages, "deferred_tool_results": results}
+            async with aclosing(self._events(prompt, given, reading)) as emissions:
+                async for emission in emissions:
+                    yield emission
+            result = reading.result
+            if result is None:
+                raise AgentError("upstream_invalid", "The agent's run ended without a result.")
+            spent = usage_of(result.usage)
+            usage = spent if usage is None or spent is None else usage.plus(spent)
+            if not isinstance(result.output, self._library.DeferredToolRequests):
+                break
+            results = self._library.DeferredToolResults()
+            async with aclosing(self._ask(request, result.output, results)) as questions:
+                async for question in questions:
+                    yield question
+            prompt, messages = None, result.all_messages()
+        structured = not isinstance(result.output, str)
+        output = plain(result.output) if structured else UNSET
+        if structured and not reading.said:
+            yield msgspec.json.encode(output).decode()
+        elif not structured and not reading.said and result.output:
+            yield result.output
+        memory = None
+        if request.conversation_id is not None:
+            memory = self._messages.memory(result.all_messages()[len(earlier) :])
+        yield Finish("stop", usage, memory, output)
+
+    async def _events(
+        self, prompt: Any, given: dict[str, Any], reading: AgentRunReading
+    ) -> AsyncGenerator[Emission, None]:
+        try:
+            async with self._agent.run_stream_events(prompt, **given) as events:
+                async for event in events:
+                    for emission in reading.feed(event):
+                        yield emission
+        except AgentError:
+            raise
+        except Exception as exc:
+            known = framework_error(exc) or _known(exc)
+            if known is None:
+                raise
+            raise known from exc
+
+    async def _ask(
+        self, request: AgentInput, asked: Any, results: Any
+    ) -> AsyncGenerator[ApprovalRequest, None]:
+        """Ask for each call that waits, and put the answers into *results*."""
+        if asked.calls or not asked.approvals:
+            names = ", ".join(call.tool_name for call in asked.calls)
+            wrong = (
+                f"The agent waits for tools that somebody else has to run ({names}), which nobody does here."
+            )
+            raise AgentError("upstream_invalid", wrong, retryable=False)
+        for call in asked.approvals:
+            yield ApprovalRequest(call.tool_call_id, call.tool_name, call.args_as_json_str())
+            approve = await request.approve(call.tool_call_id)
+            reason = request.reasons.get(call.tool_call_id)
+            denied = self._library.ToolDenied(reason) if reason else self._library.ToolDenied()
+            results.approvals[call.tool_call_id] = True if approve else denied
+
+    def _output_type(self) -> Any:
+        """Return the agent's own type of output, and beside it the calls that wait for somebody."""
+        own, deferred = self._agent.output_type, self._library.DeferredToolRequests
+        several = list(own) if isinstance(own, list | tuple) else [own]
+        return own if deferred in several else [*several, deferred]
+
+
+def _known(exc: Exception) -> AgentError | None:
+    if not type(exc).__module__.startswith("pydantic_ai"):
+        return None
+    for kind in type(exc).__mro__:
+        if kind.__name__ in _FAILURES:
+            code, message = _FAILURES[kind.__name__]
+            return AgentError(code, message)
+    return None

@@ -1,0 +1,111 @@
+"""What the events of a run of Pydantic AI mean. Does no I/O and imports no library: events are told by their kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
+from ...events.content import File
+from ..base import Emission
+
+FAILED = frozenset({"failed", "denied"})
+"""Outcomes of a tool that failed or was not run."""
+
+
+class AgentRunReading:
+    """Reads the events of a run, over as many requests as it takes.
+
+    Attributes:
+        said: Whether a text came. result: The run's result, once it is there.
+    """
+
+    def __init__(self) -> None:
+        self.said = False
+        self.result: Any = None
+        self._calls: set[str] = set()
+        self._files = 0
+
+    def feed(self, event: Any) -> Iterator[Emission]:
+        """Yield what one event says."""
+        kind = getattr(event, "event_kind", "")
+        if kind == "part_start":
+            yield from self._part(event.part)
+        elif kind == "part_delta":
+            yield from self._delta(event.delta)
+        elif kind == "function_tool_call":
+            yield from self._called(event.part)
+        elif kind == "function_tool_result":
+            yield from self._returned(event.part)
+        elif kind == "agent_run_result":
+            self.result = event.result
+
+    def _part(self, part: Any) -> Iterator[Emission]:
+        kind = part.part_kind
+        if kind in ("text", "thinking"):
+            yield from self._text(part.content, is_thought=kind == "thinking")
+        elif kind == "builtin-tool-call":
+            yield from self._called(part)
+        elif kind == "builtin-tool-return":
+            yield from self._returned(part)
+        elif kind == "file":
+            self._files += 1
+            content = part.content
+            yield File(f"file.{self._files}", f"file{self._files}", content.media_type, content.data_uri)
+
+    def _delta(self, delta: Any) -> Iterator[Emission]:
+        kind = delta.part_delta_kind
+        if kind in ("text", "thinking"):
+            yield from self._text(delta.content_delta, is_thought=kind == "thinking")
+
+    def _text(self, text: str | None, *, is_thought: bool) -> Iterator[Emission]:
+        if not text:
+            return
+        if is_thought:
+            yield Reasoning(text)
+        else:
+            self.said = True
+            yield text
+
+    def _called(self, part: Any) -> Iterator[Emission]:
+        if part.tool_call_id in self._calls:  # told before it was approved
+            return
+        self._calls.add(part.tool_call_id)
+        yield ToolCall(part.tool_call_id, part.tool_name, part.args_as_json_str())
+
+    def _returned(self, part: Any) -> Iterator[Emission]:
+        if part.tool_call_id not in self._calls:
+            self._calls.add(part.tool_call_id)
+            yield ToolCall(part.tool_call_id, part.tool_name or "tool", "{}")
+        is_retry = part.part_kind == "retry-prompt"
+        output = part.model_response() if is_retry else _words(part.content)
+        failed = is_retry or getattr(part, "outcome", "success") in FAILED
+        yield ToolResult(part.tool_call_id, output, is_error=failed)
+
+
+def usage_of(used: Any) -> Usage | None:
+    """Return what a run used; None where no provider told it."""
+    if not (used.input_tokens or used.output_tokens):
+        return None
+    thought = (used.details or {}).get("reasoning_tokens")
+    return Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens or None, thought)
+
+
+def plain(value: Any) -> Any:
+    """Return *value* as JSON has it; what is none of it, as its text."""
+    try:
+        return msgspec.to_builtins(value, enc_hook=_plain_of)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
+def _plain_of(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else str(value)
+
+
+def _words(content: Any) -> str:
+    return content if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)

@@ -1,0 +1,173 @@
+"""Graphs as users write them, and a chat model that asks a server of the test's own."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, ClassVar, TypedDict
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.types import interrupt
+from openai import AsyncOpenAI
+
+from orchestrator import Progress
+
+
+class WireModel(BaseChatModel):
+    """Streams what an OpenAI-compatible server says; `url` is set by the test."""
+
+    url: ClassVar[str] = ""
+    name_there: ClassVar[str] = "echo-20"
+
+    @property
+    def _llm_type(self) -> str:
+        return "wire"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        roles = {"human": "user", "ai": "assistant"}
+        asked: Any = [{"role": roles.get(m.type, m.type), "content": m.content} for m in messages]
+        async with AsyncOpenAI(base_url=self.url, api_key="k", max_retries=0) as client:
+            stream = await client.chat.completions.create(model=self.name_there, messages=asked, stream=True)
+            async with stream:
+                async for chunk in stream:
+                    text = chunk.choices[0].delta.content if chunk.choices else None
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=text or ""))
+
+
+class PlayedModel(BaseChatModel):
+    """Calls a tool when it is asked, and says what that returned."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "played"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for chunk in self._chunks(messages[-1], len(messages)):
+            yield ChatGenerationChunk(message=chunk)
+
+    def _chunks(self, last: Any, count: int) -> list[AIMessageChunk]:
+        if isinstance(last, ToolMessage):
+            used: Any = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}
+            return [
+                AIMessageChunk(content="It is "),
+                AIMessageChunk(content=str(last.content)),
+                AIMessageChunk(
+                    content="", usage_metadata=used, response_metadata={"finish_reason": "length"}
+                ),
+            ]
+        call: Any = {"name": "look", "args": '{"at"', "id": f"c{count}", "index": 0}
+        rest: Any = {"name": None, "args": ': "sky"}', "id": None, "index": 0}
+        used = {
+            "input_tokens": 3, "output_tokens": 4, "total_tokens": 7,
+            "input_token_details": {"cache_read": 1}, "output_token_details": {"reasoning": 2},
+        }  # fmt: skip
+        return [
+            AIMessageChunk(content=[{"type": "thinking", "thinking": "hm"}]),
+            AIMessageChunk(content=[{"type": "text", "text": "Let me look. "}]),
+            AIMessageChunk(content="", tool_call_chunks=[call]),
+            AIMessageChunk(content="", tool_call_chunks=[rest], usage_metadata=used),
+        ]
+
+
+def look(at: str) -> str:
+    """Look at something."""
+    return "blue"
+
+
+async def _talk(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [await WireModel().ainvoke(state["messages"])]}
+
+
+async def _play(state: MessagesState) -> dict[str, Any]:
+    write = get_stream_writer()
+    write(Progress("Playing", step=1, steps=2))
+    write({"seen": len(state["messages"])})
+    write("still playing")
+    return {"messages": [await PlayedModel().ainvoke(state["messages"])]}
+
+
+def _ask(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [AIMessage(f" You said {interrupt({'question': 'Shall I?'})}.")]}
+
+
+def _count(state: MessagesState) -> dict[str, Any]:
+    asked = sum(message.type == "human" for message in state["messages"])
+    return {"messages": [AIMessage(f"question {asked} of {len(state['messages'])}")]}
+
+
+async def _spoil(state: MessagesState) -> dict[str, Any]:
+    if state["messages"][-1].content == "fail":
+        raise ConnectionError("secret host")
+    return _count(state)
+
+
+def _line(*nodes: Any, **options: Any) -> Any:
+    builder = StateGraph(MessagesState)
+    for node in nodes:
+        builder.add_node(node.__name__.strip("_"), node)
+    names = [START, *(node.__name__.strip("_") for node in nodes), END]
+    for before, after in itertools.pairwise(names):
+        builder.add_edge(before, after)
+    return builder.compile(**options)
+
+
+talking = _line(_talk)
+asking = _line(_count, _ask, checkpointer=InMemorySaver())
+forgetful = _line(_ask)
+remembering = _line(_spoil, checkpointer=InMemorySaver())
+counting = _line(_count)
+uncompiled = (
+    StateGraph(MessagesState).add_node("count", _count).add_edge(START, "count").add_edge("count", END)
+)
+
+
+def playing() -> Any:
+    """Return a graph with a tool: a factory."""
+    builder = StateGraph(MessagesState)
+    builder.add_node("play", _play)
+    builder.add_node("tools", ToolNode([look]))
+    builder.add_edge(START, "play")
+    builder.add_conditional_edges(
+        "play", lambda s: "tools" if s["messages"][-1].tool_calls else END, ["tools", END]
+    )
+    builder.add_edge("tools", "play")
+    return builder.compile()
+
+
+class _Endless(TypedDict):
+    messages: Annotated[list[AnyMessage], operator.add]
+
+
+def circling() -> Any:
+    builder = StateGraph(_Endless)
+    builder.add_node("round", lambda state: {"messages": []})
+    builder.add_edge(START, "round")
+    builder.add_edge("round", "round")
+    return builder.compile()
+
+
+def _approve(state: MessagesState) -> dict[str, Any]:
+    """Ask as LangChain's human-in-the-loop middleware does."""
+    asked = {"action_requests": [{"name": "send", "args": {"to": "all"}}], "review_configs": []}
+    return {"messages": [AIMessage(str(interrupt(asked)["decisions"]))]}
+
+
+approving = _line(_approve, checkpointer=InMemorySaver())
+nothing = 3

@@ -1,0 +1,169 @@
+"""Graphs of LangGraph answer, run by the library itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from orchestrator import AgentError, Progress, Usage
+from orchestrator.backends.base import AgentInput, Emission, Turn
+from orchestrator.errors import ConfigError
+from orchestrator.events import ApprovalRequest, Data, Reasoning, Status, Token, ToolCall, ToolResult
+from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
+from tests.support.parts import require_library
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.upstream import SECRET, Upstream, failed
+
+GRAPHS = "tests.backends.langgraph.graphs"
+
+
+def backend_of(graph: str, **keys: Any) -> Any:
+    require_library("langgraph")
+    from orchestrator.backends.langgraph.backend import LangGraphBackend
+    from orchestrator.backends.langgraph.settings import LangGraphSettings
+
+    settings = {"agent_id": "graph", "graph": f"{GRAPHS}:{graph}", **keys}
+    return LangGraphBackend(LangGraphSettings.model_validate(settings), {})
+
+
+async def test_all_that_a_graph_says_is_told() -> None:
+    said = await ask(backend_of("playing"))
+    assert said[:-1] == [
+        Progress("Playing", step=1, steps=2),
+        Data("custom", {"seen": 1}),
+        Status("working", "still playing"),
+        Reasoning("hm", speaker="play"),
+        Token("Let me look. ", speaker="play"),
+        ToolCall("c1", "look", '{"at": "sky"}'),
+        ToolResult("c1", "blue", is_error=False),
+        Progress("Playing", step=1, steps=2),
+        Data("custom", {"seen": 3}),
+        Status("working", "still playing"),
+        Token("It is ", speaker="play"),
+        Token("blue", speaker="play"),
+    ]
+    finish = finish_of(said)
+    assert (finish.reason, finish.usage) == ("length", Usage(8, 7, 1, 2))
+
+
+async def test_nodes_need_not_be_speakers() -> None:
+    said = await ask(backend_of("counting", speaker_nodes=False))
+    assert of_kind(said, Token) == [Token("question 1 of 1")]
+
+
+@pytest.mark.parametrize(("approve", "words"), [(True, "True"), (False, "False")])
+async def test_an_interrupt_is_an_approval(approve: bool, words: str) -> None:
+    answering = Answering(approve)
+    said = await gather(backend_of("asking").stream(answering.of(AgentInput("hi"))))
+    (request,) = of_kind(said, ApprovalRequest)
+    assert (request.name, request.arguments) == ("input", '{"question": "Shall I?"}')
+    assert answering.asked == [request.call_id]
+    assert text_in(said) == f"question 1 of 1 You said {words}."
+
+
+async def test_calls_that_wait_for_a_person_are_named() -> None:
+    said = await gather(backend_of("approving").stream(Answering(False, "no").of(AgentInput("hi"))))
+    (request,) = of_kind(said, ApprovalRequest)
+    assert (request.name, request.arguments) == ("send", '{"to": "all"}')
+    assert text_in(said) == "[{'type': 'reject', 'message': 'no'}]"
+
+
+async def test_without_a_checkpointer_an_interrupt_says_what_to_do() -> None:
+    with pytest.raises(AgentError, match="compile it with one") as caught:
+        await ask(backend_of("forgetful"))
+    assert caught.value.code == "upstream_invalid"
+
+
+async def test_a_checkpointer_remembers_and_a_turn_that_fails_leaves_no_trace() -> None:
+    backend = backend_of("remembering")
+    history = (Turn("hi", "question 1 of 1"),)
+    keys: dict[str, Any] = {"conversation_id": "c1", "agent_id": "graph"}
+    assert text_in(await ask(backend, **keys)) == "question 1 of 1"
+    with pytest.raises(AgentError) as caught:
+        await ask(backend, "fail", history=history, **keys)
+    assert caught.value.code == "upstream_unavailable"
+    assert "secret" not in caught.value.message
+    assert text_in(await ask(backend, history=history, **keys)) == "question 2 of 3"
+    assert text_in(await ask(backend, conversation_id="c2", agent_id="graph")) == "question 1 of 1"
+    with pytest.raises(AgentError):
+        await ask(backend, "fail", conversation_id="c3", agent_id="graph")
+    assert text_in(await ask(backend, conversation_id="c3", agent_id="graph")) == "question 1 of 1"
+
+
+async def test_a_cancelled_turn_leaves_the_thread_as_it_was() -> None:
+    backend = backend_of("asking")
+    keys: dict[str, Any] = {"conversation_id": "c9", "agent_id": "graph"}
+    stream = backend.stream(AgentInput("hi", **keys))
+    while not isinstance(await anext(stream), ApprovalRequest):
+        pass
+    await stream.aclose()
+    said = await gather(backend.stream(Answering().of(AgentInput("hi", **keys))))
+    assert text_in(said).startswith("question 1 of 1")
+
+
+async def test_without_a_checkpointer_our_history_is_the_memory() -> None:
+    history = (Turn("one", "first"), Turn("two", "second"))
+    said = await ask(backend_of("counting"), history=history, conversation_id="c")
+    assert text_in(said) == "question 3 of 5"
+
+
+async def test_a_graph_that_never_ends_takes_too_many_turns() -> None:
+    with pytest.raises(AgentError) as caught:
+        await ask(backend_of("circling", config={"recursion_limit": 5}))
+    assert caught.value.code == "max_turns"
+
+
+async def test_stopping_closes_the_models_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    from .graphs import WireModel
+
+    async with Upstream(tokens_per_s=50) as upstream:
+        monkeypatch.setattr(WireModel, "url", upstream.url)
+        before = asyncio.all_tasks()
+        said: list[Emission] = []
+        under_way = asyncio.Event()
+
+        async def consume() -> None:
+            async with aclosing(backend_of("talking").stream(AgentInput("hi"))) as stream:
+                async for emission in stream:
+                    said.append(emission)
+                    under_way.set()
+
+        task = asyncio.create_task(consume())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await under_way.wait()
+            assert upstream.open_connections == 1
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await upstream.wait_all_closed()
+        assert {
+            t for t in asyncio.all_tasks() - before if "RequestHandler" not in repr(t.get_coro())
+        } == set()
+
+
+async def test_a_providers_refusal_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from .graphs import WireModel
+
+    async with Upstream() as upstream:
+        monkeypatch.setattr(WireModel, "url", upstream.url)
+        monkeypatch.setattr(WireModel, "name_there", "full")
+        upstream.script("full", [[]], fault=failed(429, retry_after="7"), fail_times=None)
+        with pytest.raises(AgentError) as caught:
+            await ask(backend_of("talking"))
+        assert (caught.value.code, caught.value.retry_after) == ("upstream_rate_limited", 7)
+        assert SECRET not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"), [("nothing", "has no 'nodes'"), ("look", "fails"), ("absent", "no 'absent'")]
+)
+def test_what_is_no_graph_is_said(graph: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        backend_of(graph)
+
+
+async def test_a_builder_is_compiled() -> None:
+    assert text_in(await ask(backend_of("uncompiled"))) == "question 1 of 1"
