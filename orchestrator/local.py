@@ -76,11 +76,13 @@ async def local_run(
         ConfigError: An agent that takes part cannot be loaded.
         InvalidRequest: The panel is not possible.
     """
-    everybody = AgentRegistry(config.agents, panels=config.panels)
+    left_out = {each.agent_id: each.reason for each in config.skipped}
+    everybody = AgentRegistry(config.agents, panels=config.panels, left_out=left_out)
     sits = None if panel is None else choose_panel(panel, everybody, agents=agents)
     chosen = sits.opening if sits is not None else tuple(agents or config.default_agents())
     # An agent that is not asked need not be loaded: its SDK may not be installed, its key not set.
-    registry = AgentRegistry(config.agents, load=sits.everyone if sits else chosen, panels=config.panels)
+    needed = sits.everyone if sits else chosen
+    registry = AgentRegistry(config.agents, load=needed, panels=config.panels, left_out=left_out)
     async with Supervisor(registry, MemoryLog()) as supervisor:
         await registry.load()
         try:

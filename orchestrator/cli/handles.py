@@ -96,6 +96,9 @@ def start_here(
     unknown = [agent_id for agent_id in agents or () if agent_id not in config.agents]
     if unknown:
         known = ", ".join(config.agents)
+        lacking = {each.agent_id: each.reason for each in config.skipped}
+        if unknown[0] in lacking:
+            raise InvalidRequest(f"--agents: {unknown[0]} is left out, for {lacking[unknown[0]]}")
         raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
     panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels, METHODS)
     opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)

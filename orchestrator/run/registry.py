@@ -25,6 +25,7 @@ class AgentRegistry:
         load: Ids of those that are needed; all unless given.
         backends: Those that are there already; the others are built by `load`.
         panels: `PanelSettings` by id; their agents are among *agents*.
+        left_out: Ids of agents that have a file and lack something → what they lack.
     """
 
     def __init__(
@@ -34,8 +35,12 @@ class AgentRegistry:
         load: Collection[str] | None = None,
         backends: Mapping[str, Backend] | None = None,
         panels: Mapping[str, PanelSettings] | None = None,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
         self.agents = dict(agents)
+        self.left_out = {
+            agent_id: reason for agent_id, reason in (left_out or {}).items() if agent_id not in self.agents
+        }
         self.panels = dict(panels or {})
         self._ready = dict(backends or {})
         self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
@@ -93,6 +98,13 @@ class AgentRegistry:
         if loaded is not None and loaded.done() and loaded.exception() is None:
             return loaded.result().model
         return self.agents[agent_id].named_model
+
+    def why_not(self, agent_id: str) -> str:
+        """Say why nobody of that id can be asked: it is left out for what it lacks, or there is none."""
+        reason = self.left_out.get(agent_id)
+        if reason is not None:
+            return f"agent {agent_id!r} is left out: {reason}"
+        return f"there is no agent {agent_id[:80]!r}"
 
     def default_agents(self) -> list[str]:
         """Name who takes part if a request names nobody."""

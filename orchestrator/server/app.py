@@ -113,7 +113,12 @@ def _registry(config: Config | None, made: Mapping[str, StreamFunction | Backend
     backends: dict[str, Backend] = {}
     for agent_id, agent in made.items():
         settings[agent_id], backends[agent_id] = wrap_agent(agent_id, agent)
-    return AgentRegistry(settings, backends=backends, panels=config.panels if config else None)
+    return AgentRegistry(
+        settings,
+        backends=backends,
+        panels=config.panels if config else None,
+        left_out={each.agent_id: each.reason for each in config.skipped} if config else None,
+    )
 
 
 async def _close_reader(app: web.Application) -> None:

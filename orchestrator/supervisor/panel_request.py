@@ -112,7 +112,7 @@ def _require_known(panel: PanelSettings, registry: AgentRegistry, *, but: Sequen
         asked -= set(but) - set(panel.last_words)  # these are read, and not asked again
     unknown = sorted(agent_id for agent_id in asked if agent_id not in registry.agents)
     if unknown:
-        raise _wrong("panel", f"there is no agent {unknown[0]!r}")
+        raise _wrong("panel", registry.why_not(unknown[0]))
 
 
 def _wrong(at: str, detail: str) -> InvalidRequest:

@@ -87,7 +87,7 @@ class RecordMaker:
             # Over another run's answers nobody takes part until he is asked.
             agents = panel.opening if request.of is None else ()
         unknown = [
-            FieldProblem(f"agents[{n}]", f"There is no agent {agent_id!r}.")
+            FieldProblem(f"agents[{n}]", self._registry.why_not(agent_id))
             for n, agent_id in enumerate(agents)
             if agent_id not in self._registry.agents
         ]

@@ -103,7 +103,7 @@ def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -
     agents = model.split("+")
     for agent_id in agents:
         if agent_id not in registry.agents:
-            raise NotFound(f"There is no model {model[:80]!r}: no agent is called {agent_id[:80]!r}.")
+            raise NotFound(f"There is no model {model[:80]!r}: {registry.why_not(agent_id)}.")
     return {"agents": agents}
 
 

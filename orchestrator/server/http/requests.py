@@ -6,7 +6,7 @@ Checks shape and names; whether the run can be started now is the supervisor's t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -38,9 +38,8 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
         ProblemError: 413, the message is too long; other fields that are wrong are named too.
     """
     check = _Check(body)
-    known_agents = registry.agents
     message = check.field("message", lambda value: _message(value, limits.max_message_chars), required=True)
-    agents = check.field("agents", lambda value: _agents(check, value, known_agents, limits))
+    agents = check.field("agents", lambda value: _agents(check, value, registry, limits))
     wanted = StartRequest(
         message=message or "",
         agents=agents,
@@ -155,7 +154,7 @@ def _message(value: Any, limit: int) -> str:
     return clean_text(value)  # half a surrogate pair, as a client's cut leaves it, is no valid Unicode
 
 
-def _agents(check: _Check, value: Any, known: Collection[str], limits: ServerOptions) -> tuple[str, ...]:
+def _agents(check: _Check, value: Any, registry: AgentRegistry, limits: ServerOptions) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _Wrong("must be a list of agent ids")
     if not value:
@@ -165,8 +164,8 @@ def _agents(check: _Check, value: Any, known: Collection[str], limits: ServerOpt
     for index, agent_id in enumerate(value):
         if not isinstance(agent_id, str):
             wrong = "must be a string"
-        elif agent_id not in known:
-            wrong = f"there is no agent {_shown(agent_id)!r}"
+        elif agent_id not in registry.agents:
+            wrong = registry.why_not(_shown(agent_id))
         elif agent_id in value[:index]:
             wrong = f"{agent_id!r} is named twice"
         else:

@@ -31,10 +31,18 @@ class AgentDescription(AgentInfo, frozen=True):
     default: bool
 
 
+class LeftOutAgent(msgspec.Struct):
+    """An agent that has a file and cannot be asked; `reason` says what it lacks."""
+
+    agent_id: str
+    reason: str
+
+
 class AgentList(msgspec.Struct):
-    """The configured agents, in the order they are shown."""
+    """The configured agents, in the order they are shown, and those that are left out for what they lack."""
 
     agents: list[AgentDescription]
+    left_out: list[LeftOutAgent]
 
 
 class AddAgent(msgspec.Struct, forbid_unknown_fields=True):

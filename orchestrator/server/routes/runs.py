@@ -90,7 +90,10 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
                     "default": settings.default,
                 }
                 for agent_id, settings in registry.agents.items()
-            ]
+            ],
+            "left_out": [
+                {"agent_id": agent_id, "reason": reason} for agent_id, reason in registry.left_out.items()
+            ],
         }
     )
 
@@ -278,7 +281,7 @@ async def add_agent(request: web.Request) -> web.StreamResponse:
     if not isinstance(agent_id, str) or agent_id not in request.app[REGISTRY].agents or len(body) != 1:
         raise InvalidRequest(
             'The body must be {"agent_id": …} with an id that GET /v1/agents lists.',
-            [FieldProblem("agent_id", f"There is no agent {str(agent_id)[:80]!r}.")],
+            [FieldProblem("agent_id", request.app[REGISTRY].why_not(str(agent_id)))],
         )
     if len(run.participants) >= request.app[OPTIONS].max_agents_per_run:
         raise InvalidRequest(
