@@ -111,9 +111,7 @@ for (const channel of [undefined, null]) {
     client.on('blocked', ({ message }) => toldClient.push(message));
     const run = await client.start({ message: 'hi', agents: ['a'] });
     run.on('blocked', ({ message }) => told.push(message));
-    const began = performance.now();
     await until(() => run.getSnapshot().detail?.code === 'blocked');
-    assert.ok(performance.now() - began < 3_000);
     assert.equal(run.connection, 'connecting');
     assert.match(run.getSnapshot().detail.message, /six connections/);
     assert.equal(told.length, 1);
