@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ..config.load import Config, load_config
 from ..eventlog.open import cluster_of, open_log
-from ..process import run_and_leave
+from ..process import end_process, run_and_leave
 from ..settings.limits import ConnectionLimits, RunLimits
 from ..settings.serve import ServeSettings
 from ..telemetry.logs import configure_logging
@@ -61,7 +61,14 @@ def serve(settings: ServeSettings) -> int:
             return _serve_many(config, listeners, settings)
         # A copy, since it is closed when it has drained: whoever comes next listens on the other one.
         server = _Server(config, listeners.copy(), settings)
-        code = server.run()
+
+        def leave(code: int) -> None:
+            # A tool that blocks its thread holds the loop's closing; it must not turn a reload into an end.
+            if server.reload:
+                _start_anew(listeners)
+            end_process(code)
+
+        code = server.run(leave)
         if server.reload:
             _start_anew(listeners)
         return code
@@ -127,8 +134,8 @@ class _Server:
         self._ready = ready
         self.reload = False
 
-    def run(self) -> int:
-        """Serve in this process, until a signal ends it."""
+    def run(self, leave: Callable[[int], None] = end_process) -> int:
+        """Serve in this process, until a signal ends it; *leave* is for `run_and_leave`."""
         settings = self._settings
         event_log = open_log(settings.log)
         app = create_app(
@@ -152,7 +159,7 @@ class _Server:
         )
         if self._siblings is not None:
             app[SIBLINGS] = SiblingMetrics(self._siblings)
-        return run_and_leave(self._serve(app), loop_factory=_loop_factory())
+        return run_and_leave(self._serve(app), loop_factory=_loop_factory(), leave=leave)
 
     async def _serve(self, app: web.Application) -> int:
         runner = ProblemRunner(

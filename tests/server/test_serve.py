@@ -159,6 +159,25 @@ async def test_sighup_reloads_a_process_that_is_alone(http: ClientSession, tmp_p
         assert await alone.end() == 0
 
 
+async def test_sighup_reloads_although_an_agent_blocks_a_thread(http: ClientSession, tmp_path: Path) -> None:
+    """The loop never closes then, and the service ended instead of reading its agents anew."""
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(AGENT.replace("chain", "blocked"))
+    async with worker(f"sqlite:///{tmp_path}/log.db", "--drain", "0", config=folder) as alone:
+        async with http.post(f"{alone.url}/v1/runs", json={"message": "Wait.", "agents": ["one"]}) as started:
+            run_id = (await started.json())["run_id"]
+        async with http.get(f"{alone.url}/v1/runs/{run_id}/events") as stream:
+            async for line in stream.content:
+                if line.startswith(b"event: one.token"):
+                    break
+        (folder / "two.yaml").write_text(AGENT)
+        alone.send(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await agents_at(http, alone.url) != {"one", "two"}:
+                await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("workers", ["1", "3"])
 async def test_a_start_that_fails_says_why_once(workers: str) -> None:
     """Several workers used to be started again and again, for ever."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -24,6 +25,12 @@ async def chain(request: AgentInput) -> AsyncIterator[str]:
         said = link(request.agent_id, n, said)
         yield said
         await asyncio.sleep(float(pause) if pause else PAUSE)
+
+
+async def blocked(request: AgentInput) -> AsyncIterator[str]:
+    """Say a word, then hold a thread that nothing but the process's end frees."""
+    yield "Now "
+    await asyncio.to_thread(time.sleep, 3600)
 
 
 def check(agent_id: str, text: str) -> int:
