@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import pytest
+
 from orchestrator.backends.registry import settings_classes
 from orchestrator.run.registry import AgentRegistry
 from tests.support.a2a_server import Obedient, a2a_server
@@ -42,8 +44,11 @@ async def six(far: Far) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         far.model = await stack.enter_async_context(Upstream(tokens_per_s=300))
         far.model.scripts["echo"] = EchoScript([])
-        WireModel.url, WireModel.name_there = far.model.url, "echo"
-        pydantic_agents.Place.url, pydantic_agents.Place.model = far.model.url, "echo"
+        # Put back in the end: the same classes serve the kinds' own tests, on the same worker.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for owner, name in ((WireModel, "name_there"), (pydantic_agents.Place, "model")):
+            patch.setattr(owner, "url", far.model.url)
+            patch.setattr(owner, name, "echo")
         stack.push_async_callback(pydantic_agents.Place.close)
         wire = await stack.enter_async_context(EchoWire())
         far.a2a, far.worker = await stack.enter_async_context(a2a_server())

@@ -123,9 +123,12 @@ async def langgraph_case() -> AsyncIterator[AgentSettings]:
     require_library("langgraph")
     from ..backends.langgraph.graphs import WireModel
 
+    # Put back: the same class serves the kind's own tests, on the same worker.
     async with in_thread(echoing_model) as url:
-        WireModel.url, WireModel.name_there = url, "echo"
-        yield LangGraphSettings(agent_id="graph", graph="tests.backends.langgraph.graphs:talking")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(WireModel, "url", url)
+            patch.setattr(WireModel, "name_there", "echo")
+            yield LangGraphSettings(agent_id="graph", graph="tests.backends.langgraph.graphs:talking")
 
 
 @asynccontextmanager
@@ -134,11 +137,13 @@ async def pydantic_ai_case() -> AsyncIterator[AgentSettings]:
     from ..backends.pydantic_ai.agents import Place
 
     async with in_thread(echoing_model) as url:
-        Place.url, Place.model = url, "echo"
-        try:
-            yield PydanticAISettings(agent_id="typed", agent="tests.backends.pydantic_ai.agents:wired")
-        finally:
-            await Place.close()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Place, "url", url)
+            patch.setattr(Place, "model", "echo")
+            try:
+                yield PydanticAISettings(agent_id="typed", agent="tests.backends.pydantic_ai.agents:wired")
+            finally:
+                await Place.close()
 
 
 @asynccontextmanager
