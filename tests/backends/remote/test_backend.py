@@ -194,7 +194,8 @@ async def test_an_approval_is_asked_here_and_answered_there(approve: bool) -> No
         said = await gather(backend.stream(answering.of(AgentInput("hi"))))
         assert of_kind(said, ApprovalRequest) == [ApprovalRequest("c9", "send", '{"to":"all"}')]
         assert answering.asked == ["c9"]
-        assert text_in(said) == ("May I? Sent." if approve else "May I? Not sent.")
+        # The agent repeats the reason of a refusal: it has come through as well.
+        assert text_in(said) == ("May I? Sent." if approve else "May I? Not sent. You said: because")
         (run,) = (await service.call("GET", "/v1/runs")).json["runs"]
         (told,) = [e for e in await service.events(run["run_id"]) if e.type == "asking.approval"]
         assert (told.data["approve"], told.data["reason"]) == (approve, "because")
