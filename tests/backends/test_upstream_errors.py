@@ -44,9 +44,10 @@ def test_words_are_read_however_they_are_spelled_and_wherever_they_stand(error: 
     assert found[0] == code
 
 
-@pytest.mark.parametrize(
-    "error", [None, "", {}, {"message": "rate_limit_exceeded"}, "x" * 100, [], 7, {"code": "novel"}]
-)
+QUOTED = "You asked: what does rate_limit_exceeded mean, and how does one get out of it again?"
+
+
+@pytest.mark.parametrize("error", [None, "", {}, {"message": QUOTED}, "x" * 100, [], 7, {"code": "novel"}])
 def test_prose_and_unknown_words_say_nothing(error: Any) -> None:
     """A message may quote the user: matching it would let a question decide what becomes of its answer."""
     assert verdict_in(error) is None
@@ -85,7 +86,8 @@ def test_an_empty_error_with_each_good_piece_is_none(error: Any, failed: bool) -
         ({"error": {"status": "503"}}, 503),
         ({"code": 200}, None),
         ({"code": True}, None),
-        ("429", None),
+        ("429", 429),
+        ("4290", None),
         ({"code": "4290"}, None),
     ],
 )

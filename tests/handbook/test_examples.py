@@ -8,7 +8,6 @@ files begin with a comment that names them, and are put into one folder per page
 from __future__ import annotations
 
 import asyncio
-import configparser
 import json
 import os
 import re
@@ -26,7 +25,6 @@ import jsonschema
 import pytest
 from playwright.sync_api import sync_playwright
 
-from orchestrator.cli import cli
 from orchestrator.server.openapi.schemas import component_schemas
 from orchestrator.server.options import ServerOptions
 from tests.support.commands import ROOT, environment, orchestrate
@@ -148,16 +146,6 @@ def test_the_first_command_asks_as_it_says(place: Path) -> None:
     ran = orchestrate(*shlex.split(question), cwd=place)
     assert ran.returncode == 0
     assert "391" in ran.stdout
-
-
-@pytest.mark.parametrize("block", of("ini"))
-def test_a_unit_names_options_that_there_are(block: Block) -> None:
-    unit = configparser.ConfigParser()
-    unit.read_string(block.text)
-    program, command, *options = shlex.split(unit["Service"]["ExecStart"])
-    known = {option for parameter in cli.commands[command].params for option in parameter.opts}
-    assert Path(program).name == "orchestrator"
-    assert {option for option in options if option.startswith("--")} <= known
 
 
 # ── what is on the wire ───────────────────────────────────────────────────────────────────────

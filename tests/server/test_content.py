@@ -109,10 +109,9 @@ async def test_a_blind_run_withholds_content_until_the_vote(client: TestClient[A
     events, snapshot = await run(client, agents=["rich"], blind=True)
     assert {event["type"] for event in events}.isdisjoint({"data", "source", "file"})
     assert [bar["label"] for bar in payloads(events, "progress")] == ["", ""]
-    assert payloads(events, "done")[0]["output"] == []
+    assert "output" not in payloads(events, "done")[0]
     agent = snapshot["agents"]["agent-1"]
-    assert {"progress", "data", "sources", "files"}.isdisjoint(agent)
-    assert agent["output"] == []
+    assert {"progress", "data", "sources", "files", "output"}.isdisjoint(agent)
     voted = await client.post(f"/v1/runs/{snapshot['run_id']}/vote", json={"agent_id": "agent-1"})
     assert voted.status == 200
     after = await (await client.get(f"/v1/runs/{snapshot['run_id']}")).json()
@@ -120,6 +119,7 @@ async def test_a_blind_run_withholds_content_until_the_vote(client: TestClient[A
     assert [bar["label"] for bar in agent["progress"]] == ["Reading"]
     assert [source["url"] for source in agent["sources"]] == [URL]
     assert (len(agent["data"]), len(agent["files"])) == (1, 1)
+    assert agent["output"] == []
     assert "sources" not in after["revealed"]["agents"][0]
 
 
