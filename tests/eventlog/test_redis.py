@@ -524,10 +524,11 @@ async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer, l
 
 async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServer) -> None:
     """All connections are cut again and again in the middle of appends; a reader on another worker hears each once."""
+    links = 100
     async with opened(server, 2) as (log, other):
         names = [f"c{n}" for n in range(4)]
         starts = {name: Cursor((await log.open(name)).epoch, 0) for name in names}
-        readers = [asyncio.ensure_future(follow(other, name, starts[name], 299)) for name in names]
+        readers = [asyncio.ensure_future(follow(other, name, starts[name], links - 1)) for name in names]
         done = asyncio.Event()
 
         written = 0
@@ -544,7 +545,7 @@ async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServ
 
         async def write(name: str) -> None:
             nonlocal written
-            for n in range(300):
+            for n in range(links):
                 await persistently(log, name, [draft(n)])
                 written += 1
 
@@ -553,7 +554,7 @@ async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServ
         done.set()
         assert await cutting > 10
         for name, heard in zip(names, await asyncio.gather(*readers), strict=True):
-            assert heard == list(range(300)) == await everything(log, name)
+            assert heard == list(range(links)) == await everything(log, name)
 
 
 # ── answers that are lost ────────────────────────────────────────────────────────────────────

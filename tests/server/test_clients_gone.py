@@ -22,11 +22,11 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.service import Serve, Service, silent
 
-WARM_UP = 2_000
-CONNECTS = 8_000
+CONNECTS = 8_000 if os.environ.get("FAULT_ROUNDS") else 2_000
+WARM_UP = CONNECTS // 4
 AT_ONCE = 50
 RSS_TOLERANCE_BYTES = 8 * 1024 * 1024
-"""After a warm-up, what an allocator may still keep; a leak of 1 KiB per connection would show."""
+"""After a warm-up, what an allocator may still keep; with `FAULT_ROUNDS` a leak of 1 KiB per connection would show."""
 
 
 async def said_much(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -117,7 +117,7 @@ async def settle(service: Service) -> None:
     gc.collect()
 
 
-async def test_ten_thousand_connects_and_disconnects_leave_nothing(service: Service) -> None:
+async def test_thousands_of_connects_and_disconnects_leave_nothing(service: Service) -> None:
     """Tasks and descriptors exactly, memory within a tolerance, as they were."""
     run_id = await service.start(agents=["much"], channel="room")
     visitors = Visitors(service, run_id)
