@@ -92,6 +92,8 @@ def test_a_finished_run_is_played_again(page: Page) -> None:
     """At its own timing, to any point, and back to the run as it is."""
     ask(page, "essay", "toolsmith")
     ended(page)
+    # A block of code is coloured a moment after its text came.
+    expect(column(page, "essay").locator("pre code")).to_contain_text("quantize(CENT)")
     whole = text(page, "essay")
     page.get_by_role("button", name="Replay").click()
     controls = page.get_by_role("group", name="Replay")
