@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -17,8 +19,13 @@ _T = TypeVar("_T")
 async def until_available(call: Callable[[], Awaitable[_T]]) -> _T:
     """Await *call* again and again, with growing pauses, while it raises LogUnavailable; return its result.
 
-    stamina logs every pause. Cancelling is as safe as *call* is. Raises what else *call* raises.
+    stamina logs every pause but the first. Cancelling is as safe as *call* is. Raises what else *call* raises.
     """
+    try:
+        # Nearly always that is all: a retrying context costs more than many a call that it goes around.
+        return await call()
+    except LogUnavailable:
+        await asyncio.sleep(FIRST_PAUSE_SECONDS * (1 + random.random()))  # noqa: S311 - a pause is no secret
     async for attempt in stamina.retry_context(
         on=LogUnavailable,
         attempts=None,

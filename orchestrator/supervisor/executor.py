@@ -200,19 +200,30 @@ class Executor:
             await run.fail()
 
     async def _note_end(self, run: Run, record: RunRecord) -> None:
-        state, fence = run.state, Fence(record.run_id, record.token)
-        ended_at = state.ended_at or int(time.time() * 1000)
+        ended = self._note_ended(run.state, record)
+        if self._cluster is None:
+            await ended
+        else:
+            # At once: whoever takes over what a dead worker left has a thousand ends to note.
+            finished = self._finish_work(self._cluster, record.run_id)
+            for failed in await asyncio.gather(ended, finished, return_exceptions=True):
+                if failed is not None:
+                    raise failed
+        if record.conversation_id is not None:
+            conversation_id = record.conversation_id
+            await until_available(lambda: self._conversations.release(conversation_id, record.run_id))
+
+    async def _note_ended(self, state: RunState, record: RunRecord) -> None:
+        fence, ended_at = Fence(record.run_id, record.token), state.ended_at or int(time.time() * 1000)
         await until_available(
             lambda: self._store.end_run(
                 fence, state.status, ended_at, agents=state.outcomes(), request=without_images(record)
             )
         )
-        if self._cluster is not None:
-            cluster = self._cluster
-            await until_available(lambda: cluster.finish_work(record.run_id))
-        if record.conversation_id is not None:
-            conversation_id = record.conversation_id
-            await until_available(lambda: self._conversations.release(conversation_id, record.run_id))
+
+    @staticmethod
+    async def _finish_work(cluster: Cluster, run_id: str) -> None:
+        await until_available(lambda: cluster.finish_work(run_id))
 
 
 def _log_loss(record: RunRecord) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -24,8 +24,9 @@ FAILOVER_SECONDS = 0.5
 ADRIFT_SECONDS = 5.0
 """A run of ours that nobody executes for so long is gone on with."""
 
-AT_ONCE = 16
-"""Runs that one worker takes over at the same time: its own runs, and its beat, go on meanwhile."""
+AT_ONCE = 96
+"""Runs that one worker takes over at the same time. Each waits for the store several times, so that more of them are
+ended sooner; all at once would take the loop from this worker's own runs, and from its beat."""
 
 LOOKED_AT = 1000
 """Runs of one worker that a round looks at."""
@@ -93,25 +94,26 @@ class Failover:
             else:
                 # Whoever should have taken the rest may be unable to; if it is not, it comes from the other end.
                 lost = mine + [run for run in reversed(lost) if run not in mine]
-            waiting = iter(lost)
-            # Several at once, since each mostly waits for the store; bounded, since each takes time of the loop.
-            tasks = (self._take_over_each(owner, waiting) for _ in range(min(AT_ONCE, len(lost))))
-            await asyncio.gather(*tasks)
+            await self._take_over(owner, lost)
 
     def _is_mine(self, run_id: str, living: Collection[str]) -> bool:
         """Whether this worker is the one among the living to take a lost run over."""
         return all(_rank(self._worker, run_id) >= _rank(other, run_id) for other in living)
 
-    async def _take_over_each(self, owner: str, waiting: Iterator[OwnedRun]) -> None:
-        for lost in waiting:
-            # Its worker may have been slow only, and the list is as old as what was taken over before this one.
+    async def _take_over(self, owner: str, lost: Sequence[OwnedRun]) -> None:
+        for begin in range(0, len(lost), AT_ONCE):
+            # Its worker may have been slow only, and the list is as old as what was taken over before these.
             if not self._may_take_over or owner in await self._store.living():
                 return
-            record = await self._store.claim_run(lost.run_id, owner=self._worker, token=lost.token)
-            if record is not None:
-                log.warning("run_taken_over", run_id=record.run_id, owner=owner)
-                self._observer.run_taken_over()
-                await self._resume(record)
+            some = lost[begin : begin + AT_ONCE]
+            await asyncio.gather(*(self._take_over_one(owner, run) for run in some))
+
+    async def _take_over_one(self, owner: str, lost: OwnedRun) -> None:
+        record = await self._store.claim_run(lost.run_id, owner=self._worker, token=lost.token)
+        if record is not None:
+            log.warning("run_taken_over", run_id=record.run_id, owner=owner)
+            self._observer.run_taken_over()
+            await self._resume(record)
 
     # ── of our own ───────────────────────────────────────────────────────────────────────────
 

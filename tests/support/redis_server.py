@@ -78,14 +78,15 @@ class RedisServer:
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """Send one command over a connection of its own."""
-        once = Retry(NoBackoff(), 0)
+        async with asyncio.timeout(PATIENCE_SECONDS), self.client() as client:
+            return await client.execute_command(*command)
+
+    def client(self) -> Redis:
+        """Make a client for several commands, to be closed by its user."""
         # A limit of redis-py's own goes through `wait_for`, which in Python 3.11 may swallow a cancel: a task
         # that asks again and again would then go on for ever.
-        async with (
-            asyncio.timeout(PATIENCE_SECONDS),
-            Redis(host="127.0.0.1", port=self.port, protocol=2, socket_timeout=None, retry=once) as client,
-        ):
-            return await client.execute_command(*command)
+        once = Retry(NoBackoff(), 0)
+        return Redis(host="127.0.0.1", port=self.port, protocol=2, socket_timeout=None, retry=once)
 
     async def flush(self) -> None:
         await self.ask("FLUSHALL")

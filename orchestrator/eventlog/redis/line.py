@@ -20,6 +20,20 @@ _MOVED = (redis_errors.AskError, redis_errors.TryAgainError, redis_errors.Cluste
 """A Redis Cluster that changes: the slot is elsewhere, is on its way, or nobody has it. Nothing was carried out."""
 
 
+def packed(commands: Sequence[Command]) -> list[bytes]:
+    """Spell *commands* as Redis reads them. redis-py's own packing took a quarter of a takeover's time."""
+    parts: list[bytes] = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for word in command:
+            if isinstance(word, str):
+                word = word.encode()
+            elif isinstance(word, int):
+                word = b"%d" % word
+            parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+    return [b"".join(parts)]
+
+
 class Line:
     """One connection, for one task at a time. It connects when it is used, and again after it broke.
 
@@ -46,7 +60,7 @@ class Line:
         try:
             async with asyncio.timeout(self._timeout):
                 connection = await self._connected()
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                await connection.send_packed_command(packed(commands), check_health=False)
                 return [await self._answer(connection) for _ in commands]
         except (redis_errors.AuthenticationError, redis_errors.AuthorizationError) as exc:
             raise Denied(str(exc)) from exc
