@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from orchestrator import AgentInput
@@ -17,6 +16,7 @@ from orchestrator.cli.commands import cli
 from orchestrator.conformance.__main__ import check, main
 from orchestrator.conformance.clauses import CLAUSES
 from orchestrator.conformance.probe import Probe
+from tests.support.probe import ProblemServer
 from tests.support.service import Service, serving
 
 HOP = frozenset({"transfer-encoding", "content-length", "content-encoding", "connection"})
@@ -125,7 +125,7 @@ async def wrong_server(service: Service, wrong: Wrong, *, deaf: bool = False) ->
     app = web.Application()
     app.router.add_get("/v1/ws", forward_socket)
     app.router.add_route("*", "/{tail:.*}", forward)
-    async with ClientSession(auto_decompress=False) as session, TestServer(app) as server:
+    async with ClientSession(auto_decompress=False) as session, ProblemServer(app) as server:
         yield str(server.make_url("")).rstrip("/")
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestServer
 
+from tests.support.probe import ProblemServer
 from tests.support.service import Service
 
 _HOP = frozenset({"transfer-encoding", "content-length", "connection", "content-encoding"})
@@ -62,6 +62,6 @@ async def cutting(service: Service) -> AsyncIterator[CuttingProxy]:
         proxy = CuttingProxy(service, session)
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", proxy.forward)
-        async with TestServer(app) as server:
+        async with ProblemServer(app) as server:
             proxy.url = str(server.make_url("")).rstrip("/")
             yield proxy

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from orchestrator.cli import cli
 from orchestrator.config import load_config
 from orchestrator.errors import InvalidRequest
 from orchestrator.server.app import create_app
-from tests.support.probe import Answer, fetch
+from tests.support.probe import Answer, ProblemServer, fetch
 
 
 def folder_of(path: Path) -> Path:
@@ -27,7 +27,7 @@ def folder_of(path: Path) -> Path:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
-    async with TestClient(TestServer(create_app(load_config(folder_of(tmp_path), {})))) as made:
+    async with TestClient(ProblemServer(create_app(load_config(folder_of(tmp_path), {})))) as made:
         yield made
 
 

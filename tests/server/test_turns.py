@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from orchestrator.server.http.problem import setup_problems
 from orchestrator.server.http.turns import Turns, setup_turns
 from tests.support.patience import soon
+from tests.support.probe import ProblemServer
 
 
 class Rounds:
@@ -82,7 +83,7 @@ async def test_whether_the_process_lives_is_answered_before_the_crowd() -> None:
     setup_problems(app)
     setup_turns(app, Crowded())
     app.router.add_get("/{any}", answer)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(ProblemServer(app)) as client:
         waiting = asyncio.create_task(client.get("/readyz"))
         alive = await soon(client.get("/healthz"))
         assert (alive.status, waiting.done()) == (200, False)

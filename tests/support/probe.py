@@ -16,6 +16,7 @@ from multidict import CIMultiDictProxy
 from orchestrator.server.http.problem import PROBLEM_TYPE
 from orchestrator.server.http.runner import ProblemRunner
 from orchestrator.server.listener import BACKLOG
+from tests.support.listening import stop_accepting
 from tests.support.patience import PATIENCE_SECONDS
 
 
@@ -56,6 +57,11 @@ class ProblemServer(TestServer):
         await super().start_server(*args, **options)
         if self._socket is not None:
             self._socket.listen(BACKLOG)  # aiohttp's own is for few clients at once
+
+    async def close(self) -> None:
+        if self._socket is not None and self._socket.fileno() >= 0:
+            await stop_accepting([self._socket])
+        await super().close()
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
         return ProblemRunner(self.app, **options | self._options)

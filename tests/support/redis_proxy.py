@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from .listening import stop_listening
 from .redis_server import RedisServer
 
 
@@ -55,7 +56,7 @@ async def proxied(server: RedisServer) -> AsyncIterator[tuple[Proxy, str]]:
     proxy = Proxy(server.port)
     relay = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     yield proxy, f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}/0"
-    relay.close()
+    await stop_listening(relay)
 
 
 async def lose_answer(proxy: Proxy, marker: bytes) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.probe import ProblemServer
 
 RUN_ID = "run_scripted"
 METRICS = {
@@ -233,6 +233,6 @@ async def scripted_server() -> AsyncIterator[ScriptedServer]:
     script = ScriptedServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", script.handle)
-    async with TestServer(app, host="127.0.0.1", handler_cancellation=True) as server:
+    async with ProblemServer(app, handler_cancellation=True) as server:
         script.base_url = f"http://127.0.0.1:{server.port}"
         yield script

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from threading import Thread
 from typing import IO
 
 from tests.support.commands import ROOT, environment
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.zygote import command
 
 ADDRESS = re.compile(r"https?://127[\d.]+:\d+")
@@ -57,10 +56,7 @@ def orchestrator(*options: str, cwd: Path = ROOT, **env: str) -> Iterator[str]:
     """Run `orchestrator serve` on a free port and give its address once its agents are loaded."""
     serve = command("serve", "--port", "0", "--drain", "0", *options)
     with serving(serve, cwd=cwd, **env) as address:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not _is_ready(address):
-            assert time.monotonic() < deadline, f"{address} does not get ready"
-            time.sleep(0.05)
+        wait_until(lambda: _is_ready(address), f"{address} does not get ready")
         yield address
 
 

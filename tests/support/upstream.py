@@ -29,6 +29,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from tests.support.listening import stop_listening
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.upstream_script import (
     SECRET,
@@ -200,7 +201,7 @@ class Upstream:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._listener.close()
+        await stop_listening(self._listener)
         for received in self.requests:
             received.ended.set()
         await self._web_server.shutdown(0.5)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from tests.support.listening import stop_listening
+
 
 class CuttingProxy:
     """Listens on 127.0.0.1 from enter to exit and passes everything on to one port.
@@ -31,7 +33,7 @@ class CuttingProxy:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._listener.close()
+        await stop_listening(self._listener)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
