@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LogUnavailable
+from orchestrator.eventlog import taking
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as redis_cluster
@@ -31,8 +32,8 @@ async def workers(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Workers]:
     """Three workers on one store. Nobody is given up because the machine is slow."""
+    monkeypatch.setattr(taking, "LOOK_AFTER_SECONDS", 0.05)
     for module in (redis_cluster, sqlite_cluster):
-        monkeypatch.setattr(module, "LOOK_AFTER_SECONDS", 0.05)
         monkeypatch.setattr(module, "SEND_SECONDS", PATIENCE_SECONDS)
     async with SHARED[request.param](tmp_path / "store", 3) as opened:
         yield opened

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.eventlog import taking as taking_module
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as cluster_module
 from orchestrator.eventlog.redis.cluster import RedisCluster
@@ -37,7 +38,7 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 @pytest.fixture
 async def logs(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[RedisLog]]:
     """Three workers' logs. Nobody is given up because the machine is slow."""
-    monkeypatch.setattr(cluster_module, "LOOK_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(taking_module, "LOOK_AFTER_SECONDS", 0.05)
     monkeypatch.setattr(cluster_module, "SEND_SECONDS", PATIENCE_SECONDS)
     async with AsyncExitStack() as stack:
         opened = [RedisLog(server.url) for _ in range(3)]
@@ -92,7 +93,7 @@ async def test_offered_work_wakes_who_waits_for_it(
     logs: list[RedisLog], workers: list[RedisCluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not wait until the taker looks again by itself."""
-    monkeypatch.setattr(cluster_module, "LOOK_AGAIN_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr(taking_module, "LOOK_AGAIN_SECONDS", NEVER_SECONDS)
     for n in range(10):
         taking = asyncio.ensure_future(take(workers[1], "worker_1"))
         await asyncio.sleep(0.02)

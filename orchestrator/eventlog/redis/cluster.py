@@ -14,16 +14,11 @@ from typing import Any, Protocol
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest, Reply
+from ..taking import WorkTaker
 from .cluster_scripts import COUNT, FINISH, INBOX_LENGTH, OFFER, POST, TAKE
 from .keys import Keys
 from .link import Script
 from .listener import Fields, Listener
-
-LOOK_AGAIN_SECONDS = 1.0
-"""A wake-up that was lost costs a taker no more."""
-
-LOOK_AFTER_SECONDS = 3.0
-"""How often a waiting taker looks for work whose taker died."""
 
 
 class SharedRedis(Protocol):
@@ -38,7 +33,7 @@ class SharedRedis(Protocol):
     async def listening(self) -> Listener: ...
 
 
-class RedisCluster:
+class RedisCluster(WorkTaker):
     """A `Cluster` in the Redis of *log*, which is started and closed by whoever made it.
 
     Args:
@@ -46,37 +41,18 @@ class RedisCluster:
     """
 
     def __init__(self, log: SharedRedis, *, idle_s: float = 5.0) -> None:
+        super().__init__()
         self._log = log
         self._idle_ms = int(idle_s * 1000)
         self._answers: dict[bytes, asyncio.Future[bytes]] = {}
         self._answered_at = log.keys.inbox(f"answers:{log.name}")
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._subscribed: set[str] = set()
-        self._offered = asyncio.Event()
-        self._take = ""
-        self._looked_after_at = 0.0
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────
 
     async def offer_work(self, run_id: str) -> None:
         await self._log.script(OFFER, (self._log.keys.work, self._log.keys.work_ids), run_id)
-
-    async def take_work(self, worker: str) -> str:
-        # The same word until a call has returned: what a call took that was cancelled, the next one gets.
-        self._take = self._take or secrets.token_hex(8)
-        while True:
-            self._offered.clear()
-            try:
-                await self._subscribe(self._log.keys.work, self._note_work)
-                run_id = await self._try_take(worker)
-            except LogUnavailable:
-                if self._log.closed:
-                    raise
-                run_id = None
-            if run_id is not None:
-                self._take = ""
-                return run_id
-            await self._look_again()
 
     async def finish_work(self, run_id: str) -> None:
         await self._log.script(FINISH, (self._log.keys.work, self._log.keys.work_ids), run_id)
@@ -84,27 +60,21 @@ class RedisCluster:
     async def count_work(self) -> int:
         return int(await self._log.script(COUNT, (self._log.keys.work_ids,)))
 
-    async def _try_take(self, worker: str) -> str | None:
-        keys, now = self._log.keys, asyncio.get_running_loop().time()
-        look_after = now - self._looked_after_at > LOOK_AFTER_SECONDS
+    async def _try_take(self, worker: str, take: str, *, look_after: bool) -> str | None:
+        keys = self._log.keys
+        await self._subscribe(keys.work, self._note_work)
         answer = await self._log.script(
             TAKE,
-            (keys.work, keys.work_ids, keys.workers, f"{keys.work}:took:{self._take}"),
+            (keys.work, keys.work_ids, keys.workers, f"{keys.work}:took:{take}"),
             keys.prefix, worker, self._idle_ms, int(look_after),
         )  # fmt: skip
-        if look_after:
-            self._looked_after_at = now
         return None if answer is None else bytes(answer).decode()
+
+    def _is_closed(self) -> bool:
+        return self._log.closed
 
     def _note_work(self, fields: Fields) -> None:
         self._offered.set()
-
-    async def _look_again(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                await self._offered.wait()
-        except TimeoutError:
-            return
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────
 

@@ -6,7 +6,6 @@ Work is a table of the file. Requests, and who shall look for work, go over the 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -14,14 +13,9 @@ from typing import Protocol, TypeVar
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest
+from ..taking import WorkTaker
 from .queries import all_rows, one_row
 from .sockets import EVERYTHING, WorkerSockets
-
-LOOK_AGAIN_SECONDS = 1.0
-"""News that were lost cost a taker no more."""
-
-LOOK_AFTER_SECONDS = 3.0
-"""How often a waiting taker looks for work whose taker died."""
 
 REQUESTS_WAITING = 1000
 WORK = b"!"
@@ -43,7 +37,7 @@ class SharedFile(Protocol):
     def changed_elsewhere(self, channel: str | None) -> None: ...
 
 
-class SQLiteCluster:
+class SQLiteCluster(WorkTaker):
     """A `Cluster` in the file of *log*, which is started and closed by whoever made it.
 
     Args:
@@ -51,12 +45,10 @@ class SQLiteCluster:
     """
 
     def __init__(self, log: SharedFile, *, idle_s: float = 5.0) -> None:
+        super().__init__()
         self._log = log
         self._idle_s = idle_s
         self._sockets: WorkerSockets | None = None
-        self._offered = asyncio.Event()
-        self._take = ""
-        self._looked_after_at = 0.0
 
     def close(self) -> None:
         if self._sockets is not None:
@@ -75,23 +67,6 @@ class SQLiteCluster:
         self._offered.set()
         self._open().tell([WORK])
 
-    async def take_work(self, worker: str) -> str:
-        # The same word until a call has returned: what a call took that was cancelled, the next one gets.
-        self._take = self._take or secrets.token_hex(8)
-        self._open()
-        while True:
-            self._offered.clear()
-            try:
-                run_id = await self._try_take(worker)
-            except LogUnavailable:
-                if self._log.closed:
-                    raise
-                run_id = None
-            if run_id is not None:
-                self._take = ""
-                return run_id
-            await self._look_again()
-
     async def finish_work(self, run_id: str) -> None:
         await self._log.write(lambda db: db.execute("DELETE FROM work WHERE run = ?", (run_id,)).close())
 
@@ -100,25 +75,17 @@ class SQLiteCluster:
         (count,) = await self._log.ask(lambda db: all_rows(db, sql)[0])
         return int(count)
 
-    async def _try_take(self, worker: str) -> str | None:
-        loop_now, take, now = asyncio.get_running_loop().time(), self._take, self._log.now()
-        look_after = loop_now - self._looked_after_at > LOOK_AFTER_SECONDS
+    async def _try_take(self, worker: str, take: str, *, look_after: bool) -> str | None:
+        self._open()
+        now = self._log.now()
         idle_since = now - self._idle_s if look_after else None
         # An idle worker asks, and writes nothing.
         if not await self._log.ask(lambda db: _may_take(db, worker, take, idle_since)):
-            run_id = None
-        else:
-            run_id = await self._log.write(lambda db: _take_one(db, worker, take, now, idle_since))
-        if look_after:
-            self._looked_after_at = loop_now
-        return run_id
+            return None
+        return await self._log.write(lambda db: _take_one(db, worker, take, now, idle_since))
 
-    async def _look_again(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                await self._offered.wait()
-        except TimeoutError:
-            return
+    def _is_closed(self) -> bool:
+        return self._log.closed
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────
 
