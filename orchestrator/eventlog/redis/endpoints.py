@@ -6,6 +6,7 @@ A failover and a resharding move the server: so it is looked up anew each time a
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -63,7 +64,7 @@ class _Socket:
         )  # fmt: skip
 
 
-class _Asked:
+class _Asked(ABC):
     """A server that others tell of: each is asked in turn until one does."""
 
     def __init__(self, address: RedisAddress, connect_s: float) -> None:
@@ -93,8 +94,9 @@ class _Asked:
             raise first
         raise Lost(str(first) or type(first).__name__) from first
 
+    @abstractmethod
     async def _ask(self, place: Place) -> Place:
-        raise NotImplementedError
+        """Return where the server is, as *place* knows it; Lost or UnknownPrimary if it does not."""
 
 
 class _Sentinels(_Asked):
