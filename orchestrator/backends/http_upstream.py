@@ -36,6 +36,7 @@ ERROR_BODY_SECONDS = 2.0
 MAX_REDIRECTS = 3
 MAX_HEADER_BYTES = 256 * 1024
 MAX_HEADERS = 1000
+"""Gateways add traces, policies and a rate limit for each model: more than aiohttp's 8 KB and 100."""
 _PROXY_VARIABLES = (
     "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
     "REQUEST_METHOD",
@@ -154,10 +155,10 @@ class HttpUpstream:
     async def _request(
         self, method: str, url: yarl.URL, data: bytes, headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        body = data if len(data) < LARGE_BODY_BYTES else io.BytesIO(data)
+        body = body_of(data)
         try:
             return await self._open_session().request(
-                method, url, data=body or None, headers=headers, proxy=proxy_for(url), allow_redirects=False
+                method, url, data=body, headers=headers, proxy=proxy_for(url), allow_redirects=False
             )
         except aiohttp.ClientConnectorError as exc:
             raise ConnectionLost(f"{self.who} cannot be reached.", sent=False) from exc
@@ -168,18 +169,28 @@ class HttpUpstream:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=READ_BUFFER_BYTES,
-                skip_auto_headers=("User-Agent",),
-                max_line_size=MAX_HEADER_BYTES,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
-                headers={"Accept-Encoding": "identity"},
-            )
+            self._session = new_session()
         return self._session
+
+
+def new_session(connect_s: float = CONNECT_SECONDS) -> aiohttp.ClientSession:
+    """Return an empty pool of connections: only connecting has a limit, and a server's headers may be many."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_BUFFER_BYTES,
+        skip_auto_headers=("User-Agent",),
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+def body_of(data: bytes) -> bytes | io.BytesIO | None:
+    """Return *data* as aiohttp takes a request's body without a warning; None if there is none."""
+    return (data or None) if len(data) < LARGE_BODY_BYTES else io.BytesIO(data)
 
 
 class UpstreamRefused(AgentError):

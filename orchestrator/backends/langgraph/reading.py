@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.base import Payload
 from ...events.content import CONTENT, Data
 from ..base import Emission
+from ..plain_values import plain
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
@@ -59,7 +59,7 @@ class GraphReading:
         elif isinstance(chunk, PASSED):
             yield chunk
         elif isinstance(chunk, Mapping):
-            yield Data("custom", _plain(dict(chunk)))
+            yield Data("custom", plain(dict(chunk)))
         elif isinstance(chunk, str):
             yield Status("working", chunk[:MAX_DETAIL_CHARS])
 
@@ -93,7 +93,7 @@ class GraphReading:
                 if not isinstance(one, Mapping):
                     continue
                 if one.get("structured_response") is not None:
-                    self.output = _plain(one["structured_response"])
+                    self.output = plain(one["structured_response"])
                 messages = one.get("messages")
                 for message in messages if isinstance(messages, list | tuple) else (messages,):
                     if getattr(message, "type", "") == "ai":
@@ -176,16 +176,4 @@ def _texts(content: Any) -> Iterator[tuple[str, bool]]:
 
 def as_json(value: Any) -> str:
     """Return *value* as JSON; what is none of it, as its text."""
-    return json.dumps(_plain(value), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    try:
-        return msgspec.to_builtins(value, enc_hook=_plain_of)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
-
-
-def _plain_of(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else str(value)
+    return json.dumps(plain(value), ensure_ascii=False)

@@ -20,8 +20,9 @@ from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
 from ..own_objects import load_library, load_own
+from ..plain_values import plain
 from .history import Messages
-from .reading import AgentRunReading, plain, usage_of
+from .reading import AgentRunReading, usage_of
 from .settings import PydanticAISettings
 
 EXTRA = "pydantic-ai"

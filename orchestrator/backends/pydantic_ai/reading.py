@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
 from ...events.content import File
 from ..base import Emission
+from ..plain_values import plain
 
 FAILED = frozenset({"failed", "denied"})
 """Outcomes of a tool that failed or was not run."""
@@ -92,19 +91,6 @@ def usage_of(used: Any) -> Usage | None:
         return None
     thought = (used.details or {}).get("reasoning_tokens")
     return Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens or None, thought)
-
-
-def plain(value: Any) -> Any:
-    """Return *value* as JSON has it; what is none of it, as its text."""
-    try:
-        return msgspec.to_builtins(value, enc_hook=_plain_of)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
-
-
-def _plain_of(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else str(value)
 
 
 def _words(content: Any) -> str:

@@ -7,7 +7,6 @@ from the usual environment variables; `.netrc` is not read, since aiohttp refuse
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -17,27 +16,20 @@ import yarl
 
 from ....errors import AgentError
 from ...http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
-from ...http_upstream import proxy_for
+from ...http_upstream import (
+    CONNECT_SECONDS,
+    ERROR_BODY_SECONDS,
+    MAX_REDIRECTS,
+    body_of,
+    new_session,
+    proxy_for,
+)
 from ..errors import transport_error
 from .sse import check_label
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-CONNECT_SECONDS = 10.0
-IDLE_SECONDS = 4.5
-"""How long a connection waits for its next request. Common servers (uvicorn, node) close theirs after 5 s,
-and a POST that meets such a close cannot be sent again safely."""
 DRAIN_SECONDS = 0.25
 """How long an answer that has said its end may take to end, for its connection to be used again."""
-READ_BUFFER_BYTES = 64 * 1024
-LARGE_BODY_BYTES = 2**20
-"""A request with images may be larger; aiohttp wants such a one as a file, to send it piece by piece."""
-
-MAX_HEADER_BYTES = 256 * 1024
-MAX_HEADERS = 1000
-"""Gateways add traces, policies and a rate limit for each model: more than aiohttp's 8 KB and 100."""
-ERROR_BODY_SECONDS = 2.0
-"""How long the body of an error may take, of which no more is needed than a word."""
-MAX_REDIRECTS = 3
 
 
 class FastTransport:
@@ -69,7 +61,7 @@ class FastTransport:
             raise ValueError("base_url must not hold credentials; use api_key, or headers")
         key = api_key or (os.environ.get("OPENAI_API_KEY") if base_url is None else None)
         self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
+        self._connect_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -125,7 +117,7 @@ class FastTransport:
             **self._headers,
             **options.get("headers", {}),
         }
-        data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
+        data = body_of(body)
         proxy = proxy_for(url)
         url = url.update_query(options.get("query") or {})
         for _ in range(MAX_REDIRECTS + 1):
@@ -139,7 +131,7 @@ class FastTransport:
                 break
             response.close()
             url = _within_origin(response)
-            data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
+            data = body_of(body)
         if response.status in REDIRECTS:
             response.close()
             raise endless_redirect()
@@ -151,18 +143,7 @@ class FastTransport:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=READ_BUFFER_BYTES,
-                skip_auto_headers=("User-Agent",),
-                max_line_size=MAX_HEADER_BYTES,
-                max_field_size=MAX_HEADER_BYTES,
-                max_headers=MAX_HEADERS,
-                headers={"Accept-Encoding": "identity"},
-            )
+            self._session = new_session(self._connect_s)
         return self._session
 
 
