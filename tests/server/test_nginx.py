@@ -7,7 +7,6 @@ import getpass
 import os
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 from orchestrator.client import Client, Event, Run
 from tests.support.commands import ROOT
 from tests.support.parts import require
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.served import orchestrator, paced_agents
 
 CONF = ROOT / "examples" / "nginx" / "nginx.conf"
@@ -56,7 +55,7 @@ def nginx_before(server: str, folder: Path) -> Iterator[str]:
     ]
     with (folder / "errors").open("w") as errors, subprocess.Popen(command, stderr=errors) as process:
         try:
-            _wait_until_open(port, process, folder / "errors")
+            wait_until(lambda: _is_open(port, process, folder / "errors"), f"nginx does not listen on {port}")
             yield f"http://127.0.0.1:{port}"
             assert process.poll() is None
         finally:
@@ -64,17 +63,13 @@ def nginx_before(server: str, folder: Path) -> Iterator[str]:
             process.wait(PATIENCE_SECONDS)
 
 
-def _wait_until_open(port: int, process: subprocess.Popen[bytes], errors: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
-        except ConnectionRefusedError:
-            assert process.poll() is None, errors.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        else:
-            return
+def _is_open(port: int, process: subprocess.Popen[bytes], errors: Path) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
+    except ConnectionRefusedError:
+        assert process.poll() is None, errors.read_text()
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
