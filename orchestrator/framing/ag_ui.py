@@ -7,12 +7,26 @@ from typing import Any
 from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
 from ..events.base import Payload
 from ..events.content import Content
-from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import approval_facts, data, ending_facts, plain
 from .fold import FoldedFraming
 from .heard import HeardAgent
+
+_TEXT = (
+    b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":"%(part)b"%(owner)b,"delta":',
+    b'data: {"type":"TEXT_MESSAGE_START","messageId":"%(part)b","role":"assistant","name":"%(agent)b"%(owner)b}',
+    b'data: {"type":"TEXT_MESSAGE_END","messageId":"%(part)b"%(owner)b}',
+)
+"""A part's frames, filled in instead of encoded: with reasoning and text by turns, each token opens one."""
+
+_REASONING = (
+    b'data: {"type":"REASONING_MESSAGE_CONTENT","messageId":"%(part)b"%(owner)b,"delta":',
+    b'data: {"type":"REASONING_START","messageId":"%(part)b.span"%(owner)b}\n\n'
+    b'data: {"type":"REASONING_MESSAGE_START","messageId":"%(part)b","role":"reasoning"%(owner)b}',
+    b'data: {"type":"REASONING_MESSAGE_END","messageId":"%(part)b"%(owner)b}\n\n'
+    b'data: {"type":"REASONING_END","messageId":"%(part)b.span"%(owner)b}',
+)
 
 
 class AgUiFraming(FoldedFraming):
@@ -63,31 +77,14 @@ class AgUiFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
-        message, owner = voice.part_id, self._owner(voice)
-        if voice.open == "text":
-            head = {"type": "TEXT_MESSAGE_CONTENT", "messageId": message, **owner}
-            start = [
-                _event(
-                    "TEXT_MESSAGE_START", messageId=message, role="assistant", name=voice.agent_id, **owner
-                )
-            ]
-        else:
-            head = {"type": "REASONING_MESSAGE_CONTENT", "messageId": message, **owner}
-            start = [
-                _event("REASONING_START", messageId=f"{message}.span", **owner),
-                _event("REASONING_MESSAGE_START", messageId=message, role="reasoning", **owner),
-            ]
-        voice.head, voice.tail = b'data: %b,"delta":' % encode_json(head)[:-1], b"}"
-        return [*begun, *start]
+        head, start, _ = _TEXT if voice.open == "text" else _REASONING
+        named = self._part(voice)
+        voice.head, voice.tail = head % named, b"}"
+        return [*begun, start % named]
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
-        message, owner = voice.part_id, self._owner(voice)
-        if voice.open == "text":
-            return [_event("TEXT_MESSAGE_END", messageId=message, **owner)]
-        return [
-            _event("REASONING_MESSAGE_END", messageId=message, **owner),
-            _event("REASONING_END", messageId=f"{message}.span", **owner),
-        ]
+        _, _, end = _TEXT if voice.open == "text" else _REASONING
+        return [end % self._part(voice)]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
@@ -196,6 +193,15 @@ class AgUiFraming(FoldedFraming):
         if self._subagents:
             return [_event("SUBAGENT_FINISHED", subagentRunId=owner, result=result)]
         return [_event("STEP_FINISHED", stepName=voice.agent_id)]
+
+    def _part(self, voice: HeardAgent) -> dict[bytes, bytes]:
+        """Return what the frames of the open part are filled with: names of the wire, which need no escape."""
+        owner = self._begun.get(voice.agent_id, voice.attempt_id)
+        return {
+            b"part": voice.part_id.encode(),
+            b"agent": voice.agent_id.encode(),
+            b"owner": b',"subagentRunId":"%b"' % owner.encode() if self._subagents else b"",
+        }
 
     def _owner(self, voice: HeardAgent) -> dict[str, str]:
         return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}

@@ -33,6 +33,7 @@ class AiSdkFraming(FoldedFraming):
         self.pauses = bool(self.options.get("approvals"))
         self._failures: list[str] = []
         self._is_closed = False
+        self._speakers: dict[str, tuple[str, str | None, bytes]] = {}
 
     def closing(self) -> bytes:
         return b"" if self._is_closed else DONE + b"\n\n"
@@ -54,15 +55,24 @@ class AiSdkFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         kind, part = voice.open, voice.part_id
-        start = data({"type": f"{kind}-start", "id": part, "providerMetadata": _speaker(voice)})
-        head = b'data: {"type":"%b-delta","id":%b,"delta":' % (kind.encode(), encode_json(part))
+        named = (kind.encode(), part.encode())
+        start = b'data: {"type":"%b-start","id":"%b","providerMetadata":%b}' % (*named, self._said_by(voice))
+        head = b'data: {"type":"%b-delta","id":"%b","delta":' % named
         voice.head, voice.tail = head, b"}"
         if kind == "text" and self.options.get("labels"):
             return [start, b"%b%b}" % (head, encode_json(f"**{voice.title}:** "))]
         return [start]
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
-        return [data({"type": f"{voice.open}-end", "id": voice.part_id})]
+        return [b'data: {"type":"%b-end","id":"%b"}' % (voice.open.encode(), voice.part_id.encode())]
+
+    def _said_by(self, voice: HeardAgent) -> bytes:
+        """Return whose a part is, encoded once per attempt: each part of it says the same."""
+        known = self._speakers.get(voice.agent_id)
+        if known is None or known[:2] != (voice.attempt_id, voice.stage):
+            known = (voice.attempt_id, voice.stage, encode_json(_speaker(voice)))
+            self._speakers[voice.agent_id] = known
+        return known[2]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         return [

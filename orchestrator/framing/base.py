@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from ..eventlog.base import Entry
 from ..eventlog.subscription import Gap
@@ -55,7 +55,8 @@ class Framing(Protocol):
     """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`."""
 
     needs_all: ClassVar[bool]
-    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out."""
+    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out,
+    but what another connection has heard can be shared: such a framing is `Forkable`."""
 
     @property
     def is_finished(self) -> bool:
@@ -100,6 +101,20 @@ class Framing(Protocol):
 
     def closing(self) -> bytes:
         """Return what is sent last, once nothing more comes."""
+        ...
+
+
+@runtime_checkable
+class Forkable(Framing, Protocol):
+    """A framing whose state another connection may begin with, in place of all the events that led there."""
+
+    @property
+    def seq(self) -> int:
+        """The newest event that it has taken in."""
+        ...
+
+    def forked(self, subscriber: Subscriber) -> Forkable:
+        """Return one for *subscriber* that has heard the same; neither changes the other."""
         ...
 
 

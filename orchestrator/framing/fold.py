@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from msgspec import UNSET
-
 from ..eventlog.base import Entry
 from ..eventlog.subscription import Gap
 from ..events.agent import (
@@ -120,6 +118,11 @@ class FoldedFraming:
                 yield b"\n\n".join(blocks) + cursor.encode()
 
     @property
+    def seq(self) -> int:
+        """The newest event that was taken in."""
+        return self._at
+
+    @property
     def all_wait(self) -> bool:
         """Whether there is something to answer, and nothing goes on before it is answered."""
         running = [
@@ -191,7 +194,7 @@ class FoldedFraming:
         match payload:
             case Started():
                 closed = self._close(voice)
-                self._begin(voice, payload.turn, payload.attempt)
+                voice.begin(payload.turn or 0, payload.attempt)
                 voice.stage, voice.status = payload.stage, "running"
                 return [*closed, *self.agent_started(voice)]
             case ToolCall():
@@ -215,7 +218,7 @@ class FoldedFraming:
                 void, closed = list(voice.parts), self._close(voice)
                 voice.status = "retrying"
                 told = self.retried(voice, payload, void)
-                self._begin(voice, voice.turn, attempt)
+                voice.begin(voice.turn, attempt)
                 return [*closed, *told]
             case Progress() | Data() | Source() | File():
                 return self.content_said(voice, voice.keep(payload), payload)
@@ -236,13 +239,6 @@ class FoldedFraming:
         else:
             voice.waiting.clear()
 
-    def _begin(self, voice: HeardAgent, turn: int | None, attempt: int) -> None:
-        voice.turn, voice.attempt, voice.open, voice.part = turn or 0, attempt, "", 0
-        voice.parts.clear()
-        voice.asked.clear()
-        voice.content.clear()
-        voice.output = UNSET
-
     def _join(self, info: AgentInfo) -> HeardAgent:
         voice = self.voices[info.agent_id] = HeardAgent(info.agent_id, info.title)
         return voice
@@ -256,9 +252,7 @@ class FoldedFraming:
         return found
 
     def _open(self, voice: HeardAgent, kind: Kind) -> list[bytes]:
-        voice.open = kind
-        voice.part += 1
-        voice.parts.append(voice.part_id)
+        voice.begin_part(kind)
         return self.opened(voice)
 
     def _close(self, voice: HeardAgent) -> list[bytes]:
@@ -289,7 +283,7 @@ class FoldedFraming:
         return blocks
 
     def _restore_agent(self, voice: HeardAgent, agent: AgentSnapshot) -> list[bytes]:
-        self._begin(voice, agent.turn, agent.attempt)
+        voice.begin(agent.turn or 0, agent.attempt)
         voice.stage = agent.stage
         if agent.status == "queued":
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -70,6 +70,44 @@ class HeardAgent:
     """The newest of each thing of this attempt that is neither text nor a tool."""
     output: Any = msgspec.UNSET
     """The structured answer, if it ended with one."""
+    attempt_id: str = field(init=False)
+    part_id: str = field(init=False)
+    """What the attempt and the open part are called on the wire: made once, as each of their frames has it."""
+
+    def __post_init__(self) -> None:
+        self._name_parts()
+
+    def begin(self, turn: int, attempt: int) -> None:
+        """Forget what was of the attempt before."""
+        self.turn, self.attempt, self.open, self.part = turn, attempt, "", 0
+        self.parts.clear()
+        self.asked.clear()
+        self.content.clear()
+        self.output = msgspec.UNSET
+        self._name_parts()
+
+    def begin_part(self, kind: Kind) -> None:
+        """Let the next part grow."""
+        self.open = kind
+        self.part += 1
+        self.part_id = f"{self.attempt_id}.{self.part}"
+        self.parts.append(self.part_id)
+
+    def copied(self) -> HeardAgent:
+        """Return a copy that goes on by itself; what a dialect keeps of the open part is its own to copy."""
+        return replace(
+            self,
+            parts=list(self.parts),
+            waiting=dict(self.waiting),
+            tools=dict(self.tools),
+            kept=[],
+            asked=set(self.asked),
+            content=dict(self.content),
+        )
+
+    def _name_parts(self) -> None:
+        self.attempt_id = f"{self.agent_id}.{self.turn}.{self.attempt}"
+        self.part_id = f"{self.attempt_id}.{self.part}"
 
     def keep(self, said: Content) -> str:
         """Take in what the agent said beyond text; return its name on the wire, which a later one replaces by."""
@@ -101,11 +139,3 @@ class HeardAgent:
         if self.output is not msgspec.UNSET:
             found["output"] = self.output
         return found
-
-    @property
-    def part_id(self) -> str:
-        return f"{self.agent_id}.{self.turn}.{self.attempt}.{self.part}"
-
-    @property
-    def attempt_id(self) -> str:
-        return f"{self.agent_id}.{self.turn}.{self.attempt}"

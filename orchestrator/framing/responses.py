@@ -5,7 +5,7 @@ An event's frames are numbered `seq * 16 + n`, so a `sequence_number` is a curso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import msgspec
@@ -20,6 +20,7 @@ from .base import Subscriber
 from .facts import citation
 from .fold import FoldedFraming
 from .heard import HeardAgent
+from .response_items import PART, Thought, cited_pages, delta_head, joined, response_id, sum_usage, summary
 
 FRAMES_PER_EVENT = 16
 
@@ -31,15 +32,19 @@ class ResponsesFraming(FoldedFraming):
     `sequence_number` that the client has; `fresh`: what is skipped belongs to an earlier answer.
     """
 
+    needs_all: ClassVar[bool] = True
+    """An item's place counts all that came before it."""
+
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
         self.id = response_id(self.run_id)
         self._short = self.run_id.removeprefix("run_")
         self._number = 0
         self._after = int(self.options.get("after", -1))
-        self.output: list[dict[str, Any]] = []
+        self.output: list[Any] = []
+        """Items as objects; those of reasoning as `Thought`s."""
         self._messages: dict[str, int] = {}
-        self._thoughts: dict[str, int] = {}
+        self._thoughts: dict[str, Thought] = {}
         self._calls: dict[tuple[str, str], int] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._heads: dict[int, bytes] = {}
@@ -48,8 +53,26 @@ class ResponsesFraming(FoldedFraming):
         self._metadata: dict[str, str] = {}
         self._pausing = False
 
-    needs_all: ClassVar[bool] = True
-    """An item's place counts all that came before it."""
+    def forked(self, subscriber: Subscriber) -> ResponsesFraming:
+        """Return one for *subscriber* that has heard the same; what is closed is shared, for nothing changes it."""
+        found = ResponsesFraming(subscriber)
+        found.voices = {agent_id: voice.copied() for agent_id, voice in self.voices.items()}
+        found.status, found.panel, found._at, found._number = self.status, self.panel, self._at, self._number
+        found.output, found._heads = list(self.output), dict(self._heads)
+        found._messages, found._calls = dict(self._messages), dict(self._calls)
+        found._pieces = {place: [joined(pieces)] for place, pieces in self._pieces.items()}
+        found._usage, found._failures = list(self._usage), list(self._failures)
+        found._metadata = dict(self._metadata)
+        for attempt_id, thought in self._thoughts.items():
+            found._thoughts[attempt_id] = found.output[thought.place] = msgspec.structs.replace(thought)
+        for place in (*self._messages.values(), *self._calls.values()):
+            found.output[place] = deepcopy(self.output[place])
+        for voice in found.voices.values():
+            if voice.open == "text":
+                voice.kept = found._pieces[found._messages[voice.attempt_id]]
+            elif voice.open:
+                voice.kept = found._pieces[found._thoughts[voice.attempt_id].place]
+        return found
 
     # ── the Protocol ─────────────────────────────────────────────────────────────────────────
 
@@ -108,13 +131,16 @@ class ResponsesFraming(FoldedFraming):
         self._messages[voice.attempt_id] = place
         item = self.output[place]
         added = self._frame("response.output_item.added", output_index=place, item=item)
-        cited = [{"type": "url_citation", **citation(each)} for each in _pages(voice)]
+        cited = [{"type": "url_citation", **citation(each)} for each in cited_pages(voice)]
         part = {"type": "output_text", "text": "", "annotations": cited, "logprobs": []}
         item["content"] = [part]
-        self._begin_pieces(place, "response.output_text.delta", content_index=0, logprobs=[])
+        where = b'"item_id":"%b","output_index":%d,"content_index":0' % (item["id"].encode(), place)
+        self._begin_pieces(place, b"response.output_text.delta", where + b',"logprobs":[]')
         self._go_on(voice, place)
-        where = {"item_id": item["id"], "output_index": place, "content_index": 0}
-        return [added, self._frame("response.content_part.added", **where, part=part)]
+        return [
+            added,
+            self._told(b"response.content_part.added", b'%b,"part":%b' % (where, encode_json(part))),
+        ]
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         voice.kept.append(text)
@@ -126,15 +152,13 @@ class ResponsesFraming(FoldedFraming):
     def closed(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
-        place = self._thoughts.pop(voice.attempt_id)
-        item, text = self.output[place], self._text(place)
-        item["summary"] = [{"type": "summary_text", "text": text}]
-        item["status"] = "completed"
-        where = {"item_id": item["id"], "output_index": place, "summary_index": 0}
+        thought = self._thoughts.pop(voice.attempt_id)
+        text = thought.text = joined(self._pieces.pop(thought.place))
+        item = b'"output_index":%d,"item":%b' % (thought.place, thought.item())
         return [
-            self._frame("response.reasoning_summary_text.done", **where, text=text),
-            self._frame("response.reasoning_summary_part.done", **where, part=item["summary"][0]),
-            self._frame("response.output_item.done", output_index=place, item=item),
+            self._told(b"response.reasoning_summary_text.done", b'%b,"text":%b' % (thought.where, text)),
+            self._told(b"response.reasoning_summary_part.done", PART % (thought.where, text)),
+            self._told(b"response.output_item.done", item),
         ]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
@@ -241,6 +265,7 @@ class ResponsesFraming(FoldedFraming):
             return []
         item, text = self.output[place], self._text(place)
         item["content"][0]["text"] = text
+        del self._pieces[place], self._heads[place]
         item["status"] = status
         item["agent"] |= said
         where = {"item_id": item["id"], "output_index": place, "content_index": 0}
@@ -286,7 +311,7 @@ class ResponsesFraming(FoldedFraming):
             "tools": [],
             "top_p": None,
             "truncation": "disabled",
-            "usage": None if self.status == "running" else _sum(self._usage),
+            "usage": None if self.status == "running" else sum_usage(self._usage),
             "agents": {
                 voice.agent_id: beyond for voice in self.voices.values() if (beyond := voice.whole_content())
             },
@@ -302,81 +327,53 @@ class ResponsesFraming(FoldedFraming):
     def _whole(self, place: int) -> dict[str, Any]:
         """Return an item with what was said in it so far."""
         item = self.output[place]
-        if item["status" if "status" in item else "type"] != "in_progress" or place not in self._pieces:
-            return dict(item)
-        text = self._text(place)
-        if item["type"] == "reasoning":
-            return item | {"summary": [{"type": "summary_text", "text": text}]}
-        return item | {"content": [item["content"][0] | {"text": text}]}
+        if isinstance(item, Thought):
+            told: dict[str, Any] = msgspec.json.decode(item.item())
+            return told if item.text else told | {"summary": [summary(self._text(place))]}
+        found: dict[str, Any] = dict(item)
+        if place in self._pieces:
+            found["content"] = [item["content"][0] | {"text": self._text(place)}]
+        return found
 
     def _open_thought(self, voice: HeardAgent) -> list[bytes]:
-        place = self._add(
-            {
-                "id": f"rs_{self._short}_{voice.part_id}",
-                "type": "reasoning",
-                "summary": [],
-                "status": "in_progress",
-                "agent": {"agent_name": voice.agent_id},
-            }
-        )
-        self._thoughts[voice.attempt_id] = place
-        self._begin_pieces(place, "response.reasoning_summary_text.delta", summary_index=0)
-        self._go_on(voice, place)
-        item = self.output[place]
-        where = {"item_id": item["id"], "output_index": place, "summary_index": 0}
-        part = {"type": "summary_text", "text": ""}
+        place, item_id = len(self.output), f"rs_{self._short}_{voice.part_id}".encode()
+        where = b'"item_id":"%b","output_index":%d,"summary_index":0' % (item_id, place)
+        thought = Thought(place, item_id, voice.agent_id.encode(), where)
+        self._thoughts[voice.attempt_id] = thought
+        self.output.append(thought)
+        voice.kept = self._pieces[place] = []
+        voice.head = delta_head(b"response.reasoning_summary_text.delta", where)
         return [
-            self._frame("response.output_item.added", output_index=place, item=item),
-            self._frame("response.reasoning_summary_part.added", **where, part=part),
+            self._told(
+                b"response.output_item.added", b'"output_index":%d,"item":%b' % (place, thought.item())
+            ),
+            self._told(b"response.reasoning_summary_part.added", PART % (where, b'""')),
         ]
 
     def _add(self, item: dict[str, Any]) -> int:
         self.output.append(item)
         return len(self.output) - 1
 
-    def _begin_pieces(self, place: int, type_: str, **more: Any) -> None:
+    def _begin_pieces(self, place: int, type_: bytes, where: bytes) -> None:
         """Make once what every delta of an item has before its text."""
         self._pieces[place] = []
-        head = {"type": type_, "item_id": self.output[place]["id"], "output_index": place, **more}
-        before = b"event: %b\ndata: %b" % (type_.encode(), encode_json(head)[:-1])
-        self._heads[place] = before + b',"delta":'
+        self._heads[place] = delta_head(type_, where)
 
     def _go_on(self, voice: HeardAgent, place: int) -> None:
         """Let the next pieces of an agent be those of the item at *place*."""
         voice.head, voice.kept = self._heads[place], self._pieces[place]
 
     def _text(self, place: int) -> str:
-        return "".join(map(_decoded, self._pieces.get(place, ())))
+        found: str = msgspec.json.decode(joined(self._pieces[place]))
+        return found
 
     def _frame(self, type_: str, **fields: Any) -> bytes:
+        return self._told(type_.encode(), encode_json(fields)[1:-1])
+
+    def _told(self, type_: bytes, fields: bytes) -> bytes:
+        """Return a frame of *fields*, which are encoded; nothing of a frame that the client has."""
         self._number += 1
         if self._number <= self._after:
             return b""
-        body = encode_json({"type": type_, "sequence_number": self._number, **fields})
-        return b"event: %b\ndata: %b" % (type_.encode(), body)
-
-
-def _pages(voice: HeardAgent) -> list[Source]:
-    """Return the pages of the web that an agent has cited."""
-    return [each for each in voice.content.values() if isinstance(each, Source) and each.url is not None]
-
-
-def response_id(run_id: str) -> str:
-    """Return a run's id as the Responses API calls it."""
-    return f"resp_{run_id.removeprefix('run_')}"
-
-
-def _decoded(text: bytes) -> str:
-    found: str = msgspec.json.decode(text)
-    return found
-
-
-def _sum(spent: Sequence[Usage]) -> dict[str, Any]:
-    asked, said = sum(each.input_tokens for each in spent), sum(each.output_tokens for each in spent)
-    return {
-        "input_tokens": asked,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": said,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": asked + said,
-    }
+        named = (type_, type_, self._number, fields)
+        return b'event: %b\ndata: {"type":"%b","sequence_number":%d,%b}' % named

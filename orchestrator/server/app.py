@@ -20,13 +20,14 @@ from ..settings.limits import RunLimits
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers
+from .http.checkpoints import Checkpoints
 from .http.connections import Connections, setup_connections
 from .http.json_body import JsonReader
 from .http.problem import setup_problems
 from .http.security import SecuritySettings, mark_api, setup_security
 from .http.streams import Streams
 from .http.turns import Turns, setup_turns
-from .keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from .keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import a2a, ag_ui, ai_sdk, channels, mcp, openai, operations, panels, runs, websocket
 from .routes.docs import ApiDocs
@@ -70,7 +71,7 @@ def create_app(
     metrics = app[METRICS] = Metrics()
     connections.on_drop = metrics.client_dropped
     app[REGISTRY] = registry or _registry(config, agents or {})
-    app[STREAMS] = Streams()
+    app[CHECKPOINTS], app[STREAMS] = Checkpoints(), Streams()
     app[READER] = JsonReader(max_bytes_in_flight=app[OPTIONS].connections.max_request_bytes, turns=turns)
     app[SUPERVISOR] = Supervisor(
         app[REGISTRY],

@@ -9,11 +9,13 @@ from aiohttp import web
 from ..run.registry import AgentRegistry
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import Metrics
+from .http.checkpoints import Checkpoints
 from .http.json_body import JsonReader
 from .http.streams import Streams
 from .options import ServerOptions
 from .sibling_metrics import SiblingMetrics
 
+CHECKPOINTS = web.AppKey("checkpoints", Checkpoints)
 LOADED = web.AppKey("loaded", asyncio.Future[None])
 METRICS = web.AppKey("metrics", Metrics)
 OPTIONS = web.AppKey("options", ServerOptions)

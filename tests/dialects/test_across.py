@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.eventlog import subscription
 from orchestrator.framing.base import DIALECTS
-from orchestrator.server.http import following
+from orchestrator.server.http import checkpoints, following
 from orchestrator.sse_parser import SSEParser
 from tests.support.service import Service
 
@@ -123,6 +124,34 @@ async def test_a_late_cursor_of_a_long_run_goes_on_from_its_state(
             after = _joined([each for told in SSEParser().feed(body) for each in pieces(second, told.data)])
             assert {name: before.get(name, "") + after.get(name, "") for name in whole} == whole, event
     assert bool(begun) != dialect.needs_all
+
+
+async def test_a_late_reader_of_responses_begins_at_a_checkpoint(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its items are counted from the first event on, but another connection has counted them before."""
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 4)
+    monkeypatch.setattr(subscription, "PAGE_EVENTS", 4)
+    read: list[int] = []
+    history = following.history
+
+    def spy(*given: Any, after: int = 0) -> Any:
+        read.append(after)
+        return history(*given, after=after)
+
+    monkeypatch.setattr(following, "history", spy)
+    run_id = await service.start(agents=["chatty", "tooled", "broken"])
+    await service.ended(run_id)
+    path = f"/v1/responses/{run_id.replace('run_', 'resp_')}"
+    whole = SSEParser().feed(await service.body(f"{path}?stream=true"))
+    numbers = [json.loads(event.data)["sequence_number"] for event in whole]
+    for place in range(len(whole) - 8, len(whole) - 1):
+        rest = await service.body(f"{path}?stream=true&starting_after={numbers[place]}")
+        assert [e.data for e in SSEParser().feed(rest)] == [e.data for e in whole[place + 1 :]]
+    assert len(read) == 7
+    assert all(after > 4 for after in read), read
+    shown = (await service.call("GET", path)).json
+    assert shown == json.loads(whole[-1].data)["response"]
 
 
 @pytest.mark.parametrize("name", SPEAKERS)

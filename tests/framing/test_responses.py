@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from orchestrator.events import ApprovalRequest, Started, Token, ToolCall, ToolResult, Usage
+from orchestrator.events import (
+    ApprovalRequest,
+    Payload,
+    Reasoning,
+    Source,
+    Started,
+    Token,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from orchestrator.events.snapshot import AgentSnapshot
-from orchestrator.framing.responses import FRAMES_PER_EVENT, response_id
+from orchestrator.framing.response_items import response_id
+from orchestrator.framing.responses import FRAMES_PER_EVENT
 
 from .scene import Scene, cancelled, done, ended, error, started
 
@@ -39,6 +50,26 @@ def test_whoever_comes_back_with_a_number_gets_what_follows_it() -> None:
     whole = Scene("responses").say(*events)
     after = whole[3]["sequence_number"]
     assert Scene("responses", after=after).say(*events) == whole[4:]
+
+
+def test_another_connection_begins_with_what_one_has_heard() -> None:
+    """And each goes on by itself, wherever the one stood: what is open is copied, what is closed is shared."""
+    events: list[tuple[str | None, Payload]] = [
+        started("a", "b"), ("a", Started(1)), ("b", Started(1)), ("a", Reasoning("h")), ("a", Reasoning("m")),
+        ("a", Token("x")), ("b", Token("z")), ("a", Source("s1", url="https://e.org")),
+        ("a", ToolCall("c1", "look", "{}")), ("a", ToolResult("c1", "blue", False)), ("a", Token("\u2028y")),
+        ("a", Reasoning("again")), ("a", done("x\u2028y")), ("b", done("z", Usage(1, 2))), ended(),
+    ]  # fmt: skip
+    whole = [Scene("responses") for _ in events]
+    for cut in range(1, len(events)):
+        told = whole[cut].say(*events)
+        scene = Scene("responses")
+        scene.say(*events[:cut])
+        other = Scene("responses")
+        other.framing, other.seq = scene.framing.forked(other.framing.subscriber), scene.seq
+        rest = scene.say(*events[cut:])
+        assert other.say(*events[cut:]) == rest == told[len(told) - len(rest) :]
+        assert other.framing.response() == scene.framing.response() == whole[cut].framing.response()
 
 
 def test_agents_have_items_of_their_own_that_interleave() -> None:

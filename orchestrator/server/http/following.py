@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from ...eventlog.base import Entry, parse_cursor
 from ...eventlog.subscription import Idle, Item, Sink, View, follow, history
 from ...events.snapshot import Snapshot
-from ...framing.base import Dialect, Framing, Subscriber
+from ...framing.base import Dialect, Forkable, Framing, Subscriber
 from ...framing.rollback import rolled_back
 from ...supervisor.supervisor import AnyRun
-from ..keys import METRICS, STREAMS, SUPERVISOR
+from ..keys import CHECKPOINTS, METRICS, STREAMS, SUPERVISOR
 from .connections import CONNECTIONS
 from .reading import wanted_agents
 from .streams import EventStream
@@ -49,24 +49,50 @@ class DialectReader:
         spec = self.run.spec
         return View(spec.channel, spec.run_id, wanted_agents(self.request))
 
-    def open(self, dialect: Dialect) -> Framing:
+    def open(self, dialect: Dialect, cursor: str | None = None) -> Framing:
+        """Return a framing for this connection, with what is kept of the run before *cursor*."""
         newest = parse_cursor(self.run.state.last_event_id or "")
-        return dialect.open(
-            Subscriber(
-                self.run.spec.run_id,
-                newest=newest.seq if newest is not None else 0,
-                titles={name: each.info.title for name, each in self.run.participants.items()},
-                options=self.options,
-            )
+        subscriber = Subscriber(
+            self.run.spec.run_id,
+            newest=newest.seq if newest is not None else 0,
+            titles={name: each.info.title for name, each in self.run.participants.items()},
+            options=self.options,
         )
+        at = parse_cursor(cursor or "")
+        if at is not None and dialect.framing.needs_all:
+            kept = self.request.app[CHECKPOINTS].before(self.run.state, (at.epoch, self.view.agents), at.seq)
+            if kept is not None:
+                return kept.forked(subscriber)
+        return dialect.open(subscriber)
 
-    def items(self, cursor: str | None, sink: Sink | None = None) -> AsyncGenerator[Item, None]:
+    async def items(
+        self, cursor: str | None, framing: Framing, sink: Sink | None = None
+    ) -> AsyncGenerator[Item, None]:
+        """Yield what follows *cursor*; *framing* takes in each item before it asks for the next."""
         supervisor, run_id = self.request.app[SUPERVISOR], self.run.spec.run_id
 
         async def snapshots() -> list[Snapshot]:
             return [(await supervisor.get(run_id)).snapshot()]
 
-        return follow(supervisor.log, self.view, cursor, snapshots, sink=sink)
+        # What a client of an earlier answer has is not in its framing, and after a gap not all is.
+        is_whole = framing.needs_all and not self.options.get("fresh")
+        async with aclosing(follow(supervisor.log, self.view, cursor, snapshots, sink=sink)) as items:
+            async for item in items:
+                yield item
+                if not is_whole:
+                    continue
+                if isinstance(item, list):
+                    self._keep(framing, item[-1].epoch)
+                elif not isinstance(item, Idle):
+                    is_whole = False
+
+    def _keep(self, framing: Framing, epoch: str) -> None:
+        """Keep what *framing* has heard, if that is much more than what is kept."""
+        if not isinstance(framing, Forkable) or framing.is_finished:
+            return
+        kept, view = self.request.app[CHECKPOINTS], (epoch, self.view.agents)
+        if kept.is_due(self.run.state, view, framing.seq):
+            kept.keep(self.run.state, view, framing.forked(Subscriber(self.run.spec.run_id)))
 
     def seen(self, cursor: str | None, framing: Framing) -> AsyncGenerator[list[Entry], None] | None:
         """Return what the client has seen, if *framing* has to know it; of a long run only the end."""
@@ -75,12 +101,17 @@ class DialectReader:
         return self._seen(cursor, framing)
 
     async def _seen(self, cursor: str, framing: Framing) -> AsyncGenerator[list[Entry], None]:
-        after = 0 if framing.needs_all else await self._begin_late(cursor, framing)
+        if framing.needs_all:
+            after = framing.seq if isinstance(framing, Forkable) else 0
+        else:
+            after = await self._begin_late(cursor, framing)
         async with aclosing(
             history(self.request.app[SUPERVISOR].log, self.view, cursor, after=after)
         ) as pages:
             async for page in pages:
                 yield page
+                if framing.needs_all:
+                    self._keep(framing, page[-1].epoch)
 
     async def _begin_late(self, cursor: str, framing: Framing) -> int:
         """Let *framing* begin with the run's state shortly before *cursor*; return the seq of that, 0 if it does not.
@@ -128,7 +159,7 @@ async def stream_run(
     """
     metrics, spec = request.app[METRICS], run.spec
     reader = DialectReader(request, run, options or {})
-    framing = reader.open(dialect)
+    framing = reader.open(dialect, cursor)
     stream = EventStream(
         request,
         framing,
@@ -137,7 +168,7 @@ async def stream_run(
     )
     held = request.app[CONNECTIONS].holding("streams")
     with held, request.app[SUPERVISOR].watching(spec.channel, spec.run_id), metrics.subscribing("sse"):
-        items, seen = reader.items(cursor, stream.take), reader.seen(cursor, framing)
+        items, seen = reader.items(cursor, framing, stream.take), reader.seen(cursor, framing)
         return await request.app[STREAMS].serve(stream, items, lambda: run.t, seen=seen)
 
 
@@ -157,17 +188,23 @@ async def fold_run(
         cursor: What a client has seen of it already, taken in by `skip`.
     """
     reader = DialectReader(request, run, options or {})
-    framing, spec = reader.open(dialect), run.spec
-    seen = reader.seen(cursor, framing)
+    newest, spec = parse_cursor(run.state.last_event_id or ""), run.spec
+    if cursor is None and newest is not None:
+        framing = reader.open(dialect, f"{newest.epoch}-{newest.seq - 1}")
+        if isinstance(framing, Forkable) and framing.seq:
+            cursor = f"{newest.epoch}-{framing.seq}"
+        seen = None
+    else:
+        framing = reader.open(dialect, cursor)
+        seen = reader.seen(cursor, framing)
     if seen is not None:
         async with aclosing(seen):
             async for page in seen:
                 framing.skip(page)
                 await asyncio.sleep(0)
         framing.resumed()
-    newest = parse_cursor(run.state.last_event_id or "")
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
-        async with aclosing(reader.items(cursor)) as items:
+        async with aclosing(reader.items(cursor, framing)) as items:
             async for item in items:
                 if isinstance(item, list):
                     framing.entries(item)
