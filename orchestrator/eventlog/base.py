@@ -130,6 +130,18 @@ class EventLog(Protocol):
         """
         ...
 
+    async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        """Return up to *most* of one run's entries later than *after*, oldest first; empty if there is none yet.
+
+        What it costs depends on the run, not on the others in its channel.
+
+        Args:
+            after: None stands before the first that there is.
+        Raises:
+            GapError: As `read` does. LogUnavailable: The store does not answer.
+        """
+        ...
+
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         """Wait until there is an entry later than *after*; False after *seconds*. Cancelling is safe.
 

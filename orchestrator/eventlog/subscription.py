@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ..errors import GapError
+from ..errors import GapError, LogUnavailable
 from ..events.base import PANEL
 from ..events.encoding import clean_text
 from ..events.run import RunDone, RunGap
@@ -124,6 +125,8 @@ class _Reading:
         self._clock = asyncio.get_running_loop().time
         self._cursor = Cursor("", 0)
         self._seen: dict[str, int] = {}
+        self._replayed = view.run_id in (None, view.channel)
+        """Whether the channel is read as a whole: nothing between the cursor and its end was the run's."""
         self._told_at = self._alive_at = self._clock()
 
     async def items(self, requested: str | None) -> AsyncGenerator[Item, None]:
@@ -146,9 +149,10 @@ class _Reading:
                 if _ended(self._view, gap.snapshots):
                     return
                 self._cursor, self._seen, self._told_at = gap.cursor, gap.seen, self._clock()
+                self._replayed = self._view.run_id in (None, self._view.channel)
                 requested = stranded = None
             try:
-                page = await self._log.read(self._view.channel, self._cursor, most=PAGE_EVENTS)
+                page = await self._read()
             except GapError as exc:
                 stranded = await self._strand(exc)
                 continue
@@ -167,6 +171,18 @@ class _Reading:
                     return
                 yield IDLE
                 self._told_at = self._clock()
+
+    async def _read(self) -> list[Entry]:
+        """Return the next page: of what was said before, in a channel that many runs share, only the run's own."""
+        view = self._view
+        if not self._replayed and view.run_id is not None:
+            with suppress(LogUnavailable):  # then it waits below
+                bounds = await self._log.open(view.channel)
+                page = await self._log.read_run(view.channel, view.run_id, self._cursor, most=PAGE_EVENTS)
+                if page:
+                    return page
+                self._replayed, self._cursor = True, Cursor(bounds.epoch, bounds.last)
+        return await self._log.read(view.channel, self._cursor, most=PAGE_EVENTS)
 
     async def _begin(self, requested: str | None) -> GapError | None:
         """Take the client's cursor; return why it cannot be used."""
@@ -323,7 +339,10 @@ async def history(
         end = _start(requested, bounds)
         cursor = Cursor(bounds.epoch, max(after, bounds.first - 1))
         while cursor.seq < end.seq:
-            page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
+            if view.run_id is None:
+                page = await log.read(view.channel, cursor, most=PAGE_EVENTS)
+            else:
+                page = await log.read_run(view.channel, view.run_id, cursor, most=PAGE_EVENTS)
             if not page:
                 return
             cursor = Cursor(page[-1].epoch, page[-1].seq)

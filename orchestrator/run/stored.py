@@ -164,9 +164,13 @@ class StoredRuns:
         raise LogUnavailable(f"The events of run {record.run_id!r} are trimmed faster than they can be read.")
 
     async def _fold(self, record: RunRecord) -> RunState:
-        folds = {record.run_id: _Fold(record)}
-        await self._pass_over(record.channel, folds)
-        return folds[record.run_id].finish()
+        fold, after = _Fold(record), None
+        while page := await self._log.read_run(record.channel, record.run_id, after, most=PAGE_EVENTS):
+            for entry in page:
+                fold.take(entry)
+            after = Cursor(page[-1].epoch, page[-1].seq)
+            await asyncio.sleep(0)
+        return fold.finish()
 
     async def read_channel(self, channel: str, records: Sequence[RunRecord]) -> list[StoredRun]:
         """Return runs of one channel in the order of *records*, in one pass over its events.

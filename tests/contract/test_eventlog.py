@@ -105,6 +105,54 @@ async def test_erased_run_is_gone_and_the_others_keep_their_ids(log: EventLog) -
     assert [entry.seq for entry in await log.read("c", Cursor(start.epoch, 2), most=9)] == [4, 5]
 
 
+async def test_one_run_is_read_alone_in_pages_whoever_else_is_in_its_channel(log: EventLog) -> None:
+    for n in range(1, 13):
+        await log.append("c", [draft(n, f"run_{n % 3}"), draft(n, f"run_{n % 3}")])
+    first = await log.read_run("c", "run_1", None, most=3)
+    assert [entry.seq for entry in first] == [1, 2, 7]
+    rest = await log.read_run("c", "run_1", Cursor(first[-1].epoch, 7), most=9)
+    assert [entry.seq for entry in rest] == [8, 13, 14, 19, 20]
+    assert {entry.run_id for entry in first + rest} == {"run_1"}
+    assert await log.read_run("c", "run_1", Cursor(first[-1].epoch, 20), most=9) == []
+    assert [e.seq for e in await log.read_run("c", "run_1", Cursor(first[-1].epoch, 10), most=1)] == [13]
+    await log.append("c", [draft(13, "run_1")])
+    assert [e.seq for e in await log.read_run("c", "run_1", Cursor(first[-1].epoch, 20), most=9)] == [25]
+    assert await log.read_run("c", "run_9", None, most=9) == []
+    assert await log.read_run("nothing", "run_1", None, most=9) == []
+
+
+async def test_one_run_is_read_alone_also_in_a_channel_of_its_name(log: EventLog) -> None:
+    """A client may call its channel as another run is called."""
+    for n in range(1, 251):
+        await log.append("run_1", [draft(n, "run_1" if n in (2, 249) else "run_2")])
+    found = await log.read_run("run_1", "run_1", None, most=9)
+    found += await log.read_run("run_1", "run_1", Cursor(found[-1].epoch, found[-1].seq), most=9)
+    assert [entry.seq for entry in found] == [2, 249]
+
+
+async def test_a_cursor_that_does_not_fit_is_a_gap_for_one_runs_reader_too(log: EventLog) -> None:
+    await log.append("c", [draft(n, f"run_{n % 2}") for n in range(1, 101)])
+    start = await start_of(log)
+    for cursor, reason in ((Cursor("zzzz9999", 1), "epoch"), (Cursor(start.epoch, 101), "ahead")):
+        with pytest.raises(GapError) as caught:
+            await log.read_run("c", "run_1", cursor, most=9)
+        assert caught.value.reason == reason
+    await log.shrink(log.size // 2)
+    with pytest.raises(GapError):
+        await log.read_run("c", "run_1", start, most=9)
+    left = [entry.seq for entry in await log.read_run("c", "run_1", None, most=500)]
+    first = (await log.open("c")).first
+    assert left == [seq for seq in range(first, 101) if seq % 2]
+
+
+async def test_what_is_left_of_an_erased_run_is_nothing_and_of_others_all(log: EventLog) -> None:
+    await log.append("c", [draft(n, f"run_{n % 2}") for n in range(1, 11)])
+    assert len(await log.read_run("c", "run_1", None, most=9)) == 5
+    await log.erase("c", "run_1")
+    assert await log.read_run("c", "run_1", None, most=9) == []
+    assert [entry.seq for entry in await log.read_run("c", "run_0", None, most=9)] == [2, 4, 6, 8, 10]
+
+
 async def test_channel_without_entries_begins_a_new_epoch(log: EventLog) -> None:
     await log.append("c", [draft(1)])
     before = await start_of(log)

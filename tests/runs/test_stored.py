@@ -85,7 +85,7 @@ async def test_events_that_are_trimmed_meanwhile_are_read_anew_but_not_for_ever(
     log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await a_whole_run(log)
-    gaps, read = 3, log.read
+    gaps, read = 3, log.read_run
 
     async def trimming(*args: Any, **keys: Any) -> list[Entry]:
         nonlocal gaps
@@ -94,7 +94,7 @@ async def test_events_that_are_trimmed_meanwhile_are_read_anew_but_not_for_ever(
             raise GapError("trimmed", earliest=None, latest=None)
         return await read(*args, **keys)
 
-    monkeypatch.setattr(log, "read", trimming)
+    monkeypatch.setattr(log, "read_run", trimming)
     assert (await StoredRuns(log).read(record())).participants["a"].text == "Hello"
     gaps = 10**6
     with pytest.raises(LogUnavailable, match="trimmed faster"):

@@ -45,11 +45,11 @@ class Places(Observer):
 class UnsteadyLog(MemoryLog):
     refusals = 0
 
-    async def read(self, *args: Any, **keys: Any) -> list[Entry]:
+    async def read_run(self, *args: Any, **keys: Any) -> list[Entry]:
         if self.refusals:
             self.refusals -= 1
             raise LogUnavailable("away")
-        return await super().read(*args, **keys)
+        return await super().read_run(*args, **keys)
 
 
 class Worker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
@@ -18,7 +19,7 @@ ERASED = ""
 
 
 class _Channel:
-    __slots__ = ("bytes", "entries", "epoch", "first", "holes", "readers")
+    __slots__ = ("bytes", "entries", "epoch", "first", "holes", "places", "readers")
 
     def __init__(self) -> None:
         self.epoch = new_epoch()
@@ -27,6 +28,8 @@ class _Channel:
         self.holes = 0
         self.bytes = 0
         self.readers: dict[asyncio.Future[bool], Take | None] = {}
+        self.places: dict[str, list[int]] | None = None
+        """Run → the seqs of its entries, in a channel that several share; None before anybody asked."""
 
     @property
     def last(self) -> int:
@@ -35,6 +38,34 @@ class _Channel:
     @property
     def bounds(self) -> Bounds:
         return Bounds(self.epoch, self.first, self.last)
+
+    def places_of(self, run_id: str) -> list[int]:
+        """Return where a run's entries are; the first to ask lets the whole channel be looked through once."""
+        if self.places is None:
+            self.places = {}
+            self.note_places(self.entries)
+        return self.places.get(run_id, [])
+
+    def note_places(self, added: list[Entry]) -> None:
+        """Note where *added* are, if anybody asks for that."""
+        if self.places is not None:
+            for entry in added:
+                if entry.run_id != ERASED:
+                    self.places.setdefault(entry.run_id, []).append(entry.seq)
+
+    def drop_first(self, count: int) -> None:
+        """Let the oldest *count* entries go."""
+        gone = self.entries[:count]
+        # Not entry by entry: removing from a list's front moves all that follows.
+        del self.entries[:count]
+        self.first += count
+        self.holes -= sum(entry.run_id == ERASED for entry in gone)
+        if self.places is not None:
+            for run_id in {entry.run_id for entry in gone} - {ERASED}:
+                seqs = self.places[run_id]
+                del seqs[: bisect_right(seqs, self.first - 1)]
+                if not seqs:
+                    del self.places[run_id]
 
     def wake(self) -> None:
         for reader in self.readers:
@@ -92,6 +123,7 @@ class MemoryLog(MemoryRuns):
         seq = book.last
         added = [Entry(book.epoch, seq + n, *draft) for n, draft in enumerate(drafts, 1)]
         book.entries += added
+        book.note_places(added)
         grown = sum([_cost(entry) for entry in added])
         book.bytes += grown
         self._size += grown
@@ -115,6 +147,14 @@ class MemoryLog(MemoryRuns):
             page = kept if page else []
         return page
 
+    async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        book = self._book(channel)
+        if after is not None:
+            check_cursor(after, book.bounds)
+        seqs = book.places_of(run_id)
+        start = 0 if after is None else bisect_right(seqs, after.seq)
+        return [book.entries[seq - book.first] for seq in seqs[start : start + most]]
+
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         book = self._book(channel)
         if book.epoch != after.epoch or (book.last > after.seq and not book.holes):
@@ -134,11 +174,13 @@ class MemoryLog(MemoryRuns):
 
     async def erase(self, channel: str, run_id: str) -> None:
         book = self._book(channel)
-        for n, entry in enumerate(book.entries):
-            if entry.run_id == run_id:
-                self._free(book, entry)
-                book.entries[n] = Entry(entry.epoch, entry.seq, ERASED, None, ERASED, b"")
-                book.holes += 1
+        for seq in book.places_of(run_id):
+            entry = book.entries[seq - book.first]
+            self._free(book, entry)
+            book.entries[seq - book.first] = Entry(entry.epoch, seq, ERASED, None, ERASED, b"")
+            book.holes += 1
+        if book.places is not None:
+            book.places.pop(run_id, None)
         if book.holes >= len(book.entries):
             self._channels.pop(channel, None)
         book.wake()
@@ -166,14 +208,11 @@ class MemoryLog(MemoryRuns):
             del self._channels[channel]
 
     def _trim(self, book: _Channel, keep: int) -> None:
-        # Not entry by entry: removing from a list's front moves all that follows.
         gone = 0
         while book.bytes > keep and gone < len(book.entries) - 1:
             self._free(book, book.entries[gone])
             gone += 1
-        book.holes -= sum(entry.run_id == ERASED for entry in book.entries[:gone])
-        del book.entries[:gone]
-        book.first += gone
+        book.drop_first(gone)
 
     def _free(self, book: _Channel, entry: Entry) -> None:
         if entry.run_id != ERASED:

@@ -26,7 +26,7 @@ from .keys import Keys
 from .link import PATIENCE_SECONDS, Exchange, Link, facts_of
 from .listener import Listener
 from .runs import RedisRuns
-from .scripts import ERASE, OPEN, READ, RECOGNIZE, TRIM
+from .scripts import ERASE, OPEN, READ, READ_RUN, RECOGNIZE, TRIM
 from .tail import Tail
 from .writer import RedisWriter, UnknownRun
 
@@ -193,10 +193,7 @@ class RedisLog(RedisRuns):
             raise GapError("epoch", earliest=None, latest=None)
         bounds = _bounds(answer[0])
         check_cursor(after, bounds)
-        page: list[Entry] = []
-        for last, run_id, blob in zip(answer[2::3], answer[3::3], answer[4::3], strict=True):
-            page += unpack(bounds.epoch, int(last), bytes(run_id).decode(), blob)
-        page = [entry for entry in page if entry.seq > after.seq]
+        page = _unpacked(bounds.epoch, answer, after.seq)
         whole = answer[1] == 1 and len(page) <= most
         tail = self._listener.tails.get(channel)
         if whole and tail is not None:
@@ -205,6 +202,26 @@ class RedisLog(RedisRuns):
             if was_stale:
                 self._listener.alarm()
         return page[:most]
+
+    async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        await self._ready()
+        seq, at = 0 if after is None else after.seq, b"0" if after is None else b"%d" % after.seq
+        keys = self._bounds_keys(channel)
+        while at:
+            known = self._known(channel)
+            answer = await self._link.script(READ_RUN, keys, *known, channel, run_id, at, most, PAGE_BYTES)
+            if answer is None:
+                break
+            bounds, at = _bounds(answer[0]), bytes(answer[1])
+            if after is not None:
+                check_cursor(after, bounds)
+            if page := _unpacked(bounds.epoch, answer, seq):
+                return page[:most]
+        else:
+            return []
+        if after is None:
+            return []
+        raise GapError("epoch", earliest=None, latest=None)
 
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         try:
@@ -318,6 +335,14 @@ class RedisLog(RedisRuns):
         """Return an epoch if need be, and the newest entry that this process was told of."""
         known = self._writer.known(channel)
         return new_epoch(), known.epoch, known.last
+
+
+def _unpacked(epoch: str, answer: Sequence[Any], after: int) -> list[Entry]:
+    """Return the entries later than *after* of what `READ` or `READ_RUN` answered."""
+    page: list[Entry] = []
+    for last, run_id, blob in zip(answer[2::3], answer[3::3], answer[4::3], strict=True):
+        page += unpack(epoch, int(last), bytes(run_id).decode(), blob)
+    return [entry for entry in page if entry.seq > after]
 
 
 def _bounds(raw: bytes) -> Bounds:

@@ -17,6 +17,9 @@ EMPTY_CHANNEL_MS = 60_000
 WRITERS_KEPT = 64
 """From so many writers of one channel on, those silent for an hour are forgotten."""
 
+SCANNED_ENTRIES = 200
+"""Entries of a channel that one call looks through for a run's, where no list says where they are."""
+
 _COMMON = f"""
 local OVERHEAD = {ENTRY_OVERHEAD_BYTES}
 local function seq(n) return string.format('%.0f', n) end
@@ -202,6 +205,64 @@ while true do
     events, size, at = events + tonumber(fields[6]), size + #fields[8], '(' .. entry[1]
   end
   if #page < 8 then return found end
+end
+"""
+)
+
+READ_RUN = Script(
+    "#!lua flags=allow-oom"
+    + _COMMON
+    + _BOUNDS
+    + f"""
+-- KEYS: meta, log, generation. ARGV: an epoch if need be, the epoch and seq that we know of; channel, run, after,
+-- most events, most bytes.
+-- Returns 'epoch first last', after which seq to go on ('' at the end), then seq, run and blob of each entry.
+-- First come entries that are in no list, from one page of the channel; then those in the run's.
+local epoch, first, last = bounds(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3])
+if not epoch then return false end
+local run, at = ARGV[5], math.max(tonumber(ARGV[6]), first - 1)
+local m = redis.call('HMGET', KEYS[1], 'last', 'placed', 'unplaced')
+local unplaced = tonumber(m[2] and m[2] == m[1] and m[3] or m[1] or 0)
+if run == ARGV[4] then unplaced = last end
+local found = {{epoch .. ' ' .. seq(first) .. ' ' .. seq(last), ''}}
+local events, size = 0, 0
+local function take(entry)
+  local fields = entry[2]
+  if fields[4] ~= run then return end
+  found[#found + 1], found[#found + 2], found[#found + 3] = string.match(entry[1], '^%d+'), run, fields[8]
+  events, size = events + tonumber(fields[6]), size + #fields[8]
+end
+local function full() return events >= tonumber(ARGV[7]) or size >= tonumber(ARGV[8]) end
+local function go_on(after)
+  found[2] = seq(after)
+  return found
+end
+if at < unplaced then
+  local page = redis.call('XRANGE', KEYS[2], '(' .. seq(at) .. '-0', seq(unplaced) .. '-0', 'COUNT', {SCANNED_ENTRIES})
+  for _, entry in ipairs(page) do
+    take(entry)
+    at = last_of(entry[1])
+    if full() then return go_on(at) end
+  end
+  if #page == {SCANNED_ENTRIES} then return go_on(at) end
+  at = unplaced
+end
+local mine = places(KEYS[1], run)
+local low, high = 0, redis.call('LLEN', mine)
+while low < high do
+  local middle = math.floor((low + high) / 2)
+  if tonumber(redis.call('LINDEX', mine, middle)) <= at then low = middle + 1 else high = middle end
+end
+while true do
+  local ids = redis.call('LRANGE', mine, low, low + 49)
+  for _, id in ipairs(ids) do
+    -- It may have been trimmed, and the place be another run's by now.
+    local entry = redis.call('XRANGE', KEYS[2], id .. '-0', id .. '-0')[1]
+    if entry then take(entry) end
+    if full() then return go_on(tonumber(id)) end
+  end
+  if #ids < 50 then return found end
+  low = low + 50
 end
 """
 )

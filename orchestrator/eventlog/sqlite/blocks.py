@@ -162,6 +162,35 @@ def read_page(
         db.execute("COMMIT")
 
 
+def read_run_page(
+    db: sqlite3.Connection, name: str, run_id: str, after: int, most: int
+) -> tuple[Bounds | None, list[Entry]]:
+    """Return as `read_page` does, of one run alone; its blocks are found by the index of shared ones.
+
+    In a channel blocks are numbered in the order of their seqs.
+    """
+    if name == run_id:
+        which, place = "NOT shared", "first > ? AND channel = ?"
+        begin: tuple[int, ...] = (after - BLOCK_EVENTS,)
+    else:
+        which = "shared"
+        place = "n >= ifnull((SELECT n FROM blocks WHERE first <= ? AND channel = ? ORDER BY first DESC LIMIT 1), 0)"
+        begin = (after,)
+    sql = f"""
+        SELECT first, run, body FROM blocks
+        WHERE run = ? AND {which} AND last > ? AND {place} AND channel = ? ORDER BY n
+        """  # noqa: S608 - only our own words go in
+    db.execute("BEGIN")
+    try:
+        channel = find_channel(db, name)
+        if channel is None:
+            return None, []
+        with closing(db.execute(sql, (run_id, after, *begin, channel.id, channel.id))) as rows:
+            return channel.bounds, _unpack(channel.epoch, rows, after, most)
+    finally:
+        db.execute("COMMIT")
+
+
 def _unpack(epoch: str, rows: Iterable[tuple[int, str, bytes]], after: int, most: int) -> list[Entry]:
     entries: list[Entry] = []
     size = 0

@@ -19,7 +19,16 @@ from ...errors import LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor
 from ..cluster import Cluster
 from ..run_store import Fence
-from .blocks import Dropped, erase_run, largest_channels, read_bounds, read_page, total_bytes, trim_channel
+from .blocks import (
+    Dropped,
+    erase_run,
+    largest_channels,
+    read_bounds,
+    read_page,
+    read_run_page,
+    total_bytes,
+    trim_channel,
+)
 from .channels import Book, Shelf
 from .cluster import SQLiteCluster
 from .lineage import Lineage
@@ -117,6 +126,14 @@ class SQLiteLog(SQLiteRuns):
             if page := book.from_tail(after.seq, most):
                 return page
         return await self._read(book, after, most)
+
+    async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        seq = 0 if after is None else after.seq
+        book = self._shelf.find(channel)
+        bounds, page = await self._ask_of(book, lambda db: read_run_page(db, channel, run_id, seq, most))
+        if after is not None:
+            check_cursor(after, await self._seen(book, bounds))
+        return page
 
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         book = self._shelf.find(channel)
@@ -254,16 +271,20 @@ class SQLiteLog(SQLiteRuns):
     async def _read(self, book: Book, after: Cursor, most: int) -> list[Entry]:
         changes = book.changes
         bounds, page = await self._ask_of(book, lambda db: read_page(db, book.name, after, most))
-        if bounds is not None:
-            self._shelf.saw(book, bounds)
-        else:
-            if book.proposed is None:
-                self._shelf.forget(book.name)  # another process has erased it
-            bounds = book.bounds or await self._load(book)
+        bounds = await self._seen(book, bounds)
         check_cursor(after, bounds)
         if not page and book.changes == changes:
             book.void = (after.seq, bounds.last)
         return page
+
+    async def _seen(self, book: Book, bounds: Bounds | None) -> Bounds:
+        """Return what a channel holds after it was read; None: the file has it not."""
+        if bounds is not None:
+            self._shelf.saw(book, bounds)
+            return bounds
+        if book.proposed is None:
+            self._shelf.forget(book.name)  # another process has erased it
+        return book.bounds or await self._load(book)
 
     # ── from the file ────────────────────────────────────────────────────────────────────────
 
