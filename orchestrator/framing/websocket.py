@@ -15,6 +15,7 @@ from ..events.snapshot import Snapshot
 from .base import StatelessFraming, Subscriber
 from .sse import data_with_run
 
+MAX_REF_BYTES = 1024
 OPS = ("start", "attach", "cancel", "detach")
 
 
@@ -106,5 +107,13 @@ class Operation:
 
 
 def operation_of(message: dict[str, Any]) -> Operation:
-    """Take a client's message apart; *message* is used up."""
-    return Operation(message.pop("op", None), message.pop("ref", None), message)
+    """Take a client's message apart; *message* is used up.
+
+    Raises:
+        InvalidRequest: Its `ref` is too long to be said back.
+    """
+    ref = message.pop("ref", None)
+    if len(encode_json(ref)) > MAX_REF_BYTES:
+        wrong = f"may have at most {MAX_REF_BYTES} bytes of JSON"
+        raise InvalidRequest(f"ref {wrong}.", [FieldProblem("ref", wrong)])
+    return Operation(message.pop("op", None), ref, message)

@@ -6,6 +6,7 @@ Owns names, types, defaults and what fits together within one panel. Which agent
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,9 @@ PLACEHOLDERS = frozenset({"question", "answers", "missing"})
 PANEL_ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 MOST_STAGES = 16
 MOST_PATTERN_CHARS = 1000
+MOST_TIMES_QUOTED = 4
+"""How often a prompt may hold the same placeholder: each puts in a whole question, or all answers."""
+
 UNKNOWN = rf"\{{(?!(?:{'|'.join(sorted(PLACEHOLDERS))})\}})\w+\}}"
 """Matches a placeholder that a prompt cannot have."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -54,10 +58,13 @@ def _check_panel_id(value: str) -> str:
 
 
 def _check_prompt(value: str) -> str:
-    for name in _PLACEHOLDER.findall(value):
+    for name, times in Counter(_PLACEHOLDER.findall(value)).items():
         if name not in PLACEHOLDERS:
             known = ", ".join(f"{{{each}}}" for each in sorted(PLACEHOLDERS))
-            raise ValueError(f"has the unknown placeholder {{{name}}}; known are {known}")
+            raise ValueError(f"has the unknown placeholder {{{name[:60]}}}; known are {known}")
+        if times > MOST_TIMES_QUOTED:
+            # A prompt of a request that asks for the question ten thousand times would fill memory.
+            raise ValueError(f"has {{{name}}} {times} times, more than {MOST_TIMES_QUOTED}; say it once")
     return value
 
 
@@ -163,7 +170,7 @@ class Moderator(Settings):
 class PanelLimits(Settings):
     """Bounds of one panel."""
 
-    max_input_chars: PositiveInt = 100_000
+    max_input_chars: Annotated[PositiveInt, Field(le=1_000_000)] = 100_000
     """Characters of all answers in one prompt; beyond it they are cut evenly."""
     stage_timeout_s: PositiveNumber = 120
     """Seconds for a review, a layer or a round; who has not ended then is cancelled."""

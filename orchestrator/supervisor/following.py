@@ -18,6 +18,7 @@ from .executor import Executor
 from .presence import Presence
 from .run_list import RunList, list_of
 
+MAX_ID_CHARS = 80
 SYSTEM_SNAPSHOTS = 50
 """Of every run there is, how many of the newest are sent to a dashboard whose cursor could not be used."""
 
@@ -48,9 +49,10 @@ class Following:
         run = self._executor.find(run_id)
         if run is not None:
             return run
-        record = await self._store.find_run(run_id)
+        # What cannot be a run's name, and may be as long as a request, is no key for a store and nothing to say back.
+        record = await self._store.find_run(run_id) if len(run_id) <= MAX_ID_CHARS else None
         if record is None:
-            raise NotFound(f"There is no run {run_id!r}.")
+            raise NotFound(f"There is no run {run_id[:MAX_ID_CHARS]!r}.")
         return await self._stored.read(record)
 
     async def page(self, query: RunQuery, *, before: str | None = None) -> RunList:

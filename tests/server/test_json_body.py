@@ -31,7 +31,7 @@ async def post(service: Service, path: str, body: bytes, **headers: str) -> Any:
         (b'{"a":[' + b",".join([b"{}"] * 2000) + b"]}", "members"),
         (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "deeply"),
         (b'{"a":' + b'{"a":' * 40 + b"1" + b"}" * 41, "deeply"),
-        (b'{"a":"' + b'\\"' * 300_000 + b'"}', "quotation marks"),
+        (b'{"a":' + b'"x" ' * 5000 + b"}", "members"),
         (b'{"a":' + b"1" * 5000 + b"}", "digits"),
         (b'{"a":1.' + b"1" * 5000 + b"}", "too large"),
         (b"]" * 100_000, "Expecting value"),
@@ -45,7 +45,16 @@ def test_what_is_too_large_to_mean_anything_is_refused(body: bytes, says: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["{[,]}" * 5000, '"' * 5000, "\\" * 5001, '\\"' * 5000, "é\n\t\u2028" * 2000, '"{[,"\\\\"' * 999]
+    "text",
+    [
+        "{[,]}" * 5000,
+        '"' * 5000,
+        "\\" * 5001,
+        '\\"' * 50_000,
+        '\\\\"' * 5000,
+        "é\n\t\u2028" * 2000,
+        '"{[,"\\\\"' * 999,
+    ],
 )
 def test_what_stands_in_a_text_counts_for_nothing(text: str) -> None:
     """A question may be about JSON."""

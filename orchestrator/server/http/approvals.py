@@ -16,6 +16,8 @@ from ..keys import SUPERVISOR
 from .question import read_content
 
 MAX_REASON_CHARS = 1_000
+MAX_ID_CHARS = 2_000
+"""Of a run's, an agent's and a call's names together."""
 
 _YES = frozenset({"yes", "y", "ok", "approve", "approved"})
 _NO = frozenset({"no", "n", "deny", "denied", "reject"})
@@ -43,7 +45,7 @@ def read_approval_id(approval: object, approve: object, reason: object = None) -
     if isinstance(reason, str) and len(reason) > MAX_REASON_CHARS:
         words = f"must be a string of at most {MAX_REASON_CHARS} characters"
         raise InvalidRequest("The reason of an answer is too long.", [FieldProblem("reason", words)])
-    named = str(approval).split("/", 2)
+    named = approval.split("/", 2) if isinstance(approval, str) and len(approval) <= MAX_ID_CHARS else ()
     if len(named) != 3 or not isinstance(approve, bool):
         raise InvalidRequest(
             "The answer to an approval needs the id of its request, and whether to approve.",

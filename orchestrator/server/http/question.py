@@ -16,6 +16,11 @@ from .requests import read_start
 
 DEFAULT = "default"
 PANEL_PREFIX = "panel:"
+MAX_NAME_CHARS = 256
+"""Of a name that the client chose for a thing of its own, such as a thread or a call: answers repeat it."""
+
+MAX_MODEL_CHARS = 4096
+"""Of the names of all agents that are asked together: each piece of an answer repeats it."""
 
 
 @dataclass(slots=True)
@@ -81,13 +86,44 @@ def read_content(content: object) -> tuple[str, list[str]]:
     return "\n".join(texts), images
 
 
+def own_name(value: object, at: str) -> str:
+    """Return a client's name for a thing of its own.
+
+    Raises:
+        InvalidRequest: It is no string, empty, or too long to be said back with each piece of an answer.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS:
+        wrong = f"must be a string of 1 to {MAX_NAME_CHARS} characters"
+        raise InvalidRequest(f"{at} {wrong}.", [FieldProblem(at, wrong)])
+    return value
+
+
+def call_name(value: object, at: str = "id") -> str | int | float | None:
+    """Return the id of a JSON-RPC call. Raises InvalidRequest as `own_name`, if it is no number either."""
+    return value if value is None or isinstance(value, int | float) else own_name(value, at)
+
+
+def check_model(model: object) -> None:
+    """Raise InvalidRequest if *model* is no string, or too long to be said back."""
+    if model is not None and (not isinstance(model, str) or len(model) > MAX_MODEL_CHARS):
+        wrong = f"must be a string of at most {MAX_MODEL_CHARS} characters"
+        raise InvalidRequest(f"model {wrong}.", [FieldProblem("model", wrong)])
+
+
+def parts_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a message; what is none is left out."""
+    parts = message.get("parts")
+    return [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+
+
 def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `agents` or `panel` of a run: what *body* says of its own, else what *model* names.
 
     Raises:
         NotFound: There is no such agent or panel.
-        InvalidRequest: *model* is no string.
+        InvalidRequest: *model* is no string, or too long.
     """
+    check_model(model)
     own = {key: body[key] for key in ("agents", "panel") if body.get(key) is not None}
     if own:
         return own

@@ -18,7 +18,7 @@ from ..http.approvals import give_answers, read_approval_id, read_decision
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.proxies import SCHEME, outside
-from ..http.question import Question, addressed, models, start_asked
+from ..http.question import Question, addressed, call_name, models, parts_of, start_asked
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, asset, operation
@@ -154,7 +154,7 @@ async def _send(request: web.Request, params: Mapping[str, Any]) -> tuple[AnyRun
     message = params.get("message")
     if not isinstance(message, Mapping):
         raise InvalidRequest("message is required.", [FieldProblem("message", "must be a message")])
-    parts = [part for part in message.get("parts") or () if isinstance(part, Mapping)]
+    parts = parts_of(message)
     text = "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
     if message.get("taskId"):
         return await _answer(request, await _task_run(request, message["taskId"]), parts, text)
@@ -325,7 +325,7 @@ async def rpc(request: web.Request) -> web.StreamResponse:
     call_id: object = None
     try:
         body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-        call_id, params = body.get("id"), body.get("params")
+        call_id, params = call_name(body.get("id")), body.get("params")
         _check_version(request)
         about: Mapping[str, Any] = params if isinstance(params, Mapping) else {}
         result = await _call(request, body.get("method"), about, {"rpc_id": call_id})

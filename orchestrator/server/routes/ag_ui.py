@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...errors import NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.following import stream_run
-from ..http.question import addressed, read_messages, start_asked
+from ..http.question import addressed, own_name, read_messages, start_asked
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -74,7 +73,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 async def _run(request: web.Request, model: str | None) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    thread, client_run = _name(body, "threadId"), _name(body, "runId")
+    thread, client_run = own_name(body.get("threadId"), "threadId"), own_name(body.get("runId"), "runId")
     options = {
         "thread_id": thread,
         "client_run_id": client_run,
@@ -94,13 +93,6 @@ async def _run(request: web.Request, model: str | None) -> web.StreamResponse:
         )
         cursor = requested_cursor(request)
     return await stream_run(request, run, DIALECTS["ag-ui"], cursor=cursor, options=options)
-
-
-def _name(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str) or not value:
-        raise InvalidRequest(f"{key} must be a string.", [FieldProblem(key, "must be a string")])
-    return value
 
 
 def _key(client_run: str) -> str:

@@ -16,7 +16,7 @@ from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.following import stream_run
 from ..http.problem import Problem, refuses_as
-from ..http.question import Question, addressed, start_asked
+from ..http.question import Question, addressed, own_name, parts_of, start_asked
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -113,8 +113,9 @@ async def _running(request: web.Request) -> AnyRun | None:
 
 def _conversation(chat_id: object) -> str | None:
     """Return a chat's conversation: its id, or if that may not be a name, one that follows from it."""
-    if not isinstance(chat_id, str) or not chat_id:
+    if chat_id is None or chat_id == "":
         return None
+    chat_id = own_name(chat_id, "id")
     if re.fullmatch(NAME_PATTERN, chat_id, re.ASCII):
         return chat_id
     return f"chat-{hashlib.sha256(chat_id.encode('utf-8', 'replace')).hexdigest()[:40]}"
@@ -123,7 +124,7 @@ def _conversation(chat_id: object) -> str | None:
 def _question(messages: list[Any]) -> Question:
     for message in reversed(messages):
         if isinstance(message, Mapping) and message.get("role") == "user":
-            parts = [part for part in message.get("parts") or () if isinstance(part, Mapping)]
+            parts = parts_of(message)
             text = "\n".join(str(part.get("text")) for part in parts if part.get("type") == "text")
             images = [str(part.get("url")) for part in parts if part.get("type") == "file"]
             return Question(text, images)
@@ -137,8 +138,8 @@ def _answers(message: Mapping[str, Any]) -> list[ApprovalAnswer]:
     if message.get("role") != "assistant":
         return []
     found = []
-    for part in message.get("parts") or ():
-        approval = part.get("approval") if isinstance(part, Mapping) else None
+    for part in parts_of(message):
+        approval = part.get("approval")
         if isinstance(approval, Mapping) and part.get("state") == "approval-responded":
             found.append(
                 read_approval_id(approval.get("id"), approval.get("approved"), approval.get("reason"))

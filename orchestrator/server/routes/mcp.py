@@ -23,7 +23,7 @@ from ...run.registry import AgentRegistry
 from ..http.approvals import give_answers, read_approval_id
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
-from ..http.question import Question, addressed, start_asked
+from ..http.question import Question, addressed, call_name, start_asked
 from ..http.reading import wants_stream
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
@@ -68,11 +68,12 @@ def _words(problem: Problem) -> str:
 )
 async def call(request: web.Request) -> web.StreamResponse:
     message = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    method, params, call_id = message.get("method"), message.get("params"), message.get("id")
+    method, params = message.get("method"), message.get("params")
     about: Mapping[str, Any] = params if isinstance(params, Mapping) else {}
     if "method" not in message:
         await _take_answer(request, message)
         return web.Response(status=202)
+    call_id = call_name(message.get("id"))
     if "id" not in message:
         if method == "notifications/cancelled":
             await _cancel(request, about)
@@ -161,7 +162,7 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
         words = {"type": "text", "text": _words(problem)}
         return _result(call_id, {"content": [words], "isError": True})
     meta = about.get("_meta")
-    token = meta.get("progressToken") if isinstance(meta, Mapping) else None
+    token = call_name(meta.get("progressToken"), "progressToken") if isinstance(meta, Mapping) else None
     elicits = request.headers.get(SESSION, "").endswith(_ELICITS)
     options = {"rpc_id": call_id, "progress_token": token, "elicits": elicits}
     if wants_stream(request, EVENT_STREAM):

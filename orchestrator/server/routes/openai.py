@@ -18,7 +18,15 @@ from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id, read_chat_answers
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
-from ..http.question import Question, addressed, models, read_messages, start_asked
+from ..http.question import (
+    MAX_NAME_CHARS,
+    Question,
+    addressed,
+    check_model,
+    models,
+    read_messages,
+    start_asked,
+)
 from ..http.reading import requested_cursor
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
@@ -90,6 +98,7 @@ def _model(name: str) -> dict[str, Any]:
 )
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    check_model(body.get("model"))
     answers, cursor = read_chat_answers(body.get("messages")), None
     if answers:
         run, cursor = await give_answers(request, answers)
@@ -129,6 +138,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 async def create_response(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     background, streams = body.get("background") is True, body.get("stream") is True
+    check_model(body.get("model"))
     answers = _answers(body.get("input"))
     cursor: str | None = None
     if answers:
@@ -251,11 +261,14 @@ async def _show(
 
 def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:
     spec = run.spec
+    previous = body.get("previous_response_id")
     named = f"panel:{spec.panel.panel_id}" if spec.panel is not None else "+".join(spec.agents)
     return {
         "model": body.get("model") or named,
         "created": run.state.created_at // 1000,
-        "previous_response_id": body.get("previous_response_id"),
+        "previous_response_id": previous
+        if isinstance(previous, str) and len(previous) <= MAX_NAME_CHARS
+        else None,
     }
 
 

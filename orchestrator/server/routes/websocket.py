@@ -111,7 +111,7 @@ class Socket:
                 continue
             try:
                 operation = operation_of(await self._request.app[READER].parse(message.data))
-            except ProblemError as exc:
+            except (ProblemError, InvalidRequest) as exc:
                 # It has no `ref` to answer to.
                 await self._refuse(None, exc)
                 continue
