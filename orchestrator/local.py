@@ -12,6 +12,7 @@ from .agent.attempt import Stop
 from .client.event import Event, parse_event
 from .client.run_view import RunHandle, RunView
 from .config.load import Config
+from .errors import InvalidRequest
 from .eventlog import MemoryLog
 from .eventlog.subscription import View, follow
 from .events.snapshot import Snapshot
@@ -20,6 +21,7 @@ from .run.run import Run
 from .run.spec import StartRequest
 from .supervisor.panel_request import choose_panel
 from .supervisor.supervisor import Supervisor
+from .supervisor.variant_request import read_agents
 
 
 class LocalRun(RunHandle):
@@ -63,31 +65,38 @@ class LocalRun(RunHandle):
 async def local_run(
     config: Config,
     message: str,
-    agents: Sequence[str] | None = None,
+    agents: Sequence[str | Mapping[str, Any]] | None = None,
     *,
     panel: str | Mapping[str, Any] | None = None,
 ) -> AsyncIterator[LocalRun]:
     """Start a run of the configured agents in this process.
 
     Args:
-        agents: Who takes part; None for those marked as default, or the panel's members.
+        agents: Who takes part, by id or as a variant as in `POST /v1/runs`; None for those marked as default, or
+            the panel's members.
         panel: A configured panel's id, or an inline one as in `POST /v1/runs`.
     Raises:
         ConfigError: An agent that takes part cannot be loaded.
-        InvalidRequest: The panel is not possible.
+        InvalidRequest: The panel or a variant is not possible.
     """
     left_out = {each.agent_id: each.reason for each in config.skipped}
     everybody = AgentRegistry(config.agents, panels=config.panels, left_out=left_out)
-    sits = None if panel is None else choose_panel(panel, everybody, agents=agents)
-    chosen = sits.opening if sits is not None else tuple(agents or config.default_agents())
+    asked = read_agents(agents or (), everybody)
+    if asked.problems:
+        raise InvalidRequest(f"{asked.problems[0].at}: {asked.problems[0].detail}", asked.problems)
+    variants = asked.variants
+    sits = None if panel is None else choose_panel(panel, everybody, agents=asked.names, variants=variants)
+    chosen = sits.opening if sits is not None else asked.names or tuple(config.default_agents())
     # An agent that is not asked need not be loaded: its SDK may not be installed, its key not set.
     needed = sits.everyone if sits else chosen
-    registry = AgentRegistry(config.agents, load=needed, panels=config.panels, left_out=left_out)
+    registry = AgentRegistry(
+        config.agents, load=set(needed) - set(variants), panels=config.panels, left_out=left_out
+    )
     async with Supervisor(registry, MemoryLog()) as supervisor:
         await registry.load()
         try:
             plain = None if sits is None else sits.model_dump(mode="json")
-            run, _ = await supervisor.start(StartRequest(message, chosen, panel=plain))
+            run, _ = await supervisor.start(StartRequest(message, chosen, panel=plain, variants=variants))
             if not isinstance(run, Run):
                 raise RuntimeError("a run without an idempotency key is always a new one")
             yield LocalRun(supervisor, run)

@@ -18,7 +18,17 @@ from click.core import ParameterSource
 
 from ..errors import ConfigError, InvalidRequest, OrchestratorError
 from ..settings.serve import ServeSettings
-from .options import DEFAULTS, Listed, option, pass_over_service_links, serve_options, take_files
+from .options import (
+    DEFAULTS,
+    Listed,
+    config_option,
+    option,
+    pass_over_service_links,
+    serve_options,
+    take_files,
+    token_option,
+    variants_option,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -51,15 +61,7 @@ def show_version(ctx: click.Context, param: click.Parameter, value: bool) -> Non
         ctx.exit()
 
 
-config_option = option(
-    "--config",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.config,
-    show_default=True,
-    help="Folder of agents' files.",
-)
 server_option = option("--server", default=DEFAULT_SERVER, show_default=True, help="Address of the server.")
-token_option = option("--token", help="The server's token; safer in the variable than on the command line.")
 moderator_option = option("--moderator", metavar="AGENT", help="Who has the last word, with a method.")
 json_option = option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 
@@ -123,6 +125,7 @@ def backup(file: Path, log: str) -> int:
 @cli.command()
 @click.argument("question")
 @option("--agents", type=Listed(), help="Who is asked; else those marked as default.")
+@variants_option
 @option("--panel", metavar="PANEL", help="Let them work together: a panel's id, or a method (judge, vote …).")
 @moderator_option
 @option("--server", metavar="URL", help="Ask through this server; else in this process.")
@@ -132,6 +135,7 @@ def backup(file: Path, log: str) -> int:
 def run(
     question: str,
     agents: tuple[str, ...] | None,
+    changed: tuple[dict[str, Any], ...],
     panel: str | None,
     moderator: str | None,
     server: str | None,
@@ -143,7 +147,7 @@ def run(
 
     Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
     """
-    from .handles import PanelWish, start_at, start_here
+    from .handles import PanelWish, all_asked, start_at, start_here
 
     question = sys.stdin.read() if question == "-" else question
     if not question.strip():
@@ -151,14 +155,15 @@ def run(
     if moderator and not panel:
         raise click.UsageError("--moderator needs a --panel: the method that it has the last word in")
     wish = PanelWish(panel, moderator) if panel else None
+    asked = all_asked(agents, changed)
     server = _chosen_server(server)
     if server:
         client = _client(server, token)
         if not as_json:
             _say_whom(server)
-        return _watch(start_at(client, question, agents, wish), as_json)
+        return _watch(start_at(client, question, asked, wish), as_json)
     _see_own_modules()
-    return _watch(start_here(config, question, agents, wish), as_json)
+    return _watch(start_here(config, question, asked, wish), as_json)
 
 
 @cli.command()

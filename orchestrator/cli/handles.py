@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .comparison.compare import ComparisonPlan
 
 
+Asked = tuple[str | Mapping[str, Any], ...]
+"""Who is asked: ids, and agents with changes as in `POST /v1/runs`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PanelWish:
     """A panel as a command line names it: a configured one's id, or a method with who has the last word."""
@@ -50,9 +54,14 @@ class PanelWish:
         return self.name
 
 
+def all_asked(agents: tuple[str, ...] | None, changed: tuple[dict[str, Any], ...]) -> Asked | None:
+    """Return who is asked by id or with changes; None if nobody is named."""
+    return (*(agents or ()), *changed) or None
+
+
 @asynccontextmanager
 async def start_at(
-    client: Client, question: str, agents: tuple[str, ...] | None, wish: PanelWish | None
+    client: Client, question: str, agents: Asked | None, wish: PanelWish | None
 ) -> AsyncIterator[RunHandle]:
     """Start a run at a server."""
     async with client:
@@ -77,7 +86,7 @@ async def panel_over(client: Client, run_id: str, wish: PanelWish) -> AsyncItera
 
 
 def start_here(
-    directory: Path, question: str, agents: tuple[str, ...] | None, wish: PanelWish | None
+    directory: Path, question: str, agents: Asked | None, wish: PanelWish | None
 ) -> AbstractAsyncContextManager[RunHandle]:
     """Start a run in this process.
 
@@ -93,7 +102,8 @@ def start_here(
     # The answers are what is shown; what goes well needs no line between them.
     configure_logging(level="warning")
     config = load_config(directory, os.environ)
-    unknown = [agent_id for agent_id in agents or () if agent_id not in config.agents]
+    named = [each if isinstance(each, str) else str(each.get("agent_id")) for each in agents or ()]
+    unknown = [agent_id for agent_id in named if agent_id not in config.agents]
     if unknown:
         known = ", ".join(config.agents)
         lacking = {each.agent_id: each.reason for each in config.skipped}

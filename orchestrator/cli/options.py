@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +54,58 @@ class Listed(click.ParamType[tuple[str, ...]]):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
+
+class ChangedAgent(click.ParamType[dict[str, Any]]):
+    """An agent with changes: `skeptic as skeptic-hot model_settings.temperature=1.2 instructions="Be brief."`."""
+
+    name = "AGENT as NAME KEY=VALUE …"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        try:
+            agent_id, word, name, *pairs = shlex.split(value)
+        except ValueError:
+            self.fail(f"{value!r} is not AGENT as NAME KEY=VALUE …", param, ctx)
+        if word != "as":
+            self.fail(f"{value!r} is not AGENT as NAME KEY=VALUE …", param, ctx)
+        changed: dict[str, Any] = {"agent_id": agent_id, "as": name}
+        for pair in pairs:
+            key, sign, text = pair.partition("=")
+            if not sign or not key:
+                self.fail(f"{pair!r} is not KEY=VALUE", param, ctx)
+            *parents, last = key.split(".")
+            place = changed
+            for parent in parents:
+                place = place.setdefault(parent, {})
+                if not isinstance(place, dict):
+                    self.fail(f"{pair!r}: {parent} has a value already", param, ctx)
+            place[last] = _json_or_text(text)
+        return changed
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+config_option = option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.config,
+    show_default=True,
+    help="Folder of agents' files.",
+)
+token_option = option("--token", help="The server's token; safer in the variable than on the command line.")
+variants_option = click.option(
+    "--agent",
+    "changed",
+    type=ChangedAgent(),
+    multiple=True,
+    help="Besides, an agent with other settings, of those that its file lists in `variants`.",
+)
 
 SERVE: tuple[Callable[[F], F], ...] = (
     option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),

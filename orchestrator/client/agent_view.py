@@ -85,6 +85,7 @@ class AgentView:
     title: str = ""
     backend: str = ""
     model: str | None = None
+    variant: Mapping[str, Any] | None = None
     status: AgentStatus = "queued"
     attempt: int = 0
     reasoning: str = ""
@@ -125,6 +126,7 @@ class AgentView:
         self.title = info.get("title") or self.agent_id
         self.backend = info.get("backend") or ""
         self.model = info.get("model")
+        self.variant = info.get("variant")
 
     def replace(self, snapshot: Mapping[str, Any]) -> None:
         """Become what a snapshot says; reasoning and tools are forgotten, since it does not hold them."""

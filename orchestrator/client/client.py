@@ -73,7 +73,7 @@ class Client:
         self,
         message: str,
         *,
-        agents: Sequence[str] | None = None,
+        agents: Sequence[str | Mapping[str, Any]] | None = None,
         conversation_id: str | None = None,
         channel: str | None = None,
         panel: str | Mapping[str, Any] | None = None,
@@ -84,6 +84,8 @@ class Client:
         A start whose answer was lost is repeated under the same Idempotency-Key: one run, not two.
 
         Args:
+            agents: Ids, and agents that are changed for this run: `{"agent_id": "skeptic", "as": "skeptic-hot",
+                "model_settings": {"temperature": 1.2}}`, of the keys that `agents()` lists as `variants`.
             panel: How its agents work together: a configured panel's id, or an inline one, as
                 `{"method": "judge", "moderator": "analyst"}`; *agents* are its members.
         Raises:
@@ -157,7 +159,7 @@ class Client:
         await self._http.call("DELETE", path_of("runs", run_id))
 
     async def agents(self) -> list[dict[str, Any]]:
-        """Return the configured agents: `agent_id`, `title`, `description`, `backend`, `model`."""
+        """Return the configured agents: `agent_id`, `title`, `description`, `backend`, `model`, `variants` …"""
         answer = await self._http.call("GET", path_of("agents"), tries=TRIES)
         found: list[dict[str, Any]] = answer["agents"]
         return found

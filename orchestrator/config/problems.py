@@ -14,6 +14,7 @@ from ..errors import ConfigProblem
 from ..settings.agent import AgentSettings, parts_of
 from ..settings.environment import EnvText
 from ..settings.scalars import Settings
+from ..settings.variants import plain_words
 from .yamlfile import KeyPath, YamlFile
 
 _SECRET_KEYS = frozenset({"api_key", "headers", "env", "extra_headers"})
@@ -94,34 +95,13 @@ def _sentence(content: YamlFile, detail: ErrorDetails) -> str:
     path: KeyPath = detail["loc"]
     if kind == "missing":
         return "is missing; add it"
-    if kind == "value_error":
-        message = str(detail["ctx"]["error"])
-    elif kind == "literal_error":
-        message = f"should be {detail['ctx']['expected']}"
-    else:
-        message = _PLAIN.get(kind) or detail["msg"].removeprefix("Input ").removeprefix("String ")
+    message = plain_words(detail)
     value = _given(content, path)
     if isinstance(value, EnvText):
         return f"its variable's value {message}"
     if _SECRET_KEYS.intersection(path) or (value is None and path not in content.lines):
         return message  # a secret, or a default that does not do
     return quoted(value) + message
-
-
-_PLAIN = {
-    "model_type": "should hold keys and values, indented under it",
-    "dict_type": "should hold keys and values, indented under it",
-    "tuple_type": "should be a list, such as [first, second]",
-    "list_type": "should be a list, such as [first, second]",
-    "bool_type": "should be true or false",
-    "float_type": "should be a number",
-    "int_type": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "string_type": "should be text; put it in quotes",
-    "string_unicode": "should be text that UTF-8 can hold",
-    "string_too_short": "should not be empty; fill it in or remove the key",
-}
-"""pydantic's kinds of errors whose own message speaks to programmers."""
 
 
 def _given(content: YamlFile, path: KeyPath) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -11,13 +11,26 @@ from .base import AgentStatus, Payload, RunStatus
 from .panel import PanelInfo
 
 
+class AgentVariant(msgspec.Struct, frozen=True):
+    """What a request changed of an agent for itself: `of` is the agent, `changes` are as its file would have them."""
+
+    of: str
+    changes: dict[str, Any]
+
+
 class AgentInfo(msgspec.Struct, frozen=True):
-    """One agent as `run.started` lists it."""
+    """One agent as `run.started` lists it; `variant` is there only if the request changed something of it."""
 
     agent_id: str
     title: str
     backend: str
     model: str | None
+    variant: AgentVariant | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def configured(self) -> str:
+        """The id of the agent's file, which requests cannot choose: what is counted is counted under it."""
+        return self.agent_id if isinstance(self.variant, msgspec.UnsetType) else self.variant.of
 
 
 class AgentOutcome(msgspec.Struct, frozen=True):

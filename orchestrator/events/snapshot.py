@@ -10,6 +10,7 @@ from .agent import AgentMetrics, InputRef, Missing, Usage
 from .base import AgentStatus, RunStatus
 from .content import Data, File, Progress, Source
 from .panel import PanelState
+from .run import AgentVariant
 
 
 class EarlierTurn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +68,7 @@ class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
     data: list[Data] = []
     sources: list[Source] = []
     files: list[File] = []
+    variant: AgentVariant | msgspec.UnsetType = msgspec.UNSET
 
 
 class Revealed(msgspec.Struct, frozen=True):

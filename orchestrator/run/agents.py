@@ -21,8 +21,8 @@ from .content import ContentState
 from .conversation import Conversations
 from .merge import Batch
 from .panel import TurnRequest, info_of
-from .registry import AgentRegistry
 from .state import Participant, RunState
+from .variants import KnownAgents
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class RunAgents:
 
     Args:
         state: Its participants are what the agents' logged events say.
+        registry: Who can be asked in this run.
         blind_records: Keep the truth about a blind run.
     Attributes:
         blind_names: The names in a blind run; None in any other.
@@ -75,7 +76,7 @@ class RunAgents:
     def __init__(
         self,
         state: RunState,
-        registry: AgentRegistry,
+        registry: KnownAgents,
         conversations: Conversations,
         observer: Observer,
         *,
@@ -112,7 +113,7 @@ class RunAgents:
 
     def join(self, info: AgentInfo) -> RunAgent:
         """Let an agent take part; one that does already stays as it is."""
-        self._observer.agent_state(info.agent_id, None, "queued")
+        self._observer.agent_state(info.configured, None, "queued")
         self._state.join(info)
         return self[info.agent_id]
 

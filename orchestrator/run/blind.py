@@ -170,6 +170,7 @@ class BlindRecords:
             data=content.data,
             sources=content.sources,
             files=content.files,
+            variant=info.variant,
         )
         await self._store.add_turn(_SEALED.format(run_id), agent_id, msgspec.json.encode(truth), keep=1)
 

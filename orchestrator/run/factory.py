@@ -44,7 +44,7 @@ class RunFactory:
         """Make a run that may append as long as *record*'s token is the newest."""
         agents = RunAgents(
             state,
-            self._registry,
+            self._registry.of_run(state.spec.variants),
             self._conversations,
             self._observer,
             blind_records=self._blind_records,

@@ -9,10 +9,11 @@ import structlog
 
 from ..backends.base import Backend
 from ..backends.registry import create_backend
-from ..events.run import AgentInfo
+from ..events.run import AgentInfo, AgentVariant
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
 from ..telemetry.logs import exception_words, failure
+from .variants import AgentsOfRun, KnownAgents, VariantBackends
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class AgentRegistry:
         self._ready = dict(backends or {})
         self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
         self._backends: dict[str, asyncio.Future[Backend]] = {}
+        self._variants = VariantBackends(self._create)
 
     @property
     def ready(self) -> bool:
@@ -78,7 +80,14 @@ class AgentRegistry:
     async def _build(self, agent_id: str) -> Backend:
         if agent_id in self._ready:
             return self._ready[agent_id]
-        return await asyncio.to_thread(create_backend, self.agents[agent_id], self.agents)
+        return await self._create(self.agents[agent_id])
+
+    async def _create(self, settings: AgentSettings) -> Backend:
+        return await asyncio.to_thread(create_backend, settings, self.agents)
+
+    def of_run(self, variants: Mapping[str, AgentVariant]) -> KnownAgents:
+        """Return who can be asked in a run with such variants."""
+        return AgentsOfRun(self, variants, self._variants) if variants else self
 
     def backend(self, agent_id: str) -> asyncio.Future[Backend]:
         """Return an agent's backend, to be waited for; it is done if the backend is there. Cancelling is safe."""
@@ -114,6 +123,7 @@ class AgentRegistry:
     async def aclose(self, seconds: float = 5.0) -> None:
         """Close all backends, at most *seconds* long."""
         loaded = [f.result() for f in self._backends.values() if f.done() and f.exception() is None]
+        await self._variants.aclose()
         await _close_all(loaded, seconds)
 
 

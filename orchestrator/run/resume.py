@@ -35,8 +35,8 @@ class Resume:
         if self._state.last_event_id is None:
             # Its worker died before the first event: its agents have not even been queued.
             await self._writer.append([Batch(RUN, [self._agents.opening()])])
-        for agent_id, participant in self._state.participants.items():
-            self._observer.agent_state(agent_id, None, participant.status)
+        for participant in self._state.participants.values():
+            self._observer.agent_state(participant.info.configured, None, participant.status)
         for agent in self._agents:
             participant = self._state.participants[agent.agent_id]
             if participant.ended or (participant.status == "queued" and self._panel_asks):

@@ -77,8 +77,8 @@ class Run:
 
     def report_left(self) -> None:
         """Let another worker execute what was begun here, if any does: nothing more of it is observed here."""
-        for agent_id, participant in self.state.participants.items():
-            self._observer.agent_state(agent_id, participant.status, None)
+        for participant in self.state.participants.values():
+            self._observer.agent_state(participant.info.configured, participant.status, None)
         self._observer.run_left(self.state.facts)
 
     async def execute(self) -> None:
@@ -333,4 +333,4 @@ class Run:
         )
         self._observer.run_ended(self.state.facts, done.status, done.metrics.duration_ms / 1000)
         for participant in self.state.participants.values():
-            self._observer.agent_state(participant.info.agent_id, participant.status, None)
+            self._observer.agent_state(participant.info.configured, participant.status, None)

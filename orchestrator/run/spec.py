@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ..errors import UnreadableRequest
 from ..eventlog.run_store import RunRecord
 from ..events.base import AgentStatus
+from ..events.run import AgentVariant
 from ..panels.settings import PanelSettings
 
 
@@ -32,7 +33,8 @@ class StartRequest:
 
     `panel` is a `PanelSettings` with its members filled in, as plain data; `of` names the run whose
     answers are `given`, so that its members are not asked again. `blind` hides who is who until the vote.
-    `depth` counts the instances that passed the question on.
+    `depth` counts the instances that passed the question on. `variants` are those of the agents that are configured
+    ones with changes, by the names under which they take part.
     """
 
     message: str
@@ -46,6 +48,7 @@ class StartRequest:
     of: str | None = None
     blind: bool = False
     depth: int = 0
+    variants: dict[str, AgentVariant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class RunSpec:
     blind: bool = False
     traceparent: str | None = None
     depth: int = 0
+    variants: dict[str, AgentVariant] = field(default_factory=dict)
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -106,6 +110,7 @@ def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None)
         blind=request.blind,
         traceparent=record.traceparent,
         depth=request.depth,
+        variants=request.variants,
     )
 
 

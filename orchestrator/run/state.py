@@ -205,7 +205,7 @@ class RunState:
         elif agent_id is not None:
             # If `run.started` was trimmed away, nothing but the id is known of an agent.
             participant = self.participants.get(agent_id) or self.join(
-                AgentInfo(agent_id, agent_id, "", None)
+                AgentInfo(agent_id, agent_id, "", None, self.spec.variants.get(agent_id, msgspec.UNSET))
             )
             participant.status = participant.fold(payload)
         elif isinstance(payload, RunStarted):

@@ -112,7 +112,8 @@ class Writer:
             if who is not None and isinstance(whole, _ENDINGS):
                 self._report(who, whole)
         for agent_id, lengths in () if self._blind_names is not None else tokens.items():
-            self._observer.tokens(agent_id, sum(lengths), len(lengths))
+            configured = self._state.participants[agent_id].info.configured
+            self._observer.tokens(configured, sum(lengths), len(lengths))
         self._observer.log_bytes(self._log.size)
 
     async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
@@ -140,11 +141,11 @@ class Writer:
         before = participant.status
         self._state.fold(agent_id, payload, entry.id)
         if participant.status != before:
-            self._observer.agent_state(agent_id, before, participant.status)
+            self._observer.agent_state(participant.info.configured, before, participant.status)
 
     def enter(self, participant: Participant, status: AgentStatus) -> None:
         """Give an agent a status that no event gives it."""
-        self._observer.agent_state(participant.info.agent_id, participant.status, status)
+        self._observer.agent_state(participant.info.configured, participant.status, status)
         participant.status = status
 
     def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
@@ -155,7 +156,7 @@ class Writer:
         self._observer.agent_ended(
             AttemptEnd(
                 self._state.facts,
-                agent_id,
+                info.configured,
                 payload.attempt,
                 payload.TYPE,
                 payload.code if isinstance(payload, Error) else None,

@@ -118,6 +118,12 @@ class AgentSettings(Settings):
     """What its tokens cost; none are built in. Needed for `limits.max_cost`."""
     coalesce_ms: IntFromZero = 0
     """Milliseconds to gather tokens for; 0 merges them only while nobody has fetched them."""
+    variants: tuple[Text, ...] = ()
+    """Keys that a request may change for itself, such as `model_settings.temperature`."""
+    variant_models: tuple[Text, ...] = ()
+    """The models that it may choose, if `model` is among `variants`."""
+    may_vary: ClassVar[tuple[str, ...]] = ()
+    """What agents of this kind may list in `variants`."""
     takes_over: ClassVar[bool] = False
     """Whether an agent of this kind can be named in another's `handoffs`."""
     _file: str = PrivateAttr(default="")
@@ -126,6 +132,20 @@ class AgentSettings(Settings):
     def _check_prices(self) -> Self:
         if self.limits.max_cost is not None and self.prices is None:
             raise ValueError("has `limits.max_cost` but no `prices`; say what a million tokens cost")
+        return self
+
+    @model_validator(mode="after")
+    def _check_variants(self) -> Self:
+        for key in self.variants:
+            if key not in self.may_vary:
+                known = ", ".join(self.may_vary) or "none for this `backend`"
+                raise ValueError(f"has {key[:80]!r} in `variants`; possible are: {known}")
+        if ("model" in self.variants) != bool(self.variant_models):
+            raise ValueError(
+                "has one of `variant_models` and `model` in `variants`; the one needs the other, to say which models"
+            )
+        if self.variant_models and self.limits.max_cost is not None:
+            raise ValueError("has `limits.max_cost`, and what `variant_models` cost is not known; remove one")
         return self
 
     @property

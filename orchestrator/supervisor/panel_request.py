@@ -5,7 +5,7 @@ Owns which agents such a panel has. Whether it can begin now is the run's to say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ..config.panels import check_panel
@@ -20,12 +20,18 @@ from ..run.state import RunState
 
 
 def choose_panel(
-    value: object, registry: AgentRegistry, *, agents: Sequence[str] | None = None, most: int | None = None
+    value: object,
+    registry: AgentRegistry,
+    *,
+    agents: Sequence[str] | None = None,
+    variants: Collection[str] = (),
+    most: int | None = None,
 ) -> PanelSettings:
     """Return the panel that *value*, an id or an inline panel, asks for, with its members.
 
     Args:
         agents: Who shall be its members; the panel's own unless given, the default agents if it has none.
+        variants: Names of agents that the run changes for itself, and so knows.
         most: Agents that may take part in all.
     Raises:
         InvalidRequest: With what is wrong and where.
@@ -34,7 +40,7 @@ def choose_panel(
     members = tuple(agents) if agents else panel.members or tuple(registry.default_agents())
     if not panel.named_layers or agents:
         panel = _with_members(panel, members)
-    _require_known(panel, registry)
+    _require_known(panel, registry, variants=variants)
     if most is not None and len(panel.everyone) > most:
         raise _wrong("panel", f"has {len(panel.everyone)} agents; at most {most} are allowed")
     return panel
@@ -58,7 +64,7 @@ def panel_over(
     if not any(there[agent_id].good for agent_id in members):
         raise Conflict("No agent of this run has answered yet.")
     panel = _with_members(panel, members)
-    _require_known(panel, registry, but=members)
+    _require_known(panel, registry, but=members, variants=spec.variants)
     return panel, [there[agent_id] for agent_id in members]
 
 
@@ -106,8 +112,10 @@ def _with_members(panel: PanelSettings, members: Sequence[str]) -> PanelSettings
         ) from exc
 
 
-def _require_known(panel: PanelSettings, registry: AgentRegistry, *, but: Sequence[str] = ()) -> None:
-    asked = set(panel.everyone)
+def _require_known(
+    panel: PanelSettings, registry: AgentRegistry, *, but: Sequence[str] = (), variants: Collection[str] = ()
+) -> None:
+    asked = set(panel.everyone) - set(variants)
     if not panel.kind.asks_again:
         asked -= set(but) - set(panel.last_words)  # these are read, and not asked again
     unknown = sorted(agent_id for agent_id in asked if agent_id not in registry.agents)

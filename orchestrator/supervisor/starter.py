@@ -89,7 +89,7 @@ class RecordMaker:
         unknown = [
             FieldProblem(f"agents[{n}]", self._registry.why_not(agent_id))
             for n, agent_id in enumerate(agents)
-            if agent_id not in self._registry.agents
+            if agent_id not in self._registry.agents and agent_id not in request.variants
         ]
         if unknown:
             raise InvalidRequest("An agent is unknown; GET /v1/agents lists them.", unknown)

@@ -242,6 +242,7 @@ class Supervisor:
             panel=plain,
             given=given(answers),
             of=spec.of or run_id,
+            variants=spec.variants,
         )
         started, _ = await self.start(request)
         await self._retention.note_panel(request.of or run_id, started.spec.run_id)

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from orchestrator.cli.handles import PanelWish
+from orchestrator.cli.handles import PanelWish, start_here
+from orchestrator.cli.options import ChangedAgent
 from orchestrator.errors import InvalidRequest
 from orchestrator.panels.methods.registry import METHODS
 from tests.support.commands import orchestrate
@@ -183,3 +185,26 @@ async def test_a_panel_over_an_open_run_shows_that_run(server: ScriptedServer) -
         ("GET", "/v1/panels", None),
         ("POST", f"/v1/runs/{RUN_ID}/panel", {"panel": "council"}),
     ]
+
+
+def test_a_changed_agent_is_read_as_a_request_has_it() -> None:
+    convert = ChangedAgent().convert
+    assert convert('a as a-2 model_settings.temperature=1.2 instructions="Be brief." seed=3', None, None) == {
+        "agent_id": "a", "as": "a-2", "model_settings": {"temperature": 1.2}, "instructions": "Be brief.", "seed": 3,
+    }  # fmt: skip
+    assert convert("a as b", None, None) == {"agent_id": "a", "as": "b"}
+    for wrong in ("a", "a b c", "a as b seed", "a as b =1", "a as b seed=1 seed.x=2", "a as 'b"):
+        with pytest.raises(click.BadParameter):
+            convert(wrong, None, None)
+
+
+async def test_a_run_in_this_process_asks_variants(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("backend: offline\nvariants: [seed, tokens_per_s]\ntokens_per_s: 4000\n")
+    changed = {"agent_id": "a", "as": "a-2", "tokens_per_s": 5000}
+    async with start_here(tmp_path, "hi", ("a", changed), None) as run:
+        view = await run.result()
+    assert {agent_id: agent.status for agent_id, agent in view.agents.items()} == {"a": "done", "a-2": "done"}
+    assert view.agents["a-2"].variant == {"of": "a", "changes": {"tokens_per_s": 5000}}
+    with pytest.raises(InvalidRequest, match="seeds: is none of the keys"):
+        async with start_here(tmp_path, "hi", ({"agent_id": "a", "as": "b", "seeds": 1},), None):
+            pass

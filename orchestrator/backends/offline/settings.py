@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...settings.agent import AgentSettings
 from ...settings.scalars import IntFromZero, PositiveNumber, Reference
@@ -11,6 +11,7 @@ from ...settings.scalars import IntFromZero, PositiveNumber, Reference
 class OfflineSettings(AgentSettings):
     """A deterministic stand-in that needs no key and no network."""
 
+    may_vary: ClassVar[tuple[str, ...]] = ("seed", "tokens_per_s")
     backend: Literal["offline"] = "offline"
     instructions: str = ""
     """The system prompt."""

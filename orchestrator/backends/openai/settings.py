@@ -97,6 +97,10 @@ class ModelSettings(TypedDict, total=False):
     extra_args: dict[str, Free]
 
 
+_NEVER_VARY = ("extra_query", "extra_body", "extra_headers", "extra_args", "metadata", "store", "timeout")
+"""Through these a request could change anything of the call, its model and its credentials included."""
+
+
 def _api_from_base_url(data: dict[str, Any]) -> Api:
     return "responses" if data["base_url"] is None else "chat_completions"
 
@@ -110,6 +114,11 @@ class OpenAIAgentsSettings(AgentSettings):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["agent"]}, {"required": ["model"]}]})
 
     takes_over: ClassVar[bool] = True
+    may_vary: ClassVar[tuple[str, ...]] = (
+        "instructions",
+        "model",
+        *(f"model_settings.{key}" for key in ModelSettings.__annotations__ if key not in _NEVER_VARY),
+    )
     backend: Literal["openai-agents"] = "openai-agents"
     agent: Reference | None = None
     """An `agents.Agent` of your own, as "module:attribute", or a function that returns one: called once."""
@@ -164,6 +173,8 @@ class OpenAIAgentsSettings(AgentSettings):
             if self.model is None:
                 raise ValueError('needs `model`, or `agent` ("module:attribute") for an Agent of your own')
             return self
+        if self.variants:
+            raise ValueError("has `agent`, which brings its own settings; remove `variants`")
         for key in _AGENT_BRINGS:
             if key in self.model_fields_set and getattr(self, key) is not None:
                 raise ValueError(f"has `agent`, which brings its own `{key}`; remove one of the two")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...settings.agent import AgentSettings
 from ...settings.scalars import Reference, Text
@@ -11,6 +11,7 @@ from ...settings.scalars import Reference, Text
 class PydanticAISettings(AgentSettings):
     """An agent of Pydantic AI."""
 
+    may_vary: ClassVar[tuple[str, ...]] = ("model",)
     backend: Literal["pydantic-ai"] = "pydantic-ai"
     agent: Reference
     """The agent, as "module:attribute", or a function that returns one: called once."""

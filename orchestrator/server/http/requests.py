@@ -6,7 +6,7 @@ Checks shape and names; whether the run can be started now is the supervisor's t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ...run.registry import AgentRegistry
 from ...run.spec import StartRequest
 from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
+from ...supervisor.variant_request import AskedAgents, read_agents
 from ..options import ServerOptions
 from .images import IMAGE_PATTERN
 from .json_body import SMALL_BODY_BYTES, JsonReader
@@ -39,16 +40,17 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
     """
     check = _Check(body)
     message = check.field("message", lambda value: _message(value, limits.max_message_chars), required=True)
-    agents = check.field("agents", lambda value: _agents(check, value, registry, limits))
+    asked = check.field("agents", lambda value: _agents(check, value, registry, limits))
     wanted = StartRequest(
         message=message or "",
-        agents=agents,
+        agents=None if asked is None else asked.names,
         conversation_id=check.field("conversation_id", _name),
         channel=check.field("channel", _channel),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
-        panel=check.field("panel", lambda value: _panel(check, value, registry, agents, limits)),
+        panel=check.field("panel", lambda value: _panel(check, value, registry, asked, limits)),
         blind=check.field("blind", _blind) or False,
+        variants={} if asked is None else asked.variants,
     )
     if wanted.blind and wanted.panel is not None:
         check.problems.append(
@@ -154,24 +156,19 @@ def _message(value: Any, limit: int) -> str:
     return clean_text(value)  # half a surrogate pair, as a client's cut leaves it, is no valid Unicode
 
 
-def _agents(check: _Check, value: Any, registry: AgentRegistry, limits: ServerOptions) -> tuple[str, ...]:
+def _agents(check: _Check, value: Any, registry: AgentRegistry, limits: ServerOptions) -> AskedAgents:
     if not isinstance(value, list):
         raise _Wrong("must be a list of agent ids")
     if not value:
         raise _Wrong("must name at least one agent; leave it out for the default ones")
     if len(value) > limits.max_agents_per_run:
         raise _Wrong(f"names {len(value)} agents; at most {limits.max_agents_per_run} are allowed")
-    for index, agent_id in enumerate(value):
-        if not isinstance(agent_id, str):
-            wrong = "must be a string"
-        elif agent_id not in registry.agents:
-            wrong = registry.why_not(_shown(agent_id))
-        elif agent_id in value[:index]:
-            wrong = f"{agent_id!r} is named twice"
-        else:
-            continue
-        check.problems.append(FieldProblem(f"agents[{index}]", wrong))
-    return tuple(str(agent_id) for agent_id in value)
+    if (wrong := _texts_wrong([each for each in value if not isinstance(each, str)])) is not None:
+        raise _Wrong(wrong)
+    shown = [each if not isinstance(each, str) or each in registry.agents else _shown(each) for each in value]
+    asked = read_agents(shown, registry)
+    check.problems += asked.problems
+    return asked
 
 
 def _images(check: _Check, value: Any, limits: ServerOptions) -> tuple[str, ...]:
@@ -206,16 +203,21 @@ def _on_disconnect(value: Any) -> str:
 
 
 def _panel(
-    check: _Check, value: Any, registry: AgentRegistry, agents: Sequence[str] | None, limits: ServerOptions
+    check: _Check, value: Any, registry: AgentRegistry, asked: AskedAgents | None, limits: ServerOptions
 ) -> dict[str, Any] | None:
     wrong = _texts_wrong(value)
     if wrong is not None:
         check.problems.append(FieldProblem("panel", wrong))
         return None
-    known = agents and all(agent_id in registry.agents for agent_id in agents)
+    names, variants = ((), {}) if asked is None else (asked.names, asked.variants)
+    known = all(name in registry.agents or name in variants for name in names)
     try:
         panel = choose_panel(
-            value, registry, agents=agents if known else None, most=limits.max_agents_per_run
+            value,
+            registry,
+            agents=names if known else None,
+            variants=variants,
+            most=limits.max_agents_per_run,
         )
     except InvalidRequest as exc:
         check.problems.extend(exc.fields)
@@ -260,9 +262,10 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
         return {"anyOf": [schema, {"type": "null"}], "default": None, "description": description}
 
     name = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+    agent_id = {"type": "string", "pattern": f"^{AGENT_ID_PATTERN}$"}
     agents = {
         "type": "array",
-        "items": {"type": "string", "pattern": f"^{AGENT_ID_PATTERN}$"},
+        "items": {"anyOf": [agent_id, _variant_schema(agent_id)]},
         "minItems": 1,
         "maxItems": limits.max_agents_per_run,
         "uniqueItems": True,
@@ -284,7 +287,9 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
                 "maxLength": limits.max_message_chars,
                 "description": "What every agent is asked.",
             },
-            "agents": optional(agents, "Who takes part; the default agents if it is left out."),
+            "agents": optional(
+                agents, "Who takes part, by id or as a variant; the default agents if it is left out."
+            ),
             "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
             "channel": optional(name, "The log that the run writes to; its own if it is left out."),
             "images": optional(images, "Images that belong to the message, for models that take them."),
@@ -301,4 +306,17 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
                 "`cancel` cancels the run once no subscriber has been there for a while; default `continue`.",
             ),
         },
+    }
+
+
+def _variant_schema(agent_id: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an agent with changes; which keys it has besides is each agent's own to say."""
+    return {
+        "type": "object",
+        "required": ["agent_id", "as"],
+        "properties": {
+            "agent_id": {**agent_id, "description": "The configured agent."},
+            "as": {**agent_id, "description": "The name under which it takes part, changed."},
+        },
+        "description": "An agent with changes to the keys that GET /v1/agents lists as its `variants`.",
     }

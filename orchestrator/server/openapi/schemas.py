@@ -14,8 +14,9 @@ from ...events.agent import AGENT_PAYLOADS
 from ...events.base import PANEL, Payload
 from ...events.content import CONTENT
 from ...events.panel import PANEL_PAYLOADS
-from ...events.run import RUN_PAYLOADS, AgentInfo
+from ...events.run import RUN_PAYLOADS
 from ...events.snapshot import SNAPSHOT_TYPE, Revealed, Snapshot
+from ...settings.variants import VariableKey
 from ...supervisor.run_list import RunList
 from ..http.requests import start_schema
 from ..options import ServerOptions
@@ -24,11 +25,16 @@ Schema = dict[str, Any]
 PREFIX = "#/components/schemas/"
 
 
-class AgentDescription(AgentInfo, frozen=True):
-    """One configured agent. `default`: it takes part if a request names none."""
+class AgentDescription(msgspec.Struct):
+    """One configured agent. `default`: it takes part if a request names none; `variants`: what a request may change."""
 
+    agent_id: str
+    title: str
     description: str
+    backend: str
+    model: str | None
     default: bool
+    variants: list[VariableKey]
 
 
 class LeftOutAgent(msgspec.Struct):

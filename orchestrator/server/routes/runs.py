@@ -14,6 +14,7 @@ from ...events.base import RunStatus
 from ...events.encoding import clean_text, encode_json
 from ...run.blind import reveal
 from ...run.commands import Command, Verb
+from ...settings.variants import variable_keys
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
@@ -88,6 +89,7 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
                     "backend": settings.backend,
                     "model": registry.model(agent_id),
                     "default": settings.default,
+                    "variants": variable_keys(settings),
                 }
                 for agent_id, settings in registry.agents.items()
             ],

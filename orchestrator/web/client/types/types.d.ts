@@ -499,13 +499,32 @@ export type AgentInfo = {
     backend: string;
     model: string | null;
     default?: boolean;
+    /**
+     * What a request may change of it.
+     */
+    variants?: readonly VariableKey[];
 };
+export type VariableKey = {
+    /**
+     * As in `model_settings.temperature`.
+     */
+    key: string;
+    type: 'text' | 'number' | 'integer' | 'boolean' | 'json';
+    /**
+     * The values that it may have; empty: any.
+     */
+    choices: readonly string[];
+};
+export type VariantRequest = {
+    agent_id: string;
+    as: string;
+} & Record<string, unknown>;
 export type StartOptions = {
     message: string;
     /**
      * The server's default ones if it is left out.
      */
-    agents?: readonly string[];
+    agents?: readonly (string | VariantRequest)[];
     conversation_id?: string;
     /**
      * A configured panel's id, or a panel; `agents` are its members.
@@ -906,12 +925,20 @@ export type ClientOptions = {
  * @property {string} backend
  * @property {string | null} model
  * @property {boolean} [default]
+ * @property {readonly VariableKey[]} [variants] What a request may change of it.
  */
+/**
+ * @typedef {object} VariableKey A key of an agent that a request may change for itself.
+ * @property {string} key As in `model_settings.temperature`.
+ * @property {'text' | 'number' | 'integer' | 'boolean' | 'json'} type
+ * @property {readonly string[]} choices The values that it may have; empty: any.
+ */
+/** @typedef {{agent_id: string, as: string} & Record<string, unknown>} VariantRequest An agent with changes, under another name. */
 /**
  * The body of `POST /v1/runs`, and how this client follows the run.
  * @typedef {object} StartOptions
  * @property {string} message
- * @property {readonly string[]} [agents] The server's default ones if it is left out.
+ * @property {readonly (string | VariantRequest)[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]
  * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
  * @property {readonly string[]} [images] `https:` addresses or `data:` URLs, for models that take them.
