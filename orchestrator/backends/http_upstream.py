@@ -21,6 +21,7 @@ import yarl
 from ..errors import AgentError
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
+from .response_head import MendedConnector
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 4.5
@@ -176,7 +177,7 @@ class HttpUpstream:
 def new_session(connect_s: float = CONNECT_SECONDS) -> aiohttp.ClientSession:
     """Return an empty pool of connections: only connecting has a limit, and a server's headers may be many."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+        connector=MendedConnector(max_head_bytes=MAX_HEADER_BYTES, limit=0, keepalive_timeout=IDLE_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=READ_BUFFER_BYTES,

@@ -36,16 +36,18 @@ class KeptServer(MCPServer):
 
     Args:
         prefix: Begins the names of its tools.
-        before: The agent's servers before this one; a tool of the same name gets this one's number into its own.
+        before: The agent's servers before this one; a tool that is called as one of theirs, or as one of the agent's
+            own, gets this one's number into its name. None: the SDK names them.
     """
 
     def __init__(
-        self, keeper: Keeper, *, number: int, prefix: str = "", before: Sequence[KeptServer] = ()
+        self, keeper: Keeper, *, number: int, prefix: str = "", before: Sequence[KeptServer] | None = ()
     ) -> None:
         self._keeper = keeper
         self._number = number
         self._prefix = prefix
-        self._before = before
+        self._before = before or ()
+        self._is_renaming = before is not None
         self._names: dict[str, str] = {}
         self.custom_data_extractor = self._extract
 
@@ -78,7 +80,8 @@ class KeptServer(MCPServer):
                 raise self._keeper.failed(exc) from exc
             server = await self._keeper.ready()
             tools = await server.list_tools(run_context, agent)
-        taken = frozenset().union(*(other.names for other in self._before))
+        own = [tool.name for tool in agent.tools] if agent is not None and self._is_renaming else []
+        taken = frozenset(own).union(*(other.names for other in self._before))
         renamed = [(self._name_of(tool.name, taken), tool) for tool in tools]
         self._names = {name: tool.name for name, tool in renamed}
         return [
@@ -87,7 +90,7 @@ class KeptServer(MCPServer):
 
     def _name_of(self, name: str, taken: frozenset[str]) -> str:
         if self._prefix:
-            return f"{self._prefix}{SEPARATOR}{name}"
+            name = f"{self._prefix}{SEPARATOR}{name}"
         return f"server{self._number}{SEPARATOR}{name}" if name in taken else name
 
     async def call_tool(
@@ -219,7 +222,7 @@ def _kept(keepers: Sequence[tuple[Keeper, str]], *, is_renaming: bool = True) ->
     made: list[KeptServer] = []
     for number, (keeper, prefix) in enumerate(keepers, 1):
         made.append(
-            KeptServer(keeper, number=number, prefix=prefix, before=tuple(made) if is_renaming else ())
+            KeptServer(keeper, number=number, prefix=prefix, before=tuple(made) if is_renaming else None)
         )
     return list(made)
 

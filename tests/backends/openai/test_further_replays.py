@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .replays import more_errors, more_odd, more_texts
+from .replays import more_errors, more_odd, more_texts, more_vendors
 from .replays.play import play
 from .replays.wire import Replay
 
-REPLAYS = [replay for table in (more_texts, more_odd, more_errors) for replay in table.REPLAYS]
+REPLAYS = [replay for table in (more_texts, more_odd, more_errors, more_vendors) for replay in table.REPLAYS]
 
 
 @pytest.mark.parametrize("replay", REPLAYS, ids=str)

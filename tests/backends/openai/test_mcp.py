@@ -33,6 +33,11 @@ def local() -> MCPServerStdio:
     return MCPServerStdio({"command": sys.executable, "args": PROGRAM})
 
 
+def add(a: int, b: int) -> str:
+    """Add two numbers in a way of one's own."""
+    return "my own"
+
+
 own = Agent[Any](name="own", model="m", mcp_servers=[local(), local()])
 
 
@@ -158,6 +163,17 @@ async def test_without_a_prefix_the_second_gets_its_number(model: ReplayServer) 
     model.replies = asks(ADD, ("server2_add", ADD[1]))
     assert results(await asked(backend)) == [("3", False), ("3", False)]
     assert {"add", "server2_add"} <= set(tools_of(model))
+    await backend.aclose()
+
+
+async def test_one_prefix_twice_and_a_tool_of_ones_own_are_told_apart_too(model: ReplayServer) -> None:
+    """Else the model would get two tools of one name, which its provider refuses, or the SDK does."""
+    servers = [program(prefix="my"), program(prefix="my"), program()]
+    backend = backend_of(model, mcp_servers=servers, tools=[f"{HERE}:add"])
+    model.replies = asks(ADD, ("my_add", ADD[1]), ("server2_my_add", ADD[1]), ("server3_add", ADD[1]))
+    assert results(await asked(backend)) == [("my own", False), *[("3", False)] * 3]
+    names = tools_of(model)
+    assert len(names) == len(set(names))
     await backend.aclose()
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from .replays import calls, ends, faults, more_errors, more_odd, more_texts, odd, texts
+from .replays import calls, ends, faults, more_errors, more_odd, more_texts, more_vendors, odd, texts
 from .replays.play import play
 from .replays.wire import Replay
 
 REPLAYS = [replay for table in (texts, calls, ends, odd, faults) for replay in table.REPLAYS]
-FURTHER = [replay for table in (more_texts, more_odd, more_errors) for replay in table.REPLAYS]
+FURTHER = [replay for table in (more_texts, more_odd, more_errors, more_vendors) for replay in table.REPLAYS]
 
 
 def test_every_replay_has_a_name_of_its_own() -> None:

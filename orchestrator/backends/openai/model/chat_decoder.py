@@ -209,16 +209,16 @@ class ChatDecoder:
     def _take_said(self, said: Said, *, is_last: bool) -> None:
         details = add_details(self._beside.details, said.reasoning_details) if said.reasoning_details else ""
         if said.reasoning_content:
-            self._say(SummaryDelta, "reasoning_content", said.reasoning_content, 0)
+            self._think(SummaryDelta, "reasoning_content", said.reasoning_content)
         elif said.reasoning and isinstance(said.reasoning, str):
-            self._say(ReasoningDelta, "reasoning", said.reasoning, 0)
+            self._think(ReasoningDelta, "reasoning", said.reasoning)
         elif details:
             self._say(ReasoningDelta, "reasoning", details, 0)
         text = said.content
         if isinstance(text, list):
             text, thought = said_in(text)
             if thought:
-                self._say(SummaryDelta, "reasoning_content", thought, 0)
+                self._think(SummaryDelta, "reasoning_content", thought)
         if text and (text := self._beside.new_text(text, is_last=is_last)):
             self._say(TextDelta, "content", text, 1 if self._reasoned else 0)
         if said.refusal:
@@ -241,6 +241,10 @@ class ChatDecoder:
     def _reasoned(self) -> bool:
         said = self._said
         return bool(said["reasoning_content"] or said["reasoning"] or self._thinking.thinking_blocks)
+
+    def _think(self, kind: type[Any], field: str, text: str) -> None:
+        if text := self._beside.new_thought(field, text):
+            self._say(kind, field, text, 0)
 
     def _say(self, kind: type[Any], field: str, text: str, output_index: int) -> None:
         self._said[field].append(text)

@@ -51,6 +51,55 @@ REPEATED_CHARS = 8
 """A last piece of fewer is no repetition of the answer."""
 
 
+class SoFar:
+    """Finds out whether each piece of a text repeats all before it, as some servers send it, and takes that off.
+
+    One that may do so, or may be a word that begins as the answer does, is held until the next one decides.
+    """
+
+    def __init__(self) -> None:
+        self._whole = ""  # the newest piece, or what the pieces come to if they are plain ones
+        self._held: str | None = None
+        self._repeats: bool | None = None  # None while nothing is decided
+
+    def new(self, piece: str) -> str:
+        """Return what is to be said of a *piece*."""
+        if self._repeats is False:
+            return piece
+        before, held = self._whole, self._held
+        grown = piece.startswith(before) and (self._repeats or len(piece) > len(before))
+        if self._repeats:
+            if not grown:
+                return piece
+            self._whole = piece
+            return piece[len(before) :]
+        if not before:
+            self._whole = piece
+            return piece
+        if grown and held is None and not _says_much(before):
+            self._held = piece
+            return ""
+        return self._decided(piece, held, before)
+
+    def _decided(self, piece: str, held: str | None, before: str) -> str:
+        grows = len(piece) > len(before) and piece.startswith(before if held is None else held)
+        self._held, self._repeats = None, grows and _says_much(piece)
+        if self._repeats:
+            self._whole = piece
+            return piece[len(before) :]
+        return (held or "") + piece
+
+    def rest(self) -> str:
+        """Return what is still held at the answer's end."""
+        held, self._held, self._repeats = self._held or "", None, False
+        return held
+
+
+def _says_much(text: str) -> bool:
+    """Whether no server says *text* twice by chance: a rule of dashes is, and so is a short word."""
+    return len(text) >= REPEATED_CHARS and len(set(text)) > 2
+
+
 class Beside:
     """What stands beside the pieces of a chat answer, for both transports.
 
@@ -62,6 +111,8 @@ class Beside:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self._so_far, self._thought = SoFar(), SoFar()
+        self._thought_in = ""
         self.details: list[dict[str, Any]] = []
         self.is_filtered = False
         self._message: dict[str, Any] | None = None
@@ -81,8 +132,15 @@ class Beside:
         """Return what of a piece of text is to be said: nothing of a last one that says the whole answer again."""
         if is_last and len(self.said) > 1 and len(text) >= REPEATED_CHARS and text == "".join(self.said):
             return ""
-        self.said.append(text)
+        text = self._so_far.new(text)
+        if text:
+            self.said.append(text)
         return text
+
+    def new_thought(self, field: str, text: str) -> str:
+        """Return what of a piece of reasoning is to be said; *field* is where it stands."""
+        self._thought_in = field
+        return self._thought.new(text)
 
     def note_message(self, message: dict[str, Any], *, is_alone: bool) -> dict[str, Any] | None:
         """Note the message beside a delta; return what of it is to be taken as a delta, if it stands *alone*.
@@ -101,11 +159,15 @@ class Beside:
         """Return, as a delta, what stands in the message alone and was never said in pieces."""
         message, self._message = self._message or {}, None
         rest: dict[str, Any] = {}
-        said, text = "".join(self.said), message.get("content")
+        if held := self._so_far.rest():
+            rest["content"] = held
+        if thought := self._thought.rest():
+            rest[self._thought_in] = thought
+        said, text = "".join([*self.said, held]), message.get("content")
         if isinstance(text, list):
             text = said_in(text)[0]
         if isinstance(text, str) and text.startswith(said) and len(text) > len(said):
-            rest["content"] = text[len(said) :]
+            rest["content"] = held + text[len(said) :]
         if not has_calls and message.get("tool_calls"):
             rest["tool_calls"] = message["tool_calls"]
         if not has_reasoned:

@@ -150,8 +150,10 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
                 delta["reasoning_content"] = thought
         if delta.get("reasoning_content"):
             delta.pop("reasoning", None)  # the same again; the SDK would say it twice
-        elif told and not delta.get("reasoning"):
+        if told and not (delta.get("reasoning_content") or delta.get("reasoning")):
             delta["reasoning"] = told
+        elif field := next((f for f in ("reasoning_content", "reasoning") if delta.get(f)), None):
+            delta[field] = self._beside.new_thought(field, delta[field])
         if content:
             content = self._halves.joined(self._beside.new_text(content, is_last=is_last))
         delta["content"] = content

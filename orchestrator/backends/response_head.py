@@ -1,0 +1,82 @@
+"""Mends the heads of answers that aiohttp refuses and other clients read. Owns no connection.
+
+A gateway that streams what it got whole leaves the answer's `Content-Length` beside `Transfer-Encoding: chunked`. The
+chunks then decide (RFC 9112, 6.3), as for the SDK's client; aiohttp would refuse the answer after it was paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+_END = re.compile(rb"\r?\n\r?\n")
+_LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[^\n]*\n")
+_CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:[^\n]*\bchunked[ \t]*\r?$")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d\b")
+_LENGTHS = re.compile(rb"(?im)^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n")
+
+
+class MendedConnector(aiohttp.TCPConnector):
+    """A connector whose connections mend each answer's head before it is parsed.
+
+    Args:
+        max_head_bytes: A longer head is passed on as it is; the parser has the limits.
+    """
+
+    def __init__(self, *, max_head_bytes: int, **options: Any) -> None:
+        super().__init__(**options)
+        make: Any = functools.partial(_Handler, self._loop, max_head_bytes)
+        self._factory = make
+
+
+class _Handler(ResponseHandler):
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_head_bytes: int) -> None:
+        super().__init__(loop)
+        self._max_head_bytes = max_head_bytes
+        self._head: bytes | None = (
+            None  # of the awaited answer, as far as it has come; None once it is passed on
+        )
+
+    def set_response_params(self, **options: Any) -> None:
+        self._head = b""
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head is None or self._parser is None:
+            super().data_received(data)
+            return
+        head = self._head = self._head + data
+        end = _END.search(head)
+        while end is not None and _INTERIM.match(
+            head
+        ):  # `100 Continue`: the answer's own head is still to come
+            super().data_received(head[: end.end()])
+            head = self._head = head[end.end() :]
+            end = _END.search(head)
+        if end is None and len(head) <= self._max_head_bytes:
+            return
+        self._head = None
+        super().data_received(head if end is None else mended(head[: end.end()]) + head[end.end() :])
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        head, self._head = self._head, None
+        if head and self._parser is not None:
+            super().data_received(head)  # half a head: the parser says what that is
+        super().connection_lost(exc)
+
+
+def mended(head: bytes) -> bytes:
+    """Return an answer's head without a length that its chunks overrule, or that it says twice."""
+    lengths = _LENGTHS.findall(head)
+    if not lengths:
+        return head
+    if _CHUNKED.search(head):
+        return _LENGTH.sub(b"", head)
+    if len(lengths) > 1 and len(set(lengths)) == 1:
+        return _LENGTH.sub(b"", head, count=len(lengths) - 1)
+    return head
