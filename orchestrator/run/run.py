@@ -17,7 +17,7 @@ from ..agent.attempt import Stop
 from ..agent.pump import opening_of
 from ..errors import Conflict, Fenced, NotFound
 from ..eventlog.retry import until_available
-from ..events.agent import Approval, Retry
+from ..events.agent import Approval, Retry, Status
 from ..events.base import RUN, RunStatus
 from ..events.panel import PanelState
 from ..events.run import AgentAdded
@@ -34,6 +34,8 @@ from .state import Participant, RunState
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
+
+WAITS_FOR_WORKER = "waiting for a worker"
 
 
 class Run:
@@ -74,6 +76,17 @@ class Run:
     async def resume(self) -> None:
         """Go on with a run of another worker, up to what `execute` starts. Raises as `Resume.go`."""
         await Resume(self.state, self._agents, self._writer, self._observer).go()
+
+    async def tell_queued(self) -> None:
+        """Log that the run waits for a worker, for each agent that has not begun.
+
+        Raises:
+            Fenced: A worker has it now.
+        """
+        waiting = [agent_id for agent_id, one in self.state.participants.items() if one.status == "queued"]
+        if waiting:
+            told = [Batch(agent_id, [Status("queued", WAITS_FOR_WORKER)]) for agent_id in waiting]
+            await self._writer.append(told)
 
     def report_left(self) -> None:
         """Let another worker execute what was begun here, if any does: nothing more of it is observed here."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import ItemsView
+from contextlib import suppress
 
 import structlog
 
 from ..agent.attempt import Stop
-from ..errors import Fenced, UnreadableRequest
+from ..errors import Fenced, Gone, UnreadableRequest
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
-from ..eventlog.run_store import Fence, RunRecord
+from ..eventlog.run_store import UNCLAIMED, Fence, OwnedRun, RunRecord
 from ..run.conversation import Conversations
 from ..run.factory import RunFactory
 from ..run.run import Run
@@ -107,6 +108,16 @@ class Executor:
             _log_loss(record)
         finally:
             self._coming.discard(record.run_id)
+
+    async def tell_queued(self, waiting: OwnedRun) -> None:
+        """Let a run's readers know that it waits for a worker, unless one has taken it. Raises LogUnavailable."""
+        with suppress(Fenced, Gone, UnreadableRequest):
+            record = await self._store.find_run(waiting.run_id)
+            if record is None or record.token != waiting.token or record.token != UNCLAIMED:
+                return
+            state = await self._stored.fold(record)
+            state.spec = self._factory.spec(record)
+            await self._factory.make(record, state).tell_queued()
 
     async def _resume(self, record: RunRecord) -> None:
         state = await self._stored.fold(record)

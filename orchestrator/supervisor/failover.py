@@ -11,7 +11,7 @@ import structlog
 
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.run_store import OwnedRun, RunRecord
+from ..eventlog.run_store import UNCLAIMED, OwnedRun, RunRecord
 from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
 from .admission import Admission
@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 FAILOVER_SECONDS = 0.5
 ADRIFT_SECONDS = 5.0
 """A run of ours that nobody executes for so long is gone on with."""
+
+QUEUED_SECONDS = 1.0
+"""A run that no worker has taken for so long tells its readers that it waits."""
 
 AT_ONCE = 96
 """Runs that one worker takes over at the same time. Each waits for the store several times, so that more of them are
@@ -61,6 +64,8 @@ class Failover:
         self._worker = heartbeat.worker
         self._cluster = cluster
         self._adrift_since: dict[str, float] = {}
+        self._queued: set[str] = set()
+        """Those adrift that have told their readers so."""
         self._dead_since: dict[str, float] = {}
 
     async def look(self) -> None:
@@ -129,11 +134,16 @@ class Failover:
         ]
         since = self._adrift_since
         self._adrift_since = {run.run_id: since.get(run.run_id, now) for run in adrift}
+        self._queued &= self._adrift_since.keys()
         for run in adrift:
-            if now - self._adrift_since[run.run_id] < ADRIFT_SECONDS:
+            adrift_s = now - self._adrift_since[run.run_id]
+            if self._cluster is not None and adrift_s >= QUEUED_SECONDS and run.run_id not in self._queued:
+                self._queued.add(run.run_id)
+                await self._executor.tell_queued(run)
+            if adrift_s < ADRIFT_SECONDS:
                 continue
             self._adrift_since[run.run_id] = now
-            if self._cluster is not None and run.token == 1:
+            if self._cluster is not None and run.token == UNCLAIMED:
                 await self._cluster.offer_work(run.run_id)  # once more: that changes nothing
                 continue
             # With a new token, so that whoever might execute it after all cannot append any more.

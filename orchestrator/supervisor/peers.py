@@ -12,15 +12,13 @@ from ..errors import LogUnavailable, RequestError
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
+from ..eventlog.run_store import UNCLAIMED
 from ..run.commands import answer, decode
 from ..telemetry.logs import exception_words, failure
 from .admission import Admission
 from .executor import Executor
 
 log = structlog.get_logger(__name__)
-
-UNCLAIMED = 1
-"""A run's token until an executor claims it."""
 
 BEGINNING_AT_ONCE = 16
 """Runs that one worker begins at the same time."""

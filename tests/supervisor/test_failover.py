@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from orchestrator.eventlog import MemoryLog
-from orchestrator.eventlog.run_store import RunRecord
+from orchestrator.eventlog.run_store import OwnedRun, RunRecord
 from orchestrator.supervisor import failover as failover_module
 from orchestrator.supervisor.failover import Failover
 from orchestrator.telemetry.observer import Observer
@@ -21,6 +21,7 @@ class Executing:
 
     def __init__(self) -> None:
         self.resumed: list[RunRecord] = []
+        self.told: list[str] = []
         self.here: set[str] = set()
         self.fails = False
         self.at_once = self.most_at_once = 0
@@ -31,6 +32,9 @@ class Executing:
 
     def __contains__(self, run_id: object) -> bool:
         return run_id in self.here
+
+    async def tell_queued(self, waiting: OwnedRun) -> None:
+        self.told.append(waiting.run_id)
 
     async def resume(self, record: RunRecord) -> None:
         self.at_once += 1
@@ -217,3 +221,19 @@ async def test_work_that_no_worker_took_is_offered_once_more(monkeypatch: pytest
     await rig.failover.look()
     assert cluster.offered == ["run_1"]
     assert rig.resumed == []
+
+
+async def test_work_that_waits_for_a_worker_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at once: mostly a worker takes it within milliseconds."""
+    rig = Rig(Cluster())
+    await rig.record("run_1", "w")
+    await rig.failover.look()
+    assert rig.executing.told == []
+    monkeypatch.setattr(failover_module, "QUEUED_SECONDS", 0.0)
+    for _ in range(3):
+        await rig.failover.look()
+    assert rig.executing.told == ["run_1"]
+    alone = Rig()
+    await alone.record("run_2", "w")
+    await alone.failover.look()
+    assert alone.executing.told == []
