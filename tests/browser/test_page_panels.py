@@ -7,7 +7,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +16,17 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.commands import ROOT
 from tests.support.served import orchestrator, paced_agents
+from tests.support.shares import in_turn
 
 from .desk import ask, choose, column, ended, state
 from .test_page_safety import AXE, violations
 from .voices import write_config
 
 SWIFT = {"analyst": 400, "optimist": 400, "skeptic": 400, "moderator": 400}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LOOKS: list[list[tuple[int, Literal["light", "dark"]]]] = [
+    [(1280, "light"), (390, "dark")], [(1280, "dark"), (390, "light")],
+]  # fmt: skip
+"""Widths and colours; each screen is seen in one of the rows."""
 HURRIED = """\
 title: Hurried
 method: moderator
@@ -200,14 +204,17 @@ def test_who_is_missing_late_or_cut_is_told(page: Page) -> None:
 
 
 def test_axe_finds_nothing_in_a_panel(page: Page) -> None:
-    """Wide and narrow, light and dark: while the last word is spoken, with scores, with the menu open."""
+    """While the last word is spoken, with scores, with the menu open: wide and narrow, one of them light, one dark;
+    with `FAULT_ROUNDS` each in both.
+    """
     if not AXE.exists():
         pytest.skip("axe-core is not installed; `npm ci` in tests/web brings it")
     page.evaluate(AXE.read_text())
     faults: list[str] = []
+    turns = count()
 
     def look(where: str) -> None:
-        for width, scheme in product((1280, 390), SCHEMES):
+        for width, scheme in chain(*in_turn(LOOKS, next(turns))):
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where

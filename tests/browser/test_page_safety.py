@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import count
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.commands import ROOT
+from tests.support.shares import in_turn
 
 from .conftest import NewPage
 from .desk import ask, column, ended, state, talks
 from .walls import BOXES
 
+SCHEMES = ("light", "dark")
 AXE = ROOT / "tests" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -77,24 +80,24 @@ def test_five_agents_with_2000_tokens_each_are_drawn_in_small_boxes(page: Page) 
     assert max(page.evaluate(BOXES)) < 5_000
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing(new_page: NewPage, scheme: Any) -> None:
-    """Each screen, wide and narrow: welcome, a live run of many with an error, an ended run with all there is,
-    dialogs, the token's, the API's.
+    """Each screen: welcome, a live run of many with an error, an ended run with all there is, dialogs, the token's,
+    the API's. Wide in one scheme and narrow in the other, in turn; with `FAULT_ROUNDS` both in both.
     """
     if not AXE.exists():
         message = "axe-core is not installed; `npm ci` in tests/web brings it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     page = new_page(color_scheme=scheme)
     page.evaluate(AXE.read_text())
-    wide, narrow = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
+    turns = count(SCHEMES.index(scheme))
     faults: list[str] = []
 
     def look(where: str) -> None:
-        for size in (wide, narrow):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
-            faults.extend(f"{where} at {size['width']} px: {fault}" for fault in violations(page))
-        page.set_viewport_size(wide)  # type: ignore[arg-type]
+        for width, height in in_turn([(1280, 800), (390, 780)], next(turns)):
+            page.set_viewport_size({"width": width, "height": height})
+            faults.extend(f"{where} at {width} px: {fault}" for fault in violations(page))
+        page.set_viewport_size({"width": 1280, "height": 800})
 
     expect(page.locator(".chips input").first).to_be_attached()
     look("welcome")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.served import orchestrator
+from tests.support.shares import in_turn
 
 from .conftest import NewPage
 from .desk import ask, ended
-from .test_page_safety import AXE, violations
+from .test_page_safety import AXE, SCHEMES, violations
 from .voices import write_config
 
 SIZES = [(320, 256), (390, 400), (640, 400), (667, 375), (844, 390), (1366, 640)]
@@ -74,14 +76,16 @@ def test_a_long_question_is_folded_and_can_be_read(page: Page) -> None:
     ended(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_on_any_of_them(new_page: NewPage, many: str, scheme: Any) -> None:
+    """Of the sizes each second in one scheme, the others in the other; with `FAULT_ROUNDS` all in both."""
+    sizes = list(chain(*in_turn([SIZES[::2], SIZES[1::2]], SCHEMES.index(scheme))))
     page = new_page(url=many, color_scheme=scheme)
     page.evaluate(AXE.read_text())
     faults = []
     page.get_by_label("Panel", exact=True).select_option("method:moderator")
     for screen in ("welcome", "run"):
-        for width, height in SIZES:
+        for width, height in sizes:
             page.set_viewport_size({"width": width, "height": height})
             faults += [f"{screen} at {width} × {height}: {fault}" for fault in violations(page)]
         page.set_viewport_size({"width": 1280, "height": 800})
