@@ -38,8 +38,9 @@ def state(page: Page, agent: str, state: str) -> None:
 
 
 def ended(page: Page) -> None:
-    """Wait for the run's end."""
+    """Wait for the run's end, and until all that was said is drawn: a busy machine draws it frames later."""
     _appears(page, ".summary:not([data-status=running])")
+    page.wait_for_function("() => !document.querySelector('.column .prose .tail:not(:empty)')")
 
 
 def talks(page: Page, agent: str, paragraphs: int) -> None:
