@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 from aiohttp import web
 
-from tests.support.listening import stop_listening
+from tests.support.listening import listening
 from tests.support.patience import turns
 from tests.support.probe import ProblemServer
 
@@ -30,13 +30,12 @@ async def _close_a_service_after(count: int) -> None:
 
 async def _close_a_listener_after(count: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+        await reader.read()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    with socket.create_connection(server.sockets[0].getsockname()):
+    async with listening(serve) as port:
+        client = socket.create_connection(("127.0.0.1", port))
         await turns(count)
-        await stop_listening(server)
-        await turns()
+    client.close()
 
 
 @pytest.mark.parametrize("count", AT_TURNS)

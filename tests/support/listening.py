@@ -1,9 +1,10 @@
-"""How a server of a test stops to listen without losing a connection on the way."""
+"""How a server of a test listens, and stops without leaving a connection to the collector."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from tests.support.patience import turns
@@ -30,3 +31,33 @@ async def stop_listening(server: asyncio.Server) -> None:
     """Close *server*, whose connections stay, after `stop_accepting`."""
     await stop_accepting(server.sockets)
     server.close()
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve each connection by *serve* on a port of the loopback, which is given; end all when it is left.
+
+    A task that is cancelled before its first step closes nothing, so the connections are closed here.
+    """
+    writers: list[asyncio.StreamWriter] = []
+    tasks: set[asyncio.Future[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        task = asyncio.ensure_future(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await stop_listening(server)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await turns(2)

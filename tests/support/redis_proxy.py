@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .listening import stop_listening
+from .listening import listening
 from .redis_server import RedisServer
 
 
@@ -54,9 +54,8 @@ class Proxy:
 @asynccontextmanager
 async def proxied(server: RedisServer) -> AsyncIterator[tuple[Proxy, str]]:
     proxy = Proxy(server.port)
-    relay = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    yield proxy, f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}/0"
-    await stop_listening(relay)
+    async with listening(proxy.serve) as port:
+        yield proxy, f"redis://127.0.0.1:{port}/0"
 
 
 async def lose_answer(proxy: Proxy, marker: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import httpx
@@ -190,8 +191,9 @@ class LettaApi:
             await _asked(self._client.conversations.cancel(conversation))
 
 
+@lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
-    """Read the certificates that connections are checked against. Slow: 50 ms."""
+    """Read the certificates that connections are checked against, once. Slow: 50 ms."""
     return httpx.create_ssl_context()
 
 

@@ -51,9 +51,10 @@ from tests.support.upstream import (
 from tests.support.upstream import Finish as End
 from tests.support.upstream import Reasoning as Thinks
 from tests.support.upstream import Turn as Said
+from tests.support.zygote import module_command
 
 FAILED = re.compile(r"The tool failed \(err_[0-9a-f]{16}\)\.")
-MCP = ["-m", "tests.support.mcp_server"]
+MCP_SERVER = "tests.support.mcp_server"
 
 
 @dataclass
@@ -497,14 +498,15 @@ def assert_mcp_results(items: Sequence[Any]) -> None:
 
 async def test_an_mcp_server_over_stdio_gives_tools(rig: Rig) -> None:
     rig.says(*mcp_turns())
-    backend = rig.backend(mcp_servers=[{"command": sys.executable, "args": MCP}])
+    command, *arguments = module_command(MCP_SERVER)
+    backend = rig.backend(mcp_servers=[{"command": command, "args": arguments}])
     assert_mcp_results(await collect(backend))
 
 
 async def test_an_mcp_server_over_http_gives_tools(rig: Rig) -> None:
     rig.says(*mcp_turns())
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *MCP, "http", stdout=asyncio.subprocess.PIPE
+        *module_command(MCP_SERVER, "http"), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -681,7 +683,8 @@ async def test_cancelling_closes_the_connection_and_leaves_no_task(rig: Rig, pha
     rig.says(["inner", Stall()], model="helper-model")
     keys: dict[str, Any] = {"tools": [f"tests.support.sdk_parts:{name}" for name in TOOLS]}
     if "MCP" in phase:
-        keys["mcp_servers"] = [{"command": sys.executable, "args": MCP}]
+        command, *arguments = module_command(MCP_SERVER)
+        keys["mcp_servers"] = [{"command": command, "args": arguments}]
     backend = rig.backend(**keys)
     before = running_tasks()
     reached = asyncio.Event()

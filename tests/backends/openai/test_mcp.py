@@ -21,16 +21,18 @@ from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult
 from tests.support.patience import eventually
+from tests.support.zygote import module_command
 
 from .replays.server import ReplayServer, Reply
 from .replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
 
-PROGRAM = ["-m", "tests.support.mcp_server"]
+SERVER = "tests.support.mcp_server"
 HERE = "tests.backends.openai.test_mcp"
 
 
 def local() -> MCPServerStdio:
-    return MCPServerStdio({"command": sys.executable, "args": PROGRAM})
+    command, *arguments = module_command(SERVER)
+    return MCPServerStdio({"command": command, "args": arguments})
 
 
 def add(a: int, b: int) -> str:
@@ -70,7 +72,8 @@ def backend_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsBackend:
 
 
 def program(**keys: Any) -> dict[str, Any]:
-    return {"command": sys.executable, "args": PROGRAM, **keys}
+    command, *arguments = module_command(SERVER)
+    return {"command": command, "args": arguments, **keys}
 
 
 async def asked(backend: OpenAIAgentsBackend) -> list[Emission]:
@@ -247,7 +250,7 @@ async def test_a_start_has_a_limit(model: ReplayServer) -> None:
 async def test_servers_over_http(model: ReplayServer, transport: str) -> None:
     """The older transport too: an event stream down, posts up."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *PROGRAM, transport, stdout=asyncio.subprocess.PIPE
+        *module_command(SERVER, transport), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
-from tests.support.listening import stop_listening
+from tests.support.listening import listening
 
 
 class CuttingProxy:
@@ -22,27 +23,19 @@ class CuttingProxy:
     def __init__(self, port: int, cuts: Sequence[int]) -> None:
         self._target = port
         self._cuts = list(cuts)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._stack = AsyncExitStack()
         self.done = 0
         self.requests: list[str] = []
         self.url = ""
 
     async def __aenter__(self) -> CuttingProxy:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{await self._stack.enter_async_context(listening(self._accept))}"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await stop_listening(self._listener)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         up = asyncio.create_task(self._up(reader, far_writer))
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.listening import stop_listening
+from tests.support.listening import listening
 
 Header = tuple[str, str]
 
@@ -49,33 +50,19 @@ class ReplayServer:
 
     replies: list[Reply] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
-    _server: asyncio.Server | None = None
-    _serving: set[asyncio.Task[None]] = field(default_factory=set)
-
-    @property
-    def origin(self) -> str:
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    origin: str = ""
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def url(self) -> str:
         return f"{self.origin}/v1"
 
     async def __aenter__(self) -> ReplayServer:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.origin = f"http://127.0.0.1:{await self._stack.enter_async_context(listening(self._serve))}"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        assert self._server is not None
-        await stop_listening(self._server)
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        await self._stack.aclose()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
