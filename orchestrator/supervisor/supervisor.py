@@ -42,6 +42,7 @@ from .votes import Votes
 
 __all__ = ["AnyRun", "Supervisor"]
 
+LARGE_CHARS = 64 * 1024
 CLOSING_TRIES, CLOSING_PAUSE_SECONDS = 40, 0.05
 MOVED_TRIES, MOVED_PAUSE_SECONDS = 60, 0.05
 
@@ -148,7 +149,10 @@ class Supervisor:
             Unavailable: Draining. LimitReached: Too many runs. Conflict: The conversation is busy, or
             *key* was used for another request. InvalidRequest: An unknown agent. LogUnavailable.
         """
-        return await self._starter.start(self._records.make(request, key, traceparent))
+        make = partial(self._records.make, request, key, traceparent)
+        # Written and hashed, the images of one request would hold up every stream.
+        is_large = sum(map(len, request.images)) > LARGE_CHARS
+        return await self._starter.start(await asyncio.to_thread(make) if is_large else make())
 
     async def get(self, run_id: str) -> AnyRun:
         """Find a run. Raises as `Following.find`."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from itertools import pairwise
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from orchestrator.server.http import turns as module
 from orchestrator.server.http.problem import setup_problems
-from orchestrator.server.http.turns import ROUNDS_BETWEEN, Turns, setup_turns
+from orchestrator.server.http.turns import ROUND_SECONDS, ROUNDS_BETWEEN, RoundShare, Turns, setup_turns
 from tests.support.patience import soon
 from tests.support.probe import ProblemServer
 
@@ -69,6 +72,38 @@ async def test_who_is_cancelled_holds_up_nobody() -> None:
     await soon(tasks[4])
     assert [task.cancelled() for task in tasks] == [False, True, True, True, False]
     await soon(turns.take())
+
+
+async def test_of_many_who_catch_up_so_many_go_on_in_a_round_as_keep_it_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixty clients that read a long run again would each send as much as their sockets take, in the same round."""
+    now, piece = [0.0], ROUND_SECONDS / 4
+    monkeypatch.setattr(module.time, "thread_time", lambda: now[0])
+    share, rounds = RoundShare(), Rounds()
+    sent: list[int] = []
+
+    async def catch_up() -> None:
+        for _ in range(10):
+            await share.take()
+            now[0] += piece
+            sent.append(rounds.now)
+
+    await soon(asyncio.gather(*(catch_up() for _ in range(60))))
+    rounds.close()
+    assert len(sent) == 600
+    later = Counter(sent[200:])
+    assert max(later.values()) <= 6, "about four, which the clock says"
+    assert min(list(later.values())[:-1]) >= 1
+
+
+async def test_one_who_catches_up_alone_goes_on_at_once() -> None:
+    share = RoundShare()
+    for _ in range(3):
+        with pytest.raises(StopIteration):
+            share.take().send(None)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 class Crowded(Turns):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -189,6 +188,7 @@ async def fold_run(
     """
     reader = DialectReader(request, run, options or {})
     newest, spec = parse_cursor(run.state.last_event_id or ""), run.spec
+    share = request.app[STREAMS].share
     if cursor is None and newest is not None:
         framing = reader.open(dialect, f"{newest.epoch}-{newest.seq - 1}")
         if isinstance(framing, Forkable) and framing.seq:
@@ -200,16 +200,16 @@ async def fold_run(
     if seen is not None:
         async with aclosing(seen):
             async for page in seen:
+                await share.take()
                 framing.skip(page)
-                await asyncio.sleep(0)
         framing.resumed()
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
         async with aclosing(reader.items(cursor, framing)) as items:
             async for item in items:
                 if isinstance(item, list):
-                    framing.entries(item)
                     # A log in memory waits for nothing, so a long run would hold up every other stream.
-                    await asyncio.sleep(0)
+                    await share.take()
+                    framing.entries(item)
                     if not to_end and newest is not None and item[-1].seq >= newest.seq:
                         return framing
                 elif not isinstance(item, Idle):

@@ -17,6 +17,7 @@ from ...eventlog.base import Entry
 from ...eventlog.subscription import Idle, Item
 from ...framing.base import Framing
 from .compression import Compressor, choose_encoding
+from .turns import RoundShare
 
 SEND_SECONDS = 8.0
 """A client that takes longer to make room for one piece is dropped."""
@@ -32,6 +33,9 @@ ROOM_BYTES = 32 * 1024
 
 USER_TIMEOUT_MS = 12_000
 """Unacknowledged data ends the connection after this; with the heartbeat a vanished client is noticed within 30 s."""
+
+PAGE_EVENTS = 32
+"""From so many at once a reader is one who catches up; what comes live goes at once."""
 
 RETRY_MS = 1_000
 DRAIN_RETRY_MS = 2_000
@@ -171,6 +175,8 @@ class Streams:
         self._draining = False
         self._closing = False
         self.sockets: set[web.WebSocketResponse] = set()
+        self.share = RoundShare()
+        """What those that catch up take of each round of the loop."""
 
     async def serve(
         self,
@@ -192,7 +198,7 @@ class Streams:
                 self._empty.clear()
                 await stream.open()
                 if seen is not None:
-                    await _catch_up(stream, seen)
+                    await self._catch_up(stream, seen)
                 await self._forward(stream, items, clock)
         except (ClientTooSlow, ConnectionError):
             return stream.response
@@ -213,7 +219,13 @@ class Streams:
         if self._draining:
             await stream.tell_drain()
         async for item in items:
-            for data in render(item, framing, clock):
+            is_live = isinstance(item, list) and len(item) < PAGE_EVENTS
+            pieces = render(item, framing, clock)
+            while True:
+                if not is_live:
+                    await self.share.take()
+                if (data := next(pieces, None)) is None:
+                    break
                 await stream.send(data)
                 if self._draining:
                     await stream.tell_drain()
@@ -222,6 +234,14 @@ class Streams:
             if framing.is_finished:
                 return
         await stream.send(framing.closing())
+
+    async def _catch_up(self, stream: EventStream, seen: AsyncGenerator[list[Entry], None]) -> None:
+        """Let the stream's framing know what its client has seen, so that it goes on from there."""
+        async with aclosing(seen):
+            async for page in seen:
+                await self.share.take()
+                stream.framing.skip(page)
+        await stream.send(stream.framing.resumed())
 
     async def announce_drain(self) -> None:
         """Send every client when to come back; the streams stay open while their runs end.
@@ -270,16 +290,6 @@ def limit_socket(transport: asyncio.Transport | None) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-
-
-async def _catch_up(stream: EventStream, seen: AsyncGenerator[list[Entry], None]) -> None:
-    """Let the stream's framing know what its client has seen, so that it goes on from there."""
-    async with aclosing(seen):
-        async for page in seen:
-            stream.framing.skip(page)
-            # A log in memory waits for nothing, so a long history would hold up every other stream.
-            await asyncio.sleep(0)
-    await stream.send(stream.framing.resumed())
 
 
 def render(item: Item, framing: Framing, clock: Callable[[], int]) -> Iterator[bytes]:

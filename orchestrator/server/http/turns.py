@@ -7,6 +7,7 @@ same round, and every stream of everybody would stand still meanwhile. Owns no w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 
 from aiohttp import web
@@ -47,6 +48,57 @@ class Turns:
                 loop.call_soon(self._pass_on, loop, ROUNDS_BETWEEN)
                 return
         self._taken = False
+
+
+ROUND_SECONDS = 0.004
+"""CPU time that a round of the loop should take at most while many catch up."""
+
+MOST_PIECES = 64
+
+
+class RoundShare:
+    """Lets many who each have much to send go on piece by piece, so many in each round that the round stays short.
+
+    Readers who catch up with a long log are never stopped by the log, and hardly by their sockets: what all of them
+    could send at once would hold up everybody's next events.
+    """
+
+    def __init__(self) -> None:
+        self._pieces = self._left = 8
+        self._counting = False
+        self._since = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self) -> None:
+        """Return once a piece may be sent: at once, or in a later round. Cancelling is safe."""
+        loop = asyncio.get_running_loop()
+        if not self._counting:
+            self._counting, self._left, self._since = True, self._pieces, time.thread_time()
+            loop.call_soon(self._begin_round, loop)
+        if self._left and not self._waiting:
+            self._left -= 1
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _begin_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, taken = time.thread_time(), self._pieces - self._left
+        if now - self._since > ROUND_SECONDS:
+            self._pieces = max(1, self._pieces // 2)
+        elif not self._left:
+            self._pieces = min(MOST_PIECES, self._pieces + 1)
+        self._since, self._left = now, self._pieces
+        while self._left and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._left -= 1
+                turn.set_result(None)
+        if taken or self._left < self._pieces:
+            # Called after those that go on now, and thus at the end of their round.
+            loop.call_soon(self._begin_round, loop)
+        else:
+            self._counting = False
 
 
 def setup_turns(app: web.Application, turns: Turns) -> None:

@@ -20,7 +20,7 @@ from ..http.connections import CONNECTIONS
 from ..http.problem import ProblemError, problem_from
 from ..http.reading import wanted_dialect
 from ..http.requests import read_start
-from ..http.streams import SEND_SECONDS, ClientTooSlow, limit_socket, render
+from ..http.streams import PAGE_EVENTS, SEND_SECONDS, ClientTooSlow, limit_socket, render
 from ..http.tokens import WEBSOCKET_PROTOCOL
 from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
@@ -216,8 +216,16 @@ class Socket:
 
     async def _tell(self, framing: Framing, item: Item, clock: Callable[[], int]) -> None:
         """Send an item, one message for each entry."""
-        for one in ([entry] for entry in item) if isinstance(item, list) else (item,):
-            for message in render(one, framing, clock):
+        share = self._request.app[STREAMS].share
+        if not isinstance(item, list):
+            for message in render(item, framing, clock):
+                await share.take()
+                await self._send(message)
+            return
+        for n, entry in enumerate(item, 1):
+            if n % PAGE_EVENTS == 0:
+                await share.take()
+            for message in render([entry], framing, clock):
                 await self._send(message)
 
     async def _refuse(self, ref: object, exc: Exception) -> None:
