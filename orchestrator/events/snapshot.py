@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -72,10 +72,11 @@ class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Revealed(msgspec.Struct, frozen=True):
-    """The result of a vote: whom it was for, and who all are."""
+    """The result of a vote: whom it was for, and who all are; `verdict` says why it was for nobody."""
 
-    vote: str
+    vote: str | None
     agents: list[RevealedAgent]
+    verdict: Literal["tie", "both_bad"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Snapshot(msgspec.Struct, omit_defaults=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -38,6 +38,9 @@ from .content import ContentState
 
 _SEALED, _VOTE = "sealed {}", "vote {}"
 """Conversations of the store that no request can name: a conversation's id holds no space."""
+
+FOR_NOBODY: dict[str, Literal["tie", "both_bad"]] = {"=tie": "tie", "=both_bad": "both_bad"}
+"""How a vote for nobody is kept: no agent can have such an id."""
 
 HIDDEN = "hidden"
 WHOLE, CUT = "stop", "length"
@@ -174,9 +177,13 @@ class BlindRecords:
         )
         await self._store.add_turn(_SEALED.format(run_id), agent_id, msgspec.json.encode(truth), keep=1)
 
-    async def vote(self, run_id: str, agent_id: str) -> None:
-        """Keep a vote; a later one replaces it."""
-        await self._store.add_turn(_VOTE.format(run_id), "vote", agent_id.encode(), keep=1)
+    async def vote(self, run_id: str, choice: str) -> None:
+        """Keep a vote, for an agent or one of `FOR_NOBODY`; a later one replaces it."""
+        await self._store.add_turn(_VOTE.format(run_id), "vote", choice.encode(), keep=1)
+
+    async def take_back(self, run_id: str) -> None:
+        """Forget the vote."""
+        await self._store.forget_conversation(_VOTE.format(run_id))
 
     async def revealed(self, run_id: str, agents: Sequence[str]) -> Revealed | None:
         """Return who the agents of a run are; None before the first vote."""
@@ -188,7 +195,9 @@ class BlindRecords:
             for each in (await self._store.turns(_SEALED.format(run_id), agent_id))[-1:]:
                 with suppress(msgspec.MsgspecError):  # of another release: the others are told all the same
                     found.append(msgspec.json.decode(each, type=RevealedAgent))
-        return Revealed(votes[-1].decode(), found)
+        choice = votes[-1].decode()
+        verdict = FOR_NOBODY.get(choice)
+        return Revealed(choice, found) if verdict is None else Revealed(None, found, verdict)
 
     async def forget(self, run_id: str) -> None:
         """Forget what is kept of a run."""
@@ -209,7 +218,7 @@ def reveal(snapshot: Snapshot, revealed: Revealed | None) -> None:
         msgspec.structs.replace(agent, progress=[], data=[], sources=[], files=[], output=msgspec.UNSET)
         for agent in revealed.agents
     ]
-    snapshot.revealed = Revealed(revealed.vote, told)
+    snapshot.revealed = Revealed(revealed.vote, told, revealed.verdict)
 
 
 def _usage(terminal: Payload | None) -> Usage | None:

@@ -18,6 +18,7 @@ from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import UNCLAIMED, Fence, OwnedRun, RunRecord
+from ..run.ballots import Ballots, ballot_of_verdict
 from ..run.conversation import Conversations
 from ..run.factory import RunFactory
 from ..run.run import Run
@@ -52,6 +53,7 @@ class Executor:
         self._store = store
         self._stored = stored
         self._conversations = Conversations(store)
+        self._ballots = Ballots(store)
         self._cluster = cluster
         self._tasks = tasks
         self._runs: dict[str, Run] = {}
@@ -123,6 +125,7 @@ class Executor:
         state = await self._stored.fold(record)
         if state.status != "running":
             # Its worker died between `run.done` and the note that it ended.
+            await self._note_verdict(state)
             fence = Fence(record.run_id, record.token)
             await self._store.end_run(
                 fence,
@@ -210,7 +213,14 @@ class Executor:
             log.error("run_failed", run_id=run.spec.run_id, **failure(exc, (run.spec.message,)))
             await run.fail()
 
+    async def _note_verdict(self, state: RunState) -> None:
+        """Keep what the run's panel found of the answers, if it did."""
+        ballot = ballot_of_verdict(state, int(time.time() * 1000))
+        if ballot is not None:
+            await self._ballots.keep(ballot)
+
     async def _note_end(self, run: Run, record: RunRecord) -> None:
+        await until_available(lambda: self._note_verdict(run.state))
         ended = self._note_ended(run.state, record)
         if self._cluster is None:
             await ended

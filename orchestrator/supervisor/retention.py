@@ -12,6 +12,7 @@ from ..errors import Conflict, Gone, NotFound
 from ..eventlog.base import Store
 from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import KeptBounds, RunRecord
+from ..run.ballots import Ballots
 from ..run.blind import BlindRecords
 from ..run.conversation import Conversations
 from ..run.panels_over import PanelsOver
@@ -45,6 +46,7 @@ class Retention:
         self._blind_records = BlindRecords(store)
         self._conversations = Conversations(store)
         self._panels_over = PanelsOver(store)
+        self._ballots = Ballots(store)
         self._clock_jumps = ClockJumps(limits.retention_s)
 
     async def forget(self, run_id: str, why: str = DELETED) -> None:
@@ -67,6 +69,7 @@ class Retention:
         if found is not None:
             await self._forget(found, why)
         if why == DELETED:
+            await self._ballots.drop(run_id)
             for panel_run_id in await self._panels_over.of(run_id):
                 with suppress(Gone):
                     await self.forget(panel_run_id)

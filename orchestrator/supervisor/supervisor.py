@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from ..errors import Conflict, LogUnavailable, Unavailable
 from ..eventlog.base import Store
@@ -37,6 +37,7 @@ from .presence import PRESENCE_SECONDS, Presence, cancel_abandoned
 from .retention import RETENTION_SECONDS, TIDY_SECONDS, Retention
 from .rounds import repeat
 from .run_list import RunList
+from .scores import ScoreBoard
 from .starter import RecordMaker, Starter
 from .votes import Votes
 
@@ -60,6 +61,7 @@ class Supervisor:
         cluster: What it shares with other workers on the same store; None means that it is alone.
     Attributes:
         following: How readers find runs, and what they are sent.
+        scores: What votes and verdicts came to.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Supervisor:
             factory, store, self._executor, self._admission, self.following, cluster=cluster
         )
         self._votes = Votes(store)
+        self.scores = ScoreBoard(store)
         self._heartbeat = Heartbeat(store, observer, worker=self.worker)
         self._failover = Failover(
             store, self._executor, self._admission, self._heartbeat, observer, cluster=cluster
@@ -208,9 +211,15 @@ class Supervisor:
                 "The worker that owns the run does not answer; ask again.", retry_after=5
             ) from exc
 
-    async def vote(self, run_id: str, agent_id: str) -> Revealed:
-        """Keep a vote for an agent of a run, and say who all are. Raises as `Votes.vote`, and as `get`."""
-        return await self._votes.vote(await self.get(run_id), agent_id)
+    async def vote(
+        self, run_id: str, agent_id: str | None, verdict: Literal["tie", "both_bad"] = "tie"
+    ) -> Revealed:
+        """Keep a vote for an agent of a run or for nobody, and say who all are. As `Votes.vote` and `get`."""
+        return await self._votes.vote(await self.get(run_id), agent_id, verdict)
+
+    async def take_vote_back(self, run_id: str) -> None:
+        """Forget the vote on a run. Raises as `Votes.take_back`, and as `get`."""
+        await self._votes.take_back(await self.get(run_id))
 
     async def revealed(self, run: AnyRun) -> Revealed | None:
         """Say who the agents of a run are; None before a vote. Raises LogUnavailable."""

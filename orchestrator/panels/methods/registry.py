@@ -25,6 +25,7 @@ class MethodKind:
         over_answers: Whether it makes sense over answers that are there already.
         keys: The further keys of a panel that it reads and that fit into a form.
         prompt: The prompt that is used unless a panel has one, as "module:constant".
+        compares: Whether its points say which agent's answer is better.
     """
 
     function: str
@@ -38,6 +39,7 @@ class MethodKind:
     over_answers: bool = True
     keys: tuple[str, ...] = ("prompt",)
     prompt: str = ""
+    compares: bool = False
 
 
 _HERE = "orchestrator.panels.methods"
@@ -53,6 +55,7 @@ METHODS: dict[str, MethodKind] = {
     "judge": MethodKind(
         f"{_HERE}.judge:judge",
         prompt=f"{_HERE}.judge:PROMPT",
+        compares=True,
         title="Judge",
         description="one picks the best",
         moderator="required",
@@ -60,6 +63,7 @@ METHODS: dict[str, MethodKind] = {
     ),
     "rank": MethodKind(
         f"{_HERE}.rank:rank",
+        compares=True,
         prompt=f"{_HERE}.rank:SUMMARY",
         title="Ranking",
         description="they rank each other",

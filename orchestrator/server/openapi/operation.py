@@ -307,6 +307,7 @@ def _problem(status: int) -> Schema:
 TAGS = {
     "runs": "One message, fanned out to several agents.",
     "agents": "Who can be asked, and what one of them does within a run.",
+    "scores": "Whose answers were found better.",
     "streams": "The events, as they happen and again later.",
     "openai": "The same for clients of OpenAI's API.",
     "ai-sdk": "The same for pages on the AI SDK.",

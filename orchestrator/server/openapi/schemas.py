@@ -18,6 +18,7 @@ from ...events.run import RUN_PAYLOADS
 from ...events.snapshot import SNAPSHOT_TYPE, Revealed, Snapshot
 from ...settings.variants import VariableKey
 from ...supervisor.run_list import RunList
+from ...supervisor.scores import Scores
 from ..http.requests import start_schema
 from ..options import ServerOptions
 
@@ -123,9 +124,10 @@ class CallPanel(msgspec.Struct):
 
 
 class Vote(msgspec.Struct, forbid_unknown_fields=True):
-    """Which agent of the run is the best."""
+    """Which agent of the run is the best, or why none is: one of the two."""
 
-    agent_id: str
+    agent_id: str | msgspec.UnsetType = msgspec.UNSET
+    verdict: Literal["tie", "both_bad"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FieldProblemItem(msgspec.Struct):
@@ -153,7 +155,7 @@ STAGE: Schema = {
 }
 
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
-    AddAgent, AgentList, ApprovalBody, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Snapshot, Vote,
+    AddAgent, AgentList, ApprovalBody, CallPanel, PanelList, ProblemDocument, Revealed, RunList, Scores, Snapshot, Vote,
 )  # fmt: skip
 
 

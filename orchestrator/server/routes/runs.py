@@ -248,26 +248,6 @@ async def cancel_run(request: web.Request) -> web.StreamResponse:
     return await _command(request, "cancel")
 
 
-@routes.post("/v1/runs/{run_id}/vote")
-@operation(
-    "Vote for an agent",
-    description="In a blind run this tells who the agents are; a later vote replaces an earlier one.",
-    answers={200: ResponseDoc("Who the agents are.", "Revealed")},
-    body="Vote",
-    errors=(404, 410, 503),
-)
-async def vote(request: web.Request) -> web.StreamResponse:
-    run = await run_of(request)
-    body = await request.app[READER].read(request)
-    agent_id = body.get("agent_id")
-    if not isinstance(agent_id, str) or len(body) != 1:
-        raise InvalidRequest(
-            'The body must be {"agent_id": …} with an agent of this run.',
-            [FieldProblem("agent_id", "must be a string")],
-        )
-    return json_response(await request.app[SUPERVISOR].vote(run.spec.run_id, agent_id))
-
-
 @routes.post("/v1/runs/{run_id}/agents")
 @operation(
     "Add an agent to an open run",
