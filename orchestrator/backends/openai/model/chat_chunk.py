@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from .usage import is_count
+
 
 class Function(msgspec.Struct):
     name: str | None = None
@@ -77,3 +79,19 @@ def is_plain(chunk: Chunk) -> bool:
     return said is None or (
         said.function_call is None and said.reasoning_text is None and said.thinking is None
     )
+
+
+def is_only_count(chunk: Chunk) -> bool:
+    """Whether a chunk has a count of tokens and nothing else that anybody reads."""
+    return not chunk.choices and chunk.error is None and is_count(chunk.usage)
+
+
+def is_only_text(chunk: Chunk, text: str | None = None) -> bool:
+    """Whether a chunk says a piece of text, *text* if that is given, and nothing else at all."""
+    if not chunk.choices or len(chunk.choices) != 1:
+        return False
+    choice = chunk.choices[0]
+    said = None if choice.delta is None else choice.delta.content
+    if not isinstance(said, str) or not said or text not in (None, said):
+        return False
+    return chunk == Chunk([Choice(Said(said), index=choice.index)], id=chunk.id)

@@ -17,7 +17,6 @@ from agents.models.chatcmpl_converter import Converter
 from agents.models.chatcmpl_helpers import ChatCmplHelpers
 from agents.models.chatcmpl_stream_handler import StreamingState
 from agents.models.fake_id import FAKE_RESPONSES_ID
-from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_without_usage
 from openai.types.chat import ChatCompletionMessage, ChatCompletionTokenLogprob
 from openai.types.responses import (
     Response,
@@ -34,7 +33,7 @@ from openai.types.responses.response import IncompleteDetails
 from ....errors import AgentError
 from ....events.encoding import clean_text
 from .chat_call import ChatCall
-from .chat_chunk import CallPiece, Chunk, Function, Said, is_plain
+from .chat_chunk import CallPiece, Chunk, Function, Said, is_only_count, is_plain
 from .client import is_whole
 from .dialects import Beside, CallSlots, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
@@ -43,11 +42,13 @@ from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
 from .signs import is_done, is_life
 from .sse import DataSplitter
-from .usage import is_count, usage_as_chat, usage_in, usage_of
+from .text_runs import TextRuns
+from .usage import add_usage, usage_in
 from .values import INVALID, arguments_of, documents
 
 _BESIDE = re.compile(rb"error|feedback|filter|sensitive|guardrail|moderation", re.IGNORECASE)
 """In a chunk without choices: it says more than a count."""
+_decode = msgspec.json.Decoder(Chunk).decode
 UNFINISHED = "The model's answer ended without its end mark."
 
 
@@ -66,7 +67,7 @@ class ChatDecoder:
         self._model = model
         self._keep_raw_usage = keep_raw_usage
         self._splitter = DataSplitter()
-        self._decode = msgspec.json.Decoder(Chunk).decode
+        self._runs = TextRuns()
         self._events: list[Any] = []
         self._sequence = 0
         self._started = False
@@ -102,19 +103,21 @@ class ChatDecoder:
         events: list[Any] = []
         self._events = events
         try:
+            if self._runs.is_known and self._beside.says_pieces and self._finish_reason is None:
+                data = self._take_run(data)
             for payload in self._splitter.feed(data):
                 if is_done(payload):
                     self._finish()
                     break
                 try:
-                    chunk = self._decode(payload)
+                    chunk = _decode(payload)
                 except msgspec.DecodeError:
                     chunk = None
                 if chunk is not None and is_plain(chunk):
-                    self._take(chunk)
+                    self._take(chunk, payload)
                     if self._finish_reason is not None:  # once in an answer, as a rule
                         self._note_rest(payload, chunk)
-                elif chunk is not None and self._is_only_count(chunk) and not _BESIDE.search(payload):
+                elif chunk is not None and is_only_count(chunk) and not _BESIDE.search(payload):
                     self._count(chunk.usage)  # what OpenAI's server sends after the last choice
                 else:
                     self._take_odd(payload)
@@ -148,12 +151,18 @@ class ChatDecoder:
             raise AgentError("upstream_invalid", UNFINISHED)
         self._finish()
 
+    def _take_run(self, data: bytes) -> bytes:
+        """Take what *data* begins with of events that differ in their text alone; return the rest of it."""
+        data = self._splitter.joined(data)
+        text, data = self._runs.take(data) if self._splitter.is_between else ("", data)
+        if text:
+            self._beside.said.append(text)
+            self._say(TextDelta, "content", text, 1 if self._reasoned else 0)
+        return data
+
     def _fail(self, failure: AgentError) -> None:
         self.ended = True
         self.failure = failure
-
-    def _is_only_count(self, chunk: Chunk) -> bool:
-        return not chunk.choices and chunk.error is None and is_count(chunk.usage)
 
     def _take_odd(self, payload: bytes) -> None:
         """Take an event that is not as OpenAI's server would send it, or is no piece of an answer."""
@@ -180,7 +189,7 @@ class ChatDecoder:
         if self._usage is None or any(v for v in usage.values() if not isinstance(v, (dict, list))):
             self._usage = usage
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take(self, chunk: Chunk, payload: bytes | None = None) -> None:
         self._count(chunk.usage)
         choices = chunk.choices
         if not choices:
@@ -200,6 +209,8 @@ class ChatDecoder:
             self._take_said(choice.delta, is_last=self._finish_reason is not None)
         if choice.message is not None:
             self._take_message(choice.message, is_alone=choice.delta == Said())
+        if payload is not None and self._finish_reason is None:
+            self._runs.learn(payload, chunk)
 
     def _take_message(self, message: dict[str, Any], *, is_alone: bool) -> None:
         rest = self._beside.note_message(message, is_alone=is_alone)
@@ -333,7 +344,7 @@ class ChatDecoder:
         if self._response_id:
             provider_data["response_id"] = self._response_id
         items = Converter.message_to_output_items(message, provider_data=provider_data)
-        self._attach_logprobs(items)
+        _attach_logprobs(items, self._logprobs)
         for at, item in enumerate(items):
             self._events.append(
                 ResponseOutputItemDoneEvent(
@@ -348,7 +359,7 @@ class ChatDecoder:
         response.status = "completed"
         if cut_short is not None:
             response.incomplete_details = IncompleteDetails.construct(reason=cut_short)
-        self._add_usage(response)
+        add_usage(response, self._usage, keep_raw=self._keep_raw_usage)
         self._events.append(
             ResponseCompletedEvent(
                 response=response, type="response.completed", sequence_number=self._number()
@@ -377,21 +388,11 @@ class ChatDecoder:
         )
         return message
 
-    def _attach_logprobs(self, items: Iterable[Any]) -> None:
-        if not self._logprobs:
-            return
-        for item in items:
-            if isinstance(item, ResponseOutputMessage) and isinstance(item.content[0], ResponseOutputText):
-                item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(self._logprobs)
 
-    def _add_usage(self, response: Response) -> None:
-        counted = usage_as_chat(self._usage) or usage_in({"usage": self._usage})
-        if counted is None or self._usage is None:
-            _mark_request_completed_without_usage(response)
-            return
-        response.usage = usage_of(counted)
-        if self._keep_raw_usage:
-            _attach_raw_usage_snapshot(response, self._usage)
+def _attach_logprobs(items: Iterable[Any], logprobs: list[ChatCompletionTokenLogprob]) -> None:
+    for item in items if logprobs else ():
+        if isinstance(item, ResponseOutputMessage) and isinstance(item.content[0], ResponseOutputText):
+            item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(logprobs)
 
 
 def _loaded(payload: str | bytes) -> Any:

@@ -62,6 +62,11 @@ class SoFar:
         self._held: str | None = None
         self._repeats: bool | None = None  # None while nothing is decided
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is decided that the pieces are to be said as they are."""
+        return self._repeats is False
+
     def new(self, piece: str) -> str:
         """Return what is to be said of a *piece*."""
         if self._repeats is False:
@@ -136,6 +141,11 @@ class Beside:
         if text:
             self.said.append(text)
         return text
+
+    @property
+    def says_pieces(self) -> bool:
+        """Whether what `new_text` returns of a piece, but of the last one, is that piece."""
+        return self._so_far.is_plain
 
     def new_thought(self, field: str, text: str) -> str:
         """Return what of a piece of reasoning is to be said; *field* is where it stands."""

@@ -42,6 +42,24 @@ class DataSplitter:
                 "upstream_invalid", "The model's provider sent an event without an end."
             ) from exc
 
+    def joined(self, chunk: bytes) -> bytes:
+        """Return what is held and *chunk*, from where an event begins; nothing is held then, and all is to be fed.
+
+        Returns *chunk* as it is if the stream is not of the simple kind, or no event can end in it.
+        """
+        if not self._pieces or self._parser is not None or self._body is not None or b"\n" not in chunk:
+            return chunk
+        self._pieces.append(chunk)
+        chunk = b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        return chunk
+
+    @property
+    def is_between(self) -> bool:
+        """Whether what comes next begins an event, in a stream of the simple kind."""
+        return self._begun and not self._pieces and self._parser is None and self._body is None
+
     def _feed(self, chunk: bytes) -> list[bytes]:
         if not self._begun and (start := chunk.lstrip(b"\xef\xbb\xbf \t\r\n")):
             self._begun = True

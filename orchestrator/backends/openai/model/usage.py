@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from openai.types.responses import ResponseUsage
+from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_without_usage
+from openai.types.responses import Response, ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from .values import is_number, plain_key
@@ -113,6 +114,17 @@ def usage_of(value: Mapping[str, Any]) -> ResponseUsage:
         ),
         output_tokens_details=OutputTokensDetails(reasoning_tokens=made["reasoning_tokens"]),
     )
+
+
+def add_usage(response: Response, told: dict[str, Any] | None, *, keep_raw: bool) -> None:
+    """Put what a server has *told* of its usage into a response, as the SDK wants it."""
+    counted = usage_as_chat(told) or usage_in({"usage": told})
+    if counted is None or told is None:
+        _mark_request_completed_without_usage(response)
+        return
+    response.usage = usage_of(counted)
+    if keep_raw:
+        _attach_raw_usage_snapshot(response, told)
 
 
 def _counted(named: Mapping[str, Any], keys: list[str]) -> int | None:
