@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,8 +22,11 @@ from ..events.base import Payload
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""
 
-BUSY_TURNS = 32
+BUSY_TURNS = 128
 """Most loop turns before mailboxes that keep filling are emptied: more is gathered into one round."""
+
+LOOK_TURNS = 4
+"""After so many of them it is asked whether they have brought anything; of fewer, after each."""
 
 BUSY_SECONDS = 0.005
 """Most time that those turns may take."""
@@ -119,15 +122,10 @@ class Joining:
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give way to the agents, for longer and longer while that brings more and more."""
-        until = loop.time() + BUSY_SECONDS
-        held = self._held()
-        for _ in range(self._turns):
-            await asyncio.sleep(0)
-            before, held = held, self._held()
-            if held == before or loop.time() > until:
-                self._turns = max(1, self._turns // 2)
-                return
-        self._turns = min(self._turns * 2, BUSY_TURNS)
+        gathered = loop.create_future()
+        turns = _Turns(self._turns, self._held, gathered)
+        loop.call_soon(turns.count)
+        self._turns = min(self._turns * 2, BUSY_TURNS) if await gathered else max(1, self._turns // 2)
 
     def _held(self) -> int:
         return sum(map(len, islice(self._queue, LOOKED_AT)))
@@ -140,6 +138,40 @@ class Joining:
         if self._waiter is not None and not self._waiter.done():
             self._woken_at = asyncio.get_running_loop().time()
             self._waiter.set_result(None)
+
+
+class _Turns:
+    """Counts turns of the loop without a task that wakes in each, for a round may take a hundred.
+
+    Args:
+        most: After so many it ends *gathered*, with True if they kept bringing something.
+        held: Counts what has been brought.
+    """
+
+    __slots__ = ("_before", "_gathered", "_held", "_left", "_loop", "_until")
+
+    def __init__(self, most: int, held: Callable[[], int], gathered: asyncio.Future[bool]) -> None:
+        self._left = most
+        self._held = held
+        self._gathered = gathered
+        self._loop = gathered.get_loop()
+        self._before = held()
+        self._until = self._loop.time() + BUSY_SECONDS
+
+    def count(self) -> None:
+        """Note that a turn is over; nothing more if whoever waited was cancelled."""
+        if self._gathered.done():
+            return
+        self._left = left = self._left - 1
+        if not left or not left % LOOK_TURNS or left < LOOK_TURNS:
+            before, self._before = self._before, self._held()
+            if self._before == before or self._loop.time() > self._until:
+                self._gathered.set_result(False)
+                return
+        if left:
+            self._loop.call_soon(self.count)
+        else:
+            self._gathered.set_result(True)
 
 
 async def fan_in(joining: Joining) -> AsyncGenerator[Round, None]:
