@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
@@ -17,9 +18,28 @@ ENTRY_OVERHEAD_BYTES = 200
 
 ERASED = ""
 
+READERS_PER_TURN = 64
+"""Readers that are handed new entries in one turn of the loop: each is a write to a socket, and of a thousand nobody
+else would get a turn for tens of milliseconds."""
+
+MOST_HANDED = 256
+"""Entries handed to a reader at once; one that is further behind reads for itself."""
+
+
+class _Place:
+    """A reader that stands at a channel's end: how it takes what comes, and the seq that it has had."""
+
+    __slots__ = ("seq", "take")
+
+    def __init__(self, take: Take | None, seq: int) -> None:
+        self.take = take
+        self.seq = seq
+
 
 class _Channel:
-    __slots__ = ("bytes", "entries", "epoch", "first", "holes", "places", "readers")
+    __slots__ = (
+        "_aim", "_behind", "_handing", "bytes", "entries", "epoch", "first", "holes", "places", "readers",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.epoch = new_epoch()
@@ -27,9 +47,12 @@ class _Channel:
         self.first = 1
         self.holes = 0
         self.bytes = 0
-        self.readers: dict[asyncio.Future[bool], Take | None] = {}
         self.places: dict[str, list[int]] | None = None
         """Run → the seqs of its entries, in a channel that several share; None before anybody asked."""
+        self.readers: dict[asyncio.Future[bool], _Place] = {}
+        self._behind: deque[asyncio.Future[bool]] = deque()
+        self._aim = 0
+        self._handing = False
 
     @property
     def last(self) -> int:
@@ -72,15 +95,44 @@ class _Channel:
             _end(reader, True)
         self.readers.clear()
 
-    def tell(self, added: list[Entry]) -> None:
-        """Let the readers, who have all that was there before, take *added*; wake those that do not."""
+    def tell(self) -> None:
+        """Let the readers take what was added: the first of them now, the others in the loop's next turns."""
         if self.holes:
+            self._behind.clear()
             self.wake()
-            return
-        for reader, take in list(self.readers.items()):
-            if take is None or not _taken(take, added):
+        elif not self._handing:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Hand what they have not had to as many as one turn may serve; wake those that do not take it."""
+        behind, readers = self._behind, self.readers
+        if not behind:
+            if self._aim >= self.last:
+                self._handing = False
+                return
+            behind.extend(readers)
+            self._aim = self.last
+        for _ in range(min(READERS_PER_TURN, len(behind))):
+            reader = behind.popleft()
+            place = readers.get(reader)
+            if place is not None and place.seq < self.last and not self._taken(place):
                 _end(reader, True)
-                del self.readers[reader]
+                del readers[reader]
+        # Also after the last of many, or what is added in this very turn would be handed on in it, too.
+        self._handing = self._handing or bool(behind)
+        if self._handing:
+            asyncio.get_running_loop().call_soon(self._hand_on)
+
+    def _taken(self, place: _Place) -> bool:
+        start = place.seq + 1 - self.first
+        if place.take is None or self.holes or start < 0 or len(self.entries) - start > MOST_HANDED:
+            return False
+        try:
+            taken = place.take(self.entries[start:])
+        except Exception:  # noqa: BLE001 - a reader that fails must not take the writer with it, and fails again by itself
+            return False
+        place.seq = self.last
+        return taken
 
 
 class MemoryLog(MemoryRuns):
@@ -129,7 +181,7 @@ class MemoryLog(MemoryRuns):
         self._size += grown
         if book.bytes > self._max_channel_bytes:
             self._trim(book, self._max_channel_bytes * 9 // 10)
-        book.tell(added)
+        book.tell()
         return added
 
     async def open(self, channel: str) -> Bounds:
@@ -164,7 +216,7 @@ class MemoryLog(MemoryRuns):
         # Not `asyncio.timeout`: it costs several times as much, at each event of each reader.
         expiry = loop.call_later(seconds, _end, reader, False)
         # Only who stands at the end may take: what is between would be left out.
-        book.readers[reader] = take if book.last == after.seq else None
+        book.readers[reader] = _Place(take if book.last == after.seq else None, book.last)
         try:
             return await reader
         finally:
@@ -229,13 +281,6 @@ def open_store(url: str) -> MemoryLog:
 def _end(reader: asyncio.Future[bool], woken: bool) -> None:
     if not reader.done():
         reader.set_result(woken)
-
-
-def _taken(take: Take, added: list[Entry]) -> bool:
-    try:
-        return take(added)
-    except Exception:  # noqa: BLE001 - a reader that fails must not take the writer with it, and fails again by itself
-        return False
 
 
 def _cost(entry: Entry) -> int:
