@@ -2,6 +2,29 @@
 
 const PACKAGES = { 5: ["ai5", "ai5-react"], 6: ["ai6", "ai6-react"], 7: ["ai", "@ai-sdk/react"] };
 
+/**
+ * What a connection that was lost is called: "network error" by browsers, which `ai` 5 takes for a stream that will go on
+ * where it was; by any other name, as the handbook has it for a page on 5, it takes the replay for a new stream.
+ */
+const fetchThatCallsLoss = (name) => async (...given) => {
+  const response = await fetch(...given);
+  const reader = response.body?.getReader();
+  if (!reader) return response;
+  const body = new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.error(error.message === "terminated" ? new TypeError(name) : error);
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  return new Response(body, response);
+};
+
 /** `wanted`: {"body":…, "approve":…, "cutWhen":…, "stopWhen":…, "text":…} */
 export default async function run(version, url, wanted) {
   const [core, react] = PACKAGES[version];
@@ -13,6 +36,7 @@ export default async function run(version, url, wanted) {
     api: `${url}/v1/ai-sdk/chat`,
     body: wanted.body,
     headers: wanted.headers,
+    fetch: fetchThatCallsLoss(version === "5" ? "connection lost" : "network error"),
     prepareReconnectToStreamRequest: ({ id }) => ({ api: `${url}/v1/ai-sdk/chat/${id}/stream` }),
   });
   const chat = new Chat({
