@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .probe import STREAM, Probe, WireEvent, expect
+from .trimming import no_silent_hole
 
 CUTS = 12
 """Random bytes at which a stream is cut; each is a new connection."""
@@ -158,6 +159,11 @@ async def strange_cursors_give_a_gap(probe: Probe) -> None:
         expect(told[0].data.get("reason") == reason, f"{cursor!r} is called {told[0].data.get('reason')}")
 
 
+clause("Resume", "whoever stands where a log was trimmed gets run.gap first; nobody gets a hole")(
+    no_silent_hole
+)
+
+
 @clause("Calls", "a cancel is acknowledged at once; each agent's cancelled follows, and again is no error")
 async def a_cancel_ends_a_run(probe: Probe) -> None:
     run_id = await probe.start()
@@ -246,6 +252,35 @@ async def a_late_retry(probe: Probe) -> None:
     expect(late.status == 409, f"a retry in an ended run is answered with {late.status}")
     strange = await probe.call("POST", f"/v1/runs/{run_id}/agents/nobody-1/retry")
     expect(strange.status == 404, f"a retry of nobody is answered with {strange.status}")
+
+
+@clause(
+    "Calls", "a retry begins another attempt of an agent that has ended, and leaves the others as they are"
+)
+async def a_retry(probe: Probe) -> None:
+    run_id = await probe.start()
+    path = f"/v1/runs/{run_id}"
+    begun = (await probe.read(f"{path}/events", until="started")).events
+    agent = begun[-1].agent_id
+    await probe.call("POST", f"{path}/agents/{agent}/cancel")
+    await probe.read(
+        f"{path}/events",
+        until=lambda told: any(each.agent_id == agent and each.type in TERMINALS for each in told),
+    )
+    reply = await probe.call("POST", f"{path}/agents/{agent}/retry")
+    if reply.status == 409 and (await probe.call("GET", path)).json.get("status") != "running":
+        return  # nobody else had anything left to say
+    expect(reply.status == 202, f"a retry while the run is open is answered with {reply.status}")
+    attempts: dict[str, list[object]] = {}
+    ends: dict[str, WireEvent] = {}
+    for event in (await probe.read(f"{path}/events")).events:
+        if event.agent_id and event.type == "started":
+            attempts.setdefault(event.agent_id, []).append(event.data.get("attempt"))
+        elif event.agent_id and event.type in TERMINALS:
+            ends[event.agent_id] = event
+    expect(attempts.pop(str(agent), []) == [1, 2], "the agent has no second attempt")
+    expect(ends[str(agent)].data.get("attempt") == 2, "the second attempt has no end")
+    expect(all(found == [1] for found in attempts.values()), "another agent began anew, too")
 
 
 @clause("Calls", "a run that was deleted is gone: 204, then 410 for its state and its stream")

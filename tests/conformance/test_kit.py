@@ -16,6 +16,7 @@ from orchestrator.cli.commands import cli
 from orchestrator.conformance.__main__ import check, main
 from orchestrator.conformance.clauses import CLAUSES
 from orchestrator.conformance.probe import Probe
+from orchestrator.eventlog import MemoryLog
 from tests.support.probe import ProblemServer
 from tests.support.service import Service, serving
 
@@ -73,13 +74,13 @@ def lost(request: web.Request, frame: bytes, place: int) -> bytes | None:
 
 
 @asynccontextmanager
-async def wrong_server(service: Service, wrong: Wrong, *, deaf: bool = False) -> AsyncIterator[str]:
-    """Serve what *service* does, with one thing wrong; *deaf* takes cancels and forgets them."""
+async def wrong_server(service: Service, wrong: Wrong, *, deaf: str = "") -> AsyncIterator[str]:
+    """Serve what *service* does, with one thing wrong; calls that end with *deaf* are taken and forgotten."""
 
     async def forward(request: web.Request) -> web.StreamResponse:
         path = request.path_qs
-        if deaf and path.endswith("/cancel"):
-            path, method = path.removesuffix("/cancel"), "GET"
+        if deaf and path.endswith(deaf):
+            path, method = path.partition("/agents/")[0].removesuffix(deaf), "GET"
         else:
             method = request.method
         headers = {
@@ -159,9 +160,42 @@ async def test_a_wrong_server_is_caught(service: Service, wrong: Wrong, clause: 
 
 
 async def test_a_server_that_is_deaf_to_cancels_is_caught(service: Service) -> None:
-    async with wrong_server(service, lambda _, frame, __: frame, deaf=True) as url:
+    async with wrong_server(service, lambda _, frame, __: frame, deaf="/cancel") as url:
         found = await verdicts(url)
-    assert {name for name, how in found.items() if how} == {"a_cancel_ends_a_run", "a_cancel_of_one_agent"}
+    assert {name for name, how in found.items() if how} >= {"a_cancel_ends_a_run", "a_cancel_of_one_agent"}
+    assert found["order_of_a_run"] is None
+
+
+async def verdict(url: str, name: str) -> str | None:
+    async with ClientSession() as session:
+        probe = Probe(session, url, message="hi", agents=None, patience=20)
+        (clause,) = [each for each in CLAUSES if each.name == name]
+        return await check(probe, clause)
+
+
+async def test_a_server_that_is_deaf_to_retries_is_caught(service: Service) -> None:
+    assert await verdict(service.url, "a_retry") is None
+    async with wrong_server(service, lambda _, frame, __: frame, deaf="/retry") as url:
+        assert await verdict(url, "a_retry") == "the agent has no second attempt"
+
+
+def silent_gap(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Go on after what is forgotten as if nothing had been there."""
+    return None if b"event: run.gap" in frame else frame
+
+
+async def test_a_log_that_forgets_says_so() -> None:
+    """Ours; a server that does not is caught, and so is one that loses an event of a channel without need."""
+    kept = "no_silent_hole"
+    async with serving({"a": talker}, log=MemoryLog(max_channel_bytes=5_000)) as small:
+        assert await verdict(small.url, kept) is None
+        assert (await small.call("GET", "/v1/runs")).json["runs"]
+        async with wrong_server(small, silent_gap) as url:
+            assert await verdict(url, kept) is not None
+        async with wrong_server(small, a_gap_that_is_a_cursor) as url:
+            assert await verdict(url, kept) == "run.gap has an id, so it becomes a cursor"
+    async with serving({"a": talker}) as large, wrong_server(large, lost) as url:
+        assert "is left out" in (await verdict(url, kept) or "")
 
 
 @pytest.mark.parametrize("form", ["module", "command"])
