@@ -195,12 +195,17 @@ class _Server:
         return 0
 
     def _stop_signal(self) -> asyncio.Future[None]:
-        """Return a future that the first SIGTERM, SIGINT or SIGHUP resolves; the next one ends the process at once."""
+        """Return a future that the first SIGTERM, SIGINT or SIGHUP resolves; the next one ends the process at once.
+
+        Not one of several workers: a terminal and systemd signal each of them, and the parent passes the signal on, so
+        that what was meant once comes twice. What is meant twice, the parent sees to.
+        """
         loop = asyncio.get_running_loop()
         stop: asyncio.Future[None] = loop.create_future()
 
         def on_signal(number: int) -> None:
-            if number == signal.SIGQUIT or (stop.done() and number != signal.SIGHUP):
+            again = stop.done() and number != signal.SIGHUP and self._siblings is None
+            if number == signal.SIGQUIT or again:
                 os._exit(128 + number)
             if not stop.done():
                 self.reload = number == signal.SIGHUP

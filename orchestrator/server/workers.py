@@ -89,8 +89,11 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _take(self, number: int) -> None:
-        if number in _ENDING:
+        if number in _ENDING and not self._stopping:
             self._stop(number)
+        elif number in _ENDING:
+            self._exit = 128 + number
+            self._stop(signal.SIGKILL)
         elif number == signal.SIGQUIT:
             self._exit = QUIT_EXIT
             self._stop(signal.SIGKILL)
@@ -226,8 +229,8 @@ def _watch_parent(lifeline: int) -> None:
 
     def wait() -> None:
         os.read(lifeline, 1)
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            os.kill(os.getpid(), number)
             time.sleep(ORPHAN_SECONDS)
         os._exit(FAILED_EXIT)
 

@@ -26,7 +26,7 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import RedisServer
 from tests.support.spine import ScriptedRegistry
 
-FEW, MANY = 100, int(os.environ.get("FAULT_KEPT") or 800)
+FEW, MANY = 100, int(os.environ.get("FAULT_KEPT") or 400)
 RUNS, ROUNDS, AT_ONCE = 12, 5, 200
 
 

@@ -115,6 +115,36 @@ async def test_sigquit_ends_all_at_once(redis: RedisServer) -> None:
         assert await alone.end(signal.SIGQUIT) == 128 + signal.SIGQUIT
 
 
+async def test_a_signal_to_parent_and_workers_drains_as_one_to_the_parent_does(
+    redis: RedisServer, http: ClientSession
+) -> None:
+    """systemd and a terminal signal each process; the workers, told twice, ended instead of draining."""
+    async with worker(redis.url, "--workers", "2", "--drain", "60") as parent:
+        account = await begin(http, parent.url, "200", agents=["one"])
+        reading = asyncio.create_task(account.connect(http, parent.url, most=1000))
+        await asyncio.wait_for(reading, PATIENCE_SECONDS)
+        for pid in children(parent.pid):
+            os.kill(pid, signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        parent.send(signal.SIGTERM)
+        assert await asyncio.wait_for(parent.process.wait(), PATIENCE_SECONDS) == 0
+    async with worker(redis.url) as later:
+        await account.follow(http, later.url)
+        judge(account.seen, links=200)
+
+
+async def test_a_second_signal_ends_workers_that_drain(redis: RedisServer, http: ClientSession) -> None:
+    async with worker(redis.url, "--workers", "2", "--drain", "600") as parent:
+        born = children(parent.pid)
+        account = await begin(http, parent.url, "100000", agents=["one"])
+        reading = asyncio.create_task(account.connect(http, parent.url, most=1000))
+        await asyncio.wait_for(reading, PATIENCE_SECONDS)
+        parent.send(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        assert await parent.end(signal.SIGTERM) == 128 + signal.SIGTERM
+        await eventually(lambda: gone(born))
+
+
 async def test_sighup_takes_new_agents_and_lets_what_runs_end(
     redis: RedisServer, http: ClientSession, tmp_path: Path
 ) -> None:
