@@ -14,6 +14,62 @@ PATHS = (
     "/v1/runs/RUN/agents/a/cancel", "/v1/runs/RUN/agents/a/retry", "/v1/runs/RUN/agents/a/approvals/c",
     "/v1/channels/c/events", "/v1/conversations/talk", "/v1/ws",
 )  # fmt: skip
+_TEXT = {"type": "text", "text": "x"}
+_ASKED: list[Any] = [
+    {"role": "system", "content": "x"},
+    {"role": "user", "content": [_TEXT]},
+]
+_ANSWERED: dict[str, Any] = {
+    "type": "mcp_approval_response",
+    "approval_request_id": "mcpr_RUN/a/c",
+    "approve": True,
+}
+_PART: dict[str, Any] = {"state": "approval-responded", "approval": {"id": "RUN/a/c", "approved": True}}
+_SENT: dict[str, Any] = {
+    "message": {"messageId": "m", "contextId": "c", "parts": [{"text": "x"}], "metadata": {"agents": ["a"]}}
+}
+_TOOL: dict[str, Any] = {
+    "name": "ask",
+    "arguments": {"message": "x", "agents": ["a"]},
+    "_meta": {"progressToken": 1},
+}
+DIALECTS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {
+        "model": "a+b", "messages": _ASKED, "stream": True, "stream_options": {"include_usage": True}, "agents": None
+    },
+    "/v1/responses": {
+        "model": "a", "input": _ASKED, "instructions": "x", "previous_response_id": "resp_RUN", "background": True
+    },
+    "/v1/responses?": {"model": "a", "input": [_ANSWERED], "stream": True},
+    "/v1/ai-sdk/chat": {
+        "id": "c", "messages": [{"role": "user", "parts": [_TEXT, {"type": "file", "url": "x"}]}],
+        "labels": True, "model": "a",
+    },
+    "/v1/ai-sdk/chat?": {"id": "c", "messages": [{"role": "assistant", "parts": [_PART]}]},
+    "/v1/ag-ui": {
+        "threadId": "t", "runId": "RUN", "messages": _ASKED, "protocolVersion": "1.0", "forwardedProps": {"model": "a"},
+        "resume": [],
+    },
+    "/v1/ag-ui/a": {
+        "threadId": "t", "runId": "r", "resume": [{"interruptId": "RUN/a/c", "payload": {"approved": True}}]
+    },
+    "/v1/a2a/a": {"jsonrpc": "2.0", "id": 1, "method": "SendStreamingMessage", "params": _SENT},
+    "/v1/a2a/a?": {"jsonrpc": "2.0", "id": "x", "method": "GetTask", "params": {"id": "RUN"}},
+    "/v1/a2a/a+b/message:send": _SENT,
+    "/v1/a2a/default/message:stream": _SENT,
+    "/v1/mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": _TOOL},
+    "/v1/mcp?": {"jsonrpc": "2.0", "id": "RUN/a/c", "result": {"action": "accept", "content": {"approve": True}}},
+    "/v1/mcp?x": {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}},
+}  # fmt: skip
+"""What the APIs of others are asked, by their paths; a query tells two bodies of one path apart."""
+
+PATHS_OF_DIALECTS = (
+    *DIALECTS, "/v1/models", "/v1/models/a", "/v1/responses/resp_RUN", "/v1/responses/resp_RUN?stream=true",
+    "/v1/responses/resp_RUN?stream=true&starting_after=17", "/v1/responses/resp_RUN/cancel",
+    "/v1/ai-sdk/chat/c/stream", "/v1/ai-sdk/chat/c/stop", "/v1/ag-ui/runs/r/cancel", "/.well-known/agent-card.json",
+    "/v1/a2a/a/.well-known/agent-card.json", "/v1/a2a/a/tasks/RUN", "/v1/a2a/a/tasks/RUN:cancel",
+    "/v1/a2a/a/tasks/RUN:subscribe", "/v1/runs/RUN/events?framing=ai-sdk", "/v1/runs/RUN/events?framing=a2a",
+)  # fmt: skip
 METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "get", "\x80")
 HEADERS = (
     "Accept", "Accept-Encoding", "Authorization", "Content-Type", "Content-Encoding", "Expect", "Idempotency-Key",
@@ -94,19 +150,39 @@ class Odd:
             text = text[:cut] + self.pick((*TEXTS, "[" * 400, '{"a":' * 400, "NaN", '"', "\\")) + text[cut:]
         return text.encode("utf-8", "surrogatepass" if self.chance(0.3) else "replace")
 
+    def changed(self, value: Any) -> Any:
+        """*value* with something odd in some of its places."""
+        if self.chance(0.06):
+            return self.value(2)
+        if isinstance(value, dict):
+            return {key: self.changed(each) for key, each in value.items() if not self.chance(0.03)}
+        return [self.changed(each) for each in value] if isinstance(value, list) else value
+
+    def asked(self, path: str, run_id: str) -> bytes:
+        """The body of another API's call, in which little is wrong, or much."""
+        if path not in DIALECTS or self.chance(0.1):
+            return self.json()
+        return json.dumps(self.changed(DIALECTS[path])).replace("RUN", run_id).encode()
+
     def request(self, run_id: str, port: int) -> bytes:
         """A request as bytes; it asks for the connection to be closed."""
-        path = self.pick(PATHS).replace("RUN", run_id).encode()
+        named = self.pick(PATHS_OF_DIALECTS if self.chance(0.4) else PATHS)
+        path = named.replace("RUN", run_id).encode()
         if self.chance(0.1):
             path += self.pick(ENDINGS)
         if self.chance(0.05):
             own = b"http://127.0.0.1:%d" % port
             path = self.pick((b"http://elsewhere.example" + path, own + path, b"*", b"//x", b"\x80"))
-        method = self.pick(METHODS[:3] if self.chance(0.85) else METHODS).encode("latin-1")
-        body = self.json() if method in (b"POST", b"PUT", b"PATCH") or self.chance(0.05) else b""
+        usual = ("POST",) if named in DIALECTS else METHODS[:3]
+        method = self.pick(usual if self.chance(0.85) else METHODS).encode("latin-1")
+        body = (
+            self.asked(named, run_id) if method in (b"POST", b"PUT", b"PATCH") or self.chance(0.05) else b""
+        )
         lines = [b"%s %s HTTP/1.1" % (method, path), b"Host: 127.0.0.1:%d" % port, b"Connection: close"]
         if body:
             lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
+        if "a2a" in named and self.chance(0.9):
+            lines.append(b"A2A-Version: 1.0")
         for _ in range(self._random.choice((0, 0, 1, 1, 2, 3))):
             lines.append(self.pick(HEADERS).encode() + b": " + self.bytes())
         return b"\r\n".join(lines) + b"\r\n\r\n" + body

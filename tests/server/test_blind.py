@@ -217,12 +217,14 @@ async def test_an_approval_of_a_blind_run_is_answered_by_its_neutral_id() -> Non
     puppet = Puppet()
     async with serving({"a": puppet, "b": words("x")}) as service:
         run_id = await service.start(agents=["a", "b"], blind=True)
-        puppet.say(ApprovalRequest("toolu_01ABC", "pay", "{}"))
+        puppet.say(ApprovalRequest("toolu_01ABC", "pay", '{"euros":5}'))
         async with service.stream(f"/v1/runs/{run_id}/events") as stream:
             while (event := await stream.event()).data["type"] != "approval_request":
                 pass
         agent_id, call_id = event.data["agent_id"], event.data["call_id"]
         assert "toolu" not in call_id
+        # Nobody can answer for what he does not see, so this alone of all tools is named before the vote.
+        assert (event.data["name"], event.data["arguments"]) == ("pay", '{"euros":5}')
         path = f"/v1/runs/{run_id}/agents/{agent_id}/approvals/"
         assert (await service.call("POST", path + call_id, json={"approve": True})).status == 202
         await service.call("POST", f"/v1/runs/{run_id}/cancel")

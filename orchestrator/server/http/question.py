@@ -55,9 +55,10 @@ def read_messages(messages: object, *, at: str = "messages") -> Question:
     found = Question()
     said: list[tuple[str, str, list[str]]] = []
     for message in messages:
-        if isinstance(message, Mapping) and message.get("role") in _SPEAKERS:
+        role = message.get("role") if isinstance(message, Mapping) else None
+        if isinstance(role, str) and role in _SPEAKERS:
             text, images = read_content(message.get("content"))
-            said.append((message["role"], text, images))
+            said.append((role, text, images))
     asked = [place for place, (role, _, _) in enumerate(said) if role == "user"]
     if not asked:
         raise InvalidRequest(
@@ -77,7 +78,8 @@ def read_content(content: object) -> tuple[str, list[str]]:
     for part in content if isinstance(content, list) else ():
         if not isinstance(part, Mapping):
             continue
-        if part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str):
+        kind = part.get("type")
+        if isinstance(kind, str) and kind in _TEXT_PARTS and isinstance(part.get("text"), str):
             texts.append(part["text"])
         image = part.get("image_url")
         url = image.get("url") if isinstance(image, Mapping) else image
