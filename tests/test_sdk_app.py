@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.commands import ROOT
 from tests.support.upstream import Call, Upstream
+from tests.support.zygote import command
 
 APP = ROOT / "examples" / "sdk_app"
 QUESTION = "Where is order 7?"
@@ -39,7 +40,7 @@ def script(models: Upstream) -> None:
     )
 
 
-async def ran(models: Upstream, *command: str) -> tuple[int, str, str]:
+async def ran(models: Upstream, *program: str) -> tuple[int, str, str]:
     env = {
         **os.environ,
         "DESK_MODELS_URL": models.url,
@@ -47,8 +48,7 @@ async def ran(models: Upstream, *command: str) -> tuple[int, str, str]:
         "PYTHONPATH": str(ROOT),
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
+        *program,
         cwd=APP,
         env=env,
         stdout=asyncio.subprocess.PIPE,
@@ -60,14 +60,14 @@ async def ran(models: Upstream, *command: str) -> tuple[int, str, str]:
 
 
 async def through_the_service(models: Upstream, question: str) -> tuple[int, list[dict[str, Any]], str]:
-    code, out, err = await ran(models, "-m", "orchestrator", "run", question, "--agents", "desk", "--json")
+    code, out, err = await ran(models, *command("run", question, "--agents", "desk", "--json"))
     return code, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
 
 
 @pytest.mark.timeout(300)
 async def test_the_app_answers_the_same_by_itself_and_through_the_service(models: Upstream) -> None:
     script(models)
-    code, out, err = await ran(models, "app.py", QUESTION)
+    code, out, err = await ran(models, sys.executable, "app.py", QUESTION)
     assert (code, out.strip()) == (0, ANSWER), err
     asked_alone = [(received.model, received.headers.get("x-app")) for received in models.requests]
 

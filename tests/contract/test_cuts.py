@@ -13,10 +13,11 @@ from orchestrator.eventlog.subscription import Gap, View, follow
 from orchestrator.events import Done, RunDone, RunMetrics, RunStarted, Snapshot, Token, encode_data
 from orchestrator.framing.sse import SseFraming
 from orchestrator.sse_parser import SSEParser
+from tests.support.shares import share
 
 from .stores import STORES, Clock
 
-CUTS = 10_000
+CUTS = share(10_000, 2_000)
 EVENTS = 200
 RUN = "run_cut"
 
@@ -39,7 +40,7 @@ async def fill(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(STORES))
-async def test_ten_thousand_cuts_lose_nothing(name: str, tmp_path: Path) -> None:
+async def test_thousands_of_cuts_lose_nothing(name: str, tmp_path: Path) -> None:
     chance = random.Random(11)
     async with STORES[name](tmp_path, Clock()) as store:
         ids = await fill(store)

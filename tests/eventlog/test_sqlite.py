@@ -28,11 +28,12 @@ from orchestrator.eventlog.sqlite import log as sqlite_log
 from orchestrator.eventlog.sqlite import schema as sqlite_schema
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.shares import share
 
 from ..support.sqlite_process import batch
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("SQLITE_KILLS", "30"))
+KILLS = share(int(os.environ.get("SQLITE_KILLS", "30")), 12)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from orchestrator.run.spec import StartRequest
 from orchestrator.server.http.streams import render
 from orchestrator.supervisor.supervisor import Supervisor
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.shares import share
 
 from ..support.promises import check_log, check_reader
 from ..support.scenario import (
@@ -92,7 +93,7 @@ def check_all(stage: Stage, log: WatchingLog, readers: list[list[Event]], *, on_
 # ── on the spine, in virtual time ─────────────────────────────────────────────────────────────
 
 
-@settings(common, max_examples=300)
+@settings(common, max_examples=share(300, 120))
 @given(scenarios())
 def test_promises_hold_on_the_spine(scenario: Scenario) -> None:
     note(repr(scenario))
