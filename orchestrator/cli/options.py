@@ -280,7 +280,7 @@ def serve_options(command: F) -> F:
 def pass_over_service_links(
     environ: MutableMapping[str, str], parameters: Iterable[click.Parameter]
 ) -> dict[str, str]:
-    """Take those variables of ours away that Kubernetes has set, and return them.
+    """Remove those variables of ours that Kubernetes has set, and return them.
 
     It tells every container of a Service named `orchestrator` its address: `ORCHESTRATOR_PORT=tcp://10.0.0.7:8080`.
     """

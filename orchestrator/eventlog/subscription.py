@@ -98,7 +98,7 @@ def follow(
     Args:
         requested: The client's last id as it came; None starts at the first event.
         snapshots: Makes the state that is sent after a gap.
-        heartbeat_s: Seconds of silence before an idle time is told; None takes `HEARTBEAT_SECONDS`.
+        heartbeat_s: Seconds of silence before an idle time is yielded; None takes `HEARTBEAT_SECONDS`.
         sink: Gets, in the turn in which they are appended, entries that would else be yielded, if the log can do
             that; all earlier ones have been yielded by then, and the caller waits for the next item.
 

@@ -28,7 +28,7 @@ _SHARD = "scores {}"
 _BALLOTS = "ballots"
 
 SHARDS = 64
-"""So many that what is read to take one run's verdicts away is little."""
+"""So many that what is read to remove one run's verdicts is little."""
 KEPT_PER_SHARD = 160
 """The oldest go first beyond this: about ten thousand verdicts in all."""
 VOTE = "vote"

@@ -193,7 +193,7 @@ class BlindRecords:
         found: list[RevealedAgent] = []
         for agent_id in agents:
             for each in (await self._store.turns(_SEALED.format(run_id), agent_id))[-1:]:
-                with suppress(msgspec.MsgspecError):  # of another release: the others are told all the same
+                with suppress(msgspec.MsgspecError):  # of another release: the others are kept all the same
                     found.append(msgspec.json.decode(each, type=RevealedAgent))
         choice = votes[-1].decode()
         verdict = FOR_NOBODY.get(choice)

@@ -140,7 +140,7 @@ def _listen_on_path(path: Path) -> socket.socket:
 
 
 def remove_left_over(path: Path) -> None:
-    """Take the file of a Unix socket away on which nobody listens any more."""
+    """Remove the file of a Unix socket on which nobody listens any more."""
     with suppress(OSError):
         if _is_left_over(path):
             path.unlink()

@@ -65,7 +65,7 @@ class Failover:
         self._cluster = cluster
         self._adrift_since: dict[str, float] = {}
         self._queued: set[str] = set()
-        """Those adrift that have told their readers so."""
+        """Those adrift whose readers were sent a word of it."""
         self._dead_since: dict[str, float] = {}
 
     async def look(self) -> None:

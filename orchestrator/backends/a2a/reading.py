@@ -58,7 +58,7 @@ class TaskReading:
         task_id, context_id: As the agent names them; None before it has.
         state: The newest; `done` once the answer is whole, by a task or by a bare message.
         question: What is waited for in `INPUT_REQUIRED`.
-        usage: As far as the agent told it.
+        usage: As far as the agent said it.
     """
 
     def __init__(self) -> None:

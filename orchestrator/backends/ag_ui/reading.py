@@ -46,7 +46,7 @@ class RunReading:
 
     Attributes:
         ended: Whether it finished; then `interrupts` is what it waits for, if it does.
-        usage: As far as the agent told it.
+        usage: As far as the agent said it.
     """
 
     def __init__(self, transcript: Transcript) -> None:
@@ -167,7 +167,7 @@ class RunReading:
 
     def _note_state(self, event: dict[str, Any]) -> list[Emission]:
         state = event.get("snapshot")
-        # Frameworks put the conversation into it, which has been told already.
+        # Frameworks put the conversation into it, which has been sent already.
         self._state = (
             {k: v for k, v in state.items() if k != "messages"} if isinstance(state, dict) else state
         )

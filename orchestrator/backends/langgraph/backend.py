@@ -129,7 +129,7 @@ class LangGraphBackend:
         }
 
     def _messages(self, request: AgentInput) -> list[Any]:
-        """Return the question, and before it what a graph without a memory of its own was told earlier."""
+        """Return the question, and before it what a graph without a memory of its own was asked earlier."""
         earlier: list[Any] = []
         for turn in () if self._keeps else request.history:
             earlier += [self._human(turn.message), self._ai(turn.text)]

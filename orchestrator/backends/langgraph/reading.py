@@ -43,7 +43,7 @@ class GraphReading:
 
     @property
     def usage(self) -> Usage | None:
-        """What all models used together; None where none told it."""
+        """What all models used together; None if none said it."""
         found: Usage | None = None
         for used in (self._partial | self._usage).values():
             found = used if found is None else found.plus(used)

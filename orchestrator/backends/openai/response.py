@@ -249,7 +249,7 @@ class RelayedResponse:
         self._hosted_done(item)
 
     def _hosted_done(self, item: Any) -> None:
-        """Tell a call that the provider ran, once, whichever event told it first."""
+        """Tell a call that the provider ran, once, whichever event said it first."""
         known = getattr(item, "id", None) or getattr(item, "call_id", None) or ""
         if not is_hosted(item) or known in self._hosted_told:
             return

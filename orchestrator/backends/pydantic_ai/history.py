@@ -1,4 +1,4 @@
-"""What Pydantic AI is told of earlier turns, and what it is asked: its messages ↔ ours."""
+"""What Pydantic AI gets of earlier turns, and what it is asked: its messages ↔ ours."""
 
 from __future__ import annotations
 

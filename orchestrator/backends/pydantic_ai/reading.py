@@ -1,4 +1,4 @@
-"""What the events of a run of Pydantic AI mean. Does no I/O and imports no library: events are told by their kind."""
+"""What the events of a run of Pydantic AI mean. Does no I/O and imports no library: events are known by their kind."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class AgentRunReading:
             yield text
 
     def _called(self, part: Any) -> Iterator[Emission]:
-        if part.tool_call_id in self._calls:  # told before it was approved
+        if part.tool_call_id in self._calls:  # said before it was approved
             return
         self._calls.add(part.tool_call_id)
         yield ToolCall(part.tool_call_id, part.tool_name, part.args_as_json_str())
@@ -86,7 +86,7 @@ class AgentRunReading:
 
 
 def usage_of(used: Any) -> Usage | None:
-    """Return what a run used; None where no provider told it."""
+    """Return what a run used; None if no provider said it."""
     if not (used.input_tokens or used.output_tokens):
         return None
     thought = (used.details or {}).get("reasoning_tokens")

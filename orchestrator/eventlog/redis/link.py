@@ -112,7 +112,7 @@ class Link:
         self.guards: Sequence[str] = ()
         """Keys that every script declares beside its own."""
         self.on_back: list[Callable[[], None]] = []
-        """Called when Redis is back after it was away."""
+        """Called when Redis answers again after it was unavailable."""
         self.recognize: Callable[[Exchange], Awaitable[None]] | None = None
         """Called before a script is loaded: a server process that does not know it may be another than before."""
         self._wire = Wire(self.line())
@@ -136,7 +136,7 @@ class Link:
     # ── is it there? ─────────────────────────────────────────────────────────────────────────
 
     @property
-    def away(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether Redis cannot be reached."""
         return self._away_since is not None
 
@@ -208,7 +208,7 @@ class Link:
 
     def hint(self, *command: str | bytes | int) -> None:
         """Send a command whose fate matters to nobody."""
-        if not self.away and not self._closed:
+        if not self.unavailable and not self._closed:
             self._wire.ask(command)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
@@ -238,7 +238,7 @@ class Link:
                 self.lost(exc)
                 raise self._unavailable() from exc
             except (Lost, Denied) as exc:
-                # A connection may die alone; that Redis is away is known when a new one fails too.
+                # A connection may die alone; that Redis is unavailable is known when a new one fails too.
                 if pause:
                     self.lost(exc)
                 if self._closed or loop.time() + pause >= deadline:

@@ -41,7 +41,7 @@ READ_AGAIN_SECONDS = 0.2
 class RedisLog(RedisRuns):
     """An `EventLog` and `RunStore` in Redis (or Valkey) 7.0 or later.
 
-    While Redis is away, readers wait and go on by themselves when it is back: `read` finds nothing then,
+    While Redis is unavailable, readers wait and go on by themselves when it is back: `read` finds nothing then,
     and `wait` waits. Every other call raises `LogUnavailable` within about *patience_s*.
     After `LogUnavailable` the same `append` may be made again: its drafts are added once.
 
@@ -232,8 +232,8 @@ class RedisLog(RedisRuns):
             return False
 
     async def _wait(self, tail: Tail, after: Cursor) -> bool:
-        # A reader that is told of news while Redis is away would ask for them in vain, again and again.
-        if self._closed or (tail.has_news(after) and not self._link.away):
+        # A reader that hears of news while Redis is unavailable would ask for them in vain, again and again.
+        if self._closed or (tail.has_news(after) and not self._link.unavailable):
             return True
         reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tail.readers.add(reader)
@@ -332,7 +332,7 @@ class RedisLog(RedisRuns):
             log.warning("redis_went_back", address=str(self._link.address), promoted=promoted)
 
     def _known(self, channel: str) -> tuple[str, str, int]:
-        """Return an epoch if need be, and the newest entry that this process was told of."""
+        """Return an epoch if need be, and the newest entry that this process has heard of."""
         known = self._writer.known(channel)
         return new_epoch(), known.epoch, known.last
 

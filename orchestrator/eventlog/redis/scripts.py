@@ -77,7 +77,7 @@ local lost, unplaced = 0, m[8] and m[8] == m[3] and m[9] or m[3] or '0'
 if not epoch then
   epoch, first, last, bytes = ARGV[4], 1, 0, 0
 elseif (m[7] or '0') ~= gen or (epoch == ARGV[5] and tonumber(ARGV[6]) > last) then
-  epoch = ARGV[4]  -- Redis came back with less than we were told it had, or may have
+  epoch = ARGV[4]  -- Redis came back with less than it said it had, or may have
 end
 local before, answers, added, i = bytes, {{}}, false, 9
 while i <= #ARGV do

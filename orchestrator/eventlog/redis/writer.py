@@ -35,7 +35,7 @@ class UnknownRun(Exception):
 
 
 class Known(NamedTuple):
-    """The newest entry that Redis told us it had."""
+    """The newest entry that Redis said it had."""
 
     epoch: str
     last: int
@@ -83,7 +83,7 @@ class RedisWriter:
 
     def __init__(self, link: Link, keys: Keys, writer: str, *, max_channel_bytes: int, feed: Feed) -> None:
         self.total = 0
-        """Bytes that all channels hold, as Redis last told."""
+        """Bytes that all channels hold, as Redis last said."""
         self._link = link
         self._keys = keys
         self._field = f"w:{writer}"
@@ -115,7 +115,7 @@ class RedisWriter:
         return await part.added
 
     def known(self, channel: str) -> Known:
-        """Return the newest entry of *channel* that we were told of."""
+        """Return the newest entry of *channel* that we have heard of."""
         return self._known.get(channel, NOTHING_KNOWN)
 
     def forget(self, channel: str) -> None:

@@ -19,7 +19,7 @@ from .sockets import EVERYTHING, WorkerSockets
 
 REQUESTS_WAITING = 1000
 WORK = b"!"
-"""What is told beside channels' names, which never begin so: there is work."""
+"""What is sent beside channels' names, which never begin so: there is work."""
 
 T = TypeVar("T")
 

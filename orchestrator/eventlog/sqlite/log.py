@@ -202,7 +202,7 @@ class SQLiteLog(SQLiteRuns):
         return self._closed
 
     def now(self) -> float:
-        """Return seconds since 1970, by which leases are told."""
+        """Return seconds since 1970, by which leases are counted."""
         return self._clock()
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -265,7 +265,7 @@ class SQLiteLog(SQLiteRuns):
     async def _load(self, book: Book) -> Bounds:
         changes = book.changes
         bounds = await self._ask_of(book, lambda db: read_bounds(db, book.name))
-        # What the writer told meanwhile is newer than what was read.
+        # What the writer said meanwhile is newer than what was read.
         return book.loaded(bounds) if book.bounds is None or book.changes == changes else book.bounds
 
     async def _read(self, book: Book, after: Cursor, most: int) -> list[Entry]:

@@ -115,7 +115,7 @@ class WorkerSockets:
         return await asyncio.start_unix_server(handle, sock=listener)
 
     def silence(self, worker: str) -> None:
-        """Take the socket's file of a worker away whose server was closed."""
+        """Remove the socket's file of a worker whose server was closed."""
         self._forget(_socket_of(worker))
 
     async def ask(self, worker: str, request: bytes) -> bytes:

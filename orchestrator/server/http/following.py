@@ -28,7 +28,7 @@ LATER_EVENTS = 8_192
 """Most events between that state and the newest, which have to be taken back."""
 
 TAIL_EVENTS = 512
-"""Read before the cursor all the same: what is open and who waits is told by the last events alone."""
+"""Read before the cursor all the same: only the last events say what is open and who waits."""
 
 
 @dataclass(frozen=True, slots=True)

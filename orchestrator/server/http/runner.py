@@ -178,7 +178,7 @@ def _refusing_odd_bytes(
 
 
 def _without(root: str, make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
-    """Take *root* away from the beginning of requests' paths: some proxies leave it there, others do not."""
+    """Remove *root* from the beginning of requests' paths: some proxies leave it there, others do not."""
 
     def make_request(message: RawRequestMessage, *args: Any) -> web.BaseRequest:
         if message.path.startswith(f"{root}/"):

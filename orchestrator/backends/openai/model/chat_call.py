@@ -1,4 +1,4 @@
-"""One tool call of a chat answer, as far as it has been told. Owns no I/O."""
+"""One tool call of a chat answer, as far as it has come. Owns no I/O."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Beside:
     Attributes:
         said: The pieces of its text, as they were said.
         details: Its `reasoning_details`, which go back with its calls.
-        is_filtered: A filter told that it took something out.
+        is_filtered: A filter said that it took something out.
     """
 
     def __init__(self) -> None:
