@@ -20,6 +20,8 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from .log_lines import lines_to
+
 LogFormat = Literal["json", "console"]
 
 TALKATIVE_LOGGERS = (
@@ -98,14 +100,14 @@ def configure_logging(
     """
     out = sys.stderr if stream is None else stream
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    shared = _shared_processors()
+    shared, final = _shared_processors(), _final_processors(format, colors=out.isatty())
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_final_processors(format, colors=out.isatty()),
+                *final,
             ],
         )
     )
@@ -116,9 +118,9 @@ def configure_logging(
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     logging.captureWarnings(True)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lines_to(handler),
         cache_logger_on_first_use=False,  # module-level loggers exist before a command configures
     )
 

@@ -46,6 +46,32 @@ def test_a_line_has_time_level_logger_and_ids(out: io.StringIO) -> None:
     }
 
 
+class Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_stream_that_takes_nothing_ends_nobody(
+    foreign: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, or a pipe whose reader is gone."""
+    configure_logging("json", stream=Full())
+    for talkative in (True, False):
+        monkeypatch.setattr(logging, "raiseExceptions", talkative)
+        if foreign:
+            logging.getLogger("x").error("lost")
+        else:
+            structlog.get_logger("x").error("lost")
+        assert ("No space left" in capsys.readouterr().err) is talkative
+
+
+def test_a_logger_without_a_name_has_one(out: io.StringIO) -> None:
+    configure_logging("json", stream=out)
+    structlog.get_logger().info("hello")
+    assert lines(out)[0]["logger"] == "orchestrator"
+
+
 def test_the_standard_librarys_loggers_come_out_alike(out: io.StringIO) -> None:
     configure_logging("json", stream=out)
     with structlog.contextvars.bound_contextvars(run_id="run_1"):
