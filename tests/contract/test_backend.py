@@ -286,7 +286,7 @@ async def test_answers_after_another_stream_was_closed(backend: Backend) -> None
 
 async def test_takes_the_turns_of_a_conversation(backend: Backend) -> None:
     """`history` holds a backend's own memory, or another's text where the memory is lost."""
-    first = await collect(backend.stream(ask("zebra")))
+    first = await collect(backend.stream(AgentInput(ask("zebra").message, conversation_id="c")))
     memory = next((e.memory for e in first if isinstance(e, Finish)), None)
     turns = (Turn(ask("zebra").message, text_of(first), memory), Turn("And then?", "Nothing."))
     request = AgentInput(ask("quokka").message, conversation_id="c", history=turns)

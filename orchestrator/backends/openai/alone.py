@@ -118,7 +118,8 @@ async def stream_alone(
         return
     if outbox.record.corrected:
         yield Restated(outbox.record.payloads())
-    yield Finish(outbox.finish_reason or "stop", turn.usage(), turn.memory())
+    memory = turn.memory() if request.conversation_id is not None else None  # nobody else reads it
+    yield Finish(outbox.finish_reason or "stop", turn.usage(), memory)
 
 
 @dataclass(slots=True)

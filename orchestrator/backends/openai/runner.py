@@ -94,7 +94,8 @@ async def stream_agent(
         for payload in await _decide(start, requests, request):
             yield payload
         outbox.reopen()
-    for emission in _ending(run.result, outbox, None if options.session is not None else len(items)):
+    is_kept = request.conversation_id is not None and options.session is None
+    for emission in _ending(run.result, outbox, len(items) if is_kept else None):
         yield emission
 
 
@@ -106,7 +107,7 @@ def _completed(options: RunOptions, request: AgentInput) -> RunOptions:
 
 
 def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> Iterator[Emission]:
-    """Yield what is said when a run has ended well; *known* items began it, None if a session remembers."""
+    """Yield what is said when a run has ended well; *known* items began it, None if nobody keeps them."""
     if (answer := _answer_of_tools(result)) is not None:
         yield Token(answer, speaker=outbox.speaker(result.last_agent.name, None))
     if outbox.record.corrected:

@@ -132,7 +132,7 @@ async def test_the_runner_would_have_said_and_sent_the_same(
         backend = OpenAIAgentsBackend(settings, {"a": settings})
         if way == "runner":
             monkeypatch.setattr(backend, "_lone", None)
-        said = await heard(backend, AgentInput("What is it?", history=HISTORY))
+        said = await heard(backend, AgentInput("What is it?", history=HISTORY, conversation_id="c"))
         found[way] = (said, [(each.body, each.headers.get("Accept")) for each in upstream.requests])
     assert found["alone"] == found["runner"]
     assert found["alone"][1]

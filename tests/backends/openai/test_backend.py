@@ -538,9 +538,10 @@ async def test_memory_brings_back_the_whole_turn(rig: Rig) -> None:
     turns = [[Call("clock", '{"zone":"UTC"}', f"c{number}")] for number in range(3)]
     rig.upstream.script("m", [turn for call in turns for turn in (call, ["Noon."])])
     backend = rig.backend(tools=["tests.support.sdk_parts:clock"])
-    first = finish_of(await collect(backend, "time?"))
+    first = finish_of(await collect(backend, "time?", conversation_id="c"))
     memory = json.loads(json.dumps(first.memory))
-    second = finish_of(await collect(backend, "again?", history=(Turn("time?", "Noon.", memory),)))
+    again: Any = {"history": (Turn("time?", "Noon.", memory),), "conversation_id": "c"}
+    second = finish_of(await collect(backend, "again?", **again))
     third = (Turn("time?", "Noon.", memory), Turn("again?", "Noon.", second.memory))
     await collect(backend, "and now?", history=third)
     sent = json.dumps(rig.upstream.requests[-1].body)

@@ -442,7 +442,7 @@ def test_items_of_a_conversation_are_its_turns_and_the_question() -> None:
 
 async def test_memory_is_this_turn_alone_and_plain_json() -> None:
     run = agent(call_reply(call("ping", "c1")), text_reply("done"), tools=[ping])
-    request = AgentInput("now", history=(Turn("before", "then"),))
+    request = AgentInput("now", history=(Turn("before", "then"),), conversation_id="c")
     finish = (await collect(run, request=request))[-1]
     items = json.loads(json.dumps(finish.memory))["items"]
     assert items[0] == {"role": "user", "content": "now"}

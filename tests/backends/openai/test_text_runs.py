@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.backends.openai.model import chat_decoder
 from orchestrator.backends.openai.model.chat_chunk import Chunk
-from orchestrator.backends.openai.model.text_runs import TRIES, TextRuns
+from orchestrator.backends.openai.model.text_runs import LEARN_AFTER, TRIES, TextRuns
 from orchestrator.errors import AgentError
 
 from .test_decoders import chat
@@ -73,7 +73,7 @@ def said(stream: bytes, cuts: list[int]) -> tuple[Any, ...]:
             lambda piece: HEAD + piece + TAIL
         )
         | st.sampled_from(OTHERS),
-        max_size=12,
+        max_size=16,
     ),
     st.lists(st.integers(0, 4000), max_size=6),
 )
@@ -93,11 +93,11 @@ class Never(TextRuns):
 
 def test_alike_events_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     decoder, pieces = chat(), [b"w%d " % n for n in range(50)]
-    for piece in pieces[:2]:  # two tell that none repeats all so far
+    for piece in pieces[:LEARN_AFTER]:
         decoder.feed(HEAD + piece + TAIL)
     monkeypatch.setattr(chat_decoder, "_decode", None)
-    [event] = decoder.feed(b"".join(HEAD + piece + TAIL for piece in pieces[2:]))
-    assert event.delta == b"".join(pieces[2:]).decode()
+    [event] = decoder.feed(b"".join(HEAD + piece + TAIL for piece in pieces[LEARN_AFTER:]))
+    assert event.delta == b"".join(pieces[LEARN_AFTER:]).decode()
     assert decoder.failure is None
 
 

@@ -42,7 +42,7 @@ from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
 from .signs import is_done, is_life
 from .sse import DataSplitter
-from .text_runs import TextRuns
+from .text_runs import LEARN_AFTER, TextRuns
 from .usage import add_usage, usage_in
 from .values import INVALID, arguments_of, documents
 
@@ -209,7 +209,7 @@ class ChatDecoder:
             self._take_said(choice.delta, is_last=self._finish_reason is not None)
         if choice.message is not None:
             self._take_message(choice.message, is_alone=choice.delta == Said())
-        if payload is not None and self._finish_reason is None:
+        if payload is not None and len(self._beside.said) >= LEARN_AFTER and self._finish_reason is None:
             self._runs.learn(payload, chunk)
 
     def _take_message(self, message: dict[str, Any], *, is_alone: bool) -> None:

@@ -16,6 +16,8 @@ from .chat_chunk import Chunk, is_only_text
 _BEGIN, _END = b"data: ", b"\n\n"
 _CONTENT = re.compile(rb'"content" ?: ?"')
 _PROBE = "probe\x7f"
+LEARN_AFTER = 4
+"""Pieces of an answer before anything is learnt: of a few words it would cost more than it saves."""
 TRIES = 4
 """Events in a row that may teach nothing: of a server that says each in other words, no more are looked at."""
 
