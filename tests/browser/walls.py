@@ -27,9 +27,9 @@ WATCH = """() => {
     watch('slowest', { type: 'event', durationThreshold: 16 });
 }"""
 
-DRAWN = """agents => agents.every(agent => {
+DRAWN = """([agents, chars]) => agents.every(agent => {
     const prose = document.querySelector(`.column[data-agent="${agent}"][data-state=done] .prose`);
-    return prose && prose.textContent.length > 120000 && !prose.querySelector('.tail').hasChildNodes();
+    return prose && prose.textContent.length > chars && !prose.querySelector('.tail').hasChildNodes();
 })"""
 
 BOXES = """() => [...document.querySelectorAll('.prose :is(p, ul, table, .piece)')].map(e => e.textContent.length)"""
@@ -39,19 +39,19 @@ def names(of_each: int) -> list[str]:
     return [f"wall:{kind}-{n}" for kind in WALLS for n in range(of_each)]
 
 
-def talk(page: Page, agents: list[str]) -> None:
+def talk(page: Page, agents: list[str], chars: int = 120_000) -> None:
     """Have all of them say what they have to say, and type meanwhile."""
     page.evaluate(WATCH)
     ask(page, *agents)
     box = page.get_by_role("textbox", name="uestion")
     for _ in range(20):
         box.press("x")
-    drawn(page, agents)
+    drawn(page, agents, chars)
 
 
-def drawn(page: Page, agents: list[str]) -> None:
-    """Wait until each column shows all of its words."""
-    page.wait_for_function(DRAWN, arg=agents, timeout=240_000)
+def drawn(page: Page, agents: list[str], chars: int = 120_000) -> None:
+    """Wait until each column shows all of its words: more than *chars*, without the signs of Markdown."""
+    page.wait_for_function(DRAWN, arg=[agents, chars], timeout=240_000)
 
 
 def main(of_each: int) -> None:
