@@ -52,6 +52,8 @@ class FoldedFraming:
     needs_all: ClassVar[bool] = False
     pauses: bool = True
     """Whether the answer ends once every agent that runs waits for an approval."""
+    id_prefix: bytes = b""
+    """Stands before each cursor, if an id has to say more than where in the log it is."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber
@@ -102,7 +104,7 @@ class FoldedFraming:
                 block = b"\n\n".join(blocks)
             elif not block:
                 continue
-            mark = mark or b"\nid: %b-" % entry.epoch.encode()
+            mark = mark or b"\nid: %b%b-" % (self.id_prefix, entry.epoch.encode())
             written += (block, mark, b"%d\n\n" % entry.seq)
         if self.pauses and self._at >= self.subscriber.newest and self.all_wait:
             self.is_finished = True
@@ -114,8 +116,8 @@ class FoldedFraming:
             self._at = gap.cursor.seq
             blocks = [block for block in self._restore(snapshot) if block]
             if blocks:
-                cursor = f"\nid: {gap.cursor.epoch}-{gap.cursor.seq}\n\n"
-                yield b"\n\n".join(blocks) + cursor.encode()
+                cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}\n\n"
+                yield b"\n\n".join(blocks) + b"\nid: " + self.id_prefix + cursor.encode()
 
     @property
     def seq(self) -> int:

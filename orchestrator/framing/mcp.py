@@ -11,6 +11,7 @@ from ..events.base import Payload
 from ..events.content import Content, File, Progress, Source
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
+from ..events.snapshot import Snapshot
 from .base import Subscriber
 from .facts import data
 from .fold import FoldedFraming
@@ -33,7 +34,8 @@ class McpFraming(FoldedFraming):
     """JSON-RPC messages. The words themselves come whole with the result: a tool's caller has no use for pieces.
 
     Options: `rpc_id` of the call, and its `progress_token`, without which no progress is sent; `elicits`: the client
-    can be asked, so that an approval becomes such a question.
+    can be asked, so that an approval becomes such a question; `stream`: what makes an id of this stream unlike those of
+    the client's others; `primes`, the cursor before the first event, for a client that may come back with it.
     """
 
     pauses = False
@@ -45,6 +47,17 @@ class McpFraming(FoldedFraming):
         self._pieces: dict[str, list[bytes]] = {}
         self._errors: dict[str, Error] = {}
         self._answer: str | None = None
+        if (stream := self.options.get("stream")) is not None:
+            self.id_prefix = f"{stream}/".encode()
+
+    def opening(self, retry_ms: int) -> bytes:
+        if (first := self.options.get("primes")) is None:
+            return super().opening(retry_ms)
+        return b"id: %b%b\nretry: %d\ndata: \n\n" % (self.id_prefix, str(first).encode(), retry_ms)
+
+    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
+        super().begin_at(snapshot, seq)
+        self._step = max(self._step, seq)  # progress may only rise, and an event makes one step at most
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "text":

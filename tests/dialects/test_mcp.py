@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +15,10 @@ from mcp.types import ElicitResult
 
 from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
-from tests.support.service import Service
+from tests.support.service import Service, serving
 
-from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, GATE, ODD, SOURCE, TOOLED, dialects_served, gated, tooled
+from .cutting import cutting
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
 
@@ -75,6 +77,44 @@ async def test_four_at_once_one_fails_and_one_is_cancelled(service: Service) -> 
     assert told["status"] == "partial"
     assert any("runs look" in message for message in heard)
     assert any("failed: The provider went away." in message for message in heard)
+
+
+async def test_a_cut_stream_is_taken_up_again() -> None:
+    """By the client itself, at whatever byte, before the run is taken for abandoned: the result is whole."""
+    heard: list[float] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        heard.append(done)
+
+    async with serving({"gated": gated, "tooled": tooled}) as service, cutting(service) as proxy:
+        async with (
+            streamable_http_client(f"{proxy.url}/v1/mcp") as streams,
+            ClientSession(streams[0], streams[1]) as session,
+        ):
+            await session.initialize()
+            for place in random.Random("mcp").sample(range(150, 900), 2):
+                GATE.close()
+                heard.clear()
+                before, proxy.cut_at = proxy.streams, place
+                asked = {"message": "hi", "agents": ["gated", "tooled"]}
+                asking = asyncio.create_task(session.call_tool("ask", asked, progress_callback=progress))
+                await eventually(lambda before=before: proxy.streams == before + 2)
+                GATE.open()
+                told = (await asking).structured_content
+                assert told is not None
+                texts = {name: each["text"] for name, each in told["agents"].items()}
+                assert texts == {"gated": "before after", "tooled": "".join(TOOLED)}
+                assert heard == sorted(set(heard)), "progress may only rise"
+        assert proxy.cuts == 2
+
+
+@pytest.mark.parametrize(
+    "event_id", ["", "k3f9abcd-1", "WyJydW5fbm9uZSJd/k3f9abcd-1", "é/1", "WzEsMiwzLDRd/a-1"]
+)
+async def test_an_id_of_no_stream_is_refused(service: Service, event_id: str) -> None:
+    headers = {"Last-Event-ID": event_id, "Accept": "text/event-stream"}
+    answer = await service.call("GET", "/v1/mcp", headers=headers)
+    assert answer.status == (422 if event_id else 405)
 
 
 async def test_all_fail(service: Service) -> None:

@@ -78,6 +78,7 @@ PROTOCOL_CALLS = {
     "GET /v1/ai-sdk/chat/{chat_id}/stream",
     "POST /v1/ai-sdk/chat/{chat_id}/stop",
     "POST /v1/mcp",
+    "GET /v1/mcp",
     "POST /v1/ag-ui",
     "GET /.well-known/agent-card.json",
     "GET /v1/a2a/{model}/.well-known/agent-card.json",

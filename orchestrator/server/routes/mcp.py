@@ -6,7 +6,9 @@ can answer.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +18,8 @@ from typing import Any, cast
 from aiohttp import web
 
 from ...errors import FieldProblem, InvalidRequest, NotFound, RequestError
+from ...eventlog.base import parse_cursor
+from ...events.encoding import encode_json
 from ...framing.base import DIALECTS
 from ...framing.mcp import McpFraming
 from ...run.commands import Command
@@ -26,7 +30,7 @@ from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.question import Question, addressed, call_name, start_asked
 from ..http.reading import wants_stream
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
-from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
+from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, ResponseDoc, operation
 from .runs import json_response
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -164,11 +168,59 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
     meta = about.get("_meta")
     token = call_name(meta.get("progressToken"), "progressToken") if isinstance(meta, Mapping) else None
     elicits = request.headers.get(SESSION, "").endswith(_ELICITS)
-    options = {"rpc_id": call_id, "progress_token": token, "elicits": elicits}
+    options: dict[str, Any] = {"rpc_id": call_id, "progress_token": token, "elicits": elicits}
     if wants_stream(request, EVENT_STREAM):
+        options["stream"] = _name_stream(run.spec.run_id, options)
+        newest = parse_cursor(run.state.last_event_id or "")
+        # A client of an older version would take an event without data for a broken message.
+        if newest is not None and request.headers.get("MCP-Protocol-Version", "") >= VERSIONS[0]:
+            options["primes"] = f"{newest.epoch}-0"
         return await stream_run(request, run, DIALECTS["mcp"], options=options)
     framing = cast(McpFraming, await fold_run(request, run, DIALECTS["mcp"], to_end=True, options=options))
     return _result(call_id, framing.result())
+
+
+@routes.get("/v1/mcp", allow_head=False)
+@refuses_as(rpc_error)
+@operation(
+    "Take an MCP call's stream up again",
+    tag="mcp",
+    description="With the `Last-Event-ID` of a stream that was cut. The service says nothing of its own accord: 405.",
+    answers={200: ResponseDoc("The rest of the stream.", None, EVENT_STREAM)},
+    parameters=(LAST_EVENT_ID,),
+    errors=(404, 410, 429, 503),
+)
+async def take_call_up(request: web.Request) -> web.StreamResponse:
+    event_id = request.headers.get("Last-Event-ID")
+    if not event_id:
+        raise web.HTTPMethodNotAllowed("GET", ["POST"])
+    stream, _, cursor = event_id.rpartition("/")
+    run_id, options = _read_stream(stream)
+    run = await request.app[SUPERVISOR].get(run_id)
+    return await stream_run(request, run, DIALECTS["mcp"], cursor=cursor, options=options)
+
+
+def _name_stream(run_id: str, options: Mapping[str, Any]) -> str:
+    """Say in a name all that any worker needs to take the stream up: for whom it is, and how its call is called."""
+    told = [run_id, options["rpc_id"], options["progress_token"], options["elicits"]]
+    return base64.urlsafe_b64encode(encode_json(told)).decode().rstrip("=")
+
+
+def _read_stream(name: str) -> tuple[str, dict[str, Any]]:
+    """Read back what `_name_stream` has said. Raises InvalidRequest for an id that is none of ours."""
+    try:
+        told = json.loads(base64.b64decode(name + "=" * (-len(name) % 4), b"-_", validate=True))
+        run_id, rpc_id, token, elicits = told
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidRequest("Last-Event-ID is none of this server's.") from None
+    if not isinstance(run_id, str) or not isinstance(elicits, bool):
+        raise InvalidRequest("Last-Event-ID is none of this server's.")
+    return run_id, {
+        "rpc_id": call_name(rpc_id),
+        "progress_token": call_name(token, "progressToken"),
+        "elicits": elicits,
+        "stream": name,
+    }
 
 
 async def _take_answer(request: web.Request, message: Mapping[str, Any]) -> None:
