@@ -30,17 +30,30 @@ NewPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Not kept for longer: while Playwright's loop stands, no test may run one of its own.
+def chromium() -> Iterator[Callable[[], Browser]]:
+    """Give Debian's Chromium, the same as before unless that has gone: one crash fails one test.
 
-    So no test of this folder is a coroutine.
+    It is not kept for longer: while Playwright's loop stands, no test may run one of its own. So no test of this
+    folder is a coroutine.
     """
     options = chromium_options()
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**options)
-        yield browser
-        browser.close()
+    with ExitStack() as stack:
+        playwright = stack.enter_context(sync_playwright())
+        launched: list[Browser] = []
+
+        def running() -> Browser:
+            if not launched or not launched[-1].is_connected():
+                launched.append(playwright.chromium.launch(**options))
+                stack.callback(launched[-1].close)
+            return launched[-1]
+
+        yield running
+
+
+@pytest.fixture
+def browser(chromium: Callable[[], Browser]) -> Browser:
+    return chromium()
 
 
 @pytest.fixture(scope="session")

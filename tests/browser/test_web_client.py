@@ -6,7 +6,7 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -62,8 +62,8 @@ def tabs(browser: Browser, server: str) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    page = browser.new_page()
+def page(chromium: Callable[[], Browser], server: str) -> Iterator[Page]:
+    page = chromium().new_page()
     page.goto(f"{server}/healthz")
     yield page
     page.close()
