@@ -45,6 +45,7 @@ class RedisServer:
     ) -> None:
         self.folder = folder
         self.port = free_port()
+        self.tls_port = int(options.get("tls_port", 0))
         self._mode = ["--sentinel"] if sentinel else []
         kept = {} if sentinel else {"appendonly": "yes" if append_only else "no", "save": '""'}
         self._options = kept | options

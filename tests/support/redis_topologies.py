@@ -6,19 +6,48 @@ Owns how they are made and brought to agree; the processes are `redis_server`'s.
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import exceptions
 
+from .parts import require
 from .patience import PATIENCE_SECONDS
 from .redis_server import RedisServer, free_port, redis_server
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = "1000"
 SERVICE = "main"
+
+
+class Certificate(NamedTuple):
+    """A certificate for 127.0.0.1 that is its own authority."""
+
+    file: Path
+    key: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Certificate:
+        one = cls(folder / "own.pem", folder / "own.key")
+        subprocess.run(
+            [require("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", one.key, "-out", one.file, "-days", "2", "-subj", "/CN=redis",
+             "-addext", "subjectAltName=IP:127.0.0.1"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return one
+
+    def options(self, **more: str) -> dict[str, str]:
+        """Return the lines of a server's configuration."""
+        files = {
+            "tls_cert_file": str(self.file),
+            "tls_key_file": str(self.key),
+            "tls_ca_cert_file": str(self.file),
+        }
+        return {"tls_port": str(free_port()), "tls_auth_clients": "no", **files, **more}
 
 
 def _facts(answer: Any) -> dict[str, str]:
@@ -50,6 +79,10 @@ class RedisNodes:
     def __init__(self, nodes: list[RedisServer], primaries: int) -> None:
         self.nodes = nodes
         self.primaries = nodes[:primaries]
+
+    @property
+    def tls_url(self) -> str:
+        return "rediss+cluster://" + ",".join(f"127.0.0.1:{node.tls_port}" for node in self.nodes)
 
     @property
     def url(self) -> str:
@@ -108,8 +141,10 @@ class RedisNodes:
 
 
 @asynccontextmanager
-async def redis_nodes(folder: Path, *, primaries: int, replicas: int = 0) -> AsyncIterator[RedisNodes]:
-    """Run a cluster while inside."""
+async def redis_nodes(
+    folder: Path, *, primaries: int, replicas: int = 0, certificate: Certificate | None = None
+) -> AsyncIterator[RedisNodes]:
+    """Run a cluster while inside; with a *certificate* its nodes speak TLS with each other and at a further port."""
     async with AsyncExitStack() as stack:
         nodes = [
             await stack.enter_async_context(
@@ -120,6 +155,7 @@ async def redis_nodes(folder: Path, *, primaries: int, replicas: int = 0) -> Asy
                     cluster_node_timeout=NODE_TIMEOUT_MS,
                     cluster_replica_validity_factor="0",
                     repl_diskless_sync_delay="0",
+                    **({} if certificate is None else certificate.options(tls_cluster="yes")),
                 )
             )
             for n in range(primaries + replicas)
@@ -140,21 +176,33 @@ class Watched:
         # The first Sentinel that the address names is gone.
         return f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{self.sentinel.port}/{SERVICE}/0"
 
+    @property
+    def tls_url(self) -> str:
+        return f"rediss+sentinel://127.0.0.1:{self.sentinel.tls_port}/{SERVICE}/0"
+
 
 @asynccontextmanager
-async def redis_watched(folder: Path) -> AsyncIterator[Watched]:
-    """Run the three while inside."""
+async def redis_watched(folder: Path, *, certificate: Certificate | None = None) -> AsyncIterator[Watched]:
+    """Run the three while inside; with a *certificate* they speak TLS with each other and at a further port."""
+
+    def tls() -> dict[str, str]:
+        return {} if certificate is None else certificate.options(tls_replication="yes")
+
     async with (
-        redis_server(folder / "primary") as primary,
+        redis_server(folder / "primary", **tls()) as primary,
         redis_server(
-            folder / "replica", replicaof=f"127.0.0.1 {primary.port}", repl_diskless_sync_delay="0"
+            folder / "replica",
+            replicaof=f"127.0.0.1 {primary.tls_port or primary.port}",
+            repl_diskless_sync_delay="0",
+            **tls(),
         ) as replica,
     ):
         await _until(replica, "INFO", "replication", master_link_status="up")
-        sentinel = RedisServer(folder / "sentinel", sentinel=True)
+        sentinel = RedisServer(folder / "sentinel", sentinel=True, **tls())
         await sentinel.start()
         try:
-            await sentinel.ask("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", primary.port, 1)
+            watched = primary.tls_port or primary.port
+            await sentinel.ask("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", watched, 1)
             await sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 1000)
             await sentinel.ask("SENTINEL", "SET", SERVICE, "failover-timeout", 10000)
             await _until(sentinel, "SENTINEL", "MASTER", SERVICE, **{"num-slaves": "1", "flags": "master"})
