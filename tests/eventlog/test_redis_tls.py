@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog.base import Cursor, Draft
+from orchestrator.eventlog.redis import endpoints
 from orchestrator.eventlog.redis.log import RedisLog
-from tests.support.patience import soon
+from tests.support.patience import PATIENCE_SECONDS, soon
 
 from ..support.redis_server import redis_server
 from ..support.redis_topologies import Certificate, redis_nodes, redis_watched
@@ -39,12 +40,18 @@ async def cluster(folder: Path, certificate: Certificate) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("topology", [server, sentinel, cluster])
-async def test_log_over_tls_checks_the_servers_certificate(topology: Topology, tmp_path: Path) -> None:
+async def test_log_over_tls_checks_the_servers_certificate(
+    topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody is given up because a slow machine takes its time to shake hands.
+    monkeypatch.setattr(endpoints, "LOOK_UP_SECONDS", PATIENCE_SECONDS)
     certificate = Certificate.make(tmp_path)
     (tmp_path / "other").mkdir()
     stranger = Certificate.make(tmp_path / "other")
     async with topology(tmp_path / "redis", certificate) as url:
-        log, other = (RedisLog(f"{url}?ssl_ca_certs={certificate.file}") for _ in range(2))
+        log, other = (
+            RedisLog(f"{url}?ssl_ca_certs={certificate.file}", patience_s=PATIENCE_SECONDS) for _ in range(2)
+        )
         await log.start()
         (entry,) = await log.append("c", [DRAFT])
         after = Cursor(entry.epoch, entry.seq - 1)
