@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from ..errors import GapError, LogUnavailable
@@ -28,7 +28,8 @@ UNSEEN_EVENTS = 4096
 REQUESTED_CHARS = 200
 """How much of a strange cursor is said back."""
 
-Snapshots = Callable[[], Awaitable[list[Snapshot]]]
+Snapshots = Callable[[], Awaitable[list[Snapshot] | AsyncGenerator[Snapshot, None]]]
+"""Makes the states that stand for what was missed: a list, or one after the other if all of them may fill memory."""
 
 Sink = Callable[[list[Entry]], bool]
 """Sends entries without waiting; False if it cannot just now, and has sent nothing."""
@@ -67,6 +68,7 @@ class View:
 class Gap:
     """The cursor could not be used: the notice, then what stands instead, at `cursor`.
 
+    States that come one after the other are told in as many gaps: the first has the notice, the last where to go on.
     `seen` is, by run, the seq up to which the snapshots hold its events; some may lie behind `cursor`.
     """
 
@@ -74,6 +76,8 @@ class Gap:
     snapshots: list[Snapshot]
     cursor: Cursor
     seen: dict[str, int]
+    is_first: bool = True
+    is_last: bool = True
 
 
 class Idle:
@@ -137,19 +141,15 @@ class _Reading:
         while True:
             if stranded is not None:
                 shown = requested or f"{self._cursor.epoch}-{self._cursor.seq}"
-                making = asyncio.ensure_future(_gap(self._log, self._view, stranded, shown, self._snapshots))
-                try:
-                    # The states of a long channel take their time, and a proxy would take the silence for an end.
-                    while not (await asyncio.wait((making,), timeout=self._silence_s))[0]:
-                        yield IDLE
-                    gap = making.result()
-                finally:
-                    making.cancel()
-                yield gap
-                if _ended(self._view, gap.snapshots):
-                    return
-                self._cursor, self._seen, self._told_at = gap.cursor, gap.seen, self._clock()
-                self._replayed = self._view.run_id in (None, self._view.channel)
+                gaps = _gaps(self._log, self._view, stranded, shown, self._snapshots)
+                async with aclosing(_with_idle_times(gaps, self._silence_s)) as telling:
+                    async for item in telling:
+                        yield item
+                        if isinstance(item, Gap) and item.is_last:
+                            if _ended(self._view, item.snapshots):
+                                return
+                            self._cursor, self._seen, self._told_at = item.cursor, item.seen, self._clock()
+                            self._replayed = self._view.run_id in (None, self._view.channel)
                 requested = stranded = None
             try:
                 page = await self._read()
@@ -233,11 +233,15 @@ class _Reading:
             self._alive_at = self._clock()
         return True
 
+    async def _states(self) -> list[Snapshot]:
+        told = await self._snapshots()
+        return told if isinstance(told, list) else [state async for state in told]
+
     async def _has_ended_unheard(self) -> bool:
         """Whether the run ended without an event that this subscriber could hear. Raises Gone if it was deleted."""
         if self._view.run_id is None or self._clock() - self._alive_at < self._silence_s:
             return False
-        now = await self._snapshots()
+        now = await self._states()
         return _ended(self._view, now) and not any(_is_after(each, self._cursor) for each in now)
 
 
@@ -258,15 +262,73 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
     return cursor
 
 
-async def _gap(log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots) -> Gap:
+async def _with_idle_times(
+    gaps: AsyncGenerator[Gap, None], silence_s: float
+) -> AsyncGenerator[Gap | Idle, None]:
+    """Yield *gaps*, and idle times while the next takes long: a proxy would take the silence for an end."""
+
+    async def following() -> Gap | None:
+        return await anext(gaps, None)
+
+    async with aclosing(gaps):
+        while True:
+            making = asyncio.ensure_future(following())
+            try:
+                while not (await asyncio.wait((making,), timeout=silence_s))[0]:
+                    yield IDLE
+            finally:
+                if not making.done():
+                    making.cancel()
+                    await asyncio.wait((making,))
+            gap = making.result()
+            if gap is None:
+                return
+            yield gap
+
+
+async def _gaps(
+    log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots
+) -> AsyncGenerator[Gap, None]:
+    """Yield what stands for what was missed: at once if its states are a list, else state by state."""
     bounds = await log.open(view.channel)
-    told = [each for each in await snapshots() if view.runs is None or each.run_id in view.runs]
-    # Asked after the states, which may hold what was appended meanwhile: the notice names no older end than theirs.
+    told = await snapshots()
+    if isinstance(told, list):
+        wanted = [each for each in told if view.runs is None or each.run_id in view.runs]
+        # Asked after the states, which may hold what was appended meanwhile: it names no older end than theirs.
+        yield await _whole_gap(log, view, bounds, wanted, await _notice(log, view, exc, requested))
+        return
+    seen: dict[str, int] = {}
+    running: dict[str, int] = {}
+    held, notice, is_first = None, None, True
+    async with aclosing(told):
+        async for state in told:
+            if view.runs is not None and state.run_id not in view.runs:
+                continue
+            seen[state.run_id] = _seen(state, bounds)
+            if state.status == "running":
+                running[state.run_id] = seen[state.run_id]
+            if notice is None:
+                notice = await _notice(log, view, exc, requested)
+            if held is not None:
+                yield Gap(notice, [held], Cursor(bounds.epoch, 0), {}, is_first, is_last=False)
+                is_first = False
+            held = state
+    if held is None or notice is None:
+        yield await _whole_gap(log, view, bounds, [], await _notice(log, view, exc, requested))
+        return
+    after = await _before_unseen(log, view.channel, bounds, running)
+    yield Gap(notice, [held], Cursor(bounds.epoch, after), seen, is_first)
+
+
+async def _notice(log: EventLog, view: View, exc: GapError, requested: str) -> RunGap:
     now = await log.open(view.channel)
-    seen = {each.run_id: _seen(each, bounds) for each in told}
     # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
     shown = clean_text(requested[:REQUESTED_CHARS])
-    notice = RunGap(exc.reason, shown, now.id(now.first), now.id(now.last))
+    return RunGap(exc.reason, shown, now.id(now.first), now.id(now.last))
+
+
+async def _whole_gap(log: EventLog, view: View, bounds: Bounds, told: list[Snapshot], notice: RunGap) -> Gap:
+    seen = {each.run_id: _seen(each, bounds) for each in told}
     if view.run_id is not None:
         # Others of the channel may have pushed out what followed the run's own last event.
         after = max(bounds.first - 1, *seen.values()) if seen else bounds.last

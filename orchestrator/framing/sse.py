@@ -38,10 +38,11 @@ class SseFraming(StatelessFraming):
 
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
-        yield self._notice(RunGap.TYPE, encode_data(None, gap.notice, t))
+        if gap.is_first:
+            yield self._notice(RunGap.TYPE, encode_data(None, gap.notice, t))
         for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
             # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
-            event_id = None if left else cursor
+            event_id = None if left or not gap.is_last else cursor
             yield self._notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
 
     def heartbeat(self) -> bytes:

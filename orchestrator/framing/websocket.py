@@ -40,11 +40,12 @@ class WebSocketFraming(StatelessFraming):
 
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         # A gap has no `id`, so it never becomes a cursor.
-        yield encode_json(self._of)[:-1] + b"," + encode_data(None, gap.notice, t)[1:]
+        if gap.is_first:
+            yield encode_json(self._of)[:-1] + b"," + encode_data(None, gap.notice, t)[1:]
         cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
         for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
             # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
-            yield encode_state(snapshot, t, event_id=None if left else cursor)
+            yield encode_state(snapshot, t, event_id=None if left or not gap.is_last else cursor)
 
     def _message(self, entry: Entry) -> bytes:
         data = data_with_run(entry)

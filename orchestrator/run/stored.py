@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
 
 import msgspec
 
@@ -25,18 +23,11 @@ from .state import Participant, RunState
 
 PAGE_EVENTS = 256
 FOLD_TRIES = 8
-ROUND_ITEMS = 32
-_T = TypeVar("_T")
 KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
 
-
-async def in_rounds(items: Iterable[_T]) -> AsyncIterator[_T]:
-    """Yield *items*, a few in each round of the loop, which is everybody's."""
-    for n, item in enumerate(items):
-        if n and n % ROUND_ITEMS == 0:
-            await asyncio.sleep(0)
-        yield item
+KEPT_CHARS = 32 * 1024 * 1024
+"""Of all states that are kept: those of 256 runs with long answers would fill memory, and no option bounds it."""
 
 
 class StoredRun:
@@ -127,6 +118,8 @@ class StoredRuns:
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
         self._kept: OrderedDict[str, StoredRun] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._size = 0
         self._passing = asyncio.Lock()
 
     async def read(self, record: RunRecord) -> StoredRun:
@@ -147,9 +140,12 @@ class StoredRuns:
         if state.spec.images:
             # Nobody needs them any more, and those of all the runs kept here would fill memory.
             state.spec = replace(state.spec, images=())
-        run = self._kept[state.spec.run_id] = StoredRun(state)
-        if len(self._kept) > KEPT_RUNS:
-            self._kept.popitem(last=False)
+        run = StoredRun(state)
+        self.drop(state.spec.run_id)
+        self._kept[state.spec.run_id], self._sizes[state.spec.run_id] = run, _size(state)
+        self._size += self._sizes[state.spec.run_id]
+        while self._kept and (len(self._kept) > KEPT_RUNS or self._size > KEPT_CHARS):
+            self.drop(next(iter(self._kept)))
         return run
 
     async def fold(self, record: RunRecord) -> RunState:
@@ -172,41 +168,29 @@ class StoredRuns:
             await asyncio.sleep(0)
         return fold.finish()
 
-    async def read_channel(self, channel: str, records: Sequence[RunRecord]) -> list[StoredRun]:
-        """Return runs of one channel in the order of *records*, in one pass over its events.
+    async def glance(self, record: RunRecord) -> StoredRun:
+        """Return a run's state without keeping it, and make one at a time: a reader may ask for each of a channel's.
 
         Raises:
             LogUnavailable: The store does not answer.
         """
-        unknown = [record for record in records if record.run_id not in self._kept]
-        found = {each.run_id: self._kept[each.run_id] for each in records if each.run_id in self._kept}
-        # One at a time: each holds the states of a whole channel.
+        kept = self._kept.get(record.run_id)
+        if kept is not None:
+            return kept
         async with self._passing:
-            for _ in range(FOLD_TRIES):
-                folds = {record.run_id: _Fold(record) async for record in in_rounds(unknown)}
-                with suppress(GapError):
-                    await self._pass_over(channel, folds)
-                    ended = {
-                        run_id: StoredRun(fold.finish()) async for run_id, fold in in_rounds(folds.items())
-                    }
-                    return [found.get(record.run_id) or ended[record.run_id] for record in records]
-        raise LogUnavailable(f"The events of channel {channel!r} are trimmed faster than they can be read.")
-
-    async def _pass_over(self, channel: str, folds: Mapping[str, _Fold]) -> None:
-        """Fold every event of *channel* that is one of *folds*' runs'. Raises GapError."""
-        if not folds:
-            return
-        bounds = await self._log.open(channel)
-        cursor = Cursor(bounds.epoch, bounds.first - 1)
-        while page := await self._log.read(channel, cursor, most=PAGE_EVENTS):
-            for entry in page:
-                fold = folds.get(entry.run_id)
-                if fold is not None:
-                    fold.take(entry)
-            cursor = Cursor(page[-1].epoch, page[-1].seq)
-            # A log in memory never waits, and the loop is everybody's.
-            await asyncio.sleep(0)
+            return StoredRun(await self.fold(record))
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of a run."""
-        self._kept.pop(run_id, None)
+        if self._kept.pop(run_id, None) is not None:
+            self._size -= self._sizes.pop(run_id)
+
+
+def _size(state: RunState) -> int:
+    """Return about how many characters a state holds."""
+    size = len(state.spec.message)
+    for each in state.participants.values():
+        content = each.content
+        size += len(each.text) + sum(len(turn.text) for turn in each.turns)
+        size += len(msgspec.json.encode((content.data, content.sources, content.files)))
+    return size

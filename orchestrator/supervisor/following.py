@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
-from ..errors import NotFound
+from ..errors import Gone, NotFound
 from ..eventlog.base import Store, parse_cursor
 from ..eventlog.run_list import RunQuery
-from ..eventlog.run_store import RunRecord
 from ..events.snapshot import Snapshot
 from ..run.commands import AnyRun
-from ..run.stored import StoredRuns, in_rounds
+from ..run.stored import StoredRuns
 from ..run.writer import SYSTEM_CHANNEL
 from .executor import Executor
 from .presence import Presence
@@ -67,22 +66,26 @@ class Following:
             query = replace(query, before=await self._store.place_of(before))
         return list_of(await self._store.page_runs(query), self._executor)
 
-    async def in_channel(self, channel: str) -> list[AnyRun]:
-        """Return the runs of a channel, oldest first; of `system` those under way, and the newest others."""
+    async def states(self, channel: str) -> AsyncGenerator[Snapshot, None]:
+        """Yield the states of a channel's runs, oldest first; of `system` those under way, and the newest others.
+
+        One is made when it is asked for: all together may be as large as the log, and a reader may be slow.
+        """
+        for run_id in await self._runs_in(channel):
+            run: AnyRun | None = self._executor.find(run_id)
+            with suppress(Gone):  # deleted since
+                record = await self._store.find_run(run_id) if run is None else None
+                if record is not None:
+                    run = await self._stored.glance(record)
+            if run is not None:
+                yield run.snapshot()
+
+    async def _runs_in(self, channel: str) -> list[str]:
         if channel != SYSTEM_CHANNEL:
-            records = await self._store.runs_in(channel)
-            here = {r.run_id: run for r in records if (run := self._executor.find(r.run_id)) is not None}
-            others = [record for record in records if record.run_id not in here]
-            stored = {run.spec.run_id: run for run in await self._stored.read_channel(channel, others)}
-            return [here.get(r.run_id) or stored[r.run_id] for r in records]
+            return [record.run_id for record in await self._store.runs_in(channel)]
         newest = await self._store.list_runs(limit=SYSTEM_SNAPSHOTS)
         shown = {record.run_id: record for record in (*await self._store.running_runs(), *reversed(newest))}
-        return await self._all(sorted(shown.values(), key=lambda record: record.created_at))
-
-    async def snapshots(self, channel: str, run_id: str | None = None) -> list[Snapshot]:
-        """Return what a reader is sent after a gap: the run's state, or that of each run of the channel."""
-        runs = await self.in_channel(channel) if run_id is None else [await self.find(run_id)]
-        return [run.snapshot() async for run in in_rounds(runs)]
+        return sorted(shown, key=lambda run_id: shown[run_id].created_at)
 
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""
@@ -90,6 +93,3 @@ class Following:
         if run.status == "running" or at is None or end is None or at.epoch != end.epoch or at.seq < end.seq:
             return False
         return at.seq <= (await self._store.open(run.spec.channel)).last
-
-    async def _all(self, records: Sequence[RunRecord]) -> list[AnyRun]:
-        return [self._executor.find(record.run_id) or await self._stored.read(record) for record in records]

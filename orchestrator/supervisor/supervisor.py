@@ -165,10 +165,6 @@ class Supervisor:
         """Return a page of a list of runs, as `Following.page`."""
         return await self.following.page(query, before=before)
 
-    async def in_channel(self, channel: str) -> list[AnyRun]:
-        """Return the runs of a channel, as `Following.in_channel`."""
-        return await self.following.in_channel(channel)
-
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""
         return await self.following.nothing_after(run, cursor)

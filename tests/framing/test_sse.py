@@ -67,6 +67,8 @@ def test_of_a_gap_only_the_last_state_is_a_cursor(framing: SseFraming) -> None:
     told, first, last = framing.gap(Gap(notice, [state, state], Cursor("epoch", 9), {}), 5)
     assert b"id:" not in told + first
     assert last.startswith(b"id: epoch-9\n")
+    parts = [Gap(notice, [state], Cursor("epoch", 9), {}, n == 0, n == 1) for n in range(2)]
+    assert [frame for part in parts for frame in framing.gap(part, 5)] == [told, first, last]
     assert (b"event: run.gap\n" in told) is (b"event: run.snapshot\n" in first) is framing.named
 
 

@@ -81,6 +81,28 @@ async def test_an_ended_runs_state_is_kept_and_a_running_ones_is_read_again(
     assert await stored.read(ended[1]) is not found[1]
 
 
+async def test_states_that_are_kept_are_bounded_in_size(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """256 runs with long answers are more than any option allows."""
+    monkeypatch.setattr(archive, "KEPT_CHARS", 2_500)
+    stored = StoredRuns(log)
+    ended = [record(f"run_{n}", ended_at=9, status="completed", message="m" * 1000) for n in range(3)]
+    for n in range(3):
+        await a_whole_run(log, f"run_{n}")
+    found = [await stored.read(each) for each in ended]
+    assert await stored.read(ended[2]) is found[2]
+    assert await stored.read(ended[1]) is found[1]
+    assert await stored.read(ended[0]) is not found[0]
+    stored.keep(found[2].state)
+    stored.drop("run_2")
+    stored.drop("run_2")
+    monkeypatch.setattr(archive, "KEPT_CHARS", 10)
+    large = await stored.read(ended[2])
+    assert await stored.read(ended[2]) is not large
+    assert stored._size == 0
+
+
 async def test_events_that_are_trimmed_meanwhile_are_read_anew_but_not_for_ever(
     log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.server.http import runner as module
 from orchestrator.server.http.problem import PROBLEM_TYPE, setup_problems
-from tests.support.patience import soon
+from tests.support.patience import eventually, soon
 from tests.support.probe import Ask, Listen, exchange
 
 
@@ -43,6 +43,30 @@ async def test_malformed_http_is_a_problem_and_quotes_nothing(listen: Listen) ->
     assert b"hunter2" not in body
     assert "hunter2" not in str(logs)
     assert [log["event"] for log in logs] == ["malformed_request"]
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"deflate"])
+async def test_a_broken_body_that_nobody_reads_is_no_traceback(
+    coding: bytes, listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aiohttp takes the rest of a body in to keep the connection, and took what it then found for a failure of ours."""
+
+    async def deaf(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="yes")
+
+    app = web.Application()
+    app.router.add_get("/x", deaf)
+    with capture_logs() as logs:
+        port = (await listen(app)).port
+        head, _ = await exchange(
+            port,
+            b"GET /x HTTP/1.1\r\nHost: a\r\nContent-Encoding: %b\r\nContent-Length: 9\r\n\r\n123456789"
+            % coding,
+        )
+        await eventually(lambda: bool(logs))
+    assert head.split()[1] == b"200"
+    assert [log["event"] for log in logs] == ["malformed_request"]
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_refused_expectation_is_a_problem(ask: Ask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import pytest
 
@@ -10,7 +11,6 @@ from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Gone, LimitReached, NotFound
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_list import RunQuery
-from orchestrator.run.run import Run
 from orchestrator.run.stored import StoredRun
 from orchestrator.run.writer import SYSTEM_CHANNEL
 from orchestrator.settings.limits import RunLimits
@@ -60,13 +60,19 @@ async def test_a_channel_has_its_runs_oldest_first_wherever_they_are() -> None:
         first = await ended(supervisor, channel="c")
         live = await start(supervisor, agents=("b",), channel="c")
         await ended(supervisor)
-        runs = await supervisor.following.in_channel("c")
-        assert [run.spec.run_id for run in runs] == [first, live.spec.run_id]
-        assert [type(run) for run in runs] == [StoredRun, Run]
-        snapshots = await supervisor.following.snapshots("c")
-        assert [each.status for each in snapshots] == ["completed", "running"]
-        (one,) = await supervisor.following.snapshots("c", first)
-        assert one.run_id == first
+        states = [state async for state in supervisor.following.states("c")]
+        assert [state.run_id for state in states] == [first, live.spec.run_id]
+        assert [each.status for each in states] == ["completed", "running"]
+
+
+async def test_a_channels_states_are_made_one_by_one_and_leave_out_what_is_deleted_meanwhile() -> None:
+    """All together may be as large as the log, and each of many readers would hold them while it reads slowly."""
+    async with supervised(AGENTS) as supervisor:
+        run_ids = [await ended(supervisor, channel="c") for _ in range(3)]
+        async with aclosing(supervisor.following.states("c")) as states:
+            assert (await anext(states)).run_id == run_ids[0]
+            await supervisor.forget(run_ids[1])
+            assert [state.run_id async for state in states] == run_ids[2:]
 
 
 async def test_the_systems_channel_has_what_is_under_way_and_the_newest_others(
@@ -77,7 +83,7 @@ async def test_the_systems_channel_has_what_is_under_way_and_the_newest_others(
     async with supervised(AGENTS) as supervisor:
         live = await start(supervisor, agents=("b",))
         others = [await ended(supervisor) for _ in range(4)]
-        found = {run.spec.run_id for run in await supervisor.following.in_channel(SYSTEM_CHANNEL)}
+        found = {state.run_id async for state in supervisor.following.states(SYSTEM_CHANNEL)}
         assert found == {live.spec.run_id, *others[-2:]}
 
 

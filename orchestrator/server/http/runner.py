@@ -107,6 +107,14 @@ class ProblemProtocol(RequestHandler):
         self._headers_timer = None
         self.force_close()
 
+    def log_exception(self, *args: Any, **keys: Any) -> None:
+        """Log a failure of a connection; of a body that nobody asked for and that is broken only that it was."""
+        broken = keys.get("exc_info")
+        if isinstance(broken, web.RequestPayloadError):
+            _log.info("malformed_request", status=400, kind=type(broken).__name__)
+            return
+        super().log_exception(*args, **keys)
+
     def handle_error(
         self,
         request: web.BaseRequest,

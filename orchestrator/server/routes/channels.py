@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from aiohttp import web
@@ -43,8 +44,8 @@ async def channel_events(request: web.Request) -> web.StreamResponse:
     view = View(channel, None, wanted_agents(request), wanted_runs(request))
     framing = wanted_dialect(request, of_channel=True).open(Subscriber(None, channel))
 
-    async def snapshots() -> list[Snapshot]:
-        return await supervisor.following.snapshots(channel)
+    async def snapshots() -> AsyncGenerator[Snapshot, None]:
+        return supervisor.following.states(channel)
 
     items = follow(supervisor.log, view, requested_cursor(request), snapshots)
     stream = EventStream(request, framing, headers={}, on_drop=metrics.client_dropped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -186,8 +186,8 @@ class Socket:
         if not CHANNEL.fullmatch(channel):
             raise InvalidRequest("A channel's name has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -.")
 
-        async def snapshots() -> list[Snapshot]:
-            return await self._supervisor.following.snapshots(channel)
+        async def snapshots() -> AsyncGenerator[Snapshot, None]:
+            return self._supervisor.following.states(channel)
 
         view = View(channel, None, operation.names("agents"), operation.names("runs"))
         return _Followed(_key(channel), view, snapshots, lambda: 0)
