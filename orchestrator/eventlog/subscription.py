@@ -7,29 +7,34 @@ nothing. Owns filtering and the detection of gaps; framing and sockets are elsew
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from ..errors import GapError, LogUnavailable
 from ..events.base import PANEL
-from ..events.encoding import clean_text
-from ..events.run import RunDone, RunGap
+from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
+from .gap import PAGE_EVENTS, REQUESTED_CHARS, Gap, Snapshots, gaps
 
-PAGE_EVENTS = 256
-"""Most entries read at once, so that a replay of any length needs bounded memory."""
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "IDLE",
+    "PAGE_EVENTS",
+    "REQUESTED_CHARS",
+    "Gap",
+    "Idle",
+    "Item",
+    "Sink",
+    "Snapshots",
+    "View",
+    "follow",
+    "history",
+    "parse_names",
+]
 
 HEARTBEAT_SECONDS = 15.0
-UNSEEN_EVENTS = 4096
-"""How far back a gap looks for what a snapshot lacks: some appends that are under way."""
-
-REQUESTED_CHARS = 200
-"""How much of a strange cursor is said back."""
-
-Snapshots = Callable[[], Awaitable[list[Snapshot] | AsyncGenerator[Snapshot, None]]]
-"""Makes the states that stand for what was missed: a list, or one after the other if all of them may fill memory."""
 
 Sink = Callable[[list[Entry]], bool]
 """Sends entries without waiting; False if it cannot just now, and has sent nothing."""
@@ -62,22 +67,6 @@ class View:
     @property
     def everything(self) -> bool:
         return self.run_id is None and self.agents is None and self.runs is None
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The cursor could not be used: the notice, then what stands instead, at `cursor`.
-
-    States that come one after the other are told in as many gaps: the first has the notice, the last where to go on.
-    `seen` is, by run, the seq up to which the snapshots hold its events; some may lie behind `cursor`.
-    """
-
-    notice: RunGap
-    snapshots: list[Snapshot]
-    cursor: Cursor
-    seen: dict[str, int]
-    is_first: bool = True
-    is_last: bool = True
 
 
 class Idle:
@@ -141,8 +130,8 @@ class _Reading:
         while True:
             if stranded is not None:
                 shown = requested or f"{self._cursor.epoch}-{self._cursor.seq}"
-                gaps = _gaps(self._log, self._view, stranded, shown, self._snapshots)
-                async with aclosing(_with_idle_times(gaps, self._silence_s)) as telling:
+                telling_gaps = gaps(self._log, self._view, stranded, shown, self._snapshots)
+                async with aclosing(_with_idle_times(telling_gaps, self._silence_s)) as telling:
                     async for item in telling:
                         yield item
                         if isinstance(item, Gap) and item.is_last:
@@ -263,14 +252,14 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
 
 
 async def _with_idle_times(
-    gaps: AsyncGenerator[Gap, None], silence_s: float
+    told: AsyncGenerator[Gap, None], silence_s: float
 ) -> AsyncGenerator[Gap | Idle, None]:
-    """Yield *gaps*, and idle times while the next takes long: a proxy would take the silence for an end."""
+    """Yield *told*, and idle times while the next takes long: a proxy would take the silence for an end."""
 
     async def following() -> Gap | None:
-        return await anext(gaps, None)
+        return await anext(told, None)
 
-    async with aclosing(gaps):
+    async with aclosing(told):
         while True:
             making = asyncio.ensure_future(following())
             try:
@@ -284,82 +273,6 @@ async def _with_idle_times(
             if gap is None:
                 return
             yield gap
-
-
-async def _gaps(
-    log: EventLog, view: View, exc: GapError, requested: str, snapshots: Snapshots
-) -> AsyncGenerator[Gap, None]:
-    """Yield what stands for what was missed: at once if its states are a list, else state by state."""
-    bounds = await log.open(view.channel)
-    told = await snapshots()
-    if isinstance(told, list):
-        wanted = [each for each in told if view.runs is None or each.run_id in view.runs]
-        # Asked after the states, which may hold what was appended meanwhile: it names no older end than theirs.
-        yield await _whole_gap(log, view, bounds, wanted, await _notice(log, view, exc, requested))
-        return
-    seen: dict[str, int] = {}
-    running: dict[str, int] = {}
-    held, notice, is_first = None, None, True
-    async with aclosing(told):
-        async for state in told:
-            if view.runs is not None and state.run_id not in view.runs:
-                continue
-            seen[state.run_id] = _seen(state, bounds)
-            if state.status == "running":
-                running[state.run_id] = seen[state.run_id]
-            if notice is None:
-                notice = await _notice(log, view, exc, requested)
-            if held is not None:
-                yield Gap(notice, [held], Cursor(bounds.epoch, 0), {}, is_first, is_last=False)
-                is_first = False
-            held = state
-    if held is None or notice is None:
-        yield await _whole_gap(log, view, bounds, [], await _notice(log, view, exc, requested))
-        return
-    after = await _before_unseen(log, view.channel, bounds, running)
-    yield Gap(notice, [held], Cursor(bounds.epoch, after), seen, is_first)
-
-
-async def _notice(log: EventLog, view: View, exc: GapError, requested: str) -> RunGap:
-    now = await log.open(view.channel)
-    # A header may hold any bytes, and aiohttp hands those that are no UTF-8 on as lone surrogates.
-    shown = clean_text(requested[:REQUESTED_CHARS])
-    return RunGap(exc.reason, shown, now.id(now.first), now.id(now.last))
-
-
-async def _whole_gap(log: EventLog, view: View, bounds: Bounds, told: list[Snapshot], notice: RunGap) -> Gap:
-    seen = {each.run_id: _seen(each, bounds) for each in told}
-    if view.run_id is not None:
-        # Others of the channel may have pushed out what followed the run's own last event.
-        after = max(bounds.first - 1, *seen.values()) if seen else bounds.last
-    else:
-        running = {each.run_id: seen[each.run_id] for each in told if each.status == "running"}
-        after = await _before_unseen(log, view.channel, bounds, running)
-    return Gap(notice, told, Cursor(bounds.epoch, after), seen)
-
-
-def _seen(snapshot: Snapshot, bounds: Bounds) -> int:
-    """Return the seq up to which *snapshot* holds its run's events."""
-    at = parse_cursor(snapshot.last_event_id or "")
-    return at.seq if at is not None and at.epoch == bounds.epoch else bounds.last
-
-
-async def _before_unseen(log: EventLog, channel: str, bounds: Bounds, running: dict[str, int]) -> int:
-    """Return the seq after which to go on so that each event is in a snapshot or comes: mostly the newest.
-
-    A log that takes its time holds events of a run's last append before the run's snapshot does.
-    """
-    start = max(bounds.first - 1, bounds.last - UNSEEN_EVENTS, min(running.values(), default=bounds.last))
-    cursor = Cursor(bounds.epoch, start)
-    try:
-        while cursor.seq < bounds.last and (page := await log.read(channel, cursor, most=PAGE_EVENTS)):
-            for entry in page:
-                if entry.seq > running.get(entry.run_id, entry.seq):
-                    return entry.seq - 1
-            cursor = Cursor(bounds.epoch, page[-1].seq)
-    except GapError:
-        pass  # trimmed meanwhile: whoever reads on from the newest hears of it
-    return bounds.last
 
 
 async def _stands_at_end(log: EventLog, view: View, cursor: Cursor) -> bool:

@@ -186,6 +186,21 @@ async def fold_run(
         to_end: Wait until nothing more comes; otherwise take what there is by now.
         cursor: What a client has seen of it already, taken in by `skip`.
     """
+    framing = await _folded(request, run, dialect, to_end=to_end, cursor=cursor, options=options)
+    # The answer that is made of it next costs as much as a page does, and a crowd may ask for as many.
+    await request.app[STREAMS].share.take()
+    return framing
+
+
+async def _folded(
+    request: web.Request,
+    run: AnyRun,
+    dialect: Dialect,
+    *,
+    to_end: bool,
+    cursor: str | None,
+    options: Mapping[str, Any] | None,
+) -> Framing:
     reader = DialectReader(request, run, options or {})
     newest, spec = parse_cursor(run.state.last_event_id or ""), run.spec
     share = request.app[STREAMS].share
