@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import GapError
 from ..events.encoding import clean_text
 from ..events.run import RunGap
 from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, EventLog, parse_cursor
-
-if TYPE_CHECKING:
-    from .subscription import View
+from .view import View
 
 PAGE_EVENTS = 256
 """Most entries read at once, so that a replay of any length needs bounded memory."""

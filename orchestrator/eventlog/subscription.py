@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 
 from ..errors import GapError, LogUnavailable
-from ..events.base import PANEL
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
 from .gap import PAGE_EVENTS, REQUESTED_CHARS, Gap, Snapshots, gaps
+from .view import View
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -38,35 +37,6 @@ HEARTBEAT_SECONDS = 15.0
 
 Sink = Callable[[list[Entry]], bool]
 """Sends entries without waiting; False if it cannot just now, and has sent nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a subscriber wants to see.
-
-    Args:
-        run_id: Only this run's entries, and the end of the run ends the subscription; None for all.
-        agents: Only these agents' events, and every event of the run itself; None for all.
-        runs: Only these runs' entries, without an end; None for all.
-    """
-
-    channel: str
-    run_id: str | None = None
-    agents: frozenset[str] | None = None
-    runs: frozenset[str] | None = None
-
-    def keeps(self, entry: Entry) -> bool:
-        if self.run_id is not None and entry.run_id != self.run_id:
-            return False
-        if self.runs is not None and entry.run_id not in self.runs:
-            return False
-        if self.agents is None or entry.agent_id is None or entry.agent_id == PANEL:
-            return True
-        return entry.agent_id in self.agents
-
-    @property
-    def everything(self) -> bool:
-        return self.run_id is None and self.agents is None and self.runs is None
 
 
 class Idle:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-import msgspec
 import pytest
 
 from orchestrator.errors import Gone
@@ -188,46 +187,6 @@ async def test_the_notice_of_a_gap_is_no_older_than_the_states_that_come_with_it
         gap = await anext(items)
     assert isinstance(gap, Gap)
     assert gap.notice.latest == gap.snapshots[0].last_event_id
-
-
-async def test_states_that_come_one_by_one_are_told_one_by_one(log: MemoryLog) -> None:
-    """Those of a whole channel at once filled memory, for each reader again."""
-    entries = await log.append("c", [draft(n) for n in range(1, 6)])
-    made: list[int] = []
-
-    async def each() -> AsyncGenerator[Snapshot, None]:
-        for n, entry in enumerate(entries):
-            made.append(n)
-            yield msgspec.structs.replace(snapshot(entry.id, "completed"), run_id=f"run_{n}")
-
-    async def states() -> AsyncGenerator[Snapshot, None]:
-        return each()
-
-    async with aclosing(
-        follow(log, View("c", runs=frozenset(f"run_{n}" for n in range(4))), "nonsense", states)
-    ) as items:
-        for n in range(4):
-            gap = await anext(items)
-            assert isinstance(gap, Gap)
-            assert [state.run_id for state in gap.snapshots] == [f"run_{n}"]
-            assert (gap.is_first, gap.is_last) == (n == 0, n == 3)
-            assert len(made) <= n + 3
-    assert gap.cursor.seq == 5
-    assert gap.seen == {f"run_{n}": n + 1 for n in range(4)}
-
-
-async def test_a_channel_without_a_state_has_a_gap_all_the_same(log: MemoryLog) -> None:
-    async def states() -> AsyncGenerator[Snapshot, None]:
-        async def each() -> AsyncGenerator[Snapshot, None]:
-            for state in ():
-                yield state
-
-        return each()
-
-    async with aclosing(follow(log, View("c"), "nonsense", states)) as items:
-        gap = await anext(items)
-    assert isinstance(gap, Gap)
-    assert (gap.snapshots, gap.is_first, gap.is_last) == ([], True, True)
 
 
 async def test_after_a_gap_the_end_of_an_ended_run_is_its_snapshot(log: MemoryLog) -> None:
