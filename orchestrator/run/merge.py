@@ -122,10 +122,15 @@ class Joining:
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give way to the agents, for longer and longer while that brings more and more."""
-        gathered = loop.create_future()
-        turns = _Turns(self._turns, self._held, gathered)
-        loop.call_soon(turns.count)
-        self._turns = min(self._turns * 2, BUSY_TURNS) if await gathered else max(1, self._turns // 2)
+        if self._turns == 1:
+            held = self._held()
+            await asyncio.sleep(0)
+            has_grown = self._held() != held
+        else:
+            gathered = loop.create_future()
+            loop.call_soon(_Turns(self._turns, self._held, gathered).count)
+            has_grown = await gathered
+        self._turns = min(self._turns * 2, BUSY_TURNS) if has_grown else max(1, self._turns // 2)
 
     def _held(self) -> int:
         return sum(map(len, islice(self._queue, LOOKED_AT)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
@@ -50,7 +49,7 @@ class _Channel:
         self.places: dict[str, list[int]] | None = None
         """Run → the seqs of its entries, in a channel that several share; None before anybody asked."""
         self.readers: dict[asyncio.Future[bool], _Place] = {}
-        self._behind: deque[asyncio.Future[bool]] = deque()
+        self._behind: list[asyncio.Future[bool]] = []  # the next one last
         self._aim = 0
         self._handing = False
 
@@ -110,10 +109,10 @@ class _Channel:
             if self._aim >= self.last:
                 self._handing = False
                 return
-            behind.extend(readers)
+            behind.extend(reversed(readers))
             self._aim = self.last
         for _ in range(min(READERS_PER_TURN, len(behind))):
-            reader = behind.popleft()
+            reader = behind.pop()
             place = readers.get(reader)
             if place is not None and place.seq < self.last and not self._taken(place):
                 _end(reader, True)
