@@ -23,8 +23,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 LONGEST_FIRST = (
-    "letta/test_real", "handbook/test_install", "faults/test_cut_streams", "faults/test_drained_streams",
-    "test_clients_gone", "tests/test_bench", "eventlog/test_redis", "tests/test_web", "test_promises", "test_cuts",
+    "letta/test_real", "openai/test_litellm", "handbook/test_install", "faults/test_cut_streams",
+    "faults/test_drained_streams", "test_clients_gone", "tests/test_bench", "eventlog/test_redis", "tests/test_web",
+    "test_promises", "test_cuts",
     "faults/test_lost_workers", "browser/test_page_runs", "browser/test_page_safety", "browser/test_page_panels",
     "browser/", "openai/test_decoders", "test_examples", "cli/", "openai/test_", "test_workers", "faults/",
     "test_recovery",

@@ -46,7 +46,7 @@ class Endpoints:
         if name.startswith(ANY_LLM):
             return self._any_llm_model(settings, name)
         if name.startswith(LITELLM) and settings.base_url is None:
-            return _litellm_model(settings, name)
+            return self._litellm_model(settings, name)
         if settings.base_url is None:
             name = name.removeprefix("openai/")  # a gateway's names may begin so, OpenAI's own do not
         chat = settings.api == "chat_completions"
@@ -114,6 +114,15 @@ class Endpoints:
             )
         return self._stock[which]
 
+    def _litellm_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
+        try:
+            from .model.litellm import KeptLitellmModel
+        except ImportError as exc:
+            message = f"{name!r} needs litellm: pip install 'fanin-orchestrator[litellm]'"
+            raise settings.problem("model", message) from exc
+
+        return KeptLitellmModel(name.removeprefix(LITELLM), api_key=secret_text(settings.api_key))
+
     def _any_llm_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
         try:
             from agents.extensions.models.any_llm_model import AnyLLMModel
@@ -128,16 +137,6 @@ class Endpoints:
             model = AnyLLMModel(name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api)
             self._any_llm[which] = _keeping_origin(model)
         return self._any_llm[which]
-
-
-def _litellm_model(settings: OpenAIAgentsSettings, name: str) -> Model:
-    try:
-        from agents.extensions.models.litellm_model import LitellmModel
-    except ImportError as exc:
-        message = f"{name!r} needs litellm, which is not installed"
-        raise settings.problem("model", message) from exc
-    model: Model = LitellmModel(name.removeprefix(LITELLM), api_key=secret_text(settings.api_key))
-    return model
 
 
 def _account_headers() -> dict[str, str]:

@@ -28,6 +28,7 @@ START_SECONDS = 15.0
 PING_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 CONNECTION_CLOSED = -32000
+METHOD_NOT_FOUND = -32601
 CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError, anyio.EndOfStream, ConnectionError)
 GUARD = str(Path(__file__).with_name("mcp_guard.py"))
 
@@ -162,6 +163,9 @@ class Keeper:
                 await ping()
         except TimeoutError:
             return False
+        except MCPError as exc:
+            # A server over HTTP that has come back knows nothing of the session, and says so of every request.
+            return is_closed(exc) or not (self._is_program or exc.error.code == METHOD_NOT_FOUND)
         except Exception as exc:  # noqa: BLE001 - whatever it is, a server that answers is there
             return is_closed(exc)
         return False

@@ -10,7 +10,7 @@ from agents import Model, ModelProvider, MultiProvider
 from agents.models import _openai_shared
 from agents.models.default_models import get_default_model
 
-from .endpoints import Endpoints
+from .endpoints import ANY_LLM, LITELLM, Endpoints
 from .settings import OpenAIAgentsSettings
 
 _SAYS_WHERE = frozenset({"base_url", "api_key", "api"})
@@ -53,7 +53,7 @@ class AppProvider(ModelProvider):
                 name = name.removeprefix(OPENAI)
             return self._endpoints.create_model(self._settings, name)
         if "/" in name and not name.startswith(OPENAI):
-            if name.startswith("any-llm/"):
+            if name.startswith((ANY_LLM, LITELLM)):
                 return self._endpoints.create_model(self._settings, name)
             return self._sdk().get_model(name)
         if (

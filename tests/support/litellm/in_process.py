@@ -1,0 +1,54 @@
+"""Asks agents whose models LiteLLM reaches in this process, and prints what they say.
+
+Run by the interpreter of LiteLLM's environment. Reads a JSON list of cases, each with `environ` and the agent's
+`keys`; prints a list of what came of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from orchestrator.backends.base import AgentInput, Finish
+from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.errors import AgentError
+from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
+
+
+async def answer(keys: dict[str, Any]) -> dict[str, Any]:
+    settings = OpenAIAgentsSettings.model_validate({"agent_id": "a", **keys}, context={"file": None})
+    backend = OpenAIAgentsBackend(settings, {"a": settings})
+    told: dict[str, Any] = {"text": "", "reasoning": "", "calls": []}
+    try:
+        async for each in backend.stream(AgentInput("my secret prompt")):
+            match each:
+                case Token():
+                    told["text"] += each.text
+                case Reasoning():
+                    told["reasoning"] += each.text
+                case ToolCall():
+                    told["calls"].append([each.name, json.loads(each.arguments)])
+                case ToolResult():
+                    told["calls"][-1].append(each.output)
+                case Finish() if each.usage is not None:
+                    told["usage"] = [each.usage.input_tokens, each.usage.output_tokens]
+    except AgentError as exc:
+        told.update(error=exc.code, message=exc.message, retryable=exc.retryable)
+    finally:
+        await backend.aclose()
+    return told
+
+
+async def main() -> None:
+    results = []
+    for case in json.load(sys.stdin):
+        os.environ.update(case["environ"])
+        results.append(await answer(case["keys"]))
+    print(json.dumps(results))
+
+
+asyncio.run(main())
