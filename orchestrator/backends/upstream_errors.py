@@ -18,7 +18,7 @@ PROVIDER = "The model's provider"
 BUSY_STATUSES = frozenset({408, 409, 425, 498})
 """Below 500 and yet worth another try: a timeout, busy (Letta), too early, out of capacity (Groq)."""
 
-_NESTED = ("error", "errors", "inner_error", "innererror", "last_error")
+_NESTED = ("error", "errors", "inner_error", "innererror", "last_error", "detail")
 _STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code")
 _WORD_KEYS = ("code", "type", "status", "reason", "error_type", "error_code", "error")
 _NO_ERROR = frozenset({"", "null", "none", "false", "0", "200", "ok", "success", "no error", "no_error"})

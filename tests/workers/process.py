@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 
 from aiohttp import ClientError, ClientSession
 
@@ -47,18 +48,19 @@ async def worker(
     port: int = 0,
     config: str | Path = CONFIG,
     module: str = "orchestrator",
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
     **env: str,
 ) -> AsyncIterator[Process]:
     """Run a worker on *log* while inside; it is ready when this enters.
 
     Args:
-        module: What is run in the place of `orchestrator`.
+        module: What is run in the place of `orchestrator`. stderr: Where its log goes.
         env: Further variables of its environment.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, "serve", "--port", str(port), "--config", str(config),
         "--log", log, "--drain", "0", *options,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=environment(**env),
+        stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT, env=environment(**env),
     )  # fmt: skip
     assert process.stdout is not None
     try:

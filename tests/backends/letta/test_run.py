@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from email.utils import formatdate
 from time import time
@@ -86,6 +87,23 @@ async def test_a_rate_limit_says_when_to_come_back(as_date: bool) -> None:
     failure = await failure_of(LettaWire(Answer(429, headers={"Retry-After": wanted})))
     assert failure.code == "upstream_rate_limited"
     assert failure.retry_after == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": "insufficient_quota", "message": SECRET}},
+        {"detail": {"type": "insufficient_quota", "message": SECRET}},
+        {"error": {"type": "insufficient_credits", "message": SECRET}},
+    ],
+    ids=str,
+)
+async def test_no_credit_left_is_no_rate_limit(body: dict[str, Any]) -> None:
+    """Asked again it would say the same."""
+    failure = await failure_of(LettaWire(Answer(429, json.dumps(body))))
+    assert not failure.retryable
+    assert failure.code != "upstream_rate_limited"
+    assert SECRET not in failure.message
 
 
 async def test_a_page_of_html_is_no_answer() -> None:

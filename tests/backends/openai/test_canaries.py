@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor
+from tests.support.redis_server import RedisServer, redis_server
 from tests.support.spine import read, start
+from tests.workers.process import worker
 
 from .replays.server import ReplayServer, Reply
 from .replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
@@ -79,3 +84,65 @@ async def test_a_secret_is_found_nowhere(
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(theirs)]
     for place in (*kept, out, err, *ours):
         assert CANARY not in place
+
+
+@pytest.mark.parametrize("transport", ["fast", "sdk"])
+async def test_a_secret_is_found_in_no_redis_and_nothing_that_the_service_prints(
+    transport: str, tmp_path: Path
+) -> None:
+    """A whole service as a process, at its wordiest, over a real Redis; what was asked and said is found there."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server(tmp_path / "redis"))
+        folder = tmp_path / "agents"
+        folder.mkdir()
+        for at, replies in enumerate(CASES.values()):
+            server = await stack.enter_async_context(ReplayServer(list(replies)))
+            keys = {"backend": "openai-agents", "model": "m", "base_url": server.url, "api_key": f"{CANARY}-key",
+                    "transport": transport, "tools": [f"{HERE}:leaky"], "retry": {"attempts": 1}, "default": True,
+                    "model_settings": {"extra_headers": {"X-Own": f"{CANARY}-own"}}}  # fmt: skip
+            (folder / f"agent-{at}.yaml").write_text(json.dumps(keys))
+        printed = stack.enter_context((tmp_path / "printed").open("wb"))
+        options = ("--log-level", "debug", "--log-format", "json")
+        service = await stack.enter_async_context(worker(redis.url, *options, config=folder, stderr=printed))
+        http = await stack.enter_async_context(ClientSession(base_url=service.url))
+        asked = {"message": "a question that is kept"}
+        async with http.post("/v1/runs", json=asked, headers={"Accept": "text/event-stream"}) as answer:
+            run_id = answer.headers["Run-Id"]
+            told = [await answer.text()]
+        for path in (f"/v1/runs/{run_id}", "/v1/runs", "/v1/agents", "/metrics", "/readyz"):
+            async with http.get(path) as answer:
+                told.append(await answer.text())
+        kept = await everything_in(redis)
+        await service.end()
+        assert service.process.stdout is not None
+        said = (await service.process.stdout.read()) + (tmp_path / "printed").read_bytes()
+    assert told[0].count(".error\n") >= len(CASES) - 1
+    assert b"a question that is kept" in kept
+    assert run_id.encode() in said
+    for place in (*(text.encode() for text in told), kept, said):
+        assert CANARY.encode() not in place
+
+
+async def everything_in(redis: RedisServer) -> bytes:
+    """Return all keys of *redis* and all that they hold, whatever their kinds."""
+    found: list[Any] = []
+    async with redis.client() as client:
+        async for key in client.scan_iter():
+            kind = await client.type(key)
+            found.append(key)
+            match kind if isinstance(kind, str) else kind.decode():
+                case "string":
+                    found.append(await client.get(key))
+                case "hash":
+                    found.append(await client.hgetall(key))
+                case "list":
+                    found.append(await client.lrange(key, 0, -1))
+                case "set":
+                    found.append(await client.smembers(key))
+                case "zset":
+                    found.append(await client.zrange(key, 0, -1))
+                case "stream":
+                    found.append(await client.xrange(key))
+                case other:
+                    raise AssertionError(other)
+    return repr(found).encode()

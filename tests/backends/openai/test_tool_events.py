@@ -176,6 +176,15 @@ HOSTED = [
      [("code_interpreter", {"code": "1+1"}, '[{"logs": "2", "type": "logs"}]', False)]),
     (hosted({"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBOR" * 9000}),
      [("image_generation", {}, "completed", False)]),
+    (hosted({**MCP, "arguments": {"dice": "2d4"}, "output": "7"}), [("roll", {"dice": "2d4"}, "7", False)]),
+    (hosted({**MCP, "output": "7", "error": ""}), [("roll", {"dice": "2d4"}, "7", False)]),
+    (hosted({**MCP, "status": "completed", "output": "7", "error": {}}), [("roll", {"dice": "2d4"}, "7", False)]),
+    (hosted({**SEARCH, "action": {"type": "open_page", "url": "https://example.org"}}),
+     [("web_search", {"action": {"type": "open_page", "url": "https://example.org"}}, "completed", False)]),
+    (hosted({"type": "code_interpreter_call", "id": "ci_1", "status": "failed", "code": "1/0", "container_id": "c", "outputs": None}),
+     [("code_interpreter", {"code": "1/0"}, "failed", True)]),
+    (hosted({"type": "file_search_call", "id": "fs_1", "status": "incomplete", "queries": ["rent"], "results": None}),
+     [("file_search", {"queries": ["rent"]}, "incomplete", True)]),
 ]  # fmt: skip
 
 

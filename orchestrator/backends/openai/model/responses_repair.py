@@ -209,9 +209,10 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
         made["summary"] = item["summary"] if isinstance(item.get("summary"), list) else []
         if not isinstance(item.get("content"), list):
             made.pop("content", None)
-    elif item["type"] == "mcp_call" and isinstance(item.get("error"), str):
+    elif item["type"] == "mcp_call" and "error" in item:
+        error = item["error"] if is_error(item["error"]) else None  # `{}`, `""` and `false` are none
         made["error"] = (
-            {"type": "mcp_protocol_error", "code": 0, "message": item["error"]} if item["error"] else None
+            {"type": "mcp_protocol_error", "code": 0, "message": error} if isinstance(error, str) else error
         )
     elif item["type"] == "function_call":
         made["arguments"] = arguments_of(item.get("arguments")) or ""
