@@ -32,6 +32,7 @@ async def post(service: Service, path: str, body: bytes, **headers: str) -> Any:
         (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "deeply"),
         (b'{"a":' + b'{"a":' * 40 + b"1" + b"}" * 41, "deeply"),
         (b'{"a":' + b'"x" ' * 5000 + b"}", "members"),
+        (b'{"a":"' + b'\\"' * 600_000 + b'"}', "escapes"),
         (b'{"a":' + b"1" * 5000 + b"}", "digits"),
         (b'{"a":1.' + b"1" * 5000 + b"}", "too large"),
         (b"]" * 100_000, "Expecting value"),

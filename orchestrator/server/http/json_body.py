@@ -34,6 +34,9 @@ MAX_DIGITS = 4000
 MAX_QUOTES = 4 * (MAX_MEMBERS + 1)
 """Quotation marks around strings: each member has a key and a value at most."""
 
+MAX_ESCAPES = 500_000
+"""Backslashes of a body: the longest message needs fewer, and millions hold the interpreter while they are decoded."""
+
 _T = TypeVar("_T")
 _CODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _OPENING, _CLOSING = b"{[", b"}]"
@@ -168,6 +171,8 @@ def _check_shape(body: bytes) -> None:
     Raises:
         ValueError: There are too many of them.
     """
+    if body.count(b"\\") > MAX_ESCAPES:
+        raise ValueError(f"more than {MAX_ESCAPES} escapes")
     # Within a string a backslash escapes what follows, and outside of one it is an error, which the decoder tells.
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
     if unescaped.count(b'"') > MAX_QUOTES:
