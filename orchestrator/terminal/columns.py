@@ -8,11 +8,12 @@ word stands below the others, over the whole width.
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from logging.handlers import MemoryHandler
 from typing import Any, TextIO
 
 from markdown_it import MarkdownIt
@@ -292,18 +293,40 @@ class HeldLogs:
     """
 
     def __init__(self) -> None:
-        self._root = logging.getLogger()
-        self._handlers = self._root.handlers[:]
-        never = logging.CRITICAL + 1
-        self._root.handlers[:] = [
-            MemoryHandler(HELD_LINES, flushLevel=never, target=handler) for handler in self._handlers
-        ]
+        # Their streams, not the handlers: our own lines go past the root logger.
+        self._handlers: list[tuple[logging.StreamHandler[Any], _HeldLines]] = []
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                held = _HeldLines(handler.stream)
+                handler.setStream(held)
+                self._handlers.append((handler, held))
 
     def release(self) -> None:
         """Write what was kept, and keep no more."""
-        held, self._root.handlers[:] = self._root.handlers[:], self._handlers
-        for handler in held:
-            handler.close()
+        for handler, held in self._handlers:
+            handler.setStream(held.stream)
+            held.let_go()
+        self._handlers = []
+
+
+class _HeldLines(io.TextIOBase):
+    """A stream in the place of *stream* that keeps what is written, up to `HELD_LINES` of it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self._kept: deque[str] = deque()
+
+    def write(self, text: str) -> int:
+        self._kept.append(text)
+        if len(self._kept) > HELD_LINES:
+            self.stream.write(self._kept.popleft())
+        return len(text)
+
+    def let_go(self) -> None:
+        """Write what was kept to where it was to go."""
+        self.stream.write("".join(self._kept))
+        self.stream.flush()
+        self._kept.clear()
 
 
 class _Words(Markdown):

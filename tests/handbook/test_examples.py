@@ -62,6 +62,8 @@ def of(language: str, about: str | None = None, *pages: str) -> list[Any]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a reader has it: the agents that ship, and `orchestrator` on the PATH."""
     folder = agents_that_ship(tmp_path_factory.mktemp("place"))
+    (writer,) = [block for block in blocks("configuration") if block.about == "agents_config/writer.yaml"]
+    (folder / writer.about).write_text(writer.text)
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     program = programs / "orchestrator"
@@ -353,6 +355,26 @@ def test_the_served_javascript_client_runs(block: Block, server: str, tmp_path: 
     assert "\ncompleted " in ran.stdout
 
 
+@pytest.mark.parametrize("block", of("js", "fetch-for-ai5.mjs"))
+def test_a_lost_connection_is_no_network_error(block: Block, tmp_path: Path) -> None:
+    """What came before is read, and then the error is not the one that `ai` 5 looks for."""
+    around = """
+        import { createServer } from "node:http";
+        const server = createServer((_, answer) => { answer.write("one "); setTimeout(() => answer.destroy(), 50); });
+        await new Promise((done) => server.listen(0, "127.0.0.1", done));
+        const answer = await fetchForAi5(`http://127.0.0.1:${server.address().port}/`);
+        try { for await (const piece of answer.body) process.stdout.write(piece); }
+        catch (error) { console.log(`${error.name}: ${error.message}`); }
+        server.close();
+    """
+    (tmp_path / block.about).write_text(block.text + around)
+    ran = subprocess.run(
+        [require("node"), block.about],
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (0, "one Error: The connection was lost.\n"), ran.stderr
+
+
 @pytest.mark.parametrize("block", of("js", "stream.js"))
 def test_the_native_event_source_reads_a_run_to_its_end(block: Block, server: str) -> None:
     with sync_playwright() as playwright:
@@ -379,6 +401,7 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
         "clerk_graph.py", "weather_agent.py",
-        "ask.mjs", "stream.js", "parrot.py", "lines.py", "countdown.py", "audit_log.py", "longest.py", "service.py",
+        "ask.mjs", "fetch-for-ai5.mjs", "stream.js",
+        "parrot.py", "lines.py", "countdown.py", "audit_log.py", "longest.py", "service.py",
     }  # fmt: skip
     assert {block.about for block in blocks() if block.language in ("python", "js")} <= run_here
