@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import NewPage
 from .desk import ask, choose, column, ended, state
+from .test_page_safety import AXE, violations
 
 
 def box(page: Page) -> None:
@@ -206,3 +207,45 @@ def test_an_address_says_whom_to_ask_what_and_how(new_page: NewPage) -> None:
     assert chosen(page) == ["essay", "variant"]
     expect(page.get_by_role("alert")).to_contain_text("nobody")
     assert page.evaluate("location.hash") == "", "nothing is asked before the user does"
+
+
+def test_who_lacks_a_key_is_shown_with_its_name_and_cannot_be_chosen(page: Page) -> None:
+    def with_one_left_out(route: Route) -> None:
+        lacking = {"agent_id": "paid", "reason": "PAID_KEY is not set"}
+        route.fulfill(json={**route.fetch().json(), "left_out": [lacking]})
+
+    page.route("**/v1/agents", with_one_left_out)
+    page.reload()
+    expect(page.locator(".chip.left-out")).to_have_text("paid: PAID_KEY is not set")
+    expect(page.locator(".chip.left-out input")).to_have_count(0)
+
+
+def test_a_column_is_copied_with_other_settings_and_the_scores_say_who_won(page: Page) -> None:
+    def with_keys(route: Route) -> None:
+        listed = route.fetch().json()
+        for agent in listed["agents"]:
+            agent["variants"] = [{"key": "seed", "type": "integer", "choices": []}]
+        route.fulfill(json=listed)
+
+    page.route("**/v1/agents", with_keys)
+    page.reload()
+    ask(page, "parrot", message="Copy me?")
+    ended(page)
+    column(page, "parrot").get_by_role("button", name="with other settings").click()
+    form = page.get_by_role("dialog")
+    expect(form.get_by_label("Name")).to_have_value("parrot-2")
+    form.get_by_role("button", name="Ask with these").click()
+    assert chosen(page) == ["parrot", "parrot-2"]
+    page.get_by_role("button", name="Ask", exact=True).click()
+    state(page, "parrot-2", "done")
+    state(page, "parrot", "done")
+    with page.expect_response("**/vote") as voted:
+        column(page, "parrot-2").get_by_role("button", name="Vote for").click()
+    assert voted.value.ok
+    page.goto(page.url.split("#")[0] + "#scores")
+    page.get_by_label("Questions with").fill("copy me")
+    row = page.locator(".scores tbody tr").filter(has_text="parrot-2")
+    expect(row.locator("td").nth(1)).to_have_text("1")
+    expect(page.locator(".scores .plot circle")).to_have_count(2)
+    page.evaluate(AXE.read_text())
+    assert violations(page) == []

@@ -16,7 +16,7 @@ import { minify } from 'terser';
 const web = join(dirname(fileURLToPath(import.meta.url)), '../../orchestrator/web');
 export const folder = join(web, 'bundle');
 
-const STYLES = ['page.css', 'prose.css'];
+const STYLES = ['page.css', 'prose.css', 'scores.css'];
 
 /** Libraries keep their names, versions and licences beside the bundle, where they are served too. */
 const BANNER = '/*! Licences: ../vendor/manifest.json */';

@@ -33,4 +33,4 @@ ${c?"Kept in this browser’s local storage until you take it away.":"Kept in th
 <${s} icon="close" label="Close" onClick=${a} />
 </div>
 ${l}
-</dialog>`}export{u as AskToken,r as Help};
+</dialog>`}export{u as AskToken,d as Dialog,r as Help};

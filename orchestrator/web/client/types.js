@@ -150,6 +150,7 @@
  * @property {string} title
  * @property {string} backend
  * @property {string | null} model
+ * @property {{of: string, changes: Record<string, unknown>}} [variant] What the request changed of which agent.
  * @property {number} attempt 0 before the first has started.
  * @property {AgentStatus} status
  * @property {string} text The answer so far; whole once the status is `done`. Kept if the attempt failed.
@@ -386,8 +387,7 @@
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
- *   origin if it is left out.
+ * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; else the page's own origin.
  * @property {string | null} [token] Sent as `Authorization: Bearer`.
  * @property {typeof globalThis.fetch} [fetch] Another fetch. Then tabs share nothing.
  * @property {string | null} [channel] The channel of all runs this client starts; one is made up if it is

@@ -7,6 +7,7 @@ import { listenToKeys } from './keys.js';
 import { lazy } from './lazy.js';
 import { announce } from './announce.js';
 import { choiceOf, requestOf, wishOf } from './ask/methods.js';
+import { useVariants } from './ask/variants.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { answering } from './panel/roles.js';
 import { RunView } from './run/run-view.js';
@@ -16,6 +17,8 @@ import { RunView } from './run/run-view.js';
 const AskToken = lazy(async () => (await import('./dialogs.js')).AskToken);
 const Help = lazy(async () => (await import('./dialogs.js')).Help);
 const History = lazy(async () => (await import('./history/history.js')).History);
+const VariantForm = lazy(async () => (await import('./ask/variant-form.js')).VariantForm);
+const ScorePage = lazy(async () => (await import('./scores/scores.js')).ScorePage);
 
 const NARROW = '(max-width: 639px)';
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark']);
@@ -31,13 +34,15 @@ export function App({ pageState }) {
   const propose = (/** @type {string} */ text, anew = false) => setProposal({ text, panel: null, anew, n: proposal.n + 1 });
   const { record } = state;
   const asked = record?.demo ? null : record;
-  const origin = useOrigin(state, asked);
-  const [choice, choose] = useChoice(state.agents, origin);
+  const { everyone, keep, drop, spelledOut } = useVariants(state.agents, asked);
+  const [varied, vary] = useState(/** @type {string | null} */ (null));
+  const origin = useOrigin({ ...state, agents: everyone }, asked);
+  const [choice, choose] = useChoice(everyone, origin);
   const run = useRunOutline(record);
   const waiting = useWaiting(record);
   const sure = useSure();
 
-  useRoute(pageState, state.phase === 'ready');
+  const scores = useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
     if (state.phase !== 'ready') return;
     const wish = wishOf(location.search, state.agents, state.panels, state.methods);
@@ -62,7 +67,9 @@ export function App({ pageState }) {
 
   /** @type {Parameters<typeof Composer>[0]['ask']} */
   const ask = async (message, { blind, panel, images, anew }) => {
-    const runId = await pageState.ask({ message, followUp: asked !== null && !anew, blind, images, ...requestOf(panel, choice, state.panels) });
+    const { agents, ...whom } = requestOf(panel, choice, state.panels);
+    const named = agents === undefined ? {} : { agents: spelledOut(agents) };
+    const runId = await pageState.ask({ message, followUp: asked !== null && !anew, blind, images, ...whom, ...named });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
@@ -74,6 +81,13 @@ export function App({ pageState }) {
     if (agentId !== null) choose([agentId]);
     // Only a conversation's first question can be asked anew without what was said before it.
     propose(message, anew && state.earlier.length === 0);
+  };
+  /** @type {Parameters<typeof import('./ask/variant-form.js').VariantForm>[0]['take']} */
+  const takeVariant = (request) => {
+    keep(request);
+    choose([...choice.filter((id) => id !== request.as), request.as]);
+    vary(null);
+    if (asked !== null) propose(asked.about.message, state.earlier.length === 0);
   };
   return html`<${TopBar}
       history=${history}
@@ -98,7 +112,9 @@ export function App({ pageState }) {
         <div class="stage">
           ${state.phase === 'locked' && html`<${AskToken} refused=${state.refused} unlock=${(/** @type {string} */ token, /** @type {boolean} */ stay) => pageState.unlock(token, stay)} />`}
           ${state.phase === 'ready' &&
-          (record
+          (scores
+            ? html`<${ScorePage} fetchScores=${pageState.scores} fetchText=${pageState.text} />`
+            : record
             ? html`<${RunView}
                 key=${record.id}
                 pageState=${pageState}
@@ -106,12 +122,16 @@ export function App({ pageState }) {
                 record=${record}
                 narrow=${narrow}
                 askAgain=${askAgain}
+                vary=${vary}
               />`
-            : html`<${Welcome} state=${state} choice=${choice} propose=${propose} />`)}
+            : html`<${Welcome} state=${{ ...state, agents: everyone }} choice=${choice} propose=${propose} />`)}
         </div>
         ${state.phase === 'ready' &&
         html`<${Composer}
-          agents=${state.agents}
+          agents=${everyone}
+          leftOut=${state.leftOut}
+          vary=${vary}
+          drop=${drop}
           panels=${state.panels}
           methods=${state.methods}
           chosen=${choice}
@@ -125,6 +145,7 @@ export function App({ pageState }) {
         />`}
       </div>
     </main>
+    ${varied !== null && html`<${VariantForm} ...${variantOf(varied, state.agents, spelledOut)} taken=${everyone.map(({ agent_id }) => agent_id)} take=${takeVariant} close=${() => vary(null)} />`}
     ${help && html`<${Help} close=${() => setHelp(false)} forgetToken=${savedToken.get() === null ? null : forget} />`}`;
 }
 
@@ -188,7 +209,10 @@ function Welcome({ state: { agents, opening }, choice, propose }) {
         </li>`,
       )}
     </ul>
-    <p class="demo-link"><a class="menu-button" href="#demo"><${Icon} name="play" />Watch a recorded run</a></p>
+    <p class="demo-link">
+      <a class="menu-button" href="#demo"><${Icon} name="play" />Watch a recorded run</a>
+      <a class="menu-button" href="#scores"><${Icon} name="star" />Who is better</a>
+    </p>
     <p class="hint">For example:</p>
     <ul class="examples">
       ${EXAMPLES.map((text) => html`<li key=${text}><button type="button" onClick=${() => propose(text)}>${text}</button></li>`)}
@@ -275,20 +299,36 @@ function useChoice(agents, origin) {
 }
 
 /**
- * Show what the address names: `#run/<id>` a run, nothing none.
+ * Return what the form for other settings begins with: the agent's own, or those of a changed one.
+ * @param {string} id
+ * @param {readonly import('../client/types.js').AgentInfo[]} agents
+ * @param {(ids: string[]) => (string | import('../client/types.js').VariantRequest)[]} spelledOut
+ */
+function variantOf(id, agents, spelledOut) {
+  const [request] = spelledOut([id]);
+  const { agent_id, as: _, ...changes } = typeof request === 'object' ? request : { agent_id: id, as: id };
+  return { agent: agents.find((agent) => agent.agent_id === agent_id), changes };
+}
+
+/**
+ * Show what the address names: `#run/<id>` a run, `#scores` who is better, nothing none.
  * @param {PageState} pageState
  * @param {boolean} ready
+ * @returns {boolean} Whether the scores are to be seen.
  */
 function useRoute(pageState, ready) {
+  const [scores, setScores] = useState(false);
   useEffect(() => {
     if (!ready) return undefined;
     const go = () => {
+      setScores(location.hash === '#scores');
       void (location.hash === '#demo' ? pageState.showDemo() : pageState.open(runOf(location.hash)));
     };
     go();
     addEventListener('hashchange', go);
     return () => removeEventListener('hashchange', go);
   }, [pageState, ready]);
+  return scores;
 }
 
 /**

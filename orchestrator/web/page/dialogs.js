@@ -88,7 +88,7 @@ export function AskToken({ refused, unlock }) {
 }
 
 /** @param {{title: string, close: () => void, children?: any}} props */
-function Dialog({ title, close, children }) {
+export function Dialog({ title, close, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => dialog.current?.showModal(), []);
   const onClick = (/** @type {MouseEvent} */ event) => event.target === dialog.current && close();

@@ -31,6 +31,7 @@ const PATHS = {
   edit: 'M4 20h4L19 9l-4-4L4 16zM13 7l4 4',
   attach: 'm8 12 6-6a3 3 0 0 1 4 4l-8 8a5 5 0 0 1-7-7l7-7',
   left: 'M19 12H5M11 6l-6 6 6 6',
+  vary: 'M4 8h9M17 8h3M4 16h3M11 16h9M15 6v4M9 14v4',
   pin: 'M9 4h6l-1 7 3 3H7l3-3zM12 14v6',
   search: 'M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M16 16l4 4',
   trash: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',

@@ -14,6 +14,8 @@ import { RunRecord } from './run/run-record.js';
 /** @typedef {import('../client/types.js').InlinePanel} InlinePanel */
 
 const HISTORY_PAGE = 30;
+/** An export reads many runs. */
+const TEXT_MS = 120_000;
 
 /** Where the server is: beside the page, also if both live below a path of somebody else's site. */
 const baseUrl = () => new URL('.', location.href).href;
@@ -36,6 +38,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {readonly AgentInfo[]} agents
  * @property {readonly PanelListing[]} panels
  * @property {readonly import('./ask/methods.js').PanelMethod[]} methods
+ * @property {readonly {agent_id: string, reason: string}[]} leftOut Agents that lack something, such as a key.
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting
@@ -53,6 +56,7 @@ export class PageState {
     agents: [],
     panels: [],
     methods: [],
+    leftOut: [],
     notice: null,
     opening: null,
     starting: false,
@@ -90,8 +94,8 @@ export class PageState {
     this.#set({ phase: 'loading', notice: null });
     try {
       const listed = this.#http.call('GET', '/v1/panels').catch(() => ({}));
-      const [agents, { panels = [], methods = [] }] = await Promise.all([this.#client.agents(), listed]);
-      this.#set({ phase: 'ready', agents, panels, methods, refused: false });
+      const [{ agents, left_out: leftOut = [] }, { panels = [], methods = [] }] = await Promise.all([this.#http.call('GET', '/v1/agents'), listed]);
+      this.#set({ phase: 'ready', agents, leftOut, panels, methods, refused: false });
       if (token !== null) otherTabs().catch(() => {}); // from now on they are answered
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });
@@ -121,7 +125,7 @@ export class PageState {
 
   /**
    * Start a run and show it.
-   * @param {{message: string, agents?: string[], panel?: string | InlinePanel, followUp: boolean, blind: boolean, images: string[]}} question
+   * @param {{message: string, agents?: readonly (string | import('../client/types.js').VariantRequest)[], panel?: string | InlinePanel, followUp: boolean, blind: boolean, images: string[]}} question
    * @returns {Promise<string | null>} Its id; null if it was refused, as `notice` says.
    */
   async ask({ message, followUp, blind, images, ...whom }) {
@@ -237,16 +241,34 @@ export class PageState {
 
   /**
    * Tell the server whose answer is best; a blind run shows its names after that.
-   * @param {string} agentId
+   * @param {string | null} choice An agent, `=tie` or `=both_bad`; null takes the vote back.
    */
-  async vote(agentId) {
+  async vote(choice) {
     const { record } = this.#state;
     if (record === null) return;
+    const base = record.given?.base ?? record;
+    const path = pathOf('runs', (choice !== null && choice in record.run.agents ? record : base).id, 'vote');
+    const body = choice?.startsWith('=') ? { verdict: choice.slice(1) } : { agent_id: choice };
     await this.steer(async () => {
-      const { agents } = await this.#http.call('POST', pathOf('runs', record.id, 'vote'), { body: { agent_id: agentId } });
-      await this.#reveal(record, agents);
+      if (choice === null) return void (await this.#http.call('DELETE', path));
+      const { agents } = await this.#http.call('POST', path, { body });
+      if (record.blind) await this.#reveal(record, agents);
     });
   }
+
+  /**
+   * Fetch what votes and verdicts came to; rejects with what went wrong.
+   * @param {{by?: string, q?: string}} sought
+   * @returns {Promise<import('./scores/scores.js').Scores>}
+   */
+  scores = (sought) => this.#http.call('GET', `/v1/scores?${new URLSearchParams(sought)}`);
+
+  /** Fetch a text that is no JSON. @param {string} path */
+  text = async (path) => {
+    const response = await this.#http.stream(path, null, AbortSignal.timeout(TEXT_MS));
+    if (!response.ok) throw new Error(`The server answers ${response.status}.`);
+    return response.text();
+  };
 
   /**
    * Show who is who. What an agent took is sent only once it has ended, so it is asked for again at the run's end.

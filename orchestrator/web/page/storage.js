@@ -80,6 +80,14 @@ export const sets = {
   set: (value) => write(localStorage, 'sets', value),
 };
 
+/** Agents that the user has changed. */
+export const variants = {
+  /** @returns {import('../client/types.js').VariantRequest[]} */
+  get: () => read(localStorage, 'variants', /** @type {import('../client/types.js').VariantRequest[]} */ ([])),
+  /** @param {import('../client/types.js').VariantRequest[]} value */
+  set: (value) => write(localStorage, 'variants', value),
+};
+
 /** Which agents were chosen last. */
 export const chosen = {
   /** @returns {string[] | null} */
@@ -111,7 +119,7 @@ export const marks = {
   },
 };
 
-/** Run id → the agent whose answer was found best. */
+/** Run id → the agent whose answer was found best, or a verdict for nobody: `=tie`, `=both_bad`. */
 export const votes = {
   /** @returns {Record<string, string>} */
   all: () => read(localStorage, 'votes', {}),

@@ -198,12 +198,12 @@ export function expect(state, agentIds) {
 
 /**
  * @param {RunState} state
- * @param {{agent_id: string, title?: string, backend?: string, model?: string | null}} info
+ * @param {{agent_id: string, title?: string, backend?: string, model?: string | null, variant?: NonNullable<AgentState['variant']>}} info
  */
 function describe(state, info) {
   const agent = state.agents[info.agent_id] ?? emptyAgent(info.agent_id);
-  const { title = agent.title, backend = '', model = null } = info;
-  return withAgent(state, change(agent, { title: title || agent.agent_id, backend, model }));
+  const { title = agent.title, backend = '', model = null, variant } = info;
+  return withAgent(state, change(agent, { title: title || agent.agent_id, backend, model, ...(variant ? { variant } : {}) }));
 }
 
 /**

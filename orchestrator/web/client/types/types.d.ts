@@ -183,6 +183,13 @@ export type AgentState = {
     backend: string;
     model: string | null;
     /**
+     * What the request changed of which agent.
+     */
+    variant?: {
+        of: string;
+        changes: Record<string, unknown>;
+    };
+    /**
      * 0 before the first has started.
      */
     attempt: number;
@@ -597,8 +604,7 @@ export type Timing = {
 };
 export type ClientOptions = {
     /**
-     * `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
-     * origin if it is left out.
+     * `http://127.0.0.1:8080`, with a path if a proxy adds one; else the page's own origin.
      */
     baseUrl?: string;
     /**
@@ -750,6 +756,7 @@ export type ClientOptions = {
  * @property {string} title
  * @property {string} backend
  * @property {string | null} model
+ * @property {{of: string, changes: Record<string, unknown>}} [variant] What the request changed of which agent.
  * @property {number} attempt 0 before the first has started.
  * @property {AgentStatus} status
  * @property {string} text The answer so far; whole once the status is `done`. Kept if the attempt failed.
@@ -969,8 +976,7 @@ export type ClientOptions = {
  */
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; the page's own
- *   origin if it is left out.
+ * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; else the page's own origin.
  * @property {string | null} [token] Sent as `Authorization: Bearer`.
  * @property {typeof globalThis.fetch} [fetch] Another fetch. Then tabs share nothing.
  * @property {string | null} [channel] The channel of all runs this client starts; one is made up if it is

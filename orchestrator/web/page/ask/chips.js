@@ -7,8 +7,14 @@ import { html, useState } from '../html.js';
 /** With more agents there is something to find them with. */
 const MANY = 7;
 
-/** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */
-export function Chips({ agents, chosen, choose }) {
+/**
+ * @param {object} props
+ * @param {readonly AgentInfo[]} props.agents
+ * @param {readonly {agent_id: string, reason: string}[]} props.leftOut Who cannot be asked, and what for.
+ * @param {readonly string[]} props.chosen
+ * @param {(agents: string[]) => void} props.choose
+ */
+export function Chips({ agents, leftOut, chosen, choose }) {
   const [wanted, want] = useState('');
   const many = agents.length > MANY;
   const sought = wanted.trim().toLowerCase();
@@ -35,6 +41,11 @@ export function Chips({ agents, chosen, choose }) {
         <input type="checkbox" value=${id} checked=${chosen.includes(id)} onChange=${() => toggle(id)} />
         <span class="tick" aria-hidden="true"></span><span class="chip-name">${title}</span>
       </label>`,
+    )}
+    ${leftOut.map(
+      ({ agent_id: id, reason: why }) => html`<span key=${id} class="chip left-out" title=${`Left out: ${why}`}>
+        <span class="chip-name">${id}: ${why}</span>
+      </span>`,
     )}
     ${shown.length === 0 && html`<span class="hint">Nobody is called that.</span>`}
   </fieldset>`;

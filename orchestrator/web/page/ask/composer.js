@@ -25,8 +25,11 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
  * @param {readonly import('./methods.js').PanelMethod[]} props.methods
+ * @param {readonly {agent_id: string, reason: string}[]} props.leftOut
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
+ * @param {(agentId: string) => void} props.vary Have an agent changed.
+ * @param {(name: string) => void} props.drop Forget a changed agent.
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
  * @param {string | null} props.busy Why nothing can be asked now.
@@ -34,7 +37,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {(text: string) => void} props.say
  * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice, images: string[], anew: boolean}) => Promise<boolean>} props.ask True if it was taken.
  */
-export function Composer({ agents, panels, methods, chosen, choose, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
+export function Composer({ agents, leftOut, panels, methods, chosen, choose, vary, drop, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
@@ -100,9 +103,9 @@ export function Composer({ agents, panels, methods, chosen, choose, followUp: on
     ></textarea>
     ${onScreen && anew && html`<p class="hint anew">Begins a new conversation; the answers before stay in the history. <button type="button" class="menu-button" onClick=${() => setAnew(false)}>Follow up instead</button></p>`}
     <div class="composer-row">
-      <${Chips} agents=${agents} chosen=${chosen} choose=${choose} />
+      <${Chips} agents=${agents} leftOut=${leftOut} chosen=${chosen} choose=${choose} />
       <${AttachButton} add=${add} />
-      <${Sets} agents=${agents} chosen=${chosen} choose=${choose} />
+      <${Sets} agents=${agents} chosen=${chosen} choose=${choose} vary=${vary} drop=${drop} />
       <${PanelPicker} agents=${agents} panels=${panels} methods=${methods} members=${chosen} choice=${panel} choose=${takePanel} />
       <label class="chip blind" title=${together ? 'Who works together is no secret' : 'Hides names and numbers until you have voted'}>
         <input type="checkbox" checked=${blind} disabled=${together} onChange=${() => setBlind(!blind)} />
@@ -123,7 +126,7 @@ function tooLong(message) {
   return `The question has ${count(chars)} characters, ${count(chars - MAX_MESSAGE_CHARS)} more than can be asked.`;
 }
 
-/** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void}} props */
+/** @param {{agents: readonly AgentInfo[], chosen: readonly string[], choose: (agents: string[]) => void, vary: (agentId: string) => void, drop: (name: string) => void}} props */
 function Sets(props) {
   return html`<${Menu} label="Sets" icon="sets" up=${true}>
     ${(/** @type {() => void} */ close) => html`<${SetItems} ...${props} close=${close} />`}

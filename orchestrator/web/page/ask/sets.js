@@ -1,4 +1,4 @@
-/** Lists the saved sets of agents: takes one, keeps the present choice as another. */
+/** Lists the saved sets of agents, and the agents that can be asked with other settings. */
 
 import { html, useEffect, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
@@ -6,12 +6,14 @@ import { sets as savedSets } from '../storage.js';
 
 /**
  * @param {object} props
- * @param {readonly import('../../client/types.js').AgentInfo[]} props.agents
+ * @param {readonly (import('../../client/types.js').AgentInfo & {variant_of?: string})[]} props.agents
  * @param {readonly string[]} props.chosen
  * @param {(agents: string[]) => void} props.choose
+ * @param {(agentId: string) => void} props.vary Have an agent changed.
+ * @param {(name: string) => void} props.drop Forget a changed agent.
  * @param {() => void} props.close
  */
-export function SetItems({ agents, chosen, choose, close }) {
+export function SetItems({ agents, chosen, choose, vary, drop, close }) {
   const [sets, setSets] = useState(savedSets.get);
   const [name, setName] = useState('');
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -43,6 +45,15 @@ export function SetItems({ agents, chosen, choose, close }) {
         <${IconButton} icon="trash" label=${`Delete the set ${set.name}`} onClick=${() => keep(sets.filter((other) => other !== set))} />
       </div>`,
     )}
+    ${agents
+      .filter(({ variants = [] }) => variants.length > 0)
+      .map(({ agent_id: id, title }) => html`<button type="button" key=${id} onClick=${() => (close(), vary(id))}>${title} with other settings…</button>`)}
+    ${agents
+      .filter((agent) => agent.variant_of !== undefined)
+      .map(({ agent_id: id, title }) => html`<div class="menu-pair" key=${id}>
+        <button type="button" onClick=${() => (close(), vary(id))}>${title}<span class="hint">copy</span></button>
+        <${IconButton} icon="trash" label=${`Forget ${title}`} onClick=${() => drop(id)} />
+      </div>`)}
     <div class="menu-form">
       <label for="set-name">Save this choice as</label>
       <input

@@ -10,6 +10,9 @@ import { votes } from '../storage.js';
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
 const DOUBLE_CLICK_MS = 700;
 
+/** @type {Record<string, string>} */
+export const VERDICTS = { '=tie': 'a tie', '=both_bad': 'none of them' };
+
 const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
 
 /**
@@ -33,9 +36,10 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {Screen} props.screen
  * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(agentId: string) => void} props.vary
  * @returns {{act: (action: string, value?: string) => void, best: string | null}}
  */
-export function useActions({ pageState, record, screen, askAgain }) {
+export function useActions({ pageState, record, screen, askAgain, vary }) {
   const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
   const stopped = useRef(/** @type {Map<string, number>} */ (new Map()));
   const { setOrder, hidden, setHidden, maximised, setMaximised } = screen;
@@ -74,10 +78,12 @@ export function useActions({ pageState, record, screen, askAgain }) {
     vote(id) {
       const next = best === id ? null : id;
       votes.set(record.id, next);
-      if (record.namesHidden && next !== null) void pageState.vote(next);
+      // A recorded run is no server's, and what has revealed a blind run's names stands there.
+      if (!record.demo && (!record.blind || (record.namesHidden && next !== null))) void pageState.vote(next);
       setBest(next);
-      announce(next === null ? 'Vote taken back' : `Voted for ${source.getAgent(id)?.title}`);
+      announce(next === null ? 'Vote taken back' : `Voted for ${VERDICTS[next] ?? source.getAgent(id)?.title}`);
     },
+    vary: (id) => vary(id),
     export: (kind) => import('../history/export.js').then(({ exportAs }) => exportAs(kind, record), notFetched),
     replay: () =>
       import('../timeline/replay.js').then(({ Replay }) => {

@@ -31,11 +31,12 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {string | null} maximised
  * @property {boolean} tabbed
  * @property {(agentId: string) => boolean} announces Whether an error of this agent is news.
+ * @property {(agentId: string) => boolean} varies Whether the agent can be asked with other settings.
  * @property {string | null} winner Who won a panel.
  * @property {readonly string[]} speakers Whose last words the panel's card shows.
  * @property {(agentId: string) => boolean} owns Whether the agent is of this run, not of one whose answers it was given.
  * @property {(agentId: string) => string} title
- * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'anew' | 'left' | 'copy' | 'copy-last', agentId: string) => void} act
+ * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'anew' | 'left' | 'copy' | 'copy-last' | 'vary', agentId: string) => void} act
  * @property {(agentId: string, callId: string, approve: boolean) => void} approve
  */
 
@@ -102,7 +103,7 @@ export function MainButton({ agent, face: { act, open, steerable } }) {
 }
 
 /** @param {{agent: AgentState, first: boolean, face: Face}} props */
-function SmallButtons({ agent, first, face: { act, best, maximised, open, steerable, tabbed } }) {
+function SmallButtons({ agent, first, face: { act, best, maximised, open, steerable, tabbed, varies } }) {
   const { agent_id: id, title } = agent;
   const [voted, large] = [best === id, maximised === id];
   return html`<div class="small-buttons">
@@ -116,6 +117,7 @@ function SmallButtons({ agent, first, face: { act, best, maximised, open, steera
       onClick=${() => act('vote', id)}
     />
     ${!open && steerable && agent.status === 'done' && html`<${IconButton} icon="retry" label=${`Ask ${title} again`} onClick=${() => act('anew', id)} />`}
+    ${steerable && varies(id) && html`<${IconButton} icon="vary" label=${`Ask ${title} with other settings`} onClick=${() => act('vary', id)} />`}
     ${!first && !tabbed && html`<${IconButton} icon="left" class="move-left" label=${`Move ${title} to the left`} onClick=${() => act('left', id)} />`}
     <${IconButton} icon="copy" label=${`Copy ${title}'s answer`} disabled=${answerOf(agent).text === ''} onClick=${() => act('copy', id)} />
     <${IconButton}

@@ -31,12 +31,13 @@ const MAX_OPEN_LANES = 6;
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {boolean} props.narrow
  * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(agentId: string) => void} props.vary
  */
-export function RunView({ pageState, state, record, narrow, askAgain }) {
+export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
   const screen = useScreen();
   const { replay, hidden, maximised } = screen;
   const [tab, setTab] = useState(/** @type {string | null} */ (null));
-  const { act, best } = useActions({ pageState, record, screen, askAgain });
+  const { act, best } = useActions({ pageState, record, screen, askAgain, vary });
   const scrolls = useMemo(() => new ScrollGroup(), []);
   const source = replay ?? record;
   useValue(source.subscribe, () => `${record.namesHidden} ${outline(source.getSnapshot())}`);
@@ -77,6 +78,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
     maximised,
     tabbed,
     announces: (id) => failed.has(id),
+    varies: (id) => !record.blind && state.agents.some(({ agent_id, variants = [] }) => agent_id === (run.agents[id]?.variant?.of ?? id) && variants.length > 0),
     act,
     approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
@@ -90,6 +92,7 @@ export function RunView({ pageState, state, record, narrow, askAgain }) {
       sumUp=${{ state, record, run, call: pageState.sumUp }}
       others=${record.blind || record.demo ? [] : state.agents.filter(({ agent_id }) => !run.agentIds.includes(agent_id))}
       hidden=${hidden}
+      best=${best}
       layout=${layout}
       setLayout=${screen.changeLayout}
       act=${act}

@@ -17,6 +17,9 @@ const SumUpItems = lazy(async () => (await import('../panel/sum-up.js')).SumUpIt
  * @property {(panel: string | import('../../client/types.js').InlinePanel) => void} call
  */
 
+/** As `VERDICTS` says them. */
+const FOR_NOBODY = /** @type {const} */ ([['=tie', 'A tie'], ['=both_bad', 'None is good']]);
+
 /**
  * @param {object} props
  * @param {import('./run-record.js').Source} props.source
@@ -26,11 +29,12 @@ const SumUpItems = lazy(async () => (await import('../panel/sum-up.js')).SumUpIt
  * @param {SumUpProps} props.sumUp
  * @param {readonly import('../../client/types.js').AgentInfo[]} props.others Who does not take part yet.
  * @param {readonly string[]} props.hidden
+ * @param {string | null} props.best What was voted for.
  * @param {{sync: boolean, timeline: boolean, compareWith: string | null}} props.layout
  * @param {(changes: object) => void} props.setLayout
  * @param {(action: string, value?: string) => void} props.act
  */
-export function Toolbar({ source, steerable, alive, tabbed, sumUp, others, hidden, layout, setLayout, act }) {
+export function Toolbar({ source, steerable, alive, tabbed, sumUp, others, hidden, best, layout, setLayout, act }) {
   const state = source.getSnapshot();
   const several = state.agentIds.length > 1;
   return html`<div class="toolbar" role="group" aria-label="This run">
@@ -57,6 +61,10 @@ export function Toolbar({ source, steerable, alive, tabbed, sumUp, others, hidde
         )}
     <//>`}
     ${steerable && html`<${SumUp} ...${sumUp} />`}
+    ${steerable && several && progress(state).ended > 1 && html`<${Menu} label="No winner" icon="star" marked=${best?.startsWith('=') ?? false}>
+      ${(/** @type {() => void} */ close) =>
+        FOR_NOBODY.map(([choice, text]) => html`<button type="button" key=${choice} aria-pressed=${best === choice} onClick=${() => (act('vote', choice), close())}>${text}</button>`)}
+    <//>`}
     ${several && !tabbed && html`<${Toggle} icon="sync" label="Sync scroll" on=${layout.sync} set=${(/** @type {boolean} */ sync) => setLayout({ sync })} />`}
     ${several && html`<${Compare} state=${state} layout=${layout} setLayout=${setLayout} />`}
     <${Toggle} icon="timeline" label="Timeline" on=${layout.timeline} set=${(/** @type {boolean} */ timeline) => setLayout({ timeline })} />
