@@ -174,5 +174,13 @@ class Client:
         listing: dict[str, Any] = await self._http.call("GET", path_of("panels"), tries=TRIES)
         return listing
 
+    async def scores(self, **filters: str) -> dict[str, Any]:
+        """Return what votes and verdicts came to: `compared`, `agents` with their ratings, and `questions`.
+
+        Args:
+            filters: `by` (`vote`, `judge`, `rank`) or `q`, a part of the question.
+        """
+        return await self._http.call("GET", path_of("scores"), params=filters, tries=TRIES)
+
     def _follow(self, view: RunView, after: str | None) -> Run:
         return Run(self._http, view, after=after, give_up_s=self._give_up_s, family=self._family)

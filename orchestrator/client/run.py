@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 from .event import Event
@@ -92,6 +92,20 @@ class Run(Follower, RunHandle):
             return self
         view = begun_view(snapshot)
         return Run(self._http, view, give_up_s=self._give_up_s, family=self._family)
+
+    async def vote(self, agent_id: str | None, verdict: Literal["tie", "both_bad"] = "tie") -> dict[str, Any]:
+        """Say whose answer is best, or with None that nobody's is, as *verdict* says; return who all are.
+
+        Raises:
+            ClientError: 404 if the agent takes no part; in a blind run 409 before anybody has answered, and once
+                the names are known.
+        """
+        body = {"verdict": verdict} if agent_id is None else {"agent_id": agent_id}
+        return await self._http.call("POST", path_of("runs", self.id, "vote"), body=body)
+
+    async def take_vote_back(self) -> None:
+        """Forget the vote. ClientError 409 if it has revealed the names of a blind run."""
+        await self._http.call("DELETE", path_of("runs", self.id, "vote"))
 
     # ── what it makes of its stream ───────────────────────────────────────────────────────────
 

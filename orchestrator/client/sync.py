@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .agent_view import AgentView
 from .channel import Channel
@@ -76,6 +76,10 @@ class SyncClient:
         """As `Client.panels`."""
         return self._wait(self._client.panels())
 
+    def scores(self, **filters: str) -> dict[str, Any]:
+        """As `Client.scores`."""
+        return self._wait(self._client.scores(**filters))
+
     def _wait(self, what: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(what)
 
@@ -122,6 +126,14 @@ class SyncRun:
     def add(self, agent_id: str) -> None:
         """As `Run.add`."""
         self._runner.run(self.run.add(agent_id))
+
+    def vote(self, agent_id: str | None, verdict: Literal["tie", "both_bad"] = "tie") -> dict[str, Any]:
+        """As `Run.vote`."""
+        return self._runner.run(self.run.vote(agent_id, verdict))
+
+    def take_vote_back(self) -> None:
+        """As `Run.take_vote_back`."""
+        self._runner.run(self.run.take_vote_back())
 
     def panel(self, panel: str | Mapping[str, Any]) -> SyncRun:
         """As `Run.panel`."""

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput, Finish
+from orchestrator.client import Client as OwnClient
+from orchestrator.client import ClientError
 from orchestrator.events import Usage
 from tests.contract.stores import STORES, Clock
 from tests.support.service import Service, serving, words
@@ -178,3 +180,17 @@ async def test_a_judges_verdict_is_counted_when_its_run_ends() -> None:
         assert rows(await uncached(service)) == {"a": (2, 0, 0, 0), "b": (0, 2, 0, 0)}
         assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
         assert (await uncached(service))["agents"] == [], "what sat over its answers goes with it"
+
+
+async def test_the_python_client_votes_and_reads_the_scores(service: Service) -> None:
+    async with OwnClient(service.url) as client:
+        run = await client.start("Tea or coffee?", agents=["a", "b"])
+        await run.result()
+        assert (await run.vote("b"))["vote"] == "b"
+        assert (await run.vote(None, "both_bad"))["verdict"] == "both_bad"
+        assert (await client.scores(by="vote", q="tea"))["compared"] == 1
+        await run.take_vote_back()
+        assert (await client.scores())["compared"] == 0
+        with pytest.raises(ClientError) as refused:
+            await run.vote("nobody")
+        assert refused.value.status == 404
