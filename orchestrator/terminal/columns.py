@@ -8,11 +8,8 @@ word stands below the others, over the whole width.
 
 from __future__ import annotations
 
-import io
-import logging
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -32,6 +29,7 @@ from ..client.agent_view import AgentView, TurnView
 from ..client.event import Event
 from ..client.run_view import RunHandle
 from .content_words import content_lines, progress_words
+from .held_logs import HeldLogs
 from .panel_words import missing_words, reading_words, result_words, stage_words
 from .text import clean, one_line, speed
 from .words import state_word
@@ -44,7 +42,6 @@ ROOMY_LINES = 10
 SHOWN_BARS = 3
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
-HELD_LINES = 1000
 MAX_NESTING = 100
 MAX_DRAWN_LEVEL = 16
 VOICES_ROW = 1000
@@ -284,49 +281,6 @@ class Columns:
 def columns_on(out: TextIO) -> Columns:
     """Start drawing on *out*, a terminal; `close` gives it back."""
     return Columns(Console(file=out, highlight=False))
-
-
-class HeldLogs:
-    """Keeps the process's log lines back from now on: on the alternate screen they break the drawing and are lost.
-
-    Of very many lines the oldest are written all the same.
-    """
-
-    def __init__(self) -> None:
-        # Their streams, not the handlers: our own lines go past the root logger.
-        self._handlers: list[tuple[logging.StreamHandler[Any], _HeldLines]] = []
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler):
-                held = _HeldLines(handler.stream)
-                handler.setStream(held)
-                self._handlers.append((handler, held))
-
-    def release(self) -> None:
-        """Write what was kept, and keep no more."""
-        for handler, held in self._handlers:
-            handler.setStream(held.stream)
-            held.let_go()
-        self._handlers = []
-
-
-class _HeldLines(io.TextIOBase):
-    """A stream in the place of *stream* that keeps what is written, up to `HELD_LINES` of it."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-        self._kept: deque[str] = deque()
-
-    def write(self, text: str) -> int:
-        self._kept.append(text)
-        if len(self._kept) > HELD_LINES:
-            self.stream.write(self._kept.popleft())
-        return len(text)
-
-    def let_go(self) -> None:
-        """Write what was kept to where it was to go."""
-        self.stream.write("".join(self._kept))
-        self.stream.flush()
-        self._kept.clear()
 
 
 class _Words(Markdown):
