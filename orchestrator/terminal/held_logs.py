@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections import deque
+from logging.handlers import MemoryHandler
 from typing import Any
 
 HELD_LINES = 1000
@@ -17,20 +18,29 @@ class HeldLogs:
     """
 
     def __init__(self) -> None:
-        # Their streams, not the handlers: our own lines go past the root logger.
-        self._handlers: list[tuple[logging.StreamHandler[Any], _HeldLines]] = []
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler):
+        self._root = logging.getLogger()
+        self._handlers = self._root.handlers[:]
+        self._streams: list[tuple[logging.StreamHandler[Any], _HeldLines]] = []
+        for place, handler in enumerate(self._handlers):
+            if type(handler) is logging.StreamHandler:
+                # Its stream, not the handler: our own lines go past the root logger.
                 held = _HeldLines(handler.stream)
                 handler.setStream(held)
-                self._handlers.append((handler, held))
+                self._streams.append((handler, held))
+            else:
+                never = logging.CRITICAL + 1
+                self._root.handlers[place] = MemoryHandler(HELD_LINES, flushLevel=never, target=handler)
 
     def release(self) -> None:
         """Write what was kept, and keep no more."""
-        for handler, held in self._handlers:
-            handler.setStream(held.stream)
+        for stream_handler, held in self._streams:
+            stream_handler.setStream(held.stream)
             held.let_go()
-        self._handlers = []
+        keepers, self._root.handlers[:] = self._root.handlers[:], self._handlers
+        for keeper in keepers:
+            if isinstance(keeper, MemoryHandler):
+                keeper.close()
+        self._streams = []
 
 
 class _HeldLines(io.TextIOBase):

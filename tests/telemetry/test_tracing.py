@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -379,7 +379,7 @@ async def test_trace_crosses_worker_processes_and_survives_their_end(tmp_path: P
     async with (
         redis_server(tmp_path / "redis") as redis,
         worker(redis.url, "--workers", "2", module="tests.workers.traced", SPANS_FILE=str(file)) as parent,
-        ClientSession() as http,
+        ClientSession(connector=TCPConnector(force_close=True)) as http,
     ):
         headers = {"traceparent": TRACEPARENT, "Accept": "text/event-stream"}
         for _ in range(6):
