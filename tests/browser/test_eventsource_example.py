@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.support.commands import ROOT
+from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_MS
-from tests.support.served import free_port, orchestrator, paced_agents, serving
+from tests.support.served import orchestrator, paced_agents, serving
 
 KEEP_SOURCES = """
     window.sources = [];

@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect
 
 from tests.support.commands import ROOT, environment
+from tests.support.listening import free_port
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_MS, PATIENCE_SECONDS
-from tests.support.served import free_port, orchestrator, paced_agents, serving
+from tests.support.served import orchestrator, paced_agents, serving
 
 EXAMPLE = ROOT / "examples" / "react"
 VITE = EXAMPLE / "node_modules" / ".bin" / "vite"

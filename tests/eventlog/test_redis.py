@@ -21,10 +21,11 @@ from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.redis.runs import UNTIDIED_MS
 from orchestrator.eventlog.run_list import RunQuery, RunSummary
 from orchestrator.eventlog.run_store import Fence, KeptBounds, RunRecord
+from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from ..support.redis_proxy import lose_answer, proxied
-from ..support.redis_server import RedisServer, free_port, redis_server
+from ..support.redis_server import RedisServer, redis_server
 
 RUN, ROOM = "run_1", "room"
 FENCE = Fence(RUN, 1)

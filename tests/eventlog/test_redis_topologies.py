@@ -16,9 +16,10 @@ from orchestrator.eventlog.open import open_log
 from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from ..support.redis_server import free_port, redis_server
+from ..support.redis_server import redis_server
 from ..support.redis_topologies import SERVICE, RedisNodes, redis_nodes, redis_watched
 
 SLOT = key_slot(b"fanin:")

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.listening import free_port
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.redis_server import free_port
 
 CONFIG = """
 pid nginx.pid;

@@ -9,8 +9,8 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from orchestrator.server.http import streams
+from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.redis_server import free_port
 from tests.support.service import Event, RetryLine, events_in, parse_stream
 from tests.workers.process import worker
 

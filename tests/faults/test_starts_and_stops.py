@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ROOT, environment
+from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer
 from tests.workers.process import CONFIG
 
 from ..server.test_serve import is_free

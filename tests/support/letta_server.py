@@ -26,6 +26,7 @@ from aiohttp import web
 
 from tests.support.environments import MissingPart, lack
 from tests.support.letta.install import Installed, install
+from tests.support.listening import free_port
 from tests.support.upstream import Upstream
 
 START_SECONDS = 300
@@ -269,12 +270,6 @@ def _give(folder: Path, user: str | None) -> None:
         return
     for path in (folder, folder / "password"):
         shutil.chown(path, user)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from socket import create_server
 from typing import Protocol
 
 from tests.support.patience import turns
+
+
+def free_port() -> int:
+    """Return a port that was free just now, for what must be told its port before it starts."""
+    with closing(create_server(("127.0.0.1", 0))) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 class _HasDescriptor(Protocol):

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from redis import exceptions
 
+from tests.support.listening import free_port
+
 from .parts import require
 from .patience import PATIENCE_SECONDS
-from .redis_server import RedisServer, free_port, redis_server
+from .redis_server import RedisServer, redis_server
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = "1000"

@@ -7,9 +7,8 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from socket import create_server
 from tempfile import TemporaryFile
 from threading import Thread
 from typing import IO
@@ -19,13 +18,6 @@ from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.zygote import command
 
 ADDRESS = re.compile(r"https?://127[\d.]+:\d+")
-
-
-def free_port() -> int:
-    """Return a port that was free just now, for what must be told its port before it starts."""
-    with closing(create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.events import ToolCall
 from tests.dialects.node import FOLDER, PROGRAM, install
-from tests.support.letta_server import free_port
+from tests.support.listening import free_port
 from tests.support.patience import eventually
 
 from .replays.server import ReplayServer

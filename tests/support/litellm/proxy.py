@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import MissingPart, lack
-from tests.support.letta_server import answers, free_port, running, without_proxies
+from tests.support.letta_server import answers, running, without_proxies
+from tests.support.listening import free_port
 
 from .install import install
 
