@@ -19,10 +19,10 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.programs import children
 from tests.support.redis_topologies import redis_nodes
 from tests.workers.process import Process, worker
 
-from ..server.test_serve import children
 from .oracle import Account, judge, whole_run
 
 LINKS, LOST = 60, ("worker_lost",)

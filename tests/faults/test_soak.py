@@ -21,10 +21,10 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.programs import children
 from tests.support.redis_server import RedisServer
 from tests.workers.process import Process, worker
 
-from ..server.test_serve import children
 from .oracle import judge, resident_bytes
 from .test_killed_fleets import begin_surely
 

@@ -16,6 +16,7 @@ from aiohttp import ClientError, ClientSession
 from orchestrator.telemetry.metrics import Metrics, add_up
 from orchestrator.telemetry.observer import RunFacts
 from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.programs import children
 
 from ..faults.oracle import begin, judge, patient_session
 from ..support.commands import finish, line_with, orchestrate, spawn
@@ -39,10 +40,6 @@ async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
 async def http() -> AsyncIterator[ClientSession]:
     async with patient_session() as session:
         yield session
-
-
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def gone(pids: list[int]) -> bool:

@@ -7,14 +7,11 @@ import os
 import signal
 from pathlib import Path
 
-from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.patience import eventually
+from tests.support.programs import children
 
 from ..faults.oracle import begin, judge, patient_session
 from ..workers.process import worker
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 async def test_workers_share_one_file(tmp_path: Path) -> None:
@@ -24,7 +21,7 @@ async def test_workers_share_one_file(tmp_path: Path) -> None:
     """
     log = f"sqlite:///{tmp_path / 'runs.db'}"
     async with worker(log, "--workers", "2") as parent, patient_session() as http:
-        first = _children(parent.pid)
+        first = children(parent.pid)
         assert len(first) == 2
         asked = [await begin(http, parent.url, "500") for _ in range(6)]
         reading = [asyncio.ensure_future(account.follow(http, parent.url)) for account in asked]
@@ -37,10 +34,10 @@ async def test_workers_share_one_file(tmp_path: Path) -> None:
             assert {event.type for event in account.seen} >= {"one.cancelled", "two.cancelled"}
         lost = [await begin(http, parent.url, "100") for _ in range(6)]
         await asyncio.sleep(0.2)
-        os.kill(int(first[0]), signal.SIGKILL)
+        os.kill(first[0], signal.SIGKILL)
         for account in lost:
             await account.follow(http, parent.url)
             judge(account.seen, links=100, codes=("worker_lost",))
-        await eventually(lambda: len(set(_children(parent.pid)) - {first[0]}) == 2, limit=PATIENCE_SECONDS)
+        await eventually(lambda: len(set(children(parent.pid)) - {first[0]}) == 2)
         assert await parent.end() == 0
     assert list((tmp_path / "runs.db-workers").glob("*.news")) == [], "a killed worker's socket goes, too"

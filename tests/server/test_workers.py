@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.programs import children
 
 from ..faults.oracle import begin, judge, patient_session
 from ..support.commands import orchestrate
@@ -69,18 +70,15 @@ async def test_any_worker_serves_and_commands_any_run(redis: RedisServer, http: 
 async def test_workers_behind_one_socket_replace_each_other(redis: RedisServer, http: ClientSession) -> None:
     """`--workers 2`: a killed process is replaced, and SIGTERM ends all of them."""
     async with worker(redis.url, "--workers", "2") as parent:
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-        first = children.read_text().split()
+        first = children(parent.pid)
         assert len(first) == 2
         accounts = [await begin(http, parent.url, "100") for _ in range(6)]
         await asyncio.sleep(0.2)
-        os.kill(int(first[0]), signal.SIGKILL)
+        os.kill(first[0], signal.SIGKILL)
         for account in accounts:
             await account.follow(http, parent.url)
             judge(account.seen, links=100, codes=("worker_lost",))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(set(children.read_text().split()) - {first[0]}) < 2:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: len(set(children(parent.pid)) - {first[0]}) >= 2)
         assert await parent.end() == 0
 
 

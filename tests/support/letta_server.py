@@ -14,10 +14,8 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +25,9 @@ from aiohttp import web
 from tests.support.environments import MissingPart, lack
 from tests.support.letta.install import Installed, install
 from tests.support.listening import free_port
+from tests.support.programs import START_SECONDS, answers, group_of, identity, running, without_proxies
 from tests.support.upstream import Upstream
 
-START_SECONDS = 300
-"""Limit for each server's start; the usual time is a twentieth of it."""
-STOP_SECONDS = 10
 EMBEDDING_SIZE = 1536
 LETTA = """
 import sys, fastapi
@@ -180,70 +176,13 @@ def _redis(scratch: Path) -> Iterator[int]:
         yield port
 
 
-@contextmanager
-def running(
-    command: Sequence[str],
-    log: Path,
-    *,
-    ready: Callable[[], bool],
-    environment: dict[str, str] | None = None,
-    user: str | None = None,
-    stop: signal.Signals = signal.SIGTERM,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run *command* in a process group of its own until the block ends."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=log.parent,
-            start_new_session=True,
-            **_identity(user),
-        )
-    try:
-        _wait_ready(process, ready, log)
-        yield process
-    finally:
-        _stop(process, stop)
-
-
-def _wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"{log.stem} ended with {process.returncode}:\n{_tail(log)}")
-        try:
-            if ready():
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError(f"{log.stem} was not ready after {START_SECONDS} s:\n{_tail(log)}")
-
-
-def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    if process.poll() is None:
-        process.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(STOP_SECONDS)
-
-
 def _run(command: list[str], *, user: str | None = None, environment: dict[str, str] | None = None) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=START_SECONDS, check=False, cwd="/",
-        env=environment, **_identity(user),
+        env=environment, **identity(user),
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{Path(command[0]).name} failed:\n{done.stderr[-2000:]}")
-
-
-def _identity(user: str | None) -> dict[str, object]:
-    return {} if user is None else {"user": user, "group": _group_of(user), "extra_groups": []}
 
 
 def _unprivileged_user() -> str | None:
@@ -251,18 +190,9 @@ def _unprivileged_user() -> str | None:
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
-        if _group_of(name) is not None:
+        if group_of(name) is not None:
             return name
     raise MissingPart("PostgreSQL will not run as root, and there is no user postgres or nobody")
-
-
-def _group_of(user: str) -> int | None:
-    import pwd
-
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        return None
 
 
 def _give(folder: Path, user: str | None) -> None:
@@ -270,20 +200,3 @@ def _give(folder: Path, user: str | None) -> None:
         return
     for path in (folder, folder / "password"):
         shutil.chown(path, user)
-
-
-def answers(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except urllib.error.HTTPError:
-        return False
-
-
-def without_proxies(environment: os._Environ[str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if not key.lower().endswith("_proxy")}
-
-
-def _tail(log: Path, characters: int = 4000) -> str:
-    return log.read_text(errors="replace")[-characters:]

@@ -20,10 +20,10 @@ from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
 from tests.support.environments import MissingPart, lack
-from tests.support.letta_server import without_proxies
 from tests.support.litellm.install import install
 from tests.support.litellm.proxy import KEY, LitellmProxy, litellm_proxy
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.programs import without_proxies
 from tests.support.upstream import (
     SECRET,
     Abort,

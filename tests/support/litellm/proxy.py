@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import MissingPart, lack
-from tests.support.letta_server import answers, running, without_proxies
 from tests.support.listening import free_port
+from tests.support.programs import answers, running, without_proxies
 
 from .install import install
 
