@@ -36,14 +36,14 @@ def environment(
     name: str,
     packages: Sequence[str],
     *,
-    newest: str,
+    newest: str | None = None,
     python: str = sys.executable,
     finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Make the environment called *name*, or find the one that is there; return its folder.
 
     Args:
-        newest: A day; later uploads are not looked at.
+        newest: A day; later uploads are not looked at, and None looks at all.
         python: An interpreter, or which versions will do. finish: Called with the folder of a new one.
     Raises:
         MissingPart: uv is missing, or the packages cannot be had.
@@ -59,15 +59,8 @@ def environment(
                 )
             shutil.rmtree(home, ignore_errors=True)
             _uv("venv", "--python", python, str(home))
-            _uv(
-                "pip",
-                "install",
-                "--python",
-                str(home / "bin" / "python"),
-                "--exclude-newer",
-                newest,
-                *packages,
-            )
+            until = () if newest is None else ("--exclude-newer", newest)
+            _uv("pip", "install", "--python", str(home / "bin" / "python"), *until, *packages)
             if finish is not None:
                 finish(home)
             ready.touch()
