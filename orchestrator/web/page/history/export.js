@@ -111,11 +111,12 @@ export function toJsonLines(events) {
 }
 
 /**
+ * Hand a text to the browser as a file.
  * @param {string} name
  * @param {string} type
  * @param {string} text
  */
-function download(name, type, text) {
+export function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement('a');
   link.href = url;

@@ -1,5 +1,6 @@
 /** Draws who is better: what votes and verdicts came to, as a plot and as tables, and exports them. */
 
+import { download } from '../history/export.js';
 import { html, useEffect, useState } from '../html.js';
 import { Icon } from '../icons.js';
 import { count, duration, money } from '../words.js';
@@ -55,9 +56,9 @@ export function ScorePage({ fetchScores, fetchText }) {
       clearTimeout(timer);
     };
   }, [String(query)]);
-  const download = async (/** @type {string} */ path, /** @type {string} */ name) => {
+  const save = async (/** @type {string} */ path, /** @type {string} */ name, /** @type {string} */ type) => {
     try {
-      save(name, await fetchText(`${path}?${query}`));
+      download(name, type, await fetchText(`${path}?${query}`));
     } catch (error) {
       setFailed(/** @type {Error} */ (error).message);
     }
@@ -69,8 +70,8 @@ export function ScorePage({ fetchScores, fetchText }) {
         ${SAYS.map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
       </select>
       <input type="search" aria-label="Questions with" placeholder="Questions with…" value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)} />
-      <button type="button" class="menu-button" onClick=${() => download('/v1/scores.csv', 'scores.csv')}><${Icon} name="download" />CSV</button>
-      <button type="button" class="menu-button" onClick=${() => download('/v1/scores/pairs', 'pairs.jsonl')}><${Icon} name="download" />Preference pairs</button>
+      <button type="button" class="menu-button" onClick=${() => save('/v1/scores.csv', 'scores.csv', 'text/csv')}><${Icon} name="download" />CSV</button>
+      <button type="button" class="menu-button" onClick=${() => save('/v1/scores/pairs', 'pairs.jsonl', 'application/jsonl')}><${Icon} name="download" />Preference pairs</button>
     </div>
     ${failed !== '' && html`<p class="error" role="alert">${failed}</p>`}
     ${scores !== null && (scores.agents.length === 0 ? html`<p class="hint">Nothing was compared yet. Vote for an answer (☆), say that none wins, or let a judge decide.</p>` : html`<${Found} scores=${scores} />`)}
@@ -141,17 +142,4 @@ export function scaleOf(agents) {
   const first = Math.ceil(low / step) * step;
   const marks = Array.from({ length: Math.floor((high - first) / step) + 1 }, (_, n) => first + n * step);
   return { marks, at: (/** @type {number} */ rating) => NAMES + 20 + ((rating - low) / (high - low)) * (WIDTH - NAMES - 45) };
-}
-
-/**
- * @param {string} name
- * @param {string} text
- */
-function save(name, text) {
-  const url = URL.createObjectURL(new Blob([text]));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
