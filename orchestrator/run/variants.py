@@ -68,10 +68,13 @@ class VariantBackends:
             self._tidy()
 
     def _tidy(self) -> None:
-        for name, entry in list(self._entries.items()):
+        idle = [name for name, entry in self._entries.items() if entry.users == 0]
+        too_many = len(idle) - KEPT_BACKENDS
+        for name in idle:
+            entry = self._entries[name]
             failed = entry.backend.done() and (entry.backend.cancelled() or entry.backend.exception())
-            idle = [each for each in self._entries.values() if each.users == 0]
-            if entry.users == 0 and (failed or len(idle) > KEPT_BACKENDS):
+            if failed or too_many > 0:
+                too_many -= 1
                 del self._entries[name]
                 task = asyncio.create_task(_close(entry.backend), name="close-variant")
                 self._closing.add(task)
