@@ -14,7 +14,8 @@ from .client.run_view import RunHandle, RunView
 from .config.load import Config
 from .errors import InvalidRequest
 from .eventlog import MemoryLog
-from .eventlog.subscription import View, follow
+from .eventlog.subscription import follow
+from .eventlog.view import View
 from .events.snapshot import Snapshot
 from .run.registry import AgentRegistry
 from .run.run import Run

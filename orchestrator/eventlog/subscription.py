@@ -14,24 +14,8 @@ from ..errors import GapError, LogUnavailable
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
-from .gap import PAGE_EVENTS, REQUESTED_CHARS, Gap, Snapshots, gaps
+from .gap import PAGE_EVENTS, Gap, Snapshots, gaps
 from .view import View
-
-__all__ = [
-    "HEARTBEAT_SECONDS",
-    "IDLE",
-    "PAGE_EVENTS",
-    "REQUESTED_CHARS",
-    "Gap",
-    "Idle",
-    "Item",
-    "Sink",
-    "Snapshots",
-    "View",
-    "follow",
-    "history",
-    "parse_names",
-]
 
 HEARTBEAT_SECONDS = 15.0
 

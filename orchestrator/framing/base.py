@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from ..eventlog.base import Entry
-from ..eventlog.subscription import Gap
+from ..eventlog.gap import Gap
 from ..events.snapshot import Snapshot
 
 Carrier = Literal["stream", "websocket"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from ..eventlog.base import Entry
-from ..eventlog.subscription import Gap
+from ..eventlog.gap import Gap
 from ..events.agent import (
     ApprovalRequest,
     Cancelled,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from ..eventlog.base import Entry
-from ..eventlog.subscription import Gap
+from ..eventlog.gap import Gap
 from ..events.base import RUN
 from ..events.encoding import encode_data, encode_snapshot
 from ..events.run import RunGap, RunStarted

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
-from ..eventlog.subscription import Gap
+from ..eventlog.gap import Gap
 from ..events.encoding import encode_data, encode_json, encode_snapshot
 from ..events.run import RunStarted
 from ..events.snapshot import Snapshot

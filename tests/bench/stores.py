@@ -31,7 +31,8 @@ import structlog
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.subscription import View, follow
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Reasoning, Snapshot
 from orchestrator.framing.sse import SseFraming
 

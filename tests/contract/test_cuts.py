@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.eventlog.base import Draft, Store
-from orchestrator.eventlog.subscription import Gap, View, follow
+from orchestrator.eventlog.gap import Gap
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Done, RunDone, RunMetrics, RunStarted, Snapshot, Token, encode_data
 from orchestrator.framing.sse import SseFraming
 from orchestrator.sse_parser import SSEParser

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.errors import GapReason
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.subscription import Gap
+from orchestrator.eventlog.gap import Gap
 from orchestrator.events import (
     AgentMetrics,
     Approval,

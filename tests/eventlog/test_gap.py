@@ -9,7 +9,9 @@ import pytest
 
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft
-from orchestrator.eventlog.subscription import Gap, View, follow
+from orchestrator.eventlog.gap import Gap
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Snapshot
 
 

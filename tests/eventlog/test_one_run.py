@@ -15,7 +15,8 @@ from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.sqlite.blocks import read_run_page
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import connect, parse_address
-from orchestrator.eventlog.subscription import View, follow, history
+from orchestrator.eventlog.subscription import follow, history
+from orchestrator.eventlog.view import View
 
 from ..support.redis_server import RedisServer, redis_server
 

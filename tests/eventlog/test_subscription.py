@@ -13,7 +13,9 @@ import pytest
 from orchestrator.errors import Gone
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft, Entry
-from orchestrator.eventlog.subscription import IDLE, REQUESTED_CHARS, Gap, Idle, View, follow, parse_names
+from orchestrator.eventlog.gap import REQUESTED_CHARS, Gap
+from orchestrator.eventlog.subscription import IDLE, Idle, follow, parse_names
+from orchestrator.eventlog.view import View
 from orchestrator.events import PANEL, RunStatus, Snapshot
 from tests.support.patience import soon
 

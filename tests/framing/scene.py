@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from orchestrator.eventlog.base import Cursor, Draft, Entry
-from orchestrator.eventlog.subscription import Gap
+from orchestrator.eventlog.gap import Gap
 from orchestrator.events import (
     Cancelled,
     Done,

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.subscription import Gap
+from orchestrator.eventlog.gap import Gap
 from orchestrator.events import RunGap, RunStarted, Snapshot
 from orchestrator.framing.base import Subscriber
 from orchestrator.framing.sse import HEARTBEAT, SseFraming, UnnamedSseFraming, data_with_run

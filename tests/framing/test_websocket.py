@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.subscription import Gap
+from orchestrator.eventlog.gap import Gap
 from orchestrator.events import RunGap, RunStarted, Snapshot
 from orchestrator.framing.base import Subscriber
 from orchestrator.framing.websocket import OPS, WebSocketFraming, encode_problem, operation_of

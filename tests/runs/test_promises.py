@@ -19,7 +19,8 @@ from orchestrator.agent import attempt
 from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.eventlog import subscription
-from orchestrator.eventlog.subscription import View, follow
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.framing.sse import SseFraming
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest

@@ -14,7 +14,9 @@ import pytest
 from orchestrator.errors import GapError
 from orchestrator.eventlog import MemoryLog, open_log
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.subscription import IDLE, Gap, View, follow
+from orchestrator.eventlog.gap import Gap
+from orchestrator.eventlog.subscription import IDLE, follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Snapshot
 from tests.support.patience import PATIENCE_SECONDS, eventually
 

@@ -16,7 +16,8 @@ from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.run_list import RunQuery
-from orchestrator.eventlog.subscription import View, follow
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Snapshot, Status
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest

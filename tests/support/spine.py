@@ -12,7 +12,9 @@ from typing import Any
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.eventlog import Entry, MemoryLog
-from orchestrator.eventlog.subscription import Gap, View, follow
+from orchestrator.eventlog.gap import Gap
+from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.view import View
 from orchestrator.events import Snapshot
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.run.run import Run

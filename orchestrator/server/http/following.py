@@ -11,7 +11,8 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from ...eventlog.base import Entry, parse_cursor
-from ...eventlog.subscription import Idle, Item, Sink, View, follow, history
+from ...eventlog.subscription import Idle, Item, Sink, follow, history
+from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Forkable, Framing, Subscriber
 from ...framing.rollback import rolled_back

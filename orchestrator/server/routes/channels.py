@@ -9,7 +9,8 @@ from dataclasses import replace
 from aiohttp import web
 
 from ...errors import NotFound
-from ...eventlog.subscription import View, follow
+from ...eventlog.subscription import follow
+from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Subscriber
 from ...run.writer import SYSTEM_CHANNEL

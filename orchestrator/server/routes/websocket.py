@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...errors import InvalidRequest, LimitReached, RequestError
-from ...eventlog.subscription import Item, Snapshots, View, follow
+from ...eventlog.gap import Snapshots
+from ...eventlog.subscription import Item, follow
+from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Framing, Subscriber
 from ...framing.websocket import Operation, encode_problem, encode_state, operation_of
