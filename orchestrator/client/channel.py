@@ -61,8 +61,8 @@ class Channel(Follower):
         if not self._cursor.accept(event):
             return False
         run_id = event.run_id
-        told = self._told.get(run_id or "")
-        if told is not None and not told.accept(event):
+        begun = self._told.get(run_id or "")
+        if begun is not None and not begun.accept(event):
             return False
         if run_id is not None:
             self._view(run_id).apply(event)

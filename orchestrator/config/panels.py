@@ -67,9 +67,9 @@ def load_panels(
         try:
             panel = _read(content, path)
         except ConfigError as exc:
-            told = {problem.key for problem in exc.problems}
+            known = {problem.key for problem in exc.problems}
             problems += exc.problems
-            problems += [each for each in wrong if each.key not in told]
+            problems += [each for each in wrong if each.key not in known]
             continue
         panel_id = panel.panel_id or path.stem
         gone = [agent_id for agent_id in panel.everyone if agent_id not in agents]

@@ -114,10 +114,10 @@ async def cuts_lose_nothing(probe: Probe) -> None:
         begun = (await probe.read(path, most=chance.randrange(1, size))).events
         last = next((event.id for event in reversed(begun) if event.id), None)
         rest = (await probe.read(path, after=last)).events
-        told = [(event.id, event.data) for event in (*begun, *rest)]
+        received = [(event.id, event.data) for event in (*begun, *rest)]
         expect(
-            told == whole,
-            f"after {last} the stream has {len(told)} events instead of {len(whole)}, or others",
+            received == whole,
+            f"after {last} the stream has {len(received)} events instead of {len(whole)}, or others",
         )
 
 
@@ -125,18 +125,19 @@ async def cuts_lose_nothing(probe: Probe) -> None:
 async def live_cuts_lose_nothing(probe: Probe) -> None:
     run_id = await probe.start()
     path, chance = f"/v1/runs/{run_id}/events", random.Random(run_id)  # noqa: S311  it only chooses where to cut
-    told: list[WireEvent] = []
+    received: list[WireEvent] = []
     seen: set[str | None] = set()
-    while not told or told[-1].name != "run.done":
-        last = next((event.id for event in reversed(told) if event.id), None)
+    while not received or received[-1].name != "run.done":
+        last = next((event.id for event in reversed(received) if event.id), None)
         more = (await probe.read(path, after=last, most=chance.randrange(400, 4000))).events
         again = [event.id for event in more if event.id in seen]
         expect(not again, f"after {last} the stream has {again[:1]} again")
         seen |= {event.id for event in more}
-        told += more
+        received += more
     whole = (await probe.read(path)).events
     expect(
-        [(e.id, e.data) for e in told] == [(e.id, e.data) for e in whole], "a live reader saw other events"
+        [(e.id, e.data) for e in received] == [(e.id, e.data) for e in whole],
+        "a live reader saw other events",
     )
 
 
@@ -152,11 +153,13 @@ async def strange_cursors_give_a_gap(probe: Probe) -> None:
     run_id, events = await _whole(probe)
     epoch = (events[0].id or "").partition("-")[0]
     for cursor, reason in (("no cursor", "malformed"), ("zzzz9-1", "epoch"), (f"{epoch}-999999999", "ahead")):
-        told = (await probe.read(f"/v1/runs/{run_id}/events", after=cursor)).events
-        names = [event.name for event in told[:2]]
+        received = (await probe.read(f"/v1/runs/{run_id}/events", after=cursor)).events
+        names = [event.name for event in received[:2]]
         expect(names == ["run.gap", "run.snapshot"], f"{cursor!r} gives {names}")
-        expect(told[0].id is None, "run.gap has an id, so it becomes a cursor")
-        expect(told[0].data.get("reason") == reason, f"{cursor!r} is called {told[0].data.get('reason')}")
+        expect(received[0].id is None, "run.gap has an id, so it becomes a cursor")
+        expect(
+            received[0].data.get("reason") == reason, f"{cursor!r} is called {received[0].data.get('reason')}"
+        )
 
 
 clause("Resume", "whoever stands where a log was trimmed gets run.gap first; nobody gets a hole")(
@@ -204,9 +207,9 @@ async def message_framing(probe: Probe) -> None:
 async def the_filter(probe: Probe) -> None:
     run_id, events = await _whole(probe)
     agent = next(event.agent_id for event in events if event.agent_id)
-    told = (await probe.read(f"/v1/runs/{run_id}/events?agents={agent}")).events
+    received = (await probe.read(f"/v1/runs/{run_id}/events?agents={agent}")).events
     wanted = [event.id for event in events if event.agent_id in (None, agent)]
-    expect([event.id for event in told] == wanted, "the filtered stream has other events")
+    expect([event.id for event in received] == wanted, "the filtered stream has other events")
 
 
 @clause("The stream", "headers, and bytes at once")
@@ -265,7 +268,7 @@ async def a_retry(probe: Probe) -> None:
     await probe.call("POST", f"{path}/agents/{agent}/cancel")
     await probe.read(
         f"{path}/events",
-        until=lambda told: any(each.agent_id == agent and each.type in TERMINALS for each in told),
+        until=lambda received: any(each.agent_id == agent and each.type in TERMINALS for each in received),
     )
     reply = await probe.call("POST", f"{path}/agents/{agent}/retry")
     if reply.status == 409 and (await probe.call("GET", path)).json.get("status") != "running":
@@ -301,11 +304,11 @@ async def channels(probe: Probe) -> None:
     def is_over(events: list[WireEvent]) -> bool:
         return sum(event.name == "run.done" for event in events) == len(runs)
 
-    told = (await probe.read(f"/v1/channels/{channel}/events", until=is_over)).events
+    received = (await probe.read(f"/v1/channels/{channel}/events", until=is_over)).events
     for run_id in runs:
         own = (await probe.read(f"/v1/runs/{run_id}/events")).events
         expect(own, "a run of a channel has no events of its own")
-        heard = [(event.id, _bare(event.data)) for event in told if event.data.get("run_id") == run_id]
+        heard = [(event.id, _bare(event.data)) for event in received if event.data.get("run_id") == run_id]
         expect(heard == [(event.id, _bare(event.data)) for event in own], "its run's events are others")
 
 
@@ -322,13 +325,15 @@ def _ends_run(message: dict[str, Any]) -> bool:
 async def websocket(probe: Probe) -> None:
     async with probe.socket() as socket:
         await socket.ask(op="start", ref="first", **probe.start_body)
-        told = await socket.read(_ends_run)
-        run_id = told[0].get("run_id")
-        expect(told[0].get("ref") == "first", "run.started has not the ref of who started it")
-        expect(all(message.get("run_id") == run_id for message in told), "an event has no run_id, or another")
+        messages = await socket.read(_ends_run)
+        run_id = messages[0].get("run_id")
+        expect(messages[0].get("ref") == "first", "run.started has not the ref of who started it")
+        expect(
+            all(message.get("run_id") == run_id for message in messages), "an event has no run_id, or another"
+        )
         events = (await probe.read(f"/v1/runs/{run_id}/events")).events
         whole = [(event.id, _bare(event.data)) for event in events]
-        expect([(each.get("id"), _bare(each)) for each in told] == whole, "the events are others")
+        expect([(each.get("id"), _bare(each)) for each in messages] == whole, "the events are others")
         middle = len(whole) // 2
         await socket.ask(op="attach", ref="late", run_id=run_id, after=whole[middle][0])
         late = await socket.read(_ends_run)

@@ -101,16 +101,16 @@ class ProbeSocket:
         Raises:
             Broken: It does not come in time, or one is no JSON object.
         """
-        told: list[dict[str, Any]] = []
+        received: list[dict[str, Any]] = []
         try:
             async with asyncio.timeout(self._patience):
-                while not told or not is_last(told[-1]):
+                while not received or not is_last(received[-1]):
                     message = await self._socket.receive_json()
                     expect(isinstance(message, dict), "a message is no JSON object")
-                    told.append(message)
+                    received.append(message)
         except TimeoutError:
             raise Broken(f"the WebSocket did not say all within {self._patience:g} s") from None
-        return told
+        return received
 
 
 class Probe:

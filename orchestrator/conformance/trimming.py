@@ -24,22 +24,22 @@ async def no_silent_hole(probe: Probe) -> None:
         if begun is None:
             begun, first = ids[0], _seq(ids[0])
 
-    def is_there(told: list[WireEvent]) -> bool:
-        return any(event.id and _seq(event.id) >= newest for event in told)
+    def is_there(events: list[WireEvent]) -> bool:
+        return any(event.id and _seq(event.id) >= newest for event in events)
 
-    told = (await probe.read(f"/v1/channels/{channel}/events", after=begun, until=is_there)).events
-    if told[0].name == "run.gap":
-        _check_gap(told, first)
+    received = (await probe.read(f"/v1/channels/{channel}/events", after=begun, until=is_there)).events
+    if received[0].name == "run.gap":
+        _check_gap(received, first)
         return
-    seqs = [_seq(event.id) for event in told if event.id]
+    seqs = [_seq(event.id) for event in received if event.id]
     expect(
         seqs == list(range(first + 1, newest + 1)),
         f"after seq {first} comes {seqs[:1]}, or one is left out later",
     )
 
 
-def _check_gap(told: list[WireEvent], stood_at: int) -> None:
-    gap, *rest = told
+def _check_gap(events: list[WireEvent], stood_at: int) -> None:
+    gap, *rest = events
     expect(gap.id is None, "run.gap has an id, so it becomes a cursor")
     expect(gap.data.get("reason") == "trimmed", f"what is forgotten is called {gap.data.get('reason')!r}")
     earliest = _seq(str(gap.data.get("earliest")))

@@ -47,17 +47,17 @@ async def gaps(
 ) -> AsyncGenerator[Gap, None]:
     """Yield what stands for what was missed: at once if its states are a list, else state by state."""
     bounds = await log.open(view.channel)
-    told = await snapshots()
-    if isinstance(told, list):
-        wanted = [each for each in told if view.runs is None or each.run_id in view.runs]
+    found = await snapshots()
+    if isinstance(found, list):
+        wanted = [each for each in found if view.runs is None or each.run_id in view.runs]
         # Asked after the states, which may hold what was appended meanwhile: it names no older end than theirs.
         yield await _whole_gap(log, view, bounds, wanted, await _notice(log, view, exc, requested))
         return
     seen: dict[str, int] = {}
     running: dict[str, int] = {}
     held, notice, is_first = None, None, True
-    async with aclosing(told):
-        async for state in told:
+    async with aclosing(found):
+        async for state in found:
             if view.runs is not None and state.run_id not in view.runs:
                 continue
             seen[state.run_id] = _seen(state, bounds)
@@ -83,15 +83,17 @@ async def _notice(log: EventLog, view: View, exc: GapError, requested: str) -> R
     return RunGap(exc.reason, shown, now.id(now.first), now.id(now.last))
 
 
-async def _whole_gap(log: EventLog, view: View, bounds: Bounds, told: list[Snapshot], notice: RunGap) -> Gap:
-    seen = {each.run_id: _seen(each, bounds) for each in told}
+async def _whole_gap(
+    log: EventLog, view: View, bounds: Bounds, states: list[Snapshot], notice: RunGap
+) -> Gap:
+    seen = {each.run_id: _seen(each, bounds) for each in states}
     if view.run_id is not None:
         # Others of the channel may have pushed out what followed the run's own last event.
         after = max(bounds.first - 1, *seen.values()) if seen else bounds.last
     else:
-        running = {each.run_id: seen[each.run_id] for each in told if each.status == "running"}
+        running = {each.run_id: seen[each.run_id] for each in states if each.status == "running"}
         after = await _before_unseen(log, view.channel, bounds, running)
-    return Gap(notice, told, Cursor(bounds.epoch, after), seen)
+    return Gap(notice, states, Cursor(bounds.epoch, after), seen)
 
 
 def _seen(snapshot: Snapshot, bounds: Bounds) -> int:

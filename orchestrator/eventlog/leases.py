@@ -43,23 +43,25 @@ class Leases:
     def doubt(self) -> None:
         """Let whoever lived before an outage beat first, before it is taken for dead."""
         until = self._doubt_until = self._clock() + self._longest
-        for worker, (told, deadline) in self._seen.items():
+        for worker, (stored, deadline) in self._seen.items():
             if deadline > self._well_at:
-                self._seen[worker] = told, max(deadline, until)
+                self._seen[worker] = stored, max(deadline, until)
 
-    def living(self, told: Mapping[str, float], now_there: float) -> set[str]:
+    def living(self, leases: Mapping[str, float], now_there: float) -> set[str]:
         """Return who lives.
 
         Args:
-            told: Until when each worker says that it lives, by the store's time of day.
+            leases: Until when each worker says that it lives, by the store's time of day.
             now_there: That time of day now.
         """
         now = self._well_at = self._clock()
-        for worker, until in told.items():
+        for worker, until in leases.items():
             known = self._seen.get(worker)
             if known is None or known[0] != until:
                 self._seen[worker] = until, now + self._left(until, until - now_there, known is None)
-        self._seen = {worker: seen for worker, seen in self._seen.items() if worker in told or seen[1] > now}
+        self._seen = {
+            worker: seen for worker, seen in self._seen.items() if worker in leases or seen[1] > now
+        }
         return {worker for worker, (_, deadline) in self._seen.items() if deadline > now}
 
     def _left(self, until: float, left: float, first: bool) -> float:

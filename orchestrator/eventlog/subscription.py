@@ -177,8 +177,8 @@ class _Reading:
         return True
 
     async def _states(self) -> list[Snapshot]:
-        told = await self._snapshots()
-        return told if isinstance(told, list) else [state async for state in told]
+        states = await self._snapshots()
+        return states if isinstance(states, list) else [state async for state in states]
 
     async def _has_ended_unheard(self) -> bool:
         """Whether the run ended without an event that this subscriber could hear. Raises Gone if it was deleted."""
@@ -206,14 +206,14 @@ def _start(requested: str | None, bounds: Bounds) -> Cursor:
 
 
 async def _with_idle_times(
-    told: AsyncGenerator[Gap, None], silence_s: float
+    gaps: AsyncGenerator[Gap, None], silence_s: float
 ) -> AsyncGenerator[Gap | Idle, None]:
-    """Yield *told*, and idle times while the next takes long: a proxy would take the silence for an end."""
+    """Yield *gaps*, and idle times while the next takes long: a proxy would take the silence for an end."""
 
     async def following() -> Gap | None:
-        return await anext(told, None)
+        return await anext(gaps, None)
 
-    async with aclosing(told):
+    async with aclosing(gaps):
         while True:
             making = asyncio.ensure_future(following())
             try:

@@ -91,8 +91,12 @@ class A2aFraming(FoldedFraming):
         """Return what comes before and after a piece's text; `append` stands before it."""
         about = self._about[artifact]
         update = encode_json({**self._of, "append": True, "lastChunk": False})[:-1]
-        told = encode_json({"artifactId": artifact, **about})[:-1]
-        head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (self._before, update, told)
+        artifact_update = encode_json({"artifactId": artifact, **about})[:-1]
+        head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (
+            self._before,
+            update,
+            artifact_update,
+        )
         return head, b"}]}}}" + self._after
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:

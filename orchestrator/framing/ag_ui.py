@@ -101,7 +101,7 @@ class AgUiFraming(FoldedFraming):
         tool = f"{voice.agent_id}:{result.call_id}"
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
-        told = _event(
+        event = _event(
             "TOOL_CALL_RESULT",
             messageId=f"{tool}.result",
             toolCallId=tool,
@@ -109,7 +109,7 @@ class AgUiFraming(FoldedFraming):
             role="tool",
             **self._owner(voice),
         )
-        return [*called, told]
+        return [*called, event]
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         if asked.call_id in voice.tools:
@@ -118,8 +118,8 @@ class AgUiFraming(FoldedFraming):
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         about = {"agent_id": voice.agent_id, "status": "retrying", "code": retry.code, "void": void}
-        told = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
-        return [told, *self._finish(voice, {"status": "retrying", "code": retry.code})]
+        event = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
+        return [event, *self._finish(voice, {"status": "retrying", "code": retry.code})]
 
     def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
         about = {"agent_id": voice.agent_id, "id": name, **plain(said)}
@@ -144,8 +144,8 @@ class AgUiFraming(FoldedFraming):
                 ]
         about = {"agent_id": voice.agent_id, **facts}
         name = "agent_error" if isinstance(ending, Error) else "agent_done"
-        told = [] if self._subagents else [_event("CUSTOM", name=name, value=about)]
-        return [*begun, *told, *self._finish(voice, facts)]
+        events = [] if self._subagents else [_event("CUSTOM", name=name, value=about)]
+        return [*begun, *events, *self._finish(voice, facts)]
 
     def ended(self, done: RunDone) -> list[bytes]:
         left = self._finish_all()

@@ -126,8 +126,8 @@ class AiSdkFraming(FoldedFraming):
                 title = {"title": said.title} if said.title is not None else {}
                 return [data({"type": "source-url", "sourceId": name, "url": url, **title, **speaker})]
             case Source():
-                told = {"sourceId": name, "mediaType": "text/plain", "title": said.title or said.document}
-                return [data({"type": "source-document", **told, "filename": said.document, **speaker})]
+                about = {"sourceId": name, "mediaType": "text/plain", "title": said.title or said.document}
+                return [data({"type": "source-document", **about, "filename": said.document, **speaker})]
             case File():
                 file = {"url": said.url, "mediaType": said.media_type}
                 return [data({"type": "file", **file, **speaker})]

@@ -101,11 +101,11 @@ class ChatFraming(FoldedFraming):
             return []
         if isinstance(said, Progress):
             return []  # this API has no place for how far a task is
-        told: dict[str, Any] = {CONTENT_KEYS[said.TYPE]: [said]}
+        delta: dict[str, Any] = {CONTENT_KEYS[said.TYPE]: [said]}
         if isinstance(said, Source) and said.url is not None:
-            told = {"annotations": [_annotation(said)]}
+            delta = {"annotations": [_annotation(said)]}
         place = 0 if self.panel is not None else self._place(voice)
-        return [self._chunk(place, encode_json(told))]
+        return [self._chunk(place, encode_json(delta))]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"
@@ -231,7 +231,7 @@ def _decoded(text: bytes) -> str:
 
 def _beyond_text(voice: HeardAgent) -> dict[str, Any]:
     """Return what a message has beside its text: pages that are cited in this API's words, all else in ours."""
-    found = {key: told for key, told in voice.whole_content().items() if key != "progress"}
+    found = {key: content for key, content in voice.whole_content().items() if key != "progress"}
     sources = found.pop("sources", [])
     cited = [_annotation(each) for each in sources if each.url is not None]
     documents = [each for each in sources if each.url is None]

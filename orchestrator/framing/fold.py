@@ -205,23 +205,23 @@ class FoldedFraming:
                 voice.tools[payload.call_id] = payload
                 return closed if known else [*closed, *self.tool_called(voice, payload)]
             case ToolResult():
-                told = self.tool_ended(voice, payload)
+                frames = self.tool_ended(voice, payload)
                 voice.tools.pop(payload.call_id, None)
-                return told
+                return frames
             case ApprovalRequest():
                 closed = self._close(voice)
                 voice.waiting[payload.call_id] = payload
                 voice.asked.add(payload.call_id)
-                told = self.approval_asked(voice, payload)
+                frames = self.approval_asked(voice, payload)
                 call = ToolCall(payload.call_id, payload.name, payload.arguments)
                 voice.tools.setdefault(payload.call_id, call)
-                return [*closed, *told]
+                return [*closed, *frames]
             case Retry(attempt=attempt):
                 void, closed = list(voice.parts), self._close(voice)
                 voice.status = "retrying"
-                told = self.retried(voice, payload, void)
+                frames = self.retried(voice, payload, void)
                 voice.begin(voice.turn, attempt)
-                return [*closed, *told]
+                return [*closed, *frames]
             case Progress() | Data() | Source() | File():
                 return self.content_said(voice, voice.keep(payload), payload)
             case Done() | Error() | Cancelled():
@@ -230,9 +230,9 @@ class FoldedFraming:
                 voice.waiting.clear()
                 if isinstance(payload, Done):
                     voice.output = payload.output
-                told = self.agent_ended(voice, payload)
+                frames = self.agent_ended(voice, payload)
                 voice.tools.clear()
-                return [*closed, *told]
+                return [*closed, *frames]
         return self.agent_said(voice, payload)
 
     def _answered(self, voice: HeardAgent, payload: Payload) -> None:
@@ -268,8 +268,8 @@ class FoldedFraming:
         """Begin anew with a run as it stands, because what led there is not in the log any more."""
         self.voices.clear()
         if snapshot.panel is not None:
-            told = {name: getattr(snapshot.panel, name) for name in PanelInfo.__struct_fields__}
-            self.panel = PanelInfo(**told)
+            panel_info = {name: getattr(snapshot.panel, name) for name in PanelInfo.__struct_fields__}
+            self.panel = PanelInfo(**panel_info)
         for agent_id in snapshot.agents:
             self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
         blocks = self.started()

@@ -328,8 +328,8 @@ class ResponsesFraming(FoldedFraming):
         """Return an item with what was said in it so far."""
         item = self.output[place]
         if isinstance(item, Thought):
-            told: dict[str, Any] = msgspec.json.decode(item.item())
-            return told if item.text else told | {"summary": [summary(self._text(place))]}
+            item_done: dict[str, Any] = msgspec.json.decode(item.item())
+            return item_done if item.text else item_done | {"summary": [summary(self._text(place))]}
         found: dict[str, Any] = dict(item)
         if place in self._pieces:
             found["content"] = [item["content"][0] | {"text": self._text(place)}]

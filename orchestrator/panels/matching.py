@@ -74,11 +74,11 @@ async def explain_pattern(pattern: str) -> str | None:
     if lane.waiting >= MAX_WAITING:
         raise LimitReached("Too many regular expressions wait to be checked; ask again.", retry_after=5)
     async with _turn(lane):
-        code, told = await _ask(pattern, None)
+        code, output = await _ask(pattern, None)
     if code == FOUND:
         return None
     if code == WRONG:
-        return f"is no regular expression ({json.loads(told)}); correct it"
+        return f"is no regular expression ({json.loads(output)}); correct it"
     return "takes too long to compile; simplify it"
 
 
@@ -114,11 +114,11 @@ async def _ask(pattern: str, text: str | None) -> tuple[int | None, bytes]:
     )  # fmt: skip
     try:
         async with asyncio.timeout(MATCH_SECONDS):
-            told, _ = await process.communicate(json.dumps([pattern, text]).encode())
+            output, _ = await process.communicate(json.dumps([pattern, text]).encode())
     except TimeoutError:
         return None, b""
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return process.returncode, told
+    return process.returncode, output

@@ -38,13 +38,13 @@ class Waiting:
 
     async def as_they_end(self, asked: Asked) -> AsyncGenerator[Answer, None]:
         """Yield answers in the order in which they end, until `start_when` comes true."""
-        told: set[asyncio.Task[Answer]] = set()
+        yielded: set[asyncio.Task[Answer]] = set()
         self._asked = asked
         try:
             while True:
-                fresh = [task for task in asked.values() if task.done() and task not in told]
+                fresh = [task for task in asked.values() if task.done() and task not in yielded]
                 for task in fresh:
-                    told.add(task)
+                    yielded.add(task)
                     yield task.result()
                 if fresh:
                     continue  # more may have ended meanwhile

@@ -132,17 +132,17 @@ def read(kept: list[bytes]) -> list[Ballot]:
 
 
 def ballot_of_vote(
-    run: AnyRun, told: Sequence[RevealedAgent], verdict: Outcome, best: str | None, at: int
+    run: AnyRun, revealed: Sequence[RevealedAgent], verdict: Outcome, best: str | None, at: int
 ) -> Ballot | None:
     """Return what a person's vote says of the answers that are there; None if there was nothing to compare.
 
     Args:
-        told: Who all are, in a blind run too.
+        revealed: Who all are, in a blind run too.
         best: Id of the agent that was voted for, as the run calls it.
     """
     agents: list[RatedAgent] = []
     winner = None
-    for each in told:
+    for each in revealed:
         participant = run.participants.get(each.agent_id)
         good = participant is not None and participant.status == "done" and answers(participant)
         if good or each.agent_id == best:

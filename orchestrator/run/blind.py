@@ -214,11 +214,11 @@ def reveal(snapshot: Snapshot, revealed: Revealed | None) -> None:
         if state is not None:
             state.progress, state.data, state.output = agent.progress, agent.data, agent.output
             state.sources, state.files = agent.sources, agent.files
-    told = [
+    shown = [
         msgspec.structs.replace(agent, progress=[], data=[], sources=[], files=[], output=msgspec.UNSET)
         for agent in revealed.agents
     ]
-    snapshot.revealed = Revealed(revealed.vote, told, revealed.verdict)
+    snapshot.revealed = Revealed(revealed.vote, shown, revealed.verdict)
 
 
 def _usage(terminal: Payload | None) -> Usage | None:

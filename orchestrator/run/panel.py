@@ -116,8 +116,8 @@ class RunPanel:
             if not self._dismissed:
                 self._give_up("cancelled")
         except Exception as exc:  # noqa: BLE001 - a method of somebody else's may raise anything
-            told = failure(exc, (self._run.spec.message,))
-            log.error("panel_failed", run_id=self.run_id, method=self._settings.method, **told)
+            facts = failure(exc, (self._run.spec.message,))
+            log.error("panel_failed", run_id=self.run_id, method=self._settings.method, **facts)
             self._give_up("failed")
         finally:
             self.mailbox.close()

@@ -85,8 +85,8 @@ class Run:
         """
         waiting = [agent_id for agent_id, one in self.state.participants.items() if one.status == "queued"]
         if waiting:
-            told = [Batch(agent_id, [Status("queued", WAITS_FOR_WORKER)]) for agent_id in waiting]
-            await self._writer.append(told)
+            batches = [Batch(agent_id, [Status("queued", WAITS_FOR_WORKER)]) for agent_id in waiting]
+            await self._writer.append(batches)
 
     def report_left(self) -> None:
         """Let another worker execute what was begun here, if any does: nothing more of it is observed here."""

@@ -74,43 +74,43 @@ class Writer:
         Waits while the store is unavailable. Raises Fenced if the run has another owner.
         """
         t = self.t
-        told = [
+        whole = [
             # `run.agent_added` comes out of the new agent's mailbox and is the run's.
             (None if isinstance(payload, _RUNS_OWN) else agent_id, payload)
             for agent_id, events in batches
             for payload in events
         ]
-        named = told
+        logged = whole
         if self._blind_names is not None:
-            covered = [(who, payload, self._blind_names.cover(who, payload)) for who, payload in told]
-            told = [(who, payload) for who, payload, shown in covered if shown is not None]
-            named = [(who, shown) for who, _, shown in covered if shown is not None]
-            if not named:
+            covered = [(who, payload, self._blind_names.cover(who, payload)) for who, payload in whole]
+            whole = [(who, payload) for who, payload, shown in covered if shown is not None]
+            logged = [(who, shown) for who, _, shown in covered if shown is not None]
+            if not logged:
                 return
         spec = self._state.spec
         drafts = [
-            Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in named
+            Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in logged
         ]
         entries = await self._log_all(spec.channel, drafts)
         # Before anything else is waited for: who has read `run.done` may ask for the run's status at once.
-        self._take_in(named, told, entries)
+        self._take_in(logged, whole, entries)
         if milestones := [draft for draft in drafts if draft.agent_id is None and draft.type in _MILESTONES]:
             await self._log_all(SYSTEM_CHANNEL, milestones)
 
     def _take_in(
         self,
-        named: Sequence[tuple[str | None, Payload]],
-        told: Sequence[tuple[str | None, Payload]],
+        logged: Sequence[tuple[str | None, Payload]],
+        whole: Sequence[tuple[str | None, Payload]],
         entries: Sequence[Entry],
     ) -> None:
-        """Fold what was logged; *told* is the same as *named*, before a blind run's blind_names."""
+        """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
         tokens: dict[str, list[int]] = {}
-        for (who, payload), (_, whole), entry in zip(named, told, entries, strict=True):
+        for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
             if type(payload) is Token and who is not None:
                 tokens.setdefault(who, []).append(len(payload.text))
             self._fold(who, payload, entry)
-            if who is not None and isinstance(whole, _ENDINGS):
-                self._report(who, whole)
+            if who is not None and isinstance(said, _ENDINGS):
+                self._report(who, said)
         for agent_id, lengths in () if self._blind_names is not None else tokens.items():
             configured = self._state.participants[agent_id].info.configured
             self._observer.tokens(configured, sum(lengths), len(lengths))

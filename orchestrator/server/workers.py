@@ -128,12 +128,12 @@ class _Parent:
 
     def _read_reports(self) -> str | None:
         """Take what workers have said; return why the first of them failed, if any did."""
-        told = b""
+        received = b""
         with suppress(BlockingIOError):
             while part := os.read(self._reports[0], 65536):
-                told += part
+                received += part
         reason = None
-        for line in told.splitlines():
+        for line in received.splitlines():
             report = json.loads(line)
             if "failed" in report:
                 reason = reason or str(report["failed"])

@@ -97,8 +97,8 @@ class Observers(Observer):
             each.run_started(run)
 
     def traceparent(self, run: RunFacts) -> str | None:
-        told = [each.traceparent(run) for each in self._all]
-        return next((found for found in told if found is not None), None)
+        parents = [each.traceparent(run) for each in self._all]
+        return next((found for found in parents if found is not None), None)
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
         for each in self._all:

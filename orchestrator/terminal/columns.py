@@ -103,10 +103,10 @@ class Columns:
         """Draw the run as it stands, within the terminal's present size."""
         views = list(run.agents.values())
         width, height = self.console.size
-        told = self._panel_line(run, width) if height >= ROOMY_LINES else []
-        space = max(1, height - 2 - len(told))  # the footer, and the line the cursor stands on
+        panel_line = self._panel_line(run, width) if height >= ROOMY_LINES else []
+        space = max(1, height - 2 - len(panel_line))  # the footer, and the line the cursor stands on
         body = self._grids(_parts(run), width, space) or self._stack(views, width, space)
-        return Group(body, *told, self._footer(run, width))
+        return Group(body, *panel_line, self._footer(run, width))
 
     def _grids(
         self, parts: tuple[list[AgentView], list[AgentView]], width: int, space: int
@@ -223,8 +223,8 @@ class Columns:
         width = max(1, width)
         tools: list[Text] = []
         for tool in view.tools[-SHOWN_TOOLS:]:
-            told = "…" if tool.output is None else ("✗ " if tool.is_error else "→ ") + tool.output
-            line = Text(one_line(f"⚙ {tool.name} {tool.arguments} {told}"), "dim")
+            result = "…" if tool.output is None else ("✗ " if tool.is_error else "→ ") + tool.output
+            line = Text(one_line(f"⚙ {tool.name} {tool.arguments} {result}"), "dim")
             line.truncate(width, overflow="ellipsis")
             tools.append(line)
         for bar in [] if view.ended else view.content.progress[-SHOWN_BARS:]:
@@ -253,8 +253,8 @@ class Columns:
     def answer(self, view: AgentView) -> RenderableType:
         """Draw an agent's whole answer, however it ended."""
         read = one_line(reading_words(view.inputs, view.missing))
-        told = ", ".join(filter(None, [one_line(view.model or ""), speed(view.metrics or {}), read]))
-        title = Text.assemble(_title(view), (f"  {told}", "dim"))
+        facts = ", ".join(filter(None, [one_line(view.model or ""), speed(view.metrics or {}), read]))
+        title = Text.assemble(_title(view), (f"  {facts}", "dim"))
         parts: list[RenderableType] = [Rule(title, align="left", style=STATES[view.status][1])]
         if view.text.strip():
             # Addresses are shown, not hidden behind a link's text.

@@ -61,8 +61,8 @@ def result_words(result: Mapping[str, Any]) -> str:
         parts.append("scores " + ", ".join(f"{one['agent']} {one['score']:g}" for one in result["ranking"]))
     tally = list((result.get("tally") or {}).items())
     if tally:
-        told = [f"{_short(choice)} × {count:g}" for choice, count in tally[:MAX_TALLY]]
-        parts.append("tally " + ", ".join(told) + (" …" if len(tally) > MAX_TALLY else ""))
+        counts = [f"{_short(choice)} × {count:g}" for choice, count in tally[:MAX_TALLY]]
+        parts.append("tally " + ", ".join(counts) + (" …" if len(tally) > MAX_TALLY else ""))
     if result.get("by"):
         parts.append(f"last word: {result['by']}")
     parts.append(missing_words(result.get("missing") or ()))
@@ -90,11 +90,11 @@ def describe_panel(event: Event) -> str | None:
     match event.type:
         case PanelStage.TYPE:
             stage = stage_of(data) or "answers"
-            told = [
+            parts = [
                 f"{stage}: {', '.join(data.get('agents') or ())}",
                 missing_words(data.get("missing") or ()),
             ]
-            return "; ".join(filter(None, told))
+            return "; ".join(filter(None, parts))
         case PanelResult.TYPE:
             return f"result: {result_words(data)}"
         case PanelLate.TYPE:

@@ -81,8 +81,8 @@ def describe_run(event: Event) -> str | None:
         case RunStarted.TYPE:
             names = ", ".join(info["agent_id"] for info in data.get("agents", ()))
             panel = data.get("panel")
-            told = f"; {panel_words(panel)}" if panel else ""
-            return one_line(f"{data.get('run_id', '')} starts{names and f': {names}'}{told}")
+            panel_part = f"; {panel_words(panel)}" if panel else ""
+            return one_line(f"{data.get('run_id', '')} starts{names and f': {names}'}{panel_part}")
         case AgentAdded.TYPE:
             return one_line(f"{data['agent']['agent_id']} joins")
         case RunGap.TYPE:

@@ -92,8 +92,8 @@ class A2aCalls:
             async with aclosing(answer.events()) as events:
                 async for event in events:
                     if event.data:
-                        told = decode_object(event.data, WHO)
-                        yield _result(told) if self._rpc else told
+                        message = decode_object(event.data, WHO)
+                        yield _result(message) if self._rpc else message
         finally:
             answer.close()
 

@@ -77,8 +77,8 @@ class TaskReading:
         """Whether the task waits for an answer."""
         return self.state == INPUT_REQUIRED
 
-    def feed(self, told: dict[str, Any]) -> list[Emission]:
-        """Return what one update has the agent say.
+    def feed(self, update: dict[str, Any]) -> list[Emission]:
+        """Return what one *update* has the agent say.
 
         Raises:
             AgentError: It failed, or sent what cannot be read.
@@ -89,11 +89,11 @@ class TaskReading:
             ("statusUpdate", self._status_update),
             ("message", self._bare_message),
         ):
-            value = told.get(kind)
+            value = update.get(kind)
             if isinstance(value, dict):
                 return list(read(value))
-        if isinstance(told.get("status"), dict) and isinstance(told.get("id"), str):
-            return list(self._task(told))  # GetTask and CancelTask answer with the task itself
+        if isinstance(update.get("status"), dict) and isinstance(update.get("id"), str):
+            return list(self._task(update))  # GetTask and CancelTask answer with the task itself
         return []
 
     # ── what may come ────────────────────────────────────────────────────────────────────────
@@ -238,10 +238,10 @@ class TaskReading:
             raise AgentError(self._code or "upstream_unavailable", f"{WHO} begins again.", retryable=True)
 
     def _note_usage(self, about: dict[str, Any]) -> None:
-        told, adk = about.get("usage"), about.get("adk_usage_metadata")
-        if isinstance(told, dict):
-            details = (_count(told.get("cached_input_tokens")), _count(told.get("reasoning_tokens")))
-            read, written = _count(told.get("input_tokens")), _count(told.get("output_tokens"))
+        counts, adk = about.get("usage"), about.get("adk_usage_metadata")
+        if isinstance(counts, dict):
+            details = (_count(counts.get("cached_input_tokens")), _count(counts.get("reasoning_tokens")))
+            read, written = _count(counts.get("input_tokens")), _count(counts.get("output_tokens"))
             self.usage = Usage(read or 0, written or 0, *details)
         elif isinstance(adk, dict):
             details = (_count(adk.get("cachedContentTokenCount")), _count(adk.get("thoughtsTokenCount")))

@@ -148,9 +148,9 @@ class RunReading:
             self._calls[call_id] = _Call("tool", f"{call_id}.message")
         content = event.get("content")
         output = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        told = self._tell(call_id)
+        called = self._tell(call_id)
         self._transcript.result(_id(event, "messageId") or f"{call_id}.result", call_id, output)
-        return [*told, ToolResult(call_id, output, is_error=False)]
+        return [*called, ToolResult(call_id, output, is_error=False)]
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────
 
@@ -217,14 +217,14 @@ class RunReading:
             found += _data("result", event["result"], None)
         return found
 
-    def _interrupt(self, told: dict[str, Any]) -> RunInterrupt:
-        call_id = _id(told, "toolCallId")
+    def _interrupt(self, interrupt: dict[str, Any]) -> RunInterrupt:
+        call_id = _id(interrupt, "toolCallId")
         call = self._calls.get(call_id)
         if call is not None:
-            return RunInterrupt(_id(told, "id"), call.name, call.arguments or "{}")
-        words = {key: told[key] for key in ("message", "reason") if isinstance(told.get(key), str)}
+            return RunInterrupt(_id(interrupt, "id"), call.name, call.arguments or "{}")
+        words = {key: interrupt[key] for key in ("message", "reason") if isinstance(interrupt.get(key), str)}
         arguments = json.dumps(words, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
-        return RunInterrupt(_id(told, "id"), "input", arguments)
+        return RunInterrupt(_id(interrupt, "id"), "input", arguments)
 
     def _failed(self, event: dict[str, Any]) -> list[Emission]:
         code = event.get("code")
@@ -235,8 +235,8 @@ class RunReading:
             raise AgentError("upstream_rejected", f"{WHO} failed.")
         raise AgentError(verdict[0], verdict[1].format(who=WHO))
 
-    def _note_usage(self, told: Any) -> None:
-        for each in told if isinstance(told, list) else ():
+    def _note_usage(self, usages: Any) -> None:
+        for each in usages if isinstance(usages, list) else ():
             try:
                 used = msgspec.convert(each, _TokenUsage)
             except msgspec.ValidationError:

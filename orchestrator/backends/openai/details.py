@@ -29,9 +29,9 @@ def with_details(output: list[Any], details: list[dict[str, Any]]) -> list[Any]:
     reasoning: Any = next((item for item in output if item.type == "reasoning"), None)
     if reasoning is None:
         call = next(item for item in output if item.type == "function_call")
-        told = getattr(call, "provider_data", None) or {}
+        of_call = getattr(call, "provider_data", None) or {}
         reasoning = ResponseReasoningItem(
-            id="__fake_id__", summary=[], type="reasoning", provider_data=dict(told)
+            id="__fake_id__", summary=[], type="reasoning", provider_data=dict(of_call)
         )  # type: ignore[call-arg]  # as the SDK's converter does
         output = [reasoning, *output]
     known = getattr(reasoning, "provider_data", None) or {}
@@ -46,9 +46,9 @@ def details_of_calls(items: Any, model: Any) -> dict[str, list[dict[str, Any]]]:
     for item in items if isinstance(items, list) else ():
         kind = item.get("type") if isinstance(item, Mapping) else None
         if kind == "reasoning":
-            told = item.get("provider_data") or {}
-            is_own = told.get("model") in (None, model) and isinstance(model, str) and not is_strict(model)
-            pending = told.get(KEY) if is_own else None
+            facts = item.get("provider_data") or {}
+            is_own = facts.get("model") in (None, model) and isinstance(model, str) and not is_strict(model)
+            pending = facts.get(KEY) if is_own else None
         elif kind == "function_call" and pending:
             found[str(item.get("call_id"))] = pending
             pending = None

@@ -126,9 +126,9 @@ def failure_text(error: Exception, tool: str = "") -> str:
     Our own words, those of a `ToolError`, and the SDK's on wrong arguments: any other text may hold a secret, so it
     is sent as an id, under which the log has the kind of the error and where it was raised.
     """
-    told = _told_by(error)
-    if told is not None:
-        return f"The tool failed: {told}"
+    reason = _told_by(error)
+    if reason is not None:
+        return f"The tool failed: {reason}"
     error_id = new_error_id()
     log.warning(
         "tool_failed", tool=tool, error_id=error_id, error=type(error).__qualname__, at=_raised_at(error)

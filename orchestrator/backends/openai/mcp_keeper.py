@@ -87,15 +87,15 @@ class Keeper:
     def shown(self, result: Any, tool: str) -> Any:
         """Return a call's *result* as model and clients may see it.
 
-        What a server says of its own failure may hold anything, an exception's text for example, so it is told as an
-        id, as that of any other tool, unless the configuration trusts the server.
+        What a server says of its own failure may hold anything, an exception's text for example, so an id is shown
+        for it, as for that of any other tool, unless the configuration trusts the server.
         """
         if not result.is_error or self._tells_errors:
             return result
         error_id = new_error_id()
         log.warning("tool_failed", tool=tool, error_id=error_id, error="isError", at=self._what)
-        told = TextContent(type="text", text=f"The tool failed ({error_id}).")
-        return result.model_copy(update={"content": [told], "structured_content": None})
+        failed = TextContent(type="text", text=f"The tool failed ({error_id}).")
+        return result.model_copy(update={"content": [failed], "structured_content": None})
 
     async def aclose(self) -> None:
         """End the server; no process of it is left."""

@@ -153,8 +153,8 @@ class RelayHooks(RunHooks[Any]):
         failed = call_id in outbox.failed_calls or (call is not None and _timed_out(call))
         outbox.failed_calls.discard(call_id)
         files = files_of_result(result, call_id)
-        told = output_text(without_data(result) if files else result)
-        await outbox.put(ToolResult(call_id, told, failed, parent=NESTED.get()))
+        output = output_text(without_data(result) if files else result)
+        await outbox.put(ToolResult(call_id, output, failed, parent=NESTED.get()))
         for file in files:
             await outbox.put(replace(file, parent=NESTED.get()))
 

@@ -188,13 +188,13 @@ class RelayedResponse:
         """
         self._ended = True
         details = getattr(response, "incomplete_details", None)
-        told = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
-        reason = finish_of(told, unknown="length") if isinstance(told, str) else None
+        reason_given = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
+        reason = finish_of(reason_given, unknown="length") if isinstance(reason_given, str) else None
         kinds = {item.type for item in response.output}
         has_answer = bool(self._told.pieces) or bool(kinds - {"reasoning", "message"})
         has_thought = self._reasoned or (reason == "length" and "reasoning" in kinds)
         if reason == CONTENT_FILTER and not has_answer:
-            raise withheld(told or "")
+            raise withheld(reason_given or "")
         if not (has_answer or has_thought):
             raise AgentError(
                 "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
@@ -221,8 +221,8 @@ class RelayedResponse:
             return
         item_id, place = getattr(event, "item_id", None) or "", getattr(event, "content_index", None) or 0
         is_reasoning = ".reasoning_" in event.type or part.get("type") in ("reasoning_text", "summary_text")
-        told = self._reasoning if is_reasoning else self._told
-        rest = told.rest_of_part(item_id, place, whole, "part" if "part" in event.type else "text")
+        sent = self._reasoning if is_reasoning else self._told
+        rest = sent.rest_of_part(item_id, place, whole, "part" if "part" in event.type else "text")
         if not rest:
             return
         if is_reasoning:

@@ -195,9 +195,9 @@ class PanelReading:
                 raise _failure(self._error)
             raise AgentError("upstream_rejected", "The panel at the other instance came to no result.")
         self.ended = True
-        told = Data("panel.result", msgspec.to_builtins(result))
+        panel_result = Data("panel.result", msgspec.to_builtins(result))
         answer: list[Emission] = [result.answer] if result.answer and not self._spoke else []
-        return [*answer, told, Finish("stop", self._usage, self._memory)]
+        return [*answer, panel_result, Finish("stop", self._usage, self._memory)]
 
 
 def _payload(agent_id: str, event: ServerSentEvent) -> Payload | None:

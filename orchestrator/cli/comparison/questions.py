@@ -24,8 +24,8 @@ class ComparedQuestion:
 
     @property
     def key(self) -> str:
-        told = json.dumps([self.question_id, self.text, self.expect])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        identity = json.dumps([self.question_id, self.text, self.expect])
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def read_questions(path: Path) -> list[ComparedQuestion]:

@@ -49,18 +49,18 @@ def _run(question: ComparedQuestion, result: Result) -> str:
 
 
 def _section(agent: str, answer: ComparedAnswer, result: Result) -> str:
-    told = [answer.status]
+    facts = [answer.status]
     if answer.passed is not None:
-        told.append("as expected" if answer.passed else "not as expected")
+        facts.append("as expected" if answer.passed else "not as expected")
     if answer.duration_ms is not None:
-        told.append(f"{answer.duration_ms / 1000:.1f} s")
+        facts.append(f"{answer.duration_ms / 1000:.1f} s")
     if answer.output_tokens is not None:
-        told.append(f"{answer.output_tokens} tokens")
+        facts.append(f"{answer.output_tokens} tokens")
     if answer.cost is not None:
-        told.append(f"cost {answer.cost:.4f}")
+        facts.append(f"cost {answer.cost:.4f}")
     won = ' class="won"' if result.winner == agent else ""
     error = f'<p class="bad">{escape(answer.error)}</p>\n' if answer.error else ""
     return (
-        f'<section{won}>\n<h3>{escape(agent)}</h3>\n<p class="hint">{escape(" · ".join(told))}</p>\n'
+        f'<section{won}>\n<h3>{escape(agent)}</h3>\n<p class="hint">{escape(" · ".join(facts))}</p>\n'
         f'{error}<div class="answer">{escape(answer.text)}</div>\n</section>\n'
     )

@@ -36,8 +36,8 @@ class Question:
         """The question with what was said before, for a client that owns its history."""
         if not self.earlier:
             return self.text
-        told = "\n\n".join(f"{speaker}: {text}" for speaker, text in self.earlier)
-        return f"{told}\n\nUser: {self.text}"
+        history = "\n\n".join(f"{speaker}: {text}" for speaker, text in self.earlier)
+        return f"{history}\n\nUser: {self.text}"
 
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Instructions", "developer": "Instructions"}

@@ -102,8 +102,8 @@ def _initialize(call_id: object, about: Mapping[str, Any]) -> web.Response:
         "serverInfo": {"name": "orchestrator", "version": _version()},
         "instructions": "Ask several AI agents at once, or a panel of them that comes to one answer.",
     }
-    told = about.get("capabilities")
-    elicits = isinstance(told, Mapping) and isinstance(told.get("elicitation"), Mapping)
+    abilities = about.get("capabilities")
+    elicits = isinstance(abilities, Mapping) and isinstance(abilities.get("elicitation"), Mapping)
     # The id itself tells what its client can do, for no worker keeps a session.
     return _result(
         call_id, result, headers={SESSION: secrets.token_urlsafe(24) + (_ELICITS if elicits else "")}
@@ -202,15 +202,15 @@ async def take_call_up(request: web.Request) -> web.StreamResponse:
 
 def _name_stream(run_id: str, options: Mapping[str, Any]) -> str:
     """Say in a name all that any worker needs to take the stream up: for whom it is, and how its call is called."""
-    told = [run_id, options["rpc_id"], options["progress_token"], options["elicits"]]
-    return base64.urlsafe_b64encode(encode_json(told)).decode().rstrip("=")
+    parts = [run_id, options["rpc_id"], options["progress_token"], options["elicits"]]
+    return base64.urlsafe_b64encode(encode_json(parts)).decode().rstrip("=")
 
 
 def _read_stream(name: str) -> tuple[str, dict[str, Any]]:
     """Read back what `_name_stream` has said. Raises InvalidRequest for an id that is none of ours."""
     try:
-        told = json.loads(base64.b64decode(name + "=" * (-len(name) % 4), b"-_", validate=True))
-        run_id, rpc_id, token, elicits = told
+        parts = json.loads(base64.b64decode(name + "=" * (-len(name) % 4), b"-_", validate=True))
+        run_id, rpc_id, token, elicits = parts
     except (ValueError, TypeError, RecursionError):
         raise InvalidRequest("Last-Event-ID is none of this server's.") from None
     if not isinstance(run_id, str) or not isinstance(elicits, bool):
@@ -252,8 +252,8 @@ def _key(request: web.Request, call_id: object) -> str | None:
     session = request.headers.get(SESSION)
     if not session:
         return None
-    told = f"{session}\n{type(call_id).__name__}\n{call_id}"
-    return f"mcp:{hashlib.sha256(told.encode('utf-8', 'replace')).hexdigest()}"
+    identity = f"{session}\n{type(call_id).__name__}\n{call_id}"
+    return f"mcp:{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def _result(

@@ -142,10 +142,10 @@ class ChatDecoder:
     def _end(self) -> None:
         """End where the body ends: a finish reason will do for servers that send no end mark."""
         if (body := self._splitter.body()) is not None:
-            told = documents(body.decode("utf-8-sig"))
-            for value in told:
+            values = documents(body.decode("utf-8-sig"))
+            for value in values:
                 self._beside.note(value)
-                if (chunk := whole_chunk(value) if len(told) == 1 else repaired_chunk(value)) is not None:
+                if (chunk := whole_chunk(value) if len(values) == 1 else repaired_chunk(value)) is not None:
                     self._take(msgspec.convert(chunk, Chunk))
         if self._finish_reason is None:
             raise AgentError("upstream_invalid", UNFINISHED)
@@ -169,18 +169,18 @@ class ChatDecoder:
         text = payload.decode()
         if is_life(text):
             return
-        told = _loaded(text)
-        value = repaired_chunk(told)
-        self._beside.note(told)
+        loaded = _loaded(text)
+        value = repaired_chunk(loaded)
+        self._beside.note(loaded)
         if value is not None:
             self._take(msgspec.convert(value, Chunk))
 
     def _note_rest(self, payload: bytes, chunk: Chunk) -> None:
         """Note what the last chunk says beside its choices, wherever that stands: usage, and what filters did."""
-        told = _loaded(payload)
-        self._beside.note(told)
+        loaded = _loaded(payload)
+        self._beside.note(loaded)
         if not chunk.usage:
-            self._count(usage_in(told))
+            self._count(usage_in(loaded))
 
     def _count(self, usage: dict[str, Any] | None) -> None:
         """Keep the newest count; zeros and nulls after one are those of a server that counts in an earlier chunk."""
@@ -203,8 +203,8 @@ class ChatDecoder:
         if word and not is_unfinished(word):
             self._finish_reason = word
         if choice.logprobs is not None:
-            told = choice.logprobs.get("content") or ()
-            self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in told]
+            probabilities = choice.logprobs.get("content") or ()
+            self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in probabilities]
         if choice.delta is not None:
             self._take_said(choice.delta, is_last=self._finish_reason is not None)
         if choice.message is not None:

@@ -136,15 +136,15 @@ def is_filtered(value: Any, *, of_filter: bool = False, depth: int = 0) -> bool:
         return any(is_filtered(each, of_filter=of_filter, depth=depth + 1) for each in value)
     if not isinstance(value, Mapping):
         return False
-    for name, told in value.items():
+    for name, found in value.items():
         key = plain_key(name)
-        if told is True and (key in _FLAGS or (of_filter and key in _FLAGS_OF_FILTERS)):
+        if found is True and (key in _FLAGS or (of_filter and key in _FLAGS_OF_FILTERS)):
             return True
-        if key in _BLOCK_REASONS and isinstance(told, str) and not told.upper().endswith("UNSPECIFIED"):
-            return bool(told)
-        if key.endswith("guardrailaction") and told == "INTERVENED":
+        if key in _BLOCK_REASONS and isinstance(found, str) and not found.upper().endswith("UNSPECIFIED"):
+            return bool(found)
+        if key.endswith("guardrailaction") and found == "INTERVENED":
             return True
         inside = of_filter or _FILTERS.search(key) is not None
-        if (inside or key == "choices") and is_filtered(told, of_filter=inside, depth=depth + 1):
+        if (inside or key == "choices") and is_filtered(found, of_filter=inside, depth=depth + 1):
             return True
     return False

@@ -42,13 +42,13 @@ def thought_in(delta: Mapping[str, Any]) -> str:
     return ""
 
 
-def add_details(known: list[dict[str, Any]], told: Iterable[Any]) -> str:
+def add_details(known: list[dict[str, Any]], received: Iterable[Any]) -> str:
     """Add the pieces of `reasoning_details` to those *known*, so that they can go back; return their new text.
 
     OpenRouter sends each block in pieces, MiniMax the block as far as it goes, again and again.
     """
     new = ""
-    for piece in told:
+    for piece in received:
         if not isinstance(piece, Mapping):
             continue
         block = known[-1] if known and _continues(known[-1], piece) else None

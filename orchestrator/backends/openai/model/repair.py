@@ -122,8 +122,8 @@ def _raise_error_in(value: dict[str, Any]) -> None:
         raise error_in_stream({"code": f"base_resp_{base['status_code']}"})  # MiniMax's
     if "choices" in value:
         return
-    told = value.get("code") or value.get("status") or value.get("errors")
-    if is_error(value.get("errors")) or (isinstance(value.get("message"), str) and is_error(told)):
+    sign = value.get("code") or value.get("status") or value.get("errors")
+    if is_error(value.get("errors")) or (isinstance(value.get("message"), str) and is_error(sign)):
         raise error_in_stream(value)  # Alibaba's, Zhipu's and others' without an envelope
 
 

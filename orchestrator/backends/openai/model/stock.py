@@ -72,8 +72,8 @@ class _Reading(ABC):
                 raise
         if body.whole is not None:
             values = _documents(body.whole)
-            for told in values:
-                for value in self._read_whole(told) if len(values) == 1 else self._read(told):
+            for document in values:
+                for value in self._read_whole(document) if len(values) == 1 else self._read(document):
                     yield _event(value)
         for value in self._finish(is_marked):
             yield _event(value)
@@ -145,15 +145,15 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
     def _said(self, delta: dict[str, Any], *, is_last: bool) -> dict[str, Any]:
         """Return a delta with its texts where the SDK looks for them, and without its calls."""
         content, details = delta.get("content"), delta.pop("reasoning_details", None)
-        told = add_details(self._beside.details, details) if details else ""
+        added = add_details(self._beside.details, details) if details else ""
         if isinstance(content, list):
             content, thought = said_in(content)
             if thought:
                 delta["reasoning_content"] = thought
         if delta.get("reasoning_content"):
             delta.pop("reasoning", None)  # the same again; the SDK would say it twice
-        if told and not (delta.get("reasoning_content") or delta.get("reasoning")):
-            delta["reasoning"] = told
+        if added and not (delta.get("reasoning_content") or delta.get("reasoning")):
+            delta["reasoning"] = added
         elif field := next((f for f in ("reasoning_content", "reasoning") if delta.get(f)), None):
             delta[field] = self._beside.new_thought(field, delta[field])
         if content:

@@ -116,15 +116,15 @@ def usage_of(value: Mapping[str, Any]) -> ResponseUsage:
     )
 
 
-def add_usage(response: Response, told: dict[str, Any] | None, *, keep_raw: bool) -> None:
-    """Put what a server has *told* of its usage into a response, as the SDK wants it."""
-    counted = usage_as_chat(told) or usage_in({"usage": told})
-    if counted is None or told is None:
+def add_usage(response: Response, raw: dict[str, Any] | None, *, keep_raw: bool) -> None:
+    """Put the *raw* usage that a server sent into a response, as the SDK wants it."""
+    counted = usage_as_chat(raw) or usage_in({"usage": raw})
+    if counted is None or raw is None:
         _mark_request_completed_without_usage(response)
         return
     response.usage = usage_of(counted)
     if keep_raw:
-        _attach_raw_usage_snapshot(response, told)
+        _attach_raw_usage_snapshot(response, raw)
 
 
 def _counted(named: Mapping[str, Any], keys: list[str]) -> int | None:
