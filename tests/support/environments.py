@@ -36,6 +36,7 @@ def environment(
     name: str,
     packages: Sequence[str],
     *,
+    afterwards: Sequence[str] = (),
     newest: str | None = None,
     python: str = sys.executable,
     finish: Callable[[Path], None] | None = None,
@@ -43,6 +44,7 @@ def environment(
     """Make the environment called *name*, or find the one that is there; return its folder.
 
     Args:
+        afterwards: What is installed once *packages* are, whatever those ask for.
         newest: A day; later uploads are not looked at, and None looks at all.
         python: An interpreter, or which versions will do. finish: Called with the folder of a new one.
     Raises:
@@ -60,7 +62,10 @@ def environment(
             shutil.rmtree(home, ignore_errors=True)
             _uv("venv", "--python", python, str(home))
             until = () if newest is None else ("--exclude-newer", newest)
-            _uv("pip", "install", "--python", str(home / "bin" / "python"), *until, *packages)
+            install = ("pip", "install", "--python", str(home / "bin" / "python"), *until)
+            _uv(*install, *packages)
+            if afterwards:
+                _uv(*install, *afterwards)
             if finish is not None:
                 finish(home)
             ready.touch()

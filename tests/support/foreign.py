@@ -18,6 +18,7 @@ ASKED_FOR = os.environ.get("TEST_FOREIGN", "") not in ("", "0")
 
 def environment_of(*packages: str) -> Path:
     """Return the Python of an environment that has *packages* and this service. Raises as `environment`."""
-    # Of each checkout its own: the service is there as it stands in it.
+    # Of each checkout its own: the service is there as it stands in it. It is installed last, for some frameworks
+    # pin an older `openai` than it needs, and work with this one all the same.
     mark = hashlib.sha256("\n".join((sys.version, str(ROOT), *packages)).encode()).hexdigest()[:16]
-    return environment(f"foreign-{mark}", ("-e", str(ROOT), *packages)) / "bin" / "python"
+    return environment(f"foreign-{mark}", packages, afterwards=("-e", str(ROOT))) / "bin" / "python"
