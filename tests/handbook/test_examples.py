@@ -401,6 +401,7 @@ def test_every_program_of_a_page_is_run_by_a_test() -> None:
     run_here = {
         "shop.py", "greeter.py", "embedded.py", "my_methods.py", "ask.py", "report.py", "socket_ask.py", "council.py",
         "clerk_graph.py", "weather_agent.py",
+        "travel_server.py",  # with ADK, by tests/support/adk_program.py
         "ask.mjs", "fetch-for-ai5.mjs", "stream.js",
         "parrot.py", "lines.py", "countdown.py", "audit_log.py", "longest.py", "service.py",
     }  # fmt: skip

@@ -17,6 +17,7 @@ from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult
 from tests.faults.oracle import Account, begin, patient_session
+from tests.support.letta.agents import create_agent
 from tests.support.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
 from tests.support.letta.proxy import CuttingProxy
 from tests.support.letta_server import LettaServer, letta_server
@@ -27,7 +28,6 @@ from tests.workers.process import worker
 
 __all__ = ["letta_server"]
 
-EMBEDDING = {"embedding_dim": 1536, "embedding_endpoint_type": "openai", "embedding_model": "unused"}
 ROLL = '''
 def roll(sides: int) -> str:
     """Roll a die.
@@ -72,18 +72,11 @@ async def make_agent(client: AsyncLetta, upstream: Upstream) -> AsyncIterator[Ma
 
     async def make(model: str, tools: tuple[str, ...] = (), asks: tuple[str, ...] = ()) -> str:
         created = [await client.tools.upsert(source_code=source) for source in tools]
-        endpoint = {"model_endpoint_type": "openai", "model_endpoint": upstream.url, "context_window": 32000}
-        agent = await client.agents.create(
-            llm_config={"model": model, **endpoint},
-            embedding_config={**EMBEDDING, "embedding_endpoint": upstream.url},
-            include_base_tools=False,
-            memory_blocks=[],
-            tool_ids=[tool.id for tool in created],
-        )
+        agent_id = await create_agent(client, upstream.url, model, [tool.id for tool in created])
         for name in asks:
-            await client.agents.tools.update_approval(name, agent_id=agent.id, body_requires_approval=True)
-        made.append(agent.id)
-        return agent.id
+            await client.agents.tools.update_approval(name, agent_id=agent_id, body_requires_approval=True)
+        made.append(agent_id)
+        return agent_id
 
     yield make
     for agent_id in made:
