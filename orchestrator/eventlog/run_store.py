@@ -200,8 +200,14 @@ class RunStore(Protocol):
         """Return those of *keys* of which any of the workers *by* has subscribers."""
         ...
 
-    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
-        """Remember a turn of a conversation; the newest *keep* stay."""
+    async def add_turn(
+        self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
+    ) -> None:
+        """Remember a turn of a conversation; the newest *keep* stay.
+
+        Args:
+            keep_bytes: What those may have together; the newest stays in any case.
+        """
         ...
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:

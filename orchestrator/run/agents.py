@@ -230,6 +230,16 @@ class RunAgents:
                 if isinstance(payload, TERMINALS):
                     await self.seal(agent_id, payload)
 
+    def release(self) -> None:
+        """Let go of what moved them and what they remember, once the run is over here.
+
+        All of it refers to each other, so it would stay until the garbage collector looks, which may be long after
+        many such runs: histories are megabytes.
+        """
+        for agent in self._agents.values():
+            agent.task = agent.history = agent.asked = None
+        self._withheld.clear()
+
     def _configured(self, agent_id: str) -> str:
         return self.blind_names.configured(agent_id) if self.blind_names is not None else agent_id
 

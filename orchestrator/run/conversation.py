@@ -7,6 +7,8 @@ different questions in one history would make both wrong.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from ..backends.base import Turn
@@ -15,6 +17,12 @@ from ..eventlog.run_store import RunStore
 
 MAX_TURNS = 200
 """Turns kept per agent; the oldest go first."""
+
+MAX_TURN_BYTES = 4 * 1024 * 1024
+"""Of an agent's turns: more than any model reads, and all of them are read for each question."""
+
+DECODED_BYTES = 256 * 1024
+"""Of turns, decoded in one round of the event loop."""
 
 
 class Conversations:
@@ -48,8 +56,18 @@ class Conversations:
 
         If a run asked the same again (a retry), only the newest answer: what was said before is void.
         """
-        kept = await self._store.turns(conversation_id, agent_id)
-        turns = [turn for each in kept if (turn := _decoded(each)) is not None]
+        turns: list[Turn] = []
+        size = decoded = 0
+        for each in reversed(await self._store.turns(conversation_id, agent_id)):
+            size, decoded = size + len(each), decoded + len(each)
+            if turns and size > MAX_TURN_BYTES:
+                break  # another release kept more
+            if decoded > DECODED_BYTES:
+                decoded = len(each)
+                await asyncio.sleep(0)
+            if (turn := _decoded(each)) is not None:
+                turns.append(turn)
+        turns.reverse()
         last = {(turn.run_id, turn.message): at for at, turn in enumerate(turns)}
         return tuple(
             turn
@@ -64,7 +82,8 @@ class Conversations:
                 await self._store.find_run(turn.run_id)
             except Gone:
                 return
-        await self._store.add_turn(conversation_id, agent_id, msgspec.json.encode(turn), keep=MAX_TURNS)
+        kept = msgspec.json.encode(turn)
+        await self._store.add_turn(conversation_id, agent_id, kept, keep=MAX_TURNS, keep_bytes=MAX_TURN_BYTES)
 
 
 def _decoded(turn: bytes) -> Turn | None:

@@ -94,6 +94,10 @@ class Run:
             self._observer.agent_state(participant.info.configured, participant.status, None)
         self._observer.run_left(self.state.facts)
 
+    def release(self) -> None:
+        """Let go of all that only executing needs; the run can still be read."""
+        self._agents.release()
+
     async def execute(self) -> None:
         """Run every agent to its end and log `run.done`."""
         self._observer.run_started(self.state.facts)

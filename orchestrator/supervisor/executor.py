@@ -192,6 +192,7 @@ class Executor:
             self._runs.pop(record.run_id, None)
             if run.status == "running":
                 run.report_left()
+            run.release()
 
     async def _execute(self, run: Run) -> None:
         """Run to the end, also if the run's own machinery breaks.

@@ -327,6 +327,17 @@ async def test_turns_come_back_oldest_first_and_the_newest_stay(store: Store) ->
     assert list(await store.turns("nowhere", "a")) == []
 
 
+async def test_turns_that_are_large_together_go_the_oldest_first_but_the_newest_stays(store: Store) -> None:
+    for n in range(6):
+        await store.add_turn("talk", "a", b"%d" % n * 40, keep=9, keep_bytes=100)
+    assert [turn[:1] for turn in await store.turns("talk", "a")] == [b"4", b"5"]
+    await store.add_turn("talk", "b", b"x" * 200, keep=9, keep_bytes=100)
+    assert [len(turn) for turn in await store.turns("talk", "b")] == [200]
+    await store.add_turn("talk", "b", b"y" * 10, keep=9, keep_bytes=100)
+    assert [len(turn) for turn in await store.turns("talk", "b")] == [10]
+    assert [turn[:1] for turn in await store.turns("talk", "a")] == [b"4", b"5"]
+
+
 async def test_one_running_run_at_a_time_has_a_conversation(store: Store) -> None:
     await create(store, 3)
     assert await store.hold_conversation("talk", "run_1") == "run_1"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from orchestrator.backends.base import Turn
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.run import conversation as module
 from orchestrator.run.conversation import MAX_TURNS, Conversations
 
 
@@ -27,6 +29,10 @@ def conversations(log: MemoryLog) -> Conversations:
 
 async def texts(conversations: Conversations, conversation_id: str = "c", agent_id: str = "a") -> list[str]:
     return [turn.text for turn in await conversations.history(conversation_id, agent_id)]
+
+
+async def messages(conversations: Conversations) -> list[str]:
+    return [turn.message for turn in await conversations.history("c", "a")]
 
 
 async def test_turns_come_back_whole_and_in_order(conversations: Conversations) -> None:
@@ -68,6 +74,23 @@ async def test_the_oldest_turns_go(conversations: Conversations) -> None:
         await conversations.add("c", "a", Turn(f"q{n}", str(n)))
     kept = await texts(conversations)
     assert (len(kept), kept[0], kept[-1]) == (MAX_TURNS, "3", str(MAX_TURNS + 2))
+
+
+async def test_of_long_turns_fewer_are_kept_and_the_newest_always(
+    log: MemoryLog, conversations: Conversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are read for each question; more than a model reads would hold up every other stream meanwhile."""
+    monkeypatch.setattr(module, "MAX_TURN_BYTES", 1100)
+    monkeypatch.setattr(module, "DECODED_BYTES", 300)
+    for n in range(9):
+        await conversations.add("c", "a", Turn(str(n) * 200, ""))
+    assert sum(map(len, await log.turns("c", "a"))) <= 1100
+    assert [text[:1] for text in await messages(conversations)] == ["5", "6", "7", "8"]
+    for n in range(9):
+        await log.add_turn("c", "a", msgspec.json.encode(Turn(str(n) * 200, "")), keep=99)
+    assert [text[:1] for text in await messages(conversations)] == ["5", "6", "7", "8"], "of a release before"
+    await conversations.add("c", "a", Turn("x" * 5000, ""))
+    assert await messages(conversations) == ["x" * 5000]
 
 
 async def test_one_run_at_a_time_holds_a_conversation(log: MemoryLog, conversations: Conversations) -> None:

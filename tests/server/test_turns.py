@@ -97,6 +97,39 @@ async def test_of_many_who_catch_up_so_many_go_on_in_a_round_as_keep_it_short(
     assert min(list(later.values())[:-1]) >= 1
 
 
+async def test_pieces_that_take_long_go_one_a_round_and_nobody_overtakes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eight readers reach the end of their answers in the same round, and each end takes as long as many pages."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "thread_time", lambda: now[0])
+    share, rounds = RoundShare(), Rounds()
+    went: list[tuple[int, int]] = []
+
+    async def end(n: int) -> None:
+        await share.take()
+        now[0] += 3 * ROUND_SECONDS
+        went.append((n, rounds.now))
+
+    await soon(asyncio.gather(*(end(n) for n in range(20))))
+    rounds.close()
+    assert [n for n, _ in went] == list(range(20))
+    assert max(Counter(at for _, at in went).values()) == 1
+
+
+async def test_somebody_goes_on_in_each_round_of_a_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others do in a round is not held against those that catch up, or they would never go on."""
+    now = [0.0]
+
+    def tick() -> float:
+        now[0] += 10 * ROUND_SECONDS
+        return now[0]
+
+    monkeypatch.setattr(module.time, "thread_time", tick)
+    share = RoundShare()
+    await soon(asyncio.gather(*(share.take() for _ in range(20))))
+
+
 async def test_one_who_catches_up_alone_goes_on_at_once() -> None:
     share = RoundShare()
     for _ in range(3):

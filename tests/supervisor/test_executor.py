@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +14,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from orchestrator.agent.attempt import Stop
-from orchestrator.backends.base import AgentInput
+from orchestrator.backends.base import AgentInput, Turn
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Entry
@@ -151,6 +153,25 @@ async def test_a_lost_run_with_a_broken_request_ends_and_asks_nobody() -> None:
         assert ended is not None
         assert (ended.status, asked, worker.runs.running) == ("failed", [], 0)
         assert await worker.conversations.hold("c", "run_2") == "run_2"
+
+
+async def test_what_an_ended_run_remembered_is_let_go_of_at_once() -> None:
+    """Not when the garbage collector looks: histories are megabytes, and it may look a hundred runs later."""
+    async with working() as worker:
+        await worker.conversations.add("c", "a", Turn("earlier?", "Earlier.", None, "run_0"))
+        record = await worker.record(conversation_id="c")
+        run = await worker.begun(record)
+        agent = run._agents["a"]
+        assert agent.history is not None
+        assert agent.task is not None
+        pump = weakref.ref(agent.task.pump)
+        gc.disable()
+        try:
+            worker.runs.execute(run, record)
+            await soon(worker.runs.wait_idle(1000))
+            assert (pump(), agent.history) == (None, None), "the pump's input holds the history, too"
+        finally:
+            gc.enable()
 
 
 async def test_its_conversation_is_free_when_it_has_ended() -> None:

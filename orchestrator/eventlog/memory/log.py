@@ -15,6 +15,9 @@ from .runs import MemoryRuns
 ENTRY_OVERHEAD_BYTES = 200
 """What an entry costs beside its data: the object, its frame's head and its place in the list."""
 
+PAGE_BYTES = 1024 * 1024
+"""What a page has at most, as in the other stores: it is decoded and written in one go."""
+
 ERASED = ""
 
 READERS_PER_TURN = 64
@@ -196,7 +199,7 @@ class MemoryLog(MemoryRuns):
                 start += most
                 page = book.entries[start : start + most]
             page = kept if page else []
-        return page
+        return _short(page)
 
     async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
         book = self._book(channel)
@@ -204,7 +207,7 @@ class MemoryLog(MemoryRuns):
             check_cursor(after, book.bounds)
         seqs = book.places_of(run_id)
         start = 0 if after is None else bisect_right(seqs, after.seq)
-        return [book.entries[seq - book.first] for seq in seqs[start : start + most]]
+        return _short([book.entries[seq - book.first] for seq in seqs[start : start + most]])
 
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         book = self._book(channel)
@@ -280,6 +283,16 @@ def open_store(url: str) -> MemoryLog:
 def _end(reader: asyncio.Future[bool], woken: bool) -> None:
     if not reader.done():
         reader.set_result(woken)
+
+
+def _short(page: list[Entry]) -> list[Entry]:
+    """Cut *page* where its data exceeds `PAGE_BYTES`; its first entry stays."""
+    size = 0
+    for n, entry in enumerate(page):
+        size += len(entry.data)
+        if size > PAGE_BYTES and n:
+            return page[:n]
+    return page
 
 
 def _cost(entry: Entry) -> int:

@@ -214,11 +214,17 @@ class MemoryRuns:
     async def watched(self, keys: Sequence[str], *, by: Collection[str]) -> set[str]:
         return {key for worker in by for key in self._watching.get(worker, set()).intersection(keys)}
 
-    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+    async def add_turn(
+        self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
+    ) -> None:
         conversation = self._use(conversation_id)
         turns = conversation.turns.setdefault(agent_id, [])
         turns.append(turn)
-        void = turns[: max(0, len(turns) - keep)]
+        kept, size = len(turns[-keep:]), sum(map(len, turns[-keep:]))
+        while keep_bytes is not None and size > keep_bytes and kept > 1:
+            size -= len(turns[-kept])
+            kept -= 1
+        void = turns[:-kept]
         del turns[: len(void)]
         self._count(conversation, len(turn) - sum(map(len, void)))
 

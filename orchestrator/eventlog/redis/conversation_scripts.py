@@ -10,7 +10,8 @@ from .run_scripts import FREES, READS, run_script
 ADD_TURN = run_script(
     "#!lua",
     """
--- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent, for how long (ms) or 0.
+-- KEYS: turns. ARGV: P, word + turn, how many to keep, conversation, agent, for how long (ms) or 0, how many bytes
+-- of them or -1.
 -- The word tells a turn that arrives twice.
 local grown = 0
 if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then
@@ -19,6 +20,22 @@ if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[2] then
 end
 for _, void in ipairs(redis.call('LRANGE', KEYS[1], 0, -tonumber(ARGV[3]) - 1)) do grown = grown - #void end
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[3]), -1)
+local most = tonumber(ARGV[7])
+-- All turns of the conversation together are counted already, so mostly nothing has to be looked at.
+if most >= 0 and tonumber(redis.call('HGET', key('talk:bytes'), ARGV[4]) or 0) + grown > most then
+  local size, at = 0, -1
+  while true do
+    local turn = redis.call('LINDEX', KEYS[1], at)
+    if not turn then break end
+    size = size + #turn
+    if size > most and at < -1 then
+      for _, void in ipairs(redis.call('LRANGE', KEYS[1], 0, at)) do grown = grown - #void end
+      redis.call('LTRIM', KEYS[1], at + 1, -1)
+      break
+    end
+    at = at - 1
+  end
+end
 redis.call('SADD', key('speakers:', ARGV[4]), ARGV[5])
 if tonumber(ARGV[6]) > 0 then
   -- Also where no worker is left that tidies.

@@ -213,11 +213,16 @@ class RedisRuns(ABC):
 
     # ── conversations ────────────────────────────────────────────────────────────────────────
 
-    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+    async def add_turn(
+        self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
+    ) -> None:
         keys = [self.keys.turns(conversation_id, agent_id)]
         word = secrets.token_bytes(_WORD_BYTES)
         stays_ms = self._turns_stay_ms
-        await self._do(talks.ADD_TURN, word + turn, keep, conversation_id, agent_id, stays_ms, keys=keys)
+        most = -1 if keep_bytes is None else keep_bytes
+        await self._do(
+            talks.ADD_TURN, word + turn, keep, conversation_id, agent_id, stays_ms, most, keys=keys
+        )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         key = self.keys.turns(conversation_id, agent_id)

@@ -27,15 +27,31 @@ def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
 
 
 def add_turn(
-    db: sqlite3.Connection, conversation: str, agent: str, turn: bytes, keep: int, now: float
+    db: sqlite3.Connection,
+    conversation: str,
+    agent: str,
+    turn: bytes,
+    keep: tuple[int, int | None],
+    now: float,
 ) -> None:
+    """Add a turn; *keep*: how many stay, and how many bytes of them."""
     _use(db, conversation, now)
     change(db, "INSERT INTO turns (conversation, agent, turn) VALUES (?, ?, ?)", conversation, agent, turn)
     sql = """
         DELETE FROM turns WHERE conversation = ?1 AND agent = ?2 AND n NOT IN
         (SELECT n FROM turns WHERE conversation = ?1 AND agent = ?2 ORDER BY n DESC LIMIT ?3)
         """
-    change(db, sql, conversation, agent, keep)
+    change(db, sql, conversation, agent, keep[0])
+    if keep[1] is None:
+        return
+    sql = "SELECT n, length(turn) FROM turns WHERE conversation = ? AND agent = ? ORDER BY n DESC"
+    size = 0
+    for place, (n, length) in enumerate(all_rows(db, sql, conversation, agent)):
+        size += length
+        if place and size > keep[1]:
+            older = "DELETE FROM turns WHERE conversation = ? AND agent = ? AND n <= ?"
+            change(db, older, conversation, agent, n)
+            return
 
 
 def holder_of(db: sqlite3.Connection, conversation: str) -> str | None:

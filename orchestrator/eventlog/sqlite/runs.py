@@ -163,9 +163,12 @@ class SQLiteRuns:
         now, workers = self._clock(), list(by)
         return await self._ask(lambda db: _watched(db, keys, workers, now))
 
-    async def add_turn(self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int) -> None:
+    async def add_turn(
+        self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
+    ) -> None:
+        most = (keep, keep_bytes)
         await self._write(
-            lambda db: conversations.add_turn(db, conversation_id, agent_id, turn, keep, self._clock())
+            lambda db: conversations.add_turn(db, conversation_id, agent_id, turn, most, self._clock())
         )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:

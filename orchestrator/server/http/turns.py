@@ -60,14 +60,17 @@ class RoundShare:
     """Lets many who each have much to send go on piece by piece, so many in each round that the round stays short.
 
     Readers who catch up with a long log are never stopped by the log, and hardly by their sockets: what all of them
-    could send at once would hold up everybody's next events.
+    could send at once would hold up everybody's next events. Pieces differ: the end of one answer may take as long as
+    a hundred pages of another, so whoever is to go on looks at the clock once more.
     """
 
     def __init__(self) -> None:
         self._pieces = self._left = 8
-        self._counting = False
+        self._counting = self._went = False
         self._since = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._put_off: list[asyncio.Future[None]] = []
+        """Those whose turn came in a round that was too long by then; the next is theirs."""
 
     async def take(self) -> None:
         """Return once a piece may be sent: at once, or in a later round. Cancelling is safe."""
@@ -75,12 +78,21 @@ class RoundShare:
         if not self._counting:
             self._counting, self._left, self._since = True, self._pieces, time.thread_time()
             loop.call_soon(self._begin_round, loop)
-        if self._left and not self._waiting:
-            self._left -= 1
+        if self._left and not self._waiting and not self._put_off and not self._is_long():
+            self._left, self._went = self._left - 1, True
             return
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
         await turn
+        while self._is_long():
+            turn = loop.create_future()
+            self._put_off.append(turn)
+            await turn
+        self._went = True
+
+    def _is_long(self) -> bool:
+        """Whether this round has taken its time; one may go on in each, however busy the loop is."""
+        return self._went and time.thread_time() - self._since > ROUND_SECONDS
 
     def _begin_round(self, loop: asyncio.AbstractEventLoop) -> None:
         now, taken = time.thread_time(), self._pieces - self._left
@@ -88,7 +100,9 @@ class RoundShare:
             self._pieces = max(1, self._pieces // 2)
         elif not self._left:
             self._pieces = min(MOST_PIECES, self._pieces + 1)
-        self._since, self._left = now, self._pieces
+        self._since, self._left, self._went = now, self._pieces, False
+        self._waiting.extendleft(reversed(self._put_off))
+        self._put_off.clear()
         while self._left and self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
