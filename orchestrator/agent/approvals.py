@@ -6,6 +6,7 @@ import asyncio
 
 from ..errors import AgentError
 from ..events.agent import Approval
+from ..events.encoding import clean_text
 from .deadlines import Deadlines
 from .mailbox import Mailbox
 
@@ -39,7 +40,7 @@ class Approvals:
         if waiting is None or waiting.done():
             return False
         if answer.reason is not None:
-            self.reasons[answer.call_id] = answer.reason
+            self.reasons[answer.call_id] = clean_text(answer.reason)
         self._mailbox.post(answer)  # before the agent goes on, so before whatever it says then
         waiting.set_result(answer.approve)
         return True

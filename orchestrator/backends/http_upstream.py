@@ -19,6 +19,7 @@ import msgspec
 import yarl
 
 from ..errors import AgentError
+from ..events.encoding import encode_json
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .response_head import MendedConnector
@@ -89,7 +90,7 @@ class HttpUpstream:
         Raises:
             AgentError: No connection (`ConnectionLost`), or an answer that is no success.
         """
-        data = b"" if body is None else msgspec.json.encode(body)
+        data = b"" if body is None else encode_json(body)
         sent = {
             **({} if body is None else {"Content-Type": "application/json"}),
             **self._headers,

@@ -205,9 +205,16 @@ def _whole_artifact(voice: HeardAgent, name: str, said: Data | File) -> dict[str
             "mediaType": said.media_type,
         }
     )
-    about = {"agent_id": voice.agent_id, "attempt": voice.attempt}
+    about = {"type": said.TYPE, "agent_id": voice.agent_id, "attempt": voice.attempt, **_called(said)}
     artifact = {"artifactId": name, "name": said.name, "parts": [part], "metadata": about}
     return {"append": False, "lastChunk": True, "artifact": artifact}
+
+
+def _called(said: Data | File) -> dict[str, str]:
+    """Return what the agent itself calls it."""
+    if isinstance(said, File):
+        return {"file_id": said.file_id}
+    return {} if said.data_id is None else {"data_id": said.data_id}
 
 
 def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.agent import (
+    Approval,
+    ApprovalRequest,
+    Cancelled,
+    Done,
+    Error,
+    Retry,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from ..events.base import Payload
 from ..events.content import Content
 from ..events.run import RunDone
@@ -43,6 +53,7 @@ class AgUiFraming(FoldedFraming):
         self._begun: dict[str, str] = {}
         self._tools: dict[str, list[str]] = {}
         self._failures: list[Error] = []
+        self._usages: list[dict[str, int]] = []
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
@@ -101,12 +112,15 @@ class AgUiFraming(FoldedFraming):
         tool = f"{voice.agent_id}:{result.call_id}"
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
+        # AG-UI has no word for a tool that failed but in its messages, which are not sent.
+        about = {"metadata": {"is_error": True}} if result.is_error else {}
         event = _event(
             "TOOL_CALL_RESULT",
             messageId=f"{tool}.result",
             toolCallId=tool,
             content=str(result.output),
             role="tool",
+            **about,
             **self._owner(voice),
         )
         return [*called, event]
@@ -134,6 +148,8 @@ class AgUiFraming(FoldedFraming):
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         facts = ending_facts(ending)
+        if isinstance(ending, Done) and ending.usage is not None:
+            self._usages.append(_counted(ending.usage))
         if isinstance(ending, Error):
             self._failures.append(ending)
             if self._subagents:
@@ -155,6 +171,7 @@ class AgUiFraming(FoldedFraming):
             code = codes.pop() if len(codes) == 1 else "all_failed"
             return [*left, _event("RUN_ERROR", message=words, code=code)]
         result = {"status": done.status, "agents": done.agents}
+        counted = {"usage": self._usages} if self._usages else {}
         return [
             *left,
             _event(
@@ -163,6 +180,7 @@ class AgUiFraming(FoldedFraming):
                 runId=self._run,
                 outcome={"type": "success"},
                 result=result,
+                **counted,
             ),
         ]
 
@@ -205,6 +223,17 @@ class AgUiFraming(FoldedFraming):
 
     def _owner(self, voice: HeardAgent) -> dict[str, str]:
         return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}
+
+
+def _counted(usage: Usage) -> dict[str, int]:
+    """Return an agent's usage in AG-UI's words: the last two are parts of the first two, as they are here."""
+    counts = {
+        "inputTokens": usage.input_tokens,
+        "outputTokens": usage.output_tokens,
+        "cachedInputTokens": usage.cached_input_tokens,
+        "reasoningTokens": usage.reasoning_tokens,
+    }
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _event(type_: str, **fields: Any) -> bytes:

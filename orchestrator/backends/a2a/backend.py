@@ -19,6 +19,7 @@ from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
+from ..hops import passed_on
 from ..http_upstream import ConnectionLost, HttpUpstream
 from ..tasks import uninterrupted
 from .calls import A2aCalls, TaskHasEnded
@@ -71,8 +72,9 @@ class A2aBackend:
         Cancelling and closing return when the agent has said that its task is cancelled, or after a limit, and the
         connection is closed.
         """
+        hops = passed_on(request)
         calls = await self._connect()
-        task = _Task(calls, TaskReading(), begun=request.anchor)
+        task = _Task(calls, TaskReading(), hops, begun=request.anchor)
         message = _first_message(request)
         reading, anchored, asked = task.reading, None, 0
         try:
@@ -95,7 +97,8 @@ class A2aBackend:
             if not request.taken.is_set():
                 await task.aclose()
         memory = {"context": reading.context_id} if request.conversation_id is not None else None
-        yield Finish("stop", reading.usage, memory)
+        endings = reading.endings
+        yield Finish(endings.reason, reading.usage or endings.usage, memory, endings.output)
 
     async def _connect(self) -> A2aCalls:
         """Read the agent's card, unless it was read a short while ago."""
@@ -116,11 +119,15 @@ class _Task:
     """One task and its streams.
 
     Args:
+        hops: Headers that are sent with each message.
         begun: Id of a task that a worker began which is lost: it is gone on with, and nothing sent first.
     """
 
-    def __init__(self, calls: A2aCalls, reading: TaskReading, *, begun: str | None) -> None:
+    def __init__(
+        self, calls: A2aCalls, reading: TaskReading, hops: dict[str, str], *, begun: str | None
+    ) -> None:
         self.reading = reading
+        self._hops = hops
         self._calls = calls
         self._begun = begun
 
@@ -135,7 +142,7 @@ class _Task:
         tries = 0
         if begun is not None:
             reading.task_id = begun
-        stream = self._calls.send(message) if begun is None else self._calls.subscribe(begun)
+        stream = self._calls.send(message, self._hops) if begun is None else self._calls.subscribe(begun)
         while True:
             lost: AgentError = ConnectionLost(f"{WHO} ended its stream before its task had ended.")
             try:
@@ -156,7 +163,7 @@ class _Task:
                 if begun is not None and not reading.state:
                     # That worker's task is gone: the question is asked anew.
                     begun, reading.task_id = None, None
-                    stream = self._calls.send(message)
+                    stream = self._calls.send(message, self._hops)
                     continue
                 if reading.task_id is None:
                     raise

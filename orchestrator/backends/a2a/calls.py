@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from .card import WHO, Endpoint
 
 HEADERS = {"A2A-Version": "1.0"}
 STREAM = {**HEADERS, "Accept": "text/event-stream"}
+NOTHING_MORE: Mapping[str, str] = {}
 TASK_NOT_FOUND, NOT_CANCELABLE, UNSUPPORTED, INTERNAL = -32001, -32002, -32004, -32603
 _GONE = frozenset({TASK_NOT_FOUND, NOT_CANCELABLE, UNSUPPORTED})
 
@@ -36,14 +37,16 @@ class A2aCalls:
         self._url = endpoint.url
         self._rpc = endpoint.binding == "jsonrpc"
 
-    async def send(self, message: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def send(
+        self, message: dict[str, Any], headers: Mapping[str, str]
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Send a message, and yield what the agent answers: `task`, `message`, `statusUpdate`, `artifactUpdate`."""
         params = {"message": message}
         if not self.streams:
-            yield await self._ask("SendMessage", "POST", "/message:send", params)
+            yield await self._ask("SendMessage", "POST", "/message:send", params, headers)
             return
         async with aclosing(
-            self._stream("SendStreamingMessage", "POST", "/message:stream", params)
+            self._stream("SendStreamingMessage", "POST", "/message:stream", params, headers)
         ) as answers:
             async for answer in answers:
                 yield answer
@@ -63,13 +66,21 @@ class A2aCalls:
         """Cancel a task; return it once the agent has stopped. Raises TaskHasEnded."""
         return await self._ask("CancelTask", "POST", f"/tasks/{_part(task_id)}:cancel", {"id": task_id})
 
-    async def _ask(self, name: str, method: str, path: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        params: dict[str, Any],
+        headers: Mapping[str, str] = NOTHING_MORE,
+    ) -> dict[str, Any]:
+        sent = {**HEADERS, **headers}
         try:
             if self._rpc:
-                answer = await self._http.call("POST", self._url, _call(name, params), headers=HEADERS)
+                answer = await self._http.call("POST", self._url, _call(name, params), headers=sent)
                 return _result(answer)
             body = None if method == "GET" else params
-            answer = await self._http.call(method, self._url + path, body, headers=HEADERS)
+            answer = await self._http.call(method, self._url + path, body, headers=sent)
         except UpstreamRefused as exc:
             raise _refusal(exc, path) from exc
         if not isinstance(answer, dict):
@@ -77,11 +88,16 @@ class A2aCalls:
         return answer
 
     async def _stream(
-        self, name: str, method: str, path: str, params: dict[str, Any]
+        self,
+        name: str,
+        method: str,
+        path: str,
+        params: dict[str, Any],
+        headers: Mapping[str, str] = NOTHING_MORE,
     ) -> AsyncGenerator[dict[str, Any], None]:
         url, body = (self._url, _call(name, params)) if self._rpc else (self._url + path, params)
         try:
-            answer = await self._http.open(method, url, body, headers=STREAM)
+            answer = await self._http.open(method, url, body, headers={**STREAM, **headers})
         except UpstreamRefused as exc:
             raise _refusal(exc, path) from exc
         try:

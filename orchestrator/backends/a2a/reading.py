@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import ERROR_CODES, AgentError, ErrorCode
+from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
 from ...events.content import Data, File, Source
 from ..base import Emission
+from ..own_events import OwnEndings, content_of, failure_of
 from .card import WHO
 
 ENDED = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
@@ -21,7 +22,7 @@ COMPLETED, INPUT_REQUIRED, AUTH_REQUIRED = (
     "TASK_STATE_AUTH_REQUIRED",
 )
 MAX_DETAIL_CHARS = 2000
-MAX_ARGUMENT_CHARS = 16 * 1024
+MAX_ARGUMENT_CHARS = 1024 * 1024
 MAX_ID_CHARS = 200
 _FAILURES: dict[str, str] = {
     "TASK_STATE_FAILED": "failed at its task",
@@ -58,7 +59,7 @@ class TaskReading:
         task_id, context_id: As the agent names them; None before it has.
         state: The newest; `done` once the answer is whole, by a task or by a bare message.
         question: What is waited for in `INPUT_REQUIRED`.
-        usage: As far as the agent said it.
+        usage: As far as the agent said it. endings: Of agents of this very service.
     """
 
     def __init__(self) -> None:
@@ -68,9 +69,10 @@ class TaskReading:
         self.done = False
         self.question: TaskQuestion | None = None
         self.usage: Usage | None = None
+        self.endings = OwnEndings()
         self._artifacts: dict[str, _Artifact] = {}
         self._calls: set[str] = set()
-        self._code: ErrorCode | None = None
+        self._failure: AgentError | None = None
 
     @property
     def asks(self) -> bool:
@@ -128,9 +130,12 @@ class TaskReading:
         if append:
             yield from self._parts(parts, known, name)
             return
+        if (own := _own_artifact(artifact, parts)) is not None:
+            yield own
+            return
         known.parts = 0
         whole = _Artifact()
-        rest = list(self._parts(parts, whole, name, files=known.files))
+        rest = list(self._parts(parts, whole, name, known.files, artifact.get("name")))
         for kind, said, now in (("text", known.text, whole.text), ("thought", known.thought, whole.thought)):
             if not now.startswith(said):
                 raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
@@ -140,9 +145,14 @@ class TaskReading:
         yield from (each for each in rest if not isinstance(each, str | Reasoning))
 
     def _parts(
-        self, parts: list[dict[str, Any]], into: _Artifact, name: str, files: set[str] | None = None
+        self,
+        parts: list[dict[str, Any]],
+        into: _Artifact,
+        name: str,
+        files: set[str] | None = None,
+        title: object = None,
     ) -> Iterator[Emission]:
-        """Yield what parts say; *files* were given already."""
+        """Yield what parts say; *files* were given already, and *title* is what the agent calls them."""
         given = into.files if files is None else files
         for part in parts:
             about = part.get("metadata")
@@ -158,7 +168,8 @@ class TaskReading:
                     into.text += text
                     yield text
             elif "data" in part:
-                yield from self._data(part["data"], about, name, part_id)
+                called = title if isinstance(title, str) and title else name
+                yield from self._data(part["data"], about, called, part_id)
             elif part_id not in given and (found := _file(part, part_id)) is not None:
                 given.add(part_id)
                 yield found
@@ -207,9 +218,8 @@ class TaskReading:
         elif self.state == AUTH_REQUIRED:
             raise AgentError("upstream_auth", f"{WHO} asks for credentials that it was not given.")
         elif self.state in ENDED:
-            raise AgentError(
-                self._code or "upstream_rejected", f"{WHO} {_FAILURES[self.state]}.", retryable=False
-            )
+            failure = self._failure or AgentError("upstream_rejected", f"{WHO} {_FAILURES[self.state]}.")
+            raise AgentError(failure.code, failure.message, retryable=False)
         else:
             yield from self._working(about, parts)
 
@@ -224,6 +234,8 @@ class TaskReading:
             yield from self._tool_result(about.get("call_id"), "tool", about.get("output"), failed)
         elif kind == "agent":
             self._note_agent(about)
+        elif (said := content_of(kind, about)) is not None:
+            yield said
         if kind == "agent" or any("error" in str(key).lower() for key in about):
             return  # the words of a failure may be a provider's, with whatever secret is in them
         for emission in self._parts(parts, _Artifact(), "status"):
@@ -231,13 +243,20 @@ class TaskReading:
 
     def _note_agent(self, about: dict[str, Any]) -> None:
         """Take in how an agent of this very service ended, or that it begins again."""
-        code = about.get("code")
-        self._code = code if code in ERROR_CODES else None
+        self.endings.note(about)
+        self._failure = failure_of(about)
         void = about.get("void")
         if isinstance(void, list) and any(self._artifacts.get(str(each)) for each in void):
-            raise AgentError(self._code or "upstream_unavailable", f"{WHO} begins again.", retryable=True)
+            code = about.get("code")
+            raise AgentError(
+                code if code in ERROR_CODES else "upstream_unavailable",
+                f"{WHO} begins again.",
+                retryable=True,
+            )
 
     def _note_usage(self, about: dict[str, Any]) -> None:
+        if about.get("type") == "agent" and "agent_id" in about:
+            return  # one of several, which `endings` adds up
         counts, adk = about.get("usage"), about.get("adk_usage_metadata")
         if isinstance(counts, dict):
             details = (_count(counts.get("cached_input_tokens")), _count(counts.get("reasoning_tokens")))
@@ -254,6 +273,17 @@ class TaskReading:
             self.task_id = task_id
         if isinstance(context_id, str) and 0 < len(context_id) <= MAX_ID_CHARS:
             self.context_id = context_id
+
+
+def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data | File | None:
+    """Return what an agent of this very service said beyond text, if an artifact is that."""
+    about = artifact.get("metadata")
+    if not isinstance(about, dict) or len(parts) != 1:
+        return None
+    (part,) = parts
+    said = {"name": artifact.get("name"), "value": part.get("data"), "url": part.get("url")}
+    found = content_of(about.get("type"), {**about, **said, "media_type": part.get("mediaType")})
+    return found if isinstance(found, Data | File) else None
 
 
 def _question(about: dict[str, Any], parts: list[dict[str, Any]]) -> TaskQuestion:

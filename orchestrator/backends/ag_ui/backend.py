@@ -14,6 +14,7 @@ from typing import Any
 from ...events.agent import ApprovalRequest
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
+from ..hops import passed_on
 from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused, decode_object
 from .reading import WHO, RunReading
 from .settings import AgUiSettings
@@ -54,7 +55,7 @@ class AgUiBackend:
 
         Cancelling and closing close the connection, by which AG-UI's servers know that nobody wants the answer.
         """
-        thread = _thread(request)
+        thread, hops = _thread(request), passed_on(request)
         earlier = earlier_messages(request)
         transcript = Transcript(question_of(request, str(uuid.uuid4()), current=self._current))
         resume: list[dict[str, Any]] = []
@@ -72,11 +73,12 @@ class AgUiBackend:
             if resume:
                 body["resume"] = resume
             reading = RunReading(transcript)
-            async with aclosing(self._run(body, reading)) as emissions:
+            async with aclosing(self._run(body, reading, hops)) as emissions:
                 async for emission in emissions:
                     yield emission
-            if reading.usage is not None:
-                usage = reading.usage if usage is None else usage.plus(reading.usage)
+            counted = reading.usage or reading.endings.usage
+            if counted is not None:
+                usage = counted if usage is None else usage.plus(counted)
             if not reading.interrupts:
                 break
             resume = []
@@ -85,10 +87,12 @@ class AgUiBackend:
                 approved = await request.approve(asked.interrupt_id)
                 resume.append(_answer(asked.interrupt_id, approved, request.reasons.get(asked.interrupt_id)))
         memory = transcript.memory(thread) if request.conversation_id is not None else None
-        yield Finish("stop", usage, memory)
+        yield Finish(reading.endings.reason, usage, memory, reading.endings.output)
 
-    async def _run(self, body: dict[str, Any], reading: RunReading) -> AsyncGenerator[Emission, None]:
-        answer = await self._open(body)
+    async def _run(
+        self, body: dict[str, Any], reading: RunReading, hops: dict[str, str]
+    ) -> AsyncGenerator[Emission, None]:
+        answer = await self._open(body, hops)
         try:
             async with aclosing(answer.events()) as events:
                 async for event in events:
@@ -102,9 +106,9 @@ class AgUiBackend:
             answer.close()
         raise ConnectionLost(f"{WHO} ended its stream before its run had ended.")
 
-    async def _open(self, body: dict[str, Any]) -> UpstreamAnswer:
+    async def _open(self, body: dict[str, Any], hops: dict[str, str]) -> UpstreamAnswer:
         """Post a run; one who refuses to hear which version we speak is not told it again."""
-        accept = {"Accept": "text/event-stream"}
+        accept = {"Accept": "text/event-stream", **hops}
         url = self._settings.url
         if not self._current:
             return await self._http.open("POST", url, body, headers=accept)

@@ -14,7 +14,9 @@ from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import DATA_BYTES, Data, fault_of_json
 from ..base import Emission
+from ..own_events import OwnEndings, content_of, failure_of
 from ..upstream_errors import verdict_in
+from .tool_content import files_in, text_of
 from .transcript import MAX_ID_CHARS, Transcript
 
 WHO = "The AG-UI agent"
@@ -46,13 +48,15 @@ class RunReading:
 
     Attributes:
         ended: Whether it finished; then `interrupts` is what it waits for, if it does.
-        usage: As far as the agent said it.
+        usage: As far as the agent said it. endings: Of agents of this very service.
     """
 
     def __init__(self, transcript: Transcript) -> None:
         self.ended = False
         self.interrupts: list[RunInterrupt] = []
         self.usage: Usage | None = None
+        self.endings = OwnEndings()
+        self._is_own = False
         self._transcript = transcript
         self._speakers: dict[str, str | None] = {}
         self._subagents: dict[str, str] = {}
@@ -146,13 +150,25 @@ class RunReading:
         call_id = _id(event, "toolCallId")
         if call_id not in self._calls:
             self._calls[call_id] = _Call("tool", f"{call_id}.message")
-        content = event.get("content")
-        output = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        content, about = event.get("content"), event.get("metadata")
+        output = text_of(content)
         called = self._tell(call_id)
         self._transcript.result(_id(event, "messageId") or f"{call_id}.result", call_id, output)
-        return [*called, ToolResult(call_id, output, is_error=False)]
+        is_error = isinstance(about, dict) and about.get("is_error") is True
+        return [*called, ToolResult(call_id, output, is_error), *files_in(content, call_id)]
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────
+
+    def _started(self, event: dict[str, Any]) -> list[Emission]:
+        about = event.get("metadata")
+        # An instance of this service says so; its agents' words have forms of their own.
+        self._is_own = isinstance(about, dict) and {"run_id", "agents"} <= about.keys()
+        return []
+
+    def _subagent_ended(self, event: dict[str, Any]) -> list[Emission]:
+        if self._is_own:
+            self.endings.note(event.get("result"))
+        return []
 
     def _subagent_started(self, event: dict[str, Any]) -> list[Emission]:
         name = str(event.get("name") or "subagent")[:MAX_ID_CHARS]
@@ -192,7 +208,18 @@ class RunReading:
                 f"{WHO} begins again.",
                 retryable=True,
             )
+        if self._is_own and isinstance(value, dict):
+            return self._own(name, value)
         return [] if name == "on_interrupt" else _data(str(name), value, None)
+
+    def _own(self, name: object, value: dict[str, Any]) -> list[Emission]:
+        """Return what an agent of this very service says in a form of its own."""
+        if name == "agent_done":
+            self.endings.note(value)
+        if name == "agent_error":
+            return [Status("step", f"{value.get('agent_id')} has failed"[:MAX_DETAIL_CHARS])]
+        said = content_of(name, value)
+        return [] if said is None else [said]
 
     def _finished(self, event: dict[str, Any]) -> list[Emission]:
         self.ended = True
@@ -213,7 +240,7 @@ class RunReading:
             found.append(text)
         if self._state:
             found += _data("state", self._state, "state")
-        if event.get("result") is not None:
+        if event.get("result") is not None and not self._is_own:
             found += _data("result", event["result"], None)
         return found
 
@@ -228,6 +255,8 @@ class RunReading:
 
     def _failed(self, event: dict[str, Any]) -> list[Emission]:
         code = event.get("code")
+        if self._is_own and (failure := failure_of(event)) is not None:
+            raise failure
         if code in ERROR_CODES:
             raise AgentError(code, f"{WHO} failed.")
         verdict = verdict_in({"code": code}) if isinstance(code, str) else None
@@ -261,6 +290,7 @@ class _TokenUsage(msgspec.Struct):
 
 
 _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
+    "RUN_STARTED": RunReading._started,
     "TEXT_MESSAGE_START": RunReading._text_start,
     "TEXT_MESSAGE_CONTENT": RunReading._text,
     "TEXT_MESSAGE_CHUNK": RunReading._text,
@@ -273,6 +303,7 @@ _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
     "TOOL_CALL_CHUNK": RunReading._call_chunk,
     "TOOL_CALL_RESULT": RunReading._call_result,
     "SUBAGENT_STARTED": RunReading._subagent_started,
+    "SUBAGENT_FINISHED": RunReading._subagent_ended,
     "SUBAGENT_ERROR": RunReading._subagent_failed,
     "STEP_STARTED": RunReading._step,
     "STATE_SNAPSHOT": RunReading._note_state,

@@ -16,6 +16,7 @@ from ...events.agent import Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
 from ..forwarded import ForwardedApprovals
+from ..hops import passed_on
 from ..http_upstream import HttpUpstream
 from .reading import AgentReading, PanelReading, Voided
 from .run import RemoteRun
@@ -124,10 +125,7 @@ class RemoteBackend:
             body["images"] = list(request.images)
         if conversation is not None:
             body["conversation_id"] = conversation
-        headers = {"Orchestrator-Depth": str(request.depth + 1)}
-        if request.traceparent is not None:
-            headers["traceparent"] = request.traceparent
-        return RemoteRun(self._http, self._url, body, headers, run_id=request.anchor)
+        return RemoteRun(self._http, self._url, body, passed_on(request), run_id=request.anchor)
 
     def _keep(self, ours: tuple[str, str], run: RemoteRun) -> None:
         self._left[ours] = run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...run.registry import AgentRegistry
 from ...supervisor.supervisor import AnyRun
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from .hops import read_depth, read_traceparent
 from .requests import read_start
 
 DEFAULT = "default"
@@ -170,6 +171,8 @@ async def start_asked(
     }
     if question.images:
         body["images"] = question.images
+    depth = read_depth(request)
     wanted = await read_start(body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
-    run, _ = await app[SUPERVISOR].start(wanted, key=key)
+    wanted = replace(wanted, depth=depth)
+    run, _ = await app[SUPERVISOR].start(wanted, key=key, traceparent=read_traceparent(request))
     return run

@@ -19,6 +19,7 @@ from ...supervisor.supervisor import AnyRun
 from ..http.approvals import MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
+from ..http.hops import read_depth, read_traceparent
 from ..http.problem import ProblemError
 from ..http.proxies import outside
 from ..http.reading import requested_cursor, wanted_dialect, wants_stream
@@ -38,12 +39,6 @@ from ..openapi.operation import (
 )
 
 MAX_KEY_CHARS = 200
-TRACEPARENT_CHARS = 55
-"""Of the only version there is. Source: W3C Trace Context, 3.2.2."""
-
-MAX_DEPTH = 4
-"""Instances that may pass a question on, one to the next: one that asks itself would otherwise do so for ever."""
-
 PAGE = 50
 MAX_PAGE = 200
 MAX_PLACE = 10**15
@@ -120,12 +115,12 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     options = request.app[OPTIONS]
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = await read_start(body, request.app[READER], registry=request.app[REGISTRY], limits=options)
-    wanted = replace(wanted, depth=_depth(request))
+    wanted = replace(wanted, depth=read_depth(request))
     dialect = wanted_dialect(request)
     if wants_stream(request, dialect.framing.content_type):
         request.app[CONNECTIONS].require_room("streams")
     run, _ = await request.app[SUPERVISOR].start(
-        wanted, key=_idempotency_key(request), traceparent=_traceparent(request)
+        wanted, key=_idempotency_key(request), traceparent=read_traceparent(request)
     )
     headers = {
         "Run-Id": run.spec.run_id,
@@ -322,24 +317,6 @@ def _idempotency_key(request: web.Request) -> str | None:
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isascii()):
         raise ProblemError(400, f"Idempotency-Key must have 1 to {MAX_KEY_CHARS} ASCII characters.")
     return key
-
-
-def _traceparent(request: web.Request) -> str | None:
-    """Return the caller's trace as it came; one that is wrong is no reason to refuse the call."""
-    found = request.headers.get("traceparent")
-    return found if found is not None and len(found) == TRACEPARENT_CHARS and found.isascii() else None
-
-
-def _depth(request: web.Request) -> int:
-    """Return how many instances have passed the question on; refuse one that goes round in a circle."""
-    found = request.headers.get("Orchestrator-Depth", "0")
-    if not re.fullmatch(r"[0-9]{1,3}", found, re.ASCII):
-        raise ProblemError(400, "Orchestrator-Depth must be a number.")
-    if int(found) > MAX_DEPTH:
-        raise ProblemError(
-            422, f"More than {MAX_DEPTH} instances have passed this question on: does one ask itself?"
-        )
-    return int(found)
 
 
 def _status(request: web.Request) -> RunStatus | None:

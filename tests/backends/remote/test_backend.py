@@ -284,29 +284,6 @@ async def test_a_conversation_goes_on_at_the_other_instance() -> None:
         assert finish_of(await ask(backend)).memory is None
 
 
-async def test_an_instance_that_asks_itself_comes_to_an_end() -> None:
-    """An agent that names its own instance would pass its question on for ever."""
-    depths: list[int] = []
-    backends: list[RemoteBackend] = []
-
-    async def mirror(request: AgentInput) -> AsyncGenerator[Emission, None]:
-        depths.append(request.depth)
-        async with aclosing(backends[0].stream(request)) as stream:
-            async for emission in stream:
-                yield emission
-
-    keys = {"mirror": {"retry": {"attempts": 1}}}
-    async with (
-        serving({"mirror": mirror}, keys=keys) as service,
-        reaching(service, agent="mirror") as backend,
-    ):
-        backends.append(backend)
-        with pytest.raises(AgentError) as caught:
-            await ask(backend)
-        assert caught.value.code == "upstream_rejected"
-        assert depths == [1, 2, 3, 4]
-
-
 async def test_the_trace_and_the_images_are_passed_on() -> None:
     heard: list[AgentInput] = []
 

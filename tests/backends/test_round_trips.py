@@ -1,0 +1,142 @@
+"""An agent of this very service behind A2A, AG-UI and our own protocol: what it says comes back as it was said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from orchestrator import AgentError, Finish, Usage
+from orchestrator.backends.base import AgentInput, Backend, Emission
+from orchestrator.backends.hops import MAX_DEPTH, TOO_DEEP
+from orchestrator.backends.registry import create_backend, settings_classes
+from orchestrator.events import (
+    ApprovalRequest,
+    Data,
+    File,
+    Progress,
+    Reasoning,
+    Source,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+)
+from tests.dialects.agents import ODD
+from tests.support.emissions import Answering, ask, gather, of_kind, text_in
+from tests.support.service import Service, serving
+
+WAYS: dict[str, Callable[[str, str], dict[str, Any]]] = {
+    "a2a-jsonrpc": lambda url, agent: {
+        "backend": "a2a",
+        "url": f"{url}/v1/a2a/{agent}",
+        "binding": "jsonrpc",
+    },
+    "a2a-http": lambda url, agent: {"backend": "a2a", "url": f"{url}/v1/a2a/{agent}", "binding": "http+json"},
+    "ag-ui-1.0": lambda url, agent: {
+        "backend": "ag-ui",
+        "url": f"{url}/v1/ag-ui/{agent}",
+        "protocol": "1.0",
+    },
+    "ag-ui-0.0": lambda url, agent: {
+        "backend": "ag-ui",
+        "url": f"{url}/v1/ag-ui/{agent}",
+        "protocol": "0.0",
+    },
+    "remote": lambda url, agent: {"backend": "remote", "url": url, "agent": agent},
+}
+every_way = pytest.mark.parametrize("way", WAYS)
+
+CONTENT: list[Emission] = [
+    Progress("Reading " + ODD, step=0, steps=3),
+    Progress("Writing", fraction=0.0, progress_id="p"),
+    Data("weights", {"a": [1, None, ODD]}, data_id="d"),
+    Data("weights", {"a": []}, data_id="d"),
+    Data("alone", None),
+    Source("s1", url="https://example.org/a", title="A", quote=ODD, at=0),
+    Source("s2", document="The book of tea"),
+    File("f1", "dot.png", "image/png", "data:image/png;base64,AAAA"),
+    File("f2", "a.pdf", "application/pdf", "https://example.org/a.pdf"),
+]
+END = Finish("length", Usage(3, 5, 2, 1), output={"so": [True, None, ODD]})
+
+
+async def rich(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield Reasoning("hm " + ODD)
+    yield "It is "
+    for each in CONTENT:
+        yield each
+    yield ToolCall("c1", "look", '{"at": "sky"}')
+    yield ToolResult("c1", "It is broken.", is_error=True)
+    yield "so" + ODD
+    yield END
+
+
+async def asking(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield ApprovalRequest("c9", "send", "{}")
+    yield f"{await request.approve('c9')}: {request.reasons.get('c9')}"
+
+
+async def failing(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "half"
+    raise AgentError("budget", "The purse of " + ODD)
+
+
+@asynccontextmanager
+async def reaching(service: Service, way: str, agent: str) -> AsyncIterator[Backend]:
+    keys = WAYS[way](service.url, agent)
+    settings = settings_classes()[keys["backend"]].model_validate({"agent_id": "mine", **keys})
+    backend = create_backend(settings, {"mine": settings})
+    try:
+        yield backend
+    finally:
+        await backend.aclose()
+
+
+@every_way
+async def test_all_that_is_said_comes_back_as_it_was(way: str) -> None:
+    agents = {"rich": rich, "asking": asking, "failing": failing}
+    async with serving(agents) as service:
+        async with reaching(service, way, "rich") as backend:
+            said = [each for each in await ask(backend) if not isinstance(each, Status)]
+            assert text_in(said) == "It is so" + ODD
+            assert [each for each in said if isinstance(each, Progress | Data | Source | File)] == CONTENT
+            assert said[-1] == END
+            (result,) = of_kind(said, ToolResult)
+            assert (result.output, result.is_error) == ("It is broken.", True)
+            beside = (str, Token, Reasoning, ToolCall, ToolResult, Progress, Data, Source, File, Finish)
+            assert all(isinstance(each, beside) for each in said), "nothing else was said"
+        async with reaching(service, way, "asking") as backend:
+            # Half of a surrogate pair, as a client's cut leaves it.
+            answers = Answering(False, f"no {ODD} \ud83e")
+            assert text_in(await gather(backend.stream(answers.of(AgentInput("hi"))))) == f"False: no {ODD} �"
+        async with reaching(service, way, "failing") as backend:
+            with pytest.raises(AgentError) as caught:
+                await ask(backend)
+            assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
+
+
+@every_way
+async def test_an_instance_that_asks_itself_comes_to_an_end(way: str) -> None:
+    """An agent that names its own instance would pass its question on for ever."""
+    depths: list[int] = []
+    backends: list[Backend] = []
+
+    async def mirror(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        depths.append(request.depth)
+        async with aclosing(backends[0].stream(request)) as stream:
+            async for emission in stream:
+                yield emission
+
+    keys = {"mirror": {"retry": {"attempts": 1}}}
+    async with (
+        serving({"mirror": mirror}, keys=keys) as service,
+        reaching(service, way, "mirror") as backend,
+    ):
+        backends.append(backend)
+        with pytest.raises(AgentError) as caught:
+            await ask(backend)
+    assert (caught.value.code, caught.value.message) == ("upstream_rejected", TOO_DEEP)
+    assert depths == list(range(1, MAX_DEPTH + 1))
