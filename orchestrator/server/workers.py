@@ -149,6 +149,7 @@ class _Parent:
     # ── one worker ───────────────────────────────────────────────────────────────────────────
 
     def _fork(self) -> int:
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             self._born[pid] = time.monotonic()
@@ -161,7 +162,7 @@ class _Parent:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
             _watch_parent(self._lifeline[0])
-            code = self._serve(self._report_ready)
+            code = self._serve(lambda: self._report_ready(parent))
         except ConfigError as exc:
             self._report(failed=str(exc))
             code = CONFIG_EXIT
@@ -174,9 +175,10 @@ class _Parent:
         finally:
             os._exit(code)
 
-    def _report_ready(self) -> None:
+    def _report_ready(self, parent: int) -> None:
         self._report(ready=os.getpid())
-        os.kill(os.getppid(), signal.SIGUSR1)
+        if os.getppid() == parent:  # an orphan's new parent knows nothing of this signal, and would end of it
+            os.kill(parent, signal.SIGUSR1)
 
     def _report(self, **said: object) -> None:
         # Short enough to arrive whole, whatever the others say meanwhile (PIPE_BUF).

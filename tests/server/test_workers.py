@@ -9,6 +9,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.programs import children
 
 from ..faults.oracle import begin, judge, patient_session
-from ..support.commands import orchestrate
+from ..support.commands import environment, orchestrate
 from ..support.parts import require
 from ..support.redis_server import RedisServer
 from ..workers.process import CONFIG, until_ready, worker
@@ -150,3 +152,42 @@ async def test_run_that_is_deleted_while_a_worker_takes_it_harms_nobody(
             account = await begin(http, at.url, "5")
             await account.follow(http, at.url)
             judge(account.seen, links=5)
+
+
+ADOPTS_AN_ORPHAN = """
+import ctypes, os, signal, time
+from contextlib import suppress
+from orchestrator.server.workers import run_workers
+
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append("a signal"))
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER: orphans become this one's
+
+def prepare():
+    def serve(ready):
+        for number in (signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        parent = os.getppid()
+        os.kill(parent, signal.SIGKILL)
+        while os.getppid() == parent:
+            time.sleep(0.001)
+        ready()
+        return 0
+    return serve
+
+if os.fork() == 0:
+    os._exit(run_workers(1, prepare, announce=lambda: None))
+ended = []
+with suppress(ChildProcessError):
+    while True:
+        ended.append(os.waitstatus_to_exitcode(os.wait()[1]))
+print(heard, ended)
+"""
+
+
+def test_a_worker_that_is_ready_after_its_parent_was_killed_signals_no_stranger() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", ADOPTS_AN_ORPHAN],
+        env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.stdout == "[] [-9, 0]\n", ran.stderr
