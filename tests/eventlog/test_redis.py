@@ -184,7 +184,7 @@ async def test_prefixes_keep_logs_apart(server: RedisServer) -> None:
         assert (await other.open("c")).last == 0
         keys = {bytes(key).decode() for key in await server.ask("KEYS", "*")}
     assert all(key.startswith(("fanin:", "other:")) for key in keys)
-    assert "fanin:{c}:log" in keys
+    assert "fanin:default:{c}:log" in keys
 
 
 # ── how events lie there ─────────────────────────────────────────────────────────────────────
@@ -192,7 +192,7 @@ async def test_prefixes_keep_logs_apart(server: RedisServer) -> None:
 
 async def test_batch_is_one_entry_and_can_be_read_from_its_middle(server: RedisServer, log: RedisLog) -> None:
     await log.append("c", [draft(n) for n in range(1, 33)])
-    assert await server.ask("XLEN", "fanin:{c}:log") == 1
+    assert await server.ask("XLEN", "fanin:default:{c}:log") == 1
     epoch = (await log.open("c")).epoch
     for after in (0, 1, 17, 31):
         page = await log.read("c", Cursor(epoch, after), most=5)
@@ -239,9 +239,9 @@ async def test_size_is_known_before_anything_was_written(log: RedisLog) -> None:
 async def test_channels_that_nobody_wrote_go_by_themselves(server: RedisServer, log: RedisLog) -> None:
     """Names that clients make up must not fill Redis."""
     await log.open("made-up")
-    assert 0 < await server.ask("PTTL", "fanin:{made-up}:meta") <= 60_000
+    assert 0 < await server.ask("PTTL", "fanin:default:{made-up}:meta") <= 60_000
     await log.append("made-up", [draft(1)])
-    assert await server.ask("PTTL", "fanin:{made-up}:meta") == -1
+    assert await server.ask("PTTL", "fanin:default:{made-up}:meta") == -1
 
 
 async def test_huge_event_is_one_page(log: RedisLog) -> None:
@@ -676,7 +676,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
             async with opened(primary) as (log,):
                 await log.append("c", [draft(n) for n in range(1, 11)])
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    while not await replica.ask("EXISTS", "fanin:{c}:log"):
+                    while not await replica.ask("EXISTS", "fanin:default:{c}:log"):
                         await asyncio.sleep(0.02)
                 await replica.ask("REPLICAOF", "NO", "ONE")
                 at = (await log.append("c", [draft(n) for n in range(11, 16)]))[-1]

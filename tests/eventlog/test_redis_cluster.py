@@ -113,8 +113,8 @@ async def test_offering_twice_and_finishing_twice_change_nothing(
     for _ in range(2):
         await workers[2].finish_work("run_1")
     await workers[2].finish_work("run_9")
-    assert await server.ask("XLEN", "fanin:work") == 1
-    assert (await server.ask("XPENDING", "fanin:work", "executors"))["pending"] == 1
+    assert await server.ask("XLEN", "fanin:default:work") == 1
+    assert (await server.ask("XPENDING", "fanin:default:work", "executors"))["pending"] == 1
 
 
 async def test_work_for_a_run_that_is_over_is_given_to_nobody(
@@ -127,7 +127,7 @@ async def test_work_for_a_run_that_is_over_is_given_to_nobody(
     await logs[0].end_run(Fence("run_1", 1), "cancelled", 5)
     await logs[0].forget_run("run_2", "was deleted")
     assert await take(workers[1], "worker_1") == "run_3"
-    assert await server.ask("XLEN", "fanin:work") == 1
+    assert await server.ask("XLEN", "fanin:default:work") == 1
 
 
 async def test_taker_goes_on_waiting_while_redis_is_away(
@@ -215,7 +215,7 @@ async def test_inboxes_go_by_themselves(server: RedisServer, workers: list[Redis
     serving = asyncio.ensure_future(serve(workers[1], "worker_1", echo))
     await workers[0].send("worker_1", b"x")
     serving.cancel()
-    inboxes = await server.ask("KEYS", "fanin:inbox:*")
+    inboxes = await server.ask("KEYS", "fanin:default:inbox:*")
     assert len(inboxes) >= 2
     for inbox in inboxes:
         assert 0 < await server.ask("PTTL", inbox) <= 60_000

@@ -87,7 +87,7 @@ async def test_entries_of_an_earlier_release_go_with_their_run(
     await log.erase("system", "c")
     assert await runs_in(log) == ["b"]
     await log.erase("system", "b")
-    assert await server.ask("KEYS", "fanin:{system}:*") == []
+    assert await server.ask("KEYS", "fanin:default:{system}:*") == []
 
 
 async def test_place_of_a_run_that_was_trimmed_is_not_taken_for_anothers(

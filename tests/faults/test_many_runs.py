@@ -73,7 +73,7 @@ async def start_runs(http: ClientSession, url: str, count: int) -> list[str]:
 async def until_claimed(redis: RedisServer, runs: list[str]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), redis.client() as client:
         for run_id in runs:
-            while await client.hget(f"fanin:run:{run_id}", "token") != b"2":
+            while await client.hget(f"fanin:default:run:{run_id}", "token") != b"2":
                 await asyncio.sleep(0.05)
 
 
@@ -103,8 +103,8 @@ async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
         living = [await stack.enter_async_context(worker(redis.url, *many)) for _ in range(2)]
         others = await start_runs(http, living[0].url, OTHERS)
         await until_claimed(redis, others)
-        owner = await redis.ask("HGET", f"fanin:run:{lost[0]}", "owner")
-        owners = {run_id: await redis.ask("HGET", f"fanin:run:{run_id}", "owner") for run_id in others}
+        owner = await redis.ask("HGET", f"fanin:default:run:{lost[0]}", "owner")
+        owners = {run_id: await redis.ask("HGET", f"fanin:default:run:{run_id}", "owner") for run_id in others}
         lost += [run_id for run_id in others if owners[run_id] == owner]
         healthy = [run_id for run_id in others if owners[run_id] != owner]
         assert healthy
@@ -114,15 +114,15 @@ async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
         killed_at = time.monotonic()
         fourth = asyncio.ensure_future(stack.enter_async_context(worker(redis.url, *many)))
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while await redis.ask("ZCARD", "fanin:ended") < KEPT + len(lost):
+            while await redis.ask("ZCARD", "fanin:default:ended") < KEPT + len(lost):
                 await asyncio.sleep(0.1)
         took = time.monotonic() - killed_at
         ended.set()
         print(f"{len(lost)} runs ended {took:.1f} s after their worker; oldest beat {await watching:.2f} s")
         await fourth
-        assert set(await redis.ask("ZRANGE", "fanin:running", 0, -1)) == {each.encode() for each in healthy}
+        assert set(await redis.ask("ZRANGE", "fanin:default:running", 0, -1)) == {each.encode() for each in healthy}
         for run_id in healthy:
-            assert await redis.ask("HGET", f"fanin:run:{run_id}", "token") == b"2", "nobody claimed it again"
+            assert await redis.ask("HGET", f"fanin:default:run:{run_id}", "token") == b"2", "nobody claimed it again"
         for run_id in lost[:20]:
             async with http.get(f"{living[0].url}/v1/runs/{run_id}") as answer:
                 agent = (await answer.json())["agents"]["one"]

@@ -130,9 +130,9 @@ async def test_what_a_service_takes_stays_flat(
         for result in await asyncio.gather(*beside, return_exceptions=True):
             assert isinstance(result, asyncio.CancelledError), result
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while await redis.ask("ZCARD", "fanin:runs"):
+            while await redis.ask("ZCARD", "fanin:default:runs"):
                 await asyncio.sleep(0.1)
-        assert await redis.ask("KEYS", "fanin:run:*") == []
+        assert await redis.ask("KEYS", "fanin:default:run:*") == []
         await eventually(lambda: most_files(parent) <= fresh + SPARE_FILES)
     assert soak.runs >= RUNS_PER_S
     warm = soak.samples[len(soak.samples) // 5 :]

@@ -45,23 +45,24 @@ class RedisCluster(WorkTaker):
         self._log = log
         self._idle_ms = int(idle_s * 1000)
         self._answers: dict[bytes, asyncio.Future[bytes]] = {}
-        self._answered_at = log.keys.inbox(f"answers:{log.name}")
         self._heard: OrderedDict[bytes, None] = OrderedDict()
         self._subscribed: set[str] = set()
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────
 
     async def offer_work(self, run_id: str) -> None:
-        await self._log.script(OFFER, (self._log.keys.work, self._log.keys.work_ids), run_id)
+        keys = await self._keys()
+        await self._log.script(OFFER, (keys.work, keys.work_ids), run_id)
 
     async def finish_work(self, run_id: str) -> None:
-        await self._log.script(FINISH, (self._log.keys.work, self._log.keys.work_ids), run_id)
+        keys = await self._keys()
+        await self._log.script(FINISH, (keys.work, keys.work_ids), run_id)
 
     async def count_work(self) -> int:
-        return int(await self._log.script(COUNT, (self._log.keys.work_ids,)))
+        return int(await self._log.script(COUNT, ((await self._keys()).work_ids,)))
 
     async def _try_take(self, worker: str, take: str, *, look_after: bool) -> str | None:
-        keys = self._log.keys
+        keys = await self._keys()
         await self._subscribe(keys.work, self._note_work)
         answer = await self._log.script(
             TAKE,
@@ -84,8 +85,10 @@ class RedisCluster(WorkTaker):
         self._answers[name] = answer
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._subscribe(self._answered_at, self._note_answer)
-                await self._post(self._log.keys.inbox(worker), name, self._answered_at.encode(), request)
+                keys = await self._keys()
+                answered_at = keys.inbox(f"answers:{self._log.name}")
+                await self._subscribe(answered_at, self._note_answer)
+                await self._post(keys.inbox(worker), name, answered_at.encode(), request)
                 return await answer
         except TimeoutError as exc:
             raise LogUnavailable(f"Worker {worker!r} does not answer.") from exc
@@ -100,7 +103,7 @@ class RedisCluster(WorkTaker):
             if self._is_new(fields[b"i"]) and not queue.full():
                 queue.put_nowait(PeerRequest(fields[b"b"], self._reply_to(fields)))
 
-        stream = self._log.keys.inbox(worker)
+        stream = (await self._keys()).inbox(worker)
         await self._subscribe(stream, note_command)
         try:
             while True:
@@ -131,6 +134,11 @@ class RedisCluster(WorkTaker):
 
     async def _post(self, inbox: str, name: bytes, answer_to: bytes, body: bytes) -> None:
         await self._log.script(POST, (inbox,), name, answer_to, body)
+
+    async def _keys(self) -> Keys:
+        """Return the names of the keys: they are known once the log is started."""
+        await self._log.listening()
+        return self._log.keys
 
     async def _subscribe(self, stream: str, deliver: Callable[[Fields], None]) -> None:
         if stream not in self._subscribed:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -278,10 +279,23 @@ class Link:
         authorities = self.address.ssl_ca_certs
         if authorities is not None and not await asyncio.to_thread(os.path.isfile, authorities):
             raise wrong_log(f"there is no file {authorities!r} for ssl_ca_certs")
-        line = self.line()
-        try:
+        async with self._first() as line:
             await self._check_server(line)
             await self._check_eviction(line)
+
+    async def ask_first(self, command: Command) -> Any:
+        """Send one command over a connection of its own, before there are calls. Raises as `check` does."""
+        async with self._first() as line:
+            (answer,) = await line.exchange([command])
+            if isinstance(answer, Refusal):
+                raise self.refused(answer)
+            return answer
+
+    @asynccontextmanager
+    async def _first(self) -> AsyncIterator[Line]:
+        line = self.line()
+        try:
+            yield line
         except Denied as exc:
             raise wrong_log(f"Redis at {self.address} wants other credentials: {exc}") from exc
         except UnknownPrimary as exc:

@@ -6,7 +6,7 @@ It also notices what no append tells: that Redis came back, was flushed, or that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from .failures import Denied, Lost, Refusal
 from .frames import unpack
 from .keys import Keys
 from .line import Command
-from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
+from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Exchange, Link
 from .scripts import TICK
 from .tail import Tail
 
@@ -59,6 +59,8 @@ class Listener:
         self._line = link.line(slack_s=BLOCK_SECONDS)
         self._inboxes: dict[str, _Inbox] = {}
         self._alarm = keys.inbox(name)
+        self.on_flushed: Callable[[Exchange], Awaitable[None]] | None = None
+        """Called when Redis was emptied."""
         self._incarnation: bytes | None = None
         self._blocked = False
         self._ticked_at = 0.0
@@ -203,6 +205,8 @@ class Listener:
             incarnation, self.total = answer
             if self._incarnation not in (None, incarnation):
                 self.distrust()
+                if self.on_flushed is not None:
+                    await self.on_flushed(self._line.exchange)
             self._incarnation = incarnation
         self._sweep()
 

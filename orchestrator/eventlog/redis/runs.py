@@ -216,6 +216,7 @@ class RedisRuns(ABC):
     async def add_turn(
         self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
     ) -> None:
+        await self._ready()
         keys = [self.keys.turns(conversation_id, agent_id)]
         word = secrets.token_bytes(_WORD_BYTES)
         stays_ms = self._turns_stay_ms
@@ -225,8 +226,8 @@ class RedisRuns(ABC):
         )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
-        key = self.keys.turns(conversation_id, agent_id)
         await self._ready()
+        key = self.keys.turns(conversation_id, agent_id)
         found = await self._link.call("LRANGE", key, 0, -1)
         return [bytes(item)[_WORD_BYTES:] for item in found]
 
@@ -258,6 +259,7 @@ class RedisRuns(ABC):
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     async def _do(self, script: Script, *args: str | bytes | int, keys: Sequence[str] = ()) -> Any:
+        await self._ready()
         return await self.script(script, keys, self.keys.prefix, *args, int(self._ahead() * 1000))
 
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
