@@ -104,7 +104,9 @@ async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
         others = await start_runs(http, living[0].url, OTHERS)
         await until_claimed(redis, others)
         owner = await redis.ask("HGET", f"fanin:default:run:{lost[0]}", "owner")
-        owners = {run_id: await redis.ask("HGET", f"fanin:default:run:{run_id}", "owner") for run_id in others}
+        owners = {
+            run_id: await redis.ask("HGET", f"fanin:default:run:{run_id}", "owner") for run_id in others
+        }
         lost += [run_id for run_id in others if owners[run_id] == owner]
         healthy = [run_id for run_id in others if owners[run_id] != owner]
         assert healthy
@@ -120,9 +122,13 @@ async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
         ended.set()
         print(f"{len(lost)} runs ended {took:.1f} s after their worker; oldest beat {await watching:.2f} s")
         await fourth
-        assert set(await redis.ask("ZRANGE", "fanin:default:running", 0, -1)) == {each.encode() for each in healthy}
+        assert set(await redis.ask("ZRANGE", "fanin:default:running", 0, -1)) == {
+            each.encode() for each in healthy
+        }
         for run_id in healthy:
-            assert await redis.ask("HGET", f"fanin:default:run:{run_id}", "token") == b"2", "nobody claimed it again"
+            assert await redis.ask("HGET", f"fanin:default:run:{run_id}", "token") == b"2", (
+                "nobody claimed it again"
+            )
         for run_id in lost[:20]:
             async with http.get(f"{living[0].url}/v1/runs/{run_id}") as answer:
                 agent = (await answer.json())["agents"]["one"]
