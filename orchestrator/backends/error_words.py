@@ -27,7 +27,7 @@ _WORDS: dict[Verdict, str] = {
         rate_limited too_many_requests resource_exhausted throttling throttled throttling_exception throttled_exception
         throttling_rate_quota throttling_allocation_quota requests_limit_exceeded tokens_limit_exceeded
         tokens_per_minute_limit_exceeded requests_per_minute_limit_exceeded concurrency_limit_exceeded
-        limit_requests limit_burst_rate model_rate_limit slow_down""",
+        service_tier_capacity_exceeded limit_requests limit_burst_rate model_rate_limit slow_down""",
     NO_CREDIT: """
         insufficient_quota insufficient_credits insufficient_credit insufficient_balance insufficient_funds
         insufficient_user_quota insufficient_account_balance balance_insufficient insufficient_balance_error
@@ -75,6 +75,7 @@ _MINIMAX = {"1002": LIMITED, "1004": AUTH, "1008": NO_CREDIT, "1026": WITHHELD, 
             "1001": AWAY, "1013": AWAY, "1033": AWAY, "2013": REJECTED, "2049": AUTH}  # fmt: skip
 _VERDICTS.update({f"base_resp_{code}": verdict for code, verdict in _MINIMAX.items()})
 _VERDICTS["1113"] = NO_CREDIT  # Zhipu's: the account is overdrawn
+_VERDICTS["1261"] = REJECTED  # Zhipu's: the prompt is too long
 _VERDICTS["1301"] = WITHHELD  # Zhipu's: sensitive content
 _VERDICTS["1302"] = _VERDICTS["1303"] = _VERDICTS["1305"] = LIMITED  # Zhipu's: concurrency, rate, traffic
 
@@ -85,6 +86,7 @@ MOST_TELLING = (NO_CREDIT, WITHHELD, AUTH, LIMITED, AWAY, REJECTED)
 
 _RATE = re.compile(
     r"(^|_)(rate|rpm|tpm|rps|qps|tps)(_|$)|throttl|concurren|too_many|per_(sec|min|hour|day)|(requests|tokens)_limit"
+    r"|rate_?limit|resource\w*_exhausted"
 )
 _OF_MONEY = re.compile(
     r"quota|credit|balance|billing|fund|payment|arrear|overdue|wallet|prepaid|spend|budget|subscription"

@@ -18,9 +18,23 @@ PROVIDER = "The model's provider"
 BUSY_STATUSES = frozenset({408, 409, 425, 498})
 """Below 500 and yet worth another try: a timeout, busy (Letta), too early, out of capacity (Groq)."""
 
-_NESTED = ("error", "errors", "inner_error", "innererror", "last_error", "detail")
-_STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code")
-_WORD_KEYS = ("code", "type", "status", "reason", "error_type", "error_code", "error")
+_NESTED = ("error", "errors", "inner_error", "innererror", "last_error", "detail", "fault", "status_details")
+_STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code", "errorCode",
+                "originalStatusCode")  # fmt: skip
+_WORD_KEYS = (
+    "code",
+    "type",
+    "status",
+    "reason",
+    "error_type",
+    "error_code",
+    "errorCode",
+    "errorcode",
+    "error",
+)
+_MESSAGE_KEYS = ("message", "msg", "error_msg", "errorMessage", "status_msg", "detail")
+_BARE = ("code", "status", "errors", "status_code", "statusCode", "error_code", "errorCode")
+_EXCEPTION = re.compile(r"[a-z]\w{0,60}(Exception|Error)")
 _NO_ERROR = frozenset({"", "null", "none", "false", "0", "200", "ok", "success", "no error", "no_error"})
 _STATUS = re.compile(
     r"\s*(?:(?:http|error|err|status|code|e)[\s_\-:]*){0,3}([45]\d\d)(?![0-9])", re.IGNORECASE
@@ -44,9 +58,9 @@ def verdict_of_status(status: int, who: str = PROVIDER) -> Verdict:
 def verdict_in(error: Any) -> Verdict | None:
     """Return what the words in an error object (or a bare word) say; None where they say nothing known."""
     found = {verdict for word in _words_in(error) if (verdict := look_up(word)) is not None}
-    if not found:
-        messages = [source.get("message") for source in _sources(error)]
-        found = {
+    if found <= {REJECTED}:  # which some servers call everything, an empty account too
+        messages = [source.get(key) for source in _sources(error) for key in _MESSAGE_KEYS]
+        found |= {
             v
             for said in messages
             if isinstance(said, str) and (v := look_up(said, is_prose=True)) is not None
@@ -63,6 +77,21 @@ def error_in_stream(error: Any, *, who: str = PROVIDER) -> AgentError:
         verdict = verdict_of_status(status)
     code, message = verdict or BROKE_OFF
     return AgentError(code, message.format(who=who), retry_after=_wait_in(error))
+
+
+def bare_error(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the error that an event is which has no `error` in it; None for any other event.
+
+    Alibaba's and Zhipu's have its parts beside each other, Amazon's are called by their kind.
+    """
+    for name, said in value.items():
+        if isinstance(said, Mapping) and _EXCEPTION.fullmatch(name):
+            return {"code": name, **said}
+    if isinstance(value.get("fault"), Mapping) or isinstance(value.get("detail"), Mapping):
+        return value
+    is_said = any(isinstance(value.get(key), str) for key in _MESSAGE_KEYS)
+    sign = next((value[key] for key in _BARE if value.get(key)), None)
+    return value if is_error(value.get("errors")) or (is_said and is_error(sign)) else None
 
 
 def is_error(error: Any) -> bool:

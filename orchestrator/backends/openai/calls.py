@@ -9,13 +9,13 @@ import json
 import re
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
 from agents import Tool
 
-from .model.values import whole_arguments
+from .model.arguments import whole_arguments
 
 _ASKED = frozenset({"function_call", "custom_tool_call"})
 """Items whose id the model's server makes up and gets back with the result."""
@@ -167,11 +167,11 @@ def call_ids_in(items: Any) -> set[str]:
     return {call_id for call_id in found if isinstance(call_id, str)}
 
 
-def tell_apart(output: Iterable[Any], taken: set[str]) -> None:
+def tell_apart(output: Iterable[Any], taken: set[str], names: Set[str] = frozenset()) -> None:
     """Give each call of *output* whose id is *taken* another one, and add all of them to *taken*.
 
     Some servers count from 0 in every message, or in none: the SDK would take the second call for the first. Arguments
-    are put into the form that the tools read.
+    are put into the form that the tools read, and the name of a tool into that of *names*, which are there.
     """
     for item in output:
         if item.type not in _ASKED:
@@ -181,6 +181,28 @@ def tell_apart(output: Iterable[Any], taken: set[str]) -> None:
             item.call_id = call_id
         if item.type == "function_call":
             item.arguments = whole_arguments(item.arguments or "")
+            if item.name not in names:
+                item.name = known_name(item.name, names)
+
+
+def known_name(name: str, names: Set[str]) -> str:
+    """Return the one of *names* that a model means by *name*: some write marks of their template around it.
+
+    `functions.clock`, `default_api:clock` and `clock<|channel|>commentary` are `clock`; of none it stays as it is.
+    """
+    bare = name.partition("<|")[0].strip()
+    for each in (bare, *(bare.rpartition(mark)[2] for mark in (".", ":", "/"))):
+        if each in names:
+            return each
+    return name
+
+
+def tool_names(tools: Iterable[Any], handoffs: Iterable[Any]) -> frozenset[str]:
+    """Return the names by which a model may call *tools* and *handoffs*."""
+    named = [getattr(tool, "name", None) for tool in tools] + [
+        getattr(to, "tool_name", None) for to in handoffs
+    ]
+    return frozenset(name for name in named if isinstance(name, str))
 
 
 def untaken(call_id: str, taken: set[str]) -> str:

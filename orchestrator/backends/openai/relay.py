@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from ...errors import AgentError
 from ...events.agent import Handoff as HandoffPayload
 from ...events.agent import ToolCall, ToolResult
-from .calls import call_ids_in, tell_apart
+from .calls import call_ids_in, tell_apart, tool_names
 from .content import files_of_result, without_data
 from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
@@ -60,7 +60,7 @@ class RelayModel(Model):
         except Exception as exc:
             raise model_error(exc) from exc
         response.output = with_details(response.output, details)
-        tell_apart(response.output, _taken(args, kwargs))
+        tell_apart(response.output, _taken(args, kwargs), _names(args, kwargs))
         return response
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,7 +74,9 @@ class RelayModel(Model):
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         details = self._begin(args, kwargs)
-        relay = RelayedResponse(OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details)
+        relay = RelayedResponse(
+            OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details, _names(args, kwargs)
+        )
         events: Any = self.inner.stream_response(*args, **kwargs)
         async with aclosing(events):
             try:
@@ -177,6 +179,11 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
 
 def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+
+
+def _names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> frozenset[str]:
+    given = _given(args, kwargs)
+    return tool_names(given.get("tools") or (), given.get("handoffs") or ())
 
 
 def _taken(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ the SDK speaks.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from msgspec.structs import replace
@@ -44,6 +45,7 @@ class RelayedResponse:
         parent: The call in which the run is nested that the response belongs to.
         taken: Ids that no call of the response may have.
         details: Its `reasoning_details`, once it is completed.
+        names: Of the tools that the model may call.
     """
 
     def __init__(
@@ -52,13 +54,14 @@ class RelayedResponse:
         parent: str | None,
         taken: set[str],
         details: list[dict[str, Any]] | None = None,
+        names: Set[str] = frozenset(),
     ) -> None:
         heard = outbox is not None and parent in outbox.speaking
         self._outbox = outbox if heard else None
         self._parent = parent
         self._speaker: str | None = None
         self._since = 0
-        self._taken = taken
+        self._taken, self._names = taken, names
         self._hosted_taken = set() if outbox is None else outbox.call_ids
         if self._outbox is not None:
             self._speaker = self._outbox.speaker(self._outbox.speaking[parent], parent)
@@ -137,7 +140,7 @@ class RelayedResponse:
             self._hosted_done(item)
         self._say_unheard(response)
         response.output = with_details(response.output, self._details)
-        tell_apart(response.output, self._taken)
+        tell_apart(response.output, self._taken, self._names)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
             self._cite(response.output)

@@ -22,6 +22,7 @@ from ..outbox import note_reasoning_details
 from .chat_decoder import ChatDecoder
 from .client import WireClient
 from .reasoning import goes_back
+from .so_far import Habit
 from .transport import FastTransport, StreamBody
 
 
@@ -111,7 +112,9 @@ class FastChatModel(OpenAIChatCompletionsModel):
                 body = cast(StreamBody, stream)
                 response._request_id = body.request_id
                 keep = model_settings.preserve_raw_usage is True
-                decoder = ChatDecoder(response, model=str(self.model), keep_raw_usage=keep)
+                name = str(self.model)
+                habit = self.transport.habits.setdefault(name, Habit())
+                decoder = ChatDecoder(response, model=name, keep_raw_usage=keep, habit=habit)
                 async with aclosing(decoded(body, decoder)) as batches:
                     async for events in batches:
                         if isinstance(events[-1], ResponseCompletedEvent):

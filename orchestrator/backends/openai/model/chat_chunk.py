@@ -12,6 +12,9 @@ from .usage import is_count
 class Function(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
+    parameters: Any = None  # another name of `arguments`; the rarer ones are read by `repair`
+    args: Any = None
+    input: Any = None
 
 
 class CallPiece(msgspec.Struct):
@@ -21,6 +24,9 @@ class CallPiece(msgspec.Struct):
     function: Function | None = None
     name: str | None = None  # of a server that leaves the envelope out
     arguments: Any = None
+    input: Any = None  # Anthropic's name of the arguments
+    parameters: Any = None
+    args: Any = None
     extra_content: dict[str, Any] | None = None
 
 
@@ -36,6 +42,8 @@ class Said(msgspec.Struct):
     reasoning_details: list[Any] | None = None  # OpenRouter's and MiniMax's
     reasoning_text: Any = None
     thinking: Any = None
+    thinking_content: Any = None
+    thought: Any = None
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
     function_call: Any = None  # of the API before tools
@@ -55,6 +63,7 @@ class Choice(msgspec.Struct):
     text: Any = None  # of an API older than this one
     stop_reason: Any = None
     finishReason: Any = None
+    native_finish_reason: Any = None  # OpenRouter's: the word of the provider behind it
 
 
 class Chunk(msgspec.Struct):
@@ -76,9 +85,22 @@ def is_plain(chunk: Chunk) -> bool:
     said = choice.delta
     if choice.stop_reason is not None or choice.finishReason is not None:
         return False
-    return said is None or (
-        said.function_call is None and said.reasoning_text is None and said.thinking is None
-    )
+    if choice.native_finish_reason is not None and choice.finish_reason is not None:
+        return False
+    if said is None:
+        return True
+    if said.reasoning is not None and not isinstance(said.reasoning, str):
+        return False
+    if said.function_call is not None or said.reasoning_text is not None or said.thinking is not None:
+        return False
+    if said.thinking_content is not None or said.thought is not None:
+        return False
+    return said.tool_calls is None or all(map(_is_plain_call, said.tool_calls))
+
+
+def _is_plain_call(piece: CallPiece) -> bool:
+    function = piece.function or piece
+    return function.input is None and function.parameters is None and function.args is None
 
 
 def is_only_count(chunk: Chunk) -> bool:

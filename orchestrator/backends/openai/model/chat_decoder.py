@@ -32,15 +32,17 @@ from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
+from .call_slots import CallSlots
 from .chat_call import ChatCall
 from .chat_chunk import CallPiece, Chunk, Function, Said, is_only_count, is_plain
 from .client import is_whole
-from .dialects import Beside, CallSlots, said_in
+from .dialects import Beside, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
-from .finish import finish_of, is_unfinished, withheld
+from .finish import finish_of, is_unfinished, last_word, withheld
 from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
 from .signs import is_done, is_life
+from .so_far import Habit
 from .sse import DataSplitter
 from .text_runs import LEARN_AFTER, TextRuns
 from .usage import add_usage, usage_in
@@ -60,7 +62,9 @@ class ChatDecoder:
         failure: Why the answer cannot be used. The events returned with it were said before.
     """
 
-    def __init__(self, response: Response, *, model: str, keep_raw_usage: bool = False) -> None:
+    def __init__(
+        self, response: Response, *, model: str, keep_raw_usage: bool = False, habit: Habit | None = None
+    ) -> None:
         self.ended = False
         self.failure: AgentError | None = None
         self._response = response
@@ -80,7 +84,7 @@ class ChatDecoder:
             "reasoning": [],
             "refusal": [],
         }
-        self._beside = Beside()
+        self._beside = Beside(habit)
         self._slots = CallSlots()
         self._calls: dict[int, ChatCall] = {}
         self._ignored_calls: set[int] = set()
@@ -169,7 +173,7 @@ class ChatDecoder:
         text = payload.decode()
         if is_life(text):
             return
-        loaded = _loaded(text)
+        loaded = json.loads(text)  # msgspec takes no half of a character, which stands where JavaScript cuts
         value = repaired_chunk(loaded)
         self._beside.note(loaded)
         if value is not None:
@@ -177,7 +181,7 @@ class ChatDecoder:
 
     def _note_rest(self, payload: bytes, chunk: Chunk) -> None:
         """Note what the last chunk says beside its choices, wherever that stands: usage, and what filters did."""
-        loaded = _loaded(payload)
+        loaded = json.loads(payload)
         self._beside.note(loaded)
         if not chunk.usage:
             self._count(usage_in(loaded))
@@ -201,7 +205,7 @@ class ChatDecoder:
             return
         word = choice.finish_reason
         if word and not is_unfinished(word):
-            self._finish_reason = word
+            self._finish_reason = last_word(self._finish_reason, word)
         if choice.logprobs is not None:
             probabilities = choice.logprobs.get("content") or ()
             self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in probabilities]
@@ -274,7 +278,8 @@ class ChatDecoder:
 
     def _call(self, piece: CallPiece) -> None:
         function = piece.function or Function(piece.name, arguments_of(piece.arguments))
-        index = self._slots.place(piece.index, piece.id, function.name, function.arguments)
+        arguments = function.arguments or ""
+        index = self._slots.place(piece.index, piece.id, function.name, arguments)
         if index is None:
             return
         if piece.type == "custom":
@@ -285,12 +290,9 @@ class ChatDecoder:
         if call is None:
             before = int(self._reasoned) + int(bool(self._said["content"] or self._said["refusal"]))
             call = self._calls[index] = ChatCall(before + len(self._calls))
-        if piece.id:
-            call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(piece.id, self._model)
-        if piece.extra_content:
-            call.extra_content = piece.extra_content
-        call.name = function.name or call.name
-        arguments = function.arguments or ""
+        call_id, call.name = self._slots.id_and_name(index)
+        call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(call_id, self._model)
+        call.extra_content = piece.extra_content or call.extra_content
         call.arguments += arguments
         if call.announced:
             self._say_arguments(call, arguments)
@@ -393,8 +395,3 @@ def _attach_logprobs(items: Iterable[Any], logprobs: list[ChatCompletionTokenLog
     for item in items if logprobs else ():
         if isinstance(item, ResponseOutputMessage) and isinstance(item.content[0], ResponseOutputText):
             item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(logprobs)
-
-
-def _loaded(payload: str | bytes) -> Any:
-    """Decode JSON that msgspec does not: halves of a character stand alone where JavaScript cuts between them."""
-    return json.loads(payload)

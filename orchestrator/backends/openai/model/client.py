@@ -20,6 +20,7 @@ from ....errors import AgentError
 from ...upstream_errors import error_in_stream, is_error
 from ..details import send_back
 from ..outbox import note_reasoning_details
+from .arguments import whole_arguments
 from .finish import CONTENT_FILTER, finish_of, withheld
 from .repair import repaired_completion
 from .responses_repair import ResponsesRepair
@@ -218,10 +219,8 @@ def is_cut(item: Any) -> bool:
 
 def is_whole(arguments: str) -> bool:
     """Whether a call's *arguments* are all there: one JSON value, or none at all for a tool that takes none."""
-    if not arguments.strip():
-        return True
     try:
-        msgspec.json.decode(arguments)
+        msgspec.json.decode(whole_arguments(arguments))
     except msgspec.DecodeError:
         return False
     return True

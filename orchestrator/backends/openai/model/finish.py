@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ....errors import AgentError, ErrorCode
+from ...error_words import look_up
 from .values import plain_key
 
 CONTENT_FILTER = "content_filter"
@@ -31,7 +32,8 @@ _WORDS: dict[str, str] = {
     CONTENT_FILTER: """
         content_filter content_filtered content_filtering content_policy content_policy_violation safety
         safety_filter prohibited_content recitation blocklist blocked block spii pii language image_safety
-        image_prohibited_content image_recitation guardrail guardrails guardrail_intervened guardrail_blocked refusal
+        image_prohibited_content image_recitation protected_material pii pii_detected hap risk
+        guardrail guardrails guardrail_intervened guardrail_blocked refusal
         sensitive moderation moderated flagged policy_violation violation model_armor jailbreak error_toxic toxic
         copyright responsible_ai_policy_violation""",
 }
@@ -42,7 +44,7 @@ _UNFINISHED = frozenset(
 """What servers say with each piece of an answer that goes on."""
 _PARTS = (
     (CONTENT_FILTER, """filter safety unsafe block moderat toxic policy sensitiv prohibit guardrail recitation copyright
-     harm violat refus jailbreak censor flagged forbidden"""),
+     harm violat refus jailbreak censor flagged forbidden protected_material pii_ risk_control"""),
     ("length", "max length limit truncat context tokens budget"),
     ("tool_calls", "tool function"),
 )  # fmt: skip
@@ -76,6 +78,13 @@ _FAILED: dict[str, tuple[ErrorCode, str]] = {
 }  # fmt: skip
 
 
+_OF_SERVICE = re.compile(
+    r"rate_?limit|quota|credit|balance|throttl|too_many_requests|overload|unavailab|time_?d?_?out|abort|cancel|interrupt"
+    r"|^internal|network|upstream|disconnect"
+)
+"""Parts of words that say that the service failed, whatever else they say: `rate_limit_reached` is no length."""
+
+
 def finish_of(word: str, unknown: str = "stop") -> str:
     """Return `stop`, `length`, `tool_calls` or `content_filter`; *unknown* for a word that says nothing.
 
@@ -91,12 +100,40 @@ def finish_of(word: str, unknown: str = "stop") -> str:
         return unknown
     if plain.startswith("malformed_"):
         raise AgentError(*_BAD_CALL)
+    if _OF_SERVICE.search(plain):
+        code, message = look_up(plain) or _STOPPED
+        raise AgentError(code, message.format(who="The model's provider"))
     for finish, parts in _PARTS:
         if any(part in plain for part in parts.split()):
             return finish
-    if re.search(r"error|fail|abort|cancel|timeout|overload", plain):
+    if re.search(r"error|fail", plain):
         raise AgentError(*_BROKE_OFF)
     return unknown
+
+
+def more_telling(word: str, native: Any) -> str:
+    """Return the word of the provider behind a gateway, if the gateway's own *word* hides what it says.
+
+    OpenRouter calls some of what failed or was withheld a `stop`.
+    """
+    if not isinstance(native, str) or not native or is_unfinished(native):
+        return word
+    ours, theirs = _verdict(word), _verdict(native)
+    hides = theirs in (CONTENT_FILTER, None) or (theirs == "length" and ours == "stop")
+    return native if hides else word
+
+
+def last_word(before: str | None, word: str) -> str:
+    """Return why an answer ended of which two words were said: a plain stop takes nothing back."""
+    return before if before is not None and _verdict(word) == "stop" else word
+
+
+def _verdict(word: str) -> str | None:
+    """Return what `finish_of` does; None for a failure."""
+    try:
+        return finish_of(word)
+    except AgentError:
+        return None
 
 
 def is_unfinished(word: str) -> bool:

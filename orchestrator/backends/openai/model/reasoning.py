@@ -35,11 +35,27 @@ def is_strict(model: str) -> bool:
 
 
 def thought_in(delta: Mapping[str, Any]) -> str:
-    """Return the reasoning in a delta that has it under another name than `reasoning_content` or `reasoning`."""
-    for key in ("reasoning_text", "thinking", "thought"):
-        if isinstance(said := delta.get(key), str) and said:
+    """Return the reasoning in a delta that has it under a rare name, or not as a plain text."""
+    for key in (
+        "reasoning_content",
+        "reasoning",
+        "reasoning_text",
+        "thinking",
+        "thinking_content",
+        "thought",
+    ):
+        if said := _said_in(delta.get(key)):
             return said
     return ""
+
+
+def _said_in(value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(map(_said_in, value))
+    if isinstance(value, Mapping):
+        keys = ("text", "content", "thinking", "reasoning", "summary")
+        return next((said for key in keys if (said := _said_in(value.get(key)))), "")
+    return value if isinstance(value, str) else ""
 
 
 def add_details(known: list[dict[str, Any]], received: Iterable[Any]) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from ...upstream_errors import error_in_stream, is_error
-from .finish import is_unfinished
+from ...upstream_errors import bare_error, error_in_stream, is_error
+from .finish import is_unfinished, more_telling
 from .reasoning import thought_in
 from .signs import is_life_event
 from .usage import usage_in
-from .values import arguments_of, id_of, index_of, invalid, is_number
+from .values import ARGUMENTS, arguments_in, id_of, index_of, invalid, is_number
 
 _ABOUT = frozenset(
     {"id", "object", "created", "created_at", "model", "system_fingerprint", "service_tier", "provider", "request_id",
@@ -34,8 +34,7 @@ def repaired_chunk(value: Any) -> dict[str, Any] | None:
     """
     if value is None:
         return None
-    if not isinstance(value, dict):
-        raise invalid()
+    value = unpacked(value)
     _raise_error_in(value)
     choices = value.get("choices") or None
     if isinstance(choices, dict):
@@ -111,20 +110,30 @@ def _message(delta: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": None, **delta, "tool_calls": calls or None}
 
 
+def unpacked(value: Any) -> dict[str, Any]:
+    """Return the object that an event has, or that stands alone in a list, as Google's servers send errors.
+
+    Raises:
+        AgentError: It has none.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise invalid()
+    return value
+
+
 def _raise_error_in(value: dict[str, Any]) -> None:
     error = value.get("error")
     if is_error(error):
-        raise error_in_stream(error if not isinstance(error, bool) else value)
+        raise error_in_stream(error if isinstance(error, (dict, list)) else value)
     if not value.get("choices") and (value.get("object") == "error" or value.get("type") == "error"):
         raise error_in_stream(value)  # vLLM's and Anthropic's, without an envelope
     base = value.get("base_resp")
     if isinstance(base, dict) and base.get("status_code") not in (None, 0, "0"):
         raise error_in_stream({"code": f"base_resp_{base['status_code']}"})  # MiniMax's
-    if "choices" in value:
-        return
-    sign = value.get("code") or value.get("status") or value.get("errors")
-    if is_error(value.get("errors")) or (isinstance(value.get("message"), str) and is_error(sign)):
-        raise error_in_stream(value)  # Alibaba's, Zhipu's and others' without an envelope
+    if "choices" not in value and not is_life_event(value) and (bare := bare_error(value)) is not None:
+        raise error_in_stream(bare)
 
 
 def _says_nothing(value: dict[str, Any]) -> bool:
@@ -173,7 +182,7 @@ def _finish_word(value: dict[str, Any]) -> str | None:
         if isinstance(word, dict):
             word = word.get("type") or word.get("reason")
         if isinstance(word, str) and word and not is_unfinished(word):
-            return word
+            return more_telling(word, value.get("native_finish_reason"))
     return None
 
 
@@ -231,8 +240,8 @@ def _call(call: Any) -> dict[str, Any]:
     if not isinstance(call, dict):
         raise invalid()
     function = call.get("function")
-    if function is None and call.get("type") != "custom" and ("name" in call or "arguments" in call):
-        function = {"name": call.get("name"), "arguments": call.get("arguments")}
+    if function is None and call.get("type") != "custom" and call.keys() & {"name", *ARGUMENTS}:
+        function = call
     if function is not None and not isinstance(function, dict):
         raise invalid()
     made = {**call, "index": index_of(call.get("index")), "id": id_of(call.get("id"))}
@@ -244,5 +253,5 @@ def _call(call: Any) -> dict[str, Any]:
         name = function.get("name")
         if name is not None and not isinstance(name, str):
             raise invalid()
-        made["function"] = {"name": name or None, "arguments": arguments_of(function.get("arguments"))}
+        made["function"] = {"name": name or None, "arguments": arguments_in(function)}
     return made

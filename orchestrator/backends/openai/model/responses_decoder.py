@@ -17,7 +17,7 @@ from openai.types.responses import ResponseCompletedEvent, ResponseStreamEvent
 from ....errors import AgentError
 from .chat_decoder import UNFINISHED
 from .client import response_of
-from .events import DELTA_TYPES, AnyDelta, ArgumentsDelta, append_delta
+from .events import DELTA_TYPES, AnyDelta, ArgumentsDelta, TextDelta, append_delta
 from .responses_repair import ResponsesRepair
 from .signs import is_done, is_life
 from .sse import DataSplitter
@@ -94,7 +94,7 @@ class ResponsesDecoder:
         if type(delta) is ArgumentsDelta:
             self._repair.note_arguments(delta.item_id, delta.output_index, delta.delta)
         else:
-            self._repair.note_said()
+            self._repair.note_said(is_text=type(delta) is TextDelta)
 
     def _take_odd(self, payload: bytes) -> None:
         """Take an event that is no delta, or none as OpenAI's server would send it."""

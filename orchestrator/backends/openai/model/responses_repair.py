@@ -8,17 +8,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...upstream_errors import error_in_stream, is_error
+from ...upstream_errors import bare_error, error_in_stream, is_error
+from .arguments import whole_arguments
 from .dialects import said_in
 from .events import DELTA_TYPES
 from .finish import is_filtered, withheld
+from .repair import unpacked
 from .signs import is_life_event
 from .usage import usage_as_response
-from .values import arguments_of, id_of, index_of, invalid, is_number
+from .values import arguments_in, arguments_of, id_of, index_of, invalid, is_number
 
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled",
                       "response.done"})  # fmt: skip
-_ARGUMENTS = ("function_call", "mcp_call")
+_OTHER_NAMES = {
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "response.reasoning.delta": "response.reasoning_text.delta",
+    "response.reasoning.done": "response.reasoning_text.done",
+    "response.reasoning_content.delta": "response.reasoning_text.delta",
+    "response.reasoning_content.done": "response.reasoning_text.done",
+    "response.reasoning_summary.delta": "response.reasoning_summary_text.delta",
+    "response.reasoning_summary.done": "response.reasoning_summary_text.done",
+}
+"""What events were called before the names that they have, or are by servers that go by those."""
+_CALLS = frozenset({"tool_call", "tool_use", "function", "function_tool_call"})
+"""What servers call a `function_call`."""
 
 
 class ResponsesRepair:
@@ -32,7 +46,8 @@ class ResponsesRepair:
         self.completed = False
         self._items: list[dict[str, Any]] = []  # each as it was done
         self._begun: dict[str, dict[str, Any]] = {}  # calls that were announced and are not done, by place
-        self._said = False
+        self._messages: list[dict[str, Any]] = []  # that had a text when they were announced
+        self._said = self._said_text = False
 
     def take(self, event: Any) -> dict[str, Any] | None:
         """Return *event* in OpenAI's form; None if it says nothing.
@@ -42,21 +57,23 @@ class ResponsesRepair:
         """
         if event is None:
             return None
-        if not isinstance(event, dict):
-            raise invalid()
+        event = unpacked(event)
         kind = event.get("type")
         if kind in ("error", "response.error"):
             raise error_in_stream(event.get("error") if is_error(event.get("error")) else event)
         if not isinstance(kind, str) or not kind.startswith("response."):
-            if is_error(event.get("error")) and not isinstance(event["error"], bool):
-                raise error_in_stream(event["error"])
+            if is_error(error := event.get("error")) and not isinstance(error, bool):
+                raise error_in_stream(error if isinstance(error, (dict, list)) else event)
             if event.get("object") == "response" and isinstance(event.get("output"), list):
                 return self._terminal({"type": "response.completed", "response": event})
             if is_life_event(event):
                 return None
+            if (bare := bare_error(event)) is not None:
+                raise error_in_stream(bare)
             if not isinstance(kind, str):
                 raise invalid()
-        made = {**event, "sequence_number": _number(event.get("sequence_number"))}
+        kind = _OTHER_NAMES.get(kind, kind)
+        made = {**event, "type": kind, "sequence_number": _number(event.get("sequence_number"))}
         for key in ("output_index", "content_index", "summary_index"):
             if key in made:
                 made[key] = index_of(made[key]) or 0
@@ -80,9 +97,10 @@ class ResponsesRepair:
         call = self._begin({"item_id": item_id, "output_index": output_index})
         call["arguments"] = (call.get("arguments") or "") + text
 
-    def note_said(self) -> None:
-        """Remember that something was said that came on another way than `take`."""
+    def note_said(self, *, is_text: bool) -> None:
+        """Remember that something was said, a text or a thought, that came on another way than `take`."""
         self._said = True
+        self._said_text = self._said_text or is_text
 
     def end_mark(self) -> dict[str, Any] | None:
         """Return the completion that a server leaves out which ends with `[DONE]`; None for an empty one."""
@@ -92,7 +110,9 @@ class ResponsesRepair:
 
     def _delta(self, event: dict[str, Any]) -> dict[str, Any] | None:
         delta = event.get("delta")
-        if delta is None and "delta" in event:
+        if delta is None:
+            delta = event.get("text")
+        if delta is None:
             return None
         if event["type"] == "response.function_call_arguments.delta":
             delta = arguments_of(delta)
@@ -102,7 +122,7 @@ class ResponsesRepair:
             raise invalid()
         made = {"output_index": 0, "item_id": "", **event, "delta": delta}
         made.setdefault("summary_index" if "summary" in made["type"] else "content_index", 0)
-        self._said = True
+        self.note_said(is_text=event["type"] == "response.output_text.delta")
         if event["type"] == "response.function_call_arguments.delta":
             self.note_arguments(made["item_id"], made["output_index"], delta)
         return made
@@ -113,20 +133,40 @@ class ResponsesRepair:
         if event["type"].endswith("done"):
             begun = self._begun.pop(_place(place), None)
             if begun is not None and item["type"] == "function_call":
-                item = {**item, "arguments": item["arguments"] or begun.get("arguments") or ""}
+                item = _filled(item, begun)
             if item not in self._items:
                 self._items.append(item)
         elif item["type"] == "function_call":
-            self._begun[_place(place)] = dict(item)
+            self._begun[_place(place)] = {**item, "output_index": place["output_index"]}
+        elif _text_of(item):
+            self._messages.append(item)
         return {"output_index": 0, **event, "item": item}
 
     def _begin(self, event: dict[str, Any]) -> dict[str, Any]:
-        return self._begun.setdefault(
-            _place(event), {"type": "function_call", "id": event.get("item_id") or ""}
-        )
+        """Return the call to which a piece of arguments belongs: by an id, by its place, or as the only one."""
+        place, item_id = _place(event), event.get("item_id")
+        if place in self._begun:
+            return self._begun[place]
+        open_now = list(self._begun.values())
+        alike = [call for call in open_now if item_id and call.get("call_id") == item_id]
+        alike += [call for call in open_now if call.get("output_index") == event.get("output_index")]
+        if alike or len(open_now) == 1:
+            return alike[0] if alike else open_now[0]
+        named = {key: event[key] for key in ("name", "call_id") if event.get(key)}
+        call = {
+            "type": "function_call",
+            "id": item_id or "",
+            "output_index": event.get("output_index"),
+            **named,
+        }
+        return self._begun.setdefault(place, call)
 
     def _calls_begun(self) -> list[dict[str, Any]]:
-        return [repaired_item(item, whole=True) for item in self._begun.values() if item.get("name")]
+        calls = [
+            {key: kept for key, kept in call.items() if key != "output_index"}
+            for call in self._begun.values()
+        ]
+        return [repaired_item(call, whole=True) for call in calls if call.get("name")]
 
     def _terminal(self, event: dict[str, Any]) -> dict[str, Any]:
         value = event.get("response")
@@ -140,7 +180,9 @@ class ResponsesRepair:
             status = {"failed": "failed", "cancelled": "cancelled", "incomplete": "incomplete"}.get(
                 kind, "completed"
             )
-        error = value.get("error") or event.get("error") or value.get("last_error")
+        error = (
+            value.get("error") or event.get("error") or value.get("last_error") or value.get("status_details")
+        )
         if status in ("failed", "cancelled") or (kind == "incomplete" and is_error(error)):
             raise error_in_stream(error)
         output = value.get("output") or []
@@ -169,6 +211,8 @@ class ResponsesRepair:
 
     def _completed_items(self, value: dict[str, Any], output: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the completed *output* with what stood in the items alone, and each item once."""
+        heard = [*self._items, *self._calls_begun()]
+        output = [_filled(item, next((h for h in heard if _is_same_call(item, h)), item)) for item in output]
         items = [item for at, item in enumerate(output) if item not in output[:at]] or list(self._items)
         texts = {text for item in items if (text := _text_of(item))}
         lost = [
@@ -176,11 +220,13 @@ class ResponsesRepair:
         ]
         if not texts and not lost and isinstance(value.get("output_text"), str) and value["output_text"]:
             lost = [repaired_item({"type": "message", "content": value["output_text"]}, whole=True)]
+        if not (texts or lost or self._said_text):
+            lost = self._messages
         if lost:
             items = [item for item in items if item["type"] != "message" or _text_of(item)]
             at = next((at for at, item in enumerate(items) if item["type"] == "function_call"), len(items))
             items[at:at] = lost
-        items += [call for call in [*self._items, *self._calls_begun()] if _is_new_call(call, items)]
+        items += [call for call in heard if _is_new_call(call, items)]
         return items
 
 
@@ -200,6 +246,9 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
         raise invalid()
     if item["type"] in ("output_text", "text") and isinstance(item.get("text"), str):
         item = {"type": "message", "id": item.get("id"), "content": [item]}
+    if item["type"] in _CALLS or (item["type"] == "function_call" and isinstance(item.get("function"), dict)):
+        inner = item["function"] if isinstance(item.get("function"), dict) else item
+        item = {**item, "type": "function_call", "name": inner.get("name"), "arguments": arguments_in(inner)}
     made = {**item, "id": id_of(item.get("id")) or ""}
     if item["type"] == "message":
         made["content"] = _content(item.get("content"), whole)
@@ -253,6 +302,27 @@ def _part(part: Any) -> dict[str, Any]:
     if kind == "output_text" and not isinstance(part.get("annotations"), list):
         made["annotations"] = []
     return made
+
+
+def _filled(item: dict[str, Any], heard: dict[str, Any]) -> dict[str, Any]:
+    """Return a done call with the arguments that came in pieces, if it says that it has none."""
+    said = heard.get("arguments")
+    if item["type"] != "function_call" or not said or whole_arguments(item["arguments"]) != "{}":
+        return item
+    return {**item, "arguments": said}
+
+
+def _is_same_call(item: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two calls are one, by both of their ids as far as they have them."""
+    if (
+        item["type"] != "function_call"
+        or other["type"] != "function_call"
+        or item.get("name") != other.get("name")
+    ):
+        return False
+    return (item["call_id"], item["id"]) == (other["call_id"], other["id"]) and bool(
+        item["call_id"] or item["id"]
+    )
 
 
 def _is_new_call(call: dict[str, Any], items: list[dict[str, Any]]) -> bool:

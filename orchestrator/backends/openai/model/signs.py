@@ -16,14 +16,17 @@ from ...upstream_errors import is_error
 LIFE = frozenset(
     {"ping", "pong", "keepalive", "keep-alive", "keep_alive", "keep alive", "heartbeat", "heart_beat", "heart-beat",
      "hb", "alive", "tick", "noop", "no-op", "idle", "processing", "queued", "queue", "waiting", "pending", "loading",
-     "starting", "started", "connected", "connecting", "ready", "ack"}
+     "starting", "started", "connected", "connecting", "ready", "ack", "start", "progress", "init", "info", "ok"}
 )  # fmt: skip
 """What servers call an event that says only that they are there, or that the answer has not begun."""
-_EMPTY = frozenset({"", "null", "none", "true", "false", "undefined"})
+_EMPTY = frozenset({"", "null", "none", "true", "false", "undefined", ".", "..", "...", "…"})
 _LIFE_KEYS = ("type", "event", "object", "status", "kind", "state")
+_LIFE_NAMES = LIFE | {"queue_position", "position_in_queue", "eta", "eta_seconds", "prompt_progress"}
+"""What servers call the one thing that such an event tells."""
 _SAYS_SOMETHING = frozenset(
     {"choices", "error", "type", "response", "delta", "output", "message", "code", "text"}
 )
+_IS_AN_ANSWER = frozenset({"choices", "error", "response", "delta"})
 _OF_MESSAGES = frozenset({"", "message", "data", "chunk", "delta", "token", "completion", "completion.chunk",
                           "chat.completion.chunk"})  # fmt: skip
 _ENDS = frozenset({"done", "end", "complete", "completed", "finish", "finished", "stop", "close", "eof"})
@@ -47,10 +50,10 @@ def is_life(text: str) -> bool:
 
 def is_life_event(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a sign of life by what it calls itself, or says nothing at all."""
-    if not value:
+    if not any(each or each is False for each in value.values()):
         return True
     named = [value[key] for key in _LIFE_KEYS if isinstance(value.get(key), str)]
-    return any(name.lower() in LIFE for name in named) or any(key.lower() in LIFE for key in value)
+    return any(name.lower() in LIFE for name in named) or any(key.lower() in _LIFE_NAMES for key in value)
 
 
 def named(name: str, data: str) -> str | None:
@@ -61,11 +64,15 @@ def named(name: str, data: str) -> str | None:
     """
     kind = name.strip().lower()
     if kind in LIFE:
-        return None
+        value = _loaded(data)
+        return data if isinstance(value, dict) and value.keys() & _IS_AN_ANSWER else None
     if kind == "error" and not is_life(data):
         value = _loaded(data)
         if not isinstance(value, dict) or not is_error(value.get("error")):
             return json.dumps({"error": value if is_error(value) else {"message": data}})
+    elif kind.endswith("exception"):
+        value = _loaded(data)
+        return json.dumps({"error": {"code": name.strip(), **(value if isinstance(value, dict) else {})}})
     elif kind.startswith("response."):
         if f'"type":"{kind}"' not in data and f'"type": "{kind}"' not in data:
             value = _loaded(data)

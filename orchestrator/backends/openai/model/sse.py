@@ -127,6 +127,9 @@ def _data_of(block: bytes) -> bytes | None:
             name = line[6:].strip()
         elif line == b"data":
             lines.append(b"")
+        elif line.startswith(b"error:"):  # older servers of llama.cpp's
+            name = b"error"
+            lines.append(line[6:].strip())
     if not lines:
         return None
     data = b"\n".join(lines)

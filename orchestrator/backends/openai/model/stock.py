@@ -18,7 +18,7 @@ import httpx2
 from agents import Model, OpenAIChatCompletionsModel
 from agents.models.openai_responses import OpenAIResponsesModel
 from openai import APIConnectionError, AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
-from openai._streaming import ServerSentEvent
+from openai._streaming import ServerSentEvent, SSEDecoder
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
@@ -26,20 +26,32 @@ from ....errors import AgentError
 from ...redirects import refuse_redirects
 from ..details import send_back
 from ..outbox import note_finish_reason, note_reasoning_details
+from .call_slots import CallSlots
 from .chat_decoder import UNFINISHED
 from .client import is_whole
-from .dialects import Beside, CallSlots, Halves, said_in
-from .finish import finish_of, withheld
+from .dialects import Beside, Halves, said_in
+from .finish import finish_of, last_word, withheld
 from .reasoning import add_details, goes_back
 from .repair import repaired_chunk, whole_chunk
 from .responses_repair import ResponsesRepair
 from .signs import is_done, is_life, named
+from .so_far import Habit
 from .sse import check_label
 from .usage import says_much
 from .values import INVALID, documents
 
 _BROKEN = (APIConnectionError, httpx2.TransportError)
 _DONE = ServerSentEvent(data="[DONE]")
+
+
+class _Lines(SSEDecoder):
+    """The client's decoding of event streams, and the errors that older servers of llama.cpp's write as a line."""
+
+    def decode(self, line: str) -> ServerSentEvent | None:
+        if line.startswith("error:"):
+            super().decode("event: error")
+            line = "data:" + line.removeprefix("error:")
+        return super().decode(line)
 
 
 class _Reading(ABC):
@@ -106,9 +118,10 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._decoder = _Lines()
         self._word: str | None = None
         self._reasoned = self._answered = self._counted = False
-        self._beside = Beside()
+        self._beside = Beside(_habit_of(self._client, self._options))
         self._slots, self._halves = CallSlots(), Halves()
         self._calls: dict[int, dict[str, Any]] = {}
 
@@ -135,7 +148,8 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
         choice = next(iter(chunk["choices"]), None)
         if choice is None or self._beside.is_other(choice["index"]):
             return {**chunk, "choices": []}
-        self._word = choice["finish_reason"] or self._word
+        if word := choice["finish_reason"]:
+            self._word = last_word(self._word, word)
         message, delta = choice.pop("message"), choice["delta"]
         if message is not None:
             delta = self._beside.note_message(message, is_alone=not delta) or delta
@@ -174,9 +188,8 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
             return
         held = self._calls.setdefault(slot, {"index": slot, "function": {"name": None, "arguments": ""}})
         held["function"]["arguments"] += function.get("arguments") or ""
-        held["function"]["name"] = function.get("name") or held["function"]["name"]
         held.update({key: kept for key, kept in call.items() if key not in ("index", "function") and kept})
-        held["id"] = call["id"] or self._slots.missing_id(slot) or held.get("id")
+        held["id"], held["function"]["name"] = self._slots.id_and_name(slot)
 
     def _finish(self, is_marked: bool) -> list[dict[str, Any]]:
         if self._word is None and not is_marked:
@@ -207,6 +220,7 @@ class CheckedResponsesStream(AsyncStream[ResponseStreamEvent], _Reading):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._decoder = _Lines()
         self._repair = ResponsesRepair()
 
     _iter_events = _Reading._iter_events
@@ -282,6 +296,7 @@ class CheckedClient(AsyncOpenAI):
     def __init__(self, **options: Any) -> None:
         client = DefaultAsyncHttpxClient(verify=tls_context())
         super().__init__(**{**options, "max_retries": 0, "http_client": client})
+        self.habits: dict[str, Habit] = {}
         refuse_redirects(self)
 
     async def request(
@@ -326,6 +341,14 @@ class _Sniffed:
             yield held + b"\n\n"
         else:
             self.whole = held.decode("utf-8-sig", errors="replace")
+
+
+def _habit_of(client: Any, options: Any) -> Habit | None:
+    """Return how the server says the answers of the model that was asked; None for a client of the user's own."""
+    asked = getattr(options, "json_data", None)
+    if not isinstance(client, CheckedClient) or not isinstance(asked, dict):
+        return None
+    return client.habits.setdefault(str(asked.get("model")), Habit())
 
 
 def _event(value: dict[str, Any]) -> ServerSentEvent:

@@ -25,6 +25,7 @@ from ...http_upstream import (
     proxy_for,
 )
 from ..errors import transport_error
+from .so_far import Habit
 from .sse import check_label
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -41,6 +42,9 @@ class FastTransport:
         api_key: Sent as a bearer token. None takes `OPENAI_API_KEY`, but only if *base_url* is None too:
             the environment's key belongs to the environment's server.
         headers: Sent with every request.
+
+    Attributes:
+        habits: How the server says the answers of each model.
 
     The first request opens the session in the running loop.
     """
@@ -63,6 +67,7 @@ class FastTransport:
         self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
         self._connect_s = connect_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self.habits: dict[str, Habit] = {}
 
     @property
     def origin(self) -> str:

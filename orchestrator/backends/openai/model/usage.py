@@ -53,6 +53,8 @@ def _counts_in(place: Any, depth: int) -> Iterator[dict[str, Any]]:
     if not isinstance(place, Mapping):
         return
     for key, value in place.items():
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
         if isinstance(value, Mapping) and plain_key(key) in _PLACES:
             if (counted := usage_as_chat(value)) is not None:
                 yield counted

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from ....errors import AgentError
 from .signs import is_done
 
 INVALID = "The model's provider answered with something that is not an answer."
-_NO_ARGUMENTS = frozenset({"", "null", "none", "undefined", "[]", '""', "''", "{}"})
 
 
 def invalid() -> AgentError:
@@ -49,24 +49,13 @@ def arguments_of(value: Any) -> str | None:
     raise invalid()
 
 
-def whole_arguments(text: str) -> str:
-    """Return the arguments of a whole call as the JSON of an object, as far as they can be read as one.
+ARGUMENTS = ("arguments", "parameters", "input", "args")
+"""What servers call the arguments of a call."""
 
-    Some servers write none as `null` or an empty list, and some encode the object twice.
-    """
-    plain = text.strip()
-    if plain.lower() in _NO_ARGUMENTS:
-        return "{}"
-    if plain.startswith('"'):
-        try:
-            inner = json.loads(plain)
-        except ValueError:
-            return text
-        if isinstance(inner, str) and (
-            inner.strip().lower() in _NO_ARGUMENTS or inner.strip().startswith("{")
-        ):
-            return whole_arguments(inner)
-    return text
+
+def arguments_in(function: Mapping[str, Any]) -> str | None:
+    """Return the arguments that a call has, under whichever name."""
+    return arguments_of(next((function[key] for key in ARGUMENTS if function.get(key) is not None), None))
 
 
 def documents(text: str) -> list[Any]:

@@ -6,18 +6,24 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from agents import function_tool
+
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.backends.openai.tools import report_failure
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor
+from tests.support.sdk_parts import clock, now
 from tests.support.spine import Seen, of, read, start
 
 from .faults import SECRET
 from .server import Asked, ReplayServer
 from .wire import Replay
 
-TOOLS = ["tests.support.sdk_parts:clock", "tests.support.sdk_parts:now"]
+CLOCK, NOW = (function_tool(each, failure_error_function=report_failure) for each in (clock, now))
+TOOLS = [f"{__name__}:CLOCK", f"{__name__}:NOW"]
+"""Made once: that costs more than an answer takes to be read."""
 
 
 async def play(replay: Replay) -> None:

@@ -1,0 +1,14 @@
+"""Answers of the same kinds as those of `test_replays`, vendor by vendor, after public reports of what they send."""
+
+from __future__ import annotations
+
+import pytest
+
+from .replays.kinds import VENDORS, replays_of
+from .replays.play import play
+from .replays.wire import Replay
+
+
+@pytest.mark.parametrize("replay", replays_of(VENDORS), ids=str)
+async def test_an_answer_is_read_as_what_it_is(replay: Replay) -> None:
+    await play(replay)
