@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,20 @@ LONGEST_FIRST = (
 """Parts of the paths of files that take longer. Begun last, one of them would leave all cores but one idle."""
 
 
+NOBODYS_PORT = "127.0.0.1:9"
+"""Where no Ollama is: a suite that found this machine's own, or a key, would ask a model that answers as it likes."""
+
+MODEL_VARIABLES = (
+    "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL", "OPENAI_COMPATIBLE_BASE_URL", "OPENAI_COMPATIBLE_MODEL",
+    "OPENAI_COMPATIBLE_API_KEY", "OLLAMA_MODEL", "ORCHESTRATOR_OFFLINE",
+)  # fmt: skip
+for _name in MODEL_VARIABLES:
+    os.environ.pop(_name, None)
+os.environ["OLLAMA_HOST"] = (
+    NOBODYS_PORT  # for the processes of tests; what is read in this one is patched below
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-inputs", type=int, default=800, help="odd inputs of tests/fuzz in all")
     parser.addoption("--fuzz-seed", type=int, default=1, help="other odd inputs")
@@ -55,6 +70,16 @@ def _main_thread_loop() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_ollama_of_this_machine() -> Iterator[None]:
+    """Keep a configuration that is read with variables of the test's own from the default address."""
+    from orchestrator.backends.auto import ollama
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ollama, "DEFAULT_ADDRESS", f"http://{NOBODYS_PORT}")
+        yield
 
 
 @pytest.fixture

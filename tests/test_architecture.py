@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "agent": ("backends.base", "settings", "telemetry"),
     "panels": ("backends.base", "settings", "references"),
     "run": ("agent", "panels", "backends.base", "backends.registry", "eventlog", "telemetry"),
-    "config": ("backends.registry", "panels", "settings"),
+    "config": ("backends.registry", "backends.auto", "panels", "settings"),
     "supervisor": ("run", "config", "eventlog", "telemetry"),
     "framing": ("eventlog", "events"),
     "conformance": ("sse_parser",),

@@ -7,12 +7,14 @@ an agent of its kind is there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from ..references import load_attribute
 from ..settings.agent import AgentSettings
+from .auto.search import ModelSearch
 from .base import Backend, StreamFunction
 
 
@@ -23,13 +25,19 @@ class Kind:
     Args:
         settings: "module:class" of a subclass of `AgentSettings` whose `backend` is the kind's name; imports no SDK.
         backend: "module:class" that takes such settings, and the settings of all agents by id.
+        settle: "module:function" of a kind without a backend: which other kind's keys its settings come down to.
     """
 
     settings: str
-    backend: str
+    backend: str = ""
+    settle: str = ""
 
 
 KINDS: dict[str, Kind] = {
+    "auto": Kind(
+        "orchestrator.backends.auto.settings:AutoSettings",
+        settle="orchestrator.backends.auto.search:settle",
+    ),
     "openai-agents": Kind(
         "orchestrator.backends.openai.settings:OpenAIAgentsSettings",
         "orchestrator.backends.openai.backend:OpenAIAgentsBackend",
@@ -84,6 +92,25 @@ def settings_classes() -> dict[str, type[AgentSettings]]:
     return {kind: cast("type[AgentSettings]", load_attribute(row.settings)) for kind, row in KINDS.items()}
 
 
+def is_open(settings: AgentSettings) -> bool:
+    """Return whether it is still to be settled which kind of agent *settings* mean."""
+    return bool(KINDS[settings.backend].settle)
+
+
+def settle(settings: AgentSettings, models: ModelSearch) -> AgentSettings:
+    """Return what *settings* come down to, now that *models* can be asked; themselves if their kind says it.
+
+    Raises:
+        ValidationError: What was found cannot be the value of a key.
+    """
+    row = KINDS[settings.backend]
+    if not row.settle:
+        return settings
+    keys: dict[str, Any] = cast("Any", load_attribute(row.settle))(settings, models)
+    chosen = cast("type[AgentSettings]", load_attribute(KINDS[keys["backend"]].settings))
+    return chosen.model_validate(keys, context={"file": settings.file})
+
+
 def kinds_that_take_over() -> list[str]:
     """Return the kinds whose agents can be named in `handoffs`."""
     return [kind for kind, settings in settings_classes().items() if settings.takes_over]
@@ -97,6 +124,8 @@ def create_backend(settings: AgentSettings, agents: Mapping[str, AgentSettings])
     Raises:
         ConfigError: A reference cannot be loaded, or the settings do not fit together.
     """
+    if is_open(settings):
+        settings = settle(settings, ModelSearch(os.environ))
     factory: Any = load_attribute(KINDS[settings.backend].backend)
     backend: Backend = factory(settings, agents)
     return backend

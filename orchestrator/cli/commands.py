@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +20,7 @@ from .options import (
     DEFAULTS,
     Listed,
     config_option,
+    offline_option,
     option,
     pass_over_service_links,
     serve_options,
@@ -29,14 +28,13 @@ from .options import (
     token_option,
     variants_option,
 )  # fmt: skip
+from .screens import DISTRIBUTION, watch
 
 if TYPE_CHECKING:
     from ..client.client import Client
-    from ..client.run_view import RunHandle
-    from ..terminal.screen import Screen
+    from ..config.load import Config
 
 PROGRAM = "orchestrator"
-DISTRIBUTION = "fanin-orchestrator"
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 
 FAILED = 1
@@ -131,6 +129,7 @@ def backup(file: Path, log: str) -> int:
 @option("--server", metavar="URL", help="Ask through this server; else in this process.")
 @json_option
 @config_option
+@offline_option
 @token_option
 def run(
     question: str,
@@ -141,13 +140,14 @@ def run(
     server: str | None,
     as_json: bool,
     config: Path,
+    offline: bool,
     token: str | None,
 ) -> int:
     """Ask QUESTION (- reads it from the input) and show all answers as they come.
 
     Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
     """
-    from .handles import PanelWish, all_asked, start_at, start_here
+    from .handles import PanelWish, agents_here, all_asked, start_at, start_here
 
     question = sys.stdin.read() if question == "-" else question
     if not question.strip():
@@ -161,9 +161,12 @@ def run(
         client = _client(server, token)
         if not as_json:
             _say_whom(server)
-        return _watch(start_at(client, question, asked, wish), as_json)
+        return watch(start_at(client, question, asked, wish), as_json)
     _see_own_modules()
-    return _watch(start_here(config, question, asked, wish), as_json)
+    here = agents_here(config, offline=offline)
+    opening = start_here(here, question, asked, wish)  # refuses what cannot be asked, before anything is said
+    _say_who_answers(here)
+    return watch(opening, as_json)
 
 
 @cli.command()
@@ -183,7 +186,7 @@ def panel(
     """
     from .handles import PanelWish, panel_over
 
-    return _watch(panel_over(_client(server, token), run_id, PanelWish(panel, moderator)), as_json)
+    return watch(panel_over(_client(server, token), run_id, PanelWish(panel, moderator)), as_json)
 
 
 @cli.command()
@@ -196,7 +199,7 @@ def tail(run_id: str, server: str, after: str | None, as_json: bool, token: str 
     """Follow a run at a server. Ctrl-C leaves; the run goes on."""
     from .handles import attach_to
 
-    return _watch(attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
+    return watch(attach_to(_client(server, token), run_id, after), as_json, interrupt_cancels=False)
 
 
 @cli.command()
@@ -225,23 +228,27 @@ def cancel(run_id: str, agent_id: str | None, server: str, token: str | None) ->
 @click.option("--out", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, help="Exit with 3 below it.")
 @config_option
+@offline_option
 @option("--server", help="Ask a server; without, the agents run in this process.")
 @token_option
-def compare(config: Path, server: str | None, token: str | None, **given: Any) -> int:
+def compare(config: Path, offline: bool, server: str | None, token: str | None, **given: Any) -> int:
     """Put every question of a JSONL file to every agent; print scores, write DIR/report.html.
 
     A line is a string, or {"question", "id", "expect": ["words of a right answer"]}. Given again, it goes on.
     """
     from ..process import run_and_leave
     from .comparison.compare import ComparisonPlan, compare
-    from .handles import compared_by
+    from .handles import agents_here, compared_by
 
     _see_own_modules()
     server = _chosen_server(server)
-    if server:
-        _say_whom(server)
+    here = None if server else agents_here(config, offline=offline)
+    if here is None:
+        _say_whom(server or "")
+    else:
+        _say_who_answers(here)
     comparison = ComparisonPlan(**given | {"agents": _joined(given["agents"])})
-    opening = compared_by(comparison, config, lambda: _client(server, token) if server else None)
+    opening = compared_by(comparison, here, lambda: _client(server or "", token))
     return run_and_leave(compare(comparison, opening))
 
 
@@ -268,13 +275,16 @@ def conformance(
 
 @cli.command()
 @config_option
+@offline_option
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
-def check(config: Path, no_load: bool) -> int:
+def check(config: Path, offline: bool, no_load: bool) -> int:
     """Say what is wrong with the files of agents and panels, all at once."""
+    from ..backends.auto.search import without_models
     from ..config.check import check_agents
 
     _see_own_modules()
-    report = check_agents(config, os.environ, load=not no_load)
+    environ = without_models(os.environ) if offline else os.environ
+    report = check_agents(config, environ, load=not no_load)
     for line in report.lines:
         click.echo(line)
     for problem in report.problems:
@@ -326,6 +336,11 @@ def _say_whom(server: str) -> None:
     click.echo(f"asking {server}{' (ORCHESTRATOR_SERVER)' if from_variable else ''}", err=True)
 
 
+def _say_who_answers(config: Config) -> None:
+    if config.notice:
+        click.echo(config.notice, err=True)
+
+
 def _client(server: str, token: str | None) -> Client:
     from ..client.client import Client
 
@@ -333,33 +348,6 @@ def _client(server: str, token: str | None) -> Client:
         return Client(server, token or None, give_up_s=GIVE_UP_SECONDS)
     except ValueError as exc:
         raise click.UsageError(f"--server {exc}") from exc
-
-
-def _watch(
-    opening: AbstractAsyncContextManager[RunHandle], as_json: bool, *, interrupt_cancels: bool = True
-) -> int:
-    from ..process import run_and_leave
-    from ..terminal.session import watch
-
-    return run_and_leave(watch(opening, _screen(as_json), interrupt_cancels=interrupt_cancels))
-
-
-def _screen(as_json: bool) -> Screen:
-    from ..terminal.screen import JsonLines, PrefixedLines
-
-    if as_json:
-        return JsonLines(sys.stdout, sys.stderr)
-    if isinstance(sys.stdout, TextIOWrapper):
-        # What this terminal's encoding lacks must not end the command.
-        sys.stdout.reconfigure(errors="replace")
-    if sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown"):
-        try:
-            from ..terminal.columns import columns_on
-        except ImportError:
-            click.echo(f"side by side needs rich: pip install '{DISTRIBUTION}[cli]'", err=True)
-        else:
-            return columns_on(sys.stdout)
-    return PrefixedLines(sys.stdout, sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

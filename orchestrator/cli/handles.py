@@ -17,6 +17,7 @@ from ..errors import InvalidRequest
 if TYPE_CHECKING:
     from ..client.client import Client
     from ..client.run_view import RunHandle
+    from ..config.load import Config
     from .comparison.compare import ComparisonPlan
 
 
@@ -85,23 +86,32 @@ async def panel_over(client: Client, run_id: str, wish: PanelWish) -> AsyncItera
         yield await client.attach(run_id).panel(panel)
 
 
-def start_here(
-    directory: Path, question: str, agents: Asked | None, wish: PanelWish | None
-) -> AbstractAsyncContextManager[RunHandle]:
-    """Start a run in this process.
+def agents_here(directory: Path, *, offline: bool = False) -> Config:
+    """Read the agents' files for runs in this process; *offline* looks for no model.
 
     Raises:
-        ConfigError: The agents' files are wrong.
-        InvalidRequest: An agent is unknown, or the panel is not possible.
+        ConfigError: The files are wrong.
     """
+    from ..backends.auto.search import without_models
     from ..config.load import load_config
-    from ..local import local_run
-    from ..panels.methods.registry import METHODS
     from ..telemetry.logs import configure_logging
 
     # The answers are what is shown; what goes well needs no line between them.
     configure_logging(level="warning")
-    config = load_config(directory, os.environ)
+    return load_config(directory, without_models(os.environ) if offline else os.environ)
+
+
+def start_here(
+    config: Config, question: str, agents: Asked | None, wish: PanelWish | None
+) -> AbstractAsyncContextManager[RunHandle]:
+    """Start a run in this process.
+
+    Raises:
+        InvalidRequest: An agent is unknown, or the panel is not possible.
+    """
+    from ..local import local_run
+    from ..panels.methods.registry import METHODS
+
     named = [each if isinstance(each, str) else str(each.get("agent_id")) for each in agents or ()]
     unknown = [agent_id for agent_id in named if agent_id not in config.agents]
     if unknown:
@@ -109,23 +119,22 @@ def start_here(
         lacking = {each.agent_id: each.reason for each in config.skipped}
         if unknown[0] in lacking:
             raise InvalidRequest(f"--agents: {unknown[0]} is left out, for {lacking[unknown[0]]}")
-        raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {directory}, but {known}")
+        raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {config.directory}, but {known}")
     panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels, METHODS)
     opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)
     return opening
 
 
 def compared_by(
-    comparison: ComparisonPlan, config: Path, client: Callable[[], Client | None]
+    comparison: ComparisonPlan, config: Config | None, client: Callable[[], Client]
 ) -> Callable[[str], AbstractAsyncContextManager[RunHandle]]:
-    """Return what starts a run of a question with all agents that are compared, here or at a server."""
+    """Return what starts a run of a question with all that are compared: here with *config*, else at a server."""
     wish = None if comparison.judge is None else PanelWish("judge", comparison.judge)
 
     def open_run(question: str) -> AbstractAsyncContextManager[RunHandle]:
-        there = client()
-        if there is None:
+        if config is not None:
             return start_here(config, question, comparison.agents, wish)
-        return start_at(there, question, comparison.agents, wish)
+        return start_at(client(), question, comparison.agents, wish)
 
     return open_run
 

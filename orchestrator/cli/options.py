@@ -98,6 +98,9 @@ config_option = option(
     show_default=True,
     help="Folder of agents' files.",
 )
+offline_option = option(
+    "--offline", is_flag=True, help="Ask no model: agents with `backend: auto` are offline stand-ins."
+)
 token_option = option("--token", help="The server's token; safer in the variable than on the command line.")
 variants_option = click.option(
     "--agent",
@@ -108,6 +111,7 @@ variants_option = click.option(
 )
 
 SERVE: tuple[Callable[[F], F], ...] = (
+    offline_option,
     option("--host", default=DEFAULTS.host, show_default=True, help="Address to listen on."),
     option("--port", type=click.IntRange(0, 65535), default=DEFAULTS.port, show_default=True, help="0: any."),
     option(

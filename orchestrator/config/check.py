@@ -21,7 +21,8 @@ from .yamlfile import key_name, read_yaml
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One line for each agent and panel that is well, and every problem of the others."""
+    """One line for each agent and panel that is well, after what answers for those that leave it open; and every
+    problem of the others."""
 
     lines: list[str]
     problems: list[ConfigProblem]
@@ -115,7 +116,8 @@ def _lines(config: Config, backends: Mapping[str, Backend]) -> list[str]:
     rows += [(panel_id, "panel", _described(panel)) for panel_id, panel in config.panels.items()]
     rows += [(panel.panel_id, "skipped", f"panel: {panel.reason}") for panel in config.skipped_panels]
     first, second = (max((len(row[column]) for row in rows), default=0) for column in range(2))
-    return [f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]}" for row in rows]
+    table = [f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]}" for row in rows]
+    return [config.notice, *table] if config.notice else table
 
 
 def _row(settings: AgentSettings, backend: Backend | None, default: bool) -> tuple[str, str, str]:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..backends.registry import kinds_that_take_over, settings_class
+from ..backends.auto.search import ModelSearch
+from ..backends.registry import is_open, kinds_that_take_over, settings_class, settle
 from ..errors import ConfigError, ConfigProblem
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
 from ..settings.scalars import Enabled
+from .notice import describe_models
 from .panels import SkippedPanel, load_panels
 from .problems import explain, explain_backend, nearest, quoted
 from .yamlfile import YamlFile, decode_utf8, key_name, read_yaml
@@ -35,13 +37,17 @@ class SkippedAgent:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The agents of a folder, and the panels of its `panels/`, in the order of their files' names."""
+    """The agents of a folder, and the panels of its `panels/`, in the order of their files' names.
+
+    `notice` says in one line what answers for agents with `backend: auto`; it is empty if there are none.
+    """
 
     agents: dict[str, AgentSettings]
     skipped: tuple[SkippedAgent, ...]
     directory: Path
     panels: dict[str, PanelSettings] = field(default_factory=dict)
     skipped_panels: tuple[SkippedPanel, ...] = ()
+    notice: str = ""
 
     def default_agents(self) -> list[str]:
         """Return the ids that take part if a request names none: those marked `default`, else all."""
@@ -51,7 +57,8 @@ class Config:
 def load_config(directory: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read every ``*.yaml`` in *directory*; subfolders and files with other endings are left alone.
 
-    Blocks on the disk. *environ* is only read.
+    Blocks on the disk, and up to a second if a file says `backend: auto` and an Ollama is to be looked for.
+    *environ* is only read.
 
     Raises:
         ConfigError: With every problem of every file.
@@ -69,7 +76,10 @@ def read_config(directory: Path, environ: Mapping[str, str]) -> tuple[Config, li
         ConfigError: The folder cannot be read.
     """
     paths, problems = _find_files(directory)
-    files = [_load_file(path, environ) for path in paths]
+    models = ModelSearch(environ)
+    files = [_load_file(path, environ, models) for path in paths]
+    opened = [file.agent_id for file in files if file.is_open]
+    files = [_settled(file, models) for file in files]
     problems += [problem for file in files for problem in file.problems]
     problems += _duplicate_ids(files)
     files = _skip_without_target(files)
@@ -82,7 +92,8 @@ def read_config(directory: Path, environ: Mapping[str, str]) -> tuple[Config, li
     panels = load_panels(directory / "panels", environ, agents=agents, left_out=named)
     problems += panels.problems
     problems.sort(key=lambda problem: (problem.file, problem.line or 0))
-    return Config(agents, skipped, directory, panels.panels, panels.skipped), problems
+    notice = describe_models(opened, models) if opened else ""
+    return Config(agents, skipped, directory, panels.panels, panels.skipped, notice), problems
 
 
 # ── the folder ────────────────────────────────────────────────────────────────────────────────
@@ -132,11 +143,15 @@ class _File:
         return self.enabled is False
 
     @property
+    def is_open(self) -> bool:
+        return self.settings is not None and is_open(self.settings)
+
+    @property
     def handoffs(self) -> tuple[str, ...]:
         return () if self.settings is None else self.settings.hands_off_to
 
 
-def _load_file(path: Path, environ: Mapping[str, str]) -> _File:
+def _load_file(path: Path, environ: Mapping[str, str], models: ModelSearch) -> _File:
     try:
         content = read_yaml(path, environ)
     except ConfigError as exc:
@@ -154,7 +169,24 @@ def _load_file(path: Path, environ: Mapping[str, str]) -> _File:
         return replace(file, problems=tuple(problems))
     if content.missing:
         return replace(file, reason=_skip_reason(content))
-    return replace(file, settings=settings)
+    file = replace(file, settings=settings)
+    if file.is_open:
+        models.begin()  # the other files are read meanwhile
+    return file
+
+
+def _settled(file: _File, models: ModelSearch) -> _File:
+    """Decide what answers, for a file that leaves it open."""
+    if file.settings is None or not file.is_open:
+        return file
+    try:
+        return replace(file, settings=settle(file.settings, models))
+    except ValidationError as exc:
+        at = ".".join(str(part) for part in exc.errors()[0]["loc"])
+        found = models.found
+        message = f"cannot use the model that is found ({found.reason if found else ''}): its {at} is none"
+        problem = file.content.problem(("backend",), message)
+        return replace(file, settings=None, problems=(problem,))
 
 
 def _enabled(content: YamlFile) -> bool | str:

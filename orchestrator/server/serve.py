@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from ..backends.auto.search import without_models
 from ..config.load import Config, load_config
 from ..eventlog.open import cluster_of, open_log
 from ..process import end_process, run_and_leave
@@ -79,7 +80,11 @@ def serve(settings: ServeSettings) -> int:
 
 
 def _load(settings: ServeSettings) -> Config:
-    config = load_config(settings.config, os.environ)
+    config = load_config(settings.config, without_models(os.environ) if settings.offline else os.environ)
+    if config.notice and settings.log_format == "console":
+        print(config.notice, file=sys.stderr, flush=True)
+    elif config.notice:
+        log.info("who_answers", notice=config.notice)
     for skipped in config.skipped:
         log.info("agent_left_out", agent_id=skipped.agent_id, reason=skipped.reason)
     for panel in config.skipped_panels:

@@ -25,7 +25,7 @@ class ServeSettings:
     """The options of `serve`; the one place that holds their defaults.
 
     Args:
-        config: Folder of agents' files.
+        config: Folder of agents' files. offline: Whether no model is looked for, for agents with `backend: auto`.
         port: 0 picks a free one. admin_port: Where alone `/metrics`, `/readyz` and `/docs` are; None: on `port`.
         uds: A Unix socket to listen on, in place of host and port.
         root_path: The path under which a proxy shows the service, as `/chat`; empty: at the root.
@@ -50,6 +50,7 @@ class ServeSettings:
     """
 
     config: Path = Path("agents_config")
+    offline: bool = False
     host: str = "127.0.0.1"
     port: int = 8080
     admin_port: int | None = None

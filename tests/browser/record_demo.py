@@ -37,7 +37,7 @@ def recorded(address: str) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    with orchestrator("--config", str(ROOT / "agents_config")) as address:
+    with orchestrator("--offline", "--config", str(ROOT / "agents_config")) as address:
         events = recorded(address)
     rows = [json.dumps(event, ensure_ascii=False, separators=(",", ":")) for event in events]
     lines = ",\n".join(",".join(rows[n : n + 2]) for n in range(0, len(rows), 2))

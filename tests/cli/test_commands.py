@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.config import load_config
 from orchestrator.settings.serve import ServeSettings
 from tests.support.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 from tests.support.zygote import command
 
+STAND_INS = load_config(ROOT / "agents_config", {}).notice
+"""The first line wherever the agents that ship answer in this process."""
 EVENTS = f"/v1/runs/{RUN_ID}/events"
 
 
@@ -341,7 +344,7 @@ async def test_cancel_asks_for_one_agent_or_all(server: ScriptedServer) -> None:
 
 def test_run_without_a_server_answers_in_this_process() -> None:
     ran = orchestrate("run", "What is 6*7?", "--agents", "analyst,skeptic")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr) == (0, f"{STAND_INS}\n")
     assert any(line.startswith("analyst │") and "42" in line for line in ran.stdout.splitlines())
     assert "skeptic │ [done]" in ran.stdout
     assert ran.stdout.splitlines()[-1].startswith("run     │ completed after ")
@@ -377,7 +380,7 @@ async def test_an_interrupt_cancels_a_run_of_this_process() -> None:
     await line_with(process.stdout, "analyst.reasoning")
     process.send_signal(signal.SIGINT)
     exit_code, out, err = await finish(process)
-    assert (exit_code, err) == (1, "cancelling … Ctrl-C again quits\n")
+    assert (exit_code, err) == (1, f"{STAND_INS}\ncancelling … Ctrl-C again quits\n")
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events[-2:]] == ["analyst.cancelled", "run.done"]
 

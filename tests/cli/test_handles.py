@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from orchestrator.cli.handles import PanelWish, start_here
+from orchestrator.cli.handles import PanelWish, agents_here, start_here
 from orchestrator.cli.options import ChangedAgent
 from orchestrator.errors import InvalidRequest
 from orchestrator.panels.methods.registry import METHODS
@@ -201,10 +201,10 @@ def test_a_changed_agent_is_read_as_a_request_has_it() -> None:
 async def test_a_run_in_this_process_asks_variants(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("backend: offline\nvariants: [seed, tokens_per_s]\ntokens_per_s: 4000\n")
     changed = {"agent_id": "a", "as": "a-2", "tokens_per_s": 5000}
-    async with start_here(tmp_path, "hi", ("a", changed), None) as run:
+    async with start_here(agents_here(tmp_path), "hi", ("a", changed), None) as run:
         view = await run.result()
     assert {agent_id: agent.status for agent_id, agent in view.agents.items()} == {"a": "done", "a-2": "done"}
     assert view.agents["a-2"].variant == {"of": "a", "changes": {"tokens_per_s": 5000}}
     with pytest.raises(InvalidRequest, match="seeds: is none of the keys"):
-        async with start_here(tmp_path, "hi", ({"agent_id": "a", "as": "b", "seeds": 1},), None):
+        async with start_here(agents_here(tmp_path), "hi", ({"agent_id": "a", "as": "b", "seeds": 1},), None):
             pass

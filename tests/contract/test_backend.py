@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator.backends.a2a.settings import A2aSettings
 from orchestrator.backends.ag_ui.settings import AgUiSettings
+from orchestrator.backends.auto.settings import AutoSettings
 from orchestrator.backends.base import AgentInput, Backend, Emission, Finish, Spent, Turn
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.backends.langgraph.settings import LangGraphSettings
@@ -153,7 +154,17 @@ async def echoing_model() -> AsyncIterator[str]:
         yield upstream.url
 
 
+@asynccontextmanager
+async def auto_case() -> AsyncIterator[AgentSettings]:
+    async with in_thread(echoing_model) as url:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OPENAI_COMPATIBLE_BASE_URL", url)
+            patch.setenv("OPENAI_COMPATIBLE_MODEL", "echo")
+            yield AutoSettings(agent_id="either")
+
+
 CASES: dict[str, Case] = {
+    "auto": auto_case,
     "a2a": a2a_case,
     "ag-ui": ag_ui_case,
     "function": function_case,

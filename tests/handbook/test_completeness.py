@@ -262,7 +262,7 @@ def test_options_of_serve_have_the_defaults_that_are_described() -> None:
         elif re.fullmatch(r"\d+(\.\d+)?[smhd]?", str(default)):
             assert parse_duration(shown) == parse_duration(str(default)), parameter.opts
         else:
-            assert shown == str(default), parameter.opts
+            assert shown == ("off" if default is False else str(default)), parameter.opts
 
 
 # ── operations ────────────────────────────────────────────────────────────────────────────────

@@ -218,7 +218,7 @@ def test_settings_cannot_be_changed(folder: Folder) -> None:
         ),
         ("backend: offlin", 1, "backend", "'offlin' is no backend; did you mean 'offline'? choose one of"),
         ("backend: [offline]", 1, "backend", "is no backend"),
-        ("title: x", None, "backend", "is missing; choose one of openai-agents, letta, "),
+        ("title: x", None, "backend", "is missing; choose one of auto, openai-agents, letta, "),
         ("backend: letta", None, "letta_agent_id", "is missing; add it"),
         ("backend: function", None, "stream", "is missing; add it"),
         ("backend: function\nstream: 'no reference'", 2, "stream", "'no reference' should look like"),

@@ -1,0 +1,1 @@
+"""Agents whose files leave open what answers: a model if one is at hand, else the offline stand-in."""

@@ -1,0 +1,84 @@
+"""Looks whether an Ollama answers, and which of its models can call tools; bounded in time and bytes.
+
+Uses the standard library's client, which is quick to import and knows no proxy: what is asked runs on this machine,
+or where OLLAMA_HOST says.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+DEFAULT_ADDRESS = "http://127.0.0.1:11434"
+REPLY_SECONDS = 0.8
+"""How long one reply may take to begin; whoever asks bounds the whole."""
+MAX_BYTES = 1_000_000
+MOST_ASKED = 8
+"""Models that are looked at one by one, the newest first."""
+
+
+def address_of(host: str) -> str:
+    """Return the address that OLLAMA_HOST means, as Ollama's own client reads it: a host, a port or both will do.
+
+    A server listens at 0.0.0.0 and is reached at the loopback. A value that is no address is the default.
+    """
+    try:
+        parts = urlsplit(host if "://" in host else f"http://{host}")
+        name = parts.hostname or ""
+        port = parts.port or {"https": 443}.get(parts.scheme, 80 if "://" in host else 11434)
+    except ValueError:
+        return DEFAULT_ADDRESS
+    if parts.scheme not in ("http", "https"):
+        return DEFAULT_ADDRESS
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # noqa: S104 - read, not bound
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"
+
+
+def find_model(address: str, wanted: str | None = None) -> str | None:
+    """Return the model of the Ollama at *address* that is to answer: *wanted*, else its newest that calls tools.
+
+    None if nothing answers there, or no model fits. Blocks for a few round trips.
+    """
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=REPLY_SECONDS)
+    try:
+        listed = _fetch(connection, "GET", f"{parts.path}/api/tags")
+        names = [str(each["name"]) for each in listed["models"]]
+        if wanted is not None:
+            return next((name for name in (wanted, f"{wanted}:latest") if name in names), None)
+        shown = (
+            (name, _fetch(connection, "POST", f"{parts.path}/api/show", {"model": name}))
+            for name in names[:MOST_ASKED]
+        )
+        return next(_with_tools(shown), None)
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return None  # nobody is there, or somebody else
+    finally:
+        connection.close()
+
+
+def _with_tools(shown: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    for name, about in shown:
+        # Before 0.6.4 an Ollama names no capabilities; its templates speak of tools where a model takes them.
+        capabilities = about.get("capabilities")
+        if "tools" in capabilities if isinstance(capabilities, list) else ".Tools" in str(about["template"]):
+            yield name
+
+
+def _fetch(
+    connection: http.client.HTTPConnection, method: str, path: str, body: object = None
+) -> dict[str, Any]:
+    sent = None if body is None else json.dumps(body).encode()
+    connection.request(method, path, sent, {"Content-Type": "application/json"} if sent else {})
+    with connection.getresponse() as reply:
+        content = reply.read(MAX_BYTES + 1)
+        if reply.status != http.client.OK or len(content) > MAX_BYTES:
+            raise ValueError("no answer of an Ollama")
+    found = json.loads(content)
+    if not isinstance(found, dict):
+        raise ValueError("no answer of an Ollama")
+    return found
