@@ -86,6 +86,8 @@ class Framing(Protocol):
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         """Yield the notice of a cursor that could not be used, and the state that stands instead.
 
+        Empty pieces between them say that more is being made of a large state, and that others may go on meanwhile.
+
         Args:
             t: Milliseconds since the run's start.
         """

@@ -28,6 +28,7 @@ from ..events.base import PANEL, Payload, RunStatus
 from ..events.content import Content, Data, File, Progress, Source
 from ..events.encoding import decode_payload, encode_json
 from ..events.panel import PanelInfo
+from ..events.pieces import PIECE_BYTES
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, Snapshot
 from .base import Subscriber
@@ -82,7 +83,8 @@ class FoldedFraming:
 
     def begin_at(self, snapshot: Snapshot, seq: int) -> None:
         self._at = seq
-        self._restore(snapshot)
+        for _ in self._restore(snapshot):
+            pass
 
     def skip(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -114,7 +116,14 @@ class FoldedFraming:
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         for snapshot in gap.snapshots:
             self._at = gap.cursor.seq
-            blocks = [block for block in self._restore(snapshot) if block]
+            blocks, size = [], 0
+            for block in self._restore(snapshot):
+                size += len(block)
+                if block:
+                    blocks.append(block)
+                if size > PIECE_BYTES:
+                    size = 0
+                    yield b""
             if blocks:
                 cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}\n\n"
                 yield b"\n\n".join(blocks) + b"\nid: " + self.id_prefix + cursor.encode()
@@ -264,41 +273,40 @@ class FoldedFraming:
         voice.open = ""
         return blocks
 
-    def _restore(self, snapshot: Snapshot) -> list[bytes]:
-        """Begin anew with a run as it stands, because what led there is not in the log any more."""
+    def _restore(self, snapshot: Snapshot) -> Iterator[bytes]:
+        """Begin anew with a run as it stands, because what led there is not in the log any more; yield its blocks."""
         self.voices.clear()
         if snapshot.panel is not None:
             panel_info = {name: getattr(snapshot.panel, name) for name in PanelInfo.__struct_fields__}
             self.panel = PanelInfo(**panel_info)
         for agent_id in snapshot.agents:
             self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
-        blocks = self.started()
+        yield from self.started()
         for agent_id, agent in snapshot.agents.items():
-            blocks += self._restore_agent(self.voices[agent_id], agent)
+            yield from self._restore_agent(self.voices[agent_id], agent)
         if snapshot.status != "running":
             self.status = snapshot.status
             outcomes = {
                 name: AgentOutcome(agent.status, agent.attempt) for name, agent in snapshot.agents.items()
             }
             metrics = RunMetrics(0, sum(len(a.text) for a in snapshot.agents.values()), None, None, 0)
-            blocks += self.ended(RunDone(snapshot.status, outcomes, metrics))
-        return blocks
+            yield from self.ended(RunDone(snapshot.status, outcomes, metrics))
 
-    def _restore_agent(self, voice: HeardAgent, agent: AgentSnapshot) -> list[bytes]:
+    def _restore_agent(self, voice: HeardAgent, agent: AgentSnapshot) -> Iterator[bytes]:
         voice.begin(agent.turn or 0, agent.attempt)
         voice.stage = agent.stage
         if agent.status == "queued":
-            return []
+            return
         voice.status = "running"
-        blocks = self.agent_started(voice)
+        yield from self.agent_started(voice)
         if agent.text:
-            blocks += [*self._open(voice, "text"), self.delta(voice, encode_json(agent.text))]
+            yield from self._open(voice, "text")
+            yield self.delta(voice, encode_json(agent.text))
         content: list[Content] = [*agent.progress, *agent.data, *agent.sources, *agent.files]
         for each in content:
-            blocks += self.content_said(voice, voice.keep(each), each)
+            yield from self.content_said(voice, voice.keep(each), each)
         if (ending := ending_of(agent)) is not None:
-            blocks += self._of_agent(voice, ending)
-        return blocks
+            yield from self._of_agent(voice, ending)
 
     # ── what a dialect says ──────────────────────────────────────────────────────────────────
 

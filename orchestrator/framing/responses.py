@@ -5,6 +5,7 @@ An event's frames are numbered `seq * 16 + n`, so a `sequence_number` is a curso
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -29,7 +30,8 @@ class ResponsesFraming(FoldedFraming):
     """A stream of `response.*` events. Items interleave, each with its `output_index`.
 
     Options: `model`, `created` (seconds), `previous_response_id`, `background`; `after`, the last
-    `sequence_number` that the client has; `fresh`: what is skipped belongs to an earlier answer.
+    `sequence_number` that the client has; `fresh`: what is skipped belongs to an earlier answer; `silent`: only
+    `response` is asked for.
     """
 
     needs_all: ClassVar[bool] = True
@@ -99,11 +101,11 @@ class ResponsesFraming(FoldedFraming):
         self._at = entry.seq
         self._number = entry.seq * FRAMES_PER_EVENT - 1
 
-    def _restore(self, snapshot: Snapshot) -> list[bytes]:
+    def _restore(self, snapshot: Snapshot) -> Iterator[bytes]:
         self._number = self._at * FRAMES_PER_EVENT - 1
         self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
         self._pieces, self._heads = {}, {}
-        return super()._restore(snapshot)
+        yield from super()._restore(snapshot)
 
     def started(self) -> list[bytes]:
         whole = self.response()
@@ -276,6 +278,8 @@ class ResponsesFraming(FoldedFraming):
         ]
 
     def ended(self, done: RunDone) -> list[bytes]:
+        if self.options.get("silent"):
+            return []  # it has the whole response in it
         kind = {"failed": "failed", "cancelled": "incomplete"}.get(done.status, "completed")
         return [self._frame(f"response.{kind}", response=self.response(in_stream=True))]
 
@@ -324,12 +328,14 @@ class ResponsesFraming(FoldedFraming):
             return "incomplete" if in_stream else "cancelled"
         return "failed" if self.status == "failed" else "completed"
 
-    def _whole(self, place: int) -> dict[str, Any]:
+    def _whole(self, place: int) -> dict[str, Any] | msgspec.Raw:
         """Return an item with what was said in it so far."""
         item = self.output[place]
         if isinstance(item, Thought):
-            item_done: dict[str, Any] = msgspec.json.decode(item.item())
-            return item_done if item.text else item_done | {"summary": [summary(self._text(place))]}
+            if item.text:
+                return msgspec.Raw(item.item())  # a run may have very many
+            begun: dict[str, Any] = msgspec.json.decode(item.item())
+            return begun | {"summary": [summary(self._text(place))]}
         found: dict[str, Any] = dict(item)
         if place in self._pieces:
             found["content"] = [item["content"][0] | {"text": self._text(place)}]

@@ -8,7 +8,8 @@ from typing import ClassVar
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
 from ..events.base import RUN
-from ..events.encoding import encode_data, encode_snapshot
+from ..events.encoding import encode_data
+from ..events.pieces import snapshot_by_pieces
 from ..events.run import RunGap, RunStarted
 from ..events.snapshot import SNAPSHOT_TYPE
 from .base import StatelessFraming, Subscriber
@@ -43,7 +44,7 @@ class SseFraming(StatelessFraming):
         for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
             # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
             event_id = None if left or not gap.is_last else cursor
-            yield self._notice(SNAPSHOT_TYPE, encode_snapshot(snapshot, t), event_id=event_id)
+            yield self._notice(SNAPSHOT_TYPE, (yield from snapshot_by_pieces(snapshot, t)), event_id=event_id)
 
     def heartbeat(self) -> bytes:
         return HEARTBEAT

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
-from ..events.encoding import encode_data, encode_json, encode_snapshot
+from ..events.encoding import encode_data, encode_json
+from ..events.pieces import snapshot_by_pieces
 from ..events.run import RunStarted
 from ..events.snapshot import Snapshot
 from .base import StatelessFraming, Subscriber
@@ -45,7 +46,7 @@ class WebSocketFraming(StatelessFraming):
         cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
         for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
             # Only the last moves a client's cursor: one that is cut off before it gets all of them again.
-            yield encode_state(snapshot, t, event_id=None if left or not gap.is_last else cursor)
+            yield (yield from encode_state(snapshot, t, event_id=None if left or not gap.is_last else cursor))
 
     def _message(self, entry: Entry) -> bytes:
         data = data_with_run(entry)
@@ -55,9 +56,12 @@ class WebSocketFraming(StatelessFraming):
         return head + data[1:]
 
 
-def encode_state(state: Snapshot, t: int, *, event_id: str | None) -> bytes:
-    """Return a run's state as a message; *event_id* is where the stream goes on, None if more states follow."""
-    said = encode_snapshot(state, t)
+def encode_state(state: Snapshot, t: int, *, event_id: str | None) -> Generator[bytes, None, bytes]:
+    """Return a run's state as a message; *event_id* is where the stream goes on, None if more states follow.
+
+    Yields as `snapshot_by_pieces`.
+    """
+    said = yield from snapshot_by_pieces(state, t)
     return said if event_id is None else b'{"id":%b,%b' % (encode_json(event_id), said[1:])
 
 

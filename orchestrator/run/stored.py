@@ -16,12 +16,16 @@ from ..eventlog.base import Cursor, Entry, EventLog
 from ..eventlog.run_store import RunRecord
 from ..events.base import RunStatus
 from ..events.encoding import decode_payload, decode_time
+from ..events.pieces import PIECE_BYTES
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .spec import known_spec_of
 from .state import Participant, RunState
 
 PAGE_EVENTS = 256
+FOLDED_BYTES = 256 * 1024
+"""Of events, decoded in one round of the event loop: a page may have four times as much."""
+
 FOLD_TRIES = 8
 KEPT_RUNS = 256
 """Ended runs whose state is kept, because lists and reconnecting clients ask for the same ones again."""
@@ -133,17 +137,21 @@ class StoredRuns:
             self._kept.move_to_end(record.run_id)
             return kept
         state = await self.fold(record)
-        return StoredRun(state) if record.ended_at is None else self.keep(state)
+        return StoredRun(state) if record.ended_at is None else self.keep(state, await size_of(state))
 
-    def keep(self, state: RunState) -> StoredRun:
-        """Keep an ended run's state. The log may lose what it was folded from: a long run's first events."""
+    def keep(self, state: RunState, size: int) -> StoredRun:
+        """Keep an ended run's state. The log may lose what it was folded from: a long run's first events.
+
+        Args:
+            size: As `size_of` says.
+        """
         if state.spec.images:
             # Nobody needs them any more, and those of all the runs kept here would fill memory.
             state.spec = replace(state.spec, images=())
         run = StoredRun(state)
         self.drop(state.spec.run_id)
-        self._kept[state.spec.run_id], self._sizes[state.spec.run_id] = run, _size(state)
-        self._size += self._sizes[state.spec.run_id]
+        self._kept[state.spec.run_id], self._sizes[state.spec.run_id] = run, size
+        self._size += size
         while self._kept and (len(self._kept) > KEPT_RUNS or self._size > KEPT_CHARS):
             self.drop(next(iter(self._kept)))
         return run
@@ -160,10 +168,14 @@ class StoredRuns:
         raise LogUnavailable(f"The events of run {record.run_id!r} are trimmed faster than they can be read.")
 
     async def _fold(self, record: RunRecord) -> RunState:
-        fold, after = _Fold(record), None
+        fold, after, size = _Fold(record), None, 0
         while page := await self._log.read_run(record.channel, record.run_id, after, most=PAGE_EVENTS):
             for entry in page:
                 fold.take(entry)
+                size += len(entry.data)
+                if size > FOLDED_BYTES:
+                    size = 0
+                    await asyncio.sleep(0)
             after = Cursor(page[-1].epoch, page[-1].seq)
             await asyncio.sleep(0)
         return fold.finish()
@@ -186,11 +198,16 @@ class StoredRuns:
             self._size -= self._sizes.pop(run_id)
 
 
-def _size(state: RunState) -> int:
-    """Return about how many characters a state holds."""
+async def size_of(state: RunState) -> int:
+    """Return about how many characters a state holds; what it holds beside texts is encoded piece by piece."""
     size = len(state.spec.message)
-    for each in state.participants.values():
-        content = each.content
+    measured = 0
+    for each in list(state.participants.values()):
         size += len(each.text) + sum(len(turn.text) for turn in each.turns)
-        size += len(msgspec.json.encode((content.data, content.sources, content.files)))
-    return size
+        content = each.content
+        for item in (*content.data, *content.sources, *content.files):
+            measured += len(msgspec.json.encode(item))
+            if measured > PIECE_BYTES:
+                size, measured = size + measured, 0
+                await asyncio.sleep(0)
+    return size + measured

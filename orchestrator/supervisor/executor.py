@@ -24,7 +24,7 @@ from ..run.factory import RunFactory
 from ..run.run import Run
 from ..run.spec import without_images
 from ..run.state import RunState
-from ..run.stored import StoredRuns
+from ..run.stored import StoredRuns, size_of
 from ..telemetry.logs import failure
 
 log = structlog.get_logger(__name__)
@@ -184,8 +184,9 @@ class Executor:
         try:
             await self._execute(run)
             await self._note_end(run, record)
+            size = await size_of(run.state)
             if record.run_id in self._runs:
-                self._stored.keep(run.state)
+                self._stored.keep(run.state, size)
         except Fenced:
             _log_loss(record)
         finally:

@@ -16,7 +16,7 @@ from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.events import AgentInfo, Done, Payload, RunStarted, Started, Token, encode_data
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run import stored as archive
-from orchestrator.run.stored import StoredRun, StoredRuns
+from orchestrator.run.stored import StoredRun, StoredRuns, size_of
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_states_that_are_kept_are_bounded_in_size(
     assert await stored.read(ended[2]) is found[2]
     assert await stored.read(ended[1]) is found[1]
     assert await stored.read(ended[0]) is not found[0]
-    stored.keep(found[2].state)
+    stored.keep(found[2].state, await size_of(found[2].state))
     stored.drop("run_2")
     stored.drop("run_2")
     monkeypatch.setattr(archive, "KEPT_CHARS", 10)

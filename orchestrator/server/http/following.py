@@ -187,7 +187,8 @@ async def fold_run(
         to_end: Wait until nothing more comes; otherwise take what there is by now.
         cursor: What a client has seen of it already, taken in by `skip`.
     """
-    framing = await _folded(request, run, dialect, to_end=to_end, cursor=cursor, options=options)
+    wanted = {**(options or {}), "silent": True}
+    framing = await _folded(request, run, dialect, to_end=to_end, cursor=cursor, options=wanted)
     # The answer that is made of it next costs as much as a page does, and a crowd may ask for as many.
     await request.app[STREAMS].share.take()
     return framing
@@ -200,9 +201,9 @@ async def _folded(
     *,
     to_end: bool,
     cursor: str | None,
-    options: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
 ) -> Framing:
-    reader = DialectReader(request, run, options or {})
+    reader = DialectReader(request, run, options)
     newest, spec = parse_cursor(run.state.last_event_id or ""), run.spec
     share = request.app[STREAMS].share
     if cursor is None and newest is not None:

@@ -70,6 +70,8 @@ class EventStream:
         self._compressor = Compressor(encoding) if encoding else None
         self._writing = asyncio.Lock()
         self._drain_told = False
+        self.share: RoundShare | None = None
+        """Of each round of the loop, for what is written in more than one piece."""
         self.is_direct = False
         """Whether `take` may write, as nothing else is to be said to the client."""
         self.response = web.StreamResponse(
@@ -104,18 +106,23 @@ class EventStream:
         if not data:
             return
         async with self._writing:
-            if self._compressor is not None:
-                data = self._compressor.compress(data)
-            if self._has_room(len(data)):
-                await self.response.write(data)
-                return
-            try:
-                for start in range(0, len(data), PIECE_BYTES):
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await self.response.write(data[start : start + PIECE_BYTES])
-            except TimeoutError:
-                self._drop()
-                raise ClientTooSlow from None
+            for start in range(0, len(data), PIECE_BYTES):
+                if start and self.share is not None:
+                    await self.share.take()
+                await self._write(data[start : start + PIECE_BYTES])
+
+    async def _write(self, piece: bytes) -> None:
+        if self._compressor is not None:
+            piece = self._compressor.compress(piece)
+        if self._has_room(len(piece)):
+            await self.response.write(piece)
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self.response.write(piece)
+        except TimeoutError:
+            self._drop()
+            raise ClientTooSlow from None
 
     def take(self, entries: list[Entry]) -> bool:
         """Write *entries* now, without a task that wakes; False, and nothing was written, if that might wait."""
@@ -194,7 +201,7 @@ class Streams:
         """
         try:
             async with aclosing(items), asyncio.timeout(None) as scope:
-                self._open[stream] = scope
+                self._open[stream], stream.share = scope, self.share
                 self._empty.clear()
                 await stream.open()
                 if seen is not None:

@@ -14,6 +14,7 @@ from ...framing.a2a import A2aFraming
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
+from ..http.answers import json_response, send_json
 from ..http.approvals import give_answers, read_approval_id, read_decision
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
@@ -22,7 +23,6 @@ from ..http.question import Question, addressed, call_name, models, parts_of, st
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, asset, operation
-from .runs import json_response
 
 VERSION = "1.0"
 CANCEL_SECONDS = 5.0
@@ -261,7 +261,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     errors=(404, 429),
 )
 async def send_message(request: web.Request) -> web.StreamResponse:
-    return json_response(await _send_message(request, await _body(request)))
+    return await send_json(request, await _send_message(request, await _body(request)))
 
 
 @routes.post("/v1/a2a/{model}/message:stream")
@@ -282,7 +282,7 @@ async def stream_message(request: web.Request) -> web.StreamResponse:
 @operation("Show an A2A task", tag="a2a", answers={200: _TASK}, errors=(400, 404, 410))
 async def get_task(request: web.Request) -> web.StreamResponse:
     _check_version(request)
-    return json_response(await _get_task(request, request.match_info["task_id"]))
+    return await send_json(request, await _get_task(request, request.match_info["task_id"]))
 
 
 @routes.post("/v1/a2a/{model}/tasks/{task_id:[A-Za-z0-9_-]+}:cancel")
@@ -290,7 +290,7 @@ async def get_task(request: web.Request) -> web.StreamResponse:
 @operation("Cancel an A2A task", tag="a2a", answers={200: _TASK}, errors=(400, 404, 410))
 async def cancel_task(request: web.Request) -> web.StreamResponse:
     _check_version(request)
-    return json_response(await _cancel_task(request, request.match_info["task_id"]))
+    return await send_json(request, await _cancel_task(request, request.match_info["task_id"]))
 
 
 @routes.post("/v1/a2a/{model}/tasks/{task_id:[A-Za-z0-9_-]+}:subscribe")
@@ -342,7 +342,7 @@ async def rpc(request: web.Request) -> web.StreamResponse:
         return json_response({"jsonrpc": "2.0", "id": call_id, "error": error})
     if isinstance(result, web.StreamResponse):
         return result
-    return json_response({"jsonrpc": "2.0", "id": call_id, "result": result})
+    return await send_json(request, {"jsonrpc": "2.0", "id": call_id, "result": result})
 
 
 class _UnknownMethod(InvalidRequest):

@@ -24,6 +24,7 @@ from ...framing.base import DIALECTS
 from ...framing.mcp import McpFraming
 from ...run.commands import Command
 from ...run.registry import AgentRegistry
+from ..http.answers import json_response, send_json
 from ..http.approvals import give_answers, read_approval_id
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
@@ -31,7 +32,6 @@ from ..http.question import Question, addressed, call_name, start_asked
 from ..http.reading import wants_stream
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, ResponseDoc, operation
-from .runs import json_response
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """The protocol's versions that this speaks, the newest first."""
@@ -177,7 +177,7 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
             options["primes"] = f"{newest.epoch}-0"
         return await stream_run(request, run, DIALECTS["mcp"], options=options)
     framing = cast(McpFraming, await fold_run(request, run, DIALECTS["mcp"], to_end=True, options=options))
-    return _result(call_id, framing.result())
+    return await send_json(request, {"jsonrpc": "2.0", "id": call_id, "result": framing.result()})
 
 
 @routes.get("/v1/mcp", allow_head=False)

@@ -15,6 +15,7 @@ from ...framing.chat import ChatFraming
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
+from ..http.answers import json_response, send_json
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id, read_chat_answers
 from ..http.following import fold_run, stream_run
 from ..http.problem import Problem, refuses_as
@@ -30,7 +31,6 @@ from ..http.question import (
 from ..http.reading import requested_cursor
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
-from .runs import json_response
 
 CANCEL_SECONDS = 5.0
 """How long the answer to a cancel waits for the agents' streams to be closed."""
@@ -119,7 +119,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     headers = {"Run-Id": run.spec.run_id}
     if framing.status == "failed":
         return json_response({"error": framing.failure()}, status=502, headers=headers)
-    return json_response(framing.completion(), headers=headers)
+    return await send_json(request, framing.completion(), headers=headers)
 
 
 # ── responses ─────────────────────────────────────────────────────────────────────────────────
@@ -256,7 +256,7 @@ async def _show(
         ResponsesFraming,
         await fold_run(request, run, dialect, to_end=to_end, cursor=cursor, options=wanted),
     )
-    return json_response(framing.response(), headers={"Run-Id": run.spec.run_id})
+    return await send_json(request, framing.response(), headers={"Run-Id": run.spec.run_id}, depth=2)
 
 
 def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from ...errors import FieldProblem, InvalidRequest
 from ...panels.methods.registry import METHODS, MethodKind
 from ...panels.settings import MOST_STAGES, PanelSettings
 from ...references import load_attribute
+from ..http.answers import json_response, snapshot_response
 from ..http.proxies import outside
 from ..http.requests import check_pattern
 from ..keys import READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
-from .runs import json_response
 
 routes = web.RouteTableDef()
 
@@ -59,7 +59,7 @@ async def call_panel(request: web.Request) -> web.StreamResponse:
         "Run-Id": run.spec.run_id,
         "Location": outside(request, str(request.app.router["run"].url_for(run_id=run.spec.run_id))),
     }
-    return json_response(run.snapshot(), status=202, headers=headers)
+    return await snapshot_response(request, run.snapshot(), status=202, headers=headers)
 
 
 def _wanted(body: dict[str, Any]) -> object:

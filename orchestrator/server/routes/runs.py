@@ -11,11 +11,12 @@ from aiohttp import web
 from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...eventlog.run_list import RunQuery
 from ...events.base import RunStatus
-from ...events.encoding import clean_text, encode_json
+from ...events.encoding import clean_text
 from ...run.blind import reveal
 from ...run.commands import Command, Verb
 from ...settings.variants import variable_keys
 from ...supervisor.supervisor import AnyRun
+from ..http.answers import json_response, snapshot_response
 from ..http.approvals import MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
@@ -45,16 +46,6 @@ MAX_PLACE = 10**15
 MAX_SEARCHED_CHARS = 200
 
 routes = web.RouteTableDef()
-
-
-def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Answer with JSON that no cache keeps."""
-    return web.Response(
-        body=encode_json(value),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
 
 
 async def run_of(request: web.Request) -> AnyRun:
@@ -128,7 +119,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     }
     if wants_stream(request, dialect.framing.content_type):
         return await stream_run(request, run, dialect, headers=headers)
-    return json_response(run.snapshot(), status=201, headers=headers)
+    return await snapshot_response(request, run.snapshot(), status=201, headers=headers)
 
 
 @routes.get("/v1/runs")
@@ -177,7 +168,7 @@ async def show_run(request: web.Request) -> web.StreamResponse:
     snapshot = run.snapshot()
     if run.spec.blind:
         reveal(snapshot, await request.app[SUPERVISOR].revealed(run))
-    return json_response(snapshot)
+    return await snapshot_response(request, snapshot)
 
 
 @routes.delete("/v1/runs/{run_id}")
@@ -309,7 +300,7 @@ async def answer_approval(request: web.Request) -> web.StreamResponse:
 async def _command(request: web.Request, verb: Verb, **about: Any) -> web.StreamResponse:
     """Ask something of the path's run and answer with its snapshot."""
     command = Command(verb, request.match_info["run_id"], **about)
-    return json_response(await request.app[SUPERVISOR].perform(command), status=202)
+    return await snapshot_response(request, await request.app[SUPERVISOR].perform(command), status=202)
 
 
 def _idempotency_key(request: web.Request) -> str | None:

@@ -18,9 +18,10 @@ from ...run.ballots import Ballot
 from ...run.panel import answer_of
 from ...supervisor.scores import ScoredAgent
 from ...supervisor.supervisor import Supervisor
+from ..http.answers import json_response
 from ..keys import READER, SUPERVISOR
 from ..openapi.operation import Parameter, ResponseDoc, operation
-from .runs import MAX_SEARCHED_CHARS, json_response, run_of
+from .runs import MAX_SEARCHED_CHARS, run_of
 
 MAX_PAIRED_RUNS = 1000
 """Runs that an export of pairs reads, the newest: each is read from the log."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -160,8 +160,8 @@ class Socket:
         self._check_room()
         if after is not None and await self._supervisor.nothing_after(run, after):
             # HTTP says 204; here the state says that nothing more comes.
-            state = run.snapshot()
-            await self._send(encode_state(state, run.t, event_id=state.last_event_id))
+            state, cursor = run.snapshot(), run.state.last_event_id
+            await self._send(await self._made(encode_state(state, run.t, event_id=cursor)))
             return
         self._follow(followed, operation)
 
@@ -230,6 +230,16 @@ class Socket:
             for message in render([entry], framing, clock):
                 await self._send(message)
 
+    async def _made(self, making: Generator[bytes, None, bytes]) -> bytes:
+        """Return what *making* returns, and let others go on after each piece of it."""
+        share = self._request.app[STREAMS].share
+        while True:
+            await share.take()
+            try:
+                next(making)
+            except StopIteration as done:
+                return bytes(done.value)
+
     async def _refuse(self, ref: object, exc: Exception) -> None:
         problem = problem_from(exc)
         if problem is not None:
@@ -240,7 +250,7 @@ class Socket:
             return
         try:
             async with asyncio.timeout(SEND_SECONDS), self._sending:
-                await self._ws.send_str(data.decode())
+                await self._ws.send_frame(data, WSMsgType.TEXT)
         except TimeoutError:
             self._request.app[METRICS].client_dropped("too_slow")
             if self._request.transport is not None:
