@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.served import orchestrator
-from tests.support.shares import ALL
+from tests.support.shares import ALL, in_turn
 
 from .conftest import NewPage
 from .desk import ask, column, ended
+from .odd import ODD
 from .voices import WALLS, write_config
 from .walls import BOXES, drawn, talk
 
-ODD = {
-    "quotes without end": ">" * 2_000,
-    "crossed emphasis": "*a **b " * 2_300,
-    "quotes and items in each other": "> - " * 1_500,
-    "numbers in numbers": "1. " * 2_000,
-    "stars around a word": "*" * 3_000 + "a" + "*" * 3_000,
-    "lists in lists": "\n".join(f"{'  ' * n}- x" for n in range(300)),
-}
+
+@pytest.fixture(scope="module")
+def oddities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = write_config(
+        tmp_path_factory.mktemp("odd") / "agents", *[f"odd:{name}" for name in ODD], "essay"
+    )
+    with orchestrator("--config", str(folder)) as address:
+        yield address
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_an_odd_answer_is_drawn_and_the_others_and_the_next_run_are_too(page: Page, name: str) -> None:
-    ask(page, "parrot", "essay", message=f"{ODD[name]}\n\nthe end")
-    ended(page)
-    expect(column(page, "parrot").locator(".prose")).to_contain_text("the end")
+@pytest.mark.parametrize("third", in_turn(range(3), 0))
+def test_odd_answers_are_drawn_and_the_others_and_the_next_run_are_too(
+    new_page: NewPage, oddities: str, third: int
+) -> None:
+    """One of each kind beside each other; with `FAULT_ROUNDS` all three."""
+    page = new_page(url=oddities)
+    names = list(ODD)[third::3]
+    ask(page, *names, "essay")
+    drawn(page, names, 0)
+    for name in names:
+        expect(column(page, name).locator(".prose > :nth-last-child(2)"), name).to_contain_text("The end")
+    expect(page.locator(".plain")).to_have_count(0)
     expect(column(page, "essay").locator(".prose td").first).to_be_attached()
     page.get_by_role("link", name="New").click()
     ask(page, "essay")

@@ -11,6 +11,8 @@ from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult, Usage
 
+from .odd import ODD
+
 ESSAY = """# Two ways
 
 Growing **piece by piece** keeps the service earning while it changes, see [the notes](https://example.com/notes).
@@ -208,6 +210,14 @@ async def wall(request: AgentInput) -> AsyncIterator[Emission]:
             await asyncio.sleep(0.01)
 
 
+async def odd(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say the odd answer that its id names, in pieces, and a few words after it."""
+    for piece in _pieces(ODD[request.agent_id], 20_000):
+        yield piece
+        await asyncio.sleep(0)
+    yield "\n\n# The end\n"
+
+
 def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Path:
     """Write an `agents_config` with these voices; a name may be `flood:one` for another id."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -221,6 +231,7 @@ def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Pa
             f"description: The {voice} of the tests.",
             f"default: {str(agent_id in default).lower()}",
             "retry: {attempts: 1}",
+            "limits: {max_output_chars: 2000000}",
         ]
         (folder / f"{agent_id}.yaml").write_text("\n".join(lines) + "\n")
     return folder

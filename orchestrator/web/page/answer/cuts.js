@@ -11,6 +11,9 @@ const ITEM = /^( *)(?:[-*+]|\d{1,9}[.)])(?: +|$)/;
 /** A fence within a list's item or a quote. */
 const FENCE = /^([ >]*)(`{3,}|~{3,})([^`]*)$/;
 
+/** What would begin a list, a quote, a heading, a rule or code, and before which of its signs a backslash stops that. */
+const BEGINS_BLOCK = /^(\d*)(?=(?:[-+*]|(?<=\d)[.)])\s|>|#+\s|=+[ \t]*(?:\n|$)|`{3}|~{3}|(?:[-*_][ \t]*){3,}(?:\n|$))/;
+
 /** What is repeated is no longer than this, so that each cut leaves less to read. */
 const MAX_CARRIED_CHARS = 900;
 
@@ -48,8 +51,17 @@ export function carriedInto(rest, head, last) {
   if (last?.type === 'table' && wholeLines) return withHead(rest, last.raw);
   if (last?.type === 'list' && wholeLines) return withItems(rest, head, last);
   if (last?.type === 'blockquote' && !wholeLines) return `> ${rest.trimStart()}`;
-  // What goes on with a paragraph is no code, however far it is indented.
-  return last?.type === 'paragraph' ? rest.replace(/^[ \t]+/, '') : rest;
+  return last?.type === 'paragraph' ? asText(rest, wholeLines) : rest;
+}
+
+/**
+ * Return what goes on with a paragraph: it is no code, however far it is indented, and within a line no block begins.
+ * @param {string} rest
+ * @param {boolean} wholeLines
+ */
+function asText(rest, wholeLines) {
+  const text = rest.replace(/^[ \t]+/, '');
+  return wholeLines ? text : text.replace(BEGINS_BLOCK, '$1\\');
 }
 
 /**

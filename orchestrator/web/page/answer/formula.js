@@ -3,6 +3,8 @@
  * fetched or read, a formula is shown as it was written.
  */
 
+import { turns } from './turns.js';
+
 /** A longer one is shown as it was written: reading it could take longer than a task may. */
 const MAX_CHARS = 4_000;
 
@@ -11,6 +13,9 @@ const MAX_KEPT = 500;
 
 /** Untrusted: no links, no images, no macros that unfold without end. */
 const OPTIONS = { throwOnError: true, trust: false, strict: false, maxExpand: 500, maxSize: [20, 500] };
+
+/** How long one turn draws formulas; a block may hold more than a thousand. */
+const TURN_MS = 8;
 
 /** @type {Map<string, Element | null>} As written → drawn; null: it cannot be read. */
 const drawn = new Map();
@@ -24,17 +29,31 @@ let fetching = null;
  * @param {ParentNode} root
  */
 export function drawFormulas(root) {
-  const found = root.querySelectorAll('.formula:not([data-drawn])');
-  if (found.length === 0) return;
-  if (reader !== null) return found.forEach(draw);
-  // By then the blocks may have been drawn again, so all that are on the page are looked at.
-  fetching ??= import('../../vendor/temml.js').then(
-    ({ default: temml }) => {
-      reader = temml;
-      drawFormulas(document);
-    },
-    () => {},
-  );
+  if (root.querySelector(UNDRAWN) === null) return;
+  if (reader !== null && drawSome(root, performance.now())) return;
+  fetching ??= import('../../vendor/temml.js').then(({ default: temml }) => void (reader = temml));
+  fetching.then(() => turns.add(others), () => {});
+}
+
+const UNDRAWN = '.formula:not([data-drawn])';
+
+/**
+ * Draws what is left. By its turn the blocks may have been drawn again, so all that are on the page are looked at.
+ * @type {import('./turns.js').Drawing}
+ */
+const others = { paint: (now) => (drawSome(document, now) ? null : now), fail() {} };
+
+/**
+ * Draw formulas for a turn; returns whether those were all.
+ * @param {ParentNode} root
+ * @param {number} start
+ */
+function drawSome(root, start) {
+  for (const place of root.querySelectorAll(UNDRAWN)) {
+    if (performance.now() - start > TURN_MS) return false;
+    draw(place);
+  }
+  return true;
 }
 
 /** @param {Element} place */

@@ -16,6 +16,9 @@ const SLICE_CHARS = 4_000;
 /** Of the time, the share that drawing one unfinished block may take: a quarter. */
 const REST_FACTOR = 3;
 
+/** Of a longer answer the browser lays out only what is near to the window (`prose.css`). */
+const LONG_CHARS = 20_000;
+
 /** @typedef {import('./turns.js').Drawing} Drawing */
 
 /** @implements {Drawing} */
@@ -72,6 +75,7 @@ export class Painter {
     if (this.#plain) this.#addPlain(slice);
     else for (const block of this.#blocks.push(slice)) this.#finish(block);
     this.#painted = end;
+    if (end > LONG_CHARS) this.#box.dataset['long'] = '';
     if (end < this.#text.length) return now;
     if (this.#ended) this.#close();
     else if (!this.#plain) this.#drawTail();
@@ -149,6 +153,7 @@ export class Painter {
     this.#closed = false;
     this.#notBefore = 0;
     this.#plain = false;
+    delete this.#box.dataset['long'];
     this.#box.replaceChildren(this.#tail);
     this.#tail.replaceChildren();
   }

@@ -57,6 +57,16 @@ for (const [name, text] of Object.entries(LONG)) {
   });
 }
 
+for (const sign of ['- ', '* ', '1. ', '12) ', '> ', '# ', '```\n', '~~~\n', '---\n', '===\n']) {
+  test(`a paragraph that is cut before ${JSON.stringify(sign)} is still one`, () => {
+    const text = `${'w '.repeat(MAX_BLOCK_CHARS / 2)}${sign}${'more words '.repeat(500)}`;
+    const kinds = new Set(blocksOf(text).flatMap(({ kind, tokens = [] }) => [kind, ...tokens.map(({ type }) => type)]));
+    assert.deepEqual(kinds, new Set(['tokens', 'paragraph']));
+    const joined = (said) => said.replaceAll(/\s/g, '').replaceAll('&gt;', '>');
+    assert.equal(joined(words(blocksOf(text))), joined(text));
+  });
+}
+
 test('what goes on is of the same kind', () => {
   const kinds = (text) => new Set(blocksOf(text).map(({ tokens }) => tokens.find(({ type }) => type !== 'space').type));
   assert.deepEqual([...kinds(LONG.table)], ['table']);
