@@ -153,13 +153,12 @@ def of(events: list[dict[str, Any]], agent_id: str, kind: str) -> list[dict[str,
 async def test_own_generators_report_their_progress() -> None:
     code, events = await run_json("progress", "Count the primes below 300000, then count down from 2")
     assert code == 0
-    steps = [event["detail"] for event in of(events, "primes", "status") if event["status"] == "counting"]
-    assert [step.split(" %")[0] for step in steps] == [str(percent) for percent in range(0, 101, 10)]
+    steps = [(event["step"], event["steps"]) for event in of(events, "primes", "progress")]
+    assert steps == [(step, 10) for step in range(11)]
+    assert {event.get("progress_id") for event in of(events, "primes", "progress")} == {None}, "it is one bar"
     assert of(events, "primes", "done")[0]["text"] == "There are 25997 primes below 300000."
-    left = [
-        event["detail"] for event in of(events, "countdown", "status") if event["status"] == "counting down"
-    ]
-    assert left == ["2 s left", "1 s left"]
+    left = [(event["step"], event["steps"]) for event in of(events, "countdown", "progress")]
+    assert left == [(0, 2), (1, 2)]
     done = of(events, "countdown", "done")[0]
     assert done["text"] == "2 … 1 … lift-off!"
     assert done["t"] >= 2000

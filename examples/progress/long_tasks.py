@@ -6,8 +6,9 @@ agents_config/ beside this file names the two functions, `long_tasks:primes` and
 The command is given in this folder, because the current folder is on Python's path and `agents_config`
 is where agents are looked for. Copy the folder, and a project of your own has begun.
 
-What is yielded becomes the agent's events: a string a `token`, a `Status` a `status`, and so on. The end of
-the function is `done`, an exception is `error`, and a cancel arrives where the function waits.
+What is yielded becomes the agent's events: a string a `token`, a `Progress` a `progress`, which the page and the
+terminal draw as a bar. The end of the function is `done`, an exception is `error`, and a cancel arrives where the
+function waits. Who comes back in the middle sees the bar as it stands.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from orchestrator import AgentError, AgentInput, Status
+from orchestrator import AgentError, AgentInput, Progress
 
 MOST = 20_000_000
 STEPS = 10
 
 
-async def primes(request: AgentInput) -> AsyncIterator[str | Status]:
+async def primes(request: AgentInput) -> AsyncIterator[str | Progress]:
     """Count the primes below the largest number in the message, and say how far it is."""
     limit = max(numbers_in(request.message), default=1_000_000)
     if limit > MOST:
@@ -32,18 +33,18 @@ async def primes(request: AgentInput) -> AsyncIterator[str | Status]:
     found = 0
     for step in range(STEPS):
         low, high = limit * step // STEPS, limit * (step + 1) // STEPS
-        yield Status("counting", f"{100 * step // STEPS} %, {found} primes below {low}")
+        yield Progress(f"Counting: {found} primes below {low}", step=step, steps=STEPS)
         # Work that does not await would hold up every other agent, so a thread does it.
         found += await asyncio.to_thread(count_primes, sieve, low, high)
-    yield Status("counting", "100 %")
+    yield Progress("Counted", step=STEPS, steps=STEPS)
     yield f"There are {found} primes below {limit}."
 
 
-async def countdown(request: AgentInput) -> AsyncIterator[str | Status]:
+async def countdown(request: AgentInput) -> AsyncIterator[str | Progress]:
     """Count down from the smallest number in the message, a second each."""
-    start = min(numbers_in(request.message), default=10)
-    for left in range(min(start, 60), 0, -1):
-        yield Status("counting down", f"{left} s left")
+    start = min(60, min(numbers_in(request.message), default=10))
+    for left in range(start, 0, -1):
+        yield Progress("Counting down", step=start - left, steps=start)
         yield f"{left} … "
         # A cancel raises CancelledError here. What the agent holds is released with `async with` or `finally`.
         await asyncio.sleep(1)

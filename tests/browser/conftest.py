@@ -21,7 +21,7 @@ from .voices import write_config
 
 VOICES = (
     "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer",
-    "attacker", "polyglot", "silent", "parrot", "murmurer",
+    "attacker", "polyglot", "silent", "parrot", "murmurer", "worker",
     "flood:flood1", "flood:flood2", "flood:flood3", "flood:flood4", "flood:flood5",
 )  # fmt: skip
 DEFAULT = ("essay", "toolsmith", "rememberer")

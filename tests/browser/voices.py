@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult, Usage
+from orchestrator.events import ApprovalRequest, Progress, Reasoning, Status, ToolCall, ToolResult, Usage
 
 from .odd import ODD
 
@@ -181,6 +181,14 @@ async def murmurer(request: AgentInput) -> AsyncIterator[Emission]:
     while True:
         yield " and more words,"
         await asyncio.sleep(0.02)
+
+
+async def worker(request: AgentInput) -> AsyncIterator[Emission]:
+    """Do three of eight steps, and tell of each; then wait until it is stopped."""
+    for step in range(1, 4):
+        yield Progress("Counting", step=step, steps=8)
+        await asyncio.sleep(0.02)
+    await asyncio.Event().wait()
 
 
 async def parrot(request: AgentInput) -> AsyncIterator[Emission]:
