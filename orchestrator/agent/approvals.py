@@ -15,7 +15,7 @@ class Approvals:
     """Calls of one attempt that wait for a person.
 
     Attributes:
-        reasons: What people said with their answers, by `call_id`.
+        reasons, names: What people said with their answers, and who they said they are, by `call_id`.
     """
 
     def __init__(self, mailbox: Mailbox, deadlines: Deadlines, timeout_s: float) -> None:
@@ -24,6 +24,7 @@ class Approvals:
         self._timeout_s = timeout_s
         self._waiting: dict[str, asyncio.Future[bool]] = {}
         self.reasons: dict[str, str] = {}
+        self.names: dict[str, str] = {}
 
     def open(self, call_id: str) -> None:
         """Accept answers for *call_id* from now on."""
@@ -41,6 +42,8 @@ class Approvals:
             return False
         if answer.reason is not None:
             self.reasons[answer.call_id] = clean_text(answer.reason)
+        if answer.by is not None:
+            self.names[answer.call_id] = clean_text(answer.by)
         self._mailbox.post(answer)  # before the agent goes on, so before whatever it says then
         waiting.set_result(answer.approve)
         return True

@@ -149,6 +149,7 @@ class Pump:
                 traceparent=self._traceparent(),
                 approve=attempt.approvals.wait,
                 reasons=attempt.approvals.reasons,
+                answered_by=attempt.approvals.names,
                 cancelled=StopEvent(),
             )
             ending = await attempt.run(request, self._stopped)

@@ -94,6 +94,7 @@ class AgentInput:
         depth: How many instances of this service have passed the question on, one to the next.
         traceparent: The trace that the run belongs to, in W3C's form; None if there is none.
         reasons: Why somebody approved a call or did not, by its `call_id`, once `approve` has returned.
+        answered_by: Who that was, as they said themselves, likewise.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
         taken: Set before the attempt is stopped if another worker has the run now, and with it what `anchor`
@@ -112,6 +113,7 @@ class AgentInput:
     depth: int = 0
     traceparent: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    answered_by: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
     cancelled: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
     taken: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)

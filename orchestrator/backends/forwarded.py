@@ -13,8 +13,8 @@ from ..events.agent import Approval, ApprovalRequest
 from .base import AgentInput, Emission
 
 _T = TypeVar("_T")
-SendAnswer = Callable[[str, bool, str | None], Awaitable[None]]
-"""Passes an answer on: the call's id, whether it was approved, and why."""
+SendAnswer = Callable[[Approval], Awaitable[None]]
+"""Passes an answer on."""
 
 
 class ForwardedApprovals:
@@ -81,7 +81,8 @@ class ForwardedApprovals:
     async def _ask(self, call_id: str) -> None:
         approve = await self._request.approve(call_id)
         self._answered.add(call_id)
-        await self._send(call_id, approve, self._request.reasons.get(call_id))
+        reason, by = self._request.reasons.get(call_id), self._request.answered_by.get(call_id)
+        await self._send(Approval(call_id, approve, reason, by))
 
     async def _end(self, *call_ids: str) -> None:
         tasks = [self._waiting.pop(call_id) for call_id in call_ids]

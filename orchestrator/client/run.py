@@ -66,11 +66,22 @@ class Run(Follower, RunHandle):
         await self._http.call("POST", path_of("runs", self.id, "agents"), body={"agent_id": agent_id})
 
     async def approve(
-        self, agent_id: str, call_id: str, approve: bool = True, *, reason: str | None = None
+        self,
+        agent_id: str,
+        call_id: str,
+        approve: bool = True,
+        *,
+        reason: str | None = None,
+        by: str | None = None,
     ) -> None:
-        """Answer an `approval_request`, with a *reason* for the agent if there is one. ClientError 404: none waits."""
+        """Answer an `approval_request`, with a *reason* for the agent if there is one. ClientError 404: none waits.
+
+        Args:
+            by: Who answers, for all who follow; the server believes it.
+        """
         path = path_of("runs", self.id, "agents", agent_id, "approvals", call_id)
-        body: dict[str, Any] = {"approve": approve} | ({} if reason is None else {"reason": reason})
+        said = {"approve": approve, "reason": reason, "by": by}
+        body = {key: value for key, value in said.items() if value is not None}
         await self._http.call("POST", path, body=body)
 
     async def panel(self, panel: str | Mapping[str, Any]) -> Run:

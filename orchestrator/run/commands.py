@@ -12,6 +12,7 @@ import msgspec
 
 from ..agent.attempt import Stop
 from ..errors import Conflict, NotFound, RequestError, Unavailable
+from ..events.agent import Approval
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .run import Run
@@ -26,7 +27,8 @@ Verb = Literal["cancel", "add", "retry", "approve", "convene"]
 class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something asked of a run. `agent_id` None means all of its agents, which only `cancel` takes.
 
-    `reason` is a cancel's, `why` an approval's. `panel` is a `PanelSettings` with its members filled in, as plain data.
+    `reason` is a cancel's, `why` and `by` an approval's. `panel` is a `PanelSettings` with its members filled in, as
+    plain data.
     """
 
     verb: Verb
@@ -36,6 +38,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     approve: bool = False
     reason: str = "requested"
     why: str | None = None
+    by: str | None = None
     panel: dict[str, Any] | None = None
 
 
@@ -61,7 +64,8 @@ async def perform(run: AnyRun, command: Command) -> Snapshot:
     elif command.verb == "retry" and agent_id is not None:
         await run.retry(agent_id)
     elif command.verb == "approve" and agent_id is not None:
-        run.approve(agent_id, command.call_id, command.approve, command.why)
+        answer = Approval(command.call_id, command.approve, command.why, command.by)
+        run.approve(agent_id, answer)
     elif command.verb == "convene" and command.panel is not None:
         run.start_panel_over(PanelSettings.model_validate(command.panel))
     return run.snapshot()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 
+import msgspec
 import structlog
 
 from ..agent.attempt import Stop
@@ -171,16 +172,17 @@ class Run:
         if self._panel is not None:
             self._panel.again(agent_id)
 
-    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
-        """Answer an approval, with a *reason* for the agent if there is one.
+    def approve(self, agent_id: str, answer: Approval) -> None:
+        """Answer an approval.
 
         Raises:
             NotFound: None with this id waits.
         """
+        call_id = answer.call_id
         task = self._require(agent_id).task
         names = self._agents.blind_names
         own_id = call_id if names is None else names.call_of(agent_id, call_id)
-        if task is None or not task.pump.answer(Approval(own_id, approve, reason)):
+        if task is None or not task.pump.answer(msgspec.structs.replace(answer, call_id=own_id)):
             raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
 
     def start_panel(self, panel: RunPanel) -> None:

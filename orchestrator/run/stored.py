@@ -14,6 +14,7 @@ from ..agent.attempt import Stop
 from ..errors import Conflict, GapError, LogUnavailable, NotFound
 from ..eventlog.base import Cursor, Entry, EventLog
 from ..eventlog.run_store import RunRecord
+from ..events.agent import Approval
 from ..events.base import RunStatus
 from ..events.encoding import decode_payload, decode_time
 from ..events.pieces import PIECE_BYTES
@@ -75,10 +76,10 @@ class StoredRun:
         self._require(agent_id)
         raise Conflict("The run has ended; start a new one.")
 
-    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
+    def approve(self, agent_id: str, answer: Approval) -> None:
         """Raise NotFound: nothing waits any more."""
         self._require(agent_id)
-        raise NotFound(f"Agent {agent_id!r} waits for no approval of call {call_id!r}.")
+        raise NotFound(f"Agent {agent_id!r} waits for no approval of call {answer.call_id!r}.")
 
     def start_panel_over(self, panel: PanelSettings) -> None:
         """Raise Conflict: the run has ended."""

@@ -47,7 +47,8 @@ def describe(event: Event) -> str | None:
             return one_line(f"[waits for approval {data['call_id']}] {data['name']} {data['arguments']}")
         case Approval.TYPE:
             word = "approved" if data.get("approve") else "refused"
-            return one_line(f"[{word} {data['call_id']}] {data.get('reason') or ''}")
+            by = f" by {data['by']}" if data.get("by") else ""
+            return one_line(f"[{word} {data['call_id']}{by}] {data.get('reason') or ''}")
         case Progress.TYPE | Data.TYPE | Source.TYPE | File.TYPE:
             said = describe_content(event.type, data)
             return None if said is None else one_line(said)

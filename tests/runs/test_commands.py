@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Conflict, NotFound, Unavailable
-from orchestrator.events import Snapshot
+from orchestrator.events import Approval, Snapshot
 from orchestrator.run.commands import Command, Outcome, answer, decode, encode, outcome, perform
 
 SNAPSHOT = Snapshot(
@@ -39,8 +39,8 @@ class Asked:
     async def retry(self, agent_id: str) -> None:
         self._note("retry", agent_id)
 
-    def approve(self, agent_id: str, call_id: str, approve: bool, reason: str | None = None) -> None:
-        self._note("approve", agent_id, call_id, approve, reason)
+    def approve(self, agent_id: str, answer: Approval) -> None:
+        self._note("approve", agent_id, answer)
 
     def start_panel_over(self, panel: Any) -> None:
         self._note("panel", panel.method, list(panel.members))
@@ -54,8 +54,11 @@ COMMANDS: list[tuple[Command, tuple[Any, ...]]] = [
     (Command("cancel", "run_1", "a", reason="late"), ("cancel", Stop("late"), "a")),
     (Command("add", "run_1", "b"), ("add", "b")),
     (Command("retry", "run_1", "a"), ("retry", "a")),
-    (Command("approve", "run_1", "a", "c1", True), ("approve", "a", "c1", True, None)),
-    (Command("approve", "run_1", "a", "c1", False, why="dear"), ("approve", "a", "c1", False, "dear")),
+    (Command("approve", "run_1", "a", "c1", True), ("approve", "a", Approval("c1", True))),
+    (
+        Command("approve", "run_1", "a", "c1", False, why="dear", by="Ann"),
+        ("approve", "a", Approval("c1", False, "dear", "Ann")),
+    ),
     (
         Command("convene", "run_1", panel={"method": "vote", "members": ["a", "b"]}),
         ("panel", "vote", ["a", "b"]),

@@ -16,6 +16,7 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.events import (
     AgentInfo,
+    Approval,
     ApprovalRequest,
     Payload,
     RunStarted,
@@ -172,8 +173,8 @@ async def test_an_approval_reaches_the_agent_that_waits(log: MemoryLog) -> None:
             await asyncio.sleep(0.001)
         for agent_id, call_id in (("a", "c2"), ("nobody", "c1")):
             with pytest.raises(NotFound):
-                rig.run.approve(agent_id, call_id, True)
-        rig.run.approve("a", "c1", True)
+                rig.run.approve(agent_id, Approval(call_id, True))
+        rig.run.approve("a", Approval("c1", True))
     assert rig.state.participants["a"].text == "Sent."
 
 

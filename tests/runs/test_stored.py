@@ -13,7 +13,7 @@ from orchestrator.errors import Conflict, GapError, LogUnavailable, NotFound
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft, Entry
 from orchestrator.eventlog.run_store import RunRecord
-from orchestrator.events import AgentInfo, Done, Payload, RunStarted, Started, Token, encode_data
+from orchestrator.events import AgentInfo, Approval, Done, Payload, RunStarted, Started, Token, encode_data
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run import stored as archive
 from orchestrator.run.stored import StoredRun, StoredRuns, size_of
@@ -150,6 +150,6 @@ async def test_what_is_asked_of_an_ended_run_is_refused_with_the_reason(ended: S
     with pytest.raises(NotFound, match="nobody"):
         await ended.retry("nobody")
     with pytest.raises(NotFound, match="c1"):
-        ended.approve("a", "c1", True)
+        ended.approve("a", Approval("c1", True))
     with pytest.raises(Conflict, match="has ended"):
         ended.start_panel_over(PanelSettings(method="vote", members=["a", "b"]))

@@ -133,13 +133,18 @@ async def test_an_approval_is_told_with_its_reason_before_the_agent_goes_on(
         if line.startswith(b"event: careful.approval_request"):
             break
     call = f"{address}/agents/careful/approvals/c1"
-    for wrong in ({"approve": 1}, {"approve": True, "why": "x"}, {"approve": True, "reason": "x" * 1001}):
+    for wrong in (
+        {"approve": 1},
+        {"approve": True, "why": "x"},
+        {"approve": True, "reason": "x" * 1001},
+        {"approve": True, "by": ""},
+    ):
         assert (await client.post(call, json=wrong)).status == 422
-    assert (await client.post(call, json={"approve": False, "reason": "too dear"})).status == 202
+    assert (await client.post(call, json={"approve": False, "reason": "too dear", "by": "Ann"})).status == 202
     rest = (await stream.read()).decode()
     told = [line for line in rest.split("\n") if line.startswith("event: ")]
     assert told.index("event: careful.approval") < told.index("event: careful.token")
-    assert '"call_id":"c1","approve":false,"reason":"too dear"' in rest
+    assert '"call_id":"c1","approve":false,"reason":"too dear","by":"Ann"' in rest
     assert '"text":"False: too dear"' in rest
 
 

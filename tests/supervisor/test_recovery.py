@@ -18,7 +18,7 @@ from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.run_list import RunQuery
 from orchestrator.eventlog.subscription import follow
 from orchestrator.eventlog.view import View
-from orchestrator.events import Snapshot, Status
+from orchestrator.events import Approval, Snapshot, Status
 from orchestrator.run.run import Run
 from orchestrator.run.spec import StartRequest
 from orchestrator.run.stored import StoredRun
@@ -124,7 +124,7 @@ async def test_runs_of_before_are_there_after_a_restart(reopen: Reopen) -> None:
             await found.retry("a")
         found.cancel(Stop("requested"))
         with pytest.raises(NotFound):
-            found.approve("a", "c", True)
+            found.approve("a", Approval("c", True))
 
 
 async def test_same_key_after_a_restart_is_the_same_run(reopen: Reopen) -> None:

@@ -48,20 +48,23 @@ def finish_of(emissions: list[Emission]) -> Finish:
 class Answering:
     """Answers what an agent asks as the test says, and keeps the ids of the calls."""
 
-    def __init__(self, approve: bool = True, reason: str | None = None) -> None:
+    def __init__(self, approve: bool = True, reason: str | None = None, by: str | None = None) -> None:
         self.asked: list[str] = []
         self.reasons: dict[str, str] = {}
-        self._approve, self._reason = approve, reason
+        self.names: dict[str, str] = {}
+        self._approve, self._reason, self._by = approve, reason, by
 
     async def __call__(self, call_id: str) -> bool:
         self.asked.append(call_id)
         if self._reason is not None:
             self.reasons[call_id] = self._reason
+        if self._by is not None:
+            self.names[call_id] = self._by
         return self._approve
 
     def of(self, request: AgentInput) -> AgentInput:
         """Return *request* with these answers."""
-        return replace(request, approve=self, reasons=self.reasons)
+        return replace(request, approve=self, reasons=self.reasons, answered_by=self.names)
 
 
 async def ask(backend: Backend, message: str = "hi", **keys: Any) -> list[Emission]:

@@ -11,8 +11,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
+
 from ...errors import AgentError
-from ...events.agent import Status
+from ...events.agent import Approval, Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
 from ..forwarded import ForwardedApprovals
@@ -73,9 +75,10 @@ class RemoteBackend:
         )
         leave = False
 
-        async def send(call_id: str, approve: bool, reason: str | None) -> None:
+        async def send(answer: Approval) -> None:
+            call_id = answer.call_id
             agent_id, call = (settings.agent, call_id) if settings.agent else call_id.split(":", 1)
-            await run.answer(agent_id, call, approve, reason)
+            await run.answer(agent_id, msgspec.structs.replace(answer, call_id=call))
 
         async with ForwardedApprovals(request, send) as approvals:
             try:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import structlog
 
 from ...errors import AgentError
+from ...events.agent import Approval
 from ...sse_parser import ServerSentEvent
 from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused
 from ..tasks import uninterrupted
@@ -98,19 +99,30 @@ class RemoteRun:
                 raise lost
             await asyncio.sleep(min(PAUSE_SECONDS * 2 ** (tries - 1), MAX_PAUSE_SECONDS))
 
-    async def answer(self, agent_id: str, call_id: str, approve: bool, reason: str | None) -> None:
+    async def answer(self, agent_id: str, answer: Approval) -> None:
         """Answer a question of an agent there.
 
         Raises:
             AgentError: It could not be passed on. One that was answered there already is no error.
         """
-        path = f"agents/{quote(agent_id, safe='')}/approvals/{quote(call_id, safe='')}"
-        said = {"approve": approve} if reason is None else {"approve": approve, "reason": reason}
+        path = f"agents/{quote(agent_id, safe='')}/approvals/{quote(answer.call_id, safe='')}"
+        known: dict[str, Any] = {"approve": answer.approve}
+        if answer.reason is not None:
+            known["reason"] = answer.reason
         try:
-            await self._http.call("POST", f"{self._path}/{path}", said)
+            await self._give(path, known if answer.by is None else {**known, "by": answer.by}, known)
         except UpstreamRefused as exc:
             if exc.status not in (404, 409, 410):
                 raise
+
+    async def _give(self, path: str, said: dict[str, Any], known: dict[str, Any]) -> None:
+        """Give an answer; an instance of before there was a `by` is given what it knows."""
+        try:
+            await self._http.call("POST", f"{self._path}/{path}", said)
+        except UpstreamRefused as exc:
+            if exc.status != 422 or said == known:
+                raise
+            await self._http.call("POST", f"{self._path}/{path}", known)
 
     async def aclose(self, *, leave: bool, ended: bool) -> None:
         """Close the connection and, unless the run is to be left at work, cancel it there and wait for its end."""

@@ -16,6 +16,7 @@ from ..keys import SUPERVISOR
 from .question import read_content
 
 MAX_REASON_CHARS = 1_000
+MAX_BY_CHARS = 200
 MAX_ID_CHARS = 2_000
 """Of a run's, an agent's and a call's names together."""
 

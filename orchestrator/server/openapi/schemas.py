@@ -63,6 +63,7 @@ class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True):
 
     approve: bool
     reason: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    by: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 class StartWhenDescription(msgspec.Struct):

@@ -17,7 +17,7 @@ from ...run.commands import Command, Verb
 from ...settings.variants import variable_keys
 from ...supervisor.supervisor import AnyRun
 from ..http.answers import json_response, snapshot_response
-from ..http.approvals import MAX_REASON_CHARS
+from ..http.approvals import MAX_BY_CHARS, MAX_REASON_CHARS
 from ..http.connections import CONNECTIONS
 from ..http.following import stream_run
 from ..http.hops import read_depth, read_traceparent
@@ -288,13 +288,17 @@ async def answer_approval(request: web.Request) -> web.StreamResponse:
     faults = [] if isinstance(approve, bool) else [FieldProblem("approve", "must be a bool")]
     if reason is not None and not (isinstance(reason, str) and len(reason) <= MAX_REASON_CHARS):
         faults.append(FieldProblem("reason", f"must be a string of at most {MAX_REASON_CHARS} characters"))
-    faults += [FieldProblem(key, "is not known") for key in body if key not in ("approve", "reason")]
+    by = body.get("by")
+    if by is not None and not (isinstance(by, str) and 0 < len(by) <= MAX_BY_CHARS):
+        faults.append(FieldProblem("by", f"must be a string of 1 to {MAX_BY_CHARS} characters"))
+    faults += [FieldProblem(key, "is not known") for key in body if key not in ("approve", "reason", "by")]
     if faults:
-        raise InvalidRequest('The body must be {"approve": true or false, "reason"?: text}.', faults)
+        raise InvalidRequest(
+            'The body must be {"approve": true or false, "reason"?: text, "by"?: name}.', faults
+        )
     path = request.match_info
-    return await _command(
-        request, "approve", agent_id=path["agent_id"], call_id=path["call_id"], approve=approve, why=reason
-    )
+    about = {"agent_id": path["agent_id"], "call_id": path["call_id"]}
+    return await _command(request, "approve", **about, approve=approve, why=reason, by=by)
 
 
 async def _command(request: web.Request, verb: Verb, **about: Any) -> web.StreamResponse:

@@ -226,10 +226,11 @@ export class Run {
    * @param {string} callId
    * @param {boolean} [approve]
    * @param {string} [reason] For the agent, at most 1,000 characters.
+   * @param {string} [by] Who answers, for all who follow; the server believes it.
    */
-  async approve(agentId, callId, approve = true, reason = undefined) {
+  async approve(agentId, callId, approve = true, reason = undefined, by = undefined) {
     const path = pathOf('runs', this.id, 'agents', agentId, 'approvals', callId);
-    await this.#http.call('POST', path, { body: reason === undefined ? { approve } : { approve, reason } });
+    await this.#http.call('POST', path, { body: { approve, reason, by } });
   }
 
   /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */

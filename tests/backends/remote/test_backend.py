@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from orchestrator import AgentError, Finish, Usage
 from orchestrator.backends.base import AgentInput, Emission, Turn
+from orchestrator.backends.http_upstream import HttpUpstream, UpstreamRefused
 from orchestrator.backends.remote.backend import RemoteBackend
+from orchestrator.backends.remote.run import RemoteRun
 from orchestrator.backends.remote.settings import RemoteSettings
 from orchestrator.events import (
     Approval,
@@ -190,7 +192,7 @@ def there_anew(backend: RemoteBackend, puppet: Puppet) -> AsyncGenerator[Emissio
 @pytest.mark.parametrize("approve", [True, False])
 async def test_an_approval_is_asked_here_and_answered_there(approve: bool) -> None:
     async with serving(AGENTS) as service, reaching(service, agent="asking") as backend:
-        answering = Answering(approve, "because")
+        answering = Answering(approve, "because", "Ann")
         said = await gather(backend.stream(answering.of(AgentInput("hi"))))
         assert of_kind(said, ApprovalRequest) == [ApprovalRequest("c9", "send", '{"to":"all"}')]
         assert answering.asked == ["c9"]
@@ -198,7 +200,7 @@ async def test_an_approval_is_asked_here_and_answered_there(approve: bool) -> No
         assert text_in(said) == ("May I? Sent." if approve else "May I? Not sent. You said: because")
         (run,) = (await service.call("GET", "/v1/runs")).json["runs"]
         (told,) = [e for e in await service.events(run["run_id"]) if e.type == "asking.approval"]
-        assert (told.data["approve"], told.data["reason"]) == (approve, "because")
+        assert (told.data["approve"], told.data["reason"], told.data["by"]) == (approve, "because", "Ann")
 
 
 async def test_an_approval_may_be_answered_at_the_other_instance() -> None:
@@ -215,10 +217,11 @@ async def test_an_approval_may_be_answered_at_the_other_instance() -> None:
         await eventually(lambda: of_kind(said, ApprovalRequest) != [])
         (run,) = (await service.call("GET", "/v1/runs")).json["runs"]
         path = f"/v1/runs/{run['run_id']}/agents/asking/approvals/c9"
-        assert (await service.call("POST", path, json={"approve": True})).status == 202
+        answer = {"approve": True, "by": "Ann there"}
+        assert (await service.call("POST", path, json=answer)).status == 202
         await running
         assert text_in(said) == "May I? Sent."
-        assert [e.approve for e in of_kind(said, Approval)] == [True]
+        assert of_kind(said, Approval) == [Approval("c9", True, by="Ann there")]
 
 
 async def test_an_approval_that_nobody_answers_ends_the_attempt_and_the_run_there() -> None:
@@ -296,3 +299,18 @@ async def test_the_trace_and_the_images_are_passed_on() -> None:
     async with serving({"hearing": hearing}) as service, reaching(service, agent="hearing") as backend:
         await ask(backend, traceparent=trace, images=(image,))
         assert (heard[0].traceparent, heard[0].images, heard[0].depth) == (trace, (image,), 1)
+
+
+async def test_an_instance_of_before_there_was_a_by_gets_the_answer_without_it() -> None:
+    given: list[Any] = []
+
+    class Before:
+        async def call(self, method: str, url: str, body: Any) -> None:
+            given.append(body)
+            if "by" in body:
+                raise UpstreamRefused(422, AgentError("upstream_rejected", "It knows no by."))
+
+    run = RemoteRun(cast(HttpUpstream, Before()), "http://there", {}, {}, run_id="run_1")
+    await run.answer("a", Approval("c1", True, "good", "Ann"))
+    known = {"approve": True, "reason": "good"}
+    assert given == [{**known, "by": "Ann"}, known]

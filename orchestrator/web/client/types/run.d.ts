@@ -130,8 +130,9 @@ export declare class Run {
      * @param {string} callId
      * @param {boolean} [approve]
      * @param {string} [reason] For the agent, at most 1,000 characters.
+     * @param {string} [by] Who answers, for all who follow; the server believes it.
      */
-    approve(agentId: string, callId: string, approve?: boolean, reason?: string): Promise<void>;
+    approve(agentId: string, callId: string, approve?: boolean, reason?: string, by?: string): Promise<void>;
     /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */
     detach(): void;
     /**
