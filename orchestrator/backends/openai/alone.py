@@ -8,12 +8,12 @@ Runner all the same, as if that had asked. Owns the turn; what is said is read b
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Agent, ModelSettings, ModelTracing, RunConfig
+from agents import Agent, ModelSettings, RunConfig
 from agents.items import MessageOutputItem, ReasoningItem
 from openai.types.responses import ResponseCompletedEvent
 
@@ -23,7 +23,9 @@ from ..base import AgentInput, Emission, Finish, Restated
 from .calls import call_ids_in
 from .content import usage_of
 from .errors import model_error
+from .model.chat import OpenAnswer
 from .model.fast import FastChatModel, FastResponsesModel
+from .model.plain_chat import PlainChat
 from .outbox import Outbox
 from .relay import RelayModel
 from .response import RelayedResponse
@@ -47,12 +49,14 @@ class LoneAgent:
         model: Of the agent, and ours: it raises what the Runner would have to find out.
         model_settings: The agent's, with those of the run's configuration.
         options: For the Runner, if it is needed after all.
+        chat: Asks for the answer to one message; None of a model of the Responses API.
     """
 
     agent: Agent[Any]
     model: FastChatModel | FastResponsesModel
     model_settings: ModelSettings
     options: RunOptions
+    chat: PlainChat | None
 
     @classmethod
     def of(cls, agent: Agent[Any], config: RunConfig, options: RunOptions) -> LoneAgent | None:
@@ -74,9 +78,21 @@ class LoneAgent:
             return None
         if not isinstance(agent.model, FastChatModel | FastResponsesModel):
             return None
-        if agent.instructions is not None and not isinstance(agent.instructions, str):
+        told = agent.instructions
+        if told is not None and not isinstance(told, str):
             return None
-        return cls(agent, agent.model, settings, options)
+        chat = PlainChat(agent.model, told, settings) if isinstance(agent.model, FastChatModel) else None
+        return cls(agent, agent.model, settings, options, chat)
+
+    async def ask(self, items: InputItems) -> OpenAnswer:
+        """Ask the model for *items* as the Runner would, and return its open answer. Raises AgentError."""
+        answer = None if self.chat is None else await self.chat.open_answer(items)
+        if answer is not None:
+            return answer
+        told = self.agent.instructions
+        return await self.model.open_answer(
+            told if isinstance(told, str) else None, items, self.model_settings
+        )
 
 
 def are_plain(items: InputItems) -> bool:
@@ -91,15 +107,16 @@ async def stream_alone(
     outbox = Outbox(lead=lone.agent.name)
     outbox.speaking[None] = lone.agent.name
     turn = _Turn(lone, items, outbox)
-    events: Any = turn.ask()
     try:
-        async with aclosing(events):
-            async for event in events:
-                turn.hear(event)
+        answer = await lone.ask(items)
+        try:
+            while turn.hear(await answer.events()):
                 for payload in outbox.drain():
                     yield payload
-                if turn.is_over:
-                    break
+        finally:
+            answer.close()
+        for payload in outbox.drain():
+            yield payload
         turn.response.finish()
     except AgentError:
         for payload in outbox.drain():
@@ -137,21 +154,15 @@ class _Turn:
         self.outbox.call_ids |= call_ids_in(self.items)
         self.response = RelayedResponse(self.outbox, None, self.outbox.call_ids)
 
-    def ask(self) -> AsyncIterator[Any]:
-        """Return the model's events, asked for as the Runner does."""
-        lone = self.lone
-        return lone.model.stream_response(
-            lone.agent.instructions if isinstance(lone.agent.instructions, str) else None,
-            self.items,
-            lone.model_settings,
-            [],
-            None,
-            [],
-            ModelTracing.DISABLED,
-        )
+    def hear(self, events: list[Any]) -> bool:
+        """Put what the model said into the outbox; return whether more is to be read."""
+        for event in events:
+            self._hear(event)
+            if self.response.incomplete:
+                return False
+        return bool(events)
 
-    def hear(self, event: Any) -> None:
-        """Take in what the model said, and put it into the outbox."""
+    def _hear(self, event: Any) -> None:
         seen = self.response.hear(event)
         if isinstance(seen, ResponseCompletedEvent):
             # Some servers complete a response without the items that they have sent.
@@ -160,11 +171,6 @@ class _Turn:
             self.completed = seen
         elif seen is not None and seen.type == "response.output_item.done":
             self.done_items.append(seen.item)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is read of the model's stream."""
-        return self.response.incomplete
 
     @property
     def is_answer(self) -> bool:

@@ -90,23 +90,24 @@ class OpenAIAgentsBackend:
         named = model if isinstance(model, str) else getattr(model, "model", None)
         return named if isinstance(named, str) else None
 
-    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+    def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
         """Run the agent on *request*; its tools see what `context` returns, else *request*, as the SDK's run context.
 
         Raises:
             AgentError: The run failed, or an MCP server did not start.
         """
-        run = self._alone(request)
-        if run is None:
-            options = await self._options(request)
-            run = stream_agent(
-                self._assemble(self._settings.agent_id, {}),
-                # What a session remembers would be said twice.
-                conversation_items(replace(request, history=()) if options.session is not None else request),
-                request=request,
-                options=options,
-                mcp=self._mcp,
-            )
+        return self._alone(request) or self._with_runner(request)
+
+    async def _with_runner(self, request: AgentInput) -> AsyncGenerator[Emission, None]:
+        options = await self._options(request)
+        run = stream_agent(
+            self._assemble(self._settings.agent_id, {}),
+            # What a session remembers would be said twice.
+            conversation_items(replace(request, history=()) if options.session is not None else request),
+            request=request,
+            options=options,
+            mcp=self._mcp,
+        )
         async with aclosing(run) as emissions:
             async for emission in emissions:
                 yield emission

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Protocol, cast
 
-from agents import ModelTracing
+from agents import ModelSettings, ModelTracing
 from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
 from agents.tracing import Span, SpanError, generation_span
 from agents.tracing.span_data import GenerationSpanData
@@ -38,15 +38,27 @@ class Decoder(Protocol):
     def end(self) -> list[Any]: ...
 
 
-async def decoded(body: StreamBody, decoder: Decoder) -> AsyncGenerator[list[Any], None]:
-    """Yield the events of an open answer, in one list what arrived together.
+class OpenAnswer:
+    """A model's open answer: bytes in, events out. Whoever holds it closes it.
 
-    Raises:
-        AgentError: The connection broke or the answer cannot be used, after what was said before.
-
-    Closing it, or cancelling, closes the connection at once.
+    Args:
+        body: What arrives.
+        decoder: What it means.
     """
-    try:
+
+    __slots__ = ("_body", "_decoder")
+
+    def __init__(self, body: StreamBody, decoder: Decoder) -> None:
+        self._body = body
+        self._decoder = decoder
+
+    async def events(self) -> list[Any]:
+        """Return what comes next, in one list what arrived together; nothing at the end.
+
+        Raises:
+            AgentError: The connection broke or the answer cannot be used, after what was said before.
+        """
+        body, decoder = self._body, self._decoder
         while not decoder.ended:
             try:
                 data = await body.read()
@@ -55,12 +67,28 @@ async def decoded(body: StreamBody, decoder: Decoder) -> AsyncGenerator[list[Any
                     raise
                 data = b""  # what broke is a connection that had nothing more to say
             if events := decoder.feed(data) if data else decoder.end():
-                yield events
+                return events
         if decoder.failure is not None:
             raise decoder.failure
         await body.drain()
+        return []
+
+    def close(self) -> None:
+        """Give the connection back if the answer was read to its end, else close it, now."""
+        self._body.close()
+
+
+async def decoded(body: StreamBody, decoder: Decoder) -> AsyncGenerator[list[Any], None]:
+    """Yield the events of an open answer as `OpenAnswer.events` returns them.
+
+    Closing it, or cancelling, closes the connection at once.
+    """
+    answer = OpenAnswer(body, decoder)
+    try:
+        while events := await answer.events():
+            yield events
     finally:
-        body.close()
+        answer.close()
 
 
 class FastChatModel(OpenAIChatCompletionsModel):
@@ -74,6 +102,37 @@ class FastChatModel(OpenAIChatCompletionsModel):
         options.setdefault("should_replay_reasoning_content", goes_back)
         super().__init__(model, openai_client=cast(AsyncOpenAI, WireClient(transport)), **options)
         self.transport = transport
+        self._options = options
+
+    def recorded(self, transport: FastTransport) -> FastChatModel:
+        """Return the same model over another *transport*, to see what it would send."""
+        return FastChatModel(str(self.model), transport, **self._options)
+
+    async def open_answer(
+        self, system_instructions: str | None, input: Any, model_settings: ModelSettings
+    ) -> OpenAnswer:
+        """Ask without tools, schema and tracing, and return the open answer, which `stream_response` would read."""
+        response, stream = await self._fetch_response(
+            system_instructions,
+            input,
+            model_settings,
+            [],
+            None,
+            [],
+            cast(Any, None),  # a span, which nobody writes to without tracing
+            ModelTracing.DISABLED,
+            True,
+        )
+        return self.answer_of(response, cast(StreamBody, stream), model_settings)
+
+    def answer_of(self, response: Response, body: StreamBody, model_settings: ModelSettings) -> OpenAnswer:
+        """Return the answer that comes as *body*; *response* is the whole one's form."""
+        return OpenAnswer(body, self._decoder_of(response, model_settings))
+
+    def _decoder_of(self, response: Response, model_settings: ModelSettings) -> ChatDecoder:
+        keep, name = model_settings.preserve_raw_usage is True, str(self.model)
+        habit = self.transport.habits.setdefault(name, Habit())
+        return ChatDecoder(response, model=name, keep_raw_usage=keep, habit=habit)
 
     async def stream_response(
         self,
@@ -111,10 +170,7 @@ class FastChatModel(OpenAIChatCompletionsModel):
                 )
                 body = cast(StreamBody, stream)
                 response._request_id = body.request_id
-                keep = model_settings.preserve_raw_usage is True
-                name = str(self.model)
-                habit = self.transport.habits.setdefault(name, Habit())
-                decoder = ChatDecoder(response, model=name, keep_raw_usage=keep, habit=habit)
+                decoder = self._decoder_of(response, model_settings)
                 async with aclosing(decoded(body, decoder)) as batches:
                     async for events in batches:
                         if isinstance(events[-1], ResponseCompletedEvent):

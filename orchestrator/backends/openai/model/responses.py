@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
 
-from agents import ModelTracing
+from agents import ModelSettings, ModelTracing
 from agents.models.openai_responses import OpenAIResponsesModel
 from agents.tracing import ResponseSpanData, Span, SpanError, response_span
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from ....errors import AgentError
-from .chat import decoded
+from .chat import OpenAnswer, decoded
 from .client import WireClient
 from .responses_decoder import ResponsesDecoder
 from .transport import FastTransport
@@ -34,6 +34,17 @@ class FastResponsesModel(OpenAIResponsesModel):
         self._wire = WireClient(transport)
         super().__init__(model, openai_client=cast(AsyncOpenAI, self._wire), **options)
         self.transport = transport
+
+    async def open_answer(
+        self, system_instructions: str | None, input: Any, model_settings: ModelSettings
+    ) -> OpenAnswer:
+        """Ask without tools, schema and tracing, and return the open answer, which `stream_response` would read."""
+        arguments = self._build_response_create_kwargs(
+            system_instructions, input, model_settings, [], None, [], None, None, stream=True, prompt=None
+        )
+        body = await self._wire.responses.open(**arguments)
+        keep = model_settings.preserve_raw_usage is True
+        return OpenAnswer(body, ResponsesDecoder(request_id=body.request_id, keep_raw_usage=keep))
 
     async def stream_response(
         self,

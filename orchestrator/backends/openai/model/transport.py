@@ -1,7 +1,8 @@
 """One backend's pooled HTTP connections to an OpenAI-compatible server. Owns the sockets, knows no API.
 
 Timeouts: connecting has one, an answer has none, because the pump knows an agent's limits. Proxies come
-from the usual environment variables; `.netrc` is not read, since aiohttp refuses it beside a bearer token.
+from the usual environment variables, as they are when the first connection is made; `.netrc` is not read, since
+aiohttp refuses it beside a bearer token.
 """
 
 from __future__ import annotations
@@ -65,9 +66,12 @@ class FastTransport:
             raise ValueError("base_url must not hold credentials; use api_key, or headers")
         key = api_key or (os.environ.get("OPENAI_API_KEY") if base_url is None else None)
         self._headers = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
+        self._json_headers = {"Content-Type": "application/json", **self._headers}
         self._connect_s = connect_timeout_s
+        self._targets: dict[str, yarl.URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self.habits: dict[str, Habit] = {}
+        self._proxy: str | None = None
 
     @property
     def origin(self) -> str:
@@ -115,20 +119,16 @@ class FastTransport:
     async def _post(
         self, path: str, body: bytes, accept: dict[str, str], options: Mapping[str, Any]
     ) -> aiohttp.ClientResponse:
-        url = self._url.with_path(self._url.raw_path.rstrip("/") + path, encoded=True, keep_query=True)
-        headers = {
-            "Content-Type": "application/json",
-            **accept,
-            **self._headers,
-            **options.get("headers", {}),
-        }
+        url = self._target(path)
+        headers = {**accept, **self._json_headers, **options.get("headers", {})}
         data = body_of(body)
-        proxy = proxy_for(url)
-        url = url.update_query(options.get("query") or {})
+        session = self._open_session()
+        if query := options.get("query"):
+            url = url.update_query(query)
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                response = await self._open_session().post(
-                    url, data=data, headers=headers, proxy=proxy, allow_redirects=False
+                response = await session.post(
+                    url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
                 )
             except (aiohttp.ClientError, OSError) as exc:
                 raise _lost(exc) from exc
@@ -146,9 +146,17 @@ class FastTransport:
             raise error
         return response
 
+    def _target(self, path: str) -> yarl.URL:
+        url = self._targets.get(path)
+        if url is None:
+            raw = self._url.raw_path.rstrip("/") + path
+            url = self._targets[path] = self._url.with_path(raw, encoded=True, keep_query=True)
+        return url
+
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = new_session(self._connect_s)
+            self._proxy = proxy_for(self._url)
         return self._session
 
 
