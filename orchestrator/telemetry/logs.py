@@ -8,6 +8,7 @@ log them when asked for details are not asked.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -139,7 +140,8 @@ def _shared_processors() -> list[Processor]:
 def _final_processors(format: LogFormat, *, colors: bool) -> list[Processor]:
     """What renders a line. Exceptions, also those that other libraries log, become text first."""
     if format == "json":
-        renderer: Processor = structlog.processors.JSONRenderer(default=str, ensure_ascii=True)
+        encode = json.JSONEncoder(default=str, ensure_ascii=True).encode  # `dumps` makes one for each line
+        renderer: Processor = structlog.processors.JSONRenderer(lambda line, **_: encode(line))
     else:
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback

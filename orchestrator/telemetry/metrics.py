@@ -7,14 +7,17 @@ which the configuration bounds, and closed sets.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from ..events.base import AgentStatus, RunStatus
 from .observer import AttemptEnd, Observer, RunFacts
@@ -36,11 +39,33 @@ _COMBINE: dict[str, Callable[[float, float], float]] = {
 }
 
 
+class _Before(Collector):
+    """Collects nothing itself, but does something before others are asked."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        self._do()
+        return ()
+
+
+_M = TypeVar("_M", Counter, Gauge, Histogram)
+
+
 class Metrics(Observer):
     """All that `/metrics` shows. Every method is cheap, and safe to call from any thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._said: dict[
+            str, list[int]
+        ] = {}  # characters and events of each agent, and what of them is counted
+        self._counting = threading.Lock()
+        self.registry.register(_Before(self._count_said))  # first, as they are read in this order
         ProcessCollector(registry=self.registry)
         self._define_runs()
         self._define_agents()
@@ -133,8 +158,7 @@ class Metrics(Observer):
             buckets=DUTY_BUCKETS_SECONDS,
             registry=registry,
         )
-        self._token_counters: dict[str, tuple[Counter, Counter]] = {}
-        self._state_gauges: dict[tuple[str, AgentStatus], Gauge] = {}
+        self._children: dict[tuple[object, ...], object] = {}
         self._log_size = 0
         held = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
         # Told at each append, and asked once in a while.
@@ -157,7 +181,7 @@ class Metrics(Observer):
         self._runs_running.set(len(self._running))
 
     def run_ended(self, run: RunFacts, status: RunStatus, seconds: float) -> None:
-        self._runs_ended.labels(status).inc()
+        self._of(self._runs_ended, status).inc()
         self._run_duration.observe(seconds)
         self.run_left(run)
 
@@ -179,34 +203,42 @@ class Metrics(Observer):
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
         if old is not None:
-            self._state_gauge(agent_id, old).dec()
+            self._of(self._agents, agent_id, old).dec()
         if new is not None:
-            self._state_gauge(agent_id, new).inc()
-
-    def _state_gauge(self, agent_id: str, state: AgentStatus) -> Gauge:
-        gauge = self._state_gauges.get((agent_id, state))
-        if gauge is None:
-            gauge = self._state_gauges[agent_id, state] = self._agents.labels(agent_id, state)
-        return gauge
+            self._of(self._agents, agent_id, new).inc()
 
     def tokens(self, agent_id: str, chars: int, events: int) -> None:
-        counters = self._token_counters.get(agent_id)
-        if counters is None:
-            # `labels` costs more than all else here, and this is called for every batch.
-            counters = self._token_counters[agent_id] = (
-                self._characters.labels(agent_id),
-                self._token_events.labels(agent_id),
-            )
-        counters[0].inc(chars)
-        counters[1].inc(events)
+        # At every batch, so it is added up here and counted when somebody asks.
+        said = self._said.get(agent_id)
+        if said is None:
+            said = self._said[agent_id] = [0, 0, 0, 0]
+        said[0] += chars
+        said[1] += events
+
+    def _count_said(self) -> None:
+        """Count what was said since the last time."""
+        with self._counting:
+            for agent_id, said in list(self._said.items()):
+                chars, events, known_chars, known_events = said
+                said[2:] = chars, events
+                self._of(self._characters, agent_id).inc(chars - known_chars)
+                self._of(self._token_events, agent_id).inc(events - known_events)
 
     def agent_ended(self, end: AttemptEnd) -> None:
-        self._attempts.labels(end.agent_id, end.outcome, end.code or "").inc()
-        self._agent_duration.labels(end.agent_id).observe(end.duration_s)
+        self._of(self._attempts, end.agent_id, end.outcome, end.code or "").inc()
+        self._of(self._agent_duration, end.agent_id).observe(end.duration_s)
         if end.ttft_s is not None:
-            self._first_token.labels(end.agent_id).observe(end.ttft_s)
+            self._of(self._first_token, end.agent_id).observe(end.ttft_s)
         if end.output_tokens is not None:
-            self._output_tokens.labels(end.agent_id).inc(end.output_tokens)
+            self._of(self._output_tokens, end.agent_id).inc(end.output_tokens)
+
+    def _of(self, metric: _M, *labels: str) -> _M:
+        """Return the *metric* that has these *labels*: to ask the library for it costs more than to count."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return cast(_M, child)
 
     def retried(self, agent_id: str) -> None:
         self._retries.labels(agent_id).inc()
@@ -221,10 +253,10 @@ class Metrics(Observer):
 
     def subscriber_opened(self, kind: str) -> None:
         """A stream opened: *kind* is `sse`, `channel`, `websocket`, or another of a closed set."""
-        self._subscribers.labels(kind).inc()
+        self._of(self._subscribers, kind).inc()
 
     def subscriber_closed(self, kind: str) -> None:
-        self._subscribers.labels(kind).dec()
+        self._of(self._subscribers, kind).dec()
 
     @contextmanager
     def subscribing(self, kind: str) -> Iterator[None]:
