@@ -38,7 +38,7 @@ class OpenCall:
     parent: str | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Outbox:
     """The bounded way from one run to its one consumer, and what was learnt on it.
 
@@ -49,7 +49,7 @@ class Outbox:
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
         call_ids: Of all calls of the run, nested ones and the provider's own too.
-        cited: What the run has cited.
+        cited: What the run has cited; None before anything was looked for.
     """
 
     lead: str
@@ -57,10 +57,10 @@ class Outbox:
     finish_reason: str | None = None
     speaking: dict[str | None, str] = field(default_factory=dict)
     open_calls: dict[str, OpenCall] = field(default_factory=dict)
-    failed_calls: set[str] = field(default_factory=set)
+    failed_calls: frozenset[str] = frozenset()
     failure: AgentError | None = None
     call_ids: set[str] = field(default_factory=set)
-    cited: set[str] = field(default_factory=set)
+    cited: set[str] | None = None
     local_calls: LocalCalls = field(default_factory=LocalCalls)
     record: Record = field(default_factory=Record)
     _items: list[Payload | Spent] = field(default_factory=list)
@@ -177,4 +177,4 @@ def note_failed_call(call_id: str) -> None:
     """Remember that this call's tool raised, so that its result is reported as an error."""
     outbox = OUTBOX.get()
     if outbox is not None:
-        outbox.failed_calls.add(call_id)
+        outbox.failed_calls |= {call_id}

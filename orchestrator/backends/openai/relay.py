@@ -153,7 +153,7 @@ class RelayHooks(RunHooks[Any]):
         call_id = outbox.local_calls.end(tool) or _call_id(context, tool)
         call = outbox.open_calls.pop(call_id, None)
         failed = call_id in outbox.failed_calls or (call is not None and _timed_out(call))
-        outbox.failed_calls.discard(call_id)
+        outbox.failed_calls -= {call_id}
         files = files_of_result(result, call_id)
         output = output_text(without_data(result) if files else result)
         await outbox.put(ToolResult(call_id, output, failed, parent=NESTED.get()))

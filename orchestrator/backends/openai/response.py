@@ -73,7 +73,7 @@ class RelayedResponse:
         self._told = Told()
         self._reasoning = Told()
         self._details = [] if details is None else details
-        self._hosted_told: set[str] = set()
+        self._hosted_told: set[str] | None = None
         self._reasoned = False
         self._half = ""
         self._refused = False
@@ -254,9 +254,10 @@ class RelayedResponse:
     def _hosted_done(self, item: Any) -> None:
         """Tell a call that the provider ran, once, whichever event said it first."""
         known = getattr(item, "id", None) or getattr(item, "call_id", None) or ""
-        if not is_hosted(item) or known in self._hosted_told:
+        if not is_hosted(item) or known in (self._hosted_told or ()):
             return
         if known:
+            self._hosted_told = self._hosted_told or set()
             self._hosted_told.add(known)
         call = hosted_call(item, self._hosted_pieces.pop(known, ""))
         call_id = untaken(call.call_id, self._hosted_taken)
@@ -276,6 +277,7 @@ class RelayedResponse:
         if self._outbox is None:
             return
         before = self._outbox.record.chars(self._since, self._parent)
+        self._outbox.cited = self._outbox.cited or set()
         for source in sources_in(output, before, self._outbox.cited):
             # A place in a nested agent's text is none in the answer.
             at = source.at if self._parent is None else None

@@ -22,18 +22,32 @@ class Told:
         pieces: All that was said, in order.
     """
 
+    __slots__ = ("_by_item", "_item_id", "_open", "_settled", "_sorted", "_wholes", "pieces")
+
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self._by_item: defaultdict[str, list[str]] = defaultdict(list)
-        self._open: defaultdict[str, list[str]] = defaultdict(list)  # not yet seen in a whole text
-        self._settled: set[tuple[str, int, str]] = set()
-        self._wholes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._item_id = ""
+        self._sorted = 0
+        # What most answers never need is made when it is needed: hundreds of answers wait at a time.
+        self._by_item: dict[str, list[str]] = {}
+        self._open: dict[str, list[str]] = {}  # not yet seen in a whole text
+        self._settled: set[tuple[str, int, str]] | None = None
+        self._wholes: defaultdict[str, Counter[str]] | None = None
 
     def hear(self, item_id: str, text: str) -> None:
         """Note a piece that was said."""
+        if item_id != self._item_id:
+            self._sort()
+            self._item_id = item_id
         self.pieces.append(text)
-        self._by_item[item_id].append(text)
-        self._open[item_id].append(text)
+
+    def _sort(self) -> None:
+        """Put the pieces that were said since the last time with their item."""
+        new = self.pieces[self._sorted :]
+        if new:
+            self._sorted = len(self.pieces)
+            self._by_item.setdefault(self._item_id, []).extend(new)
+            self._open.setdefault(self._item_id, []).extend(new)
 
     def rest_of_part(self, item_id: str, place: int, whole: str, kind: str = "text") -> str:
         """Return what of a part's *whole* text is still to be said; what does not fit is judged at the end.
@@ -41,6 +55,9 @@ class Told:
         Args:
             kind: Of the event that tells it. A part is told whole by events of several kinds, by each once.
         """
+        self._sort()
+        if self._settled is None or self._wholes is None:
+            self._settled, self._wholes = set(), defaultdict(Counter)
         if (item_id, place, whole) in self._settled:
             return ""
         self._wholes[kind][whole] += 1
@@ -57,7 +74,7 @@ class Told:
         if whole.startswith(said):
             return whole[len(said) :]
         if left := said.replace(whole, "", 1):  # of the parts beside it
-            self._open[item_id if known is None else known].append(left)
+            self._open.setdefault(item_id if known is None else known, []).append(left)
         return ""
 
     def rest_of_answer(self, items: list[tuple[str, str]]) -> str | None:
@@ -85,6 +102,7 @@ class Told:
 
     def _rest_by_item(self, items: list[tuple[str, str]]) -> str | None:
         """Match item by item: an answer may be completed in another order than it was said."""
+        self._sort()
         ids = [item_id for item_id, _ in items]
         left = dict(self._by_item)
         rest = ""

@@ -32,6 +32,8 @@ class CallSlots:
     def __init__(self) -> None:
         self._newest: dict[int | None, int] = {}  # by the server's number: the newest call that has it
         self._slots: list[_Slot] = []
+        self.ignored: set[int] = set()
+        """Calls that nobody here can run."""
 
     def place(
         self, index: int | None, call_id: str | None, name: str | None, arguments: str | None = None

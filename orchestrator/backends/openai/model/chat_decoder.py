@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,6 +52,7 @@ from .values import INVALID, arguments_of, documents
 _BESIDE = re.compile(rb"error|feedback|filter|sensitive|guardrail|moderation", re.IGNORECASE)
 """In a chunk without choices: it says more than a count."""
 _decode = msgspec.json.Decoder(Chunk).decode
+_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 UNFINISHED = "The model's answer ended without its end mark."
 
 
@@ -78,17 +80,11 @@ class ChatDecoder:
         self._finish_reason: str | None = None
         self._usage: dict[str, Any] | None = None
         self._response_id: str | None = None
-        self._said: dict[str, list[str]] = {
-            "content": [],
-            "reasoning_content": [],
-            "reasoning": [],
-            "refusal": [],
-        }
+        self._said: defaultdict[str, list[str]] = defaultdict(list)
         self._beside = Beside(habit)
-        self._slots = CallSlots()
+        self._slots: CallSlots | None = None
         self._calls: dict[int, ChatCall] = {}
-        self._ignored_calls: set[int] = set()
-        self._thinking = StreamingState()
+        self._thinking: StreamingState | None = None
         self._annotations: list[Any] = []
         self._logprobs: list[ChatCompletionTokenLogprob] = []
 
@@ -255,7 +251,9 @@ class ChatDecoder:
     @property
     def _reasoned(self) -> bool:
         said = self._said
-        return bool(said["reasoning_content"] or said["reasoning"] or self._thinking.thinking_blocks)
+        if "reasoning_content" in said or "reasoning" in said:
+            return True
+        return self._thinking is not None and bool(self._thinking.thinking_blocks)
 
     def _think(self, kind: type[Any], field: str, text: str) -> None:
         if text := self._beside.new_thought(field, text):
@@ -273,24 +271,26 @@ class ChatDecoder:
         if said.audio:
             raise AgentError("upstream_invalid", "The model answered with sound, which no agent here takes.")
         for block in said.thinking_blocks or ():
+            self._thinking = self._thinking or StreamingState()
             self._thinking.accumulate_thinking_block(block)
         self._annotations += said.annotations or ()
 
     def _call(self, piece: CallPiece) -> None:
         function = piece.function or Function(piece.name, arguments_of(piece.arguments))
+        self._slots = slots = self._slots or CallSlots()
         arguments = function.arguments or ""
-        index = self._slots.place(piece.index, piece.id, function.name, arguments)
+        index = slots.place(piece.index, piece.id, function.name, arguments)
         if index is None:
             return
         if piece.type == "custom":
-            self._ignored_calls.add(index)
-        if index in self._ignored_calls:
+            slots.ignored.add(index)
+        if index in slots.ignored:
             return
         call = self._calls.get(index)
         if call is None:
             before = int(self._reasoned) + int(bool(self._said["content"] or self._said["refusal"]))
             call = self._calls[index] = ChatCall(before + len(self._calls))
-        call_id, call.name = self._slots.id_and_name(index)
+        call_id, call.name = slots.id_and_name(index)
         call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(call_id, self._model)
         call.extra_content = piece.extra_content or call.extra_content
         call.arguments += arguments
@@ -371,7 +371,7 @@ class ChatDecoder:
 
     def _message(self, *, is_cut: bool) -> ChatCompletionMessage:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
-        said = {field: clean_text("".join(pieces)) for field, pieces in self._said.items()}
+        said = {field: clean_text("".join(self._said.get(field, ()))) for field in _FIELDS}
         calls = [
             call.whole() for _, call in sorted(self._calls.items()) if not is_cut or is_whole(call.arguments)
         ]
@@ -384,7 +384,7 @@ class ChatDecoder:
             refusal=said["refusal"] or None,
             reasoning_content=said["reasoning_content"],
             reasoning=said["reasoning"],
-            thinking_blocks=self._thinking.thinking_blocks,
+            thinking_blocks=[] if self._thinking is None else self._thinking.thinking_blocks,
             annotations=self._annotations,
             tool_calls=calls or None,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ....errors import AgentError, ErrorCode
@@ -151,9 +152,16 @@ def withheld(word: str) -> AgentError:
 
 def _plain(word: str) -> str:
     """Bring a word into one spelling: `FINISH_REASON_MAX_TOKENS`, `FinishReason.MaxTokens` and `max-tokens` are one."""
+    return _plain_word(word) if len(word) <= MAX_WORD_CHARS else _spelt(word)
+
+
+def _spelt(word: str) -> str:
     word = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", word.strip())
     plain = re.sub(r"[\s.\-_]+", "_", word).lower()
     return plain.removeprefix("finish_reason_").removeprefix("stop_reason_").removeprefix("reason_")
+
+
+_plain_word = lru_cache(maxsize=256)(_spelt)  # every answer ends with one of a few words
 
 
 # ── filters that tell beside the answer ───────────────────────────────────────────────────────────

@@ -28,6 +28,8 @@ class SoFar:
     has shown none, `he`, `hello` is `hello`, and `ha`, `haha` is what an ordinary server said.
     """
 
+    __slots__ = ("_habit", "_held", "_repeats", "_whole")
+
     def __init__(self, habit: Habit | None = None) -> None:
         self._habit = Habit() if habit is None else habit
         self._whole = ""  # the newest piece; of plain ones the first

@@ -21,6 +21,7 @@ _CACHED = ["cachedtokens", "prompttokenscached", "promptcachehittokens", "cacher
            "cachedcontenttokencount", "cachereadtokens"]  # fmt: skip
 _CACHE_WRITTEN = ["cachewritetokens", "cachecreationinputtokens", "cachecreationtokens"]
 _THOUGHT = ["reasoningtokens", "thoughtstokencount", "thinkingtokens"]
+_COUNTS = frozenset(_INPUT + _OUTPUT)
 _DETAILS = frozenset(
     {"prompttokensdetails", "inputtokensdetails", "completiontokensdetails", "outputtokensdetails"}
 )
@@ -69,6 +70,8 @@ def usage_as_chat(usage: Any) -> dict[str, Any] | None:
     if not isinstance(usage, Mapping):
         return None
     named = {plain_key(key): value for key, value in usage.items()}
+    if _COUNTS.isdisjoint(named):
+        return None
     given, made = _counted(named, _INPUT), _counted(named, _OUTPUT)
     if given is None and made is None:
         return None

@@ -6,12 +6,15 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from ....errors import AgentError
 from .signs import is_done
 
 INVALID = "The model's provider answered with something that is not an answer."
+MAX_KEY_CHARS = 64
+"""A longer key is not kept in memory with its plain spelling."""
 
 
 def invalid() -> AgentError:
@@ -75,4 +78,11 @@ def documents(text: str) -> list[Any]:
 
 def plain_key(key: str) -> str:
     """Bring a key into one spelling: `inputTokenCount` and `input_token_count` are one."""
+    return _plain_key(key) if len(key) <= MAX_KEY_CHARS else _spelt(key)
+
+
+def _spelt(key: str) -> str:
     return re.sub(r"[^a-z0-9]", "", key.lower())
+
+
+_plain_key = lru_cache(maxsize=1024)(_spelt)  # servers have few keys, and say them in each answer
