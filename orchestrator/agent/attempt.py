@@ -93,7 +93,7 @@ class Attempt:
         self.cost: float | None = None
         self._live = True
         self.approvals = Approvals(mailbox, self._deadlines, limits.approval_timeout_s)
-        self._bounds = ContentBounds()
+        self._bounds: ContentBounds | None = None
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
@@ -112,7 +112,7 @@ class Attempt:
 
         Returns only when the agent's stream is closed, or was abandoned.
         """
-        task = asyncio.create_task(self._contain(request), name=f"{request.run_id}/{request.agent_id}")
+        task = asyncio.create_task(self._consume(request), name=f"{request.run_id}/{request.agent_id}")
         try:
             verdict = await self._guard(task, stopped)
             if verdict is None:
@@ -134,8 +134,7 @@ class Attempt:
             if left <= 0:
                 return Ending(error=AgentError(code, _limit_text(code, self._limits)))
             # A clock's rounding may leave less than it can count: waiting for that would spin.
-            timeout = max(left, LEAST_WAIT_SECONDS)
-            await asyncio.wait((task, stopped), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(task, stopped, max(left, LEAST_WAIT_SECONDS))
             if task.done():
                 return None
             if stopped.done():
@@ -172,22 +171,13 @@ class Attempt:
             error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
         )
 
-    async def _contain(self, request: AgentInput) -> None:
-        """Consume the agent's stream; what would end the process ends the attempt instead.
-
-        asyncio hands these two past every task to whoever runs the loop. A Ctrl-C is a signal of the
-        loop's own here, so they come from the agent, as from a parser of arguments that it called.
-        """
-        try:
-            await self._consume(request)
-        except (SystemExit, KeyboardInterrupt) as exc:
-            raise RuntimeError("the agent asked the process to end") from exc
-
     async def _consume(self, request: AgentInput) -> None:
-        """Take every item of the agent's stream.
+        """Take every item of the agent's stream; what would end the process ends the attempt instead.
 
         Plain text, which most items are, goes into the mailbox here, for the cost of a call is a token's cost;
-        all else goes to `_accept`.
+        all else goes to `_accept`. SystemExit and KeyboardInterrupt asyncio hands past every task to whoever runs
+        the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent, as from a parser of
+        arguments that it called.
         """
         deadlines, clock, pieces, more = (
             self._deadlines,
@@ -196,29 +186,32 @@ class Attempt:
             self._mailbox.more,
         )
         count = 0
-        async with aclosing(self._backend.stream(request)) as items:
-            async for item in items:
-                deadlines.last = clock()
-                if type(item) is Token and item.speaker is None and item.parent is None:
-                    item = item.text
-                if (
-                    type(item) is str
-                    and self._plain
-                    and 0 < (size := len(item)) <= MAX_EVENT_CHARS
-                    and size <= self._left
-                    and (item.isascii() or clean_text(item) is item)
-                ):
-                    pieces.append(item)
-                    self._left -= size
-                    if not more(item):
-                        await self._wait_for_room()
-                elif self._live:
-                    await self._accept(item)
-                else:
-                    return
-                count += 1
-                if not count % ITEMS_PER_TURN:
-                    await asyncio.sleep(0)
+        try:
+            async with aclosing(self._backend.stream(request)) as items:
+                async for item in items:
+                    deadlines.last = clock()
+                    if type(item) is Token and item.speaker is None and item.parent is None:
+                        item = item.text
+                    if (
+                        type(item) is str
+                        and self._plain
+                        and 0 < (size := len(item)) <= MAX_EVENT_CHARS
+                        and size <= self._left
+                        and (item.isascii() or clean_text(item) is item)
+                    ):
+                        pieces.append(item)
+                        self._left -= size
+                        if not more(item):
+                            await self._wait_for_room()
+                    elif self._live:
+                        await self._accept(item)
+                    else:
+                        return
+                    count += 1
+                    if not count % ITEMS_PER_TURN:
+                        await asyncio.sleep(0)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise RuntimeError("the agent asked the process to end") from exc
 
     async def _accept(self, item: Any) -> None:
         """Take one item of any type that an agent may yield, and note that the agent has begun."""
@@ -254,6 +247,7 @@ class Attempt:
             if item.usage is not None:
                 self._charge(item.usage.minus(self._used), cut=item.reason == "length")
         elif isinstance(item, CONTENT):
+            self._bounds = self._bounds or ContentBounds()
             content, weight = self._bounds.take(_checked(item))
             if not self._mailbox.post(content, weight=weight):
                 await self._wait_for_room()
@@ -300,6 +294,26 @@ class Attempt:
         """Wait until the mailbox has room; this time is not the agent's."""
         with self._deadlines.paused():
             await self._mailbox.room()
+
+
+async def _first_of(one: asyncio.Future[Any], other: asyncio.Future[Any], seconds: float) -> None:
+    """Wait until one of two is done, or for *seconds*; `asyncio.wait` holds a kilobyte more while it waits."""
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    timer = loop.call_later(seconds, wake)
+    one.add_done_callback(wake)
+    other.add_done_callback(wake)
+    try:
+        await woken
+    finally:
+        timer.cancel()
+        one.remove_done_callback(wake)
+        other.remove_done_callback(wake)
 
 
 def _sound(exc: AgentError) -> AgentError:

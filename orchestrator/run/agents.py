@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..agent.budget import Budget
 from ..agent.mailbox import Mailbox
@@ -184,28 +185,34 @@ class RunAgents:
             depth=spec.depth,
         )
 
-        async def remember(turn: Turn) -> None:
-            if spec.conversation_id and (asked is None or asked.remember):
-                # What the user asked, not what a panel made of it; a backend's own memory holds that, too.
-                memory = turn.memory if turn.message == spec.message else None
-                kept = replace(turn, message=spec.message, memory=memory)
-                await self._conversations.add(spec.conversation_id, configured, kept)
-
+        on_done = None
+        if spec.conversation_id and (asked is None or asked.remember):
+            on_done = partial(self._remember, spec.conversation_id, configured)
         pump = Pump(
             settings,
-            lambda: self._registry.backend(configured),
+            partial(self._registry.backend, configured),
             request,
             mailbox,
             budget=agent.budget,
             # What it takes, by its own name, would say before the vote who it is.
             listeners=Listeners(
                 self._observer if self.blind_names is None else Observer(),
-                remember,
-                traceparent=lambda: self._observer.traceparent(self._state.facts) or spec.traceparent,
+                on_done,
+                traceparent=self._traceparent,
             ),
         )
         agent.task = AgentTask(pump, mailbox)
         return agent.task
+
+    async def _remember(self, conversation_id: str, configured: str, turn: Turn) -> None:
+        """Keep a turn of an agent: what the user asked, not what a panel made of it. Raises LogUnavailable."""
+        # A backend's own memory holds what the panel made of it, too.
+        memory = turn.memory if turn.message == self._spec.message else None
+        kept = replace(turn, message=self._spec.message, memory=memory)
+        await self._conversations.add(conversation_id, configured, kept)
+
+    def _traceparent(self) -> str | None:
+        return self._observer.traceparent(self._state.facts) or self._spec.traceparent
 
     async def seal(self, agent_id: str, terminal: Payload | None = None) -> None:
         """Keep what a blind run hides of an agent. Raises LogUnavailable."""
