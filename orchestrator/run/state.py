@@ -40,6 +40,8 @@ class Participant:
 
     info: AgentInfo
     status: AgentStatus = "queued"
+    stopping: bool = False
+    """Whether it was asked to end, and has not begun anew since: what it had said before is logged only now."""
     attempt: int = 1
     pieces: list[str] = field(default_factory=list)
     error: dict[str, Any] | None = None
@@ -104,6 +106,11 @@ class Participant:
                 pass
         return self.status
 
+    def enter(self, status: AgentStatus) -> None:
+        """Take a status that no event gives: asked to end, or about to begin anew."""
+        self.status = status
+        self.stopping = status == "cancelling"
+
     def enter_turn(self, opening: Started) -> None:
         """Take in what an attempt is part of. What was said in the turn before is kept, not void."""
         # What was said before any panel sat was the first turn.
@@ -125,8 +132,8 @@ class Participant:
         self.turn, self.inputs, self.missing = opening.turn, opening.inputs, opening.missing
 
     def _unless_cancelling(self, status: AgentStatus) -> AgentStatus:
-        # A cancel may have been asked for before the event was logged.
-        return "cancelling" if self.status == "cancelling" else status
+        # A cancel may have been asked for before the event was logged, and before an attempt's failure was.
+        return "cancelling" if self.stopping else status
 
     def _begin(self, attempt: int) -> None:
         self.attempt = attempt

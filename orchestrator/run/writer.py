@@ -146,7 +146,7 @@ class Writer:
     def enter(self, participant: Participant, status: AgentStatus) -> None:
         """Give an agent a status that no event gives it."""
         self._observer.agent_state(participant.info.configured, participant.status, status)
-        participant.status = status
+        participant.enter(status)
 
     def _report(self, agent_id: str, payload: Done | Error | Cancelled) -> None:
         metrics = payload.metrics

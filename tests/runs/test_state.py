@@ -107,12 +107,19 @@ def test_an_error_is_kept_for_snapshots() -> None:
 
 def test_a_cancel_that_was_asked_for_is_not_overwritten_by_older_events() -> None:
     found = state()
-    found.participants["a"].status = "cancelling"
+    found.participants["a"].enter("cancelling")
     found.fold("a", Started(1), "epoch-2")
-    found.fold("a", Retry(2, 0.0, "internal"), "epoch-3")
+    # An attempt had failed, and the next had begun, before the cancel: only their events were not logged yet.
+    found.fold("a", Error("internal", "No.", "err_1", True, None, 1), "epoch-3")
+    found.fold("a", Retry(2, 0.0, "internal"), "epoch-4")
     assert found.participants["a"].status == "cancelling"
-    found.fold("a", Cancelled("requested", None, 2), "epoch-4")
+    found.fold("a", Started(2), "epoch-5")
+    assert found.participants["a"].status == "cancelling"
+    found.fold("a", Cancelled("requested", None, 2), "epoch-6")
     assert found.participants["a"].status == "cancelled"
+    found.participants["a"].enter("queued")
+    found.fold("a", Started(3), "epoch-7")
+    assert found.participants["a"].status == "running"
 
 
 def test_what_changes_no_state_changes_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -64,6 +65,15 @@ def asked(folder: Path) -> list[str]:
     return sorted(file.read_text().splitlines()) if file.exists() else []
 
 
+def kept(results: Path) -> list[dict[str, object]]:
+    """Return what can be read of a file of results, one of whose lines was cut off."""
+    found = []
+    for line in results.read_text().splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
 def test_every_question_goes_to_every_agent_and_the_best_comes_first(folder: Path) -> None:
     code, out, err = compare(folder, "--runs", "2")
     assert code == 0, err
@@ -115,7 +125,7 @@ def test_what_was_answered_already_is_not_asked_again(folder: Path) -> None:
     assert code == 0
     assert len(asked(folder)) == len(before) + 2, "the one that was cut off"
     assert "right  100%" in out
-    assert len([line for line in results.read_text().splitlines() if line.endswith("}")]) == 2
+    assert len(kept(results)) == 2
     compare(folder, "--runs", "2")
     assert len(asked(folder)) == len(before) + 6, "two questions once more"
 
