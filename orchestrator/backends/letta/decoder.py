@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import AgentError
 from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
 from ..base import Emission
+from .content import ContentReading, notice
 from .errors import failed
 
 Message = dict[str, Any]
@@ -56,6 +57,7 @@ class Translator:
         self._calls: dict[str, _Call] = {}
         self._asked: dict[str, _Call] = {}
         self._refused: set[str] = set()
+        self._content = ContentReading()
         self._last_id = ""
 
     @property
@@ -72,8 +74,10 @@ class Translator:
         match message.get("message_type"):
             case "assistant_message":
                 yield from self._flush()
-                if text := _text(message.get("content")):
+                content = message.get("content")
+                if text := _text(content):
                     yield text
+                yield from self._content.images(content, _text(message.get("id")) or "message")
             case "reasoning_message":
                 yield from self._flush()
                 if text := _text(message.get("reasoning")):
@@ -89,6 +93,8 @@ class Translator:
             case "tool_return_message":
                 yield from self._flush()
                 yield from self._returned(message)
+            case "event_message":
+                yield from notice(message.get("event_type"), message.get("event_data"))
             case "usage_statistics":
                 self._count(message)
             case "stop_reason":
@@ -150,11 +156,17 @@ class Translator:
     def _returned(self, message: Message) -> Iterator[Emission]:
         for result in message.get("tool_returns") or [message]:
             call_id = _text(result.get("tool_call_id")) or _text(message.get("tool_call_id"))
-            if self._calls.pop(call_id, None) is None and call_id not in self._refused:
+            call = self._calls.pop(call_id, None)
+            if call is None and call_id not in self._refused:
                 # A result without its call has no place to go at the client.
                 yield ToolCall(call_id, _text(message.get("name")), "{}")
-            output = _text(result.get("tool_return"))
-            yield ToolResult(call_id, output, is_error=result.get("status") == "error")
+            returned = result.get("tool_return")
+            output, is_error = _text(returned), result.get("status") == "error"
+            yield ToolResult(call_id, output, is_error)
+            yield from self._content.images(returned, call_id)
+            if not is_error:
+                name = _text(message.get("name")) if call is None else call.name
+                yield from self._content.pages(name, output)
 
     def _count(self, message: Message) -> None:
         read, written = message.get("prompt_tokens"), message.get("completion_tokens")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.backends.base import Finish
-from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
+from orchestrator.events import Data, File, Reasoning, Source, Status, ToolCall, ToolResult, Usage
 from tests.support.letta.ask import answer_of, failure_of, words
 from tests.support.letta.wire import (
     DONE,
@@ -158,3 +158,67 @@ async def test_an_event_that_is_no_message_is_an_error(garbage: bytes) -> None:
     wire = LettaWire(Stream([ping(1), text("a", 2), garbage, *WELL]))
     assert (await failure_of(wire)).code == "upstream_invalid"
     assert wire.cancelled.is_set(), "the server may still be at work"
+
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "R0lGODdh"}}
+LINKED = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+UNUSABLE = [
+    {"type": "image", "source": {"type": "url", "url": "file:///etc/passwd"}},
+    {"type": "image", "source": {"type": "letta", "file_id": "file-1"}},
+    {"type": "image"},
+]
+
+
+async def test_images_of_tools_and_answers_are_files() -> None:
+    """A tool's result may be a list of parts, of which a client's reader would see the text alone."""
+    parts = [{"type": "text", "text": "Two dots."}, IMAGE, LINKED, *UNUSABLE]
+    stream = [
+        call(name="draw", tool_call_id="c1", arguments="{}"),
+        returned("c1", parts),
+        {
+            "message_type": "assistant_message",
+            "id": "m1",
+            "content": [{"type": "text", "text": "See."}, IMAGE],
+        },
+        *WELL,
+    ]
+    emissions = await answer_of(LettaWire(Stream(stream)))
+    assert emissions[1:-1] == [
+        ToolResult("c1", "Two dots.", is_error=False),
+        File("c1.1", "image", "image/gif", "data:image/gif;base64,R0lGODdh"),
+        File("c1.2", "image", "image/png", "https://example.org/a.png"),
+        "See.",
+        File("m1.1", "image", "image/gif", "data:image/gif;base64,R0lGODdh"),
+    ]
+
+
+async def test_what_a_web_search_found_are_sources() -> None:
+    pages = [
+        {"title": "A", "url": "https://example.org/a", "highlights": ["It is so."], "summary": "So."},
+        {"title": None, "url": "https://example.org/b", "summary": "So."},
+        {"title": "A again", "url": "https://example.org/a"},
+        {"title": "no page", "url": "javascript:alert(1)"},
+        "none",
+    ]
+    found = json.dumps({"query": "q", "results": pages})
+    stream = [call(name="web_search", tool_call_id="c1", arguments="{}"), returned("c1", found)]
+    # Another tool's result of the same form is its own affair, and so is what is no JSON.
+    stream += [call(name="roll", tool_call_id="c2", arguments="{}"), returned("c2", found)]
+    stream += [call(name="web_search", tool_call_id="c3", arguments="{}"), returned("c3", "[no")]
+    emissions = await answer_of(LettaWire(Stream([*stream, text("x"), *WELL])))
+    assert [each for each in emissions if isinstance(each, Source)] == [
+        Source("https://example.org/a", url="https://example.org/a", title="A", quote="It is so."),
+        Source("https://example.org/b", url="https://example.org/b", quote="So."),
+    ]
+
+
+async def test_what_the_server_says_of_itself_is_data() -> None:
+    stream = [
+        {"message_type": "event_message", "event_type": "compaction", "event_data": {"trigger": "full"}},
+        {"message_type": "event_message", "event_type": "What is this?", "event_data": {}},
+        {"message_type": "event_message", "event_type": "compaction", "event_data": {"x": "y" * 70_000}},
+        text("x"),
+        *WELL,
+    ]
+    emissions = await answer_of(LettaWire(Stream(stream)))
+    assert emissions[:-2] == [Data("compaction", {"trigger": "full"})]

@@ -15,7 +15,7 @@ from letta_client import AsyncLetta
 
 from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Reasoning, Status, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, Reasoning, Source, Status, ToolCall, ToolResult, Usage
 from tests.faults.oracle import Account, begin, patient_session
 from tests.support.letta.agents import create_agent
 from tests.support.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
@@ -48,6 +48,21 @@ def break_it() -> str:
         str: Nothing.
     """
     raise ValueError("it broke")
+'''
+SEARCH = '''
+def web_search(query: str) -> str:
+    """Search.
+
+    Args:
+        query (str): What for.
+
+    Returns:
+        str: Pages, as Letta's own tool of this name has them.
+    """
+    import json
+
+    pages = [{"title": "Dice", "url": "https://example.org/dice", "summary": "Six sides."}]
+    return json.dumps({"query": query, "results": pages})
 '''
 
 MakeAgent = Callable[..., Awaitable[str]]
@@ -155,6 +170,20 @@ async def test_a_tool_is_called_and_answers(
         ToolResult("call_a", "four of 6", is_error=False),
         "It is four.",
     ]
+
+
+async def test_pages_of_a_search_are_sources_and_usage_is_told_in_detail(
+    letta_server: LettaServer, upstream: Upstream, make_agent: MakeAgent
+) -> None:
+    call = Call("web_search", '{"query": "dice"}', call_id="call_a")
+    used = Use(input=11, output=5, cached=7, reasoning=3)
+    upstream.script("m", [[call, used], ["Six.", used]], pick="depth")
+    async with backend_at(letta_server.url, await make_agent("m", tools=(SEARCH,))) as backend:
+        emissions = await said(backend, AgentInput("dice"))
+    assert [each for each in emissions if isinstance(each, Source)] == [
+        Source("https://example.org/dice", url="https://example.org/dice", title="Dice", quote="Six sides.")
+    ]
+    assert emissions[-1].usage == Usage(22, 10, 14, 6)
 
 
 async def test_a_tool_that_fails_is_told_and_the_answer_goes_on(

@@ -66,7 +66,7 @@ def call(kind: str = "tool_call_message", **piece: Any) -> dict[str, Any]:
     return {"message_type": kind, "id": "message-2", "run_id": RUN, "tool_call": piece, "tool_calls": piece}
 
 
-def returned(call_id: str, output: str, status: str = "success") -> dict[str, Any]:
+def returned(call_id: str, output: str | list[Any], status: str = "success") -> dict[str, Any]:
     one = {"tool_return": output, "status": status, "tool_call_id": call_id}
     return {
         "message_type": "tool_return_message",

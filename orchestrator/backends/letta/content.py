@@ -1,0 +1,83 @@
+"""What Letta's messages hold beside text: images, pages of a web search, notices of the server's. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json import loads
+from typing import Any
+
+import msgspec
+
+from ...events.content import DATA_BYTES, MOST, Data, File, Source, fault_of_json
+from ..base import Emission
+
+SEARCH = "web_search"
+"""Letta's own tool, whose results are pages."""
+MAX_QUOTE_CHARS = 2_000
+
+
+class ContentReading:
+    """Takes out of one answer's messages what is an event of its own.
+
+    What is more than an attempt may have, or too large, is left out: the answer stands without it.
+    """
+
+    def __init__(self) -> None:
+        self._files = 0
+        self._pages: set[str] = set()
+
+    def images(self, content: object, name: str) -> Iterator[Emission]:
+        """Yield the images among the parts of a message or of a tool's result; *name* begins their ids."""
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(part, dict) and part.get("type") == "image" and self._files < MOST[File]:
+                image = _image(part.get("source"), f"{name}.{number}")
+                if image is not None and image.check() is None:
+                    self._files += 1
+                    yield image
+
+    def pages(self, tool: str, output: str) -> Iterator[Emission]:
+        """Yield the pages that a web search found, each once."""
+        for page in _results(output) if tool == SEARCH else ():
+            url, title = page.get("url"), page.get("title")
+            if not isinstance(url, str) or url in self._pages or len(self._pages) >= MOST[Source]:
+                continue
+            source = Source(url, url=url, title=title if isinstance(title, str) else None, quote=_quote(page))
+            if source.check() is None:
+                self._pages.add(url)
+                yield source
+
+
+def notice(name: object, value: object) -> Iterator[Emission]:
+    """Yield what the server says of itself, such as that it shortens what the agent remembers."""
+    try:
+        fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
+    except (TypeError, ValueError, RecursionError):
+        fits = False
+    said = Data(name if isinstance(name, str) else "event", value)
+    if fits and said.check() is None:
+        yield said
+
+
+def _image(source: object, file_id: str) -> File | None:
+    if not isinstance(source, dict):
+        return None
+    media, data, url = source.get("media_type"), source.get("data"), source.get("url")
+    kind = media if isinstance(media, str) and media else "image/png"
+    if isinstance(data, str) and data:
+        return File(file_id, "image", kind, f"data:{kind};base64,{data}")
+    return File(file_id, "image", kind, url) if isinstance(url, str) else None
+
+
+def _results(output: str) -> list[dict[str, Any]]:
+    try:
+        found = loads(output)
+    except (ValueError, RecursionError):
+        return []
+    results = found.get("results") if isinstance(found, dict) else None
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+
+
+def _quote(page: dict[str, Any]) -> str | None:
+    highlights = page.get("highlights")
+    said = highlights[0] if isinstance(highlights, list) and highlights else page.get("summary")
+    return said[:MAX_QUOTE_CHARS] if isinstance(said, str) and said else None
