@@ -30,6 +30,7 @@ from .http.runner import ProblemRunner, site_of
 from .http.security import SecuritySettings, check_bind
 from .keys import LOADED, SIBLINGS
 from .listener import BACKLOG, ServeSockets, remove_left_over
+from .memory import FreedMemory
 from .options import ServerOptions
 from .sibling_metrics import SiblingMetrics
 from .workers import CONFIG_EXIT, Serve, run_workers
@@ -171,6 +172,10 @@ class _Server:
             app, handler_cancellation=True, access_log_class=AccessLog, shutdown_timeout=CLEANUP_SECONDS
         )
         app[CONNECTIONS].fit_descriptors()
+        freed = FreedMemory.of_system()
+        giving_back = (
+            None if freed is None else asyncio.create_task(freed.give_back(), name="give-back-memory")
+        )
         await runner.setup()
         stop = self._stop_signal()
         try:
@@ -196,6 +201,8 @@ class _Server:
                     await site.stop()  # successors answer already what comes now
             await drain(app, self._settings.drain_s)
         finally:
+            if giving_back is not None:
+                giving_back.cancel()
             await runner.cleanup()
         return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -146,6 +147,7 @@ class Retention:
                 await self._forget(record, EXPIRED)
             except Gone:
                 continue  # another worker was faster
+            await asyncio.sleep(0)  # a store in memory waits for nothing, and each may have been long
 
     async def _forget(self, record: RunRecord, why: str) -> None:
         if known_spec_of(record).blind:

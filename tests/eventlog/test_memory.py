@@ -9,6 +9,7 @@ import pytest
 from orchestrator.eventlog import Cursor, Draft, MemoryLog
 from orchestrator.eventlog.base import Entry
 from orchestrator.eventlog.memory import log as memory
+from orchestrator.eventlog.run_store import KeptBounds
 
 
 async def test_channel_beyond_its_bytes_loses_its_oldest_entries() -> None:
@@ -129,3 +130,34 @@ async def test_what_was_erased_or_trimmed_meanwhile_is_handed_to_nobody(
             for wait in waits:
                 wait.cancel()
         assert crowd.heard[2] == [], spoil
+
+
+async def test_a_long_run_of_a_shared_channel_is_erased_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten thousands of entries all at once would hold up every stream; what others do meanwhile stands."""
+    monkeypatch.setattr(memory, "ERASED_AT_ONCE", 10)
+    log = MemoryLog()
+    await log.append("c", [Draft(f"run_{n % 2}", "a", "token", b"x") for n in range(100)])
+    both = [asyncio.create_task(log.erase("c", "run_0")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in both)
+    await log.append("c", [Draft("run_1", "a", "token", b"late")])
+    await log.shrink(log.size - 10 * (2 + memory.ENTRY_OVERHEAD_BYTES))
+    await asyncio.gather(*both)
+    bounds = await log.open("c")
+    kept = await log.read("c", Cursor(bounds.epoch, bounds.first - 1), most=200)
+    assert {entry.run_id for entry in kept} == {"run_1"}
+    assert kept[-1].data == b"late"
+    for run_id in ("run_1", "run_0"):
+        await log.erase("c", run_id)
+    assert (log.size, log._channels) == (0, {})
+
+
+async def test_turns_beyond_the_bound_go_at_once_once_it_is_known() -> None:
+    """A crowd brings more before somebody tidies again than all of them may have."""
+    log = MemoryLog()
+    await log.tidy(KeptBounds(3600, 2500, 100))
+    for n in range(4):
+        await log.add_turn(f"talk{n}", "a", b"x" * 1000, keep=9)
+    assert [len(await log.turns(f"talk{n}", "a")) for n in range(4)] == [0, 0, 1, 1]
+    await log.add_turn("large", "a", b"x" * 5000, keep=9)
+    assert [len(await log.turns(name, "a")) for name in ("talk3", "large")] == [0, 1], "the newest stays"

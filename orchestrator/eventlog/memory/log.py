@@ -20,6 +20,9 @@ PAGE_BYTES = 1024 * 1024
 
 ERASED = ""
 
+ERASED_AT_ONCE = 2000
+"""Entries erased in one round of the event loop, of a run in a channel that others share."""
+
 READERS_PER_TURN = 64
 """Readers that are handed new entries in one turn of the loop: each is a write to a socket, and of a thousand nobody
 else would get a turn for tens of milliseconds."""
@@ -228,15 +231,19 @@ class MemoryLog(MemoryRuns):
 
     async def erase(self, channel: str, run_id: str) -> None:
         book = self._book(channel)
-        for seq in book.places_of(run_id):
+        for n, seq in enumerate(list(book.places_of(run_id)), 1):
+            if n % ERASED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if seq < book.first or book.entries[seq - book.first].run_id == ERASED:
+                continue  # trimmed meanwhile, or erased by another caller
             entry = book.entries[seq - book.first]
             self._free(book, entry)
             book.entries[seq - book.first] = Entry(entry.epoch, seq, ERASED, None, ERASED, b"")
             book.holes += 1
         if book.places is not None:
             book.places.pop(run_id, None)
-        if book.holes >= len(book.entries):
-            self._channels.pop(channel, None)
+        if book.holes >= len(book.entries) and self._channels.get(channel) is book:
+            del self._channels[channel]
         book.wake()
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from abc import abstractmethod
 from bisect import bisect_left, insort
@@ -56,6 +57,7 @@ class MemoryRuns:
         self._watching: dict[str, set[str]] = {}
         self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
         self._turn_bytes = 0
+        self._most_turn_bytes = sys.maxsize
         self.record_bytes = 0
         """What the records of all runs take."""
 
@@ -227,6 +229,9 @@ class MemoryRuns:
         void = turns[:-kept]
         del turns[: len(void)]
         self._count(conversation, len(turn) - sum(map(len, void)))
+        # At once, too, not only when somebody tidies: a crowd brings more in a second than all may have.
+        while self._turn_bytes > self._most_turn_bytes and len(self._conversations) > 1:
+            await self.forget_conversation(next(iter(self._conversations)))
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
         conversation = self._conversations.get(conversation_id)
@@ -263,6 +268,7 @@ class MemoryRuns:
 
     async def tidy(self, bounds: KeptBounds) -> None:
         old = self._clock() - bounds.conversation_s
+        self._most_turn_bytes = bounds.conversation_bytes
         while self._conversations:
             oldest = next(iter(self._conversations))
             if self._conversations[oldest].used > old and self._turn_bytes <= bounds.conversation_bytes:

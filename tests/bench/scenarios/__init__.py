@@ -29,6 +29,7 @@ HOMES = {
     "p": "relayed:giving_way",
     "q": "relayed:idle_runs",
     "r": "dialects:dialects",
+    "s": "attacks:filling",
 }
 """Letter → `module:function` in this folder; a further scenario is one row and one function."""
 

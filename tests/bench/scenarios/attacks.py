@@ -1,4 +1,7 @@
-"""(l) what one caller can do to another: a canary of 10 tokens/s beside each attack, and the memory it leaves."""
+"""(l, s) what one caller can do to another: a canary of 10 tokens/s beside each attack, and the memory it takes.
+
+Each server has bounds that an attack reaches; their sum is what its memory may grow by.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from aiohttp import ClientSession, ClientTimeout
 from ...support.commands import ROOT, environment
 from ..options import Options
 from ..result import Column, Promise, Result, Rows, Sample
+from ..stores import SERVER, redis_running
 from . import attacks_by_asking as asking
 from . import attacks_by_reading as reading
 from .attack_target import Target, write_agents
@@ -34,8 +38,18 @@ COLUMNS = (
     Column("seconds", "s that the attack took", 1),
     Column("mib", "MiB before"),
     Column("after_mib", "MiB after"),
+    Column("most_mib", "MiB at most"),
+    Column("sum_mib", "MiB that the options allow more"),
 )
 SETTLE_SECONDS = 1.0
+MIB = 2**20
+BOUNDS = {
+    "--max-log-bytes": 64 * MIB,
+    "--max-conversation-bytes": 32 * MIB,
+    "--max-answer-bytes": 32 * MIB,
+    "--max-request-bytes": 32 * MIB,
+}
+"""Smaller than the defaults, so that attacks reach them."""
 
 
 ATTACKS = (
@@ -45,32 +59,65 @@ ATTACKS = (
 )  # fmt: skip
 
 
+FILLING = (asking.deaf, asking.images, asking.conversations, reading.talk)
+"""What fills memory, and is tried on each store."""
+
+
 def attacks(options: Options) -> Result:
-    """Each attack meets a server of its own, with the options' defaults."""
+    """Each attack meets a server of its own."""
     rows: Rows = {}
     with tempfile.TemporaryDirectory() as folder:
         write_agents(Path(folder))
         for attack in ATTACKS:
             rows[_title(attack)] = [asyncio.run(_under(attack, Path(folder), options))]
             print(f"  {_title(attack)} {rows[_title(attack)][0]}", file=sys.stderr, flush=True)
+    return Result("(l) attacks", COLUMNS, rows, [*_paused(rows), *_grown(rows)], first="attack")
+
+
+def filling(options: Options) -> Result:
+    """Those that fill memory, with the log in memory, in SQLite and in Redis."""
+    rows: Rows = {}
+    with tempfile.TemporaryDirectory() as name, redis_running():
+        folder = Path(name)
+        write_agents(folder)
+        for attack in FILLING:
+            for store in ("memory", "sqlite", "redis"):
+                url = {"memory": "memory:", "redis": f"{SERVER.url}?prefix={attack.__name__}:"}.get(store)
+                log = url or f"sqlite:///{folder}/{attack.__name__}.db"
+                row = f"{_title(attack)} ({store})"
+                rows[row] = [asyncio.run(_under(attack, folder, options, log=log))]
+                print(f"  {row} {rows[row][0]}", file=sys.stderr, flush=True)
+    return Result("(s) memory", COLUMNS, rows, _grown(rows), first="attack")
+
+
+def _grown(rows: Rows) -> list[Promise]:
+    allowed = sum(BOUNDS.values()) / MIB
+    return [
+        Promise(f"MiB more after: {name}", (sample["after_mib"] - sample["mib"],), at_most=allowed)
+        for name, (sample, *_) in rows.items()
+    ]
+
+
+def _paused(rows: Rows) -> list[Promise]:
     promises = [
         Promise(f"longest pause beside: {name}, ms", (sample["pause_ms"],), at_most=PAUSE_MS)
         for name, (sample, *_) in rows.items()
     ]
-    promises += [
+    return promises + [
         Promise(f"longest round beside: {name}, ms of CPU", (sample["round_ms"],), at_most=ROUND_MS)
         for name, (sample, *_) in rows.items()
     ]
-    return Result("(l) attacks", COLUMNS, rows, promises, first="attack")
 
 
 def _title(attack: Callable[[Target], object]) -> str:
     return (attack.__doc__ or attack.__name__).rstrip(".").splitlines()[0]
 
 
-async def _under(attack: Callable[[Target], object], folder: Path, options: Options) -> Sample:
+async def _under(
+    attack: Callable[[Target], object], folder: Path, options: Options, *, log: str = "memory:"
+) -> Sample:
     with (
-        _server(folder) as (server, url),
+        _server(folder, "--log", log) as (server, url),
         _server(folder) as (_, idle),
         _Canary(url) as sung,
         _Canary(idle) as apart,
@@ -80,7 +127,7 @@ async def _under(attack: Callable[[Target], object], folder: Path, options: Opti
         async with ClientSession(timeout=ClientTimeout(total=120)) as session:
             await attack(Target(url, session, options))  # type: ignore[misc]  # a coroutine
         seconds = time.monotonic() - begin
-        await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(3 * SETTLE_SECONDS)
         return {
             "pause_ms": sung.longest(),
             "round_ms": _longest_round(server),
@@ -88,14 +135,17 @@ async def _under(attack: Callable[[Target], object], folder: Path, options: Opti
             "seconds": seconds,
             "mib": before,
             "after_mib": _mib(server.pid),
+            "most_mib": _most_mib(server.pid),
+            "sum_mib": sum(BOUNDS.values()) / MIB,
         }
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _server(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     program = [sys.executable, "-m", "tests.bench.servers.measured"]
+    bounds = [word for name, value in BOUNDS.items() for word in (name, str(value))]
     server = subprocess.Popen(
-        [*program, "serve", "--port", "0", "--config", str(folder)],
+        [*program, "serve", "--port", "0", "--config", str(folder), *bounds, *more],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
         env=environment(),
     )  # fmt: skip
@@ -145,3 +195,11 @@ class _Canary:
 def _mib(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _most_mib(pid: int) -> float:
+    """Return what a process has taken at most since it began."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError("VmHWM")
