@@ -34,13 +34,15 @@ class StoreRow(NamedTuple):
 STORES: dict[str, StoreRow] = {
     "memory": StoreRow(".memory.log", "memory:", bare=True),
     "sqlite": StoreRow(".sqlite.log", "sqlite:///path.db", one_machine=True),
-    "redis": StoreRow(".redis.log", "redis://host:port/db", library="redis"),
-    "rediss": StoreRow(".redis.log", "rediss://host:port/db", library="redis"),
-    "redis+unix": StoreRow(".redis.log", "redis+unix:///path/to/redis.sock", library="redis"),
-    "redis+sentinel": StoreRow(".redis.log", "redis+sentinel://host:port,host:port/name", library="redis"),
-    "rediss+sentinel": StoreRow(".redis.log", "rediss+sentinel://host:port,host:port/name", library="redis"),
-    "redis+cluster": StoreRow(".redis.log", "redis+cluster://host:port,host:port", library="redis"),
-    "rediss+cluster": StoreRow(".redis.log", "rediss+cluster://host:port,host:port", library="redis"),
+    "redis": StoreRow(".redis.store", "redis://host:port/db", library="redis"),
+    "rediss": StoreRow(".redis.store", "rediss://host:port/db", library="redis"),
+    "redis+unix": StoreRow(".redis.store", "redis+unix:///path/to/redis.sock", library="redis"),
+    "redis+sentinel": StoreRow(".redis.store", "redis+sentinel://host:port,host:port/name", library="redis"),
+    "rediss+sentinel": StoreRow(
+        ".redis.store", "rediss+sentinel://host:port,host:port/name", library="redis"
+    ),
+    "redis+cluster": StoreRow(".redis.store", "redis+cluster://host:port,host:port", library="redis"),
+    "rediss+cluster": StoreRow(".redis.store", "rediss+cluster://host:port,host:port", library="redis"),
 }
 """The scheme of an address → the store. A further store is a row here, and its file."""
 

@@ -18,6 +18,8 @@ from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.eventlog.redis.cluster import RedisCluster
 from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned_work import PartitionedWork
 from orchestrator.eventlog.sqlite.cluster import SQLiteCluster
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address
@@ -66,7 +68,7 @@ async def redis(folder: Path, clock: Clock) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def redis_cluster(folder: Path, clock: Clock) -> AsyncIterator[Store]:
     async with redis_nodes(folder, primaries=3) as nodes:
-        store = RedisLog(nodes.url, ahead=lambda: clock.ahead)
+        store = PartitionedLog(nodes.url, ahead=lambda: clock.ahead)
         await store.start()
         yield store
         await store.aclose()
@@ -109,5 +111,17 @@ async def sqlite_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
         yield list(zip(logs, clusters, strict=True))
 
 
+@asynccontextmanager
+async def redis_cluster_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
+    async with redis_nodes(folder, primaries=3) as nodes, AsyncExitStack() as stack:
+        logs = [PartitionedLog(nodes.url) for _ in range(count)]
+        for log in logs:
+            stack.push_async_callback(log.aclose)
+            await log.start()
+        yield [(log, PartitionedWork(log.home, log, idle_s=IDLE_SECONDS)) for log in logs]
+
+
 SHARED: dict[str, OpenWorkers] = {"redis": redis_workers, "sqlite": sqlite_workers}
+if "redis_cluster" in STORES:
+    SHARED["redis_cluster"] = redis_cluster_workers
 """The stores whose `cluster()` is not None."""

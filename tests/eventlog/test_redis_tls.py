@@ -12,6 +12,7 @@ from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.eventlog.redis import endpoints
 from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
 from tests.support.patience import PATIENCE_SECONDS, soon
 
 from ..support.redis_server import redis_server
@@ -49,8 +50,9 @@ async def test_log_over_tls_checks_the_servers_certificate(
     (tmp_path / "other").mkdir()
     stranger = Certificate.make(tmp_path / "other")
     async with topology(tmp_path / "redis", certificate) as url:
+        kind = PartitionedLog if topology is cluster else RedisLog
         log, other = (
-            RedisLog(f"{url}?ssl_ca_certs={certificate.file}", patience_s=PATIENCE_SECONDS) for _ in range(2)
+            kind(f"{url}?ssl_ca_certs={certificate.file}", patience_s=PATIENCE_SECONDS) for _ in range(2)
         )
         await log.start()
         (entry,) = await log.append("c", [DRAFT])
@@ -60,7 +62,7 @@ async def test_log_over_tls_checks_the_servers_certificate(
         for one in (log, other):
             await one.aclose()
         for wrong in (f"{url}?ssl_ca_certs={stranger.file}", url.replace("rediss", "redis", 1)):
-            refused = RedisLog(wrong, patience_s=0.5)
+            refused = kind(wrong, patience_s=0.5)
             with pytest.raises(LogUnavailable):
                 await soon(refused.start())
             await refused.aclose()

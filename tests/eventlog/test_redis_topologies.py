@@ -3,63 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from redis.crc import key_slot
 
 from orchestrator.errors import ConfigError, GapError, LogUnavailable
-from orchestrator.eventlog.base import Cursor, Draft
+from orchestrator.eventlog.base import Cursor, Draft, Store
 from orchestrator.eventlog.open import open_log
 from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
 from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.redis.partition import RedisPartition
+from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
-from ..support.redis_server import redis_server
+from ..support.redis_server import RedisServer, redis_server
 from ..support.redis_topologies import SERVICE, RedisNodes, redis_nodes, redis_watched
 
-SLOT = key_slot(b"fanin:")
+Log = TypeVar("Log", RedisLog, PartitionedLog)
 
 
 def draft(n: int) -> Draft:
     return Draft("r", "agent", "token", b"%d" % n)
 
 
-async def persistently(log: RedisLog, n: int, *, fence: Fence | None = None) -> Cursor:
+async def persistently(log: Store, n: int, channel: str = "c") -> Cursor:
     """Append as a run does that will not lose an event; return where it is."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
-                (entry,) = await log.append("c", [draft(n)], fence=fence)
+                (entry,) = await log.append(channel, [draft(n)])
             except LogUnavailable:
                 await asyncio.sleep(0.02)
             else:
                 return Cursor(entry.epoch, entry.seq)
 
 
-async def everything(log: RedisLog, after: Cursor, count: int) -> list[int]:
+async def everything(log: Store, after: Cursor, count: int, channel: str = "c") -> list[int]:
     """Follow the channel until *count* entries have come."""
     heard: list[int] = []
     async with asyncio.timeout(PATIENCE_SECONDS):
         while len(heard) < count:
-            if await log.wait("c", after, 1.0):
-                for entry in await log.read("c", after, most=100):
+            if await log.wait(channel, after, 1.0):
+                for entry in await log.read(channel, after, most=100):
                     heard.append(int(entry.data))
                     after = Cursor(entry.epoch, entry.seq)
     return heard
 
 
 @asynccontextmanager
-async def opened(*urls: str) -> AsyncIterator[list[RedisLog]]:
-    logs = [RedisLog(url) for url in urls]
+async def opened(*logs: Log) -> AsyncIterator[list[Log]]:
     for log in logs:
         await log.start()
     try:
-        yield logs
+        yield list(logs)
     finally:
         for log in logs:
             await log.aclose()
@@ -113,7 +116,7 @@ async def test_log_behind_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "r.sock"
     async with (
         redis_server(tmp_path / "redis", unixsocket=str(path), requirepass="sesame"),
-        opened(*2 * [f"redis+unix://:sesame@{path}?db=1"]) as (one, other),
+        opened(*(RedisLog(f"redis+unix://:sesame@{path}?db=1") for _ in range(2))) as (one, other),
     ):
         start = Cursor((await other.open("c")).epoch, 0)
         reading = asyncio.ensure_future(everything(other, start, 3))
@@ -134,7 +137,10 @@ async def test_socket_that_is_not_there_is_told_in_time(tmp_path: Path) -> None:
 
 async def test_log_follows_the_primary_that_sentinels_name(tmp_path: Path) -> None:
     """The promoted replica may lack what the primary had: so readers of before get a gap, and nothing silent."""
-    async with redis_watched(tmp_path) as watched, opened(watched.url, watched.url) as (one, other):
+    async with (
+        redis_watched(tmp_path) as watched,
+        opened(*(RedisLog(watched.url) for _ in range(2))) as (one, other),
+    ):
         for wrong, message in (
             (watched.url.replace(f"/{SERVICE}/", "/other/"), "'other'"),
             (f"redis://127.0.0.1:{watched.sentinel.port}/0", "Sentinel"),
@@ -180,13 +186,10 @@ async def again(call: Callable[..., Awaitable[object]], *args: object) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def _work_and_requests_get_through(one: RedisLog, other: RedisLog, run_id: str) -> None:
-    taker = other.cluster()
-    assert taker is not None
-    await one.create_run(_record(run_id))
-    offering = one.cluster()
-    assert offering is not None
-    await offering.offer_work(run_id)
+async def _work_and_requests_get_through(one: PartitionedLog, other: PartitionedLog, run_id: str) -> None:
+    offering, taker = one.cluster(), other.cluster()
+    await again(one.create_run, _record(run_id))
+    await again(offering.offer_work, run_id)
     assert await soon(taker.take_work("worker")) == run_id
     assert await other.claim_run(run_id, owner="worker", token=1) is not None
     commands = taker.commands("worker")
@@ -197,33 +200,72 @@ async def _work_and_requests_get_through(one: RedisLog, other: RedisLog, run_id:
     await commands.aclose()
 
 
-async def _nothing_is_done_by_halves(log: RedisLog) -> None:
+async def _nothing_is_done_by_halves(log: PartitionedLog) -> None:
     """A run's end touches its record first, then the index of ended runs, which has moved already."""
     end = Fence("run_before", 2), "completed", 5
     with pytest.raises(LogUnavailable):
         await log.end_run(*end)
 
 
-async def _fail_over(nodes: RedisNodes, log: RedisLog, other: RedisLog) -> None:
-    last = await persistently(log, 1000)
-    owner = await nodes.owner_of(SLOT)
+def _names_in(partition: RedisPartition, log: PartitionedLog, stem: str) -> Iterator[str]:
+    """Make names that are in a partition."""
+    assert log._partitions is not None
+    partitions = log._partitions
+    return (name for n in count() if partitions.of(name := f"{stem}{n}") is partition)
+
+
+def _slot_of(partition: RedisPartition) -> int:
+    return key_slot(partition.keys.sizes.encode())
+
+
+async def _elsewhere(nodes: RedisNodes, log: PartitionedLog, owner: RedisServer) -> str:
+    """Return a channel that another node has."""
+    assert log._partitions is not None
+    for n in count():
+        channel = f"elsewhere{n}"
+        if await nodes.owner_of(_slot_of(log._partitions.of(channel))) is not owner:
+            return channel
+    raise LookupError
+
+
+async def _fail_over(
+    nodes: RedisNodes, log: PartitionedLog, other: PartitionedLog, partition: RedisPartition, channel: str
+) -> None:
+    """Only the channels of the shard that failed have a gap, and the others go on meanwhile."""
+    owner = await nodes.owner_of(_slot_of(partition))
+    spared = await _elsewhere(nodes, log, owner)
+    lost, kept = await persistently(log, 1000, channel), await persistently(log, 1000, spared)
     await owner.stop(kill=True)
-    again = await persistently(log, 1001)
-    assert again.epoch != last.epoch
-    await eventually(lambda: log.available and other.available)
+    (entry,) = await log.append(spared, [draft(1001)])
+    assert (entry.epoch, entry.seq) == (kept.epoch, kept.seq + 1)
+    again = await persistently(log, 1001, channel)
+    assert again.epoch != lost.epoch
     with pytest.raises(GapError):
-        await other.read("c", last, most=10)
-    await _work_and_requests_get_through(log, other, "run_after")
+        await soon(_read_on(other, channel, lost))
+    assert [int(each.data) for each in await other.read(spared, kept, most=10)] == [1001]
+    await eventually(lambda: log.available and other.available)
+    await _work_and_requests_get_through(log, other, next(_names_in(partition, log, "run_after")))
+
+
+async def _read_on(log: PartitionedLog, channel: str, after: Cursor) -> None:
+    while True:
+        if await log.wait(channel, after, 0.1):
+            assert await log.read(channel, after, most=10) == [], (
+                "nothing may take the place of what was lost"
+            )
 
 
 async def test_log_in_a_cluster_of_six_outlives_resharding_and_a_failover(tmp_path: Path) -> None:
-    """Its slot moves, key by key, while a run appends: each event is there once; then the slot's primary dies."""
+    """A partition's slot moves, key by key, while runs append: each event is there once; then its primary dies."""
     async with (
         redis_nodes(tmp_path, primaries=3, replicas=3) as nodes,
-        opened(nodes.url, nodes.url) as (one, other),
+        opened(PartitionedLog(nodes.url), PartitionedLog(nodes.url)) as (one, other),
     ):
         await _work_and_requests_get_through(one, other, "run_before")
-        source = await nodes.owner_of(SLOT)
+        assert one._partitions is not None
+        partition = one._partitions.of("run_before")
+        channel, names = next(_names_in(partition, one, "c")), _names_in(partition, one, "run_")
+        source = await nodes.owner_of(_slot_of(partition))
         target = next(node for node in nodes.primaries if node is not source)
         cursors: list[Cursor] = []
         runs: list[str] = []
@@ -232,7 +274,7 @@ async def test_log_in_a_cluster_of_six_outlives_resharding_and_a_failover(tmp_pa
         async def run() -> None:
             """Start runs and end every second one; a call that failed is made again, as its caller would."""
             while not moved.is_set():
-                run_id = f"run_{len(runs)}"
+                run_id = next(names)
                 await again(one.create_run, _record(run_id))
                 if len(runs) % 2:
                     await again(one.end_run, Fence(run_id, 1), "completed", 5)
@@ -240,28 +282,28 @@ async def test_log_in_a_cluster_of_six_outlives_resharding_and_a_failover(tmp_pa
 
         async def write() -> None:
             while not (moved.is_set() and len(cursors) >= 50):
-                cursors.append(await persistently(one, len(cursors)))
+                cursors.append(await persistently(one, len(cursors), channel))
 
         working = asyncio.gather(write(), run())
         await eventually(lambda: len(cursors) >= 20 and len(runs) >= 20)
-        async for _ in nodes.move(SLOT, target, first=one.keys.ended):
+        async for _ in nodes.move(_slot_of(partition), target, first=partition.keys.ended):
             await _nothing_is_done_by_halves(other)
         moved.set()
         await soon(working)
-        assert await nodes.owner_of(SLOT) is target
+        assert await nodes.owner_of(_slot_of(partition)) is target
         assert [at.seq for at in cursors] == list(range(1, len(cursors) + 1)), "none twice, none missing"
-        newest = Cursor((await other.open("c")).epoch, 0)
-        assert await everything(other, newest, len(cursors)) == list(range(len(cursors)))
+        newest = Cursor((await other.open(channel)).epoch, 0)
+        assert await everything(other, newest, len(cursors), channel) == list(range(len(cursors)))
         running = {run.run_id: run.status for run in await other.running_runs()}
         assert running == dict.fromkeys(["run_before", *runs[::2]], "running")
         assert await other.owners() == {"edge": len(runs[::2]), "worker": 1}
         assert await other.count_ended() == len(runs[1::2])
-        await _fail_over(nodes, one, other)
+        await _fail_over(nodes, one, other, partition, channel)
 
 
 async def test_server_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
     async with redis_server(tmp_path / "redis") as server:
-        log = RedisLog(f"redis+cluster://127.0.0.1:{server.port}")
+        log = PartitionedLog(f"redis+cluster://127.0.0.1:{server.port}")
         with pytest.raises((ConfigError, LogUnavailable), match="cluster"):
             await soon(log.start())
         await log.aclose()

@@ -76,6 +76,8 @@ class RedisAddress:
     service: str = ""
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
+    slot_key: str = ""
+    """In a Redis Cluster, the key whose slot's owner is meant; that of `key_prefix` if it is empty."""
 
     @property
     def key_prefix(self) -> str:

@@ -66,7 +66,7 @@ class RedisCluster(WorkTaker):
         await self._subscribe(keys.work, self._note_work)
         answer = await self._log.script(
             TAKE,
-            (keys.work, keys.work_ids, keys.workers, f"{keys.work}:took:{take}"),
+            (keys.work, keys.work_ids, keys.workers, keys.took(take)),
             keys.prefix, worker, self._idle_ms, int(look_after),
         )  # fmt: skip
         return None if answer is None else bytes(answer).decode()

@@ -119,10 +119,10 @@ class _Sentinels(_Asked):
 
 
 class _SlotOwner(_Asked):
-    """The primary that has the slot in which all keys of our prefix are, in a Redis Cluster."""
+    """The primary that has the slot of the keys that are meant, in a Redis Cluster."""
 
     async def _ask(self, place: Place) -> Place:
-        slot = key_slot(self._address.key_prefix.encode())
+        slot = key_slot((self._address.slot_key or self._address.key_prefix).encode())
         (rows,) = await _answers(_connect_to(self._address, place, self._connect_s), ("CLUSTER", "SLOTS"))
         # Those that the address names may all be gone one day, so the others are asked, too.
         told = [_place_of(place, node) for _, _, *nodes in rows for node in nodes]

@@ -1,6 +1,7 @@
 """The names of our keys in Redis.
 
-Whatever belongs to one channel has the channel as its hash tag; in a Redis Cluster the prefix is the tag of all.
+In a Redis Cluster a prefix is a hash tag, so that whatever begins with it is in one slot. A channel's name stands in
+braces, too, which counts where there is no other tag before it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,13 @@ class Keys:
     def channel(self, channel: str) -> ChannelKeys:
         stem = f"{self.prefix}{{{channel}}}:"
         return ChannelKeys(f"{stem}meta", f"{stem}log", f"{stem}runs")
+
+    def run(self, run_id: str) -> str:
+        return f"{self.prefix}run:{run_id}"
+
+    def took(self, take: str) -> str:
+        """Name what one call took of the work."""
+        return f"{self.work}:took:{take}"
 
     def inbox(self, name: str) -> str:
         """Name the stream of what is sent to one process."""

@@ -6,12 +6,19 @@ can share it; a new log has the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from ..open import wrong_log
 
 TENANT = "default"
 """There is one tenant until there are more."""
+
+PARTITIONS = 16
+"""Of a new log in a Redis Cluster. So many shards can share it, and a worker has up to three connections to each."""
 
 CHOOSE = """#!lua flags=allow-oom
 -- KEYS: layout, what any log of the first layout has. ARGV: the layout of a log that is new.
@@ -42,6 +49,18 @@ class Layout(NamedTuple):
 
 
 FIRST, SECOND = Layout(1, 1), Layout(2, 1)
+
+
+def partition_tags(prefix: str, layout: Layout) -> Iterator[str]:
+    """Yield what the keys of each partition begin with.
+
+    Their hash tags are chosen so that the slots are as far from each other as they can be: a cluster gives each shard
+    a range of slots, and so each gets as many partitions as any other.
+    """
+    for n in range(layout.partitions):
+        low, high = (m * REDIS_CLUSTER_HASH_SLOTS // layout.partitions for m in (n, n + 1))
+        tags = (f"{prefix}{TENANT}:{n:02d}{f'.{more}' if more else ''}" for more in count())
+        yield f"{{{next(tag for tag in tags if low <= key_slot(tag.encode()) < high)}}}:"
 
 
 def choose_layout(root: str, new: Layout) -> list[str | int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from redis import exceptions as redis_errors
@@ -15,6 +16,10 @@ from .failures import Denied, Lost, Refusal
 CLOSE_SECONDS = 1.0
 
 Command = Sequence[str | bytes | int]
+Exchange = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+"""Sends commands, and returns the answers, of which some may be `Refusal`s."""
+
+Greet = Callable[[Exchange], Awaitable[None]]
 
 _MOVED = (redis_errors.AskError, redis_errors.TryAgainError, redis_errors.ClusterDownError)
 """A Redis Cluster that changes: the slot is elsewhere, is on its way, or nobody has it. Nothing was carried out."""
@@ -39,13 +44,16 @@ class Line:
 
     Args:
         locator: Finds the server each time the line connects: after a failover it is another one.
+        greet: Called with each new connection before it carries anything.
         timeout: Seconds that the answers may take. Our own, for all of them: redis-py's limit of 5 s would
             end a longer blocking command and send it again, and where it is set each command is sent
             inside `wait_for`, which in Python 3.11 may swallow a cancel.
     """
 
-    def __init__(self, locator: Locator, timeout: float) -> None:
+    def __init__(self, locator: Locator, timeout: float, greet: Greet | None = None) -> None:
         self._locator = locator
+        self._greet = greet
+        self._is_greeted = False
         self._timeout = timeout
         self._connection: Any = None
 
@@ -60,8 +68,7 @@ class Line:
         try:
             async with asyncio.timeout(self._timeout):
                 connection = await self._connected()
-                await connection.send_packed_command(packed(commands), check_health=False)
-                return [await self._answer(connection) for _ in commands]
+                return await self._carry(connection, commands)
         except (redis_errors.AuthenticationError, redis_errors.AuthorizationError) as exc:
             raise Denied(str(exc)) from exc
         except (redis_errors.RedisError, TimeoutError, OSError, EOFError) as exc:
@@ -69,9 +76,19 @@ class Line:
             raise Lost(str(exc) or type(exc).__name__) from exc
 
     async def _connected(self) -> Any:
+        if self._connection is not None and not self._is_greeted:
+            await self._drop()  # whoever greeted it was cancelled
         if self._connection is None or not self._connection.is_connected:
+            self._is_greeted = False
             self._connection = await self._locator.connection(self._connection)
+            if self._greet is not None:
+                await self._greet(partial(self._carry, self._connection))
+            self._is_greeted = True
         return self._connection
+
+    async def _carry(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        await connection.send_packed_command(packed(commands), check_health=False)
+        return [await self._answer(connection) for _ in commands]
 
     async def _answer(self, connection: Any) -> Any:
         try:

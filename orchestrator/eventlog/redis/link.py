@@ -21,7 +21,7 @@ from ..open import wrong_log
 from .address import Kind, RedisAddress
 from .endpoints import locator_of
 from .failures import Denied, Lost, Refusal, UnknownPrimary
-from .line import Command, Line
+from .line import Command, Exchange, Line
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +32,6 @@ OLDEST_VERSION = (7, 0)
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.02, 1.0
 
 T = TypeVar("T")
-Exchange = Callable[[Sequence[Command]], Awaitable[list[Any]]]
-"""Sends commands, and returns the answers, of which some may be `Refusal`s."""
 
 
 class Script:
@@ -114,8 +112,13 @@ class Link:
         """Keys that every script declares beside its own."""
         self.on_back: list[Callable[[], None]] = []
         """Called when Redis answers again after it was unavailable."""
+        self.on_lost: list[Callable[[], None]] = []
+        """Called when Redis becomes unavailable."""
         self.recognize: Callable[[Exchange], Awaitable[None]] | None = None
         """Called before a script is loaded: a server process that does not know it may be another than before."""
+        self.greet: Callable[[Exchange], Awaitable[None]] | None = None
+        """Called with each new connection: in a Redis Cluster the server may be another for this slot alone, and know
+        all scripts."""
         self._wire = Wire(self.line())
         self._away_since: float | None = None
         self._back = asyncio.Event()
@@ -124,7 +127,14 @@ class Link:
 
     def line(self, *, slack_s: float = 0.0) -> Line:
         """Make a further connection, whose answers may take *slack_s* longer than usual."""
-        return Line(locator_of(self.address, self.patience_s), self.patience_s + slack_s)
+        return Line(locator_of(self.address, self.patience_s), self.patience_s + slack_s, self._greet)
+
+    async def _greet(self, exchange: Exchange) -> None:
+        if self.greet is not None:
+            try:
+                await self.greet(exchange)
+            except LogUnavailable as exc:
+                raise Lost(str(exc)) from exc
 
     async def run(self) -> None:
         """Carry the calls until cancelled."""
@@ -152,6 +162,8 @@ class Link:
             self._away_since = asyncio.get_running_loop().time()
             self._back.clear()
             log.warning("redis_lost", address=str(self.address), error=str(exc) or type(exc).__name__)
+            for told in self.on_lost:
+                told()
 
     def found(self) -> None:
         """Note that Redis answers."""

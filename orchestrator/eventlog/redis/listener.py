@@ -15,8 +15,8 @@ from ..run_store import Fence
 from .failures import Denied, Lost, Refusal
 from .frames import unpack
 from .keys import Keys
-from .line import Command
-from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Exchange, Link
+from .line import Command, Exchange
+from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
 from .scripts import TICK
 from .tail import Tail
 
@@ -48,9 +48,10 @@ class Listener:
 
     Args:
         name: Names this process's own inbox, by which it wakes itself.
+        lazy: Whether it asks Redis for nothing while nobody reads here.
     """
 
-    def __init__(self, link: Link, keys: Keys, name: str) -> None:
+    def __init__(self, link: Link, keys: Keys, name: str, *, lazy: bool = False) -> None:
         self.total = 0
         """Bytes that all channels hold, at most a second old."""
         self.tails: dict[str, Tail] = {}
@@ -65,6 +66,10 @@ class Listener:
         self._blocked = False
         self._ticked_at = 0.0
         self._clock = asyncio.get_running_loop().time
+        self._lazy = lazy
+        self._was_connected = False
+        self._needed = asyncio.Event()
+        link.on_lost.append(self._needed.set)
         link.on_back.append(self.distrust)
 
     # ── what readers and writers do ──────────────────────────────────────────────────────────
@@ -74,6 +79,7 @@ class Listener:
         tail = self.tails.get(channel)
         if tail is None:
             tail = self.tails[channel] = Tail(at, self._clock())
+            self._needed.set()
             self.alarm()
         tail.used_at = self._clock()
         return tail
@@ -118,8 +124,10 @@ class Listener:
         try:
             while True:
                 try:
+                    await self._rest()
                     await self._connect()
                     while True:
+                        await self._rest()
                         await self._listen()
                         pause = 0.0
                 except (Lost, Denied) as exc:
@@ -133,6 +141,12 @@ class Listener:
             self.distrust()
             await self._line.aclose()
 
+    async def _rest(self) -> None:
+        """Wait until somebody reads here, or the link has to be told when Redis is back."""
+        while self._lazy and not self.tails and not self._link.unavailable:
+            self._needed.clear()
+            await self._needed.wait()
+
     async def _connect(self) -> None:
         (newest,) = await self._line.exchange([("XREVRANGE", self._keys.notices, "+", "-", "COUNT", 1)])
         if self._link.recognize is not None:
@@ -140,10 +154,12 @@ class Listener:
             await self._link.recognize(self._line.exchange)
         seen = bytes(newest[0][0]).decode() if isinstance(newest, list) and newest else "0-0"
         self._inboxes[self._keys.notices] = _Inbox(seen, self._erased)
+        is_first, self._was_connected = not self._was_connected, True
         await self._tick()
         self._link.found()
-        # What Redis lost with a restart shows only where one looks.
-        self.distrust()
+        # What Redis lost with a restart shows only where one looks. Whoever let a lazy listener begin has just looked.
+        if not (self._lazy and is_first):
+            self.distrust()
 
     async def _listen(self) -> None:
         channels = [(channel, tail) for channel, tail in self.tails.items() if self._is_wanted(tail)]

@@ -16,7 +16,8 @@ from .cluster import RedisCluster
 from .failures import Refusal
 from .keys import Keys
 from .layout import SECOND, Layout, choose_layout, read_layout
-from .link import PATIENCE_SECONDS, Exchange, Link
+from .line import Exchange
+from .link import PATIENCE_SECONDS, Link
 from .partition import RedisPartition
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class RedisLog(RedisPartition):
             that stood there get a gap.
         patience_s: How long a call waits for a Redis that does not answer.
         ahead: Seconds by which Redis' clock is taken to be late; for tests.
+        new: The layout of a log that does not exist.
 
     Raises:
         ConfigError: *url* is wrong; from `start`, the server cannot be used, or a later release made the log.
@@ -49,36 +51,38 @@ class RedisLog(RedisPartition):
         max_channel_bytes: int = MAX_CHANNEL_BYTES,
         patience_s: float = PATIENCE_SECONDS,
         ahead: Callable[[], float] = float,
+        new: Layout = SECOND,
     ) -> None:
         address = parse_address(url)
         self._root = address.key_prefix
-        self._layout = SECOND
+        self.layout = new
         self._is_stale = False
         super().__init__(
-            Link(address, patience_s=patience_s), Keys(self._layout.prefix(self._root)),
+            Link(address, patience_s=patience_s), Keys(self.layout.prefix(self._root)),
             max_channel_bytes=max_channel_bytes, ahead=ahead,
         )  # fmt: skip
         self._cluster: Cluster | None = None
 
-    async def _name_keys(self) -> None:
-        self._settle(read_layout(await self._link.ask_first(choose_layout(self._root, SECOND))))
+    async def _prepare(self) -> None:
+        await self._link.check()
+        self.layout = read_layout(await self._link.ask_first(choose_layout(self._root, self.layout)))
+        self.keys = Keys(self.layout.prefix(self._root))
 
-    def _settle(self, layout: Layout) -> None:
-        self._layout = layout
-        self.keys = Keys(layout.prefix(self._root))
-        if self._link.address.kind == "cluster":
-            self._link.guards = self.keys.guards
+    @property
+    def patience_s(self) -> float:
+        """Return how long a call waits for a Redis that does not answer."""
+        return self._link.patience_s
 
     async def _flushed(self, exchange: Exchange) -> None:
         """Keep the layout over a flush; if another release has begun the log anew meanwhile, do not write beside it."""
-        (answer,) = await exchange([choose_layout(self._root, self._layout)])
-        if isinstance(answer, Refusal) or bytes(answer).decode() == str(self._layout):
+        (answer,) = await exchange([choose_layout(self._root, self.layout)])
+        if isinstance(answer, Refusal) or bytes(answer).decode() == str(self.layout):
             return
         self._is_stale = True
         log.error("redis_layout_changed", address=str(self._link.address), advice="start this worker again")
 
-    async def _ready(self) -> None:
-        await super()._ready()
+    async def ready(self) -> None:
+        await super().ready()
         if self._is_stale:
             raise LogUnavailable(
                 "The log was flushed and begun anew by another release; start this worker again."
@@ -92,8 +96,3 @@ class RedisLog(RedisPartition):
         if self._cluster is None:
             self._cluster = RedisCluster(self)
         return self._cluster
-
-
-def open_store(url: str) -> RedisLog:
-    """Make the store of a Redis' address. Raises ConfigError."""
-    return RedisLog(url)

@@ -20,9 +20,10 @@ from ..run_store import Fence
 from .failures import Refusal
 from .frames import unpack
 from .keys import Keys
-from .link import Exchange, Link, facts_of
+from .line import Exchange
+from .link import Link, facts_of
 from .listener import Listener
-from .runs import RedisRuns
+from .partition_runs import PartitionRuns
 from .scripts import ERASE, OPEN, READ, READ_RUN, RECOGNIZE, TRIM
 from .tail import Tail
 from .writer import RedisWriter, UnknownRun
@@ -35,7 +36,7 @@ PAGE_BYTES = 1024 * 1024
 READ_AGAIN_SECONDS = 0.2
 
 
-class RedisPartition(RedisRuns):
+class RedisPartition(PartitionRuns):
     """An `EventLog` and `RunStore` in one slot of a Redis (or Valkey) 7.0 or later.
 
     Args:
@@ -72,11 +73,10 @@ class RedisPartition(RedisRuns):
         async with self._starting:
             if self._parts is not None or self._closed:
                 return
-            await self._link.check()
-            await self._name_keys()
+            await self._prepare()
             # It may be back just now, and we be the first of all workers to hear of it.
             self._leases.doubt()
-            listener = Listener(self._link, self.keys, self.name)
+            listener = Listener(self._link, self.keys, self.name, lazy=self.keeps is not None)
             listener.on_flushed = self._flushed
             writer = RedisWriter(
                 self._link,
@@ -85,14 +85,18 @@ class RedisPartition(RedisRuns):
                 max_channel_bytes=self._max_channel_bytes,
                 feed=listener.feed,
             )
-            self._link.recognize = self._recognize
+            if self._link.address.kind == "cluster":
+                self._link.guards = self.keys.guards
+                self._link.greet = self._recognize
+            else:
+                self._link.recognize = self._recognize
             self._run(self._link.run(), "redis calls")
             self._run(writer.run(), "redis writer")
             self._run(listener.run(), "redis listener")
             self._parts = writer, listener
 
-    async def _name_keys(self) -> None:
-        """Settle `keys`, if they are not known before the server is asked."""
+    async def _prepare(self) -> None:
+        """Look whether the server can be used, and what the keys are named, if nobody has yet."""
 
     async def _flushed(self, exchange: Exchange) -> None:
         """Note that Redis was emptied."""
@@ -109,7 +113,7 @@ class RedisPartition(RedisRuns):
 
     async def listening(self) -> Listener:
         """Return what reads this Redis, started."""
-        await self._ready()
+        await self.ready()
         return self._listener
 
     @property
@@ -121,6 +125,10 @@ class RedisPartition(RedisRuns):
     def available(self) -> bool:
         """Whether Redis answers and takes writes, as far as is known; known at most a second late."""
         return self._parts is not None and not self._closed and self._link.available
+
+    def note_size(self, size: int) -> None:
+        """Note what is held here, as Redis has just said."""
+        self._size = size
 
     @property
     def size(self) -> int:
@@ -134,7 +142,7 @@ class RedisPartition(RedisRuns):
     async def append(
         self, channel: str, drafts: Sequence[Draft], *, fence: Fence | None = None
     ) -> list[Entry]:
-        await self._ready()
+        await self.ready()
         try:
             added = await self._writer.append(channel, drafts, fence)
         except UnknownRun:
@@ -153,12 +161,12 @@ class RedisPartition(RedisRuns):
     # ── read ─────────────────────────────────────────────────────────────────────────────────
 
     async def open(self, channel: str) -> Bounds:
-        await self._ready()
+        await self.ready()
         answer = await self._link.script(OPEN, self._bounds_keys(channel), *self._known(channel))
         return _bounds(answer)
 
     async def read(self, channel: str, after: Cursor, *, most: int) -> list[Entry]:
-        await self._ready()
+        await self.ready()
         tail = self._listener.tails.get(channel)
         if tail is not None and tail.covers(after):
             return self._listener.tail(channel, after).later_than(after, most)
@@ -189,7 +197,7 @@ class RedisPartition(RedisRuns):
         return page[:most]
 
     async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
-        await self._ready()
+        await self.ready()
         seq, at = 0 if after is None else after.seq, b"0" if after is None else b"%d" % after.seq
         keys = self._bounds_keys(channel)
         while at:
@@ -211,7 +219,7 @@ class RedisPartition(RedisRuns):
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._ready()
+                await self.ready()
                 return await self._wait(self._listener.tail(channel, after), after)
         except TimeoutError:
             return False
@@ -231,7 +239,7 @@ class RedisPartition(RedisRuns):
     # ── erase and shrink ─────────────────────────────────────────────────────────────────────
 
     async def erase(self, channel: str, run_id: str) -> None:
-        await self._ready()
+        await self.ready()
         keys = self.keys.channel(channel)
         at = "-"
         while at:
@@ -246,17 +254,21 @@ class RedisPartition(RedisRuns):
             tail.distrust()
 
     async def shrink(self, size: int) -> None:
-        await self._ready()
+        await self.ready()
         self._size = int(await self._link.call("GET", self.keys.total) or 0)
-        largest = await self._link.call("ZREVRANGE", self.keys.sizes, 0, -1)
-        for name in largest:
-            channel = bytes(name).decode()
-            while self._size > size and await self._trim(channel, self._size - size):
+        for _, channel in await self.largest(0):
+            while self._size > size and await self.trim(channel, self._size - size):
                 pass
             if self._size <= size:
                 return
 
-    async def _trim(self, channel: str, excess: int) -> bool:
+    async def largest(self, count: int) -> list[tuple[int, str]]:
+        """Return bytes and name of the *count* largest channels, the largest first; 0: of all."""
+        await self.ready()
+        told = await self._link.call("ZREVRANGE", self.keys.sizes, 0, count - 1, "WITHSCORES")
+        return [(int(float(n)), bytes(c).decode()) for c, n in zip(told[::2], told[1::2], strict=True)]
+
+    async def trim(self, channel: str, excess: int) -> bool:
         """Take about *excess* bytes from a channel, or a page of them; False if nothing can go."""
         held = int(await self._link.call("ZSCORE", self.keys.sizes, channel) or 0)
         keys = self.keys.channel(channel)
@@ -270,7 +282,7 @@ class RedisPartition(RedisRuns):
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    async def _ready(self) -> None:
+    async def ready(self) -> None:
         if self._parts is None:
             await self.start()
         if self._closed:
@@ -309,8 +321,9 @@ class RedisPartition(RedisRuns):
         facts = facts_of(info)
         promoted = facts.get("master_replid2", "").strip("0") != ""
         lossless = facts.get("aof_enabled") == "1" and not promoted
-        keys = self.keys.server, self.keys.generation
-        (lost,) = await exchange([("EVAL", RECOGNIZE, 2, *keys, facts.get("run_id", ""), int(lossless))])
+        keys = self.keys.server, self.keys.generation, self.keys.incarnation
+        told = facts.get("run_id", ""), int(lossless), new_epoch()
+        (lost,) = await exchange([("EVAL", RECOGNIZE, len(keys), *keys, *told)])
         if isinstance(lost, Refusal):
             raise self._link.refused(lost)
         if lost:

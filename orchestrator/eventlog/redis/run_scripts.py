@@ -9,7 +9,6 @@ place, channel, run).
 from __future__ import annotations
 
 from ..leases import KEPT_SECONDS
-from ..run_list import SCANNED_ROWS
 from .link import Script
 
 _COMMON = """
@@ -61,12 +60,28 @@ CREATE = run_script(
     "#!lua",
     """
 -- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or '', conversation or '',
--- when it was created, summary or ''.
-local id, known = ARGV[2], nil
-if ARGV[4] ~= '' then known = redis.call('HGET', key('keys'), ARGV[4]) end
+-- when it was created, summary or '', manner: '' in a log of one partition, 'clock' in one of several, 'reserved' if
+-- the key is in another one. Returns the record; or '' and who has the key elsewhere; or '' twice: there may be no such
+-- run any more.
+local id, known, manner = ARGV[2], nil, ARGV[13]
+if manner == 'reserved' then
+  if redis.call('EXISTS', key('void:', id)) == 1 then return {'', ''} end
+elseif ARGV[4] ~= '' then
+  known = redis.call('HGET', key('keys'), ARGV[4])
+  if known and string.find(known, ' ', 1, true) then return {'', known} end
+end
 known = known and record(known) or record(id)
 if known[1] then return known end
-local place = redis.call('INCR', key('place'))
+local place
+if manner == '' then
+  place = redis.call('INCR', key('place'))
+else
+  -- By the clock, so that those of different partitions can be compared; never the same twice.
+  local t = redis.call('TIME')
+  local last = tonumber(redis.call('GET', key('place')) or 0)
+  place = string.format('%.0f', math.max(last + 1, tonumber(t[1]) * 1000000 + tonumber(t[2])))
+  redis.call('SET', key('place'), place)
+end
 redis.call('HSET', key('run:', id), 'body', ARGV[5], 'owner', ARGV[6], 'token', ARGV[7], 'status', ARGV[8],
   'place', place, 'channel', ARGV[3], 'key', ARGV[4], 'conversation', ARGV[10], 'created', ARGV[11],
   'summary', ARGV[12])
@@ -80,7 +95,7 @@ else
   own(ARGV[6], place, id)
 end
 redis.call('HSET', key('{', ARGV[3], '}:runs'), id, ARGV[7])
-if ARGV[4] ~= '' then redis.call('HSET', key('keys'), ARGV[4], id) end
+if ARGV[4] ~= '' and manner ~= 'reserved' then redis.call('HSET', key('keys'), ARGV[4], id) end
 return record(id)
 """,
 )
@@ -103,14 +118,14 @@ return {all(redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0,
 
 PAGE = run_script(
     READS,
-    f"""
--- ARGV: P, most, the place before which to begin or '', status, channel, conversation ('' of each: any).
--- Looks at {SCANNED_ROWS} runs at most. Returns the place before which to go on or '', then rows, newest first.
-local top, found, seen, last = ARGV[3] == '' and '+inf' or '(' .. ARGV[3], {{''}}, 0, ''
+    """
+-- ARGV: P, most, the place before which to begin or '', status, channel, conversation ('' of each: any), at how
+-- many runs to look at most. Returns the place before which to go on or '', then rows, newest first.
+local top, found, seen, last = ARGV[3] == '' and '+inf' or '(' .. ARGV[3], {''}, 0, ''
 while true do
   local page = redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0, 50)
   for _, id in ipairs(page) do
-    if #found > tonumber(ARGV[2]) or seen >= {SCANNED_ROWS} then
+    if #found > tonumber(ARGV[2]) or seen >= tonumber(ARGV[7]) then
       found[1] = last
       return found
     end
@@ -244,13 +259,13 @@ return told
 OWNED = run_script(
     READS,
     """
--- ARGV: P, worker, most. Returns run and token of each.
+-- ARGV: P, worker, most. Returns run, token and place of each.
 local told = {}
-for _, id in ipairs(redis.call('ZRANGE', key('owned:', ARGV[2]), 0, tonumber(ARGV[3]) - 1)) do
-  local token = redis.call('HGET', key('run:', id), 'token')
+local owned = redis.call('ZRANGE', key('owned:', ARGV[2]), 0, tonumber(ARGV[3]) - 1, 'WITHSCORES')
+for n = 1, #owned, 2 do
+  local token = redis.call('HGET', key('run:', owned[n]), 'token')
   if token then
-    told[#told + 1] = id
-    told[#told + 1] = token
+    told[#told + 1], told[#told + 2], told[#told + 3] = owned[n], token, owned[n + 1]
   end
 end
 return told

@@ -69,7 +69,9 @@ class RedisRuns(ABC):
         link.on_back.append(self._leases.doubt)
 
     async def create_run(self, record: RunRecord) -> RunRecord:
-        found = _record(await self._create(record))
+        return self._keep(record, record_of(await self._create(record)))
+
+    def _keep(self, record: RunRecord, found: RunRecord) -> RunRecord:
         if found.run_id == record.run_id:
             self._own[record.run_id] = found
         return found
@@ -82,14 +84,14 @@ class RedisRuns(ABC):
         if before is not None and (answer is None or answer[0] == b""):
             _found(before, answer)
             raise NotFound(f"There is no run {before!r}.")
-        return [_record(raw) for raw in answer[0]]
+        return [record_of(raw) for raw in answer[0]]
 
-    async def page_runs(self, query: RunQuery) -> RunPage:
+    async def page_runs(self, query: RunQuery, *, scanned: int = SCANNED_ROWS) -> RunPage:
         # A text is looked for here: Lua knows no case but that of ASCII.
-        most = SCANNED_ROWS if query.text is not None else query.limit
+        most = scanned if query.text is not None else query.limit
         after, *found = await self._do(
             scripts.PAGE, most, "" if query.before is None else query.before,
-            query.status or "", query.channel or "", query.conversation_id or "",
+            query.status or "", query.channel or "", query.conversation_id or "", scanned,
         )  # fmt: skip
         following = int(after) if after else None
         rows = [_row(raw) for raw in found]
@@ -108,7 +110,7 @@ class RedisRuns(ABC):
         found = await self._do(scripts.FIND, row.run_id)
         if found is None or found[0] == b"":
             return row
-        record = _record(found)
+        record = record_of(found)
         if not record.readable:
             return row
         known = RunSummary(title_of(record.message), dict.fromkeys(record.agents, None))
@@ -117,7 +119,7 @@ class RedisRuns(ABC):
         )
 
     async def place_of(self, run_id: str) -> int:
-        await self._ready()
+        await self.ready()
         place = await self._link.call("ZSCORE", self.keys.runs, run_id)
         if place is None:
             await self.find_run(run_id)
@@ -126,10 +128,10 @@ class RedisRuns(ABC):
 
     async def runs_in(self, channel: str) -> list[RunRecord]:
         found = await self._do(scripts.IN_CHANNEL, channel)
-        return [_record(raw) for raw in sorted(found, key=_place)]
+        return [record_of(raw) for raw in sorted(found, key=_place)]
 
     async def running_runs(self) -> list[RunRecord]:
-        return [_record(raw) for raw in await self._do(scripts.RUNNING)]
+        return [record_of(raw) for raw in await self._do(scripts.RUNNING)]
 
     async def owners(self) -> dict[str, int]:
         if not self._indexed:
@@ -139,15 +141,20 @@ class RedisRuns(ABC):
         return {bytes(owner).decode(): int(n) for owner, n in zip(told[::2], told[1::2], strict=True)}
 
     async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
+        return [run for _, run in await self.placed_by(owner, limit=limit)]
+
+    async def placed_by(self, owner: str, *, limit: int) -> list[tuple[int, OwnedRun]]:
+        """Return what `owned_by` does, each with its place before it."""
         told = await self._do(scripts.OWNED, owner, limit)
-        return [OwnedRun(bytes(r).decode(), int(t)) for r, t in zip(told[::2], told[1::2], strict=True)]
+        rows = zip(told[::3], told[1::3], told[2::3], strict=True)
+        return [(int(float(n)), OwnedRun(bytes(r).decode(), int(t))) for r, t, n in rows]
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         found = await self._do(scripts.ENDED, before, limit)
-        return [_record(raw) for raw in sorted(found, key=lambda raw: (int(raw[4]), _place(raw)))]
+        return [record_of(raw) for raw in sorted(found, key=lambda raw: (int(raw[4]), _place(raw)))]
 
     async def count_ended(self) -> int:
-        await self._ready()
+        await self.ready()
         return int(await self._link.call("ZCARD", self.keys.ended))
 
     async def end_run(
@@ -177,7 +184,7 @@ class RedisRuns(ABC):
         answer = await self._do(scripts.CLAIM, run_id, owner, token, secrets.token_hex(8))
         if answer is None:
             return None
-        record = self._own[run_id] = _record(answer)
+        record = self._own[run_id] = record_of(answer)
         return record
 
     async def forget_run(self, run_id: str, why: str) -> None:
@@ -216,7 +223,7 @@ class RedisRuns(ABC):
     async def add_turn(
         self, conversation_id: str, agent_id: str, turn: bytes, *, keep: int, keep_bytes: int | None = None
     ) -> None:
-        await self._ready()
+        await self.ready()
         keys = [self.keys.turns(conversation_id, agent_id)]
         word = secrets.token_bytes(_WORD_BYTES)
         stays_ms = self._turns_stay_ms
@@ -226,7 +233,7 @@ class RedisRuns(ABC):
         )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
-        await self._ready()
+        await self.ready()
         key = self.keys.turns(conversation_id, agent_id)
         found = await self._link.call("LRANGE", key, 0, -1)
         return [bytes(item)[_WORD_BYTES:] for item in found]
@@ -259,7 +266,7 @@ class RedisRuns(ABC):
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     async def _do(self, script: Script, *args: str | bytes | int, keys: Sequence[str] = ()) -> Any:
-        await self._ready()
+        await self.ready()
         return await self.script(script, keys, self.keys.prefix, *args, int(self._ahead() * 1000))
 
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
@@ -268,19 +275,24 @@ class RedisRuns(ABC):
         Raises:
             LogUnavailable: Redis does not answer, or with an error.
         """
-        await self._ready()
+        await self.ready()
         return await self._link.script(script, keys, *args)
 
     @abstractmethod
-    async def _ready(self) -> None:
+    async def ready(self) -> None:
         """Be connected."""
 
-    async def _create(self, record: RunRecord) -> Any:
+    def _manner(self, record: RunRecord) -> str:
+        """Return how a run is created, as `CREATE` names it."""
+        return ""
+
+    async def _create(self, record: RunRecord, manner: str = "") -> Any:
         ended = "" if record.ended_at is None else record.ended_at
         return await self._do(
             scripts.CREATE, record.run_id, record.channel, record.key or "",
             _encoder.encode(record), record.owner, record.token, record.status, ended,
             record.conversation_id or "", record.created_at, encode_summary(record.summary) if record.summary else b"",
+            manner or self._manner(record),
         )  # fmt: skip
 
     async def _restore(self, fence: Fence) -> bool:
@@ -291,10 +303,11 @@ class RedisRuns(ABC):
         answer = await self._do(scripts.FIND, fence.run_id)
         if answer is None:
             answer = await self._create(record)
-        return answer[0] != b"" and _record(answer).token == fence.token
+        return answer[0] != b"" and record_of(answer).token == fence.token
 
 
-def _record(raw: Any) -> RunRecord:
+def record_of(raw: Any) -> RunRecord:
+    """Read a record as the scripts answer it."""
     body, owner, token, status, ended, _, channel, run_id = raw
     try:
         record = _decoder.decode(body)
@@ -314,7 +327,7 @@ def _found(run_id: str, raw: Any) -> RunRecord | None:
         return None
     if raw[0] == b"":
         raise Gone(f"Run {run_id!r} {bytes(raw[1]).decode()}.")
-    return _record(raw)
+    return record_of(raw)
 
 
 def _place(raw: Any) -> int:

@@ -352,8 +352,10 @@ return {redis.call('GET', KEYS[1]), tonumber(redis.call('GET', KEYS[2]) or 0)}
 )
 
 RECOGNIZE = """#!lua flags=allow-oom
--- KEYS: server, generation. ARGV: which server process this is, whether one that starts again has lost nothing.
+-- KEYS: server, generation, incarnation. ARGV: which server process this is, whether one that starts again has lost
+-- nothing, a new incarnation if need be.
 -- Returns whether writes may be lost that were confirmed.
+redis.call('SET', KEYS[3], ARGV[3], 'NX')
 local known = redis.call('GET', KEYS[1])
 if known == ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])

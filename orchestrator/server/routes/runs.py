@@ -42,7 +42,7 @@ from ..openapi.operation import (
 MAX_KEY_CHARS = 200
 PAGE = 50
 MAX_PAGE = 200
-MAX_PLACE = 10**15
+MAX_PLACE = 10**18
 MAX_SEARCHED_CHARS = 200
 
 routes = web.RouteTableDef()
