@@ -44,8 +44,10 @@ class Answer:
 class ProblemServer(TestServer):
     """Serves an application as `orchestrator serve` does; *options* go to its runner."""
 
-    def __init__(self, app: web.Application, *, host: str = "127.0.0.1", **options: Any) -> None:
-        super().__init__(app, host=host, socket_factory=self._listen)
+    def __init__(
+        self, app: web.Application, *, host: str = "127.0.0.1", port: int = 0, **options: Any
+    ) -> None:
+        super().__init__(app, host=host, port=port or None, socket_factory=self._listen)
         self._options = {"access_log": None, **options}
         self._socket: socket.socket | None = None
 

@@ -320,6 +320,7 @@ def server_of(
     security: SecuritySettings | None = None,
     options: ServerOptions | None = None,
     host: str = "127.0.0.1",
+    port: int = 0,
 ) -> ProblemServer:
     """Return the service as `orchestrator serve` runs it, with scripted agents; it is not started yet."""
     registry = registry or ScriptedRegistry(scripts or {}, keys)
@@ -331,7 +332,7 @@ def server_of(
         limits=limits,
         registry=registry,
     )
-    return ProblemServer(app, host=host, shutdown_timeout=1.0)
+    return ProblemServer(app, host=host, port=port, shutdown_timeout=1.0)
 
 
 def client_options() -> dict[str, Any]:

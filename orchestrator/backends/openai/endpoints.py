@@ -14,7 +14,7 @@ from agents import Model, OpenAIChatCompletionsModel, OpenAIResponsesModel
 from agents.models._openai_shared import get_default_openai_key, get_use_responses_by_default
 from pydantic import SecretStr
 
-from ..redirects import refuse_redirects
+from .model.any_llm import keeping_origin
 from .model.fast import FastChatModel, FastResponsesModel, FastTransport
 from .model.stock import CheckedClient
 from .settings import OpenAIAgentsSettings
@@ -135,7 +135,7 @@ class Endpoints:
         if which not in self._any_llm:
             _, base_url, key, api = which
             model = AnyLLMModel(name.removeprefix(ANY_LLM), base_url=base_url, api_key=key, api=api)
-            self._any_llm[which] = _keeping_origin(model)
+            self._any_llm[which] = keeping_origin(model)
         return self._any_llm[which]
 
 
@@ -143,20 +143,6 @@ def _account_headers() -> dict[str, str]:
     """The headers that OpenAI's client makes of the environment."""
     named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
     return {header: value for header, name in named.items() if (value := os.environ.get(name))}
-
-
-def _keeping_origin(model: Any) -> Model:
-    """Have the client that any-llm makes for *model* refuse redirects to other origins."""
-    make = model._get_provider
-
-    def make_keeping() -> Any:
-        provider = make()
-        refuse_redirects(getattr(provider, "client", None))
-        return provider
-
-    model._get_provider = make_keeping
-    kept: Model = model
-    return kept
 
 
 def secret_text(value: SecretStr | None) -> str | None:

@@ -6,24 +6,24 @@ import asyncio
 import json
 import os
 import sys
-from asyncio.subprocess import PIPE
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import APIError, AsyncOpenAI, NotFoundError
 
 from orchestrator.backends.base import AgentInput, Finish
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError, ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
-from tests.support.environments import MissingPart, lack
-from tests.support.litellm.install import install
+from tests.dialects.agents import AGENTS, CHATTY, TOOLED
 from tests.support.litellm.proxy import KEY, LitellmProxy, litellm_proxy
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.programs import without_proxies
+from tests.support.service import serving
 from tests.support.upstream import (
     SECRET,
     Abort,
@@ -98,13 +98,17 @@ CASES = {
 WHERE = [("m", CHAT), ("m", RESPONSES), ("bridged/m", RESPONSES)]
 ASKS_ALL = bool(int(os.environ.get("FAULT_ROUNDS") or 0))
 OFTEN = ("text", "tools", "reasoning", "a limit in mid-stream")
-"""Asked on every way; the rest on the fast one, and not over the bridge, unless FAULT_ROUNDS asks for all."""
+"""Asked over the bridge, too, which the rest is only if FAULT_ROUNDS asks for all. Whether both transports read alike
+what a server sends is the replays' to say, so the SDK's is asked for no more than that it gets there."""
+ON_BOTH = ("text", "tools")
 WAYS = [
     (name, model, api, transport)
     for name in CASES
     for model, api in WHERE
     for transport in ("fast", "sdk")
-    if ASKS_ALL or name in OFTEN or (model, transport) == ("m", "fast")
+    if ASKS_ALL
+    or (transport == "fast" and (name in OFTEN or model == "m"))
+    or (name in ON_BOTH and model == "m")
 ]
 
 
@@ -174,11 +178,14 @@ async def test_what_a_model_says_comes_through_a_litellm_proxy(
     assert len(upstream.requests) == len(case.turns)
 
 
-OWN = {"agent": "tests.support.litellm.app:own"}
+OWN = [{"agent": f"tests.support.litellm.app:{name}"} for name in ("own", "made", "of_ones_own_class")]
 
 
-async def test_litellm_answers_in_this_process() -> None:
-    """`litellm/<provider>/<model>`, of a file and of an app's own agent: each asks once, and no other origin."""
+async def test_litellm_answers_as_a_library(litellm_proxy: LitellmProxy) -> None:
+    """`litellm/<provider>/<model>`, and an app's own agents and models: each asks once, and no other origin.
+
+    The app's models come first: once a `litellm/…` was asked, the whole process is guarded.
+    """
     async with Upstream() as upstream, ReplayServer([ANSWER[CHAT]]) as elsewhere, ReplayServer([]) as moved:
         origin = elsewhere.origin
         away = ("Location", f"{origin}/latest/meta-data?key=secret")
@@ -187,22 +194,25 @@ async def test_litellm_answers_in_this_process() -> None:
             upstream.script(name, case.turns, fault=case.fault)
         upstream.script("m", CASES["text"].turns)
         here = {"OPENAI_BASE_URL": upstream.url, "OPENAI_API_KEY": "k"}
-        gone = {"OPENAI_BASE_URL": moved.url, "ANTHROPIC_API_BASE": moved.origin, "ANTHROPIC_API_KEY": "k"}
+        gone = {
+            **here,
+            "OPENAI_BASE_URL": moved.url,
+            "ANTHROPIC_API_BASE": moved.origin,
+            "ANTHROPIC_API_KEY": "k",
+        }
         tools = ["tests.support.sdk_parts:clock"]
-        asks: list[tuple[Any, Any]] = [
-            (here, {"model": f"litellm/openai/{name}", "tools": tools}) for name in CASES
-        ]
-        asks += [(here, OWN), (gone, {"model": "litellm/openai/x"}), (gone, {"model": "litellm/anthropic/claude-x"}),
-                 (gone, OWN)]  # fmt: skip
-        told = await in_process([{"environ": environ, "keys": keys} for environ, keys in asks])
-        assert [asked.path for asked in moved.asked] == [
-            "/v1/chat/completions",
-            "/v1/messages",
-            "/v1/chat/completions",
-        ]
+        asks: list[tuple[Any, Any]] = [(gone, own) for own in reversed(OWN)]
+        asks += [(gone, {"model": f"litellm/{name}"}) for name in ("openai/x", "anthropic/claude-x")]
+        asks += [(here, own) for own in OWN]
+        asks += [(here, {"model": f"litellm/openai/{name}", "tools": tools}) for name in CASES]
+        cases = [{"environ": environ, "keys": keys} for environ, keys in asks]
+        said = await as_a_library(litellm_proxy, cases)
+        paths = Counter(asked.path for asked in moved.asked)
+        assert paths == {"/v1/chat/completions": len(OWN) + 1, "/v1/messages": 1}
         assert elsewhere.asked == []
-        assert len(upstream.requests) == sum(len(case.turns) for case in CASES.values()) + 1
-    answers, own, redirects = told[: len(CASES)], told[len(CASES)], told[len(CASES) + 1 :]
+        assert len(upstream.requests) == sum(len(case.turns) for case in CASES.values()) + len(OWN)
+    redirects, owns, answers = said[: len(OWN) + 2], said[len(OWN) + 2 : -len(CASES)], said[-len(CASES) :]
+    assert len(owns) == len(OWN)
     for (name, case), one in zip(CASES.items(), answers, strict=True):
         if case.code:
             assert one.get("error") in (case.code, *case.lost), (name, one)
@@ -214,33 +224,46 @@ async def test_litellm_answers_in_this_process() -> None:
         assert case.text in (None, one["text"]), (name, one)  # of a filter, LiteLLM says a word of its own
         assert one["reasoning"] == case.reasoning
         assert one["calls"] == [[tool, json.loads(arguments), out] for tool, arguments, out in case.calls]
-    assert (own["text"], own["usage"]) == ("Hello there", [7, 2])
+    for own in owns:
+        assert (own["text"], own["usage"]) == ("Hello there", [7, 2]), own
     for one in redirects:
         assert (one["error"], one["retryable"]) == ("upstream_rejected", False), one
         assert origin in one["message"]
         assert "meta-data" not in one["message"]
 
 
-async def in_process(cases: list[Any]) -> list[Any]:
+async def test_it_asks_our_agents_as_models(litellm_proxy: LitellmProxy) -> None:
+    """The proxy as a client of ours, on both of its APIs: a panel of two, a stream, what is unknown and what fails."""
+    async with (
+        serving(AGENTS, port=litellm_proxy.upstream_port),
+        AsyncOpenAI(base_url=litellm_proxy.url, api_key=KEY, max_retries=0) as client,
+    ):
+        asked: Any = {"messages": [{"role": "user", "content": "hi"}]}
+        both = await client.chat.completions.create(model="chatty+tooled", **asked)
+        assert [choice.message.content for choice in both.choices] == ["".join(CHATTY), "".join(TOOLED)]
+        chunks = await client.chat.completions.create(model="tooled", stream=True, **asked)
+        assert "".join([each.choices[0].delta.content or "" async for each in chunks]) == "".join(TOOLED)
+        events = await client.responses.create(model="chatty", input="hi", stream=True)
+        pieces = [each.delta async for each in events if each.type == "response.output_text.delta"]
+        assert "".join(pieces) == "".join(CHATTY)
+        with pytest.raises(NotFoundError, match="nobody"):
+            await client.chat.completions.create(model="nobody", **asked)
+        broken = await client.chat.completions.create(model="broken", stream=True, **asked)
+        with pytest.raises(APIError):
+            _ = [each async for each in broken]
+
+
+async def as_a_library(proxy: LitellmProxy, cases: list[Any]) -> list[Any]:
     """Ask agents in a process of LiteLLM's own environment; return what they say."""
-    try:
-        python = await asyncio.to_thread(install)
-    except MissingPart as exc:
-        lack("LiteLLM", exc)
-    process = await asyncio.create_subprocess_exec(
-        str(python), "-m", "tests.support.litellm.in_process", cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE,
-        env={**without_proxies(os.environ), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "ORCHESTRATOR_LOG_LEVEL": "error"},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS * 3):
-            printed, wrong = await process.communicate(json.dumps(cases).encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, wrong.decode()[-2000:]
-    told: list[Any] = json.loads(printed.splitlines()[-1])
-    return told
+    async with asyncio.timeout(PATIENCE_SECONDS * 3):
+        reader, writer = await asyncio.open_unix_connection(proxy.library)
+        writer.write(json.dumps(cases).encode())
+        writer.write_eof()
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    said: list[Any] = json.loads(answer)
+    return said
 
 
 async def test_without_the_package_the_agent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents.extensions.models.any_llm_model import AnyLLMModel
 from openai import AsyncOpenAI
 
 from orchestrator.backends.base import AgentInput
@@ -93,6 +94,28 @@ async def test_a_client_of_the_users_own_does_not_either(elsewhere: ReplayServer
 async def test_any_llm_does_not_either(elsewhere: ReplayServer, api: Api) -> None:
     async with ReplayServer([to(f"{elsewhere.origin}/latest/meta-data")]) as server:
         check(await failure(backend_for(server.url, api, "fast", model="any-llm/openai/m")), elsewhere)
+
+
+class OwnChatModel(OpenAIChatCompletionsModel):
+    """A model of a class of the user's own."""
+
+
+@pytest.mark.parametrize("make", [
+    lambda url, client: AnyLLMModel("openai/m", base_url=url, api_key=KEY),
+    lambda url, client: OwnChatModel("m", openai_client=client),
+], ids=["any-llm", "a class of one's own"])  # fmt: skip
+async def test_a_model_of_the_users_own_does_not_either(elsewhere: ReplayServer, make: Any) -> None:
+    async with (
+        ReplayServer([to(f"{elsewhere.origin}/latest/meta-data")]) as server,
+        AsyncOpenAI(base_url=server.url, api_key=KEY, max_retries=0) as client,
+    ):
+        own = Agent(name="a", model=make(server.url, client))
+        for _ in range(2):
+            with pytest.raises(AgentError) as caught:
+                async for _ in stream_agent(own, "go", request=AgentInput("go")):
+                    pass
+            check(caught.value, elsewhere)
+        await own.model.close()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("status", [302, 307])

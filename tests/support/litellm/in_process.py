@@ -1,15 +1,9 @@
-"""Asks agents whose models LiteLLM reaches in this process, and prints what they say.
-
-Run by the interpreter of LiteLLM's environment. Reads a JSON list of cases, each with `environ` and the agent's
-`keys`; prints a list of what came of them.
-"""
+"""Asks agents whose models LiteLLM reaches in this process. Runs in LiteLLM's environment (`serve`)."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from typing import Any
 
 from orchestrator.backends.base import AgentInput, Finish
@@ -43,12 +37,10 @@ async def answer(keys: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-async def main() -> None:
+async def answers(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Ask one agent after another, each with its `environ` and `keys`; return what came of them."""
     results = []
-    for case in json.load(sys.stdin):
+    for case in cases:
         os.environ.update(case["environ"])
         results.append(await answer(case["keys"]))
-    print(json.dumps(results))
-
-
-asyncio.run(main())
+    return results

@@ -18,6 +18,7 @@ from tests.support.programs import answers, running, without_proxies
 
 from .install import install
 
+ROOT = Path(__file__).parents[3]
 KEY = "sk-litellm-d41c8a6f02b94e7c"
 """The proxy wants one that is hard to guess."""
 
@@ -27,10 +28,14 @@ class LitellmProxy:
     """A running proxy. Whoever asks it listens at `upstream_port` first.
 
     A model called `bridged/<name>` is one of a provider that has no Responses API of its own.
+
+    Attributes:
+        library: The Unix socket of a process that asks through LiteLLM as a library (`serve`).
     """
 
     url: str
     upstream_port: int
+    library: Path
     log: Path
 
 
@@ -61,14 +66,18 @@ def _running_proxy(python: Path) -> Iterator[LitellmProxy]:
         environment = {
             **without_proxies(os.environ),
             "HOME": folder,
+            "PYTHONPATH": str(ROOT),
+            "ORCHESTRATOR_LOG_LEVEL": "error",
             "CONFIG_FILE_PATH": str(Path(folder) / "config.yaml"),
             "LITELLM_MASTER_KEY": KEY,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # not fetched from elsewhere
         }
-        application = ["uvicorn", "litellm.proxy.proxy_server:app", "--log-level", "warning"]
-        command = [str(python), "-m", *application, "--host", "127.0.0.1", "--port", str(port)]
+        library = Path(folder) / "library"
+        command = [str(python), "-m", "tests.support.litellm.serve", str(port), str(library)]
         url = f"http://127.0.0.1:{port}"
-        with running(
-            command, log, environment=environment, ready=lambda: answers(f"{url}/health/liveliness")
-        ):
-            yield LitellmProxy(f"{url}/v1", upstream_port, log)
+
+        def is_ready() -> bool:
+            return library.exists() and answers(f"{url}/health/liveliness")
+
+        with running(command, log, environment=environment, ready=is_ready):
+            yield LitellmProxy(f"{url}/v1", upstream_port, library, log)

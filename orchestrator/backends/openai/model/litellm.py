@@ -29,6 +29,19 @@ class KeptLitellmModel(LitellmModel):
         return await super()._fetch_response(system_instructions, input, settings, *args, **options)
 
 
+def kept(model: LitellmModel) -> LitellmModel:
+    """Return a model that a user has made as one that is asked once; one of a class of theirs stays as it is.
+
+    The clients of both refuse redirects.
+    """
+    _guard_clients()
+    if type(model) is not LitellmModel:
+        return model
+    same: LitellmModel = KeptLitellmModel.__new__(KeptLitellmModel)
+    vars(same).update(vars(model))
+    return same
+
+
 class _GuardedClients(LLMClientCache):  # type: ignore[misc]  # litellm is not there when types are checked
     """The store of LiteLLM's HTTP clients, through which each of them goes: each refuses redirects elsewhere.
 

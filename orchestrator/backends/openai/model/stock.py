@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -26,6 +27,7 @@ from ....errors import AgentError
 from ...redirects import refuse_redirects
 from ..details import send_back
 from ..outbox import note_finish_reason, note_reasoning_details
+from .any_llm import keeping_origin
 from .call_slots import CallSlots
 from .chat_decoder import UNFINISHED
 from .client import is_whole
@@ -278,10 +280,27 @@ class CheckedResponsesModel(OpenAIResponsesModel):
 
 
 def checked_model(model: Model) -> Model:
-    """Return a stock model as one whose streams are looked at; any other as it is."""
+    """Return a stock model as one whose streams are looked at; any other as it is, but guarded against redirects."""
     if type(model) is OpenAIChatCompletionsModel:
         return CheckedChatModel(model)
-    return CheckedResponsesModel(model) if type(model) is OpenAIResponsesModel else model
+    if type(model) is OpenAIResponsesModel:
+        return CheckedResponsesModel(model)
+    if isinstance(model, OpenAIChatCompletionsModel | OpenAIResponsesModel):
+        refuse_redirects(model._client)
+    return _guarded(model)
+
+
+def _guarded(model: Model) -> Model:
+    """Return a model of LiteLLM's or any-llm's that refuses redirects; neither is imported if nobody has done so."""
+    extension = sys.modules.get("agents.extensions.models.litellm_model")
+    if extension is not None and isinstance(model, extension.LitellmModel):
+        from .litellm import kept
+
+        return kept(model)
+    extension = sys.modules.get("agents.extensions.models.any_llm_model")
+    if extension is not None and isinstance(model, extension.AnyLLMModel):
+        return keeping_origin(model)
+    return model
 
 
 @lru_cache(maxsize=1)
