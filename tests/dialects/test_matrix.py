@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-HERE = Path(__file__).parent
+from tests.support.parametrised import parameters_of
 
 CASES = (
     "four agents at once", "one fails in the middle of a word", "one is cancelled", "tools", "reasoning",
@@ -81,11 +78,24 @@ CLIENTS: dict[str, dict[str, str]] = {
 """Client → case → the test that shows it. MCP has no frame of reasoning: its progress says that an agent thinks."""
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_each_case_of_each_client_has_its_test(client: str) -> None:
-    shown = CLIENTS[client]
-    assert tuple(sorted(shown)) == tuple(sorted(CASES))
-    for case, place in shown.items():
-        module, _, name = place.partition("::")
-        text = (HERE / f"{module}.py").read_text("utf-8")
-        assert re.search(rf"^(async )?def test_{name}\(", text, re.MULTILINE), (case, place)
+EACH: dict[str, tuple[str, set[str]]] = {
+    "ai 5, 6 and 7 with @ai-sdk/react": ("version", {"5", "6", "7"}),
+    "@ag-ui/client 1.0 and 0.0.59": ("version", {"0", "1"}),
+    "a2a-sdk in both bindings": ("binding", {"JSONRPC", "HTTP+JSON"}),
+}
+"""Client → the parameter whose values each of its tests is run with: its versions, or its bindings."""
+
+
+def test_each_client_shows_each_case() -> None:
+    assert len({tuple(sorted(shown)) for shown in CLIENTS.values()} | {tuple(sorted(CASES))}) == 1
+
+
+@pytest.mark.parametrize(("client", "case"), [(client, case) for client in CLIENTS for case in CASES])
+def test_a_case_of_a_client_is_run_with_each_of_its_versions(client: str, case: str) -> None:
+    """By a test that is there, is never left out, and has the parameters that pytest gives it."""
+    module, _, name = CLIENTS[client][case].partition("::")
+    sets = parameters_of(f"tests.dialects.{module}", f"test_{name}")
+    assert sets
+    if client in EACH:
+        key, values = EACH[client]
+        assert {given[key] for given in sets} == values

@@ -5,11 +5,11 @@ A kind stands for all answers of its sort, so one example proves little: `test_k
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
+
+from tests.support.parametrised import parameters_of
 
 from . import (
     calls,
@@ -44,20 +44,9 @@ class Kind:
     tests: Sequence[str] = ()
 
     def variants(self) -> int:
-        return len(self.replays) + sum(map(sets_of_parameters, self.tests))
-
-
-def sets_of_parameters(reference: str) -> int:
-    """Return how many times pytest runs a test function by its marks."""
-    module, _, name = reference.partition(":")
-    test = getattr(importlib.import_module(f"tests.backends.openai.{module}"), name)
-    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
-    assert name.startswith("test_")
-    return prod(len(list(_values(mark))) for mark in marks)
-
-
-def _values(mark: Any) -> Any:
-    return mark.args[1] if len(mark.args) > 1 else mark.kwargs["argvalues"]
+        places = (test.partition(":") for test in self.tests)
+        sets = (parameters_of(f"tests.backends.openai.{module}", name) for module, _, name in places)
+        return len(self.replays) + sum(map(len, sets))
 
 
 KINDS: dict[int, Kind] = {
