@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...events.content import File
 from ..base import Emission
+from ..media import usable_file
 
 MEDIA = frozenset({"image", "audio", "video", "document"})
 
@@ -35,9 +35,7 @@ def files_in(content: Any, call_id: str) -> list[Emission]:
         media = source.get("mimeType")
         kind = media if isinstance(media, str) and media else _USUAL[part["type"]]
         url = value if source.get("type") == "url" else f"data:{kind};base64,{value}"
-        file = File(f"{call_id}.{number}", part["type"], kind, url)
-        if file.check() is None:
-            found.append(file)
+        found += usable_file(f"{call_id}.{number}", part["type"], kind, url)
     return found
 
 

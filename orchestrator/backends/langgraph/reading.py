@@ -13,6 +13,7 @@ from ...events.base import Payload
 from ...events.content import CONTENT, Data
 from ..base import Emission
 from ..plain_values import plain
+from .content import PartsReading, words_of
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
@@ -38,6 +39,7 @@ class GraphReading:
         self._speakers = speakers
         self._calls: set[str] = set()
         self._results: set[str] = set()
+        self._parts = PartsReading()
         self._usage: dict[str, Usage] = {}
         self._partial: dict[str, Usage] = {}
 
@@ -77,8 +79,10 @@ class GraphReading:
         thought = extra.get("reasoning_content") if isinstance(extra, Mapping) else None
         if isinstance(thought, str) and thought:
             yield Reasoning(thought, speaker=speaker)
-        for text, is_thought in _texts(getattr(message, "content", "")):
+        content = getattr(message, "content", "")
+        for text, is_thought in _texts(content):
             yield Reasoning(text, speaker=speaker) if is_thought else Token(text, speaker=speaker)
+        yield from self._parts.feed(content, speaker)
         if kind == "ai":
             yield from self._called(message)
 
@@ -126,8 +130,10 @@ class GraphReading:
             self._calls.add(call_id)
             yield ToolCall(call_id, str(getattr(message, "name", None) or "tool"), "{}")
         content = getattr(message, "content", "")
-        output = content if isinstance(content, str) else as_json(content)
+        words = words_of(content)
+        output = words if isinstance(words, str) else as_json(words)
         yield ToolResult(call_id, output, is_error=getattr(message, "status", "") == "error")
+        yield from self._parts.feed(content, None)
 
     def _note(self, message: Any, *, whole: bool) -> None:
         """Take in what a message used and how it ended."""

@@ -10,6 +10,7 @@ import msgspec
 
 from ...events.content import DATA_BYTES, MOST, Data, File, Source, fault_of_json
 from ..base import Emission
+from ..media import usable_file
 
 SEARCH = "web_search"
 """Letta's own tool, whose results are pages."""
@@ -31,9 +32,9 @@ class ContentReading:
         for number, part in enumerate(content if isinstance(content, list) else ()):
             if isinstance(part, dict) and part.get("type") == "image" and self._files < MOST[File]:
                 image = _image(part.get("source"), f"{name}.{number}")
-                if image is not None and image.check() is None:
+                for file in () if image is None else usable_file(*image):
                     self._files += 1
-                    yield image
+                    yield file
 
     def pages(self, tool: str, output: str) -> Iterator[Emission]:
         """Yield the pages that a web search found, each once."""
@@ -58,14 +59,15 @@ def notice(name: object, value: object) -> Iterator[Emission]:
         yield said
 
 
-def _image(source: object, file_id: str) -> File | None:
+def _image(source: object, file_id: str) -> tuple[str, str, str, str] | None:
+    """Return an image's id, name, media type and address."""
     if not isinstance(source, dict):
         return None
     media, data, url = source.get("media_type"), source.get("data"), source.get("url")
     kind = media if isinstance(media, str) and media else "image/png"
     if isinstance(data, str) and data:
-        return File(file_id, "image", kind, f"data:{kind};base64,{data}")
-    return File(file_id, "image", kind, url) if isinstance(url, str) else None
+        return file_id, "image", kind, f"data:{kind};base64,{data}"
+    return (file_id, "image", kind, url) if isinstance(url, str) else None
 
 
 def _results(output: str) -> list[dict[str, Any]]:

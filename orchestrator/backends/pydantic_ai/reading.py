@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
-from ...events.content import File
+from ...events.content import MOST, File
 from ..base import Emission
+from ..media import usable_file
 from ..plain_values import plain
 
 FAILED = frozenset({"failed", "denied"})
@@ -39,6 +40,9 @@ class AgentRunReading:
             yield from self._called(event.part)
         elif kind == "function_tool_result":
             yield from self._returned(event.part)
+            beside = event.content
+            for each in beside if isinstance(beside, list | tuple) else ():
+                yield from self._file(each)
         elif kind == "agent_run_result":
             self.result = event.result
 
@@ -51,9 +55,17 @@ class AgentRunReading:
         elif kind == "builtin-tool-return":
             yield from self._returned(part)
         elif kind == "file":
-            self._files += 1
-            content = part.content
-            yield File(f"file.{self._files}", f"file{self._files}", content.media_type, content.data_uri)
+            yield from self._file(part.content)
+
+    def _file(self, content: Any) -> Iterator[Emission]:
+        """Yield an image or a document, by its bytes or where it is; nothing for whatever else a tool may return."""
+        url = getattr(content, "data_uri", None) or getattr(content, "url", None)
+        if not isinstance(url, str) or self._files >= MOST[File]:
+            return
+        number = self._files + 1
+        for file in usable_file(f"file.{number}", f"file{number}", content.media_type, url):
+            self._files = number
+            yield file
 
     def _delta(self, delta: Any) -> Iterator[Emission]:
         kind = delta.part_delta_kind
@@ -80,9 +92,19 @@ class AgentRunReading:
             self._calls.add(part.tool_call_id)
             yield ToolCall(part.tool_call_id, part.tool_name or "tool", "{}")
         is_retry = part.part_kind == "retry-prompt"
-        output = part.model_response() if is_retry else _words(part.content)
+        files = [] if is_retry else part.files
+        # The bytes of images and documents are no words.
+        output = (
+            part.model_response()
+            if is_retry
+            else part.model_response_str()
+            if files
+            else _words(part.content)
+        )
         failed = is_retry or getattr(part, "outcome", "success") in FAILED
         yield ToolResult(part.tool_call_id, output, is_error=failed)
+        for each in files:
+            yield from self._file(each)
 
 
 def usage_of(used: Any) -> Usage | None:

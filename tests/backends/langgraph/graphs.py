@@ -171,3 +171,29 @@ def _approve(state: MessagesState) -> dict[str, Any]:
 
 approving = _line(_approve, checkpointer=InMemorySaver())
 nothing = 3
+
+
+PIXEL = "iVBORw0KGgo="
+NOTE = {"type": "citation", "url": "https://example.org/a", "title": "A", "cited_text": "It is so."}
+
+
+def _show(state: MessagesState) -> dict[str, Any]:
+    """Return a tool's result with an image in it, and an answer that cites and draws."""
+    seen = [
+        {"type": "text", "text": "A dot."},
+        {"type": "image", "base64": PIXEL, "mime_type": "image/gif"},
+    ]
+    linked = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    local = {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}
+    said = [{"type": "text", "text": "See.", "annotations": [NOTE, NOTE]}, linked, local]
+    call = {"name": "draw", "args": {}, "id": "c1"}
+    return {
+        "messages": [
+            AIMessage("", tool_calls=[call]),
+            ToolMessage(seen, tool_call_id="c1", name="draw"),
+            AIMessage(said),
+        ]
+    }
+
+
+showing = _line(_show)

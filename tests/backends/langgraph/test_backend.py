@@ -11,7 +11,17 @@ import pytest
 from orchestrator import AgentError, Progress, Usage
 from orchestrator.backends.base import AgentInput, Emission, Turn
 from orchestrator.errors import ConfigError
-from orchestrator.events import ApprovalRequest, Data, Reasoning, Status, Token, ToolCall, ToolResult
+from orchestrator.events import (
+    ApprovalRequest,
+    Data,
+    File,
+    Reasoning,
+    Source,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+)
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
 from tests.support.parts import require_library
 from tests.support.patience import PATIENCE_SECONDS
@@ -167,3 +177,15 @@ def test_what_is_no_graph_is_said(graph: str, words: str) -> None:
 
 async def test_a_builder_is_compiled() -> None:
     assert text_in(await ask(backend_of("uncompiled"))) == "question 1 of 1"
+
+
+async def test_images_and_citations_in_the_parts_of_messages_are_told() -> None:
+    said = await ask(backend_of("showing", speaker_nodes=False))
+    assert of_kind(said, ToolResult) == [ToolResult("c1", "A dot.\n[image]", is_error=False)]
+    assert of_kind(said, File) == [
+        File("file.1", "image", "image/gif", "data:image/gif;base64,iVBORw0KGgo="),
+        File("file.2", "image", "image/png", "https://example.org/a.png"),
+    ]
+    page = "https://example.org/a"
+    assert of_kind(said, Source) == [Source(page, url=page, title="A", quote="It is so.")]
+    assert text_in(said) == "See."

@@ -27,6 +27,14 @@ async def test_its_stream_is_read_as_what_it_is(replay: Replay) -> None:
     await play(replay)
 
 
+def test_the_handbook_says_which_streams_were_recorded() -> None:
+    """A stream that was written after a document proves less than one that a provider sent."""
+    page = (ROOT / "orchestrator/handbook/configuration.md").read_text("utf-8")
+    recorded = [replay.name for replay in REPLAYS if replay.origin == "recorded"]
+    assert recorded == []
+    assert "each written after the provider's documentation, none recorded" in page
+
+
 def test_every_row_has_a_stream() -> None:
     rows, replayed = table(), [replay.name for replay in REPLAYS]
     assert len(rows) >= 20

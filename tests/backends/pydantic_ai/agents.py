@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, RunContext
-from pydantic_ai.messages import ImageUrl, ToolReturnPart, UserPromptPart
+from pydantic_ai.messages import BinaryContent, ImageUrl, ToolReturn, ToolReturnPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -102,3 +102,26 @@ def wired() -> Agent:
 
 
 async def later() -> None: ...
+
+
+async def _draw(messages: list[Any], info: AgentInfo) -> AsyncIterator[Any]:
+    """Call every tool once, and say that it is done."""
+    if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+        yield "Drawn."
+        return
+    for number, tool in enumerate(info.function_tools):
+        yield {number: DeltaToolCall(tool.name, "{}", tool_call_id=f"c{number}")}
+
+
+drawing = Agent(FunctionModel(stream_function=_draw))
+
+
+@drawing.tool_plain
+def draw() -> list[Any]:
+    huge = BinaryContent(bytes(300_000), media_type="image/png")
+    return ["A dot.", BinaryContent(b"GIF87a", media_type="image/gif"), huge]
+
+
+@drawing.tool_plain
+def find() -> ToolReturn:
+    return ToolReturn("found", content=["See", ImageUrl("https://example.org/a.png")])

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import AgentError
 from orchestrator.backends.base import AgentInput, Turn
 from orchestrator.errors import ConfigError
-from orchestrator.events import ApprovalRequest, Reasoning, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, File, Reasoning, ToolCall, ToolResult
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
 from tests.support.parts import require_library
 from tests.support.patience import PATIENCE_SECONDS
@@ -155,3 +155,16 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(ConfigError, match=r"install fanin-orchestrator\[pydantic-ai\]"):
         backend_of("counting")
+
+
+async def test_images_that_tools_return_are_files_and_one_that_is_too_large_is_left_out() -> None:
+    said = await ask(backend_of("drawing"))
+    assert sorted(file.url for file in of_kind(said, File)) == [
+        "data:image/gif;base64,R0lGODdh",
+        "https://example.org/a.png",
+    ]
+    results = {each.call_id: each.output for each in of_kind(said, ToolResult)}
+    assert results["c1"] == "found"
+    assert "A dot." in results["c0"]
+    assert "R0lGODdh" not in results["c0"]
+    assert text_in(said) == "Drawn."

@@ -72,6 +72,8 @@ class Chunk(msgspec.Struct):
     error: Any = None
     id: str | int | None = None
     x_groq: Any = None
+    citations: Any = None  # Perplexity's and xAI's pages
+    search_results: Any = None
 
 
 def is_plain(chunk: Chunk) -> bool:
@@ -80,6 +82,8 @@ def is_plain(chunk: Chunk) -> bool:
     if chunk.error is not None or not choices or len(choices) != 1:
         return False
     choice = choices[0]
+    if choice.finish_reason is not None and (chunk.citations or chunk.search_results):
+        return False
     if choice.message is not None or choice.text is not None or choice.error is not None:
         return False
     said = choice.delta

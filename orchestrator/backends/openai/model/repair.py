@@ -49,7 +49,14 @@ def repaired_chunk(value: Any) -> dict[str, Any] | None:
         if usage is None and not (value.keys() <= _ABOUT or is_life_event(value) or _says_nothing(value)):
             raise invalid()
         return None if usage is None else {**_head(value), "choices": [], "usage": usage}
-    return {**_head(value), "choices": [_merged(made)], "usage": usage}
+    choice = _merged(made)
+    # Each chunk of a search model repeats the pages, so those of the last one do.
+    if choice["finish_reason"] is not None and (notes := _pages(value)):
+        choice["delta"] = {
+            **choice["delta"],
+            "annotations": [*(choice["delta"].get("annotations") or ()), *notes],
+        }
+    return {**_head(value), "choices": [choice], "usage": usage}
 
 
 def whole_chunk(value: Any) -> dict[str, Any]:
@@ -150,6 +157,23 @@ def _head(value: dict[str, Any]) -> dict[str, Any]:
         "model": value["model"] if isinstance(value.get("model"), str) else "",
         "object": "chat.completion.chunk",
     }
+
+
+def _pages(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the pages that Perplexity and xAI name beside the choices, as citations in OpenAI's form."""
+    found: dict[str, str] = {}
+    for key in ("search_results", "citations"):
+        pages = value.get(key)
+        for page in pages if isinstance(pages, list) else ():
+            url = page.get("url") if isinstance(page, dict) else page
+            title = page.get("title") if isinstance(page, dict) else None
+            if isinstance(url, str) and url:
+                found.setdefault(url, title if isinstance(title, str) else "")
+    nowhere = {"start_index": -1, "end_index": -1}  # the SDK drops a citation that has no place
+    return [
+        {"type": "url_citation", "url_citation": {"url": url, "title": title, **nowhere}}
+        for url, title in found.items()
+    ]
 
 
 def _choice(choice: Any) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def check(replay: Replay, events: list[Seen], asked: list[Asked], waits: list[fl
     text = "".join(e.data["text"] for e in last if e.type == "token" and "parent" not in e.data)
     assert text == expect.text
     assert "".join(e.data["text"] for e in last if e.type == "reasoning") == expect.reasoning
+    cited = [(e.data["url"], e.data.get("title")) for e in last if e.type == "source"]
+    assert cited == list(expect.sources)
     if expect.error is None:
         assert end["text"] == text
         assert end["finish_reason"] == expect.finish

@@ -1,10 +1,13 @@
 """A stream of each provider that the handbook's table names, with all that it sends beside the answer.
 
-The names are those of the table; `test_providers.py` holds that each row has one.
+The names are those of the table; `test_providers.py` holds that each row has one. Each is written after what the
+provider's documentation, or the source of its server, says that it sends: none could be recorded here. Whoever records
+one says so in its `origin`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .wire import DONE, Expect, Replay, chat, completed, data, event, message, responses, text_delta
@@ -99,9 +102,9 @@ REPLAYS: list[Replay] = [
         part({"content": "Tea, "}), part({"content": "please."}), part({}, "stop"), usage(timings=TIMINGS)), DONE),
     chat("LM Studio", SAID, data(
         part({**ROLE, "content": "Tea, "}, system_fingerprint="m", choice={"logprobs": None}), part({**ROLE, "content": "please."}), part({}, "stop", stats={}), usage(stats={})), DONE),
-    chat("xAI", THOUGHT, data(
+    chat("xAI", replace(THOUGHT, sources=[("https://example.org/tea", "example.org")]), data(
         part({**ROLE, "reasoning_content": "Hm. "}, system_fingerprint="fp_2"), part({"reasoning_content": "Tea."}), part({**ROLE, "content": "Tea, "}), part({"content": "please."}),
-        part({}, "stop"), usage(usage={**USAGE, "completion_tokens_details": {"reasoning_tokens": 0}, "num_sources_used": 0})), DONE),
+        part({}, "stop", citations=["https://example.org/tea"]), usage(usage={**USAGE, "completion_tokens_details": {"reasoning_tokens": 0}, "num_sources_used": 1})), DONE),
     chat("Together", SAID, data(
         part({**ROLE, "content": "Tea, ", "token_id": 91}, choice={"text": "Tea, ", "logprobs": None, "seed": None}, usage=None),
         part({**ROLE, "content": "please.", "token_id": 13}, choice={"text": "please."}, usage=None),
@@ -110,7 +113,7 @@ REPLAYS: list[Replay] = [
         part({**ROLE}), part({"content": "Tea, "}), part({"content": "please."}), part({}, "stop", usage=USAGE)), DONE),
     chat("Cohere", SAID, data(
         part({**ROLE, "content": ""}), part({"content": "Tea, "}), part({"content": "please."}), part({}, "stop"), usage()), DONE),
-    chat("Perplexity", SAID, data(
+    chat("Perplexity", replace(SAID, sources=[("https://example.org/tea", "On tea")]), data(
         *(part({**ROLE, "content": delta}, finish, choice={"message": {"role": "assistant", "content": whole}}, usage=USAGE,
                citations=["https://example.org/tea"], search_results=[{"title": "On tea", "url": "https://example.org/tea"}])
           for delta, whole, finish in (("Tea, ", "Tea, ", None), ("please.", "Tea, please.", None), ("", "Tea, please.", "stop")))), DONE),

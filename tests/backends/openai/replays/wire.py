@@ -39,13 +39,15 @@ class Expect:
     failed_calls: Sequence[bool] = ()
     restated: bool = False
     retry_after: float | None = None
+    sources: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One or more recorded answers to the requests of one run, and what must come of them.
+    """The answers to the requests of one run as a server sends them, and what must come of them.
 
     Attributes:
+        origin: `written` after what the server's documentation or source says, or `recorded` from it.
         sent_back: What the message of the first call must have in the second request, of reasoning.
     """
 
@@ -55,6 +57,7 @@ class Replay:
     expect: Expect
     model: str = "m"
     sent_back: Mapping[str, str] | None = None
+    origin: Literal["written", "recorded"] = "written"
 
     def __str__(self) -> str:
         return self.name.replace(" ", "-")
