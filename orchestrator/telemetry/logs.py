@@ -345,6 +345,8 @@ def _redact_mapping(mapping: Mapping[str, Any], depth: int) -> MutableMapping[st
 def _redact_value(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return redact_text(value)
+    if value is None or isinstance(value, int | float):
+        return value
     if depth > _MAX_DEPTH:
         return REDACTED
     if isinstance(value, Mapping):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
+from ..waiting import until_woken, wake, wake_all
 from .runs import MemoryRuns
 
 ENTRY_OVERHEAD_BYTES = 200
@@ -96,8 +97,7 @@ class _Channel:
                     del self.places[run_id]
 
     def wake(self) -> None:
-        for reader in self.readers:
-            _end(reader, True)
+        wake_all(self.readers)
         self.readers.clear()
 
     def tell(self) -> None:
@@ -121,7 +121,7 @@ class _Channel:
             reader = behind.pop()
             place = readers.get(reader)
             if place is not None and place.seq < self.last and not self._taken(place):
-                _end(reader, True)
+                wake(reader)
                 del readers[reader]
         # Also after the last of many, or what is added in this very turn would be handed on in it, too.
         self._handing = self._handing or bool(behind)
@@ -216,16 +216,12 @@ class MemoryLog(MemoryRuns):
         book = self._book(channel)
         if book.epoch != after.epoch or (book.last > after.seq and not book.holes):
             return True
-        loop = asyncio.get_running_loop()
-        reader: asyncio.Future[bool] = loop.create_future()
-        # Not `asyncio.timeout`: it costs several times as much, at each event of each reader.
-        expiry = loop.call_later(seconds, _end, reader, False)
+        reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         # Only who stands at the end may take: what is between would be left out.
         book.readers[reader] = _Place(take if book.last == after.seq else None, book.last)
         try:
-            return await reader
+            return await until_woken(reader, seconds)
         finally:
-            expiry.cancel()
             book.readers.pop(reader, None)
             self._drop_if_empty(channel, book)
 
@@ -285,11 +281,6 @@ class MemoryLog(MemoryRuns):
 def open_store(url: str) -> MemoryLog:
     """Make the store for ``memory:``."""
     return MemoryLog()
-
-
-def _end(reader: asyncio.Future[bool], woken: bool) -> None:
-    if not reader.done():
-        reader.set_result(woken)
 
 
 def _short(page: list[Entry]) -> list[Entry]:

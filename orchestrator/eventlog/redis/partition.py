@@ -17,6 +17,7 @@ import structlog
 from ...errors import Fenced, GapError, LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..run_store import Fence
+from ..waiting import until_woken
 from .failures import Refusal
 from .frames import unpack
 from .keys import Keys
@@ -217,24 +218,25 @@ class RedisPartition(PartitionRuns):
         raise GapError("epoch", earliest=None, latest=None)
 
     async def wait(self, channel: str, after: Cursor, seconds: float, *, take: Take | None = None) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.ready()
-                return await self._wait(self._listener.tail(channel, after), after)
-        except TimeoutError:
-            return False
+        if self._parts is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.ready()
+            except TimeoutError:
+                return False
+        await self.ready()
+        return await self._wait(self._listener.tail(channel, after), after, seconds)
 
-    async def _wait(self, tail: Tail, after: Cursor) -> bool:
+    async def _wait(self, tail: Tail, after: Cursor, seconds: float) -> bool:
         # A reader that hears of news while Redis is unavailable would ask for them in vain, again and again.
         if self._closed or (tail.has_news(after) and not self._link.unavailable):
             return True
-        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         tail.readers.add(reader)
         try:
-            await reader
+            return await until_woken(reader, seconds)
         finally:
             tail.readers.discard(reader)
-        return True
 
     # ── erase and shrink ─────────────────────────────────────────────────────────────────────
 

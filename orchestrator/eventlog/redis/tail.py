@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from ..base import Cursor, Entry
+from ..waiting import wake_all
 
 TAIL_BYTES = 256 * 1024
 """What a tail holds at most beside its newest batch; a reader further behind reads from Redis."""
@@ -29,7 +30,7 @@ class Tail:
         self.start = self.end = at.seq
         self.entries: list[Entry] = []
         self.bytes = 0
-        self.readers: set[asyncio.Future[None]] = set()
+        self.readers: set[asyncio.Future[bool]] = set()
         self.stale = False
         """Whether what is held may be wrong: readers ask Redis, and what they hear makes it right again."""
         self.used_at = now
@@ -99,9 +100,7 @@ class Tail:
         self.entries, self.bytes, self.start = [], 0, self.end
 
     def wake(self) -> None:
-        for reader in self.readers:
-            if not reader.done():
-                reader.set_result(None)
+        wake_all(self.readers)
         self.readers.clear()
 
     def _add(self, entries: Sequence[Entry], end: int) -> None:

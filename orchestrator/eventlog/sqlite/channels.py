@@ -12,6 +12,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from ..base import Bounds, Entry, new_epoch
+from ..waiting import wake_all
 
 TAIL_EVENTS = 1024
 """Newest entries of a channel kept for those who follow it live; the older half goes beyond this."""
@@ -52,7 +53,7 @@ class Book:
         """Grows with each change, so that what was read meanwhile is known to be old."""
         self.asked = 0
         """How many questions about it are with the file: a book is not closed over them."""
-        self.readers: set[asyncio.Future[None]] = set()
+        self.readers: set[asyncio.Future[bool]] = set()
         self.tail: list[Entry] = []
         self.tail_after = 0
         """The tail holds every entry later than this."""
@@ -114,9 +115,7 @@ class Book:
         return freed
 
     def wake(self) -> None:
-        for reader in self.readers:
-            if not reader.done():
-                reader.set_result(None)
+        wake_all(self.readers)
         self.readers.clear()
 
     def _shorten_tail(self) -> None:

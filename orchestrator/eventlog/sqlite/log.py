@@ -19,6 +19,7 @@ from ...errors import LogUnavailable
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor
 from ..cluster import Cluster
 from ..run_store import Fence
+from ..waiting import until_woken
 from .blocks import (
     Dropped,
     erase_run,
@@ -139,21 +140,17 @@ class SQLiteLog(SQLiteRuns):
         book = self._shelf.find(channel)
         if book.bounds is None or book.bounds.epoch != after.epoch or book.has_after(after.seq):
             return True
-        reader: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         book.readers.add(reader)
         self._waiters += 1
         if self._look is None:
             self._look_later()
         try:
-            async with asyncio.timeout(seconds):
-                await reader
-        except TimeoutError:
-            return False
+            return await until_woken(reader, seconds)
         finally:
             self._waiters -= 1
             book.readers.discard(reader)
             self._shelf.remove_if_unused(book)
-        return True
 
     async def erase(self, channel: str, run_id: str) -> None:
         await self._write(
