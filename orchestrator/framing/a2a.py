@@ -42,6 +42,8 @@ class A2aFraming(FoldedFraming):
             self._before, self._after = b'data: %b,"result":' % head, b"}"
         self._pieces: dict[str, list[bytes]] = {}
         self._about: dict[str, dict[str, Any]] = {}
+        self._around: dict[str, tuple[bytes, bytes]] = {}
+        """What stands before and after a piece, by its artifact; of reasoning by its agent, after a slash."""
         self._failures: list[Error] = []
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
@@ -49,6 +51,7 @@ class A2aFraming(FoldedFraming):
     def started(self) -> list[bytes]:
         self._pieces.clear()
         self._about.clear()
+        self._around.clear()
         task = {"id": self.run_id, "contextId": self._context, "status": {"state": "TASK_STATE_SUBMITTED"}}
         return [self._frame({"task": task}), self._status("TASK_STATE_WORKING", {"type": "started"})]
 
@@ -65,9 +68,7 @@ class A2aFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
-            thought = {"type": "reasoning", "agent_id": voice.agent_id, "text": ""}
-            before, _, after = self._status("TASK_STATE_WORKING", thought).rpartition(b'""')
-            voice.head, voice.tail = before, after
+            voice.head, voice.tail = self._around_thought(voice.agent_id)
             return []
         if voice.attempt_id not in self._about:
             about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
@@ -89,15 +90,27 @@ class A2aFraming(FoldedFraming):
 
     def _split(self, artifact: str) -> tuple[bytes, bytes]:
         """Return what comes before and after a piece's text; `append` stands before it."""
-        about = self._about[artifact]
-        update = encode_json({**self._of, "append": True, "lastChunk": False})[:-1]
-        artifact_update = encode_json({"artifactId": artifact, **about})[:-1]
-        head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (
-            self._before,
-            update,
-            artifact_update,
-        )
-        return head, b"}]}}}" + self._after
+        known = self._around.get(artifact)
+        if known is None:
+            about = self._about[artifact]
+            update = encode_json({**self._of, "append": True, "lastChunk": False})[:-1]
+            artifact_update = encode_json({"artifactId": artifact, **about})[:-1]
+            head = b'%b{"artifactUpdate":%b,"artifact":%b,"parts":[{"text":' % (
+                self._before,
+                update,
+                artifact_update,
+            )
+            known = self._around[artifact] = head, b"}]}}}" + self._after
+        return known
+
+    def _around_thought(self, agent_id: str) -> tuple[bytes, bytes]:
+        """Return what comes before and after a piece of reasoning."""
+        known = self._around.get(f"/{agent_id}")
+        if known is None:
+            thought = {"type": "reasoning", "agent_id": agent_id, "text": ""}
+            before, _, after = self._status("TASK_STATE_WORKING", thought).rpartition(b'""')
+            known = self._around[f"/{agent_id}"] = before, after
+        return known
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         about = {"type": "tool_call", "agent_id": voice.agent_id, "call_id": call.call_id, "name": call.name}

@@ -24,18 +24,18 @@ from .fold import FoldedFraming
 from .heard import HeardAgent
 
 _TEXT = (
-    b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":"%(part)b"%(owner)b,"delta":',
-    b'data: {"type":"TEXT_MESSAGE_START","messageId":"%(part)b","role":"assistant","name":"%(agent)b"%(owner)b}',
-    b'data: {"type":"TEXT_MESSAGE_END","messageId":"%(part)b"%(owner)b}',
+    b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":"%b"%b,"delta":',
+    b'data: {"type":"TEXT_MESSAGE_START","messageId":"%b","role":"assistant","name":"%b"%b}',
+    b'data: {"type":"TEXT_MESSAGE_END","messageId":"%b"%b}',
 )
 """A part's frames, filled in instead of encoded: with reasoning and text by turns, each token opens one."""
 
 _REASONING = (
-    b'data: {"type":"REASONING_MESSAGE_CONTENT","messageId":"%(part)b"%(owner)b,"delta":',
-    b'data: {"type":"REASONING_START","messageId":"%(part)b.span"%(owner)b}\n\n'
-    b'data: {"type":"REASONING_MESSAGE_START","messageId":"%(part)b","role":"reasoning"%(owner)b}',
-    b'data: {"type":"REASONING_MESSAGE_END","messageId":"%(part)b"%(owner)b}\n\n'
-    b'data: {"type":"REASONING_END","messageId":"%(part)b.span"%(owner)b}',
+    b'data: {"type":"REASONING_MESSAGE_CONTENT","messageId":"%b"%b,"delta":',
+    b'data: {"type":"REASONING_START","messageId":"%b.span"%b}\n\n'
+    b'data: {"type":"REASONING_MESSAGE_START","messageId":"%b","role":"reasoning"%b}',
+    b'data: {"type":"REASONING_MESSAGE_END","messageId":"%b"%b}\n\n'
+    b'data: {"type":"REASONING_END","messageId":"%b.span"%b}',
 )
 
 
@@ -88,14 +88,19 @@ class AgUiFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
-        head, start, _ = _TEXT if voice.open == "text" else _REASONING
-        named = self._part(voice)
-        voice.head, voice.tail = head % named, b"}"
-        return [*begun, start % named]
+        part, owner = self._part(voice)
+        if voice.open == "text":
+            head, start, _ = _TEXT
+            opening = start % (part, voice.agent_id.encode(), owner)
+        else:
+            head, start, _ = _REASONING
+            opening = start % (part, owner, part, owner)
+        voice.head, voice.tail = head % (part, owner), b"}"
+        return [*begun, opening]
 
     def closed(self, voice: HeardAgent) -> list[bytes]:
-        _, _, end = _TEXT if voice.open == "text" else _REASONING
-        return [end % self._part(voice)]
+        named = self._part(voice)
+        return [_TEXT[2] % named if voice.open == "text" else _REASONING[2] % (*named, *named)]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
@@ -212,14 +217,12 @@ class AgUiFraming(FoldedFraming):
             return [_event("SUBAGENT_FINISHED", subagentRunId=owner, result=result)]
         return [_event("STEP_FINISHED", stepName=voice.agent_id)]
 
-    def _part(self, voice: HeardAgent) -> dict[bytes, bytes]:
+    def _part(self, voice: HeardAgent) -> tuple[bytes, bytes]:
         """Return what the frames of the open part are filled with: names of the wire, which need no escape."""
+        if not self._subagents:
+            return voice.part_id.encode(), b""
         owner = self._begun.get(voice.agent_id, voice.attempt_id)
-        return {
-            b"part": voice.part_id.encode(),
-            b"agent": voice.agent_id.encode(),
-            b"owner": b',"subagentRunId":"%b"' % owner.encode() if self._subagents else b"",
-        }
+        return voice.part_id.encode(), b',"subagentRunId":"%b"' % owner.encode()
 
     def _owner(self, voice: HeardAgent) -> dict[str, str]:
         return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}
