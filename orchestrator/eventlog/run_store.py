@@ -234,6 +234,10 @@ class RunStore(Protocol):
         """Let go of what is older, or more, than *bounds*: those unused for longest go first."""
         ...
 
+    async def scrub(self) -> bool:
+        """Leave nothing of what was forgotten in the store's files; False if that has to be tried again."""
+        ...
+
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         """Give the conversation back, if *run_id* has it."""
         ...

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..agent.attempt import Stop
-from ..errors import Conflict, Gone, NotFound
+from ..errors import Conflict, Gone, LogUnavailable, NotFound
 from ..eventlog.base import Store
 from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import KeptBounds, RunRecord
@@ -49,6 +49,7 @@ class Retention:
         self._panels_over = PanelsOver(store)
         self._ballots = Ballots(store)
         self._clock_jumps = ClockJumps(limits.retention_s)
+        self._is_scrubbed = True
 
     async def forget(self, run_id: str, why: str = DELETED) -> None:
         """Cancel a run if need be, then forget it and its events; it is `Gone` from now on.
@@ -70,11 +71,23 @@ class Retention:
         if found is not None:
             await self._forget(found, why)
         if why == DELETED:
+            self._is_scrubbed = False
             await self._ballots.drop(run_id)
             for panel_run_id in await self._panels_over.of(run_id):
                 with suppress(Gone):
                     await self.forget(panel_run_id)
             await self._panels_over.forget(run_id)
+
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted in the store's files, if anything was. Raises LogUnavailable."""
+        if self._is_scrubbed:
+            return
+        self._is_scrubbed = True
+        try:
+            self._is_scrubbed = await self._store.scrub() and self._is_scrubbed
+        except LogUnavailable:
+            self._is_scrubbed = False
+            raise
 
     async def note_panel(self, run_id: str, panel_run_id: str) -> None:
         """Keep that a panel's run holds *run_id*'s answers, so that it goes with it.
@@ -97,6 +110,7 @@ class Retention:
             NotFound: There is nothing of that name. Conflict: A run of it is open. LogUnavailable.
         """
         await self._require_free(conversation_id)
+        self._is_scrubbed = False
         found = await self._conversations.forget(conversation_id)
         query: RunQuery | None = RunQuery(EXPIRED_AT_ONCE, conversation_id=conversation_id)
         while query is not None:

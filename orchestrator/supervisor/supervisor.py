@@ -111,6 +111,7 @@ class Supervisor:
             ("presence", abandoned, PRESENCE_SECONDS),
             ("retention", self._retention.expire, RETENTION_SECONDS),
             ("tidying", self._retention.tidy, TIDY_SECONDS),
+            ("scrubbing", self._retention.scrub, RETENTION_SECONDS),
         ]
         if self.cluster is not None:
             look = partial(self._admission.look, self.cluster, self.log, self._observer)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import closing
 from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, ModuleType
 
 import pytest
 
@@ -13,6 +17,7 @@ from orchestrator.backends.base import AgentInput, Emission, Turn
 from orchestrator.eventlog import MemoryLog, open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.run_store import KeptBounds
+from orchestrator.events import Data
 from orchestrator.run.conversation import Conversations
 from orchestrator.settings.limits import RunLimits
 from tests.contract.stores import STORES, Clock
@@ -125,16 +130,94 @@ async def test_a_conversation_is_deleted_with_its_runs(store: Store) -> None:
 
 async def test_a_canary_is_in_no_file_after_its_deletion(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
-    async with serving({"a": words(*[f"{CANARY} "] * 400)}, log=open_log(f"sqlite:///{path}")) as service:
+
+    async def repeat(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        for _ in range(400):
+            yield f"{request.message[:20]} "
+
+    async with serving({"a": repeat}, log=open_log(f"sqlite:///{path}")) as service:
         kept = await service.start("something else", channel="shared", conversation_id="other")
         for keys in ({}, {"channel": "shared", "conversation_id": "talk"}, {"blind": True}):
             run_id = await service.start(CANARY * 3000, **keys)
             await service.ended(run_id)
             await idle(service)
             assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while with_canary(tmp_path):  # while it serves, too, and others write
+                await asyncio.sleep(0.05)
+        assert (await service.call("GET", f"/v1/runs/{kept}")).status == 200
         assert (await service.call("DELETE", f"/v1/runs/{kept}")).status == 204
-    found = [each.name for each in tmp_path.iterdir() if CANARY.encode() in each.read_bytes()]
-    assert found == []
+    assert with_canary(tmp_path) == []
+
+
+def with_canary(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir() if CANARY.encode() in each.read_bytes()]
+
+
+async def test_a_canary_stays_in_the_write_ahead_log_no_longer_than_somebody_reads(tmp_path: Path) -> None:
+    """Whoever reads an older state holds the log; it is emptied once he is through."""
+    path = tmp_path / "log.db"
+    log = open_log(f"sqlite:///{path}")
+    async with serving({"a": words("x")}, log=log) as service:
+        run_id = await service.start(CANARY * 100)
+        await service.ended(run_id)
+        await idle(service)
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM runs").fetchall()
+            assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+            assert not await log.scrub()
+            assert "log.db-wal" in with_canary(tmp_path)
+            assert (await service.call("POST", "/v1/runs", json={"message": "meanwhile"})).status == 201
+            reader.execute("COMMIT")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while with_canary(tmp_path):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_canary_is_in_no_object_of_the_service_after_its_deletion() -> None:
+    """The log in memory, states that are kept, checkpoints, idempotency keys, metrics: all that the service reaches."""
+    heard: list[int] = []
+
+    async def echo(request: AgentInput) -> AsyncGenerator[Emission, None]:
+        heard.append(len(request.history))
+        yield request.message
+        yield Data("said", {"it": [request.message]})
+
+    async with serving({"a": echo}) as service:
+        headers = {"Idempotency-Key": CANARY}
+        for keys in ({}, {"conversation_id": "talk", "channel": "c"}, {"blind": True}):
+            started = await service.call(
+                "POST", "/v1/runs", json={"message": f"{CANARY}{len(heard)}", **keys}, headers=headers
+            )
+            headers = {}
+            run_id = started.json["run_id"]
+            await eventually(lambda: not service.supervisor.running)
+            await service.call("GET", f"/v1/responses/resp_{run_id.removeprefix('run_')}")
+            await service.call("GET", f"/v1/runs/{run_id}")
+            assert reachable(service.app, CANARY)
+            assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+            assert not reachable(service.app, CANARY)
+
+
+AT_WORK = (
+    type, ModuleType, FunctionType, FrameType, CoroutineType, AsyncGeneratorType, asyncio.Task,
+    asyncio.AbstractEventLoop,
+)  # fmt: skip
+
+
+def reachable(root: object, text: str) -> bool:
+    """Whether *text* is in anything that *root* refers to, directly or not; code, and what is at work, is left out."""
+    seen, waiting = {id(root)}, [root]
+    while waiting:
+        for each in gc.get_referents(waiting.pop()):
+            if isinstance(each, str | bytes | bytearray):
+                if (text if isinstance(each, str) else text.encode()) in each:
+                    return True
+            elif id(each) not in seen and not isinstance(each, AT_WORK):
+                seen.add(id(each))
+                waiting.append(each)
+    return False
 
 
 IMAGE = "data:image/png;base64," + base64.b64encode(bytes(100_000)).decode()

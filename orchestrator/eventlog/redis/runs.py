@@ -260,6 +260,10 @@ class RedisRuns(ABC):
         self._turns_stay_ms = stays_ms + UNTIDIED_MS
         await self._do(talks.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)
 
+    async def scrub(self) -> bool:
+        """Do nothing: what is forgotten is under no key, and Redis' files are its operator's."""
+        return True
+
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         await self._do(talks.RELEASE, conversation_id, run_id)
 

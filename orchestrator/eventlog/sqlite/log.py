@@ -35,7 +35,7 @@ from .cluster import SQLiteCluster
 from .lineage import Lineage
 from .readers import Readers
 from .runs import SQLiteRuns
-from .schema import Address, open_database, parse_address
+from .schema import Address, empty_wal, open_database, parse_address
 from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
 
 log = structlog.get_logger(__name__)
@@ -171,6 +171,10 @@ class SQLiteLog(SQLiteRuns):
                 if not freed:
                     break
                 held -= freed
+
+    async def scrub(self) -> bool:
+        """Bring what the write-ahead log has into the file, whose free pages are overwritten, and empty it."""
+        return await asyncio.to_thread(empty_wal, self._address.path)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote
 
-from ...errors import ConfigError
+from ...errors import ConfigError, LogUnavailable
 from ..open import wrong_log
 
 Synchronous = Literal["FULL", "NORMAL"]
@@ -23,6 +23,9 @@ BUSY_SECONDS = 5.0
 """How long a write waits for another process's before it gives up."""
 
 FILE_MODE = 0o600
+SCRUB_WAIT_MS = 50
+"""How long emptying the write-ahead log waits for readers, and appends wait for it, before it is given up for now."""
+
 CHECKPOINT_PAGES = 4000
 """About 16 MB of write-ahead log between two checkpoints: fewer of their fsyncs, a start that stays quick."""
 
@@ -209,6 +212,23 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def empty_wal(path: Path) -> bool:
+    """Bring what the write-ahead log has into the file, and cut it; False if somebody reads or writes just now.
+
+    Raises:
+        LogUnavailable: The file cannot be used.
+    """
+    try:
+        with closing(connect(path)) as db:
+            db.execute(f"PRAGMA busy_timeout = {SCRUB_WAIT_MS}").close()
+            # Most of the work first, beside whoever writes; only what is left then keeps appends waiting.
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            ((is_busy, _, _),) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as exc:
+        raise LogUnavailable(f"the log's file cannot be used: {exc}") from exc
+    return not is_busy
 
 
 def _claim_file(path: Path) -> None:
