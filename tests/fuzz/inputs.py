@@ -12,7 +12,8 @@ PATHS = (
     "/v1/agents", "/v1/panels", "/v1/runs", "/v1/runs?limit=3", "/v1/runs?cursor=1&q=x", "/v1/runs/RUN",
     "/v1/runs/RUN/events", "/v1/runs/RUN/cancel", "/v1/runs/RUN/vote", "/v1/runs/RUN/agents", "/v1/runs/RUN/panel",
     "/v1/runs/RUN/agents/a/cancel", "/v1/runs/RUN/agents/a/retry", "/v1/runs/RUN/agents/a/approvals/c",
-    "/v1/channels/c/events", "/v1/conversations/talk", "/v1/ws",
+    "/v1/channels/c/events", "/v1/conversations/talk", "/v1/ws", "/v1/scores", "/v1/scores?q=x&by=vote",
+    "/v1/scores.csv", "/v1/scores/pairs?by=judge", "/v1/runs/RUN/agents/a",
 )  # fmt: skip
 _TEXT = {"type": "text", "text": "x"}
 _ASKED: list[Any] = [
@@ -68,8 +69,20 @@ PATHS_OF_DIALECTS = (
     "/v1/responses/resp_RUN?stream=true&starting_after=17", "/v1/responses/resp_RUN/cancel",
     "/v1/ai-sdk/chat/c/stream", "/v1/ai-sdk/chat/c/stop", "/v1/ag-ui/runs/r/cancel", "/.well-known/agent-card.json",
     "/v1/a2a/a/.well-known/agent-card.json", "/v1/a2a/a/tasks/RUN", "/v1/a2a/a/tasks/RUN:cancel",
-    "/v1/a2a/a/tasks/RUN:subscribe", "/v1/runs/RUN/events?framing=ai-sdk", "/v1/runs/RUN/events?framing=a2a",
+    "/v1/a2a/a/tasks/RUN:subscribe", "/v1/mcp", "/v1/ag-ui/runs/RUN/events",
+    "/v1/runs/RUN/events?framing=ai-sdk", "/v1/runs/RUN/events?framing=a2a",
 )  # fmt: skip
+PATHS_OF_OPERATORS = (
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/v1/runs",
+    "/v1/mcp",
+    "/nowhere",
+)
 METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "get", "\x80")
 HEADERS = (
     "Accept", "Accept-Encoding", "Authorization", "Content-Type", "Content-Encoding", "Expect", "Idempotency-Key",
@@ -164,9 +177,9 @@ class Odd:
             return self.json()
         return json.dumps(self.changed(DIALECTS[path])).replace("RUN", run_id).encode()
 
-    def request(self, run_id: str, port: int) -> bytes:
-        """A request as bytes; it asks for the connection to be closed."""
-        named = self.pick(PATHS_OF_DIALECTS if self.chance(0.4) else PATHS)
+    def request(self, run_id: str, port: int, *, paths: Sequence[str] = ()) -> bytes:
+        """A request as bytes, for one of *paths* or any; it asks for the connection to be closed."""
+        named = self.pick(paths or (PATHS_OF_DIALECTS if self.chance(0.4) else PATHS))
         path = named.replace("RUN", run_id).encode()
         if self.chance(0.1):
             path += self.pick(ENDINGS)

@@ -6,9 +6,11 @@ A bounded share runs with the other tests; `--fuzz-inputs 50000 tests/fuzz` take
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,12 @@ from structlog.testing import capture_logs
 from orchestrator.config import load_config
 from orchestrator.errors import ConfigError
 from orchestrator.eventlog import open_log
+from orchestrator.server.http.runner import site_of
+from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.service import Service, serving, words
-from .inputs import Odd
+from .inputs import PATHS_OF_OPERATORS, Odd
 
 AGENTS = {"a": words("x", "y"), "b": words("z")}
 AT_ONCE = 8
@@ -40,9 +44,9 @@ def failures(logs: list[Any]) -> list[Any]:
     return [log for log in logs if log["log_level"] in ("error", "critical")]
 
 
-async def exchange(service: Service, data: bytes) -> tuple[int | None, bytes]:
+async def exchange(port: int, data: bytes) -> tuple[int | None, bytes]:
     """Send *data*, return the status and the head of what came; None where the connection was closed unheard."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(data)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -63,12 +67,35 @@ async def fuzzed() -> AsyncIterator[Service]:
 
 async def test_requests(fuzzed: Service, request: pytest.FixtureRequest) -> None:
     run_id = await fuzzed.start(agents=["a"])
-    seeds = iter(share(request, 0.6))
+    await ask_all(fuzzed.port, share(request, 0.55), lambda odd: odd.request(run_id, fuzzed.port))
+
+
+async def test_requests_at_the_operators_port(request: pytest.FixtureRequest) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with serving(AGENTS, security=SecuritySettings(admin_port=port)) as service:
+        site = site_of(service.runner, listener)
+        await site.start()
+        with capture_logs() as logs:
+            run_id = await service.start(agents=["a"])
+            make = partial(Odd.request, run_id=run_id, port=port, paths=PATHS_OF_OPERATORS)
+            await ask_all(port, share(request, 0.05), make)
+            status, _ = await exchange(
+                port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            assert status == 200
+            assert (await service.call("GET", "/metrics")).status == 404, "it is at the other port alone"
+        assert failures(logs) == []
+
+
+async def ask_all(port: int, seeds: Iterable[int], make: Callable[[Odd], bytes]) -> None:
+    """Send what *make* makes of each seed, some at once; nothing but 503 with `Retry-After` may be 5xx."""
+    left = iter(seeds)
 
     async def some() -> None:
-        for seed in seeds:
-            data = Odd(seed).request(run_id, fuzzed.port)
-            status, head = await exchange(fuzzed, data)
+        for seed in left:
+            data = make(Odd(seed))
+            status, head = await exchange(port, data)
             allowed = status is None or status < 500 or (status == 503 and b"Retry-After" in head)
             assert allowed, (seed, data, head)
 
@@ -103,7 +130,7 @@ async def test_cursors(fuzzed: Service, request: pytest.FixtureRequest) -> None:
     for seed in share(request, 0.1):
         cursor = Odd(seed).cursor(known)
         head = f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
-        status, answer = await exchange(fuzzed, head + b"Last-Event-ID: " + cursor + b"\r\n\r\n")
+        status, answer = await exchange(fuzzed.port, head + b"Last-Event-ID: " + cursor + b"\r\n\r\n")
         assert status in (200, 204, 400), (seed, cursor, answer)
 
 
@@ -149,7 +176,7 @@ async def test_rows_of_other_releases(tmp_path: Path, request: pytest.FixtureReq
                 for call in calls:
                     assert (await service.call("GET", call)).status == 200, (seed, call)
                 status, head = await exchange(
-                    service,
+                    service.port,
                     b"GET /v1/channels/c/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: x-1\r\n\r\n",
                 )
                 assert status == 200, (seed, head)

@@ -29,7 +29,12 @@ PNG = "data:image/png;base64,AAAA"
         ("https://127.1/a", False), ("https://0x7f.0.0.1/a", False), ("https://0x7f000001/", False),
         ("https://metadata.google.internal/", False), ("https://printer.local/", False), ("https://intranet/", False),
         ("https://localhost./a", False), ("https://x.example.com:99999/a", False),
-        ("https://exa\ud800mple.com/", False),
+        ("https://exa\ud800mple.com/", False), ("https://[::127.0.0.1]/a", False),
+        ("https://[64:ff9b::7f00:1]/a", False), ("https://[64:ff9b::808:808]/a", True),
+        ("https://[2002:a00:1::]/a", False), ("https://[::ffff:0:169.254.169.254]/a", False),
+        ("https://[2001:0:a00:1::]/a", False), ("https://[ff02::1]/a", False), ("https://224.0.0.1/a", False),
+        ("https://[2606:4700::1111]/a", True), ("https://0177.0.0.1/a", False), ("https://127.0.0.1./a", False),
+        ("https://kubernetes.default.svc/a", False), ("https://x.test/a", False),
         ("https:///a.png", False), ("https://[::1/a", False), ("data:image/svg+xml;base64,AAAA", False), (7, False),
     ],
 )  # fmt: skip

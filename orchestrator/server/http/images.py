@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 from ...settings.serve import Images
@@ -16,7 +17,14 @@ PIECE_CHARS = 256 * 1024
 
 ADDRESS = re.compile(r"https://[!-~]{1,2000}")
 IMAGE_PATTERN = r"https://[!-~]{1,2000}|data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}"
-INSIDE_ENDINGS = (".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
+INSIDE_ENDINGS = (
+    ".local", ".localhost", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home", ".private", ".svc",
+    ".test", ".invalid", ".onion", ".alt",
+)  # fmt: skip
+"""Names that nobody can have in the public DNS: RFC 2606, 6761, 6762, 7686, 8375, 9476, and what networks use."""
+
+TRANSLATED = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+"""Networks whose addresses end with an IPv4 address. Sources: RFC 4291, 2765, 6052, 8215."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,18 @@ def _is_inside(host: str) -> bool:
     """Whether *host* is no name or address of the public internet, however it is spelled."""
     address = parse_address(host)
     if address is not None:
-        return not address.is_global
+        return not all(each.is_global and not each.is_multicast for each in (address, *_within(address)))
     last = host.rpartition(".")[2]
     # 2130706433, 0x7f.1 and 127.1 are addresses to some, and names to nobody.
     numeric = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last) is not None
     return "." not in host or numeric or is_loopback_name(host) or host.endswith(INSIDE_ENDINGS)
+
+
+def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """Return the IPv4 addresses that an IPv6 address stands for, where some network translates it."""
+    if isinstance(address, IPv4Address):
+        return []
+    found = [each for each in (address.sixtofour, *(address.teredo or ())) if each is not None]
+    if any(address in network for network in TRANSLATED):
+        found.append(IPv4Address(int(address) & 0xFFFF_FFFF))
+    return found
