@@ -174,6 +174,11 @@ class AgentSettings(Settings):
         return None
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """What `orchestrator check` says of settings that are right, and may yet not do what their writer thinks."""
+        return ()
+
+    @property
     def source(self) -> str:
         """What a problem names as its place: the file, or else the agent."""
         return self.file or f"agent {self.agent_id}"

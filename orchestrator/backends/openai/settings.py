@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 from typing_extensions import TypedDict
@@ -61,6 +63,13 @@ class MCPServer(Settings):
                 f"has `transport: {self.transport}`; a `command` is spoken to over stdio, a `url` over http or sse"
             )
         return self
+
+    @property
+    def program_or_host(self) -> str:
+        """What can be said of it to anybody: its program's name, or its address without path, query and credentials."""
+        if self.command is not None:
+            return Path(self.command).name
+        return urlsplit(self.url or "").hostname or "?"
 
 
 class ModelSettings(TypedDict, total=False):
@@ -164,6 +173,21 @@ class OpenAIAgentsSettings(AgentSettings):
     def named_model(self) -> str | None:
         """The model's name; None for an `agent` of the user's own."""
         return self.model
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """Name the MCP servers whose tools the model cannot tell apart by a prefix."""
+        named = [
+            f"mcp_servers[{at}] ({server.program_or_host})" for at, server in enumerate(self.mcp_servers)
+        ]
+        prefixes = [server.prefix for server in self.mcp_servers]
+        found = []
+        for at, prefix in enumerate(prefixes):
+            if prefix in prefixes[:at]:
+                both = f"{named[prefixes.index(prefix)]} and {named[at]}"
+                numbered = f"server{at + 1}_{f'{prefix}_' if prefix else ''}<name>"
+                found.append(f"{both} have one prefix; a tool of one name is {numbered} of the second")
+        return tuple(found)
 
     @model_validator(mode="after")
     def _check_source(self) -> OpenAIAgentsSettings:

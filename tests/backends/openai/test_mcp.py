@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -20,7 +21,9 @@ from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult
+from orchestrator.run.registry import AgentRegistry
 from tests.support.patience import eventually
+from tests.support.service import serving
 from tests.support.zygote import module_command
 
 from .replays.server import ReplayServer, Reply
@@ -58,16 +61,15 @@ def asks(*calls: tuple[str, str]) -> list[Reply]:
     return [*turns, ANSWER[CHAT]]
 
 
-def backend_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsBackend:
-    settings = OpenAIAgentsSettings.model_validate(
-        {
-            "agent_id": "a",
-            "base_url": model.url,
-            "api_key": "k",
-            **({} if "agent" in keys else {"model": "m"}),
-            **keys,
-        }
+def settings_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsSettings:
+    own = {} if "agent" in keys else {"model": "m"}
+    return OpenAIAgentsSettings.model_validate(
+        {"agent_id": "a", "base_url": model.url, "api_key": "k", **own, **keys}
     )
+
+
+def backend_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsBackend:
+    settings = settings_of(model, **keys)
     return OpenAIAgentsBackend(settings, {"a": settings})
 
 
@@ -162,11 +164,28 @@ async def test_a_prefix_tells_two_servers_apart(model: ReplayServer) -> None:
 
 
 async def test_without_a_prefix_the_second_gets_its_number(model: ReplayServer) -> None:
-    backend = backend_of(model, mcp_servers=[program(), program()])
-    model.replies = asks(ADD, ("server2_add", ADD[1]))
-    assert results(await asked(backend)) == [("3", False), ("3", False)]
+    """Through the whole service: both are called, each with its own arguments."""
+    settings = settings_of(model, mcp_servers=[program(), program()])
+    model.replies = asks(ADD, ("server2_add", '{"a": 3, "b": 4}'))
+    registry = AgentRegistry({"a": settings})
+    async with serving(registry=registry) as service:
+        run_id = await service.start(agents=["a"])
+        told = [event.data for event in await service.events(run_id)]
+    calls = [(each["name"], json.loads(each["arguments"])) for each in told if each["type"] == "tool_call"]
+    assert calls == [("add", {"a": 1, "b": 2}), ("server2_add", {"a": 3, "b": 4})]
+    assert [each["output"] for each in told if each["type"] == "tool_result"] == ["3", "7"]
     assert {"add", "server2_add"} <= set(tools_of(model))
-    await backend.aclose()
+    await eventually(lambda: not children())
+
+
+def test_check_names_servers_without_a_prefix_of_their_own(model: ReplayServer) -> None:
+    secret = {"url": "https://tools.example.org/mcp?key=sk-secret"}
+    hints = settings_of(model, mcp_servers=[program(prefix="a"), program(), secret]).hints
+    python = Path(module_command(SERVER)[0]).name
+    assert hints == (
+        f"mcp_servers[1] ({python}) and mcp_servers[2] (tools.example.org) have one prefix; "
+        "a tool of one name is server3_<name> of the second",
+    )
 
 
 async def test_one_prefix_twice_and_a_tool_of_ones_own_are_told_apart_too(model: ReplayServer) -> None:
