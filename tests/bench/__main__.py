@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from .contenders import NEEDS, UVLOOP, missing
@@ -23,7 +24,9 @@ def main() -> int:
         return 2
     sizes = Options(rounds=2, seconds=0.2, quick=True, uvloop=False) if options.quick else Options()
     if options.rounds:
-        sizes = Options(options.rounds, sizes.seconds, sizes.quick, sizes.uvloop)
+        sizes = replace(sizes, rounds=options.rounds)
+    if options.without_uvloop:
+        sizes = replace(sizes, uvloop=False)
     if absent := missing([*NEEDS, *(["ours" + UVLOOP] if sizes.uvloop else [])]):
         print(absent, file=sys.stderr)
         return 2
@@ -45,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything answers")
     parser.add_argument("--only", metavar="a,c", help=f"only these of {','.join(HOMES)}")
     parser.add_argument("--rounds", type=int, help="how often the contenders take turns")
+    parser.add_argument("--without-uvloop", action="store_true", help="measure on asyncio's own loop alone")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), metavar="DIR")
     return parser.parse_args()
 
