@@ -58,6 +58,7 @@ def url(nodes: RedisNodes) -> str:
 async def logs(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[PartitionedLog]]:
     """Two workers' logs. No node is given up because the machine is slow."""
     monkeypatch.setattr(endpoints, "LOOK_UP_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(key_claim, "LATE_SECONDS", PATIENCE_SECONDS)
     opened = [PartitionedLog(url, patience_s=PATIENCE_SECONDS) for _ in range(2)]
     for log in opened:
         await log.start()
@@ -284,7 +285,10 @@ async def test_creator_that_is_only_late_is_waited_for(logs: list[PartitionedLog
     assert await logs[1].find_run(second) is None
 
 
-async def test_key_is_told_free_if_who_made_its_run_impossible_crashed(logs: list[PartitionedLog]) -> None:
+async def test_key_is_told_free_if_who_made_its_run_impossible_crashed(
+    logs: list[PartitionedLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_claim, "LATE_SECONDS", 0.1)
     key, first, second = apart(logs[0], "key", "run_a", "run_b")
     await partitions_of(logs[0]).of(key).reserve(record(first, key=key), b"")
     assert await partitions_of(logs[1]).of(first).void(first) is None
