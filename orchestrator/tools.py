@@ -5,6 +5,6 @@ strings that need no key, no network and no SDK.
 """
 
 from .backends.offline.comparison import compare_answers
-from .backends.offline.tools import calculator, clock, key_words, text_statistics
+from .backends.tools import calculator, clock, key_words, text_statistics
 
 __all__ = ["calculator", "clock", "compare_answers", "key_words", "text_statistics"]

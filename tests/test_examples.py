@@ -30,7 +30,7 @@ EXAMPLES = ROOT / "examples"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The service with the agents that ship; the skeptic is slow, so that it can be stopped in the middle."""
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=40, skeptic=10)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=18, optimist=18, skeptic=5)
     with orchestrator("--config", str(folder)) as address:
         yield address
 

@@ -1,5 +1,5 @@
 """The former address of `orchestrator.tools:compare_answers`, for agents' files that name it; goes with release 0.2."""
 
-from .offline.comparison import compare, compare_answers, read_comparison
+from .offline.comparison import compare_answers
 
-__all__ = ["compare", "compare_answers", "read_comparison"]
+__all__ = ["compare_answers"]

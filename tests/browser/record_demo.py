@@ -13,7 +13,7 @@ from tests.support.commands import ROOT
 from tests.support.served import orchestrator
 
 FILE = ROOT / "orchestrator" / "web" / "page" / "timeline" / "recorded.js"
-MESSAGE = "Should we rewrite our billing service, or grow it piece by piece?"
+MESSAGE = "What is 17.5 % of 2,480, and should we rewrite our billing service?"
 HEAD = """/** A run of offline agents and their panel, as streamed. Written by `python -m tests.browser.record_demo`. */
 
 // prettier-ignore

@@ -33,7 +33,7 @@ PORT = free_port()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=40, skeptic=5)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=18, optimist=18, skeptic=2)
     origin = f"http://127.0.0.1:{PORT}"
     with orchestrator("--config", str(folder), "--allow-origin", origin) as address:
         yield address

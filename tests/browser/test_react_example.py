@@ -22,7 +22,7 @@ AGENTS = ("analyst", "optimist", "skeptic")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=50, optimist=50, skeptic=3)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=20, optimist=20, skeptic=2)
     with orchestrator("--config", str(folder)) as address:
         yield address
 

@@ -16,7 +16,7 @@ from tests.support.served import orchestrator, paced_agents
 
 
 def test_all_pictures_are_taken(browser: Browser, tmp_path: Path) -> None:
-    folder = paced_agents(tmp_path, analyst=120, optimist=120, skeptic=12, moderator=120)
+    folder = paced_agents(tmp_path, analyst=120, optimist=120, skeptic=5, moderator=120)
     shutil.copytree(ROOT / "agents_config" / "panels", folder / "panels")
     with orchestrator("--config", str(folder)) as address:
         pictures = take(browser, address, tmp_path / "pictures", alive_chars=20)

@@ -156,7 +156,7 @@ async def echoing_model() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def auto_case() -> AsyncIterator[AgentSettings]:
-    async with in_thread(echoing_model) as url:
+    async with echoing_model() as url:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OPENAI_COMPATIBLE_BASE_URL", url)
             patch.setenv("OPENAI_COMPATIBLE_MODEL", "echo")

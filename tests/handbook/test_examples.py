@@ -328,10 +328,10 @@ def python_program(block: Block, server: str) -> str:
 def test_a_program_of_the_python_client_runs(block: Block, server: str) -> None:
     out = python_program(block, server)
     if 'panel="council"' in block.text:
-        assert "I compare 3 answers" in out
+        assert "compare the answers" in out
         assert "'method': 'judge'" in out.splitlines()[-1]
     else:
-        assert "done" in out.splitlines()[-1] or "completed I take nothing on trust" in out
+        assert "done" in out.splitlines()[-1] or "completed I have no calculator for 6 * 7." in out
 
 
 def fetch_modules(server: str, path: str, folder: Path) -> None:

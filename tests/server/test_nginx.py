@@ -75,7 +75,7 @@ def _is_open(port: int, process: subprocess.Popen[bytes], errors: Path) -> bool:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     require("nginx")
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=40, optimist=5, skeptic=40)
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=18, optimist=2, skeptic=18)
     with orchestrator("--config", str(folder), "--allow-host", NAME, "--allow-origin", ORIGIN) as address:
         yield address
 

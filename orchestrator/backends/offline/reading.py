@@ -1,17 +1,14 @@
-"""Reads a message without a language model: its sums, its places, its words, its script.
+"""Reads a text without a language model: its sums, its places, the words that it turns on.
 
-Pure functions of text, each linear in a bounded prefix of it, so a message of any size costs
-milliseconds. Decides nothing; `offline_script` does.
+Pure functions, each linear in a bounded prefix of the text, so one of any size costs milliseconds.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter
 
 SCAN_CHARS = 4_000
-"""How much of a message is searched for sums and places."""
+"""How much of a text is searched for sums and places."""
 
 _SPOKEN = (
     (r"(?<=\d),(?=\d{3}(?!\d))", ""),
@@ -19,27 +16,19 @@ _SPOKEN = (
     (r"[÷∶]", "/"),
     (r"[−–]", "-"),
     (r"\^", "**"),
-    (r"(?<=\d)\s*[xX]\s*(?=\d)", " * "),
+    (r"(?<=\d)\s*x\s*(?=\d)", " * "),
     (r"\b(?:multiplied by|times)\b", "*"),
     (r"\bdivided by\b", "/"),
     (r"\bplus\b", "+"),
     (r"\bminus\b", "-"),
-    (r"\bto the power of\b", "**"),
-    (r" ?\bsquared\b", "**2"),
-    (r" ?\bcubed\b", "**3"),
     (r" ?(?:%|\bpercent\b)\s*of\b", " / 100 *"),
     (r"\bsquare root of\s+(\d+(?:\.\d+)?)", r"sqrt(\1)"),
 )
 _ARITHMETIC = re.compile(r"(?:sqrt(?=\s*\()|\d+(?:\.\d+)?|\.\d+|[-+*/%()]|[ \t])+")
-_ASKS_TO_COMPUTE = re.compile(
-    r"\b(?:calculate|compute|how much|what is|what's|work out|solve)\b|=", re.IGNORECASE
-)
+_ASKS_TO_COMPUTE = re.compile(r"\b(?:calculate|compute|how much|what is|what's|work out)\b|=", re.IGNORECASE)
 _ASKS_THE_TIME = re.compile(
-    r"\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b"
-    r"|\btime is it\b|\b(?:current|local) (?:time|date)\b"
-    r"|\b(?:today|tonight|right now|o'clock)\b|\btime in\b"
-    r"|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b"
-    r"|几点|几點|何時|который час|котра година",
+    r"\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b|\b(?:time is it|time in|right now|o'clock)\b"
+    r"|\b(?:the|current|local) (?:time|date)\b|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b|几点|何時",
     re.IGNORECASE,
 )
 _NAMED_PLACE = re.compile(r"\bin ([A-Z][\w'-]*(?:[ /_][A-Z][\w'-]*){0,3})")
@@ -47,8 +36,7 @@ _ANY_PLACE = re.compile(
     r"\b(?:time|date|day|it|now) in (?!the\b|a\b|an\b|my\b|your\b)([a-z][\w/]*)", re.IGNORECASE
 )
 _CONTINUES = re.compile(
-    r"^\W*(?:(?:and|now|then|so|ok|what about|take that|that|it)\W+)*((?:[+*/%]|-(?=\s)).*)",
-    re.DOTALL | re.IGNORECASE,
+    r"^\W*(?:(?:and|now|then|so|ok|that)\W+)*((?:[+*/%]|-(?=\s)).*)", re.DOTALL | re.IGNORECASE
 )
 _RESULT = re.compile(r"= (-?\d+(?:\.\d+)?)(?![\w.]*e)")
 
@@ -82,16 +70,6 @@ def find_place(message: str) -> str:
     return found[1] if found else "UTC"
 
 
-def foreign_script(message: str) -> str | None:
-    """Return the script most of *message* is written in, such as "Cyrillic"; None for Latin or no letters."""
-    letters = [char for char in message[:SCAN_CHARS] if char.isalpha()][:400]
-    scripts = Counter(unicodedata.name(char, "UNKNOWN").split(maxsplit=1)[0] for char in letters)
-    if not scripts:
-        return None
-    name, _ = scripts.most_common(1)[0]
-    return None if name == "LATIN" else {"CJK": "Chinese"}.get(name, name.capitalize())
-
-
 def shorten(text: str, limit: int) -> str:
     """Return *text* on one line, cut between words to at most *limit* characters."""
     line = " ".join(text[: limit * 4].split())
@@ -113,9 +91,7 @@ def _is_sum(expression: str, text: str) -> bool:
     """Distinguish a sum from a number, a date or a range: 2026-10-12 and 24/7 count only if asked to compute."""
     if not re.search(r"\d\s*\)*\s*[-+*/%]\s*|sqrt", expression) or not re.search(r"\d\)*$", expression):
         return False
-    if re.fullmatch(r"\d+(?:[-/]\d+)+", expression):
-        return _ASKS_TO_COMPUTE.search(text) is not None
-    return True
+    return not re.fullmatch(r"\d+(?:[-/]\d+)+", expression) or _ASKS_TO_COMPUTE.search(text) is not None
 
 
 def _balanced(expression: str) -> str:

@@ -14,7 +14,7 @@ class OfflineSettings(AgentSettings):
     may_vary: ClassVar[tuple[str, ...]] = ("seed", "tokens_per_s")
     backend: Literal["offline"] = "offline"
     instructions: str = ""
-    """The system prompt."""
+    """The system prompt; the agent's manner follows from it."""
     tools: tuple[Reference, ...] = ()
     """Functions it may call, as "module:function"."""
     tokens_per_s: PositiveNumber = 30

@@ -26,7 +26,6 @@ from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
 from orchestrator.backends.offline.backend import OfflineBackend
 from orchestrator.backends.offline.model import OfflineModel
 from orchestrator.backends.offline.settings import OfflineSettings
-from orchestrator.backends.offline.voices import VOICES
 from orchestrator.backends.registry import create_backend
 from orchestrator.errors import ConfigError
 from orchestrator.events import Reasoning, Token, ToolCall, ToolResult
@@ -38,8 +37,8 @@ CALCULATOR, CLOCK, STATISTICS, KEY_WORDS = (
 )
 PERSONAS = {
     "analyst": ("You measure everything and answer in figures.", (CALCULATOR, STATISTICS)),
-    "skeptic": ("You doubt every claim and look for the risk in it.", (CLOCK, KEY_WORDS)),
-    "poet": ("You are a poet.", (CALCULATOR, KEY_WORDS)),
+    "skeptic": ("You doubt every claim and look for the risk in it.", (CLOCK, CALCULATOR)),
+    "optimist": ("You are an optimist.", (CALCULATOR, KEY_WORDS)),
 }
 SECRET = f"{random.Random(7).getrandbits(64):x}"
 
@@ -126,13 +125,12 @@ async def test_the_time_comes_from_the_clock() -> None:
     assert f"It is {result.output}." in text_of(emissions)
 
 
-async def test_any_other_message_is_measured_and_the_measure_computed_on() -> None:
-    """The second call is made of what the first returned."""
-    emissions = await ask(build(CALCULATOR, STATISTICS), "Tell me about slow trains")
-    assert [name for name, _ in calls_of(emissions)] == ["text_statistics", "calculator"]
-    assert calls_of(emissions)[1][1] == {"expression": "5 / 200 * 60"}
-    assert "I count 5 words" in text_of(emissions)
-    assert "5 / 200 * 60 = 1.5 seconds" in text_of(emissions)
+async def test_words_are_counted_only_where_somebody_asks() -> None:
+    backend = build(CALCULATOR, STATISTICS)
+    assert calls_of(await ask(backend, "Tell me about slow trains")) == []
+    emissions = await ask(backend, 'How many words are in "one two three"?')
+    assert calls_of(emissions) == [("text_statistics", {"text": "one two three"})]
+    assert '"words": 3' in text_of(emissions)
 
 
 async def test_a_tool_that_fails_is_told_as_an_error_and_explained() -> None:
@@ -161,7 +159,7 @@ async def test_a_tool_of_the_users_gets_the_message_where_it_takes_one_string() 
 
 @pytest.mark.parametrize(
     ("message", "sentence"),
-    [("What is 17*23?", "I have no calculator"), ("What time is it?", "I have no clock")],
+    [("What is 17*23?", "I have no calculator for 17*23."), ("What time is it?", "I have no clock.")],
 )
 async def test_an_agent_without_the_tool_says_so_and_does_not_guess(message: str, sentence: str) -> None:
     """An agent that cannot know is worth more than one that makes it up."""
@@ -198,23 +196,27 @@ async def test_nothing_is_asked_of_the_network(monkeypatch: pytest.MonkeyPatch) 
     assert attempts == []
 
 
-@pytest.mark.parametrize("seed", range(len(VOICES)))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("message", ["What is 17*23?", "Why do cats purr?", "😀", "Привет, как дела?"])
-async def test_every_voice_says_plainly_what_it_is(seed: int, message: str) -> None:
+async def test_every_answer_says_plainly_and_shortly_what_it_is(seed: int, message: str) -> None:
     """Whatever the phrase of the day, nobody may take it for a language model."""
     said = text_of(await ask(build(KEY_WORDS, seed=seed), message)).lower()
     assert "offline stand-in" in said
     assert "no language model" in said
-    assert len(said.split()) <= 150
+    assert len(said.split()) <= 50
 
 
 async def test_three_personas_differ_visibly() -> None:
     """The page shows them side by side, so they must not read alike."""
     message = "Should our team rewrite the billing service in Rust?"
-    said = [text_of(await ask(persona(agent_id), message)) for agent_id in PERSONAS]
+    texts = [text_of(await ask(persona(agent_id), message)) for agent_id in PERSONAS]
+    said = [
+        text.rpartition(f" {name.title()} is an offline")[0]
+        for name, text in zip(PERSONAS, texts, strict=True)
+    ]
     for i, one in enumerate(said):
         assert "Rust" in one or "billing" in one or "service" in one or "rewrite" in one
-        assert PERSONAS[list(PERSONAS)[i]][0] in one, "it says on whose instructions"
+        assert not re.search(r"\b\d+ (words|characters)", one), "nobody asked to count"
         for other in said[i + 1 :]:
             assert SequenceMatcher(None, one.split(), other.split(), autojunk=False).ratio() < 0.4
 
@@ -222,15 +224,15 @@ async def test_three_personas_differ_visibly() -> None:
 async def test_equal_questions_get_equal_answers() -> None:
     """Deterministic down to the pieces and the ids, also from another instance."""
     history = Turn("What are trains?", "Long.")
-    first = await ask(persona("poet"), "How long are trains?", history)
-    assert first == await ask(persona("poet"), "How long are trains?", history)
+    first = await ask(persona("optimist"), "How long are trains?", history)
+    assert first == await ask(persona("optimist"), "How long are trains?", history)
 
 
 async def test_seed_and_message_and_instructions_change_the_words() -> None:
     """Else the answers would be the same sentence with other nouns."""
     answers = {
         text_of(await ask(build(KEY_WORDS, **settings), message))
-        for settings in ({}, {"seed": 1}, {"instructions": "You are a poet."})
+        for settings in ({}, {"seed": 1}, {"instructions": "You are a skeptic."})
         for message in ("Why do cats purr?", "Why do dogs bark?")
     }
     assert len(answers) == 6
@@ -253,10 +255,10 @@ async def test_a_follow_up_goes_on_from_the_last_result(remembered: bool) -> Non
     assert "Earlier you asked “What is 17*23?”; I go on from its result." in text_of(second)
 
 
-async def test_a_follow_up_names_what_both_questions_share() -> None:
+async def test_a_follow_up_names_the_question_before_it() -> None:
     """So that a reader sees that the agent knows the conversation."""
     said = text_of(await ask(build(), "Are trains slow?", Turn("What are trains?", "Long.")))
-    assert "Earlier you asked “What are trains?”; both are about “trains”." in said
+    assert "Earlier you asked “What are trains?”." in said
 
 
 async def test_earlier_tool_results_are_not_taken_for_this_answers() -> None:
@@ -287,20 +289,12 @@ async def test_any_message_gets_an_answer(message: str) -> None:
     assert not any(result.is_error for result in results_of(emissions))
 
 
-async def test_another_script_is_named() -> None:
-    """The fixed sentences are English; an agent that ignored this would look broken."""
-    said = text_of(await ask(build(KEY_WORDS), "Почему кошки мурлычут?"))
-    assert "Cyrillic" in said
-    assert "мурлычут" in said
-
-
 @pytest.mark.parametrize("unit", ["word ", "(", "1+", "你", " ", "and "])
 async def test_a_message_of_the_greatest_length_stays_cheap(unit: str) -> None:
     """100,000 characters must neither block the loop nor come back as an event of that size."""
     message = (unit * 100_000)[:100_000]
     emissions = await ask(persona("analyst"), message)
-    sizes = [len(e.arguments) for e in emissions if isinstance(e, ToolCall)]
-    assert max(sizes) < 5_000
+    assert max((len(e.arguments) for e in emissions if isinstance(e, ToolCall)), default=0) < 5_000
     assert len(text_of(emissions)) < 2_000
 
 
@@ -390,12 +384,10 @@ def test_only_the_backend_itself_loads_the_sdk() -> None:
         "letta.settings",
         "openai.settings",
         "offline.settings",
-        "offline.tools",
+        "tools",
         "offline.reading",
-        "offline.voices",
         "offline.script",
         "offline.comparison",
-        "offline.panel",
     )
     imports = ", ".join(f"orchestrator.backends.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'agents', 'openai'}} & set(sys.modules)))"

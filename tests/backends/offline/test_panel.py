@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -16,9 +17,8 @@ from hypothesis import strategies as st
 
 from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Part, QuotedAnswer
-from orchestrator.backends.offline.comparison import compare, compare_answers, read_comparison
-from orchestrator.backends.offline.panel import answer, next_call, think
-from orchestrator.backends.offline.script import Finding, Scene
+from orchestrator.backends.offline.comparison import Compared, compare, compare_answers
+from orchestrator.backends.offline.script import Finding, Scene, answer, next_call, think
 from orchestrator.config import load_config
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
@@ -85,22 +85,18 @@ async def test_the_shipped_council_answers_from_what_was_said() -> None:
         assert told.startswith(f"{agent_id.title()}: ")
         assert told.endswith(text_of(events, agent_id)[-20:]), "the whole of what it said"
     said = text_of(events, "moderator")
-    assert "17 * 23 = 391: so says Analyst, and my own calculator agrees. I take that." in said
-    assert "All 3 speak of" in said
-    assert "people" in said
-    for name in ("Skeptic", "Optimist", "Analyst"):
-        assert f"{name} alone brings up" in said
+    assert "17 * 23 = 391: so says Analyst." in said
     assert "offline stand-in" in said
     assert "no language model" in said
     assert result(events)["status"] == "decided"
 
 
 async def test_the_moderator_thinks_then_speaks_token_by_token() -> None:
-    async with house(tokens_per_s=120) as supervisor:
+    async with house(tokens_per_s=30) as supervisor:
         events = await sit(supervisor, method="moderator", members=["skeptic"], moderator="moderator")
     kinds = [event.type for event in of(events, "moderator")]
     assert kinds.index("reasoning") < kinds.index("token") < kinds.index("tool_call")
-    assert kinds.count("token") > 20
+    assert kinds.count("token") > 10
     moments = [event.data["t"] for event in of(events, "moderator", "token")]
     assert moments[-1] - moments[0] > 300, "at its pace, not at once"
 
@@ -112,7 +108,7 @@ async def test_the_moderator_follows_its_calculator_and_not_the_loudest() -> Non
             supervisor, "What is 2+3?", method="moderator", members=["right", "wrong"], moderator="moderator"
         )
     said = text_of(events, "moderator")
-    assert "2+3 = 5: so says right, and my own calculator agrees" in said
+    assert "2+3 = 5: so says right." in said
     assert "wrong says 2+3 = 6 (it is 5)" in said
 
 
@@ -121,7 +117,7 @@ async def test_the_moderator_works_out_what_nobody_did() -> None:
         events = await sit(
             supervisor, "What is 2+3?", method="moderator", members=["idle"], moderator="moderator"
         )
-    assert "2+3 = 5, as my own calculator has it; nobody says so." in text_of(events, "moderator")
+    assert "2+3 = 5: nobody says so." in text_of(events, "moderator")
 
 
 async def test_without_sums_the_best_sentence_is_taken_with_its_author() -> None:
@@ -136,7 +132,6 @@ async def test_without_sums_the_best_sentence_is_taken_with_its_author() -> None
         )
     said = text_of(events, "moderator")
     assert "What carries most is near’s word: “Cats purr because they are content.”" in said
-    assert "far alone brings up “trains”" in said
 
 
 @pytest.mark.parametrize("when", [{"quorum": 1, "deadline_s": 2}, {"quorum": 3, "deadline_s": 1}])
@@ -155,7 +150,7 @@ async def test_who_is_missing_is_named_with_the_reason_within_time(when: dict[st
     assert of(events, "moderator", "token")[0].data["t"] < 2500
     said = text_of(events, "moderator")
     assert "17 * 23 = 391: so says good" in said
-    assert "Missing here: bad failed; slow was still answering." in said
+    assert "Missing here: bad (error), slow (running)." in said
 
 
 async def test_any_offline_agent_can_moderate_and_judge_without_the_tool() -> None:
@@ -185,8 +180,7 @@ async def test_the_judge_chooses_the_same_in_both_orders_and_says_why() -> None:
     first, second = texts(events, "moderator")
     assert last_line(first) == "Winner: B"
     assert last_line(second) == "Winner: B"
-    assert "So I choose B: it takes up most of the question." in first
-    assert "1 wrong sum" in first
+    assert "I choose B by rule: no wrong sum, then most of the question’s key words" in first
 
 
 async def test_equal_answers_are_a_tie() -> None:
@@ -202,7 +196,7 @@ async def test_members_rank_each_other_by_the_same_rule() -> None:
     reviews = [texts(events, agent_id)[1] for agent_id in THREE]
     assert all(re.fullmatch(r"Ranking: [AB] > [AB]", last_line(review)) for review in reviews)
     verdict = result(events)
-    assert verdict["tally"]["skeptic"] == 0, "a sum and a time are facts, and the skeptic has neither"
+    assert verdict["winner"] == "analyst", "a sum is a fact, and the others have none"
     assert verdict["tally"][verdict["winner"]] == 2, "first for both of the others"
 
 
@@ -235,15 +229,13 @@ async def test_later_turns_refer_to_the_others_and_to_their_own(method: str, wor
     first, second = texts(events, "skeptic")
     assert "said:" not in first
     assert "Last time I said: “" in second
-    assert re.search(
-        r"Analyst said: “\w+: 17 \* 23 = 391.” I checked 17 \* 23 = 391 and take it over.", second
-    )
+    assert "Analyst said: “17 * 23 = 391.”" in second
     quoted = re.search(r"Last time I said: “(.+?[.?])”", second)
     assert quoted is not None
     assert quoted[1] in first
     calls = [event.data["call_id"] for event in of(events, "analyst", "tool_call")]
-    assert len(set(calls)) == len(calls) > 2, "a call's id is its own, in every turn"
-    assert "so say Skeptic and Analyst" in text_of(events, "moderator")
+    assert len(set(calls)) == len(calls) == 2, "a call's id is its own, in every turn"
+    assert "so says Analyst" in text_of(events, "moderator")
 
 
 @pytest.mark.parametrize("method", ["moderator", "judge", "rank", "vote", "race", "layers", "debate"])
@@ -323,7 +315,7 @@ def test_a_tool_of_that_name_that_says_something_else_is_not_believed() -> None:
         )
     )
     assert call is not None
-    for output in ("", "{}", "sunny", "[1]", compare_answers("x", ["only: one"])):
+    for output in ("", "{}", "sunny", compare_answers("x", ["only: one"])):
         assert answer(Scene(**{**fields(plain), "findings": (Finding(call, output),)})) == answer(plain)
 
 
@@ -346,18 +338,19 @@ def test_arguments_of_a_tool_stay_small_whatever_was_said() -> None:
 # ── the tool ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_comparison_tells_what_is_shared_and_what_is_not() -> None:
-    found = compare(
+def test_the_comparison_tells_what_each_says_of_the_question() -> None:
+    first, second = compare(
         "Why do cats purr?",
         [
-            ("A", "Cats purr at 25 hertz, say vets."),
-            ("B", "Cats purr at 25 hertz. I am an offline stand-in."),
+            ("A", "So. Cats purr at 25 hertz, say vets."),
+            ("B", "Some dogs bark. I am an offline stand-in that hears cats purr."),
         ],
     )
-    assert found.shared[:2] == ["cats", "purr"]
-    assert found.shared_numbers == ["25"]
-    assert [one.alone for one in found.answers] == [["vets"], []]
-    assert [one.words for one in found.answers] == [7, 5], "what it says of itself counts for nothing"
+    assert (first.key_words, first.gist) == (["cats", "purr"], "Cats purr at 25 hertz, say vets.")
+    assert (second.key_words, second.gist) == ([], "Some dogs bark."), (
+        "what it says of itself counts for nothing"
+    )
+    assert first.merit > second.merit
 
 
 @pytest.mark.parametrize(
@@ -374,16 +367,18 @@ def test_the_comparison_tells_what_is_shared_and_what_is_not() -> None:
     ],
 )
 def test_sums_are_worked_out_anew(text: str, right: list[str], wrong: list[str]) -> None:
-    (one,) = compare("?", [("A", text)]).answers
+    (one,) = compare("?", [("A", text)])
     assert (one.right, one.wrong) == (right, wrong)
 
 
 def test_the_tool_returns_what_can_be_read_back() -> None:
     output = compare_answers("Why do cats purr?", ["Ann: Cats purr.", "no name", "Bob: Dogs: bark."])
-    found = read_comparison(output, 3)
-    assert found is not None
-    assert [one.name for one in found.answers] == ["Ann", "", "Bob"]
-    assert read_comparison(output, 2) is None
+    found = msgspec.json.decode(output, type=list[Compared])
+    assert [(one.name, one.gist) for one in found] == [
+        ("Ann", "Cats purr."),
+        ("", "no name"),
+        ("Bob", "Dogs: bark."),
+    ]
     with pytest.raises(ValueError, match="no answer to compare"):
         compare_answers("x", [])
 

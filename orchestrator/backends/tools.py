@@ -1,4 +1,4 @@
-"""Tools that need no key and no network: a calculator, a clock, text statistics, key words.
+"""Tools for agents of every kind that need no key and no network: a calculator, a clock, text statistics, key words.
 
 Plain functions of strings, so any agent may list them under `tools`; imports no SDK. A tool that
 cannot answer raises `ValueError` with a sentence that a reader can act on.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 
-from ...errors import ToolError
+from ..errors import ToolError
 
 MAX_EXPRESSION_CHARS = 400
 MAX_RESULT_BITS = 4_000  # about 1,200 digits: far below what Python refuses to print
@@ -30,12 +30,8 @@ STOP_WORDS = frozenset(
     much my no not now of on one or our out over please say she should so some tell than that the their them
     then there these they this to too up us use very was we were what when where which while who whom whose
     why will with would you your
-    aber als auch auf aus bei das dem den der des die ein eine einen er es für ich im in ist ja mit nicht oder
-    sie sind und uns von war was wer wie wir zu zum zur
-    au avec ce ces dans de des du elle en est et il je la le les mais ne nous on ou par pas pour que qui sur
-    un une vous con del el en es las los mi no para por que se su un una y
     """.split()  # noqa: SIM905 - a list of this length is unreadable
-)  # fmt: skip
+)
 
 Number = int | float
 
@@ -62,7 +58,7 @@ def calculator(expression: str) -> str:
         raise ToolInputError("division by zero") from exc
     except OverflowError as exc:
         raise ToolInputError("the result is too large") from exc
-    return _format(value)
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
 
 
 def clock(place: str) -> str:
@@ -71,14 +67,12 @@ def clock(place: str) -> str:
     Args:
         place: "UTC", a time zone such as "Asia/Tokyo", or its city alone, "Tokyo".
     """
-    key = place.strip().lower().replace(" ", "_")
-    zone = _zones().get(key)
+    zone = _zones().get(place.strip().lower().replace(" ", "_"))
     if zone is None:
         raise ToolInputError(f"no time zone is called {place.strip()[:60]!r}")
     now = datetime.now(zoneinfo.ZoneInfo(zone))
     offset = now.strftime("%z")
-    day = f"{now:%A}, {now.day} {now:%B %Y}"
-    return f"{day}, {now:%H:%M:%S} in {zone} (UTC{offset[:3]}:{offset[3:]})"
+    return f"{now:%A}, {now.day} {now:%B %Y}, {now:%H:%M:%S} in {zone} (UTC{offset[:3]}:{offset[3:]})"
 
 
 def text_statistics(text: str) -> str:
@@ -88,18 +82,15 @@ def text_statistics(text: str) -> str:
         text: The text to measure.
     """
     found = words(text)
-    distinct = {word.lower() for word in found}
-    return json.dumps(
-        {
-            "characters": len(text),
-            "words": len(found),
-            "distinct_words": len(distinct),
-            "sentences": len([part for part in re.split(r"[.!?…。！？]+", text) if re.search(r"\w", part)]),
-            "lines": len(text.splitlines()),
-            "longest_word": max(found, key=len, default=""),
-        },
-        ensure_ascii=False,
-    )
+    counts = {
+        "characters": len(text),
+        "words": len(found),
+        "distinct_words": len({word.lower() for word in found}),
+        "sentences": len([part for part in re.split(r"[.!?…。！？]+", text) if re.search(r"\w", part)]),
+        "lines": len(text.splitlines()),
+        "longest_word": max(found, key=len, default=""),
+    }
+    return json.dumps(counts, ensure_ascii=False)
 
 
 def key_words(text: str) -> str:
@@ -133,37 +124,29 @@ def find_key_words(text: str, limit: int = 5) -> list[str]:
     return [first[word] for word in ranked[:limit]]
 
 
-# ── the calculator's arithmetic ───────────────────────────────────────────────────────────────
-
-
 def _evaluate(node: ast.expr) -> Number:
     """Compute *node*; whatever is not listed here is refused, so nothing can be reached from it."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _bounded(value)
-        case ast.Name(id="pi"):
-            return math.pi
-        case ast.Name(id="e"):
-            return math.e
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_evaluate(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _evaluate(operand)
+        case ast.Name(id="pi" | "e" as name):
+            return float(getattr(math, name))
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            return -_evaluate(operand) if isinstance(sign, ast.USub) else _evaluate(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _bounded(_OPERATORS[type(op)](_evaluate(left), _evaluate(right)))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-            return _call(name, [_evaluate(argument) for argument in args])
+            if not args or (len(args) > 1 and name not in ("min", "max")):
+                most = "at least one number" if name in ("min", "max") else "one number"
+                raise ToolInputError(f"{name}() takes {most}")
+            return _bounded(_FUNCTIONS[name]([_evaluate(argument) for argument in args]))
     raise ToolInputError(f"{ast.unparse(node)[:60]!r} is not arithmetic")
 
 
-def _call(name: str, arguments: list[Number]) -> Number:
-    if not arguments or (len(arguments) > 1 and name not in ("min", "max")):
-        raise ToolInputError(
-            f"{name}() takes {'at least one number' if name in ('min', 'max') else 'one number'}"
-        )
-    if name == "sqrt" and arguments[0] < 0:
+def _root(numbers: list[Number]) -> Number:
+    if numbers[0] < 0:
         raise ToolInputError("a negative number has no real square root")
-    return _bounded(_FUNCTIONS[name](arguments))
+    return math.sqrt(numbers[0])
 
 
 def _multiply(left: Number, right: Number) -> Number:
@@ -173,8 +156,8 @@ def _multiply(left: Number, right: Number) -> Number:
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
-        _refuse_bits(base.bit_length() * exponent if abs(base) > 1 else 1)
+    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
+        _refuse_bits(base.bit_length() * exponent)
     result = base**exponent
     if isinstance(result, complex):
         raise ToolInputError("the result is not a real number")
@@ -201,36 +184,20 @@ def _bounded(value: Number) -> Number:
     return value
 
 
-def _format(value: Number) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.12g}"
-
-
 _OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: _multiply,
-    ast.Div: _divide,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: _power,
-}
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: _multiply, ast.Div: _divide,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: _power,
+}  # fmt: skip
 _FUNCTIONS: dict[str, Callable[[list[Number]], Number]] = {
-    "sqrt": lambda numbers: math.sqrt(numbers[0]),
-    "abs": lambda numbers: abs(numbers[0]),
-    "round": lambda numbers: round(numbers[0]),
-    "min": min,
-    "max": max,
-}
+    "sqrt": _root, "abs": lambda numbers: abs(numbers[0]), "round": lambda numbers: round(numbers[0]),
+    "min": min, "max": max,
+}  # fmt: skip
 
 
 @cache
 def _zones() -> dict[str, str]:
     """Return every time zone of this machine by its lower-case name and by its city."""
-    zones = {"utc": "UTC"}
     names = sorted(zoneinfo.available_timezones() - {"localtime"})
-    for name in names:
-        if "/" in name and not name.startswith(("Etc/", "posix/", "right/")):
-            zones.setdefault(name.rpartition("/")[2].lower(), name)
-    for name in names:
-        zones[name.lower()] = name
-    return zones
+    places = [name for name in names if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))]
+    cities = {name.rpartition("/")[2].lower(): name for name in reversed(places)}
+    return {"utc": "UTC"} | cities | {name.lower(): name for name in names}
