@@ -59,16 +59,23 @@ async def test_a_connection_too_many_hears_503_but_is_told_that_we_live(serve: S
     assert (await service.call("GET", "/v1/runs")).status == 200
 
 
-async def test_connections_beyond_the_spare_ones_are_closed_unheard(
+async def test_of_a_crowd_that_asks_nothing_the_oldest_are_closed_so_that_we_can_be_asked(
     monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
-    monkeypatch.setattr(connections, "SPARE_CONNECTIONS", 0)
+    monkeypatch.setattr(connections, "SPARE_CONNECTIONS", 2)
     service = await serve({"a": words("x")}, options=limited(max_connections=1))
     with ask(service, "/healthz"):
         await eventually(lambda: service.app[CONNECTIONS].open == 1)
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-        assert await reader.read() == b""
-        writer.close()
+        silent = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(5)]
+        for reader, _ in silent[:3]:
+            assert await reader.read() == b""
+        assert (await service.call("GET", "/healthz")).status == 200
+        assert await silent[3][0].read() == b""
+        assert not silent[4][0].at_eof()
+        for _, writer in silent:
+            writer.close()
+    await eventually(lambda: service.app[CONNECTIONS].open == 0)
+    assert service.app[CONNECTIONS]._crowd == {}
 
 
 async def test_streams_and_sockets_are_bounded_in_all(serve: Serve) -> None:

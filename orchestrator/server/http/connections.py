@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
 SPARE_CONNECTIONS = 64
-"""Beyond the bound, for those that ask whether we live; further ones are closed unheard."""
+"""Beyond the bound, for those that ask whether we live; a further one takes the place of the oldest of them."""
 
 SPARE_DESCRIPTORS = 256
 """For the store, upstreams and files."""
@@ -32,6 +33,12 @@ QUIET_SECONDS = 10.0
 
 SMALL_ANSWER_BYTES = 64 * 1024
 """Not counted: asyncio writes so much without waiting for the client."""
+
+
+class Closable(Protocol):
+    """A connection that can be closed at once."""
+
+    def force_close(self) -> None: ...
 
 
 class Connections:
@@ -45,6 +52,7 @@ class Connections:
         self.limits = limits or ConnectionLimits()
         self.most = self.limits.max_connections
         self.open = 0
+        self._crowd: dict[Closable, None] = {}
         self.answer_bytes = 0
         self._held = {"streams": 0, "websockets": 0}
         self._warned_at: dict[str, float] = {}
@@ -67,16 +75,26 @@ class Connections:
             advice="raise the hard limit of open files (ulimit -Hn, LimitNOFILE=) or lower --max-connections",
         )
 
-    def enter(self) -> bool | None:
-        """Count a connection; return whether it is one too many, None if it is to be closed at once."""
+    def enter(self, connection: Closable) -> bool:
+        """Count a connection; return whether it is one too many.
+
+        Of too many the oldest are closed: if instead the newest were, a crowd that asks nothing would let nobody hear
+        that we live.
+        """
         self.open += 1
         if self.open <= self.most:
             return False
         self._warn_full("connections", self.most)
-        return None if self.open > self.most + SPARE_CONNECTIONS else True
+        self._crowd[connection] = None
+        if len(self._crowd) > SPARE_CONNECTIONS:
+            oldest = next(iter(self._crowd))
+            del self._crowd[oldest]
+            oldest.force_close()
+        return True
 
-    def leave(self) -> None:
+    def leave(self, connection: Closable) -> None:
         self.open -= 1
+        self._crowd.pop(connection, None)
 
     @contextmanager
     def holding(self, kind: str) -> Iterator[None]:

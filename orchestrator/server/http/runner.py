@@ -51,11 +51,7 @@ class ProblemProtocol(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        crowded = self.connections.enter()
-        if crowded is None:
-            self.force_close()
-            return
-        self.crowded = crowded
+        self.crowded = self.connections.enter(self)
         # Also for what is no stream: a client that never reads must cost no more than this.
         limit_socket(self.transport)
         self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._close_unasked)
@@ -96,7 +92,7 @@ class ProblemProtocol(RequestHandler):
             self._send_timer = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.connections.leave()
+        self.connections.leave(self)
         self._stop_send_timer()
         if self._headers_timer is not None:
             self._headers_timer.cancel()
