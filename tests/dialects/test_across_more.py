@@ -12,6 +12,7 @@ import pytest
 from orchestrator import AgentError, AgentInput
 from orchestrator.backends.base import Emission
 from orchestrator.sse_parser import SSEParser
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import Service, serving
 
 from .agents import AGENTS, CHATTY, ODD, TOOLED
@@ -43,8 +44,10 @@ async def ask_twice(service: Service) -> str:
 async def ask_and_approve(service: Service) -> str:
     run_id = await service.start(agents=["asking", "chatty"])
     path = f"/v1/runs/{run_id}/agents/asking/approvals/c9"
-    async with asyncio.timeout(10):
-        while (await service.call("POST", path, json={"approve": True})).status == 409:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (
+            await service.call("POST", path, json={"approve": True})
+        ).status != 202:  # it has not asked yet
             await asyncio.sleep(0.01)
     return run_id
 
