@@ -57,6 +57,7 @@ async def test_a_request_that_names_it_hears_why(
     assert "agent 'paid' is left out: " in text
     assert "PAID_KEY" in text
     assert "no agent 'paid'" not in text
+    assert "There is no" not in text
 
 
 async def test_it_cannot_join_a_run_and_hears_why(client: TestClient[Any, Any]) -> None:

@@ -142,7 +142,11 @@ def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -
     agents = model.split("+")
     for agent_id in agents:
         if agent_id not in registry.agents:
-            raise NotFound(f"There is no model {model[:80]!r}: {registry.why_not(agent_id)}.")
+            shown, why = repr(model[:80]), registry.why_not(agent_id)
+            left_out = agent_id in registry.left_out
+            raise NotFound(
+                f"Model {shown} cannot be asked: {why}." if left_out else f"There is no model {shown}: {why}."
+            )
     return {"agents": agents}
 
 
