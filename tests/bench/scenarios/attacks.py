@@ -54,8 +54,8 @@ BOUNDS = {
 
 ATTACKS = (
     asking.nothing, asking.patterns, asking.members, asking.quotes, asking.deep, asking.lists, asking.gaps, asking.deaf,
-    asking.images, asking.conversations, reading.folds, reading.snapshots, reading.talk, reading.searches,
-    reading.scores, reading.deletions,
+    asking.images, asking.conversations, asking.dialects, reading.folds, reading.snapshots, reading.talk,
+    reading.searches, reading.scores, reading.deletions,
 )  # fmt: skip
 
 

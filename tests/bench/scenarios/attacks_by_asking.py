@@ -105,3 +105,37 @@ async def conversations(target: Target) -> None:
         await target.start(conversation_id=f"c{n}", message="m" * 90_000)
 
     await target.many(target.options.pick(1000, 20), 8, one)
+
+
+async def dialects(target: Target) -> None:
+    """Large, deep and odd bodies in the other APIs, and variants with long settings"""
+    text = "w" * target.options.pick(7_500_000, 50_000)
+    said = [{"role": "user", "content": [{"type": "text", "text": text}]}]
+    many = [{"role": "user", "content": "x" * 8000} for _ in range(240)]
+    deep: object = "x"
+    for _ in range(14):
+        deep = [deep, deep] if isinstance(deep, str) else [deep]
+    message = {"messageId": "m", "contextId": "c", "parts": [{"text": text}]}
+    parts = [{"role": "user", "parts": [{"type": "text", "text": text}]}]
+    tool = {"name": "ask", "arguments": {"message": text, "agents": ["brief"]}}
+    changed = [{"agent_id": "brief", "as": f"v{n}", "instructions": "i" * 60_000} for n in range(32)]
+    asked: dict[str, dict[str, object]] = {
+        "/v1/chat/completions": {"model": "brief", "messages": said},
+        "/v1/chat/completions?": {"model": "+".join(["brief"] * 400), "messages": many},
+        "/v1/responses": {"model": "brief", "input": text, "instructions": text},
+        "/v1/responses?": {"model": "brief", "input": deep, "previous_response_id": text},
+        "/v1/ai-sdk/chat": {"id": text, "messages": parts},
+        "/v1/ag-ui": {"threadId": text, "runId": text, "messages": said, "context": deep},
+        "/v1/a2a/brief": {
+            "jsonrpc": "2.0",
+            "id": text,
+            "method": "SendMessage",
+            "params": {"message": message},
+        },
+        "/v1/a2a/brief/message:send": {"message": message},
+        "/v1/mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tool},
+        "/v1/runs": {"message": "x", "agents": changed},
+    }
+    bodies = [(path, json.dumps(body).encode()) for path, body in asked.items()]
+    count = target.options.pick(40, 1) * len(bodies)
+    await target.many(count, 8, lambda n: target.post(bodies[n % len(bodies)][1], bodies[n % len(bodies)][0]))
