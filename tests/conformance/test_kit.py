@@ -213,3 +213,18 @@ async def test_the_command_tells_and_exits(
         out = done.output
     assert out.count("pass  ") == len(CLAUSES)
     assert f"{len(CLAUSES)} of {len(CLAUSES)} clauses hold." in out
+
+
+def without_its_end(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """End each stream before its last event."""
+    return None if b"event: run.done" in frame else frame
+
+
+async def test_a_server_whose_streams_lack_the_last_event_is_asked_no_more_than_once(
+    service: Service,
+) -> None:
+    """Nothing new comes of such a stream, so whoever went on asking would ask for ever."""
+    async with wrong_server(service, without_its_end) as url, ClientSession() as session:
+        probe = Probe(session, url, message="hi", agents=None, patience=20)
+        (live,) = [clause for clause in CLAUSES if clause.name == "live_cuts_lose_nothing"]
+        assert "the stream ends, and run.done was not in it" in (await check(probe, live) or "")
