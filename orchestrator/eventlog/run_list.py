@@ -30,12 +30,14 @@ class RunSummary(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         agents: Status by the ids under which they take part; None if it is not known.
         panel: What people call the panel, if one was asked for.
+        variants: Which configured agent each variant is of.
     """
 
     title: str = ""
     agents: dict[str, AgentStatus | None] = {}
     panel: str | None = None
     blind: bool = False
+    variants: dict[str, str] = {}
 
 
 class RunRow(NamedTuple):

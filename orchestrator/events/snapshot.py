@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .agent import AgentMetrics, InputRef, Missing, Usage
+from .agent import AgentMetrics, ApprovalRequest, InputRef, Missing, Usage
 from .base import AgentStatus, RunStatus
 from .content import Data, File, Progress, Source
 from .panel import PanelState
@@ -29,7 +29,7 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
     """One agent as it stands: `text` is what its last attempt said so far. From `stage` on it is of a panel.
 
     `output` to `files` are of the same attempt: the newest of each bar, the newest data of each name and `data_id`
-    in the place of the first, all else in order.
+    in the place of the first, all else in order. `approvals` are the calls that wait for an answer.
     """
 
     status: AgentStatus
@@ -50,6 +50,8 @@ class AgentSnapshot(msgspec.Struct, omit_defaults=True):
     data: list[Data] = []
     sources: list[Source] = []
     files: list[File] = []
+    approvals: list[ApprovalRequest] = []
+    variant: AgentVariant | msgspec.UnsetType = msgspec.UNSET
 
 
 class RevealedAgent(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,6 +14,8 @@ import msgspec
 
 from ..events.agent import (
     AgentMetrics,
+    Approval,
+    ApprovalRequest,
     Cancelled,
     Done,
     Error,
@@ -23,6 +25,7 @@ from ..events.agent import (
     Started,
     Status,
     Token,
+    ToolResult,
     Usage,
 )
 from ..events.base import PANEL, AgentStatus, Payload, RunStatus
@@ -58,6 +61,8 @@ class Participant:
     missing: list[Missing] = field(default_factory=list)
     turns: list[EarlierTurn] = field(default_factory=list)
     content: ContentState = field(default_factory=ContentState)
+    approvals: dict[str, ApprovalRequest] = field(default_factory=dict)
+    """The calls that wait for an answer."""
     spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)
     """Of each earlier turn."""
 
@@ -83,6 +88,10 @@ class Participant:
         match payload:
             case Status(anchor=str(anchor)):
                 self.anchor = anchor
+            case ApprovalRequest(call_id=call_id):
+                self.approvals[call_id] = payload
+            case Approval(call_id=call_id) | ToolResult(call_id=call_id):
+                self.approvals.pop(call_id, None)
             case Started(attempt=attempt):
                 self.enter_turn(payload)
                 self._begin(attempt)
@@ -92,14 +101,17 @@ class Participant:
                 self.retries += 1
                 return self._unless_cancelling("queued")
             case Done(text=text, usage=usage, metrics=metrics):
+                self.approvals.clear()
                 self.pieces[:] = [text]  # the same, unless the tokens were trimmed away
                 self.usage, self.metrics = usage, metrics
                 return "done"
             case Error(code=code, message=message, error_id=error_id, retryable=retryable, metrics=metrics):
+                self.approvals.clear()
                 self.error = {"code": code, "message": message, "error_id": error_id, "retryable": retryable}
                 self.metrics = metrics
                 return "error"
             case Cancelled(metrics=metrics):
+                self.approvals.clear()
                 self.metrics = metrics
                 return "cancelled"
             case _:
@@ -139,6 +151,7 @@ class Participant:
         self.attempt = attempt
         self.pieces.clear()
         self.content.clear()
+        self.approvals.clear()
         self.error = self.metrics = self.usage = self.anchor = None
 
     def snapshot(self) -> AgentSnapshot:
@@ -161,6 +174,8 @@ class Participant:
             data=list(self.content.data),
             sources=list(self.content.sources),
             files=list(self.content.files),
+            approvals=list(self.approvals.values()),
+            variant=self.info.variant,
         )
 
 
@@ -249,7 +264,7 @@ class RunState:
         agents = {agent_id: p.snapshot() for agent_id, p in self.participants.items()}
         if spec.blind:
             for agent in agents.values():
-                agent.progress = []
+                agent.progress, agent.variant = [], msgspec.UNSET
         return Snapshot(
             run_id=spec.run_id,
             channel=spec.channel,

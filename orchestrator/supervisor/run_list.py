@@ -17,9 +17,10 @@ from .executor import Executor
 
 
 class ListedAgent(msgspec.Struct):
-    """An agent of a listed run; `status` null: not known."""
+    """An agent of a listed run; `status` null: not known. `variant_of`: the agent of which it is a variant."""
 
     status: AgentStatus | None
+    variant_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListedRun(msgspec.Struct):
@@ -58,7 +59,10 @@ def summary_of(request: StartRequest, agents: tuple[str, ...]) -> RunSummary:
     shown = [neutral_id(place) for place in range(len(agents))] if request.blind else agents
     panel = request.panel or {}
     name = panel.get("title") or panel.get("panel_id") or panel.get("method")
-    return RunSummary(title_of(request.message), dict.fromkeys(shown, "queued"), name, request.blind)
+    variants = {} if request.blind else {agent: variant.of for agent, variant in request.variants.items()}
+    return RunSummary(
+        title_of(request.message), dict.fromkeys(shown, "queued"), name, request.blind, variants
+    )
 
 
 def _listed(row: RunRow, live: Run | None) -> ListedRun:
@@ -72,7 +76,10 @@ def _listed(row: RunRow, live: Run | None) -> ListedRun:
         status=row.status if live is None else live.status,
         created_at=row.created_at,
         ended_at=row.ended_at,
-        agents={agent_id: ListedAgent(status) for agent_id, status in agents.items()},
+        agents={
+            agent_id: ListedAgent(status, summary.variants.get(agent_id, msgspec.UNSET))
+            for agent_id, status in agents.items()
+        },
         panel=summary.panel,
         blind=summary.blind,
         unreadable=row.summary is None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.events import (
@@ -11,6 +13,8 @@ from orchestrator.events import (
     AgentAdded,
     AgentInfo,
     AgentMetrics,
+    Approval,
+    ApprovalRequest,
     Cancelled,
     Done,
     Error,
@@ -26,8 +30,10 @@ from orchestrator.events import (
     Started,
     Status,
     Token,
+    ToolResult,
     Usage,
 )
+from orchestrator.events.run import AgentVariant
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import RunState
 
@@ -49,6 +55,40 @@ def state(*events: tuple[str | None, Payload], started: bool = True) -> RunState
     for number, (who, payload) in enumerate([*opening, *events], 1):
         found.fold(who, payload, f"epoch-{number}")
     return found
+
+
+ASKED = ApprovalRequest("c1", "send", "{}")
+OTHER = ApprovalRequest("c2", "look", "{}")
+
+
+@pytest.mark.parametrize(
+    ("then", "waiting"),
+    [
+        ([], [ASKED, OTHER]),
+        ([Approval("c1", True)], [OTHER]),
+        ([ToolResult("c2", "found", False)], [ASKED]),
+        ([Done("", None, None, metrics(), 1)], []),
+        ([Error("internal", "", "e", False, metrics(), 1)], []),
+        ([Cancelled("requested", metrics(), 1)], []),
+        ([Retry(2, "internal", 0)], []),
+    ],
+)
+def test_a_snapshot_has_the_calls_that_wait_for_an_answer(
+    then: list[Payload], waiting: list[Payload]
+) -> None:
+    """Who has no events, behind a proxy that holds them back say, can answer, too."""
+    payloads: list[Payload] = [Started(1), ASKED, OTHER, *then]
+    found = state(*[("a", payload) for payload in payloads]).snapshot()
+    assert found.agents["a"].approvals == waiting
+    assert found.agents["b"].approvals == []
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_snapshot_names_a_variant_as_such_but_in_a_blind_run(blind: bool) -> None:
+    variant = AgentVariant("a", {"model": "m"})
+    found = RunState(replace(SPEC, blind=blind, variants={"hot": variant}), 1000)
+    found.fold("hot", Started(1), "epoch-2")  # its `run.started` was trimmed away
+    assert found.snapshot().agents["hot"].variant == (msgspec.UNSET if blind else variant)
 
 
 def test_a_run_begins_with_its_agents_queued() -> None:

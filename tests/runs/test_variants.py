@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import SecretStr
 
 from orchestrator.backends.base import AgentInput, Backend, Emission
 from orchestrator.backends.offline.settings import OfflineSettings
+from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.events.run import AgentVariant
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.run.spec import StartRequest, spec_of
@@ -19,6 +21,7 @@ from orchestrator.settings.agent import AgentSettings
 from tests.runs.test_spec import record
 from tests.support.patience import eventually
 from tests.support.service import Service, serving
+from tests.support.upstream import Upstream
 
 
 class Seeded:
@@ -78,7 +81,15 @@ async def test_variants_answer_under_their_own_names(service: Service) -> None:
         if e.data["type"] == "done" and e.data.get("agent_id")
     }
     assert texts == {"a": "a 0 []", "a-5": "a-5 5 []", "twin": "twin 0 []"}
-    assert (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]["a-5"]["status"] == "done"
+    state = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]
+    assert {name: agent.get("variant") for name, agent in state.items()} == {
+        info["agent_id"]: info.get("variant") for info in started
+    }
+    assert state["a-5"]["status"] == "done"
+    (listed,) = (await service.call("GET", "/v1/runs")).json["runs"]
+    assert {name: agent.get("variant_of") for name, agent in listed["agents"].items()} == {
+        "a": None, "a-5": "a", "twin": "a"
+    }  # fmt: skip
 
 
 async def test_a_variant_remembers_its_own_answers_and_metrics_call_it_by_its_agent(service: Service) -> None:
@@ -128,6 +139,33 @@ async def test_a_wrong_variant_is_refused_and_the_list_says_what_varies(service:
     assert [error["at"] for error in answer.json["errors"]] == ["agents[0].as", "agents[1].sed"]
     listed = (await service.call("GET", "/v1/agents")).json["agents"]
     assert listed[0]["variants"] == [{"key": "seed", "type": "integer", "choices": []}]
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+async def test_what_a_variant_changes_reaches_the_model(api: Any) -> None:
+    """Three variants of one agent, at a real OpenAI-compatible server: each is asked with its own settings."""
+    async with Upstream() as upstream:
+        agent = OpenAIAgentsSettings(
+            agent_id="a", title="A", model="echo-2", api=api, base_url=upstream.url, api_key=SecretStr("k"),
+            instructions="Be plain.", model_settings={"temperature": 0.5, "top_p": 0.9},
+            variants=("model", "instructions", "model_settings.temperature"), variant_models=("echo-3",),
+        )  # fmt: skip
+        changed = [
+            variant("hot", model_settings={"temperature": 1.2}), variant("bold", instructions="Be bold."),
+            variant("other", model="echo-3"),
+        ]  # fmt: skip
+        async with serving(registry=AgentRegistry({"a": agent})) as service:
+            await service.ended(await service.start(agents=["a", *changed]))
+            sent = sorted(_asked(request.body) for request in upstream.requests)
+    assert sent == sorted([
+        ("echo-2", "Be plain.", 0.5, 0.9), ("echo-2", "Be plain.", 1.2, 0.9),
+        ("echo-2", "Be bold.", 0.5, 0.9), ("echo-3", "Be plain.", 0.5, 0.9),
+    ])  # fmt: skip
+
+
+def _asked(body: dict[str, Any]) -> tuple[str, str, float, float]:
+    said = body["instructions"] if "instructions" in body else body["messages"][0]["content"]
+    return body["model"], said, body["temperature"], body["top_p"]
 
 
 def test_variants_are_kept_with_the_run() -> None:

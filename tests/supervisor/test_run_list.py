@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from orchestrator.backends.base import AgentInput
 from orchestrator.eventlog.run_list import RunPage, RunQuery, RunRow, RunSummary
 from orchestrator.events.encoding import encode_json
+from orchestrator.events.run import AgentVariant
 from orchestrator.run.spec import StartRequest
 from orchestrator.supervisor.run_list import list_of, summary_of
 from tests.support.patience import eventually
@@ -28,7 +29,9 @@ def test_a_summary_holds_the_beginning_of_the_question_and_who_was_asked() -> No
 
 
 def test_a_blind_runs_summary_holds_no_name() -> None:
-    summary = summary_of(StartRequest("hi", blind=True), ("skeptic", "optimist"))
+    variants = {"optimist": AgentVariant("skeptic", {})}
+    summary = summary_of(StartRequest("hi", blind=True, variants=variants), ("skeptic", "optimist"))
+    assert summary.variants == {}
     assert summary.agents == {"agent-1": "queued", "agent-2": "queued"}
     assert summary.blind
 
