@@ -136,6 +136,8 @@ class AgentView:
         self.metrics = snapshot.get("metrics")
         self.usage = snapshot.get("usage")
         self.content = ContentView.of_snapshot(snapshot)
+        self.approvals = {asked["call_id"]: asked for asked in snapshot.get("approvals") or ()}
+        self.variant = snapshot.get("variant", self.variant)
         self._take_stage(snapshot)
         self.turn = snapshot.get("turn")
         self.turns = [TurnView.of_snapshot(turn) for turn in snapshot.get("turns") or ()]

@@ -72,13 +72,18 @@ class SeenCursor:
         """
         if event.id is None:
             return True
-        if self.last is not None and not is_snapshot(event):
-            epoch, seq = _split(self.last)
-            new_epoch, new_seq = _split(event.id)
-            if epoch == new_epoch and new_seq <= seq:
-                return False
+        if not is_snapshot(event) and reaches(self.last, event.id):
+            return False
         self.last = event.id
         return True
+
+
+def reaches(seen: str | None, wanted: str) -> bool:
+    """Whether who has seen *seen* has seen *wanted*, as far as their log tells."""
+    if seen is None:
+        return False
+    (epoch, seq), (other, wanted_seq) = _split(seen), _split(wanted)
+    return epoch == other and seq >= wanted_seq
 
 
 def is_snapshot(event: Event) -> bool:

@@ -14,7 +14,7 @@ import aiohttp
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .event import Event, SeenCursor, is_snapshot, parse_event
 from .http import Backoff, ClientError, Http, refusal
-from .run_view import Connection
+from .run_view import Connection, ConnectionDetail
 
 BUFFERED_EVENTS = 1024
 """Of one iterator. When it is full, reading waits; the server may then drop us, and we come back by id."""
@@ -43,6 +43,7 @@ class Follower(ABC):
 
     Attributes:
         connection: `connecting`, `open`, `retrying` (lost, will be back) or `closed`.
+        detail: What is the matter with it, as a code and a message; None if nothing is.
         failure: Why it cannot be followed; None while it can, and once it has ended.
     """
 
@@ -57,6 +58,7 @@ class Follower(ABC):
         family: WeakSet[Follower],
     ) -> None:
         self.connection: Connection = "connecting"
+        self.detail: ConnectionDetail | None = None
         self.failure: Exception | None = None
         self._http = http
         self._path = path
@@ -115,7 +117,7 @@ class Follower(ABC):
             self._close()
 
     def _close(self) -> None:
-        self.connection = "closed"
+        self.connection, self.detail = "closed", None
         for buffer in self._buffers:
             buffer.close()
 
@@ -125,7 +127,7 @@ class Follower(ABC):
         while (loss := await self._connect()) is not None:
             if self.connection == "open" or lost_at is None:
                 lost_at = loop.time()
-            self.connection = "retrying"
+            self.connection, self.detail = "retrying", ConnectionDetail("lost", loss.cause)
             if self._give_up_s is not None and loop.time() - lost_at >= self._give_up_s:
                 raise ClientError(f"{self._http.base} is out of reach ({loss.cause})")
             await asyncio.sleep(self._backoff.next_delay(loss.retry_after))
@@ -153,7 +155,7 @@ class Follower(ABC):
                 raise await refusal(response)
             if response.content_type != "text/event-stream":
                 raise ClientError(f"{self._http.base} answers with {response.content_type}, not a stream")
-            self.connection = "open"
+            self.connection, self.detail = "open", None
             parser = SSEParser()
             async for chunk in response.content.iter_any():
                 for event in _parse(parser, chunk):

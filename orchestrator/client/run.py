@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from weakref import WeakSet
 
-from .event import Event
+from .event import Event, reaches
 from .follow import Follower
-from .http import TRIES, Http, path_of
+from .held import HeldWatch
+from .http import TRIES, ClientError, Http, path_of
 from .panel_view import PanelView
-from .run_view import RunHandle, RunView
+from .run_view import ConnectionDetail, RunHandle, RunView
+
+MAX_ENDINGS = 5
+"""If the events of an ended run have not come after so many looks, its snapshot has to do."""
 
 
 class Run(Follower, RunHandle):
@@ -19,6 +23,9 @@ class Run(Follower, RunHandle):
 
     Iterating yields each event once, in order, across lost connections, until `run.done`; `view` has taken
     each of them before it is yielded. `Follower` explains the rest.
+
+    If something on the way holds the stream back, `detail.code` is `held` and `view` is what snapshots say, taken every
+    few seconds; the events still come, once each, when they flow.
     """
 
     def __init__(
@@ -33,6 +40,15 @@ class Run(Follower, RunHandle):
         path = path_of("runs", view.id, "events")
         super().__init__(http, path, {}, after=after, give_up_s=give_up_s, family=family)
         self.view = view
+        self._folded: tuple[RunView, str] | None = None
+        """The view by events alone, and the event from which it is shown, while a snapshot shows what is ahead."""
+        self._watch = HeldWatch(_WatchedRun(self))
+        self._endings = 0
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id seen last: keep it, and `Client.attach` goes on from there."""
+        return self._cursor.last
 
     async def result(self) -> RunView:
         """Follow the run to its end and return what it came to; one agent's failure never raises.
@@ -55,7 +71,9 @@ class Run(Follower, RunHandle):
         """
         part = () if agent_id is None else ("agents", agent_id)
         path = path_of("runs", self.id, *part, "cancel")
-        self.view.acknowledge(await self._http.call("POST", path, body={}, tries=TRIES))
+        snapshot = await self._http.call("POST", path, body={}, tries=TRIES)
+        for view in {id(view): view for view in (self.view, self._by_events)}.values():
+            view.acknowledge(snapshot)
 
     async def retry(self, agent_id: str) -> None:
         """Ask for a new attempt of an agent that has ended; ClientError 409 if it has not."""
@@ -121,16 +139,85 @@ class Run(Follower, RunHandle):
     # ── what it makes of its stream ───────────────────────────────────────────────────────────
 
     def _take(self, event: Event) -> bool:
+        self._watch.heard()
         if not self._cursor.accept(event):
             return False
-        self.view.apply(event)
+        self._by_events.apply(event)
+        if self._folded is not None and (self._folded[0].ended or reaches(event.id, self._folded[1])):
+            self.view, self._folded = self._folded[0], None
         return True
 
+    @property
+    def _by_events(self) -> RunView:
+        return self.view if self._folded is None else self._folded[0]
+
     def _over(self) -> bool:
-        return self.view.ended
+        return self._by_events.ended
 
     async def _catch_up(self) -> None:
-        self.view.replace(await self._http.call("GET", path_of("runs", self.id), tries=TRIES))
+        self._assume(await self._http.call("GET", path_of("runs", self.id), tries=TRIES))
+
+    def _assume(self, snapshot: Mapping[str, Any]) -> None:
+        self.view, self._folded = self._by_events, None
+        self.view.replace(snapshot)
+
+    # ── while events are held back ────────────────────────────────────────────────────────────
+
+    async def _follow(self) -> None:
+        watching = asyncio.create_task(self._watch.watch(), name=f"watch {self.id}")
+        try:
+            await super()._follow()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    def _report(self, detail: ConnectionDetail | None) -> None:
+        if self.connection != "closed":
+            self.detail = detail
+
+    async def _look(self) -> Mapping[str, Any] | None:
+        try:
+            return await self._http.call("GET", path_of("runs", self.id))
+        except ClientError as exc:
+            if exc.status is not None and not exc.temporary:
+                self._stop(exc)
+            return None
+
+    def _show(self, snapshot: Mapping[str, Any]) -> None:
+        by_events = self._by_events
+        self.view, self._folded = by_events.ahead(snapshot), (by_events, str(snapshot["last_event_id"]))
+        if snapshot["status"] == "running":
+            return
+        # The stream of an ended run ends, so that even what holds streams back gives it.
+        self._endings += 1
+        if self._endings > MAX_ENDINGS:
+            self._assume(snapshot)
+            self._stop(None)
+
+    def _stop(self, failure: ClientError | None) -> None:
+        self.failure = failure
+        if self._reader is not None:
+            self._reader.cancel()
+
+
+class _WatchedRun:
+    """A run as its watch sees it. A `Watched`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def last_event_id(self) -> str | None:
+        return self._run.last_event_id
+
+    async def look(self) -> Mapping[str, Any] | None:
+        return await self._run._look()
+
+    def show(self, snapshot: Mapping[str, Any]) -> None:
+        self._run._show(snapshot)
+
+    def report(self, detail: ConnectionDetail | None) -> None:
+        self._run._report(detail)
 
 
 def begun_view(snapshot: Mapping[str, Any]) -> RunView:

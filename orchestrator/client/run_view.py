@@ -17,6 +17,14 @@ from .panel_view import PanelView, follow_panel
 Connection = Literal["connecting", "open", "retrying", "closed"]
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionDetail:
+    """What is the matter with a connection: `lost` (it broke and is opened again) or `held` (the way here buffers)."""
+
+    code: Literal["lost", "held"]
+    message: str
+
+
 @dataclass(slots=True)
 class RunView:
     """One run, as its events and snapshots have it. `agents` is in the run's own order.
@@ -90,6 +98,16 @@ class RunView:
             self.agent(agent_id).replace(state)
         self.agents = {agent_id: self.agents[agent_id] for agent_id in named}
 
+    def ahead(self, snapshot: Mapping[str, Any]) -> RunView:
+        """Return a view of what *snapshot* says, whose events are still to come: until then the run goes on."""
+        view = RunView(self.id, self.channel, self.conversation_id, self.message)
+        for known in self.agents.values():
+            view.agents[known.agent_id] = AgentView(
+                known.agent_id, known.title, known.backend, known.model, known.variant
+            )
+        view.replace({**snapshot, "status": "running"})
+        return view
+
     def acknowledge(self, snapshot: Mapping[str, Any]) -> None:
         """Mark the agents whose cancel a snapshot acknowledges; all else comes with the events."""
         for agent_id, state in snapshot.get("agents", {}).items():
@@ -102,11 +120,12 @@ class RunHandle(ABC):
     """A run that can be followed and stopped, wherever it takes place.
 
     Iterating yields `Event` objects, in order, until `run.done` or the end of the stream; `view` has
-    taken each of them before it is yielded.
+    taken each of them before it is yielded. `detail` says what is the matter with the connection, None if nothing is.
     """
 
     view: RunView
     connection: Connection = "open"
+    detail: ConnectionDetail | None = None
 
     @property
     def id(self) -> str:

@@ -13,7 +13,7 @@ from .client import Client
 from .event import Event
 from .follow import Follower
 from .run import Run
-from .run_view import RunView
+from .run_view import ConnectionDetail, RunView
 
 T = TypeVar("T")
 
@@ -103,6 +103,11 @@ class SyncRun:
     @property
     def status(self) -> str:
         return self.run.status
+
+    @property
+    def detail(self) -> ConnectionDetail | None:
+        """What is the matter with the connection."""
+        return self.run.detail
 
     @property
     def agents(self) -> dict[str, AgentView]:

@@ -184,6 +184,8 @@ class Columns:
         parts = [self._note or "Ctrl-C stops", one_line(run.id)]
         if run.connection == "retrying":
             parts.insert(0, "connection lost, trying again …")
+        elif run.detail is not None:
+            parts.insert(0, "the stream is held back on the way, shown every few seconds")
         busy = sum(not view.ended for view in run.agents.values())
         if run.agents:
             parts.append(f"{len(run.agents) - busy} of {len(run.agents)} ended")

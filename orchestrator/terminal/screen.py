@@ -14,7 +14,7 @@ from ..events.agent import Reasoning, Token
 from ..events.base import PANEL, RUN
 from .panel_words import describe_panel, stage_of
 from .text import clean, one_line
-from .words import describe, describe_run
+from .words import asked_words, describe, describe_run
 
 MAX_LINE_CHARS = 8192
 """A line that is longer is broken: the buffer of an agent that never ends its line is bounded."""
@@ -43,18 +43,43 @@ class Screen(Protocol):
         ...
 
 
+class HeldNotices:
+    """Says once when events are held back on the way, what waits for an answer meanwhile, and when they flow."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._asked: set[tuple[str, str]] = set()
+
+    def news(self, run: RunHandle) -> list[str]:
+        """Return what is new since the last call."""
+        held = run.detail is not None and run.detail.code == "held"
+        said = []
+        if held != self._held and run.connection != "closed":
+            self._held = held
+            said.append(run.detail.message if held and run.detail else "The event stream flows again.")
+        if held:
+            for view in run.agents.values():
+                for call_id, asked in view.approvals.items():
+                    if (view.agent_id, call_id) not in self._asked:
+                        self._asked.add((view.agent_id, call_id))
+                        said.append(f"{view.agent_id} {asked_words(asked)}")
+        return said
+
+
 class JsonLines:
     """One JSON object a line: the event's `data`, with `id` and `event`. ASCII only, so safe anywhere."""
 
     def __init__(self, out: TextIO, notices: TextIO) -> None:
         self._out = out
         self._notices = notices
+        self._held = HeldNotices()
 
     def event(self, event: Event, run: RunHandle) -> None:
         print(json.dumps({"id": event.id, "event": event.name, **event.data}), file=self._out, flush=True)
 
     def tick(self, run: RunHandle) -> None:
-        pass
+        for said in self._held.news(run):
+            self.notice(said)
 
     def notice(self, text: str) -> None:
         print(one_line(text), file=self._notices, flush=True)
@@ -74,6 +99,7 @@ class PrefixedLines:
         self._notices = notices
         self._width = len(RUN)
         self._partial: dict[str, tuple[str, list[str]]] = {}
+        self._held = HeldNotices()
 
     def event(self, event: Event, run: RunHandle) -> None:
         self._width = max([self._width, *(len(agent_id) for agent_id in run.agents)])
@@ -91,7 +117,8 @@ class PrefixedLines:
                 self._write(who, line)
 
     def tick(self, run: RunHandle) -> None:
-        pass
+        for said in self._held.news(run):
+            self.notice(said)
 
     def notice(self, text: str) -> None:
         print(one_line(text), file=self._notices, flush=True)

@@ -28,6 +28,11 @@ from .panel_words import panel_words, reading_words
 from .text import one_line, speed
 
 
+def asked_words(asked: Mapping[str, Any]) -> str:
+    """Say which call waits for an answer, and by which id it is answered."""
+    return f"[waits for approval {asked['call_id']}] {asked['name']} {asked['arguments']}"
+
+
 def describe(event: Event) -> str | None:
     """Say an agent's event, that is no text, in a line; None if it is not worth one."""
     data = event.data
@@ -44,7 +49,7 @@ def describe(event: Event) -> str | None:
         case Handoff.TYPE:
             return one_line(f"[hands over to {data.get('to', '')}]")
         case ApprovalRequest.TYPE:
-            return one_line(f"[waits for approval {data['call_id']}] {data['name']} {data['arguments']}")
+            return one_line(asked_words(data))
         case Approval.TYPE:
             word = "approved" if data.get("approve") else "refused"
             by = f" by {data['by']}" if data.get("by") else ""
