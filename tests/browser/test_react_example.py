@@ -100,6 +100,39 @@ def test_an_agent_is_stopped_a_reload_goes_on(page: Page, pages: str) -> None:
     assert not any(url.endswith(f"/{run_id}/cancel") for url in streams), "a reload cancels nothing"
 
 
+STRICT = """async server => {
+    // The very modules that the example has loaded: another copy of React would know none of its hooks.
+    const loaded = performance.getEntriesByType('resource').map(({ name }) => name);
+    const load = end => import(loaded.find(name => new URL(name).pathname.endsWith(end)));
+    const [react, dom, hooks, { createClient }] = await Promise.all(
+        ['/deps/react.js', '/deps/react-dom_client.js', '/client/react.js', '/client/client.js'].map(load),
+    );
+    const { StrictMode, createElement, useEffect } = react.default;
+    const client = createClient();
+    window.mounts = 0;
+    function Asks() {
+        const { start, status } = hooks.useRun({ client });
+        useEffect(() => { window.mounts += 1; void start({ message: 'Once?', agents: ['analyst'] }); }, []);
+        return createElement('p', { id: 'asks' }, status);
+    }
+    const place = document.body.appendChild(document.createElement('div'));
+    dom.default.createRoot(place).render(createElement(StrictMode, null, createElement(Asks)));
+}"""
+
+
+@pytest.mark.parametrize("pages", ["dev"], indirect=True)
+def test_what_an_effect_starts_under_strict_mode_is_one_run(page: Page, pages: str) -> None:
+    """React mounts it, unmounts it and mounts it again; the run is started, paid for and shown once."""
+    starts: list[str] = []
+    page.on("request", lambda said: starts.append(said.url) if said.method == "POST" else None)
+    page.goto(pages)
+    expect(page.get_by_role("button", name="Ask")).to_be_visible()
+    page.evaluate(STRICT)
+    expect(page.locator("#asks")).to_have_text("completed")
+    assert page.evaluate("mounts") == 2, "strict mode is at work"
+    assert len(starts) == 1, starts
+
+
 def test_what_fails_is_said(page: Page, pages: str) -> None:
     """An unknown run in the address is an alert, and the page can still ask."""
     page.goto(f"{pages}/#run_none")

@@ -115,6 +115,15 @@ export class Client {
   }
 
   /**
+   * Return what votes and verdicts came to. *by*: `vote`, `judge` or `rank` alone; *q*: a part of the question.
+   * @param {{by?: string, q?: string}} [sought]
+   * @returns {Promise<import('./scores.js').Scores>}
+   */
+  scores(sought = {}) {
+    return this.#http.call('GET', `/v1/scores?${new URLSearchParams(sought)}`);
+  }
+
+  /**
    * Return a run as it stands; ClientError 404 if there is none, 410 if it is gone.
    * @param {string} runId
    * @returns {Promise<RunSnapshot>}

@@ -233,6 +233,21 @@ export class Run {
     await this.#http.call('POST', path, { body: { approve, reason, by } });
   }
 
+  /**
+   * Say whose answer is best, or by null that nobody's is, as *verdict* says; resolves with who all are.
+   * @param {string | null} agentId
+   * @param {'tie' | 'both_bad'} [verdict]
+   * @returns {Promise<{vote: string | null, agents: import('./types.js').RevealedAgent[]}>}
+   */
+  vote(agentId, verdict = 'tie') {
+    return this.#http.call('POST', pathOf('runs', this.id, 'vote'), { body: agentId === null ? { verdict } : { agent_id: agentId } });
+  }
+
+  /** Forget the vote; ClientError 409 if it has revealed the names of a blind run. */
+  async takeVoteBack() {
+    await this.#http.call('DELETE', pathOf('runs', this.id, 'vote'));
+  }
+
   /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */
   detach() {
     this.#close(null);

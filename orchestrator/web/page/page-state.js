@@ -2,7 +2,7 @@
 
 import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
-import { BLOCKED_MESSAGE, Http, pathOf, reason } from '../client/wire/http.js';
+import { BLOCKED_MESSAGE, Http, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
 import { NOT_FETCHED } from './lazy.js';
 import { answersOf, findEarlier, findGiven, findRun } from './run/lookup.js';
@@ -247,11 +247,11 @@ export class PageState {
     const { record } = this.#state;
     if (record === null) return;
     const base = record.given?.base ?? record;
-    const path = pathOf('runs', (choice !== null && choice in record.run.agents ? record : base).id, 'vote');
-    const body = choice?.startsWith('=') ? { verdict: choice.slice(1) } : { agent_id: choice };
+    const { run } = choice !== null && choice in record.run.agents ? record : base;
+    const verdict = choice?.startsWith('=') ? /** @type {'tie'} */ (choice.slice(1)) : undefined;
     await this.steer(async () => {
-      if (choice === null) return void (await this.#http.call('DELETE', path));
-      const { agents } = await this.#http.call('POST', path, { body });
+      if (choice === null) return run.takeVoteBack();
+      const { agents } = await run.vote(verdict ? null : choice, verdict);
       if (record.blind) await this.#reveal(record, agents);
     });
   }
@@ -259,9 +259,8 @@ export class PageState {
   /**
    * Fetch what votes and verdicts came to; rejects with what went wrong.
    * @param {{by?: string, q?: string}} sought
-   * @returns {Promise<import('./scores/scores.js').Scores>}
    */
-  scores = (sought) => this.#http.call('GET', `/v1/scores?${new URLSearchParams(sought)}`);
+  scores = (sought) => this.#client.scores(sought);
 
   /** Fetch a text that is no JSON. @param {string} path */
   text = async (path) => {

@@ -592,6 +592,18 @@ test('add, retry and approve ask the server; ids are quoted', withServer(async (
   assert.deepEqual([approve.url, approve.body], [`/v1/runs/${run.id}/agents/a/approvals/call%2F1%20%3F`, { approve: false }]);
 }));
 
+test('votes and scores ask the server as its protocol has them', withServer(async ({ server, connect }) => {
+  const { client, run } = await started(server, connect);
+  assert.deepEqual(await client.scores({ by: 'vote', q: 'tea & more' }), { compared: 0, agents: [], questions: [] });
+  assert.ok(server.requests.some(({ url }) => url === '/v1/scores?by=vote&q=tea+%26+more'));
+  assert.deepEqual((await run.vote('a')).vote, 'a');
+  await run.vote(null, 'both_bad');
+  await run.vote(null);
+  await run.takeVoteBack();
+  const asked = byUrl(server, '/vote').map(({ method, body }) => [method, body?.agent_id ?? body?.verdict]);
+  assert.deepEqual(asked, [['POST', 'a'], ['POST', 'both_bad'], ['POST', 'tie'], ['DELETE', undefined]]);
+}));
+
 test('agents, runs, snapshot and delete', withServer(async ({ server, connect }) => {
   const { client, run } = await started(server, connect);
   assert.equal((await client.agents())[0].agent_id, 'skeptic');

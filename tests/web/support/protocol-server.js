@@ -100,6 +100,8 @@ export class ProtocolServer {
     }
     else if (type === 'token') agent.text += data.text;
     else if (type === 'retry') Object.assign(agent, { status: 'queued', attempt: data.attempt, text: '', error: null });
+    else if (type === 'approval_request') agent.approvals = [...(agent.approvals ?? []), data];
+    else if (type === 'approval') agent.approvals = agent.approvals.filter(({ call_id }) => call_id !== data.call_id);
     else if (type === 'done') agent.status = 'done';
     else if (type === 'cancelled') agent.status = 'cancelled';
     else if (type === 'error') Object.assign(agent, { status: 'error', error: data });
@@ -213,11 +215,14 @@ export class ProtocolServer {
   #route({ method, headers, body }, response, [kind, id, ...rest]) {
     if (kind === 'agents') return json(response, 200, { agents: [{ ...info('skeptic'), description: '' }] });
     if (kind === 'panels') return json(response, 200, { panels: [{ panel_id: 'council', title: 'Council', method: 'moderator' }] });
+    if (kind === 'scores') return json(response, 200, { compared: 0, agents: [], questions: [] });
     if (kind === 'channels') return this.#stream(response, this.#channel(id), null, headers['last-event-id']);
     if (id === undefined && method === 'POST') return this.#start(response, headers, body);
     if (id === undefined) return json(response, 200, { runs: [...this.#runs.values()].reverse().map((run) => snapshot(run)) });
     const run = this.#runs.get(id);
     if (run === undefined) return problem(response, this.#gone.has(id) ? 410 : 404);
+    if (rest[0] === 'vote' && method === 'POST') return json(response, 200, { vote: body.agent_id ?? null, agents: [] });
+    if (rest[0] === 'vote') return response.writeHead(204).end();
     if (method === 'DELETE') {
       this.forget(id);
       return response.writeHead(204).end();

@@ -157,7 +157,9 @@ export function replace(state, snapshot) {
       error: sent.error ?? null,
       metrics: sent.metrics ?? null,
       usage: sent.usage ?? null,
+      approvals: Object.freeze((sent.approvals ?? []).map(approvalOf)),
       content: contentOf(sent),
+      ...(sent.variant ? { variant: sent.variant } : {}),
       ...placeOf(sent),
     });
   }
@@ -262,10 +264,8 @@ function reduceAgent(agent, event) {
       return toolResult(agent, data);
     case 'handoff':
       return change(agent, { speaker: data.to ?? null });
-    case 'approval_request': {
-      const approval = { call_id: data.call_id, name: data.name, arguments: data.arguments };
-      return change(agent, { approvals: Object.freeze([...agent.approvals, Object.freeze(approval)]) });
-    }
+    case 'approval_request':
+      return change(agent, { approvals: Object.freeze([...agent.approvals, approvalOf(/** @type {any} */ (data))]) });
     case 'approval':
       return change(agent, { approvals: without(agent.approvals, data.call_id) });
     case 'progress':
@@ -310,6 +310,11 @@ function say(agent, { type, data, t }) {
     speaker: data.speaker ?? agent.speaker,
     first_token_t: agent.first_token_t ?? t,
   });
+}
+
+/** @param {AgentState['approvals'][number]} request */
+function approvalOf({ call_id, name, arguments: args }) {
+  return Object.freeze({ call_id, name, arguments: args });
 }
 
 /** @param {RunEvent['data']} data @returns {Tool} */

@@ -63,6 +63,15 @@ export declare class Client {
         q?: string;
     }): Promise<import('./types.js').ListedRun[]>;
     /**
+     * Return what votes and verdicts came to. *by*: `vote`, `judge` or `rank` alone; *q*: a part of the question.
+     * @param {{by?: string, q?: string}} [sought]
+     * @returns {Promise<import('./scores.js').Scores>}
+     */
+    scores(sought?: {
+        by?: string;
+        q?: string;
+    }): Promise<import('./scores.js').Scores>;
+    /**
      * Return a run as it stands; ClientError 404 if there is none, 410 if it is gone.
      * @param {string} runId
      * @returns {Promise<RunSnapshot>}

@@ -133,6 +133,18 @@ export declare class Run {
      * @param {string} [by] Who answers, for all who follow; the server believes it.
      */
     approve(agentId: string, callId: string, approve?: boolean, reason?: string, by?: string): Promise<void>;
+    /**
+     * Say whose answer is best, or by null that nobody's is, as *verdict* says; resolves with who all are.
+     * @param {string | null} agentId
+     * @param {'tie' | 'both_bad'} [verdict]
+     * @returns {Promise<{vote: string | null, agents: import('./types.js').RevealedAgent[]}>}
+     */
+    vote(agentId: string | null, verdict?: 'tie' | 'both_bad'): Promise<{
+        vote: string | null;
+        agents: import('./types.js').RevealedAgent[];
+    }>;
+    /** Forget the vote; ClientError 409 if it has revealed the names of a blind run. */
+    takeVoteBack(): Promise<void>;
     /** Stop following; the run goes on at the server. Iterators end, `result` resolves. */
     detach(): void;
     /**

@@ -435,6 +435,11 @@ export type AgentSnapshot = {
      * The structured answer.
      */
     output?: any;
+    /**
+     * The calls that wait for an answer.
+     */
+    approvals?: Approval[];
+    variant?: AgentState['variant'];
 };
 export type RunSnapshot = {
     run_id: string;
@@ -472,6 +477,7 @@ export type ListedRun = {
     ended_at: number | null;
     agents: Record<string, {
         status: AgentStatus | null;
+        variant_of?: string;
     }>;
     /**
      * What people call its panel.
@@ -881,6 +887,8 @@ export type ClientOptions = {
  * @property {SourcePart[]} [sources]
  * @property {FilePart[]} [files]
  * @property {any} [output] The structured answer.
+ * @property {Approval[]} [approvals] The calls that wait for an answer.
+ * @property {AgentState['variant']} [variant]
  */
 /**
  * What the server sends of a run.
@@ -908,7 +916,7 @@ export type ClientOptions = {
  * @property {RunStatus} status
  * @property {number} created_at
  * @property {number | null} ended_at
- * @property {Record<string, {status: AgentStatus | null}>} agents
+ * @property {Record<string, {status: AgentStatus | null, variant_of?: string}>} agents
  * @property {string | null} panel What people call its panel.
  * @property {boolean} blind Whether it was asked for that it is hidden who is who.
  * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
@@ -942,8 +950,7 @@ export type ClientOptions = {
  */
 /** @typedef {{agent_id: string, as: string} & Record<string, unknown>} VariantRequest An agent with changes, under another name. */
 /**
- * The body of `POST /v1/runs`, and how this client follows the run.
- * @typedef {object} StartOptions
+ * @typedef {object} StartOptions The body of `POST /v1/runs`, and how this client follows the run.
  * @property {string} message
  * @property {readonly (string | VariantRequest)[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]

@@ -5,26 +5,9 @@ import { html, useEffect, useState } from '../html.js';
 import { Icon } from '../icons.js';
 import { count, duration, money } from '../words.js';
 
-/**
- * @typedef {object} ScoredAgent
- * @property {string} agent_id
- * @property {string} title
- * @property {number} compared
- * @property {number} wins
- * @property {number} losses
- * @property {number} ties
- * @property {number} both_bad
- * @property {number | null} rating
- * @property {number | null} low
- * @property {number | null} high
- * @property {number | null} duration_ms
- * @property {number | null} output_tokens
- * @property {number | null} cost
- * @property {{of: string, changes: Record<string, unknown>}} [variant]
- */
-
-/** @typedef {{question: string, compared: number, wins: Record<string, number>, ties: number, both_bad: number, latest: number}} ScoredQuestion */
-/** @typedef {{compared: number, agents: ScoredAgent[], questions: ScoredQuestion[]}} Scores */
+/** @typedef {import('../../client/scores.js').Scores} Scores */
+/** @typedef {import('../../client/scores.js').ScoredAgent} ScoredAgent */
+/** @typedef {import('../../client/scores.js').ScoredQuestion} ScoredQuestion */
 
 const SAYS = [['', 'Everybody'], ['vote', 'Votes'], ['judge', 'Judges'], ['rank', 'Rankings']];
 

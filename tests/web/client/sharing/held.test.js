@@ -105,6 +105,22 @@ test('a run that is followed again behind a proxy that gives blocks is shown in 
   assert.equal((await run.result()).status, 'completed');
 }));
 
+test('what waits for an answer can be answered while events are held back, once', behind({}, async ({ server, proxy, client }) => {
+  const run = await client.start({ message: 'hi', agents: ['a'] });
+  server.say(run.id, 'a', 'started', { attempt: 1 });
+  server.say(run.id, 'a', 'approval_request', { call_id: 'c', name: 'send', arguments: '{}' });
+  await until(() => run.detail?.code === 'held' && run.agents.a?.approvals.length === 1);
+  assert.deepEqual(run.agents.a.approvals, [{ call_id: 'c', name: 'send', arguments: '{}' }]);
+  await run.approve('a', 'c');
+  assert.ok(server.requests.some(({ method, url }) => method === 'POST' && url.endsWith('/a/approvals/c')));
+  server.say(run.id, 'a', 'approval', { call_id: 'c', approve: true });
+  await until(() => run.agents.a.approvals.length === 0);
+  proxy.held.bytes = 0;
+  proxy.held.flow();
+  await until(() => run.detail === null && run.connection === 'open');
+  assert.deepEqual(run.agents.a.approvals, []);
+}));
+
 test('an agent that thinks is not taken for a stream that is held back', withServer(async ({ server, connect }) => {
   const run = await connect({ timing: TIMING }).start({ message: 'hi', agents: ['a'] });
   server.say(run.id, 'a', 'started', { attempt: 1 });
