@@ -350,7 +350,6 @@
  * @property {readonly string[]} choices The values that it may have; empty: any.
  */
 /** @typedef {{agent_id: string, as: string} & Record<string, unknown>} VariantRequest An agent with changes, under another name. */
-
 /**
  * @typedef {object} StartOptions The body of `POST /v1/runs`, and how this client follows the run.
  * @property {string} message

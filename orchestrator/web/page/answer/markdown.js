@@ -3,7 +3,6 @@
  * shown as text, images as links: a page that fetched them would tell a stranger that it was read.
  */
 
-import { drawFormulas } from './formula.js';
 import { Marked } from '../../vendor/marked.js';
 import DOMPurify from '../../vendor/purify.js';
 
@@ -207,6 +206,16 @@ export function render(tokens, within, finishedCode) {
   // Arabic and Hebrew begin at the right, whatever the column's other blocks do.
   for (const block of fragment.children) block.setAttribute('dir', 'auto');
   return fragment;
+}
+
+/** Fetched with the first formula; until then they are shown as they were written. @type {typeof import('./formula.js') | null} */
+let formulas = null;
+
+/** @param {DocumentFragment} fragment */
+function drawFormulas(fragment) {
+  if (fragment.querySelector('.formula') === null) return;
+  if (formulas !== null) return formulas.drawFormulas(fragment);
+  import('./formula.js').then((fetched) => (formulas = fetched).drawFormulas(document), () => {});
 }
 
 /**
