@@ -6,6 +6,7 @@ console, and every error in it, fails the test: a policy violation shows there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.parts import chromium_options
+from tests.support.parts import chromium_options, firefox_options
 from tests.support.patience import PATIENCE_MS
 from tests.support.served import orchestrator
 
@@ -26,17 +27,22 @@ VOICES = (
 )  # fmt: skip
 DEFAULT = ("essay", "toolsmith", "rememberer")
 
+FIREFOX = bool(os.environ.get("TEST_FIREFOX"))
+"""Whether the tests of this folder run in Firefox: some ask what only Chromium tells, and fail there."""
+
 NewPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Callable[[], Browser]]:
-    """Give Debian's Chromium, the same as before unless that has gone: one crash fails one test.
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Browser]]:
+    """Give Debian's Chromium, or with `TEST_FIREFOX` its Firefox.
+
+    It is the same as before unless that has gone: one crash fails one test.
 
     It is not kept for longer: while Playwright's loop stands, no test may run one of its own. So no test of this
     folder is a coroutine.
     """
-    options = chromium_options()
+    options = firefox_options(tmp_path_factory.mktemp("firefox")) if FIREFOX else chromium_options()
     expect.set_options(timeout=PATIENCE_MS)
     with ExitStack() as stack:
         playwright = stack.enter_context(sync_playwright())
@@ -44,7 +50,8 @@ def chromium() -> Iterator[Callable[[], Browser]]:
 
         def running() -> Browser:
             if not launched or not launched[-1].is_connected():
-                launched.append(playwright.chromium.launch(**options))
+                kind = playwright.firefox if FIREFOX else playwright.chromium
+                launched.append(kind.launch(**options))
                 stack.callback(launched[-1].close)
             return launched[-1]
 

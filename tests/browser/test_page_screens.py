@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.served import orchestrator
 from tests.support.shares import in_turn
 
 from .conftest import NewPage
-from .desk import ask, ended
+from .desk import ask, column, ended
 from .test_page_safety import AXE, SCHEMES, violations
-from .voices import write_config
+from .voices import PIXEL, write_config
 
 SIZES = [(320, 256), (390, 400), (640, 400), (667, 375), (844, 390), (1366, 640)]
 MANY = [f"essay{n}" for n in range(1, 13)]
@@ -95,6 +97,76 @@ def test_axe_finds_nothing_on_any_of_them(new_page: NewPage, many: str, scheme: 
         if screen == "welcome":
             ask(page, *MANY[:3], message=LONG)
             ended(page)
+    assert faults == [], "\n".join(faults)
+
+
+@pytest.fixture(scope="module")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Agents that say more than text and wait for leave; two more can be varied."""
+    folder = write_config(tmp_path_factory.mktemp("new") / "agents", *[f"researcher:r{n}" for n in range(12)])
+    for name in ("plain", "other"):
+        varied = "backend: offline\nvariants: [seed, tokens_per_s]\ntokens_per_s: 2000\n"
+        (folder / f"{name}.yaml").write_text(varied)
+    with orchestrator("--config", str(folder)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newest: str, scheme: Any) -> None:
+    """Approvals, progress, sources, files, attachments, variants, scores, the searched history: at every size.
+
+    Each second size in one scheme, the others in the other; with `FAULT_ROUNDS` all in both.
+    """
+    turn = SCHEMES.index(scheme)
+    sizes = list(chain(*in_turn([SIZES[::2], SIZES[1::2]], turn)))
+    page = new_page(url=newest, color_scheme=scheme)
+    page.evaluate(AXE.read_text())
+    faults: list[str] = []
+
+    def look(what: str, *, room: bool = True) -> None:
+        for width, height in sizes:
+            page.set_viewport_size({"width": width, "height": height})
+            where = f"{what} at {width} × {height}"
+            faults.extend(f"{where}: {fault}" for fault in violations(page))
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                faults.append(f"{where}: it scrolls aside")
+            body = page.locator(".column:not([hidden]) .body").first
+            if room and (seen := body.evaluate(SEEN)) < 0.4 * height:
+                faults.append(f"{where}: an answer has {seen:.0f} px")
+        page.set_viewport_size({"width": 1280, "height": 800})
+
+    box = page.get_by_role("textbox", name="uestion")
+    box.fill("Whose?")
+    pixel = base64.b64decode(PIXEL.partition(",")[2])
+    pictures = [
+        FilePayload(name=f"a-picture-with-a-long-name-{n}.png", mimeType="image/png", buffer=pixel)
+        for n in range(3)
+    ]
+    page.locator("input[type=file]").set_input_files(pictures)
+    expect(page.locator(".composer .attached li")).to_have_count(3)
+    look("attached", room=False)
+    count = (12, 3)[turn]
+    ask(page, *[f"r{n}" for n in range(count)], message=LONG)
+    expect(page.locator(".column .approval").first).to_be_attached()
+    box.blur()
+    look(f"{count} wait for leave")
+    page.get_by_role("button", name="History", exact=True).click()
+    page.get_by_label("Search the questions").fill("many words")
+    expect(page.locator(".history li").first).to_be_visible()
+    look("history searched", room=False)
+    page.get_by_role("button", name="Close the history").click()
+    page.get_by_role("button", name="Stop all").click()
+    ended(page)
+    page.get_by_role("link", name="New").click()
+    ask(page, "plain", message="Varied?")
+    ended(page)
+    column(page, "plain").get_by_role("button", name="with other settings").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    look("a variant's form", room=False)
+    page.keyboard.press("Escape")
+    page.evaluate("location.hash = 'scores'")
+    expect(page.get_by_role("region", name="Scores")).to_be_visible()
+    look("scores", room=False)
     assert faults == [], "\n".join(faults)
 
 

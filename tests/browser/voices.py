@@ -9,7 +9,18 @@ from pathlib import Path
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
-from orchestrator.events import ApprovalRequest, Progress, Reasoning, Status, ToolCall, ToolResult, Usage
+from orchestrator.events import (
+    ApprovalRequest,
+    Data,
+    File,
+    Progress,
+    Reasoning,
+    Source,
+    Status,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 
 from .odd import ODD
 
@@ -38,6 +49,9 @@ def total(lines: list[Line]) -> Decimal:
 
 So: grow, and `measure` each step.
 """
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = f"data:image/png;base64,{PNG}"
 
 LOADED = """<script>window.pwned = 1</script>
 <img src=x onerror="window.pwned = 2">
@@ -189,6 +203,22 @@ async def worker(request: AgentInput) -> AsyncIterator[Emission]:
         yield Progress("Counting", step=step, steps=8)
         await asyncio.sleep(0.02)
     await asyncio.Event().wait()
+
+
+async def researcher(request: AgentInput) -> AsyncIterator[Emission]:
+    """Say all that is more than text, and wait for leave to send it."""
+    yield ESSAY
+    yield Progress("Reading what was found", step=3, steps=8)
+    yield Source(
+        "s1", url="https://example.com/a-rather-long-address/of-a-page", title="Notes", quote="Grow.", at=3
+    )
+    yield Source("s2", document="A report of many pages, on paper", quote="Measure each step, " * 12, at=9)
+    yield Data("figures", {"risk": [1, 2, 3], "why": "small steps"})
+    yield File("f1", "a-plot-with-a-long-name.png", "image/png", PIXEL)
+    yield ApprovalRequest(
+        call_id="a1", name="send_mail", arguments='{"to": "all", "body": "' + "words " * 40 + '"}'
+    )
+    await request.approve("a1")
 
 
 async def parrot(request: AgentInput) -> AsyncIterator[Emission]:

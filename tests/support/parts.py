@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,6 +14,7 @@ import pytest
 
 DEBIAN = {
     "nginx": ("/usr/sbin/nginx", "nginx-light"),
+    "firefox-esr": ("/usr/bin/firefox-esr", "firefox-esr"),
     "chromium": ("/usr/bin/chromium", "chromium"),
     "node": ("/usr/bin/node", "nodejs"),
     "curl": ("/usr/bin/curl", "curl"),
@@ -52,3 +55,13 @@ def chromium_options() -> dict[str, Any]:
     # The same engine without the frame of a window, which is drawn as a second page: two thirds of the CPU.
     shell = shutil.which("chromium-headless-shell")
     return {"executable_path": shell or require("chromium"), "args": [f"--{switch}" for switch in switches]}
+
+
+def firefox_options(folder: Path) -> dict[str, Any]:
+    """Return what Playwright's `firefox.launch` takes here; *folder* will hold the program that starts it."""
+    require("firefox-esr")
+    program = folder / "firefox"
+    relay = Path(__file__).with_name("firefox.py")
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(relay))} "$@"\n')
+    program.chmod(0o755)
+    return {"executable_path": str(program), "channel": "moz-firefox"}
