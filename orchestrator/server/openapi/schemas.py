@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from ...errors import ErrorCode
-from ...events.agent import AGENT_PAYLOADS
+from ...events.agent import AGENT_PAYLOADS, ApprovalRequest
 from ...events.base import PANEL, Payload
 from ...events.content import CONTENT
 from ...events.panel import PANEL_PAYLOADS
@@ -164,10 +164,10 @@ def component_schemas(limits: ServerOptions) -> dict[str, Schema]:
     """Return every named schema: requests, answers, and each event's `data`."""
     payloads = (*AGENT_PAYLOADS.values(), *RUN_PAYLOADS.values(), *PANEL_PAYLOADS.values())
     _, found = msgspec.json.schema_components([*STRUCTS, *payloads], ref_template=PREFIX + "{name}")
-    # A snapshot holds an agent's content as well, so its own schemas stay.
+    # A snapshot holds an agent's content, and what waits for an answer, as well: their own schemas stay.
     agent_events = {f"{p.__name__}Event": _agent_event(p, found[p.__name__]) for p in AGENT_PAYLOADS.values()}
     for payload in AGENT_PAYLOADS.values():
-        if payload not in CONTENT:
+        if payload not in (*CONTENT, ApprovalRequest):
             del found[payload.__name__]
     run_events = {
         f"{p.__name__}Event": _run_event(p.TYPE, found.pop(p.__name__)) for p in RUN_PAYLOADS.values()
