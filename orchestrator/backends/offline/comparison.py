@@ -102,8 +102,8 @@ def _sums(text: str) -> Iterator[tuple[str, str | None]]:
         yield shown, None if _equal(true, told.replace(",", "")) else true
 
 
-def _equal(true: str, told: str) -> bool:
+def _equal(true: str, said: str) -> bool:
     """Compare numbers as people write them: 0.33 is 1/3 to two places."""
-    if "." not in told:
-        return true == told
-    return abs(float(true) - float(told)) <= 0.5 * 10.0 ** -len(told.partition(".")[2]) * (1 + 1e-9)
+    if "." not in said:
+        return true == said
+    return abs(float(true) - float(said)) <= 0.5 * 10.0 ** -len(said.partition(".")[2]) * (1 + 1e-9)

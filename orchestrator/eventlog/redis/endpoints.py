@@ -125,9 +125,9 @@ class _SlotOwner(_Asked):
         slot = key_slot((self._address.slot_key or self._address.key_prefix).encode())
         (rows,) = await _answers(_connect_to(self._address, place, self._connect_s), ("CLUSTER", "SLOTS"))
         # Those that the address names may all be gone one day, so the others are asked, too.
-        told = [_place_of(place, node) for _, _, *nodes in rows for node in nodes]
-        named = [each for each in self._told_by if each in told or each in self._address.places]
-        self._told_by = list(dict.fromkeys([*named, *told]))
+        known = [_place_of(place, node) for _, _, *nodes in rows for node in nodes]
+        named = [each for each in self._told_by if each in known or each in self._address.places]
+        self._told_by = list(dict.fromkeys([*named, *known]))
         for first, last, primary, *_ in rows:
             if first <= slot <= last:
                 return _place_of(place, primary)

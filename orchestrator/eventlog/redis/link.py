@@ -162,8 +162,8 @@ class Link:
             self._away_since = asyncio.get_running_loop().time()
             self._back.clear()
             log.warning("redis_lost", address=str(self.address), error=str(exc) or type(exc).__name__)
-            for told in self.on_lost:
-                told()
+            for call in self.on_lost:
+                call()
 
     def found(self) -> None:
         """Note that Redis answers."""
@@ -173,8 +173,8 @@ class Link:
         self._away_since = None
         self._back.set()
         log.info("redis_back", address=str(self.address), away_s=round(seconds, 1))
-        for told in self.on_back:
-            told()
+        for call in self.on_back:
+            call()
 
     def refused(self, refusal: Refusal) -> LogUnavailable:
         """Note that Redis answers, but with an error; returns what to raise."""

@@ -267,8 +267,8 @@ class RedisPartition(PartitionRuns):
     async def largest(self, count: int) -> list[tuple[int, str]]:
         """Return bytes and name of the *count* largest channels, the largest first; 0: of all."""
         await self.ready()
-        told = await self._link.call("ZREVRANGE", self.keys.sizes, 0, count - 1, "WITHSCORES")
-        return [(int(float(n)), bytes(c).decode()) for c, n in zip(told[::2], told[1::2], strict=True)]
+        rows = await self._link.call("ZREVRANGE", self.keys.sizes, 0, count - 1, "WITHSCORES")
+        return [(int(float(n)), bytes(c).decode()) for c, n in zip(rows[::2], rows[1::2], strict=True)]
 
     async def trim(self, channel: str, excess: int) -> bool:
         """Take about *excess* bytes from a channel, or a page of them; False if nothing can go."""

@@ -96,18 +96,18 @@ class PartitionRuns(RedisRuns):
         """Return place and name of up to *limit* runs of a smaller place, the newest first."""
         await self.ready()
         top = "+inf" if before is None else f"({before}"
-        told = await self._link.call(
+        flat = await self._link.call(
             "ZREVRANGEBYSCORE", self.keys.runs, top, "-inf", "WITHSCORES", "LIMIT", 0, limit
         )
-        return [(int(float(n)), bytes(r).decode()) for r, n in zip(told[::2], told[1::2], strict=True)]
+        return [(int(float(n)), bytes(r).decode()) for r, n in zip(flat[::2], flat[1::2], strict=True)]
 
     async def first_ended(self, before: int, limit: int) -> list[tuple[int, str]]:
         """Return when up to *limit* runs ended before that time, and their names, the oldest first."""
         await self.ready()
-        told = await self._link.call(
+        flat = await self._link.call(
             "ZRANGEBYSCORE", self.keys.ended, "-inf", f"({before}", "WITHSCORES", "LIMIT", 0, limit
         )
-        return [(int(float(at)), bytes(r).decode()) for r, at in zip(told[::2], told[1::2], strict=True)]
+        return [(int(float(at)), bytes(r).decode()) for r, at in zip(flat[::2], flat[1::2], strict=True)]
 
     async def key_of(self, run_id: str) -> str | None:
         """Return the idempotency key that started a run."""

@@ -147,8 +147,8 @@ class PartitionedLog(PartitionedRuns):
         for partition, held in await partitions.reachable(lambda each: each.held()):
             partition.note_size(held.size)
         while self.size > size:
-            told = await partitions.reachable(lambda each: each.largest(LARGEST))
-            channels = [(held, channel, member) for member, found in told for held, channel in found]
+            answered = await partitions.reachable(lambda each: each.largest(LARGEST))
+            channels = [(held, channel, member) for member, found in answered for held, channel in found]
             channels.sort(key=lambda each: each[:2], reverse=True)
             before = self.size
             for _, channel, member in channels[:LARGEST]:

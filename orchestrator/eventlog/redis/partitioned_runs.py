@@ -130,8 +130,8 @@ class PartitionedRuns(ABC):
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
         partitions = await self._all()
-        told = await partitions.reachable(lambda each: each.first_ended(before, limit))
-        ended = [(at, run_id, member) for member, found in told for at, run_id in found]
+        answered = await partitions.reachable(lambda each: each.first_ended(before, limit))
+        ended = [(at, run_id, member) for member, found in answered for at, run_id in found]
         ended.sort(key=lambda each: each[:2])
         records = await asyncio.gather(*(member.find_kept(run_id) for _, run_id, member in ended[:limit]))
         for _, run_id, member in ended[:limit]:
@@ -218,17 +218,17 @@ class PartitionedRuns(ABC):
         await (await self._all()).of(conversation_id).release_conversation(conversation_id, run_id)
 
     async def tidy(self, bounds: KeptBounds) -> None:
-        told = await (await self._all()).reachable(lambda each: each.held())
-        turns = sum(held.conversation_bytes for _, held in told)
-        tombstones = sum(held.tombstones for _, held in told)
+        answered = await (await self._all()).reachable(lambda each: each.held())
+        turns = sum(held.conversation_bytes for _, held in answered)
+        tombstones = sum(held.tombstones for _, held in answered)
         shares = {
             member: bounds._replace(
                 conversation_bytes=_share(bounds.conversation_bytes, held.conversation_bytes, turns),
                 tombstones=_share(bounds.tombstones, held.tombstones, tombstones),
             )
-            for member, held in told
+            for member, held in answered
         }
-        for member, held in told:
+        for member, held in answered:
             member.note_size(held.size)
         await asyncio.gather(*(member.tidy(share) for member, share in shares.items()))
 

@@ -43,8 +43,8 @@ class Partitions:
     async def reachable(self, ask: Ask[T]) -> list[tuple[RedisPartition, T]]:
         """Ask all of them at once, and leave out whose server is unavailable, unless all are."""
         answers = await asyncio.gather(*map(ask, self.members), return_exceptions=True)
-        told = zip(self.members, answers, strict=True)
-        found = [(member, _answer(each)) for member, each in told if not isinstance(each, LogUnavailable)]
+        answered = zip(self.members, answers, strict=True)
+        found = [(member, _answer(each)) for member, each in answered if not isinstance(each, LogUnavailable)]
         return found or [(member, _answer(each)) for member, each in zip(self.members, answers, strict=True)]
 
     async def search(self, run_id: str, ask: Ask[T | None]) -> tuple[RedisPartition, T] | None:
@@ -83,7 +83,7 @@ class Partitions:
             self._where.popitem(last=False)
 
 
-def _answer(told: T | BaseException) -> T:
-    if isinstance(told, BaseException):
-        raise told
-    return told
+def _answer(answer: T | BaseException) -> T:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer

@@ -148,13 +148,13 @@ BODIES = run_script(
     READS,
     """
 -- ARGV: P, the longest that is looked at, runs. Returns the body of each; nil where it is longer, or the run gone.
-local told = {}
+local found = {}
 for n = 3, #ARGV - 1 do
   local run = key('run:', ARGV[n])
   local size = redis.call('HSTRLEN', run, 'body')
-  told[#told + 1] = size <= tonumber(ARGV[2]) and redis.call('HGET', run, 'body')
+  found[#found + 1] = size <= tonumber(ARGV[2]) and redis.call('HGET', run, 'body')
 end
-return told
+return found
 """,
 )
 
@@ -242,17 +242,17 @@ OWNERS = run_script(
     FREES,
     """
 -- ARGV: P. Returns each worker that owns running runs, and how many.
-local told = {}
+local found = {}
 for _, owner in ipairs(redis.call('SMEMBERS', key('owners'))) do
   local count = redis.call('ZCARD', key('owned:', owner))
   if count == 0 then
     redis.call('SREM', key('owners'), owner)
   else
-    told[#told + 1] = owner
-    told[#told + 1] = count
+    found[#found + 1] = owner
+    found[#found + 1] = count
   end
 end
-return told
+return found
 """,
 )
 
@@ -260,15 +260,15 @@ OWNED = run_script(
     READS,
     """
 -- ARGV: P, worker, most. Returns run, token and place of each.
-local told = {}
+local found = {}
 local owned = redis.call('ZRANGE', key('owned:', ARGV[2]), 0, tonumber(ARGV[3]) - 1, 'WITHSCORES')
 for n = 1, #owned, 2 do
   local token = redis.call('HGET', key('run:', owned[n]), 'token')
   if token then
-    told[#told + 1], told[#told + 2], told[#told + 3] = owned[n], token, owned[n + 1]
+    found[#found + 1], found[#found + 2], found[#found + 3] = owned[n], token, owned[n + 1]
   end
 end
-return told
+return found
 """,
 )
 
@@ -288,16 +288,16 @@ WATCHED = run_script(
     READS,
     """
 -- ARGV: P, number of workers, these, then keys. Returns the keys of which one of them has subscribers.
-local workers, told = tonumber(ARGV[2]), {}
+local workers, found = tonumber(ARGV[2]), {}
 for n = 3 + workers, #ARGV - 1 do
   for w = 3, 2 + workers do
     if redis.call('HEXISTS', key('watched:', ARGV[w]), ARGV[n]) == 1 then
-      told[#told + 1] = ARGV[n]
+      found[#found + 1] = ARGV[n]
       break
     end
   end
 end
-return told
+return found
 """,
 )
 
@@ -319,8 +319,8 @@ LIVING = run_script(
 local t, kept = now(), {KEPT_SECONDS * 1000:.0f}
 redis.call('ZREMRANGEBYSCORE', key('workers'), 0, string.format('%.0f', t - kept))
 redis.call('ZREMRANGEBYSCORE', key('workers'), string.format('%.0f', kept - t), 0)
-local told = redis.call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
-table.insert(told, 1, string.format('%.0f', t))
-return told
+local found = redis.call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
+table.insert(found, 1, string.format('%.0f', t))
+return found
 """,
 )

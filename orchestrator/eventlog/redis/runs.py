@@ -137,16 +137,16 @@ class RedisRuns(ABC):
         if not self._indexed:
             await self._do(scripts.INDEX)
             self._indexed = True
-        told = await self._do(scripts.OWNERS)
-        return {bytes(owner).decode(): int(n) for owner, n in zip(told[::2], told[1::2], strict=True)}
+        flat = await self._do(scripts.OWNERS)
+        return {bytes(owner).decode(): int(n) for owner, n in zip(flat[::2], flat[1::2], strict=True)}
 
     async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
         return [run for _, run in await self.placed_by(owner, limit=limit)]
 
     async def placed_by(self, owner: str, *, limit: int) -> list[tuple[int, OwnedRun]]:
         """Return what `owned_by` does, each with its place before it."""
-        told = await self._do(scripts.OWNED, owner, limit)
-        rows = zip(told[::3], told[1::3], told[2::3], strict=True)
+        flat = await self._do(scripts.OWNED, owner, limit)
+        rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         return [(int(float(n)), OwnedRun(bytes(r).decode(), int(t))) for r, t, n in rows]
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
@@ -167,8 +167,8 @@ class RedisRuns(ABC):
         request: str | None = None,
     ) -> None:
         own = self._own.get(fence.run_id)
-        told = end_summary(own.summary if own is not None else None, agents)
-        summary = b"" if told is None else encode_summary(told)
+        ended = end_summary(own.summary if own is not None else None, agents)
+        summary = b"" if ended is None else encode_summary(ended)
         short = b""
         if own is not None and request is not None:
             short = _encoder.encode(msgspec.structs.replace(own, request=request))
@@ -204,8 +204,8 @@ class RedisRuns(ABC):
         self._leases.beaten(seconds)
 
     async def living(self) -> set[str]:
-        now, *told = await self._do(scripts.LIVING)
-        until = {bytes(w).decode(): float(at) / 1000 for w, at in zip(told[::2], told[1::2], strict=True)}
+        now, *leases = await self._do(scripts.LIVING)
+        until = {bytes(w).decode(): float(at) / 1000 for w, at in zip(leases[::2], leases[1::2], strict=True)}
         return self._leases.living(until, int(now) / 1000)
 
     async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
