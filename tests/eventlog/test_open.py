@@ -56,7 +56,7 @@ async def test_a_further_store_is_one_file_and_one_row(
 
 def test_the_contract_suites_hold_every_store_of_the_table() -> None:
     modules = {row.module.split(".")[1] for row in STORES.values()}
-    assert modules == set(HELD)
+    assert modules == set(HELD) - {"redis_cluster"}  # by a flag, the row of Redis once more
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
