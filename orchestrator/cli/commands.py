@@ -279,12 +279,11 @@ def conformance(
 @click.option("--no-load", is_flag=True, help="Read the files only; import no SDK and none of your modules.")
 def check(config: Path, offline: bool, no_load: bool) -> int:
     """Say what is wrong with the files of agents and panels, all at once."""
-    from ..backends.auto.search import without_models
+    from ..backends.auto.search import environ_for
     from ..config.check import check_agents
 
     _see_own_modules()
-    environ = without_models(os.environ) if offline else os.environ
-    report = check_agents(config, environ, load=not no_load)
+    report = check_agents(config, environ_for(os.environ, offline=offline), load=not no_load)
     for line in report.lines:
         click.echo(line)
     for problem in report.problems:

@@ -92,13 +92,13 @@ def agents_here(directory: Path, *, offline: bool = False) -> Config:
     Raises:
         ConfigError: The files are wrong.
     """
-    from ..backends.auto.search import without_models
+    from ..backends.auto.search import environ_for
     from ..config.load import load_config
     from ..telemetry.logs import configure_logging
 
     # The answers are what is shown; what goes well needs no line between them.
     configure_logging(level="warning")
-    return load_config(directory, without_models(os.environ) if offline else os.environ)
+    return load_config(directory, environ_for(os.environ, offline=offline))
 
 
 def start_here(

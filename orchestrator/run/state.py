@@ -62,7 +62,7 @@ class Participant:
     turns: list[EarlierTurn] = field(default_factory=list)
     content: ContentState = field(default_factory=ContentState)
     approvals: dict[str, ApprovalRequest] = field(default_factory=dict)
-    """The calls that wait for an answer."""
+    """The calls of its newest attempt that nobody has answered; they wait unless it has ended."""
     spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)
     """Of each earlier turn."""
 
@@ -101,17 +101,14 @@ class Participant:
                 self.retries += 1
                 return self._unless_cancelling("queued")
             case Done(text=text, usage=usage, metrics=metrics):
-                self.approvals.clear()
                 self.pieces[:] = [text]  # the same, unless the tokens were trimmed away
                 self.usage, self.metrics = usage, metrics
                 return "done"
             case Error(code=code, message=message, error_id=error_id, retryable=retryable, metrics=metrics):
-                self.approvals.clear()
                 self.error = {"code": code, "message": message, "error_id": error_id, "retryable": retryable}
                 self.metrics = metrics
                 return "error"
             case Cancelled(metrics=metrics):
-                self.approvals.clear()
                 self.metrics = metrics
                 return "cancelled"
             case _:
@@ -174,7 +171,7 @@ class Participant:
             data=list(self.content.data),
             sources=list(self.content.sources),
             files=list(self.content.files),
-            approvals=list(self.approvals.values()),
+            approvals=[] if self.ended else list(self.approvals.values()),
             variant=self.info.variant,
         )
 

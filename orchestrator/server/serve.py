@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from ..backends.auto.search import without_models
+from ..backends.auto.search import environ_for
 from ..config.load import Config, load_config
 from ..eventlog.open import cluster_of, open_log
 from ..process import end_process, run_and_leave
@@ -81,7 +81,7 @@ def serve(settings: ServeSettings) -> int:
 
 
 def _load(settings: ServeSettings) -> Config:
-    config = load_config(settings.config, without_models(os.environ) if settings.offline else os.environ)
+    config = load_config(settings.config, environ_for(os.environ, offline=settings.offline))
     if config.notice and settings.log_format == "console":
         print(config.notice, file=sys.stderr, flush=True)
     elif config.notice:

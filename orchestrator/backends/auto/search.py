@@ -104,9 +104,9 @@ class ModelSearch:
             self._at_ollama = FoundModel(name, f"Ollama at {shown(address)}", "it runs here", keys)
 
 
-def without_models(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* such that no model is looked for."""
-    return {**environ, OFFLINE_VARIABLE: "1"}
+def environ_for(environ: Mapping[str, str], *, offline: bool) -> Mapping[str, str]:
+    """Return *environ*, such that no model is looked for if *offline*."""
+    return {**environ, OFFLINE_VARIABLE: "1"} if offline else environ
 
 
 def settle(settings: AutoSettings, models: ModelSearch) -> dict[str, Any]:

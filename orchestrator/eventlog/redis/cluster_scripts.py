@@ -9,6 +9,34 @@ INBOX_MS = 60_000
 
 INBOX_LENGTH = 1000
 
+TOOK_MS = 60_000
+"""How long it is known what a call took whose answer was lost."""
+
+FINISH_ENTRY = """
+if not id then return 0 end
+redis.call('XACK', KEYS[1], 'executors', id)
+redis.call('XDEL', KEYS[1], id)
+return redis.call('HDEL', KEYS[2], ARGV[1])
+"""
+"""The end of a script that takes a run's entry out; `id` is the entry, false if there is none."""
+
+LIVES = """
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local function lives(worker) return tonumber(redis.call('ZSCORE', workers, worker) or 0) > now end
+"""
+"""Says whether a worker lives; `workers` is the key of their leases."""
+
+DROP_CONSUMERS = """
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'executors')) do
+  -- name, <name>, pending, <count>, idle, <ms>
+  if consumer[4] == 0 and consumer[6] > 3600000 and not lives(consumer[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'executors', consumer[2])
+  end
+end
+"""
+"""Forgets takers that are long gone."""
+
 OFFER = Script(
     """#!lua
 -- KEYS: work, work ids. ARGV: run.
@@ -22,12 +50,8 @@ return 1
 FINISH = Script(
     """#!lua flags=allow-oom
 -- KEYS: work, work ids. ARGV: run.
-local id = redis.call('HGET', KEYS[2], ARGV[1])
-if not id then return 0 end
-redis.call('XACK', KEYS[1], 'executors', id)
-redis.call('XDEL', KEYS[1], id)
-return redis.call('HDEL', KEYS[2], ARGV[1])
-"""
+local id = redis.call('HGET', KEYS[2], ARGV[1])"""
+    + FINISH_ENTRY
 )
 
 COUNT = Script("#!lua flags=no-writes\n-- KEYS: work ids.\nreturn redis.call('HLEN', KEYS[1])\n")
@@ -39,13 +63,15 @@ TAKE = Script(
 local took = redis.call('GET', KEYS[4])
 if took then return took end  -- asked again, because the answer was lost
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
-local t = redis.call('TIME')
-local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-local function lives(worker) return tonumber(redis.call('ZSCORE', KEYS[3], worker) or 0) > now end
+local workers = KEYS[3]"""
+    + LIVES
+    + f"""
 local function give(run)
-  redis.call('SET', KEYS[4], run, 'PX', 60000)
+  redis.call('SET', KEYS[4], run, 'PX', {TOOK_MS})
   return run
 end
+"""
+    + """
 -- Whether the run waits for its first claim; work for runs that are over goes.
 local function waits(id, run)
   local status, token = unpack(redis.call('HMGET', ARGV[1] .. 'run:' .. run, 'status', 'token'))
@@ -78,15 +104,9 @@ for _ = 1, 20 do
     end
   end
   if #page < 50 then break end
-end
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'executors')) do
-  -- name, <name>, pending, <count>, idle, <ms>
-  if consumer[4] == 0 and consumer[6] > 3600000 and not lives(consumer[2]) then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'executors', consumer[2])
-  end
-end
-return nil
-"""
+end"""
+    + DROP_CONSUMERS
+    + "return nil\n"
 )
 
 POST = Script(

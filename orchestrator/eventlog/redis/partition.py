@@ -24,7 +24,7 @@ from .keys import Keys
 from .line import Exchange
 from .link import Link, facts_of
 from .listener import Listener
-from .partition_runs import PartitionRuns
+from .partition_runs import PartitionRuns, scored
 from .scripts import ERASE, OPEN, READ, READ_RUN, RECOGNIZE, TRIM
 from .tail import Tail
 from .writer import RedisWriter, UnknownRun
@@ -267,8 +267,7 @@ class RedisPartition(PartitionRuns):
     async def largest(self, count: int) -> list[tuple[int, str]]:
         """Return bytes and name of the *count* largest channels, the largest first; 0: of all."""
         await self.ready()
-        rows = await self._link.call("ZREVRANGE", self.keys.sizes, 0, count - 1, "WITHSCORES")
-        return [(int(float(n)), bytes(c).decode()) for c, n in zip(rows[::2], rows[1::2], strict=True)]
+        return scored(await self._link.call("ZREVRANGE", self.keys.sizes, 0, count - 1, "WITHSCORES"))
 
     async def trim(self, channel: str, excess: int) -> bool:
         """Take about *excess* bytes from a channel, or a page of them; False if nothing can go."""

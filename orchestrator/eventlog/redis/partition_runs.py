@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ...errors import Gone
@@ -18,6 +18,11 @@ def number_of(name: str, count: int) -> int:
     # Not by the checksum that Redis' slots come from: names that differ in their last digits would share partitions.
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest) % count
+
+
+def scored(flat: Sequence[bytes]) -> list[tuple[int, str]]:
+    """Return score and name of each member, as a sorted set's command answers with scores: name, score, name, score."""
+    return [(int(float(n)), bytes(name).decode()) for name, n in zip(flat[::2], flat[1::2], strict=True)]
 
 
 class Reservation(NamedTuple):
@@ -96,18 +101,20 @@ class PartitionRuns(RedisRuns):
         """Return place and name of up to *limit* runs of a smaller place, the newest first."""
         await self.ready()
         top = "+inf" if before is None else f"({before}"
-        flat = await self._link.call(
-            "ZREVRANGEBYSCORE", self.keys.runs, top, "-inf", "WITHSCORES", "LIMIT", 0, limit
+        return scored(
+            await self._link.call(
+                "ZREVRANGEBYSCORE", self.keys.runs, top, "-inf", "WITHSCORES", "LIMIT", 0, limit
+            )
         )
-        return [(int(float(n)), bytes(r).decode()) for r, n in zip(flat[::2], flat[1::2], strict=True)]
 
     async def first_ended(self, before: int, limit: int) -> list[tuple[int, str]]:
         """Return when up to *limit* runs ended before that time, and their names, the oldest first."""
         await self.ready()
-        flat = await self._link.call(
-            "ZRANGEBYSCORE", self.keys.ended, "-inf", f"({before}", "WITHSCORES", "LIMIT", 0, limit
+        return scored(
+            await self._link.call(
+                "ZRANGEBYSCORE", self.keys.ended, "-inf", f"({before}", "WITHSCORES", "LIMIT", 0, limit
+            )
         )
-        return [(int(float(at)), bytes(r).decode()) for r, at in zip(flat[::2], flat[1::2], strict=True)]
 
     async def key_of(self, run_id: str) -> str | None:
         """Return the idempotency key that started a run."""

@@ -6,10 +6,8 @@ is looked after, one that asks again gets the same.
 
 from __future__ import annotations
 
+from .cluster_scripts import DROP_CONSUMERS, FINISH_ENTRY, LIVES, TOOK_MS
 from .link import Script
-
-TOOK_MS = 60_000
-"""How long it is known what a call took whose answer was lost."""
 
 TAKE_NEXT = Script(
     f"""#!lua
@@ -29,12 +27,8 @@ PASS_OVER = Script(
     """#!lua flags=allow-oom
 -- KEYS: work, work ids, what this call took. ARGV: a run that does not wait, whether it is over.
 if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('DEL', KEYS[3]) end
-local id = ARGV[2] == '1' and redis.call('HGET', KEYS[2], ARGV[1])
-if not id then return 0 end
-redis.call('XACK', KEYS[1], 'executors', id)
-redis.call('XDEL', KEYS[1], id)
-return redis.call('HDEL', KEYS[2], ARGV[1])
-"""
+local id = ARGV[2] == '1' and redis.call('HGET', KEYS[2], ARGV[1])"""
+    + FINISH_ENTRY
 )
 
 LEFT_BEHIND = Script(
@@ -42,9 +36,9 @@ LEFT_BEHIND = Script(
 -- KEYS: work, workers. ARGV: worker, idle time (ms), where to go on ('-' at first). Looks at one page of what
 -- was taken. Returns where to go on ('' at the end), then entry and run of what dead workers have.
 if redis.call('EXISTS', KEYS[1]) == 0 then return {''} end
-local t = redis.call('TIME')
-local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-local function lives(worker) return tonumber(redis.call('ZSCORE', KEYS[2], worker) or 0) > now end
+local workers = KEYS[2]"""
+    + LIVES
+    + """
 local page = redis.call('XPENDING', KEYS[1], 'executors', 'IDLE', ARGV[2], ARGV[3], '+', 50)
 local found = {''}
 for _, pending in ipairs(page) do
@@ -60,15 +54,9 @@ end
 if #page == 50 then
   found[1] = '(' .. page[50][1]
   return found
-end
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'executors')) do
-  -- name, <name>, pending, <count>, idle, <ms>
-  if consumer[4] == 0 and consumer[6] > 3600000 and not lives(consumer[2]) then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'executors', consumer[2])
-  end
-end
-return found
-"""
+end"""
+    + DROP_CONSUMERS
+    + "return found\n"
 )
 
 TAKE_LEFT = Script(

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.backends.auto import ollama as client
 from orchestrator.backends.auto import search
-from orchestrator.backends.auto.search import ModelSearch, shown, without_models
+from orchestrator.backends.auto.search import ModelSearch, environ_for, shown
 
 from ...support.ollama import ollama
 
@@ -58,7 +58,7 @@ def test_offline_means_that_nothing_is_looked_for(value: str, off: bool) -> None
         found = ModelSearch({"ORCHESTRATOR_OFFLINE": value, "OLLAMA_HOST": here.host}).found
         assert (found is None) is off
         assert bool(here.asked) is not off
-    assert ModelSearch(without_models(KEY)).found is None
+    assert ModelSearch(environ_for(KEY, offline=True)).found is None
 
 
 def test_ollamas_newest_model_with_tools_answers_and_is_looked_for_once() -> None:

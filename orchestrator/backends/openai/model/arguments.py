@@ -91,8 +91,8 @@ def _is_beginnings(text: str, whole: str) -> bool:
     """Whether *text* is beginnings of *whole*, one after another."""
     at = 0
     while at < len(text):
-        pairs = enumerate(zip(text[at:], whole, strict=False))
-        alike = next((n for n, (left, right) in pairs if left != right), min(len(text) - at, len(whole)))
+        most = min(len(text) - at, len(whole))
+        alike = next((n for n in range(most) if text[at + n] != whole[n]), most)
         if not alike:
             return False
         at += alike
