@@ -1,14 +1,49 @@
-"""Images and documents that an agent made, as far as they can be passed on."""
+"""What an agent says beside text, as far as it can be passed on: images and documents, and the pages that it names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..events.content import File
+from ..events.content import MOST, File, Source
 
 
-def usable_file(file_id: str, name: str, media_type: str, url: str) -> Iterator[File]:
+def usable_file(
+    file_id: str, name: str, media_type: str, url: str, speaker: str | None = None
+) -> Iterator[File]:
     """Yield a file; nothing if it is too large or at no address of the web: the answer stands without it."""
-    made = File(file_id, name, media_type, url)
+    made = File(file_id, name, media_type, url, speaker=speaker)
     if made.check() is None:
         yield made
+
+
+class Attachments:
+    """Counts what one attempt has of files and pages; what is more than it may have is left out.
+
+    Attributes:
+        files: How many files there were.
+    """
+
+    def __init__(self) -> None:
+        self.files = 0
+        self._pages: set[str] = set()
+
+    def file(
+        self, file_id: str, name: str, media_type: str, url: str, speaker: str | None = None
+    ) -> Iterator[File]:
+        """Yield a file, as `usable_file` does."""
+        if self.files >= MOST[File]:
+            return
+        for made in usable_file(file_id, name, media_type, url, speaker):
+            self.files += 1
+            yield made
+
+    def page(
+        self, url: object, *, title: str | None = None, quote: str | None = None, speaker: str | None = None
+    ) -> Iterator[Source]:
+        """Yield the page at *url* the first time, if that is an address of the web."""
+        if not isinstance(url, str) or url in self._pages or len(self._pages) >= MOST[Source]:
+            return
+        found = Source(url, url=url, title=title, quote=quote, speaker=speaker)
+        if found.check() is None:
+            self._pages.add(url)
+            yield found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...events.content import MOST, File, Source
-from ..media import usable_file
+from ...events.content import File, Source
+from ..media import Attachments
 
 _USUAL = {
     "image": "image/png",
@@ -22,18 +22,15 @@ class PartsReading:
     """Takes files and sources out of the parts of messages, each source once."""
 
     def __init__(self) -> None:
-        self._files = 0
-        self._cited: set[str] = set()
+        self._attached = Attachments()
 
     def feed(self, content: Any, speaker: str | None) -> Iterator[File | Source]:
         """Yield what a message's content holds beside text."""
         for part in content if isinstance(content, list) else ():
             if not isinstance(part, Mapping):
                 continue
-            if part.get("type") in _KINDS and self._files < MOST[File]:
-                for file in _file(part, f"file.{self._files + 1}", speaker):
-                    self._files += 1
-                    yield file
+            if part.get("type") in _KINDS and (file := _file(part)) is not None:
+                yield from self._attached.file(f"file.{self._attached.files + 1}", *file, speaker)
             notes = part.get("annotations") or part.get("citations")
             for note in notes if isinstance(notes, list) else ():
                 yield from self._source(note, speaker)
@@ -43,13 +40,8 @@ class PartsReading:
             return
         inner = note.get("url_citation")
         about = inner if isinstance(inner, Mapping) else note
-        url, title, quote = about.get("url"), about.get("title"), about.get("cited_text")
-        if not isinstance(url, str) or url in self._cited or len(self._cited) >= MOST[Source]:
-            return
-        found = Source(url, url=url, title=_text(title), quote=_text(quote), speaker=speaker)
-        if found.check() is None:
-            self._cited.add(url)
-            yield found
+        title, quote = _text(about.get("title")), _text(about.get("cited_text"))
+        yield from self._attached.page(about.get("url"), title=title, quote=quote, speaker=speaker)
 
 
 def words_of(content: Any) -> Any:
@@ -62,21 +54,20 @@ def words_of(content: Any) -> Any:
     return content
 
 
-def _file(part: Mapping[str, Any], file_id: str, speaker: str | None) -> Iterator[File]:
+def _file(part: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return an image's or a document's name, media type and address."""
     kind = _KINDS[part["type"]]
     source = part.get("image_url") or part.get("source") or part
     if isinstance(source, str):
         source = {"url": source}
     if not isinstance(source, Mapping):
-        return
+        return None
     media = source.get("mime_type") or source.get("media_type") or part.get("mime_type")
     media_type = media if isinstance(media, str) and media else _USUAL[kind]
     data, url = source.get("base64") or source.get("data"), source.get("url")
     name = part.get("filename") or part.get("name")
     place = f"data:{media_type};base64,{data}" if isinstance(data, str) else url
-    if isinstance(place, str):
-        for file in usable_file(file_id, name if isinstance(name, str) and name else kind, media_type, place):
-            yield File(file.file_id, file.name, file.media_type, file.url, speaker=speaker)
+    return (_text(name) or kind, media_type, place) if isinstance(place, str) else None
 
 
 def _text(value: Any) -> str | None:

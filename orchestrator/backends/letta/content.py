@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from ...events.content import DATA_BYTES, MOST, Data, File, Source, fault_of_json
+from ...events.content import DATA_BYTES, Data, fault_of_json
 from ..base import Emission
-from ..media import usable_file
+from ..media import Attachments
 
 SEARCH = "web_search"
 """Letta's own tool, whose results are pages."""
@@ -24,28 +24,22 @@ class ContentReading:
     """
 
     def __init__(self) -> None:
-        self._files = 0
-        self._pages: set[str] = set()
+        self._attached = Attachments()
 
     def images(self, content: object, name: str) -> Iterator[Emission]:
         """Yield the images among the parts of a message or of a tool's result; *name* begins their ids."""
         for number, part in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(part, dict) and part.get("type") == "image" and self._files < MOST[File]:
+            if isinstance(part, dict) and part.get("type") == "image":
                 image = _image(part.get("source"), f"{name}.{number}")
-                for file in () if image is None else usable_file(*image):
-                    self._files += 1
-                    yield file
+                yield from () if image is None else self._attached.file(*image)
 
     def pages(self, tool: str, output: str) -> Iterator[Emission]:
         """Yield the pages that a web search found, each once."""
         for page in _results(output) if tool == SEARCH else ():
-            url, title = page.get("url"), page.get("title")
-            if not isinstance(url, str) or url in self._pages or len(self._pages) >= MOST[Source]:
-                continue
-            source = Source(url, url=url, title=title if isinstance(title, str) else None, quote=_quote(page))
-            if source.check() is None:
-                self._pages.add(url)
-                yield source
+            title = page.get("title")
+            yield from self._attached.page(
+                page.get("url"), title=title if isinstance(title, str) else None, quote=_quote(page)
+            )
 
 
 def notice(name: object, value: object) -> Iterator[Emission]:

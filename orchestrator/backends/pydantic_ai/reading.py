@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
-from ...events.content import MOST, File
 from ..base import Emission
-from ..media import usable_file
+from ..media import Attachments
 from ..plain_values import plain
 
 FAILED = frozenset({"failed", "denied"})
@@ -27,7 +26,7 @@ class AgentRunReading:
         self.said = False
         self.result: Any = None
         self._calls: set[str] = set()
-        self._files = 0
+        self._attached = Attachments()
 
     def feed(self, event: Any) -> Iterator[Emission]:
         """Yield what one event says."""
@@ -60,12 +59,9 @@ class AgentRunReading:
     def _file(self, content: Any) -> Iterator[Emission]:
         """Yield an image or a document, by its bytes or where it is; nothing for whatever else a tool may return."""
         url = getattr(content, "data_uri", None) or getattr(content, "url", None)
-        if not isinstance(url, str) or self._files >= MOST[File]:
-            return
-        number = self._files + 1
-        for file in usable_file(f"file.{number}", f"file{number}", content.media_type, url):
-            self._files = number
-            yield file
+        if isinstance(url, str):
+            number = self._attached.files + 1
+            yield from self._attached.file(f"file.{number}", f"file{number}", content.media_type, url)
 
     def _delta(self, delta: Any) -> Iterator[Emission]:
         kind = delta.part_delta_kind
