@@ -55,8 +55,8 @@ class Framing(Protocol):
     """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`."""
 
     needs_all: ClassVar[bool]
-    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out,
-    but what another connection has heard can be shared: such a framing is `Forkable`."""
+    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out, but
+    pieces in a row may come as one, and what another connection has heard can be shared if it is `Forkable`."""
 
     @property
     def is_finished(self) -> bool:

@@ -34,6 +34,7 @@ from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetric
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
 from .content import ContentState
+from .digest import Digest
 from .spec import RunSpec
 
 
@@ -190,6 +191,8 @@ class RunState:
         self.created_at = created_at
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
+        self.digest = Digest()
+        """Taken by whoever has the events as they are logged."""
         self.t = 0
         """What its newest event said, if it was read from the log."""
         self.panel: PanelState | None = None

@@ -107,6 +107,7 @@ class _Fold:
         self._newest = entry
         if payload is not None:
             self._state.fold(entry.agent_id, payload, entry.id)
+            self._state.digest.take(entry, payload)
 
     def finish(self) -> RunState:
         state, record = self._state, self._record
@@ -201,7 +202,7 @@ class StoredRuns:
 
 async def size_of(state: RunState) -> int:
     """Return about how many characters a state holds; what it holds beside texts is encoded piece by piece."""
-    size = len(state.spec.message)
+    size = len(state.spec.message) + state.digest.size
     measured = 0
     for each in list(state.participants.values()):
         size += len(each.text) + sum(len(turn.text) for turn in each.turns)

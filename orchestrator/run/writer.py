@@ -134,6 +134,7 @@ class Writer:
         return data[:-1] + _stage_of(participant)
 
     def _fold(self, agent_id: str | None, payload: Payload, entry: Entry) -> None:
+        self._state.digest.take(entry, payload)
         if agent_id is None or agent_id == PANEL:
             self._state.fold(agent_id, payload, entry.id)
             return

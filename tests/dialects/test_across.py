@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from orchestrator.eventlog import subscription
+from orchestrator import AgentInput
+from orchestrator.backends.base import Emission
+from orchestrator.eventlog import MemoryLog, subscription
+from orchestrator.eventlog.base import Cursor, Entry
+from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.framing.base import DIALECTS
+from orchestrator.run import digest
 from orchestrator.server.http import checkpoints, following
 from orchestrator.sse_parser import SSEParser
-from tests.support.service import Service
+from tests.support.service import Service, serving
 
-from .agents import CHATTY, TOOLED, dialects_served
+from .agents import AGENTS, CHATTY, TOOLED, dialects_served
 
 SPEAKERS = [row.name for row in DIALECTS.values() if row.carrier == "stream" and row.says_pieces]
 CUTS = 12
@@ -124,6 +129,75 @@ async def test_a_late_cursor_of_a_long_run_goes_on_from_its_state(
             after = _joined([each for told in SSEParser().feed(body) for each in pieces(second, told.data)])
             assert {name: before.get(name, "") + after.get(name, "") for name in whole} == whole, event
     assert bool(begun) != dialect.needs_all
+
+
+class CountingLog(MemoryLog):
+    """A log that knows how many entries were read of it."""
+
+    entries_read = 0
+
+    async def read(self, channel: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        return self._counted(await super().read(channel, after, most=most))
+
+    async def read_run(self, channel: str, run_id: str, after: Cursor | None, *, most: int) -> list[Entry]:
+        return self._counted(await super().read_run(channel, run_id, after, most=most))
+
+    def _counted(self, page: list[Entry]) -> list[Entry]:
+        self.entries_read += len(page)
+        return page
+
+
+ROUNDS = 7
+FEW = 400
+"""Entries: a few times what stands between the cursor and the end."""
+
+
+async def steady(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    """Think, look and speak at length; nothing is merged with what comes next."""
+    for n in range(ROUNDS):
+        for word in range(30):
+            yield Reasoning(f"thought {word} ")
+            yield Status("thinking", str(word))
+        yield ToolCall(f"c{n}", "look", "{}")
+        yield ToolResult(f"c{n}", "blue", is_error=False)
+        for word in range(60):
+            yield f"word {word} "
+            yield Status("answering", str(word))
+
+
+async def test_the_first_late_reader_of_each_reads_little_of_a_long_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody has read the run in that dialect before, and yet what it says is what the whole stream ends with."""
+    monkeypatch.setattr(following, "LONG_EVENTS", 200)
+    monkeypatch.setattr(following, "TAIL_EVENTS", 20)
+    monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
+    log = CountingLog()
+    async with serving({"steady": steady, "tooled": AGENTS["tooled"]}, log=log) as service:
+        run_id = await service.start(agents=["steady", "tooled"])
+        await service.ended(run_id)
+        events = await service.events(run_id)
+        assert len(events) > 3 * FEW
+        path = f"/v1/runs/{run_id}/events?framing="
+        for name in SPEAKERS:
+            for place in (len(events) - 8, len(events) - 90):
+                cursor = str(events[place].id)
+                before = log.entries_read
+                body = await service.body(path + name, **{"Last-Event-ID": cursor})
+                assert log.entries_read - before < FEW, name
+                told = [each for event in SSEParser().feed(body) for each in pieces(name, event.data)]
+                rest = [e.data["text"] for e in events[place + 1 :] if e.data["type"] == "token"]
+                assert "".join(text for _, text in told) == "".join(rest), name
+        # The sums in the end are whole, too, and numbered as in the stream that was never cut.
+        late = SSEParser().feed(body := await service.body(path + "responses", **{"Last-Event-ID": cursor}))
+        whole = SSEParser().feed(await service.body(path + "responses"))
+        assert body
+        assert [e.data for e in late] == [e.data for e in whole[-len(late) :]]
+        before = log.entries_read
+        answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
+        assert log.entries_read - before < FEW
+        output = json.loads(whole[-1].data)["response"]["output"]
+        assert (answer.json["output"], len(output)) == (output, ROUNDS * 2 + 3)
 
 
 async def test_a_late_reader_of_responses_begins_at_a_checkpoint(

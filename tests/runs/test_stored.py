@@ -85,9 +85,9 @@ async def test_states_that_are_kept_are_bounded_in_size(
     log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """256 runs with long answers are more than any option allows."""
-    monkeypatch.setattr(archive, "KEPT_CHARS", 2_500)
+    monkeypatch.setattr(archive, "KEPT_CHARS", 25_000)
     stored = StoredRuns(log)
-    ended = [record(f"run_{n}", ended_at=9, status="completed", message="m" * 1000) for n in range(3)]
+    ended = [record(f"run_{n}", ended_at=9, status="completed", message="m" * 10_000) for n in range(3)]
     for n in range(3):
         await a_whole_run(log, f"run_{n}")
     found = [await stored.read(each) for each in ended]

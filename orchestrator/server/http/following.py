@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 from msgspec.structs import replace
 
-from ...eventlog.base import Entry, parse_cursor
+from ...eventlog.base import Cursor, Entry, parse_cursor
+from ...eventlog.gap import PAGE_EVENTS
 from ...eventlog.subscription import Idle, Item, Sink, follow, history
 from ...eventlog.view import View
 from ...events.snapshot import Snapshot
@@ -61,9 +63,14 @@ class DialectReader:
         at = parse_cursor(cursor or "")
         if at is not None and dialect.framing.needs_all:
             kept = self.request.app[CHECKPOINTS].before(self.run.state, (at.epoch, self.view.agents), at.seq)
-            if kept is not None:
+            if kept is not None and self._digested(at) - kept.seq < LONG_EVENTS:
                 return kept.forked(subscriber)
         return dialect.open(subscriber)
+
+    def _digested(self, cursor: Cursor) -> int:
+        """Return the seq up to which the run's digest stands for the log before *cursor*; 0 if it saves little."""
+        last = self.run.state.digest.exact_at(cursor)
+        return last if last >= LONG_EVENTS else 0
 
     async def items(
         self, cursor: str | None, framing: Framing, sink: Sink | None = None
@@ -100,11 +107,32 @@ class DialectReader:
             return None
         return self._seen(cursor, framing)
 
+    def begin_whole(
+        self, framing: Framing, newest: Cursor
+    ) -> tuple[str | None, AsyncGenerator[list[Entry], None] | None]:
+        """Return the cursor at which a reader of all may begin, and what stands for all before it."""
+        if not isinstance(framing, Forkable):
+            return None, None
+        if framing.seq:
+            return f"{newest.epoch}-{framing.seq}", None
+        if last := self._digested(Cursor(newest.epoch, newest.seq - 1)):
+            cursor = f"{newest.epoch}-{last}"
+            return cursor, self.seen(cursor, framing)
+        return None, None
+
     async def _seen(self, cursor: str, framing: Framing) -> AsyncGenerator[list[Entry], None]:
-        if framing.needs_all:
-            after = framing.seq if isinstance(framing, Forkable) else 0
-        else:
+        at = parse_cursor(cursor)
+        if not framing.needs_all:
             after = await self._begin_late(cursor, framing)
+        elif isinstance(framing, Forkable) and framing.seq:
+            after = framing.seq
+        elif at is not None:
+            after = self._digested(at)
+            kept = filter(self.view.keeps, self.run.state.digest.entries(after))
+            while page := list(islice(kept, PAGE_EVENTS)):
+                yield page
+        else:
+            after = 0
         async with aclosing(
             history(self.request.app[SUPERVISOR].log, self.view, cursor, after=after)
         ) as pages:
@@ -208,9 +236,7 @@ async def _folded(
     share = request.app[STREAMS].share
     if cursor is None and newest is not None:
         framing = reader.open(dialect, f"{newest.epoch}-{newest.seq - 1}")
-        if isinstance(framing, Forkable) and framing.seq:
-            cursor = f"{newest.epoch}-{framing.seq}"
-        seen = None
+        cursor, seen = reader.begin_whole(framing, newest)
     else:
         framing = reader.open(dialect, cursor)
         seen = reader.seen(cursor, framing)
