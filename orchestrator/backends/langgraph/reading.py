@@ -12,13 +12,15 @@ from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolRes
 from ...events.base import Payload
 from ...events.content import CONTENT, Data
 from ..base import Emission
+from ..finish_words import end_of
 from ..plain_values import plain
 from .content import PartsReading, words_of
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
 MAX_DETAIL_CHARS = 2000
-_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "MAX_TOKENS"})
+_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""Where the integrations of OpenAI and Gemini, Anthropic, Bedrock and Ollama keep why an answer ended."""
 
 
 class GraphReading:
@@ -29,13 +31,14 @@ class GraphReading:
 
     Attributes:
         interrupts: What the graph waits for, as `(id, value)`.
-        output: The structured answer, if there is one. reason: How the newest message of a model ended.
+        output: The structured answer, if there is one.
     """
 
     def __init__(self, *, speakers: bool) -> None:
         self.interrupts: list[tuple[str, Any]] = []
         self.output: Any = UNSET
-        self.reason = "stop"
+        self._ended: tuple[str, str] = ("", "stop")
+        self._spoke: set[str] = set()
         self._speakers = speakers
         self._calls: set[str] = set()
         self._results: set[str] = set()
@@ -50,6 +53,16 @@ class GraphReading:
         for used in (self._partial | self._usage).values():
             found = used if found is None else found.plus(used)
         return found
+
+    @property
+    def reason(self) -> str:
+        """How the newest message of a model ended: `stop`, `length` or `content_filter`.
+
+        Raises:
+            AgentError: Its provider failed, or withheld all of it.
+        """
+        key, word = self._ended
+        return end_of(word, is_empty=key not in self._spoke)
 
     def feed(self, mode: str, chunk: Any) -> Iterator[Emission]:
         """Yield what one chunk says."""
@@ -81,6 +94,8 @@ class GraphReading:
             yield Reasoning(thought, speaker=speaker)
         content = getattr(message, "content", "")
         for text, is_thought in _texts(content):
+            if not is_thought:
+                self._spoke.add(_key(message))
             yield Reasoning(text, speaker=speaker) if is_thought else Token(text, speaker=speaker)
         yield from self._parts.feed(content, speaker)
         if kind == "ai":
@@ -139,9 +154,9 @@ class GraphReading:
         """Take in what a message used and how it ended."""
         about = getattr(message, "response_metadata", None)
         if isinstance(about, Mapping):
-            reason = about.get("finish_reason") or about.get("stop_reason")
-            if isinstance(reason, str) and reason:
-                self.reason = "length" if reason in _CUT else "stop"
+            word = next((about[name] for name in _REASONS if about.get(name)), None)
+            if isinstance(word, str):
+                self._ended = (_key(message), word)
         used = getattr(message, "usage_metadata", None)
         if not isinstance(used, Mapping):
             return
@@ -152,11 +167,15 @@ class GraphReading:
             read.get("cache_read"),
             written.get("reasoning"),
         )
-        key = str(getattr(message, "id", None) or id(message))
+        key = _key(message)
         if whole:
             self._usage[key] = usage
         else:
             self._partial[key] = usage if key not in self._partial else self._partial[key].plus(usage)
+
+
+def _key(message: Any) -> str:
+    return str(getattr(message, "id", None) or id(message))
 
 
 def _texts(content: Any) -> Iterator[tuple[str, bool]]:

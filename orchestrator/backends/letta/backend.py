@@ -91,7 +91,7 @@ class LettaBackend:
             async with aclosing(_approvals(request, turn, translator)) as emissions:
                 async for emission in emissions:
                     yield emission
-        reason = finish_reason(translator.stop_reason)
+        reason = finish_reason(translator.stop_reason, said=translator.said)
         for emission in translator.end():
             yield emission
         yield Finish(reason, translator.usage, turn.memory if request.conversation_id is not None else None)

@@ -48,12 +48,14 @@ class Translator:
         stop_reason: The last one reported. It comes before an error, so it is no sign of success.
         waiting: Calls that wait for approval, by id; the caller answers and clears them.
         usage: What all runs used; None if none reported any.
+        said: Whether a text came.
     """
 
     def __init__(self) -> None:
         self.stop_reason: str | None = None
         self.waiting: dict[str, ToolCall] = {}
         self.usage: Usage | None = None
+        self.said = False
         self._calls: dict[str, _Call] = {}
         self._asked: dict[str, _Call] = {}
         self._refused: set[str] = set()
@@ -76,6 +78,7 @@ class Translator:
                 yield from self._flush()
                 content = message.get("content")
                 if text := _text(content):
+                    self.said = True
                     yield text
                 yield from self._content.images(content, _text(message.get("id")) or "message")
             case "reasoning_message":

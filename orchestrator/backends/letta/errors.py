@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import AgentError, ErrorCode
+from ..finish_words import end_of
 from ..http_errors import status_error
 
 _FAILURES: dict[str, tuple[ErrorCode, str]] = {
@@ -79,8 +80,11 @@ def failed(error_type: object) -> AgentError:
     return AgentError(*(_FAILURES.get(error_type, _FAILED) if isinstance(error_type, str) else _FAILED))
 
 
-def finish_reason(stop_reason: str | None) -> str:
+def finish_reason(stop_reason: str | None, *, said: bool) -> str:
     """Say in the protocol's words how a stream ended that reported no error.
+
+    Args:
+        said: Whether the agent said anything.
 
     Raises:
         AgentError: It is a failure all the same.
@@ -89,4 +93,4 @@ def finish_reason(stop_reason: str | None) -> str:
         raise AgentError("upstream_invalid", "The Letta server ended its answer without a reason.")
     if stop_reason in _STOPS:
         raise AgentError(*_STOPS[stop_reason])
-    return _REASONS.get(stop_reason, stop_reason)
+    return _REASONS.get(stop_reason) or end_of(stop_reason, is_empty=not said)

@@ -16,12 +16,12 @@ from ...errors import AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult
 from ...events.base import Payload
 from ..base import Spent
+from ..finish_words import CONTENT_FILTER, finish_of, withheld
 from .calls import hosted_call, is_hosted, tell_apart, untaken
 from .content import files_of_item, sources_in, usage_of
 from .details import with_details
 from .errors import failed_response
 from .model.client import is_cut, known_items
-from .model.finish import CONTENT_FILTER, finish_of, withheld
 from .outbox import Outbox, note_finish_reason
 from .told import FAKE_ID, Told
 

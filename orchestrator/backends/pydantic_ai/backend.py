@@ -18,6 +18,7 @@ from ...events.agent import ApprovalRequest
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
+from ..finish_words import end_of
 from ..framework_errors import framework_error
 from ..own_objects import load_library, load_own
 from ..plain_values import plain
@@ -116,7 +117,8 @@ class PydanticAIBackend:
         memory = None
         if request.conversation_id is not None:
             memory = self._messages.memory(result.all_messages()[len(earlier) :])
-        yield Finish("stop", usage, memory, output)
+        word = getattr(result.response, "finish_reason", None) or "stop"
+        yield Finish(end_of(word, is_empty=not (reading.said or result.output)), usage, memory, output)
 
     async def _events(
         self, prompt: Any, given: dict[str, Any], reading: AgentRunReading

@@ -112,6 +112,12 @@ def _count(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage(f"question {asked} of {len(state['messages'])}")]}
 
 
+def _end(state: MessagesState) -> dict[str, Any]:
+    """Say what stands before the bar, and why that ended, in an integration's words."""
+    text, key, word = str(state["messages"][-1].content).split("|")
+    return {"messages": [AIMessage(text, response_metadata={key: word})]}
+
+
 async def _spoil(state: MessagesState) -> dict[str, Any]:
     if state["messages"][-1].content == "fail":
         raise ConnectionError("secret host")
@@ -133,6 +139,7 @@ asking = _line(_count, _ask, checkpointer=InMemorySaver())
 forgetful = _line(_ask)
 remembering = _line(_spoil, checkpointer=InMemorySaver())
 counting = _line(_count)
+ending = _line(_end)
 uncompiled = (
     StateGraph(MessagesState).add_node("count", _count).add_edge(START, "count").add_edge("count", END)
 )

@@ -59,6 +59,34 @@ async def test_all_that_a_graph_says_is_told() -> None:
     assert (finish.reason, finish.usage) == ("length", Usage(8, 7, 1, 2))
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("So|finish_reason|MAX_TOKENS", "length"),
+        ("So|stopReason|guardrail_intervened", "content_filter"),
+        ("So|stop_reason|end_turn", "stop"),
+        ("So|done_reason|length", "length"),
+    ],
+)
+async def test_why_the_last_answer_ended_is_told(message: str, reason: str) -> None:
+    assert finish_of(await ask(backend_of("ending"), message)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("|finish_reason|content_filter", "refusal"),
+        ("|stop_reason|refusal", "refusal"),
+        ("|finish_reason|SAFETY", "refusal"),
+        ("So|finish_reason|MALFORMED_FUNCTION_CALL", "upstream_invalid"),
+    ],
+)
+async def test_an_answer_that_was_withheld_or_broke_off_is_an_error(message: str, code: str) -> None:
+    with pytest.raises(AgentError) as caught:
+        await ask(backend_of("ending"), message)
+    assert caught.value.code == code
+
+
 async def test_nodes_need_not_be_speakers() -> None:
     said = await ask(backend_of("counting", speaker_nodes=False))
     assert of_kind(said, Token) == [Token("question 1 of 1")]

@@ -139,12 +139,26 @@ async def test_a_bad_stop_reason_is_an_error_without_an_error_event(reason: str,
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("end_turn", "stop"), ("tool_rule", "stop"), ("max_tokens_exceeded", "length")]
+    ("reason", "told"),
+    [
+        ("end_turn", "stop"),
+        ("tool_rule", "stop"),
+        ("max_tokens_exceeded", "length"),
+        ("content_filter", "content_filter"),
+        ("of_a_later_release", "stop"),
+    ],
 )
 async def test_a_good_stop_reason_is_told_in_the_protocols_words(reason: str, told: str) -> None:
     """Clients of several backends see one vocabulary."""
     emissions = await answer_of(LettaWire(Stream([text("a"), stop(reason), usage(0, 0), DONE])))
     assert emissions[-1] == Finish(told, None)
+
+
+async def test_an_answer_that_was_withheld_is_refused() -> None:
+    """Letta passes a provider's word on; an empty `done` would look like an agent with nothing to say."""
+    assert (
+        await failure_of(LettaWire(Stream([stop("content_filter"), usage(0, 0), DONE])))
+    ).code == "refusal"
 
 
 async def test_an_end_without_a_stop_reason_is_no_success() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from openai import AsyncOpenAI
@@ -73,6 +74,28 @@ async def _fail(messages: list[Any], info: AgentInfo) -> AsyncIterator[str]:
 
 
 failing = Agent(FunctionModel(stream_function=_fail))
+
+
+class EndingModel(FunctionModel):
+    """Says what stands before the bar in its question, and ends for the reason behind it."""
+
+    @asynccontextmanager
+    async def request_stream(self, messages: list[Any], *more: Any) -> AsyncIterator[Any]:
+        async with super().request_stream(messages, *more) as response:
+            response.finish_reason = _asked(messages)[1]
+            yield response
+
+
+def _asked(messages: list[Any]) -> list[Any]:
+    question = [part.content for part in messages[-1].parts if isinstance(part, UserPromptPart)]
+    return "".join(map(str, question)).split("|")
+
+
+async def _say(messages: list[Any], info: AgentInfo) -> AsyncIterator[str]:
+    yield _asked(messages)[0]
+
+
+ending = Agent(EndingModel(stream_function=_say))
 
 
 def who_asks(request: AgentInput) -> str:

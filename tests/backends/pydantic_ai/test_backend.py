@@ -43,6 +43,20 @@ async def test_all_that_an_agent_says_is_told() -> None:
     assert usage.output_tokens > 0
 
 
+@pytest.mark.parametrize("reason", ["stop", "length", "content_filter"])
+async def test_why_the_last_answer_ended_is_told(reason: str) -> None:
+    assert finish_of(await ask(backend_of("ending"), f"So|{reason}")).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("message", "code"), [("|content_filter", "refusal"), ("So|error", "upstream_invalid")]
+)
+async def test_an_answer_that_was_withheld_or_broke_off_is_an_error(message: str, code: str) -> None:
+    with pytest.raises(AgentError) as caught:
+        await ask(backend_of("ending"), message)
+    assert caught.value.code == code
+
+
 @pytest.mark.parametrize("approve", [True, False])
 async def test_a_tool_that_waits_is_an_approval(approve: bool) -> None:
     answering = Answering(approve, None if approve else "not today")

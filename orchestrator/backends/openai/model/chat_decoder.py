@@ -33,13 +33,13 @@ from openai.types.responses.response import IncompleteDetails
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
+from ...finish_words import finish_of, is_unfinished, last_word, withheld
 from .call_slots import CallSlots
 from .chat_call import ChatCall
 from .chat_chunk import CallPiece, Chunk, Function, Said, is_only_count, is_plain
 from .client import is_whole
 from .dialects import Beside, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
-from .finish import finish_of, is_unfinished, last_word, withheld
 from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
 from .signs import is_done, is_life

@@ -17,11 +17,11 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseOutputItem
 
 from ....errors import AgentError
+from ...finish_words import CONTENT_FILTER, finish_of, withheld
 from ...upstream_errors import error_in_stream, is_error
 from ..details import send_back
 from ..outbox import note_reasoning_details
 from .arguments import whole_arguments
-from .finish import CONTENT_FILTER, finish_of, withheld
 from .repair import repaired_completion
 from .responses_repair import ResponsesRepair
 from .transport import FastTransport, StreamBody

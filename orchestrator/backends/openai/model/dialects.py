@@ -9,7 +9,7 @@ from typing import Any
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
-from .finish import is_filtered
+from .filters import is_filtered
 from .so_far import REPEATED_CHARS, Habit, SoFar
 from .values import INVALID
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from ...finish_words import is_unfinished, more_telling
 from ...upstream_errors import bare_error, error_in_stream, is_error
-from .finish import is_unfinished, more_telling
 from .reasoning import thought_in
 from .signs import is_life_event
 from .usage import usage_in

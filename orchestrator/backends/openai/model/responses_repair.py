@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...finish_words import withheld
 from ...upstream_errors import bare_error, error_in_stream, is_error
 from .arguments import whole_arguments
 from .dialects import said_in
 from .events import DELTA_TYPES
-from .finish import is_filtered, withheld
+from .filters import is_filtered
 from .repair import unpacked
 from .signs import is_life_event
 from .usage import usage_as_response

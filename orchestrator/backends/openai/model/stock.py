@@ -24,6 +24,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
+from ...finish_words import finish_of, last_word, withheld
 from ...redirects import refuse_redirects
 from ..details import send_back
 from ..outbox import note_finish_reason, note_reasoning_details
@@ -32,7 +33,6 @@ from .call_slots import CallSlots
 from .chat_decoder import UNFINISHED
 from .client import is_whole
 from .dialects import Beside, Halves, said_in
-from .finish import finish_of, last_word, withheld
 from .reasoning import add_details, goes_back
 from .repair import repaired_chunk, whole_chunk
 from .responses_repair import ResponsesRepair

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from orchestrator.backends.openai.model.finish import finish_of, is_filtered, is_unfinished, withheld
+from orchestrator.backends.finish_words import end_of, finish_of, is_unfinished, withheld
 from orchestrator.errors import AgentError
 
 WORDS = {
@@ -53,26 +51,14 @@ def test_a_word_of_no_table_is_not_repeated() -> None:
     assert "secret" not in withheld("secret_safety_word").message.lower()
 
 
-FILTERED: list[Any] = [
-    {"promptFeedback": {"blockReason": "SAFETY"}},
-    {"choices": [{"content_filter_results": {"hate": {"filtered": True}}}]},
-    {"prompt_filter_results": [{"content_filter_results": {"jailbreak": {"filtered": True}}}]},
-    {"moderation": {"results": [{"flagged": True}]}},
-    {"input_sensitive": True},
-]
-UNFILTERED: list[Any] = [
-    None,
-    {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
-    {"choices": [{"content_filter_results": {"hate": {"filtered": False}}, "delta": {"filtered": True}}]},
-    {"filtered": True, "output_sensitive": False},
-]
+@pytest.mark.parametrize(
+    ("word", "end"), [("tool_calls", "stop"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter")]
+)
+def test_an_agents_last_answer_is_cut_or_not(word: str, end: str) -> None:
+    assert end_of(word, is_empty=False) == end
 
 
-@pytest.mark.parametrize("value", FILTERED)
-def test_a_filter_is_noticed_where_it_tells_of_itself(value: Any) -> None:
-    assert is_filtered(value)
-
-
-@pytest.mark.parametrize("value", UNFILTERED)
-def test_a_filter_that_let_all_through_is_none(value: Any) -> None:
-    assert not is_filtered(value)
+def test_an_agents_last_answer_that_is_withheld_is_refused() -> None:
+    with pytest.raises(AgentError) as caught:
+        end_of("guardrail_intervened", is_empty=True)
+    assert caught.value.code == "refusal"

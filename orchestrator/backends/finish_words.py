@@ -1,19 +1,17 @@
 """Why an answer ended, in every vendor's words → the four of OpenAI's chat completions. Owns no I/O.
 
-One table for both APIs and both transports. A word that says that the provider failed or withheld the answer is an
-`AgentError`. Of a word that stands in no table its parts are looked at; one that says nothing counts as a good end.
+One table for all kinds of backends. A word that says that the provider failed is an `AgentError`. Of a word that stands
+in no table its parts are looked at; one that says nothing counts as a good end.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ....errors import AgentError, ErrorCode
-from ...error_words import look_up
-from .values import plain_key
+from ..errors import AgentError, ErrorCode
+from .error_words import look_up
 
 CONTENT_FILTER = "content_filter"
 FILTERED = "The provider's content filter withheld the answer."
@@ -150,6 +148,21 @@ def withheld(word: str) -> AgentError:
     return AgentError("refusal", f"{FILTERED[:-1]} ({plain.upper()}).")
 
 
+def end_of(word: str, *, is_empty: bool) -> str:
+    """Return `stop`, `length` or `content_filter` for an agent's last answer; its calls have been run by then.
+
+    Args:
+        is_empty: The model said nothing in it.
+
+    Raises:
+        AgentError: The provider failed, or withheld the whole answer.
+    """
+    finish = finish_of(word)
+    if finish == CONTENT_FILTER and is_empty:
+        raise withheld(word)
+    return "stop" if finish == "tool_calls" else finish
+
+
 def _plain(word: str) -> str:
     """Bring a word into one spelling: `FINISH_REASON_MAX_TOKENS`, `FinishReason.MaxTokens` and `max-tokens` are one."""
     return _plain_word(word) if len(word) <= MAX_WORD_CHARS else _spelt(word)
@@ -162,34 +175,3 @@ def _spelt(word: str) -> str:
 
 
 _plain_word = lru_cache(maxsize=256)(_spelt)  # every answer ends with one of a few words
-
-
-# ── filters that tell beside the answer ───────────────────────────────────────────────────────────
-
-_FLAGS = frozenset({"inputsensitive", "outputsensitive"})
-_FLAGS_OF_FILTERS = frozenset({"filtered", "blocked", "flagged"})
-_BLOCK_REASONS = frozenset({"blockreason", "blockedreason"})
-_FILTERS = re.compile(r"filter|feedback|moderation|guardrail|safety")
-_DEPTH = 6
-
-
-def is_filtered(value: Any, *, of_filter: bool = False, depth: int = 0) -> bool:
-    """Whether a chunk or a response tells that a filter took something out: Azure's, Gemini's and MiniMax's ways."""
-    if depth > _DEPTH:
-        return False
-    if isinstance(value, list):
-        return any(is_filtered(each, of_filter=of_filter, depth=depth + 1) for each in value)
-    if not isinstance(value, Mapping):
-        return False
-    for name, found in value.items():
-        key = plain_key(name)
-        if found is True and (key in _FLAGS or (of_filter and key in _FLAGS_OF_FILTERS)):
-            return True
-        if key in _BLOCK_REASONS and isinstance(found, str) and not found.upper().endswith("UNSPECIFIED"):
-            return bool(found)
-        if key.endswith("guardrailaction") and found == "INTERVENED":
-            return True
-        inside = of_filter or _FILTERS.search(key) is not None
-        if (inside or key == "choices") and is_filtered(found, of_filter=inside, depth=depth + 1):
-            return True
-    return False
