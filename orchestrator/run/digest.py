@@ -35,11 +35,15 @@ class _Span:
         self.first, self.kind, self.pieces = first, kind, [text]
         self.seq = first.seq
 
+    def join(self) -> None:
+        """Keep the pieces as one text: each piece by itself costs some 60 bytes beside its letters."""
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+
     def entry(self) -> Entry:
         """Return the pieces as one event in the place of the first."""
         first = self.first
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
+        self.join()
         data = encode_data(first.agent_id, self.kind(self.pieces[0]), 0)
         return Entry(first.epoch, first.seq, first.run_id, first.agent_id, first.type, data)
 
@@ -71,7 +75,8 @@ class Digest:
         elif isinstance(payload, Progress):
             self._take_bar(entry, payload)
         elif not isinstance(payload, Status):
-            self._growing.pop(entry.agent_id, None)
+            if (grown := self._growing.pop(entry.agent_id, None)) is not None:
+                grown.join()
             if isinstance(payload, Started | Retry):
                 self._bars.clear()
             self._keep(entry, len(entry.data))
@@ -96,6 +101,8 @@ class Digest:
                 return
             self._epoch = entry.epoch
         self._ends = -(-entry.seq // SPAN_EVENTS) * SPAN_EVENTS
+        for grown in self._growing.values():
+            grown.join()
         self._growing.clear()
         self._bars.clear()
 
@@ -107,6 +114,8 @@ class Digest:
             span.pieces.append(payload.text)
             self.size += len(payload.text)
         else:
+            if span is not None:
+                span.join()
             span = self._growing[entry.agent_id] = _Span(entry, type(payload), payload.text)
             self._keep(span, len(payload.text))
 
