@@ -68,8 +68,15 @@ class Digest:
         if self._has_given_up:
             return
         self._newest = entry.seq
-        if entry.seq > self._ends:
-            self._begin_span(entry)
+        if entry.seq > self._ends and not self._begin_span(entry):
+            return
+        span = self._growing.get(entry.agent_id)
+        if span is not None and type(payload) is span.kind and payload.parent is None:  # nearly every event
+            span.pieces.append(payload.text)
+            self.size += len(payload.text)
+            if self.size > MOST_BYTES:
+                self._give_up()
+            return
         if isinstance(payload, Token | Reasoning):
             self._take_piece(entry, payload)
         elif isinstance(payload, Progress):
@@ -94,30 +101,27 @@ class Digest:
         for each in self._kept[: bisect_right(self._kept, last, key=attrgetter("seq"))]:
             yield each.entry() if isinstance(each, _Span) else each
 
-    def _begin_span(self, entry: Entry) -> None:
+    def _begin_span(self, entry: Entry) -> bool:
+        """Begin with the next seqs; return False if the log is another than it was, and what it had may be lost."""
         if entry.epoch != self._epoch:
             if self._epoch:
-                self._give_up()  # the log is another than it was, and what it had may be lost
-                return
+                self._give_up()
+                return False
             self._epoch = entry.epoch
         self._ends = -(-entry.seq // SPAN_EVENTS) * SPAN_EVENTS
         for grown in self._growing.values():
             grown.join()
         self._growing.clear()
         self._bars.clear()
+        return True
 
     def _take_piece(self, entry: Entry, payload: Token | Reasoning) -> None:
         if payload.parent is not None:
             return  # a nested agent's words are no part of the answer
-        span = self._growing.get(entry.agent_id)
-        if span is not None and span.kind is type(payload):
-            span.pieces.append(payload.text)
-            self.size += len(payload.text)
-        else:
-            if span is not None:
-                span.join()
-            span = self._growing[entry.agent_id] = _Span(entry, type(payload), payload.text)
-            self._keep(span, len(payload.text))
+        if (grown := self._growing.get(entry.agent_id)) is not None:
+            grown.join()
+        span = self._growing[entry.agent_id] = _Span(entry, type(payload), payload.text)
+        self._keep(span, len(payload.text))
 
     def _take_bar(self, entry: Entry, payload: Progress) -> None:
         key = entry.agent_id, payload.progress_id
