@@ -9,8 +9,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.served import serving
@@ -19,85 +17,64 @@ from .layout import lay_out, run_python
 from .pages import blocks
 
 
-def test_the_backend_of_the_extending_page_answers(tmp_path: Path) -> None:
+def test_backend_kind_and_dialect_of_the_extending_page_are_one_file_and_one_row_each(tmp_path: Path) -> None:
+    """A run is read in the dialect through the running server, from the start and from a cursor, and the API tells."""
     folder = lay_out("extending", tmp_path)
     code = """
-import asyncio
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
-from parrot import build
-
-async def main():
-    async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
-        for message in ("hi", " "):
-            async with session.post("/v1/runs", json={"message": message},
-                                    headers={"Accept": "text/event-stream"}) as stream:
-                print(await stream.text())
-
-asyncio.run(main())
-"""
-    out = run_python(folder, code)
-    assert '"text":"hi hi"' in out
-    assert "There is nothing to repeat." in out
-
-
-def test_the_kind_of_the_extending_page_is_named_in_a_file(tmp_path: Path) -> None:
-    folder = lay_out("extending", tmp_path)
-    code = """
-import asyncio, countdown, longest
+import asyncio, json
+import countdown, lines, longest
 from pathlib import Path
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 from orchestrator import create_app, load_config
+from parrot import build
 
-async def main():
+async def backend_answers(session):
+    for message in ("hi", " "):
+        async with session.post("/v1/runs", json={"message": message},
+                                headers={"Accept": "text/event-stream"}) as stream:
+            print(await stream.text())
+
+async def kind_is_named_in_a_file():
     app = create_app(load_config(Path("agents_config")))
     async with TestServer(app) as server, ClientSession(server.make_url("/")) as session:
         async with session.post("/v1/runs", json={"message": "go", "agents": ["rocket"]},
                                 headers={"Accept": "text/event-stream"}) as stream:
             print(await stream.text())
 
-asyncio.run(main())
-"""
-    out = run_python(folder, code)
-    assert '"text":"4 3 2 1 "' in out
-
-
-def test_the_dialect_of_the_extending_page_is_one_file_and_one_row(tmp_path: Path) -> None:
-    """A run is read in it through the running server, from the start and from a cursor, and the API tells of it."""
-    folder = lay_out("extending", tmp_path)
-    code = """
-import asyncio, json
-import lines
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
-from parrot import build
+async def dialect_is_read(session):
+    async with session.post("/v1/runs?framing=lines", json={"message": "hi"},
+                            headers={"Accept": "application/x-ndjson"}) as stream:
+        assert stream.content_type == "application/x-ndjson", stream
+        run_id, whole = stream.headers["Run-Id"], await stream.text()
+    sent = [json.loads(line) for line in whole.splitlines()]
+    assert "".join(each.get("said", "") for each in sent) == "hi hi", whole
+    path = f"/v1/runs/{run_id}/events?framing=lines"
+    async with session.get(path, headers={"Last-Event-ID": sent[2]["at"]}) as stream:
+        assert await stream.text() == "".join(whole.splitlines(True)[3:])
+    async with session.get(path, headers={"Last-Event-ID": "no cursor"}) as stream:
+        assert json.loads(await stream.text()) == {"who": "parrot", "said": "hi hi"}
+    async with session.get("/v1/channels/x/events?framing=lines") as refused:
+        assert refused.status == 422, await refused.text()
+    async with session.get("/openapi.json") as document:
+        stream = (await document.json())["paths"]["/v1/runs/{run_id}/events"]["get"]
+    (framing,) = [each for each in stream["parameters"] if each["name"] == "framing"]
+    assert "lines" in framing["schema"]["enum"]
+    assert "application/x-ndjson" in stream["responses"]["200"]["content"]
 
 async def main():
     async with TestServer(build()) as server, ClientSession(server.make_url("/")) as session:
-        async with session.post("/v1/runs?framing=lines", json={"message": "hi"},
-                                headers={"Accept": "application/x-ndjson"}) as stream:
-            assert stream.content_type == "application/x-ndjson", stream
-            run_id, whole = stream.headers["Run-Id"], await stream.text()
-        told = [json.loads(line) for line in whole.splitlines()]
-        assert "".join(each.get("said", "") for each in told) == "hi hi", whole
-        path = f"/v1/runs/{run_id}/events?framing=lines"
-        async with session.get(path, headers={"Last-Event-ID": told[2]["at"]}) as stream:
-            assert await stream.text() == "".join(whole.splitlines(True)[3:])
-        async with session.get(path, headers={"Last-Event-ID": "no cursor"}) as stream:
-            assert json.loads(await stream.text()) == {"who": "parrot", "said": "hi hi"}
-        async with session.get("/v1/channels/x/events?framing=lines") as refused:
-            assert refused.status == 422, await refused.text()
-        async with session.get("/openapi.json") as document:
-            stream = (await document.json())["paths"]["/v1/runs/{run_id}/events"]["get"]
-        (framing,) = [each for each in stream["parameters"] if each["name"] == "framing"]
-        assert "lines" in framing["schema"]["enum"]
-        assert "application/x-ndjson" in stream["responses"]["200"]["content"]
-        print("all of it")
+        await backend_answers(session)
+        await dialect_is_read(session)
+    await kind_is_named_in_a_file()
+    print("all of it")
 
 asyncio.run(main())
 """
     out = run_python(folder, code)
+    assert '"text":"hi hi"' in out
+    assert "There is nothing to repeat." in out
+    assert '"text":"4 3 2 1 "' in out
     assert out.endswith("all of it\n")
 
 
@@ -172,8 +149,7 @@ def test_the_running_server_has_the_store_the_dialect_and_the_method_of_the_page
     assert "names no file; write audit:///events.jsonl" in refused.stderr
 
 
-@pytest.mark.parametrize("suite", ["test_eventlog", "test_runstore"])
-def test_the_store_of_the_extending_page_keeps_the_contract(suite: str, tmp_path: Path) -> None:
+def test_the_store_of_the_extending_page_keeps_the_contract(tmp_path: Path) -> None:
     """The package's own suites, with this store in the place of all others."""
     folder = lay_out("extending", tmp_path)
     code = f"""
@@ -193,6 +169,7 @@ async def audited(folder, clock):
 stores.STORES.clear()
 stores.STORES["audited"] = audited
 os.chdir({str(ROOT)!r})
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests/contract/{suite}.py"]))
+suites = ["tests/contract/test_eventlog.py", "tests/contract/test_runstore.py"]
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *suites]))
 """
     assert " passed" in run_python(folder, code)
