@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -13,6 +14,11 @@ def plain(value: Any) -> Any:
         return msgspec.to_builtins(value, enc_hook=_plain_of)
     except (TypeError, ValueError, RecursionError):
         return str(value)
+
+
+def as_json(value: Any) -> str:
+    """Return *value* as JSON; what is none of it, as its text."""
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
 def _plain_of(value: Any) -> Any:

@@ -16,9 +16,10 @@ from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..hops import passed_on
 from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused, decode_object
+from .interrupts import answers_to
 from .reading import WHO, RunReading
 from .settings import AgUiSettings
-from .transcript import Transcript, earlier_messages, question_of
+from .transcript import Transcript, earlier_messages, earlier_state, question_of
 
 CURRENT = "1.0"
 REFUSES_FIELDS = (400, 422)
@@ -58,35 +59,36 @@ class AgUiBackend:
         thread, hops = _thread(request), passed_on(request)
         earlier = earlier_messages(request)
         transcript = Transcript(question_of(request, str(uuid.uuid4()), current=self._current))
-        resume: list[dict[str, Any]] = []
-        usage = None
+        state = earlier_state(request)
+        answers: dict[str, Any] = {}
+        usage, reading = None, None
         while True:
             body: dict[str, Any] = {
                 "threadId": thread,
                 "runId": str(uuid.uuid4()),
-                "state": {},
+                "state": state,
                 "messages": [*earlier, *transcript.messages],
                 "tools": [],
                 "context": [],
                 "forwardedProps": {},
+                **answers,
             }
-            if resume:
-                body["resume"] = resume
-            reading = RunReading(transcript)
+            reading = RunReading(transcript, state, reading)
             async with aclosing(self._run(body, reading, hops)) as emissions:
                 async for emission in emissions:
                     yield emission
+            state = reading.state
             counted = reading.usage or reading.endings.usage
             if counted is not None:
                 usage = counted if usage is None else usage.plus(counted)
             if not reading.interrupts:
                 break
-            resume = []
+            approved: dict[str, bool] = {}
             for asked in reading.interrupts:
                 yield ApprovalRequest(asked.interrupt_id, asked.name, asked.arguments)
-                approved = await request.approve(asked.interrupt_id)
-                resume.append(_answer(asked.interrupt_id, approved, request.reasons.get(asked.interrupt_id)))
-        memory = transcript.memory(thread) if request.conversation_id is not None else None
+                approved[asked.interrupt_id] = await request.approve(asked.interrupt_id)
+            answers = answers_to(reading.interrupts, approved, request)
+        memory = transcript.memory(thread, state) if request.conversation_id is not None else None
         yield Finish(reading.endings.reason, usage, memory, reading.endings.output)
 
     async def _run(
@@ -129,10 +131,3 @@ def _thread(request: AgentInput) -> str:
         if isinstance(found, str):
             return found
     return str(uuid.uuid4())
-
-
-def _answer(interrupt_id: str, approved: bool, reason: str | None) -> dict[str, Any]:
-    payload: dict[str, Any] = {"approved": approved}
-    if reason is not None:
-        payload["reason"] = reason
-    return {"interruptId": interrupt_id, "status": "resolved", "payload": payload}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +10,16 @@ import msgspec
 
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
-from ...events.content import DATA_BYTES, Data, fault_of_json
 from ..base import Emission
 from ..own_events import OwnEndings, content_of, failure_of
 from ..upstream_errors import verdict_in
+from .documents import Documents
+from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
+from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, interrupt_of, older_interrupt
 from .tool_content import files_in, text_of
 from .transcript import MAX_ID_CHARS, Transcript
 
 WHO = "The AG-UI agent"
-MAX_ARGUMENT_CHARS = 1024 * 1024
 MAX_DETAIL_CHARS = 2000
 MAX_NAMES = 10_000
 """Messages, calls and subagents of one run. The cap is a denial-of-service guard."""
@@ -31,16 +30,9 @@ class _Call:
     name: str
     message_id: str
     arguments: str = ""
+    first: str = ""
+    """What a framework said of the arguments beside its event alone."""
     told: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunInterrupt:
-    """What a run waits for."""
-
-    interrupt_id: str
-    name: str
-    arguments: str
 
 
 class RunReading:
@@ -49,9 +41,12 @@ class RunReading:
     Attributes:
         ended: Whether it finished; then `interrupts` is what it waits for, if it does.
         usage: As far as the agent said it. endings: Of agents of this very service.
+
+    Args:
+        state: As it was before. before: The run of the same turn that this one goes on with.
     """
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, state: Any = None, before: RunReading | None = None) -> None:
         self.ended = False
         self.interrupts: list[RunInterrupt] = []
         self.usage: Usage | None = None
@@ -60,11 +55,18 @@ class RunReading:
         self._transcript = transcript
         self._speakers: dict[str, str | None] = {}
         self._subagents: dict[str, str] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, _Call] = {} if before is None else before._calls
         self._chunked: str | None = None
         self._message = ""
         self._spoke = False
-        self._state: Any = None
+        self._documents = Documents(state)
+        self._counted: Usage | None = None
+        self._older: list[RunInterrupt] = []
+
+    @property
+    def state(self) -> Any:
+        """The agent's state as it stands, without the conversation."""
+        return self._documents.state
 
     def feed(self, event: dict[str, Any]) -> list[Emission]:
         """Return what one event has the agent say.
@@ -111,12 +113,16 @@ class RunReading:
     def _call_start(self, event: dict[str, Any]) -> list[Emission]:
         call_id, name = _id(event, "toolCallId"), event.get("toolCallName")
         parent = _id(event, "parentMessageId") or f"{call_id}.message"
-        self._calls[call_id] = _Call(str(name or "tool")[:MAX_ID_CHARS], parent)
+        first = first_arguments(event, call_id)[:MAX_ARGUMENT_CHARS]
+        self._calls[call_id] = _Call(str(name or "tool")[:MAX_ID_CHARS], parent, first, first)
         return []
 
     def _call_args(self, event: dict[str, Any]) -> list[Emission]:
         call, delta = self._calls.get(_id(event, "toolCallId")), event.get("delta")
         if call is not None and isinstance(delta, str):
+            first, call.first = call.first, ""
+            if first and delta == first:
+                return []  # in an event of its own after all
             if len(call.arguments) + len(delta) > MAX_ARGUMENT_CHARS:
                 raise AgentError("upstream_invalid", f"{WHO} calls a tool with too much.")
             call.arguments += delta
@@ -144,6 +150,8 @@ class RunReading:
         call.told = True
         arguments = call.arguments or "{}"
         self._transcript.call(call.message_id, call_id, call.name, arguments)
+        if call.name == CONFIRMATION and '"function_call_id"' in arguments:
+            return []
         return [ToolCall(call_id, call.name, arguments)]
 
     def _call_result(self, event: dict[str, Any]) -> list[Emission]:
@@ -182,11 +190,11 @@ class RunReading:
         return [Status("step", str(event.get("stepName", ""))[:MAX_DETAIL_CHARS])]
 
     def _note_state(self, event: dict[str, Any]) -> list[Emission]:
-        state = event.get("snapshot")
-        # Frameworks put the conversation into it, which has been sent already.
-        self._state = (
-            {k: v for k, v in state.items() if k != "messages"} if isinstance(state, dict) else state
-        )
+        self._documents.set_state(event.get("snapshot"))
+        return []
+
+    def _patch_state(self, event: dict[str, Any]) -> list[Emission]:
+        self._documents.patch_state(event.get("delta"))
         return []
 
     def _messages(self, event: dict[str, Any]) -> list[Emission]:
@@ -196,8 +204,12 @@ class RunReading:
         return []
 
     def _activity(self, event: dict[str, Any]) -> list[Emission]:
-        name = f"activity.{event.get('activityType', '')}"
-        return _data(name, event.get("content"), _id(event, "messageId") or None)
+        return self._documents.set_activity(
+            _id(event, "messageId"), event.get("activityType"), event.get("content")
+        )
+
+    def _patch_activity(self, event: dict[str, Any]) -> list[Emission]:
+        return self._documents.patch_activity(_id(event, "messageId"), event.get("patch"))
 
     def _custom(self, event: dict[str, Any]) -> list[Emission]:
         name, value = event.get("name"), event.get("value")
@@ -210,7 +222,13 @@ class RunReading:
             )
         if self._is_own and isinstance(value, dict):
             return self._own(name, value)
-        return [] if name == "on_interrupt" else _data(str(name), value, None)
+        if name == "on_interrupt":
+            self._older.append(older_interrupt(event, len(self._older)))
+        if (counted := counted_so_far(event)) is not None:
+            self._counted = counted
+        elif name not in NOT_SAID:
+            return self._documents.told(str(name), value, None)
+        return []
 
     def _own(self, name: object, value: dict[str, Any]) -> list[Emission]:
         """Return what an agent of this very service says in a form of its own."""
@@ -224,6 +242,7 @@ class RunReading:
     def _finished(self, event: dict[str, Any]) -> list[Emission]:
         self.ended = True
         self._note_usage(event.get("usage"))
+        self.usage = self._counted if self.usage is None else self.usage
         outcome = event.get("outcome")
         kind = outcome.get("type") if isinstance(outcome, dict) else None
         if kind == "cancelled":
@@ -231,27 +250,22 @@ class RunReading:
         found: list[Emission] = []
         for call_id in list(self._calls):
             found += self._tell(call_id)
+        for message_id, text in self._transcript.unsaid():
+            self._transcript.say(message_id, text)
+            found.append(text)
         if isinstance(outcome, dict) and kind == "interrupt":
             waiting = outcome.get("interrupts")
+            calls = {call_id: (each.name, each.arguments or "{}") for call_id, each in self._calls.items()}
             asked = waiting if isinstance(waiting, list) else []
-            self.interrupts = [self._interrupt(each) for each in asked if isinstance(each, dict)]
+            self.interrupts = [interrupt_of(each, calls) for each in asked if isinstance(each, dict)]
             return found
-        if not self._spoke and (text := self._transcript.said()):
-            found.append(text)
-        if self._state:
-            found += _data("state", self._state, "state")
+        if self._older and outcome is None:
+            self.interrupts = self._older
+            return found
+        found += self._documents.told_state()
         if event.get("result") is not None and not self._is_own:
-            found += _data("result", event["result"], None)
+            found += self._documents.told("result", event["result"], None, kept=0)
         return found
-
-    def _interrupt(self, interrupt: dict[str, Any]) -> RunInterrupt:
-        call_id = _id(interrupt, "toolCallId")
-        call = self._calls.get(call_id)
-        if call is not None:
-            return RunInterrupt(_id(interrupt, "id"), call.name, call.arguments or "{}")
-        words = {key: interrupt[key] for key in ("message", "reason") if isinstance(interrupt.get(key), str)}
-        arguments = json.dumps(words, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
-        return RunInterrupt(_id(interrupt, "id"), "input", arguments)
 
     def _failed(self, event: dict[str, Any]) -> list[Emission]:
         code = event.get("code")
@@ -307,8 +321,10 @@ _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
     "SUBAGENT_ERROR": RunReading._subagent_failed,
     "STEP_STARTED": RunReading._step,
     "STATE_SNAPSHOT": RunReading._note_state,
+    "STATE_DELTA": RunReading._patch_state,
     "MESSAGES_SNAPSHOT": RunReading._messages,
     "ACTIVITY_SNAPSHOT": RunReading._activity,
+    "ACTIVITY_DELTA": RunReading._patch_activity,
     "CUSTOM": RunReading._custom,
     "RUN_FINISHED": RunReading._finished,
     "RUN_ERROR": RunReading._failed,
@@ -318,13 +334,3 @@ _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
 def _id(event: dict[str, Any], key: str) -> str:
     value = event.get(key)
     return value[:MAX_ID_CHARS] if isinstance(value, str) else ""
-
-
-def _data(name: str, value: Any, data_id: str | None) -> list[Emission]:
-    """Return what stands beside the answer as `data`; what is too large to pass on is left out."""
-    try:
-        fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
-    except (TypeError, ValueError, RecursionError):
-        fits = False
-    plain = re.sub(r"[^a-z0-9_.-]+", "-", name.lower())[:64] or "custom"
-    return [Data(plain, value, data_id)] if fits else []

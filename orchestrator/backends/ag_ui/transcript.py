@@ -15,23 +15,47 @@ MAX_ID_CHARS = 200
 
 
 class Transcript:
-    """The messages of one turn: the question, what the agent says, its calls and their results.
-
-    Attributes:
-        messages: As they are sent with the next run.
-    """
+    """The messages of one turn: the question, what the agent says, its calls and their results."""
 
     def __init__(self, question: dict[str, Any]) -> None:
-        self.messages: list[dict[str, Any]] = [question]
+        self._messages: list[dict[str, Any]] = [question]
         self._by_id: dict[str, dict[str, Any]] = {}
+        self._said: dict[str, list[str]] = {}
         self._size = 0
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """As they are sent with the next run."""
+        for message_id, pieces in self._said.items():
+            message = self._by_id.get(message_id)
+            if message is not None and len(message.get("content") or "") < sum(map(len, pieces)):
+                message["content"] = "".join(pieces)
+        return self._messages
 
     def say(self, message_id: str, text: str) -> None:
         """Add text to an assistant's message."""
-        message = self._assistant(message_id)
+        self._assistant(message_id)
         self._size += len(text)
         if self._size <= MAX_EVENT_BYTES:
-            message["content"] = message.get("content", "") + text
+            self._said.setdefault(message_id, []).append(text)
+
+    def unsaid(self) -> list[tuple[str, str]]:
+        """Return what the agent's own account of the conversation has and its events had not, as (message id, text).
+
+        Servers send a message whole only there if its model did not stream it, and LangGraph's the end of one whose
+        last piece came with the reason to finish. What begins otherwise than it was said is another wording of it.
+        """
+        whole = "".join("".join(pieces) for pieces in self._said.values())
+        found = []
+        for message in self._messages:
+            content, message_id = message.get("content"), str(message.get("id"))
+            if message.get("role") != "assistant" or not isinstance(content, str):
+                continue
+            said = "".join(self._said.get(message_id, ()))
+            rest = content[len(said) :] if content.startswith(said) else ""
+            if rest and (said or rest not in whole):
+                found.append((message_id, rest))
+        return found
 
     def call(self, message_id: str, call_id: str, name: str, arguments: str) -> None:
         """Add a call to an assistant's message."""
@@ -44,26 +68,21 @@ class Transcript:
     def result(self, message_id: str, call_id: str, content: str) -> None:
         """Add a call's result."""
         self._size += len(content)
-        self.messages.append({"id": message_id, "role": "tool", "toolCallId": call_id, "content": content})
+        self._messages.append({"id": message_id, "role": "tool", "toolCallId": call_id, "content": content})
 
     def replace(self, whole: list[dict[str, Any]]) -> None:
         """Take over what the agent says that the conversation is, from this turn's question on."""
-        question = self.messages[0]["id"]
+        question = self._messages[0]["id"]
         at = next((n for n, each in enumerate(whole) if each.get("id") == question), None)
         if at is not None:
-            self.messages = whole[at:]
+            self._messages = whole[at:]
             self._by_id = {
-                str(each.get("id")): each for each in self.messages if each.get("role") == "assistant"
+                str(each.get("id")): each for each in self._messages if each.get("role") == "assistant"
             }
 
-    def said(self) -> str:
-        """Return the texts of the assistant's messages."""
-        texts = (each.get("content") for each in self.messages if each.get("role") == "assistant")
-        return "".join(text for text in texts if isinstance(text, str))
-
-    def memory(self, thread: str) -> dict[str, Any]:
+    def memory(self, thread: str, state: Any) -> dict[str, Any]:
         """Return what the next turn needs."""
-        kept = {"thread": thread, "messages": self.messages}
+        kept = {"thread": thread, **({"state": state} if state else {}), "messages": self.messages}
         try:
             fits = len(msgspec.json.encode(kept)) <= MEMORY_BYTES
         except (TypeError, ValueError, RecursionError):
@@ -75,7 +94,7 @@ class Transcript:
         if message is None:
             message = {"id": message_id, "role": "assistant"}
             self._by_id[message_id] = message
-            self.messages.append(message)
+            self._messages.append(message)
         return message
 
 
@@ -96,6 +115,12 @@ def _image(url: str, current: bool) -> dict[str, Any]:
         return {"type": "binary", "mimeType": media, **({"url": url} if data is None else {"data": data})}
     source = {"type": "url", "value": url} if data is None else {"type": "data", "value": data}
     return {"type": "image", "source": source if data is None else {**source, "mimeType": media}}
+
+
+def earlier_state(request: AgentInput) -> Any:
+    """Return the state that the conversation's last turn left, which a client keeps for the agent."""
+    memory = request.history[-1].memory if request.history else None
+    return memory.get("state", {}) if isinstance(memory, dict) else {}
 
 
 def earlier_messages(request: AgentInput) -> list[dict[str, Any]]:

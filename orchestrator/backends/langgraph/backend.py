@@ -14,8 +14,9 @@ from ...events.agent import ApprovalRequest
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
+from ..graph_interrupts import answer_to_graph, asked_by_graph
 from ..own_objects import load_library, load_own
-from .reading import GraphReading, as_json
+from .reading import GraphReading
 from .settings import LangGraphSettings
 from .thread import GraphThread, thread_of
 
@@ -89,9 +90,9 @@ class LangGraphBackend:
                     answers: dict[str, Any] = {}
                     for number, (interrupt_id, value) in enumerate(reading.interrupts):
                         call_id = interrupt_id or f"interrupt.{number}"
-                        yield ApprovalRequest(call_id, *_asked(value))
+                        yield ApprovalRequest(call_id, *asked_by_graph(value))
                         approve = await request.approve(call_id)
-                        answers[interrupt_id] = _answer(value, approve, request.reasons.get(call_id))
+                        answers[interrupt_id] = answer_to_graph(value, approve, request.reasons.get(call_id))
                     only = next(iter(answers.values())) if len(answers) == 1 else answers
                     given = self._command(resume=only)
             well = True
@@ -137,24 +138,3 @@ class LangGraphBackend:
             return [*earlier, self._human(request.message)]
         images = [{"type": "image_url", "image_url": {"url": url}} for url in request.images]
         return [*earlier, self._human([{"type": "text", "text": request.message}, *images])]
-
-
-def _asked(value: Any) -> tuple[str, str]:
-    """Return the name and the arguments of what a graph asks: calls of its tools, or whatever its node says."""
-    calls = value.get("action_requests") if isinstance(value, dict) else None
-    if not isinstance(calls, list) or not calls or not all(isinstance(call, dict) for call in calls):
-        return "input", as_json(value)
-    arguments = [call.get("args") or {} for call in calls]
-    names = ", ".join(str(call.get("name", "input")) for call in calls)
-    return names, as_json(arguments[0] if len(calls) == 1 else arguments)
-
-
-def _answer(value: Any, approve: bool, reason: str | None) -> Any:
-    """Return what the graph is resumed with: a decision for each call it asked about, else yes or no."""
-    calls = value.get("action_requests") if isinstance(value, dict) else None
-    if not isinstance(calls, list) or not calls:
-        return approve
-    decision = (
-        {"type": "approve"} if approve else {"type": "reject", **({"message": reason} if reason else {})}
-    )
-    return {"decisions": [decision for _ in calls]}

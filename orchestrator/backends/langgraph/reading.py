@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from ...events.base import Payload
 from ...events.content import CONTENT, Data
 from ..base import Emission
 from ..finish_words import end_of
-from ..plain_values import plain
+from ..plain_values import as_json, plain
 from .content import PartsReading, words_of
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
@@ -197,8 +196,3 @@ def _texts(content: Any) -> Iterator[tuple[str, bool]]:
             )
             if isinstance(thought, str) and thought:
                 yield thought, True
-
-
-def as_json(value: Any) -> str:
-    """Return *value* as JSON; what is none of it, as its text."""
-    return json.dumps(plain(value), ensure_ascii=False)
