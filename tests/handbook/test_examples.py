@@ -204,7 +204,9 @@ WITH_FILES = [
 @pytest.mark.parametrize("page", WITH_FILES)
 def test_the_files_of_a_page_are_a_configuration(page: str, tmp_path: Path) -> None:
     folder = lay_out(page, tmp_path)
-    far = dict.fromkeys(("BRANCH_URL", "PLANNER_URL", "TRAVEL_AGENT_URL"), "http://127.0.0.1:9")
+    far = dict.fromkeys(
+        ("BRANCH_URL", "OFFICE_AGENT_URL", "PLANNER_URL", "TRAVEL_AGENT_URL"), "http://127.0.0.1:9"
+    )
     keys = {"OPENAI_API_KEY": "k", "LETTA_AGENT_ID": "agent-1", "TRAVEL_AGENT_KEY": "k", **far}
     ran = orchestrate("check", cwd=folder, **keys)
     assert (ran.stderr, ran.returncode) == ("", 0)
