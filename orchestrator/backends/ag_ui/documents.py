@@ -46,7 +46,7 @@ class _Document:
 
 
 class Documents:
-    """The state and the activities of one run, and how much `data` it has told.
+    """The state and the activities of one run, and how much `data` it has sent.
 
     Args:
         state: As the run before left it.
@@ -76,11 +76,11 @@ class Documents:
             return {key: value for key, value in state.items() if key != "messages"}
         return {} if state is _GONE or state is None else state
 
-    def told_state(self) -> list[Emission]:
+    def report_state(self) -> list[Emission]:
         """Return the state as `data`, if this run has changed it and there is one."""
         if self._state.value is self._known or not self.state:
             return []
-        return self.told("state", self.state, "state", kept=0)
+        return self.report("state", self.state, "state", kept=0)
 
     # ── activities ───────────────────────────────────────────────────────────────────────────
 
@@ -90,7 +90,7 @@ class Documents:
             return []
         name = f"activity.{kind if isinstance(kind, str) else ''}"
         self._activities[message_id] = name, _Document(content, MAX_ACTIVITY_CHARS)
-        return self.told(name, content, message_id or None)
+        return self.report(name, content, message_id or None)
 
     def patch_activity(self, message_id: str, patch: object) -> list[Emission]:
         """Change what an activity shows, and return that."""
@@ -99,15 +99,15 @@ class Documents:
             return []
         name, document = known
         document.patch(patch)
-        return self.told(name, document.value, message_id or None)
+        return self.report(name, document.value, message_id or None)
 
-    # ── telling ──────────────────────────────────────────────────────────────────────────────
+    # ── reporting ──────────────────────────────────────────────────────────────────────────────
 
-    def told(self, name: str, value: Any, data_id: str | None, *, kept: int = RESERVED) -> list[Emission]:
+    def report(self, name: str, value: Any, data_id: str | None, *, kept: int = RESERVED) -> list[Emission]:
         """Return *value* as `data`; what is too large or too much to pass on is left out.
 
         Args:
-            kept: Of what an attempt may have, left for what is told last.
+            kept: Of what an attempt may have, left for what is sent last.
         """
         if self._data >= MOST[Data] - kept:
             return []

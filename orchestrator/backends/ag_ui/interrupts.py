@@ -36,7 +36,7 @@ class RunInterrupt:
     takes_reason: bool = True
 
     def payload(self, approved: bool, reason: str | None) -> Any:
-        """Return what the agent is told."""
+        """Return what the agent is answered."""
         if self.asked is not _NOT_ASKED:
             return answer_to_graph(self.asked, approved, reason)
         said = {"approved": approved}

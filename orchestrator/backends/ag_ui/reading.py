@@ -227,7 +227,7 @@ class RunReading:
         if (counted := counted_so_far(event)) is not None:
             self._counted = counted
         elif name not in NOT_SAID:
-            return self._documents.told(str(name), value, None)
+            return self._documents.report(str(name), value, None)
         return []
 
     def _own(self, name: object, value: dict[str, Any]) -> list[Emission]:
@@ -262,9 +262,9 @@ class RunReading:
         if self._older and outcome is None:
             self.interrupts = self._older
             return found
-        found += self._documents.told_state()
+        found += self._documents.report_state()
         if event.get("result") is not None and not self._is_own:
-            found += self._documents.told("result", event["result"], None, kept=0)
+            found += self._documents.report("result", event["result"], None, kept=0)
         return found
 
     def _failed(self, event: dict[str, Any]) -> list[Emission]:

@@ -96,7 +96,7 @@ def test_what_only_the_messages_have_is_said(frames: list[Frame], text: str) -> 
 async def test_an_interrupt_of_before_ag_ui_had_them_is_answered_as_the_graph_wants(
     value: Any, approve: bool
 ) -> None:
-    """A graph that is told no by a mapping would take it for yes."""
+    """A graph that is answered no by a mapping would take it for yes."""
 
     async def stream(body: Frame) -> AsyncIterator[Frame]:
         if not body["forwardedProps"]:
@@ -212,7 +212,7 @@ def test_the_state_is_as_its_patches_leave_it(frames: list[Frame], state: Any) -
 
 
 @pytest.mark.parametrize("frames", [[], [delta({"op": "add", "path": "/n", "value": "x" * 70_000})]])
-def test_a_state_that_is_the_same_or_too_large_is_not_told(frames: list[Frame]) -> None:
+def test_a_state_that_is_the_same_or_too_large_is_not_sent(frames: list[Frame]) -> None:
     assert read(*frames, state={"n": 1}) == []
 
 
@@ -228,7 +228,7 @@ def test_a_state_that_grows_without_end_is_none_until_it_is_sent_whole() -> None
             documents.patch_state([{"op": "add", "path": "/-", "value": "x" * (MAX_STATE_CHARS // 4)}])
         assert documents.state == {}
     documents.set_state({"n": 1})
-    assert documents.told_state() == [Data("state", {"n": 1}, "state")]
+    assert documents.report_state() == [Data("state", {"n": 1}, "state")]
 
 
 def test_an_activity_is_shown_as_its_patches_leave_it() -> None:
@@ -251,14 +251,14 @@ def test_an_activity_is_shown_as_its_patches_leave_it() -> None:
 
 def test_more_beside_the_answer_than_an_attempt_may_have_does_not_end_it() -> None:
     documents = Documents({})
-    many = [each for number in range(MOST[Data] + 10) for each in documents.told("n", number, None)]
+    many = [each for number in range(MOST[Data] + 10) for each in documents.report("n", number, None)]
     documents.set_state({"n": 1})
-    assert len([*many, *documents.told_state()]) < MOST[Data]
-    assert documents.told_state()
+    assert len([*many, *documents.report_state()]) < MOST[Data]
+    assert documents.report_state()
     several = (Documents({}) for _ in range(1))
     for each in several:
-        told = [each.set_activity(str(number), "x", number) for number in range(MAX_ACTIVITIES + 5)]
-        assert sum(map(len, told)) == MAX_ACTIVITIES
+        shown = [each.set_activity(str(number), "x", number) for number in range(MAX_ACTIVITIES + 5)]
+        assert sum(map(len, shown)) == MAX_ACTIVITIES
 
 
 async def test_the_state_goes_on_in_a_conversation() -> None:
