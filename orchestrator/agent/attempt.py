@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -239,9 +239,7 @@ class Attempt:
             self._restated = item
         elif isinstance(item, Finish):
             output = item.output if item.output is UNSET else bound_output(item.output)
-            self._finish = replace(
-                item, reason=clean_text(item.reason), memory=_kept(item.memory), output=output
-            )
+            self._finish = Finish(clean_text(item.reason), item.usage, _kept(item.memory), output)
             if item.usage is not None:
                 _checked(item.usage)
             if item.usage is not None:

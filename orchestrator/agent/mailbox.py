@@ -125,10 +125,14 @@ class Mailbox:
         """As `say` of a token of the agent's own, for less: most events are such."""
         tail = self._tail
         size = len(text)
-        if tail is None or not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
+        if tail is None:
+            self._tail = tail = _Gather(Token, text, None, None)
+            self._queue.append(tail)
+        elif not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
             return self.say(text)
-        tail.pieces.append(text)
-        tail.chars += size
+        else:
+            tail.pieces.append(text)
+            tail.chars += size
         self._items = items = self._items + 1
         self._chars = chars = self._chars + size
         if not self._announced:

@@ -44,6 +44,7 @@ class _Handler(ResponseHandler):
 
     def set_response_params(self, **options: Any) -> None:
         self._head = b""
+        vars(self).pop("data_received", None)
         super().set_response_params(**options)
 
     def data_received(self, data: bytes) -> None:
@@ -61,10 +62,13 @@ class _Handler(ResponseHandler):
         if end is None and len(head) <= self._max_head_bytes:
             return
         self._head = None
+        # From here on nothing is to be looked at, so that asyncio, which asks at each read, calls the parser at once.
+        vars(self)["data_received"] = super().data_received
         super().data_received(head if end is None else mended(head[: end.end()]) + head[end.end() :])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         head, self._head = self._head, None
+        vars(self).pop("data_received", None)  # which refers to this object
         if head and self._parser is not None:
             super().data_received(head)  # half a head: the parser says what that is
         super().connection_lost(exc)

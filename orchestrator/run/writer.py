@@ -107,7 +107,10 @@ class Writer:
         tokens: dict[str, list[int]] = {}
         for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
             if type(payload) is Token and who is not None:
+                # Most events, and the ones that change nobody's status.
                 tokens.setdefault(who, []).append(len(payload.text))
+                self._state.fold(who, payload, entry.id)
+                continue
             self._fold(who, payload, entry)
             if who is not None and isinstance(said, _ENDINGS):
                 self._report(who, said)

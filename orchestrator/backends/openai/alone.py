@@ -24,6 +24,7 @@ from .calls import call_ids_in
 from .content import usage_of
 from .errors import model_error
 from .model.chat import OpenAnswer
+from .model.events import TextDelta
 from .model.fast import FastChatModel, FastResponsesModel
 from .model.plain_chat import PlainChat
 from .outbox import Outbox
@@ -156,9 +157,13 @@ class _Turn:
 
     def hear(self, events: list[Any]) -> bool:
         """Put what the model said into the outbox; return whether more is to be read."""
+        response = self.response
         for event in events:
+            if type(event) is TextDelta:  # most are
+                response.say_text(event.item_id, event.delta)
+                continue
             self._hear(event)
-            if self.response.incomplete:
+            if response.incomplete:
                 return False
         return bool(events)
 

@@ -95,14 +95,14 @@ class RelayedResponse:
         """
         kind: str = event.type
         if kind == "response.output_text.delta":
-            self._say_text(event.item_id, event.delta)
+            self.say_text(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind in _REASONING_DELTAS:
             self._say_reasoning(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind == "response.refusal.delta":
             self._refused = True
-            self._say_text(event.item_id, event.delta)
+            self.say_text(event.item_id, event.delta)
         elif kind in _WHOLE_PARTS:
             self._say_rest_of_part(event)
         elif kind in _CALL_ARGUMENTS:
@@ -169,7 +169,7 @@ class RelayedResponse:
         items = [(item_id, text) for item_id, part in parts if (text := _said_in(part))]
         rest = self._told.rest_of_answer(items)
         if rest:
-            self._say_text("", rest)
+            self.say_text("", rest)
         elif rest is None and not any(item_id == FAKE_ID for item_id, _ in items):
             whole = "".join(text for _, text in items)
             if self._outbox is not None:
@@ -232,7 +232,7 @@ class RelayedResponse:
             self._say_reasoning(item_id, rest)
             return
         self._refused = self._refused or bool(part.get("refusal"))
-        self._say_text(item_id, rest)
+        self.say_text(item_id, rest)
 
     def _hosted(self, event: Any) -> None:
         """Report a tool that runs at the provider (web search, code interpreter, …).
@@ -283,7 +283,8 @@ class RelayedResponse:
             at = source.at if self._parent is None else None
             self._put(replace(source, at=at, speaker=self._speaker, parent=self._parent))
 
-    def _say_text(self, item_id: Any, text: Any) -> None:
+    def say_text(self, item_id: Any, text: Any) -> None:
+        """Say a piece of text, as a delta of it does."""
         self._say(Token, text)
         if text:
             self._told.hear(item_id or "", text)

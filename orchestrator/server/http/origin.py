@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_KNOWN_CHARS = 64
+"""A longer text is not kept in memory with the address that it names."""
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -68,12 +71,19 @@ def same_authority(origin: Origin, authority: Authority, *, secure: bool) -> boo
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Parse an address literal; an IPv4 address that IPv6 maps is given as IPv4."""
+    return _parse_known_address(text) if len(text) <= MAX_KNOWN_CHARS else _parse_address(text)
+
+
+def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+_parse_known_address = lru_cache(maxsize=512)(_parse_address)  # each request names the same few
 
 
 def is_loopback_name(host: str) -> bool:

@@ -76,7 +76,7 @@ class TrustedProxies:
     def _trusts(self, text: str) -> bool:
         if not text:
             return self._unix  # over a Unix socket nobody has an address
-        address = parse_address(text)
+        address = parse_address(text) if self._networks else None
         return address is not None and any(address in network for network in self._networks)
 
 

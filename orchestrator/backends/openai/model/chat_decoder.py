@@ -7,7 +7,6 @@ from the whole message, so that they are those of a model that did not stream.
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -42,15 +41,13 @@ from .dialects import Beside, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
 from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
-from .signs import is_done, is_life
+from .signs import is_done, is_life, may_count, may_judge
 from .so_far import Habit
 from .sse import DataSplitter
 from .text_runs import LEARN_AFTER, TextRuns
 from .usage import add_usage, usage_in
 from .values import INVALID, arguments_of, documents
 
-_BESIDE = re.compile(rb"error|feedback|filter|sensitive|guardrail|moderation", re.IGNORECASE)
-"""In a chunk without choices: it says more than a count."""
 _decode = msgspec.json.Decoder(Chunk).decode
 _FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 UNFINISHED = "The model's answer ended without its end mark."
@@ -105,6 +102,8 @@ class ChatDecoder:
         try:
             if self._runs.is_known and self._beside.says_pieces and self._finish_reason is None:
                 data = self._take_run(data)
+                if not data:
+                    return events
             for payload in self._splitter.feed(data):
                 if is_done(payload):
                     self._finish()
@@ -117,7 +116,7 @@ class ChatDecoder:
                     self._take(chunk, payload)
                     if self._finish_reason is not None:  # once in an answer, as a rule
                         self._note_rest(payload, chunk)
-                elif chunk is not None and is_only_count(chunk) and not _BESIDE.search(payload):
+                elif chunk is not None and is_only_count(chunk) and not may_judge(payload):
                     self._count(chunk.usage)  # what OpenAI's server sends after the last choice
                 else:
                     self._take_odd(payload)
@@ -177,6 +176,8 @@ class ChatDecoder:
 
     def _note_rest(self, payload: bytes, chunk: Chunk) -> None:
         """Note what the last chunk says beside its choices, wherever that stands: usage, and what filters did."""
+        if not (may_judge(payload) or may_count(payload)):
+            return
         loaded = json.loads(payload)
         self._beside.note(loaded)
         if not chunk.usage:

@@ -92,3 +92,23 @@ def _loaded(data: str) -> Any:
         return json.loads(data)
     except ValueError:
         return data
+
+
+_JUDGING = b"error feedback filter sensitive guardrail moderation safety block flagged".split()
+_COUNTING = b"token count prompt predicted".split()
+
+
+def may_judge(payload: bytes) -> bool:
+    """Whether an event's data may say that something went wrong or was taken out; False of most."""
+    return _names_any(_JUDGING, payload)
+
+
+def may_count(payload: bytes) -> bool:
+    """Whether an event's data may count tokens, under whatever name and wherever that stands."""
+    return _names_any(_COUNTING, payload)
+
+
+def _names_any(words: list[bytes], payload: bytes) -> bool:
+    """Whether one of *words* may stand in *payload*, in any case, or spelt by escapes."""
+    plain = payload.lower()
+    return b"\\u" in plain or any(word in plain for word in words)

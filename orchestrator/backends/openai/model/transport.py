@@ -181,6 +181,8 @@ class StreamBody:
 
     async def drain(self) -> None:
         """Read to the end, if it is near, so that the connection can be used again."""
+        if self._content.at_eof():
+            return  # as a rule the end comes with the last event: a clock for nothing
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._content.at_eof():

@@ -28,6 +28,24 @@ _DETAILS = frozenset(
 _PLACES = frozenset({"usage", "usagemetadata", "xgroq", "tokenusage", "timings", "amazonbedrockinvocationmetrics",
                      "billedunits", "tokens", "meta"})  # fmt: skip
 """Where counts stand in a chunk, in each other or in a choice."""
+_OPENAIS = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
+)
+_OPENAIS_DETAILS = frozenset(
+    {
+        "cached_tokens",
+        "audio_tokens",
+        "reasoning_tokens",
+        "accepted_prediction_tokens",
+        "rejected_prediction_tokens",
+    }
+)
 
 
 def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -69,6 +87,8 @@ def usage_as_chat(usage: Any) -> dict[str, Any] | None:
     """Bring a usage object into the form of chat completions; None where it has no count at all."""
     if not isinstance(usage, Mapping):
         return None
+    if (plain := _openais(usage)) is not None:
+        return plain
     named = {plain_key(key): value for key, value in usage.items()}
     if _COUNTS.isdisjoint(named):
         return None
@@ -90,6 +110,35 @@ def usage_as_chat(usage: Any) -> dict[str, Any] | None:
             "cache_write_tokens": _counted(whole, _CACHE_WRITTEN) or 0,
         },
         "completion_tokens_details": {"reasoning_tokens": _counted(whole, _THOUGHT) or 0},
+    }
+
+
+def _openais(usage: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what OpenAI's server counts, where names and numbers are its own: most answers end so."""
+    given, made, total = (
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        usage.get("total_tokens"),
+    )
+    if not (type(given) is type(made) is type(total) is int and given > 0 and made > 0 and total > 0):
+        return None
+    if not _OPENAIS.issuperset(usage):
+        return None
+    cached = thought = 0
+    for key in ("prompt_tokens_details", "completion_tokens_details"):
+        details = usage.get(key)
+        if details is None:
+            continue
+        if type(details) is not dict or not _OPENAIS_DETAILS.issuperset(details):
+            return None
+        if any(type(value) is not int or value < 0 for value in details.values()):
+            return None
+        cached = cached or details.get("cached_tokens", 0)
+        thought = thought or details.get("reasoning_tokens", 0)
+    return {
+        **usage,
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": thought},
     }
 
 
