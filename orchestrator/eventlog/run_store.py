@@ -136,6 +136,10 @@ class RunStore(Protocol):
         """
         ...
 
+    async def run_of_key(self, key: str) -> str | None:
+        """Return the run that an idempotency key started; None if there is none. It may have been forgotten since."""
+        ...
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         """Return the runs of a channel, oldest first."""
         ...

@@ -54,6 +54,17 @@ class Following:
             raise NotFound(f"There is no run {run_id[:MAX_ID_CHARS]!r}.")
         return await self._stored.read(record)
 
+    async def running_by_key(self, key: str) -> str | None:
+        """Return the run under way that an idempotency key started; None if there is none. Raises LogUnavailable."""
+        run_id = await self._store.run_of_key(key)
+        if run_id is None:
+            return None
+        with suppress(Gone):
+            record = await self._store.find_run(run_id)
+            if record is not None and record.status == "running":
+                return run_id
+        return None
+
     async def page(self, query: RunQuery, *, before: str | None = None) -> RunList:
         """Return a page of a list of runs.
 
@@ -83,9 +94,11 @@ class Following:
     async def _runs_in(self, channel: str) -> list[str]:
         if channel != SYSTEM_CHANNEL:
             return [record.run_id for record in await self._store.runs_in(channel)]
-        newest = await self._store.list_runs(limit=SYSTEM_SNAPSHOTS)
-        shown = {record.run_id: record for record in (*await self._store.running_runs(), *reversed(newest))}
-        return sorted(shown, key=lambda run_id: shown[run_id].created_at)
+        newest = [row.run_id for row in (await self._store.page_runs(RunQuery(SYSTEM_SNAPSHOTS))).rows]
+        running: list[str] = []
+        for owner, count in (await self._store.owners()).items():
+            running += [run.run_id for run in await self._store.owned_by(owner, limit=count)]
+        return list(dict.fromkeys([*(each for each in running if each not in newest), *reversed(newest)]))
 
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:
         """Whether *run* has ended and a reader at *cursor* has seen all of it."""

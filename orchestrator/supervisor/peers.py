@@ -67,15 +67,11 @@ async def _begin(
 async def _execute(run_id: str, cluster: Cluster, store: Store, executor: Executor, worker: str) -> None:
     """Claim work that was taken, and execute its run."""
     # The work is nobody else's while this worker lives, so an unavailable store must not make it forget the run.
-    record = await until_available(lambda: store.find_run(run_id))
-    if record is None or record.status != "running":
-        return await cluster.finish_work(run_id)
-    if record.token != UNCLAIMED:
-        # A worker that stood still for its lease comes too late: the run is another's, which is executing it.
-        return None
     claimed = await until_available(lambda: store.claim_run(run_id, owner=worker, token=UNCLAIMED))
     if claimed is None:
-        return None
+        # If it runs, it is another's, which is executing it: a worker that stood still for its lease comes too late.
+        record = await until_available(lambda: store.find_run(run_id))
+        return None if record and record.status == "running" else await cluster.finish_work(run_id)
     try:
         return await executor.resume(claimed)
     except RequestError:

@@ -124,6 +124,9 @@ class MemoryRuns:
             record.summary,
         )
 
+    async def run_of_key(self, key: str) -> str | None:
+        return self._keys.get(key)
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         return [self._runs[run_id] for run_id in self._in_channel.get(channel, ())]
 

@@ -31,6 +31,7 @@ class SharedRedis(Protocol):
     def closed(self) -> bool: ...
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any: ...
     async def listening(self) -> Listener: ...
+    def note_offered(self, run_id: str) -> None: ...
 
 
 class RedisCluster(WorkTaker):
@@ -53,6 +54,7 @@ class RedisCluster(WorkTaker):
     async def offer_work(self, run_id: str) -> None:
         keys = await self._keys()
         await self._log.script(OFFER, (keys.work, keys.work_ids), run_id)
+        self._note_offered(run_id)
 
     async def finish_work(self, run_id: str) -> None:
         keys = await self._keys()
@@ -73,6 +75,9 @@ class RedisCluster(WorkTaker):
 
     def _is_closed(self) -> bool:
         return self._log.closed
+
+    def _note_offered(self, run_id: str) -> None:
+        self._log.note_offered(run_id)
 
     def _note_work(self, fields: Fields) -> None:
         self._offered.set()

@@ -37,6 +37,8 @@ class Keys:
         """Sorted set: run → its place in the order in which they began."""
         self.ended = f"{prefix}ended"
         """Sorted set: ended run → when it ended (ms)."""
+        self.idempotency = f"{prefix}keys"
+        """Hash: idempotency key → the run that it started."""
         self.workers = f"{prefix}workers"
         """Sorted set: worker → when its lease ends (ms)."""
         self.work = f"{prefix}work"

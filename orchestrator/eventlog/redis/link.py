@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 2.0
 """How long a call waits for a Redis that does not answer."""
 
+LARGE_BYTES = 64 * 1024
+"""A command of more, and one whose answer may be as large, goes over a connection of its own kind: a worker's beat must
+not wait until somebody's images, or a page of a long run, have come through."""
+
 OLDEST_VERSION = (7, 0)
 BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.02, 1.0
 
@@ -35,12 +39,16 @@ T = TypeVar("T")
 
 
 class Script:
-    """A Lua script and the name that Redis knows it by once it was loaded."""
+    """A Lua script and the name that Redis knows it by once it was loaded.
 
-    __slots__ = ("sha", "source")
+    Args:
+        reads_much: Whether its answer may be large.
+    """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    __slots__ = ("reads_much", "sha", "source")
+
+    def __init__(self, source: str, *, reads_much: bool = False) -> None:
+        self.source, self.reads_much = source, reads_much
         self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     def command(self, keys: Sequence[str], args: Command = ()) -> list[str | bytes | int]:
@@ -119,7 +127,7 @@ class Link:
         self.greet: Callable[[Exchange], Awaitable[None]] | None = None
         """Called with each new connection: in a Redis Cluster the server may be another for this slot alone, and know
         all scripts."""
-        self._wire = Wire(self.line())
+        self._wire, self._bulk = Wire(self.line()), Wire(self.line())
         self._away_since: float | None = None
         self._back = asyncio.Event()
         self._refusal: str | None = None
@@ -139,7 +147,9 @@ class Link:
     async def run(self) -> None:
         """Carry the calls until cancelled."""
         try:
-            await self._wire.run()
+            async with asyncio.TaskGroup() as carrying:
+                carrying.create_task(self._wire.run())
+                carrying.create_task(self._bulk.run())
         finally:
             self._closed = True
             self._back.set()
@@ -197,7 +207,7 @@ class Link:
         Raises:
             LogUnavailable: No answer within `patience_s`, or an error.
         """
-        answer = await self.insist(lambda: self._ask(command))
+        answer = await self.insist(lambda: self._ask(command, reads_much=command[0] == "LRANGE"))
         if isinstance(answer, Refusal):
             raise self.refused(answer)
         return answer
@@ -205,10 +215,10 @@ class Link:
     async def script(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:
         """Run *script*, loading it if Redis has forgotten it. Raises as `call` does."""
         command = script.command((*keys, *self.guards), args)
-        answer = await self.insist(lambda: self._ask(command))
+        answer = await self.insist(lambda: self._ask(command, reads_much=script.reads_much))
         if isinstance(answer, Refusal) and str(answer) == "NOSCRIPT":
             await self.load(script)
-            answer = await self.insist(lambda: self._ask(command))
+            answer = await self.insist(lambda: self._ask(command, reads_much=script.reads_much))
         if isinstance(answer, Refusal):
             raise self.refused(answer)
         return answer
@@ -227,9 +237,11 @@ class Link:
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         return [await self.insist(partial(self._ask, command)) for command in commands]
 
-    async def _ask(self, command: Command) -> Any:
+    async def _ask(self, command: Command, *, reads_much: bool = False) -> Any:
+        is_large = reads_much or sum(len(word) for word in command if not isinstance(word, int)) > LARGE_BYTES
+        wire = self._bulk if is_large else self._wire
         try:
-            return await self._wire.ask(command)
+            return await wire.ask(command)
         except Refusal as refusal:
             return refusal
 

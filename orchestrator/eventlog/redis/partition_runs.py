@@ -10,7 +10,7 @@ from ...errors import Gone
 from ..run_store import RunRecord
 from . import partition_scripts as scripts
 from . import run_scripts
-from .runs import RedisRuns, record_of
+from .runs import CREATED, RedisRuns, record_of
 
 
 def number_of(name: str, count: int) -> int:
@@ -77,9 +77,9 @@ class PartitionRuns(RedisRuns):
             reserved: The key was reserved for it.
         """
         raw = await self._create(record, "reserved" if reserved else "")
-        if raw[0] == b"":
+        if raw != CREATED and raw[0] == b"":
             return Reservation(bytes(raw[1]))
-        return self._keep(record, record_of(raw))
+        return self._keep(record, raw)
 
     async def find_kept(self, run_id: str) -> RunRecord | None:
         """Return a run that was not forgotten."""

@@ -110,6 +110,11 @@ class PartitionedLog(PartitionedRuns):
         """Bytes held by all channels and records, of all workers; what others wrote, some seconds late."""
         return sum(each.size for each in self._partitions or ())
 
+    def note_offered(self, run_id: str) -> None:
+        """Note that any worker may execute a run from now on."""
+        for each in self._partitions or ():
+            each.note_offered(run_id)
+
     def cluster(self) -> Cluster:
         if self._cluster is None:
             self._cluster = PartitionedWork(self.home, self)

@@ -104,6 +104,9 @@ class PartitionedRuns(ABC):
             raise NotFound(f"There is no run {run_id!r}.")
         return self._place(partitions, *found)
 
+    async def run_of_key(self, key: str) -> str | None:
+        return await (await self._all()).of(key).run_of_key(key)
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         return await (await self._all()).of(channel).runs_in(channel)
 

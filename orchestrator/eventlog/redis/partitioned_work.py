@@ -20,6 +20,7 @@ class RunStates(Protocol):
     """Where the runs are."""
 
     async def state_of(self, run_id: str) -> tuple[str, int] | None: ...
+    def note_offered(self, run_id: str) -> None: ...
 
 
 class PartitionedWork(RedisCluster):
@@ -38,6 +39,9 @@ class PartitionedWork(RedisCluster):
             if await self._waits(keys, run_id, took):
                 return run_id
         return await self._take_left(keys, worker, took) if look_after else None
+
+    def _note_offered(self, run_id: str) -> None:
+        self._states.note_offered(run_id)
 
     async def _take_left(self, keys: Keys, worker: str, took: str) -> str | None:
         """Take what a worker left behind that died before its claim."""

@@ -51,9 +51,9 @@ end
 READS, FREES = "#!lua flags=no-writes", "#!lua flags=allow-oom"
 
 
-def run_script(head: str, body: str) -> Script:
+def run_script(head: str, body: str, *, reads_much: bool = False) -> Script:
     """Return a script with what all of them share before *body*."""
-    return Script(head + _COMMON + body)
+    return Script(head + _COMMON + body, reads_much=reads_much)
 
 
 CREATE = run_script(
@@ -61,8 +61,8 @@ CREATE = run_script(
     """
 -- ARGV: P, run, channel, idempotency key or '', body, owner, token, status, ended or '', conversation or '',
 -- when it was created, summary or '', manner: '' in a log of one partition, 'clock' in one of several, 'reserved' if
--- the key is in another one. Returns the record; or '' and who has the key elsewhere; or '' twice: there may be no such
--- run any more.
+-- the key is in another one. Returns 1; or the record that there is already; or '' and who has the key elsewhere; or ''
+-- twice: there may be no such run any more.
 local id, known, manner = ARGV[2], nil, ARGV[13]
 if manner == 'reserved' then
   if redis.call('EXISTS', key('void:', id)) == 1 then return {'', ''} end
@@ -96,7 +96,7 @@ else
 end
 redis.call('HSET', key('{', ARGV[3], '}:runs'), id, ARGV[7])
 if ARGV[4] ~= '' and manner ~= 'reserved' then redis.call('HSET', key('keys'), ARGV[4], id) end
-return record(id)
+return 1
 """,
 )
 
@@ -114,6 +114,7 @@ if ARGV[3] ~= '' then
 end
 return {all(redis.call('ZREVRANGEBYSCORE', key('runs'), top, '-inf', 'LIMIT', 0, ARGV[2]))}
 """,
+    reads_much=True,
 )
 
 PAGE = run_script(
@@ -156,15 +157,19 @@ for n = 3, #ARGV - 1 do
 end
 return found
 """,
+    reads_much=True,
 )
 
-IN_CHANNEL = run_script(READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))")
+IN_CHANNEL = run_script(
+    READS, "return all(redis.call('HKEYS', key('{', ARGV[2], '}:runs')))", reads_much=True
+)
 
-RUNNING = run_script(READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))")
+RUNNING = run_script(READS, "return all(redis.call('ZRANGE', key('running'), 0, -1))", reads_much=True)
 
 ENDED = run_script(
     READS,
     "return all(redis.call('ZRANGEBYSCORE', key('ended'), '-inf', '(' .. ARGV[2], 'LIMIT', 0, ARGV[3]))",
+    reads_much=True,
 )
 
 END = run_script(
@@ -192,18 +197,24 @@ return 1
 CLAIM = run_script(
     FREES,
     """
--- ARGV: P, run, owner, token of the last owner, a word for this very claim (it may arrive twice).
+-- ARGV: P, run, owner, token of the last owner, a word for this very claim (it may arrive twice), 1 if the owner has
+-- the body and need not be sent it. Returns the record, or nil if somebody else was faster.
 local run = key('run:', ARGV[2])
+local function claimed()
+  if ARGV[6] ~= '1' then return record(ARGV[2]) end
+  local found = redis.call('HMGET', run, 'owner', 'token', 'status', 'ended', 'place', 'channel')
+  return {'', found[1], found[2], found[3], found[4], found[5], found[6], ARGV[2]}
+end
 local token, status, claim, channel, owner, place =
   unpack(redis.call('HMGET', run, 'token', 'status', 'claim', 'channel', 'owner', 'place'))
-if claim and claim == ARGV[5] then return record(ARGV[2]) end
+if claim and claim == ARGV[5] then return claimed() end
 if token ~= ARGV[4] or status ~= 'running' then return nil end
 token = string.format('%.0f', tonumber(token) + 1)
 redis.call('HSET', run, 'owner', ARGV[3], 'token', token, 'claim', ARGV[5])
 redis.call('ZREM', key('owned:', owner), ARGV[2])
 own(ARGV[3], place, ARGV[2])
 redis.call('HSET', key('{', channel, '}:runs'), ARGV[2], token)
-return record(ARGV[2])
+return claimed()
 """,
 )
 

@@ -37,6 +37,10 @@ from . import conversation_scripts as talks
 from . import run_scripts as scripts
 from .keys import Keys
 from .link import Link, Script
+from .own_records import OwnRecords
+
+CREATED = 1
+"""What `CREATE` answers if it has created the run."""
 
 _WORD_BYTES = 8
 """Before each turn: what distinguishes a turn that arrives twice from one that was said twice."""
@@ -59,8 +63,7 @@ class RedisRuns(ABC):
         self._ahead = ahead
         self._link = link
         self.keys = keys
-        self._own: dict[str, RunRecord] = {}
-        """The running runs whose owner's part this process plays: kept to outlive a flush."""
+        self._own = OwnRecords()
         self._indexed = False
         self._turns_stay_ms = 0
         """Until which time after its last turn Redis keeps a conversation; 0: nobody has said so yet."""
@@ -69,12 +72,17 @@ class RedisRuns(ABC):
         link.on_back.append(self._leases.doubt)
 
     async def create_run(self, record: RunRecord) -> RunRecord:
-        return self._keep(record, record_of(await self._create(record)))
+        return self._keep(record, await self._create(record))
 
-    def _keep(self, record: RunRecord, found: RunRecord) -> RunRecord:
+    def _keep(self, record: RunRecord, answer: Any) -> RunRecord:
+        found = record if answer == CREATED else record_of(answer)
         if found.run_id == record.run_id:
-            self._own[record.run_id] = found
+            self._own.keep(found)
         return found
+
+    def note_offered(self, run_id: str) -> None:
+        """Note that any worker may execute a run from now on."""
+        self._own.offer(run_id)
 
     async def find_run(self, run_id: str) -> RunRecord | None:
         return _found(run_id, await self._do(scripts.FIND, run_id))
@@ -126,6 +134,12 @@ class RedisRuns(ABC):
             raise NotFound(f"There is no run {run_id!r}.")
         return int(float(place))
 
+    async def run_of_key(self, key: str) -> str | None:
+        await self.ready()
+        # In a log of several partitions the run's channel may stand behind it.
+        found = await self._link.call("HGET", self.keys.idempotency, key)
+        return None if found is None else bytes(found).split(b" ")[0].decode()
+
     async def runs_in(self, channel: str) -> list[RunRecord]:
         found = await self._do(scripts.IN_CHANNEL, channel)
         return [record_of(raw) for raw in sorted(found, key=_place)]
@@ -176,19 +190,24 @@ class RedisRuns(ABC):
         answer = await self._do(scripts.END, *args)
         if answer == b"U" and await self._restore(fence):
             answer = await self._do(scripts.END, *args)
-        self._own.pop(fence.run_id, None)
+        self._own.drop(fence.run_id)
         if answer != 1:
             raise Fenced(f"Run {fence.run_id!r} has another owner now, or was forgotten.")
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
-        answer = await self._do(scripts.CLAIM, run_id, owner, token, secrets.token_hex(8))
+        known = self._own.offered(run_id)
+        answer = await self._do(
+            scripts.CLAIM, run_id, owner, token, secrets.token_hex(8), 0 if known is None else 1
+        )
         if answer is None:
+            self._own.drop(run_id)
             return None
-        record = self._own[run_id] = record_of(answer)
+        record = record_of(answer, known)
+        self._own.keep(record)
         return record
 
     async def forget_run(self, run_id: str, why: str) -> None:
-        self._own.pop(run_id, None)
+        self._own.drop(run_id)
         channel = await self._do(scripts.FORGET, run_id, why, int(GONE_SECONDS * 1000))
         if channel is not None:
             await self.erase(bytes(channel).decode(), run_id)
@@ -307,14 +326,20 @@ class RedisRuns(ABC):
         answer = await self._do(scripts.FIND, fence.run_id)
         if answer is None:
             answer = await self._create(record)
+            if answer == CREATED:
+                return True
         return answer[0] != b"" and record_of(answer).token == fence.token
 
 
-def record_of(raw: Any) -> RunRecord:
-    """Read a record as the scripts answer it."""
+def record_of(raw: Any, known: RunRecord | None = None) -> RunRecord:
+    """Read a record as the scripts answer it.
+
+    Args:
+        known: What the body says, which was not read again.
+    """
     body, owner, token, status, ended, _, channel, run_id = raw
     try:
-        record = _decoder.decode(body)
+        record = _decoder.decode(body) if known is None else known
     except msgspec.MsgspecError:
         record = unreadable_record(bytes(run_id).decode(), bytes(channel or b"").decode(), 0)
     return msgspec.structs.replace(

@@ -206,7 +206,8 @@ while true do
   end
   if #page < 8 then return found end
 end
-"""
+""",
+    reads_much=True,
 )
 
 READ_RUN = Script(
@@ -264,7 +265,8 @@ while true do
   if #ids < 50 then return found end
   low = low + 50
 end
-"""
+""",
+    reads_much=True,
 )
 
 ERASE = Script(

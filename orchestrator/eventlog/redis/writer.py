@@ -24,6 +24,9 @@ from .line import Command
 from .link import Link
 from .scripts import APPEND, RESOLVE
 
+EXCHANGE_BYTES = 256 * 1024
+"""No further part joins what is sent together beyond this: a token must not wait for all of somebody's long answers."""
+
 CHANNELS_REMEMBERED = 4096
 """Of how many channels it is known what they held last, and what is in doubt."""
 
@@ -140,13 +143,24 @@ class RedisWriter:
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
     def _take(self) -> list[_Write]:
-        """Make one write for each channel for which somebody waits."""
+        """Make one write for each channel for which somebody waits, as far as they go together; the rest is next."""
         waiting, self._waiting = self._waiting, {}
         writes = []
+        begun: dict[str, list[_Part]] = {}
+        size = 0
         for channel, parts in waiting.items():
             present = [part for part in parts if not part.added.done()]
-            if present:
-                writes.append(_Write(channel, next(self._numbers), present))
+            taken = 0
+            while taken < len(present) and size <= EXCHANGE_BYTES:
+                size += sum(len(draft.data) for draft in present[taken].drafts)
+                taken += 1
+            if taken:
+                writes.append(_Write(channel, next(self._numbers), present[:taken]))
+            if taken < len(present):
+                # Those that got nothing are first next time.
+                (begun if taken else self._waiting)[channel] = present[taken:]
+                self._kick.set()
+        self._waiting |= begun
         return writes
 
     async def _write(self, writes: list[_Write]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from itertools import groupby
@@ -25,8 +25,14 @@ BLOCK_OVERHEAD_BYTES = 64
 PAGE_BYTES = 1024 * 1024
 """A page of events ends early beyond this, so that large events do not fill the memory."""
 
+BLOCK_BYTES = 256 * 1024
+"""Beyond this a block takes no further event, so that none is dropped, or read, for long."""
+
 TRIM_BLOCKS = 1000
 """Most blocks that one transaction drops: appends wait meanwhile."""
+
+ERASED_BLOCKS, ERASED_BYTES = 200, 512 * 1024
+"""The same of one run."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[str | None, str, bytes]]).decode
@@ -58,10 +64,14 @@ class ChannelRow:
 
 
 class Dropped(NamedTuple):
-    """What went: how many bytes, and what is left of the channel; None if it is gone as a whole."""
+    """What went: how many bytes, and what is left of the channel; None if it is gone as a whole.
+
+    `is_part`: More is to go, in further transactions, between which others append.
+    """
 
     size: int
     bounds: Bounds | None
+    is_part: bool = False
 
 
 def make_blocks(channel: str, drafts: Sequence[Draft]) -> list[Block]:
@@ -69,14 +79,26 @@ def make_blocks(channel: str, drafts: Sequence[Draft]) -> list[Block]:
     blocks: list[Block] = []
     offset = 0
     for run_id, same in groupby(drafts, _run_of):
-        run = list(same)
-        for start in range(0, len(run), BLOCK_EVENTS):
-            part = run[start : start + BLOCK_EVENTS]
+        for part in _parts(same):
             body = _encode([draft[1:] for draft in part])
             size = len(body) + len(run_id) + BLOCK_OVERHEAD_BYTES
             blocks.append(Block(offset, len(part), run_id, run_id != channel, size, body))
             offset += len(part)
     return blocks
+
+
+def _parts(drafts: Iterable[Draft]) -> Iterator[list[Draft]]:
+    """Yield neighbours that become one block."""
+    part: list[Draft] = []
+    size = 0
+    for draft in drafts:
+        if len(part) == BLOCK_EVENTS or size > BLOCK_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(draft)
+        size += len(draft.data)
+    if part:
+        yield part
 
 
 @lru_cache(maxsize=16)
@@ -225,10 +247,12 @@ def largest_channels(db: sqlite3.Connection) -> list[tuple[str, int]]:
 
 
 def erase_run(db: sqlite3.Connection, name: str, run_id: str) -> Dropped:
-    """Drop a run's blocks, and the channel with its last block, inside a transaction."""
+    """Drop a run's blocks, or the oldest of them, and the channel with its last block, inside a transaction."""
     channel = find_channel(db, name)
     if channel is None:
         return Dropped(0, None)
+    if (part := _erase_part(db, channel, name, run_id)) is not None:
+        return part
     before = _bytes_of(db, channel.id)
     which = "shared" if name != run_id else "NOT shared"  # the index is of shared ones alone
     db.execute(f"DELETE FROM blocks WHERE channel = ? AND run = ? AND {which}", (channel.id, run_id))  # noqa: S608
@@ -237,6 +261,28 @@ def erase_run(db: sqlite3.Connection, name: str, run_id: str) -> Dropped:
         return Dropped(before - after, channel.bounds)
     db.execute("DELETE FROM channels WHERE id = ?", (channel.id,))
     return Dropped(before, None)
+
+
+def _erase_part(db: sqlite3.Connection, channel: ChannelRow, name: str, run_id: str) -> Dropped | None:
+    """Drop a run's oldest blocks, up to `ERASED_BYTES`; None if it has no more than that."""
+    which, order = ("NOT shared", "first") if name == run_id else ("shared", "n")
+    sql = f"SELECT n, last, bytes FROM blocks WHERE channel = ? AND run = ? AND {which} ORDER BY {order} LIMIT ?"  # noqa: S608
+    with closing(db.execute(sql, (channel.id, run_id, ERASED_BLOCKS + 1))) as rows:
+        blocks = rows.fetchall()
+    dropped: list[tuple[int]] = []
+    freed = upto = 0
+    for n, last, size in blocks:
+        if freed > ERASED_BYTES or len(dropped) == ERASED_BLOCKS:
+            break
+        freed, upto = freed + size, last
+        dropped.append((n,))
+    if len(dropped) == len(blocks):
+        return None
+    db.executemany("DELETE FROM blocks WHERE n = ?", dropped).close()
+    if name == run_id:
+        db.execute("UPDATE channels SET first = ? WHERE id = ?", (upto + 1, channel.id))
+        channel.first = upto + 1
+    return Dropped(freed, channel.bounds, is_part=True)
 
 
 def trim_channel(db: sqlite3.Connection, name: str, excess: int) -> Dropped:

@@ -12,6 +12,8 @@ MAX_CONVERSATIONS = 100_000
 """The conversation unused for longest goes first beyond this, so that the file does not grow for ever."""
 
 TIDIED_AT_ONCE = 1000
+TIDIED_BYTES = 1024 * 1024
+"""What one transaction of the tidying frees, about: appends wait meanwhile."""
 
 
 def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
@@ -19,9 +21,10 @@ def _use(db: sqlite3.Connection, conversation: str, now: float) -> None:
     if change(db, "UPDATE conversations SET used = ? WHERE conversation = ?", now, conversation):
         return
     change(db, "INSERT INTO conversations (conversation, used) VALUES (?, ?)", conversation, now)
-    (count,) = one_row(db, "SELECT count(*) FROM conversations")
-    oldest = "SELECT conversation FROM conversations ORDER BY used LIMIT ?"
-    for (old,) in all_rows(db, oldest, max(0, count - MAX_CONVERSATIONS)):
+    surplus = _total(db, "conversations") - MAX_CONVERSATIONS
+    if surplus <= 0:
+        return
+    for (old,) in all_rows(db, "SELECT conversation FROM conversations ORDER BY used LIMIT ?", surplus):
         change(db, "DELETE FROM conversations WHERE conversation = ?", old)
         change(db, "DELETE FROM turns WHERE conversation = ?", old)
 
@@ -74,19 +77,30 @@ def forget_conversation(db: sqlite3.Connection, conversation: str) -> bool:
     return bool(change(db, "DELETE FROM conversations WHERE conversation = ?", conversation) or turns)
 
 
-def tidy(db: sqlite3.Connection, bounds: KeptBounds, now: float) -> None:
-    """In small portions, so that appends go between them: what is left is the next round's."""
-    (held,) = one_row(db, "SELECT coalesce(sum(length(turn)), 0) FROM turns")
+def tidy(db: sqlite3.Connection, bounds: KeptBounds, now: float) -> bool:
+    """Let go of some of what is too old or too much; return whether there may be more."""
+    freed, held = 0, _total(db, "turn bytes")
     oldest = "SELECT conversation, used FROM conversations ORDER BY used LIMIT ?"
     for conversation, used in all_rows(db, oldest, TIDIED_AT_ONCE):
-        if used > now - bounds.conversation_s and held <= bounds.conversation_bytes:
+        if used > now - bounds.conversation_s and held - freed <= bounds.conversation_bytes:
             break
+        if freed > TIDIED_BYTES:
+            return True
         sql = "SELECT coalesce(sum(length(turn)), 0) FROM turns WHERE conversation = ?"
-        held -= one_row(db, sql, conversation)[0]
+        freed += one_row(db, sql, conversation)[0]
         forget_conversation(db, conversation)
-    too_many = "SELECT run_id FROM gone ORDER BY at DESC LIMIT ? OFFSET ?"
-    for (run_id,) in all_rows(db, too_many, TIDIED_AT_ONCE, bounds.tombstones):
-        change(db, "DELETE FROM gone WHERE run_id = ?", run_id)
+    else:
+        if _total(db, "conversations"):
+            return True
+    surplus = _total(db, "gone") - bounds.tombstones
+    if surplus > 0:
+        sql = "DELETE FROM gone WHERE run_id IN (SELECT run_id FROM gone ORDER BY at LIMIT ?)"
+        change(db, sql, min(surplus, TIDIED_AT_ONCE))
+    return surplus > TIDIED_AT_ONCE
+
+
+def _total(db: sqlite3.Connection, what: str) -> int:
+    return int(one_row(db, "SELECT total FROM totals WHERE what = ?", what)[0])
 
 
 def hold(db: sqlite3.Connection, conversation: str, run_id: str, now: float) -> str:

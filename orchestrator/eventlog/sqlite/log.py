@@ -31,6 +31,7 @@ from .blocks import (
     trim_channel,
 )
 from .channels import Book, Shelf
+from .checkpoints import Checkpoints
 from .cluster import SQLiteCluster
 from .lineage import Lineage
 from .readers import Readers
@@ -71,6 +72,7 @@ class SQLiteLog(SQLiteRuns):
         self._closed = False
         self._waiters = 0
         self._look: asyncio.TimerHandle | None = None
+        self._looking = False
         self._refusal: str | None = None
         self._cluster: SQLiteCluster | None = None
 
@@ -85,7 +87,8 @@ class SQLiteLog(SQLiteRuns):
                 loop = asyncio.get_running_loop()
                 db, lineage, self._size = await asyncio.to_thread(_open, self._address)
                 self._readers = Readers(self._address.path)
-                self._writer = SqliteWriter(db, lineage, loop, self._settle)
+                checkpoints = Checkpoints(self._address.path)
+                self._writer = SqliteWriter(db, lineage, loop, self._settle, checkpoints)
 
     def cluster(self) -> Cluster:
         if self._cluster is None:
@@ -143,7 +146,7 @@ class SQLiteLog(SQLiteRuns):
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         book.readers.add(reader)
         self._waiters += 1
-        if self._look is None:
+        if self._look is None and not self._looking:
             self._look_later()
         try:
             return await until_woken(reader, seconds)
@@ -153,11 +156,14 @@ class SQLiteLog(SQLiteRuns):
             self._shelf.remove_if_unused(book)
 
     async def erase(self, channel: str, run_id: str) -> None:
-        await self._write(
-            lambda db: erase_run(db, channel, run_id),
-            apply=lambda dropped: self._dropped(channel, dropped),
-            touches=channel,
-        )
+        await self._drop(channel, lambda db: erase_run(db, channel, run_id))
+
+    async def _drop(self, channel: str, work: Callable[[sqlite3.Connection], Dropped], size: int = 0) -> None:
+        dropped = None
+        while dropped is None or dropped.is_part:
+            dropped = await self._write(
+                work, apply=lambda dropped: self._dropped(channel, dropped), touches=channel, size=size
+            )
 
     async def shrink(self, size: int) -> None:
         if self._size <= size:
@@ -235,10 +241,11 @@ class SQLiteLog(SQLiteRuns):
         *,
         apply: Callable[[T], None] | None = None,
         touches: str | None = None,
+        size: int = 0,
     ) -> T:
         writer = self._writer or await self._started()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        writer.put(Job(work, future, apply, touches))
+        writer.put(Job(work, future, apply, touches, size=size))
         return await future
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
@@ -351,9 +358,11 @@ class SQLiteLog(SQLiteRuns):
         if self._waiters and self._writer is not None:
             future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             future.add_done_callback(self._looked)
+            self._looking = True
             self._writer.put(Job(self._writer.look, future, writes=False))
 
     def _looked(self, future: asyncio.Future[bool]) -> None:
+        self._looking = False
         failed = future.cancelled() or future.exception() is not None
         if not failed and future.result():
             self._shelf.forget_all()

@@ -38,6 +38,7 @@ from ..run_store import (
 from . import conversations
 from .blocks import Dropped, erase_run
 from .queries import all_rows, change, one_row
+from .writer import LARGE_BYTES
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class SQLiteRuns:
         *,
         apply: Callable[[T], None] | None = None,
         touches: str | None = None,
+        size: int = 0,
     ) -> T: ...
 
     @abstractmethod
@@ -76,11 +78,13 @@ class SQLiteRuns:
     def _grew(self, size: int) -> None: ...
 
     @abstractmethod
-    def _dropped(self, channel: str, dropped: Dropped) -> None: ...
+    async def _drop(
+        self, channel: str, work: Callable[[sqlite3.Connection], Dropped], size: int = 0
+    ) -> None: ...
 
     async def create_run(self, record: RunRecord) -> RunRecord:
         data = _encode(record)
-        kept = await self._write(lambda db: _create(db, record, data))
+        kept = await self._write(lambda db: _create(db, record, data), size=len(data))
         if kept is record:
             self._grew(len(data))
         return kept
@@ -96,6 +100,10 @@ class SQLiteRuns:
 
     async def place_of(self, run_id: str) -> int:
         return await self._ask(lambda db: _place(db, run_id, self._clock()))
+
+    async def run_of_key(self, key: str) -> str | None:
+        found = await self._ask(lambda db: one_row(db, "SELECT run_id FROM runs WHERE key = ?", key))
+        return None if found is None else str(found[0])
 
     async def runs_in(self, channel: str) -> list[RunRecord]:
         return await self._ask(lambda db: _records(db, "WHERE channel = ? ORDER BY n", channel))
@@ -129,7 +137,10 @@ class SQLiteRuns:
         agents: dict[str, AgentStatus | None] | None = None,
         request: str | None = None,
     ) -> None:
-        self._grew(await self._write(lambda db: _end(db, fence, status, ended_at, agents, request)))
+        # What is shortened had images.
+        size = 0 if request is None else LARGE_BYTES + 1
+        ended = await self._write(lambda db: _end(db, fence, status, ended_at, agents, request), size=size)
+        self._grew(ended)
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
         return await self._write(lambda db: _claim(db, run_id, owner, token))
@@ -139,10 +150,8 @@ class SQLiteRuns:
         if record is None:
             return
         channel = record.channel
-        await self._write(
-            lambda db: _forget(db, run_id, channel, why, self._clock()),
-            apply=lambda dropped: self._dropped(channel, dropped),
-            touches=channel,
+        await self._drop(
+            channel, lambda db: _forget(db, run_id, channel, why, self._clock()), size=len(record.request)
         )
 
     async def beat(self, worker: str, seconds: float) -> None:
@@ -168,7 +177,8 @@ class SQLiteRuns:
     ) -> None:
         most = (keep, keep_bytes)
         await self._write(
-            lambda db: conversations.add_turn(db, conversation_id, agent_id, turn, most, self._clock())
+            lambda db: conversations.add_turn(db, conversation_id, agent_id, turn, most, self._clock()),
+            size=len(turn),
         )
 
     async def turns(self, conversation_id: str, agent_id: str) -> Sequence[bytes]:
@@ -188,7 +198,8 @@ class SQLiteRuns:
         return await self._write(lambda db: conversations.forget_conversation(db, conversation_id))
 
     async def tidy(self, bounds: KeptBounds) -> None:
-        await self._write(lambda db: conversations.tidy(db, bounds, self._clock()))
+        while await self._write(lambda db: conversations.tidy(db, bounds, self._clock())):
+            pass
 
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         sql = "UPDATE conversations SET holder = NULL WHERE conversation = ? AND holder = ?"
@@ -334,12 +345,14 @@ def _claim(db: sqlite3.Connection, run_id: str, owner: str, token: int) -> RunRe
 
 def _forget(db: sqlite3.Connection, run_id: str, channel: str, why: str, now: float) -> Dropped:
     held = one_row(db, "SELECT length(record) FROM runs WHERE run_id = ?", run_id)
-    if held is None:
-        return erase_run(db, channel, run_id)  # another process was faster
-    change(db, "DELETE FROM runs WHERE run_id = ?", run_id)
-    change(db, "INSERT OR REPLACE INTO gone (run_id, at, why) VALUES (?, ?, ?)", run_id, now, why)
-    change(db, "DELETE FROM gone WHERE at <= ?", now - GONE_SECONDS)
     dropped = erase_run(db, channel, run_id)
+    if held is None or dropped.is_part:
+        # Another process was faster; or it is found again, should this one end before the rest has gone.
+        return dropped
+    change(db, "DELETE FROM runs WHERE run_id = ?", run_id)
+    change(db, "DELETE FROM gone WHERE run_id = ?", run_id)
+    change(db, "INSERT INTO gone (run_id, at, why) VALUES (?, ?, ?)", run_id, now, why)
+    change(db, "DELETE FROM gone WHERE at <= ?", now - GONE_SECONDS)
     return dropped._replace(size=dropped.size + held[0])
 
 

@@ -9,6 +9,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -26,12 +27,19 @@ from .blocks import (
     make_blocks,
     make_channel,
 )
+from .checkpoints import WRITE_BYTES, Checkpoints
 from .lineage import Lineage
 
 T = TypeVar("T")
 
 GROUP_OPS = 256
 """Most writes of one transaction, so that none waits long for the others."""
+
+GROUP_BYTES = 256 * 1024
+"""No further write joins a transaction that has as much."""
+
+LARGE_BYTES = 64 * 1024
+"""A job of more is a transaction by itself, between two groups: a token must not wait for several images."""
 
 STATEMENT_BLOCKS = 128
 """Most blocks of one statement."""
@@ -68,11 +76,11 @@ class Append:
 class Job(Generic[T]):
     """Anything else that is written: `work` runs inside the transaction, `apply` on the loop after it.
 
-    `touches` names the channel that the writer must look at anew afterwards. One that `writes` nothing says
-    nothing about whether the file can be written.
+    `touches` names the channel that the writer must look at anew afterwards, `size` what it writes or frees, roughly.
+    One that `writes` nothing says nothing about whether the file can be written.
     """
 
-    __slots__ = ("apply", "future", "touches", "work", "writes")
+    __slots__ = ("apply", "future", "size", "touches", "work", "writes")
 
     def __init__(
         self,
@@ -81,9 +89,11 @@ class Job(Generic[T]):
         apply: Callable[[T], None] | None = None,
         touches: str | None = None,
         *,
+        size: int = 0,
         writes: bool = True,
     ) -> None:
-        self.work, self.future, self.apply, self.touches, self.writes = work, future, apply, touches, writes
+        self.work, self.future, self.apply, self.touches = work, future, apply, touches
+        self.size, self.writes = size, writes
 
 
 Write = Append | Job[Any]
@@ -101,13 +111,23 @@ class SqliteWriter:
     """
 
     def __init__(
-        self, db: sqlite3.Connection, lineage: Lineage, loop: asyncio.AbstractEventLoop, settle: Settle
+        self,
+        db: sqlite3.Connection,
+        lineage: Lineage,
+        loop: asyncio.AbstractEventLoop,
+        settle: Settle,
+        checkpoints: Checkpoints,
     ) -> None:
         self._db = db
         self._lineage = lineage
+        self._checkpoints = checkpoints
         self._loop = loop
         self._settle = settle
         self._waiting: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._small: deque[Write] = deque()
+        self._large: deque[Write] = deque()
+        self._is_large_next = False
+        self._ending = False
         self._known: dict[str, ChannelRow] = {}
         self._spent: set[str] = set()
         self._data_version = self._read_data_version()
@@ -140,25 +160,42 @@ class SqliteWriter:
                 # A loop that is closed already has nobody left who could be notified.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._settle, list(zip(group, outcomes, strict=True)))
+                self._checkpoints.note(sum(2 * write.size + WRITE_BYTES for write in group))
         finally:
+            self._checkpoints.close()
             with suppress(sqlite3.Error):
                 self._lineage.end(self._db)
             self._db.close()
 
     def _next_group(self) -> list[Write]:
-        """Wait for a write and take what waits behind it; empty at the end."""
-        first = self._waiting.get()
-        if first is None:
-            return []
-        group = [first]
-        with suppress(queue.Empty):
-            while len(group) < GROUP_OPS:
-                write = self._waiting.get_nowait()
-                if write is None:
-                    self._waiting.put(None)
-                    break
-                group.append(write)
+        """Wait for a write, and take those that go into one transaction with it; empty at the end.
+
+        In turn the small ones that wait, in their order, and one that is large.
+        """
+        self._sort_waiting()
+        if self._large and (self._is_large_next or not self._small):
+            self._is_large_next = False
+            return [self._large.popleft()]
+        self._is_large_next = True
+        group: list[Write] = []
+        size = 0
+        while self._small and len(group) < GROUP_OPS and size < GROUP_BYTES:
+            write = self._small.popleft()
+            group.append(write)
+            size += write.size
         return group
+
+    def _sort_waiting(self) -> None:
+        """Wait until there is a write or the end, then take all that waits out of the queue."""
+        with suppress(queue.Empty):
+            while not self._ending:
+                write = self._waiting.get(block=not self._small and not self._large)
+                if write is None:
+                    self._ending = True
+                elif isinstance(write, Job) and write.size > LARGE_BYTES:
+                    self._large.append(write)
+                else:
+                    self._small.append(write)
 
     def _commit(self, group: list[Write]) -> Sequence[Outcome]:
         """Write the group as one transaction: all of it, or nothing and an error for each."""

@@ -64,11 +64,11 @@ async def run_model(request: web.Request) -> web.StreamResponse:
 )
 async def cancel(request: web.Request) -> web.StreamResponse:
     supervisor = request.app[SUPERVISOR]
-    for record in await supervisor.log.running_runs():
-        if record.key == _key(request.match_info["run_id"]):
-            await supervisor.perform(Command("cancel", record.run_id))
-            return web.Response(status=202, headers={"Run-Id": record.run_id})
-    raise NotFound("No run of that id is under way.")
+    run_id = await supervisor.following.running_by_key(_key(request.match_info["run_id"]))
+    if run_id is None:
+        raise NotFound("No run of that id is under way.")
+    await supervisor.perform(Command("cancel", run_id))
+    return web.Response(status=202, headers={"Run-Id": run_id})
 
 
 async def _run(request: web.Request, model: str | None) -> web.StreamResponse:

@@ -105,10 +105,8 @@ async def stop(request: web.Request) -> web.StreamResponse:
 
 async def _running(request: web.Request) -> AnyRun | None:
     supervisor, conversation = request.app[SUPERVISOR], _conversation(request.match_info["chat_id"])
-    for record in await supervisor.log.running_runs():
-        if record.conversation_id == conversation:
-            return await supervisor.get(record.run_id)
-    return None
+    holder = None if conversation is None else await supervisor.log.holder_of(conversation)
+    return None if holder is None else await supervisor.get(holder)
 
 
 def _conversation(chat_id: object) -> str | None:

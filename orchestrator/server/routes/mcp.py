@@ -242,9 +242,9 @@ async def _take_answer(request: web.Request, message: Mapping[str, Any]) -> None
 async def _cancel(request: web.Request, about: Mapping[str, Any]) -> None:
     """Cancel the run that a call of this client started; one that has ended is left as it is."""
     supervisor, key = request.app[SUPERVISOR], _key(request, about.get("requestId"))
-    for record in await supervisor.log.running_runs() if key is not None else ():
-        if record.key == key:
-            await supervisor.perform(Command("cancel", record.run_id))
+    run_id = None if key is None else await supervisor.following.running_by_key(key)
+    if run_id is not None:
+        await supervisor.perform(Command("cancel", run_id))
 
 
 def _key(request: web.Request, call_id: object) -> str | None:
