@@ -141,6 +141,16 @@ async def test_runs_of_a_channel_come_oldest_first(store: Store) -> None:
     assert await store.runs_in("nowhere") == []
 
 
+async def test_run_is_found_by_its_key(store: Store) -> None:
+    await store.create_run(record(1, key="k", channel="x"))
+    await store.create_run(record(2, channel="x"))
+    assert await store.create_run(record(3, key="k")) == record(1, key="k", channel="x")
+    assert await store.run_of_key("k") == "run_1"
+    assert await store.run_of_key("other") is None
+    await store.forget_run("run_1", "was deleted")
+    assert await store.run_of_key("k") is None
+
+
 async def test_ended_run_keeps_its_end_and_runs_no_more(store: Store) -> None:
     await create(store, 3)
     await store.end_run(Fence("run_2", 1), "partial", 7000)
