@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import GapError
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.eventlog.run_store import KeptBounds
-from orchestrator.eventlog.sqlite import blocks, checkpoints, conversations
+from orchestrator.eventlog.sqlite import blocks, conversations, wal_checkpoints
 from orchestrator.eventlog.sqlite import log as sqlite_log
 from orchestrator.eventlog.sqlite.blocks import erase_run, make_blocks
 from orchestrator.eventlog.sqlite.log import SQLiteLog
@@ -59,7 +59,7 @@ async def test_checkpoints_are_made_beside_the_writer(
     log: SQLiteLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file grows though no commit brings the write-ahead log into it."""
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_BYTES", 64 * 1024)
+    monkeypatch.setattr(wal_checkpoints, "CHECKPOINT_BYTES", 64 * 1024)
     before = log.path.stat().st_size
     for _ in range(8):
         await log.append("c", [Draft("run_1", "a", "token", b"x" * 20_000)])

@@ -31,12 +31,12 @@ from .blocks import (
     trim_channel,
 )
 from .channels import Book, Shelf
-from .checkpoints import Checkpoints
 from .cluster import SQLiteCluster
 from .lineage import Lineage
 from .readers import Readers
 from .runs import SQLiteRuns
 from .schema import Address, empty_wal, open_database, parse_address
+from .wal_checkpoints import WalCheckpoints
 from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ class SQLiteLog(SQLiteRuns):
                 loop = asyncio.get_running_loop()
                 db, lineage, self._size = await asyncio.to_thread(_open, self._address)
                 self._readers = Readers(self._address.path)
-                checkpoints = Checkpoints(self._address.path)
+                checkpoints = WalCheckpoints(self._address.path)
                 self._writer = SqliteWriter(db, lineage, loop, self._settle, checkpoints)
 
     def cluster(self) -> Cluster:

@@ -28,7 +28,7 @@ SCRUB_WAIT_MS = 50
 
 CHECKPOINT_PAGES = 16_000
 """From about 64 MB of write-ahead log on the writer makes a checkpoint itself, within a commit: its thread beside it
-(`checkpoints`) has not found a moment without a write, in which the log could begin anew."""
+(`wal_checkpoints`) has not found a moment without a write, in which the log could begin anew."""
 
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 

@@ -27,8 +27,8 @@ from .blocks import (
     make_blocks,
     make_channel,
 )
-from .checkpoints import WRITE_BYTES, Checkpoints
 from .lineage import Lineage
+from .wal_checkpoints import WRITE_BYTES, WalCheckpoints
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class SqliteWriter:
         lineage: Lineage,
         loop: asyncio.AbstractEventLoop,
         settle: Settle,
-        checkpoints: Checkpoints,
+        checkpoints: WalCheckpoints,
     ) -> None:
         self._db = db
         self._lineage = lineage

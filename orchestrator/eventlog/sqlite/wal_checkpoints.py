@@ -19,7 +19,7 @@ WRITE_BYTES = 16 * 1024
 """What a write takes beside its own bytes: about four pages, of the table and of its indexes."""
 
 
-class Checkpoints:
+class WalCheckpoints:
     """Makes a checkpoint whenever enough was written.
 
     One that finds the log all copied lets the next write begin it anew. If writes never rest, the writer's own
