@@ -7,7 +7,8 @@ Owns no agent. A kind of agent is one folder beside this file and one row in `re
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -137,6 +138,16 @@ def current_input() -> AgentInput:
 def set_current_input(request: AgentInput) -> None:
     """Make *request* the current input of everything that this context starts from here on."""
     _CURRENT.set(request)
+
+
+@contextmanager
+def as_current_input(request: AgentInput) -> Iterator[None]:
+    """Make *request* the current input of what the block starts, and of nothing after it."""
+    token = _CURRENT.set(request)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 @dataclass(frozen=True, slots=True)

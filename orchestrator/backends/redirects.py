@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import AgentError
+from .hops import count_call
 from .http_errors import origin_of, redirect_error
 from .upstream_errors import PROVIDER
 
@@ -37,14 +38,21 @@ class RefuseOtherOrigin:
             raise error
 
 
-def refuse_redirects(client: Any) -> None:
-    """Have *client*, of OpenAI's or built like it, refuse redirects to other origins; of another kind, do nothing."""
+def guard_client(client: Any) -> None:
+    """Have *client* refuse redirects to other origins and say how often a question was passed on.
+
+    It is OpenAI's or built like it; of another kind, nothing is done.
+    """
     for http in (client, getattr(client, "_client", None), getattr(client, "client", None)):
         hooks = getattr(http, "event_hooks", None)
         if http is None or not isinstance(hooks, dict) or "response" not in hooks:
             continue
         if not any(isinstance(hook, RefuseOtherOrigin) for hook in hooks["response"]):
-            http.event_hooks = {**hooks, "response": [*hooks["response"], RefuseOtherOrigin()]}
+            http.event_hooks = {
+                **hooks,
+                "request": [*hooks.get("request", ()), count_call],
+                "response": [*hooks["response"], RefuseOtherOrigin()],
+            }
 
 
 def is_endless(exc: BaseException) -> bool:

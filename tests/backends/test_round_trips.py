@@ -27,6 +27,8 @@ from orchestrator.events import (
 from tests.dialects.agents import ODD
 from tests.support.emissions import Answering, ask, gather, of_kind, text_in
 from tests.support.service import Service, serving
+from tests.support.upstream import Call, Text, Upstream
+from tests.support.upstream_script import Script, Turn
 
 WAYS: dict[str, Callable[[str, str], dict[str, Any]]] = {
     "a2a-jsonrpc": lambda url, agent: {
@@ -86,7 +88,12 @@ async def failing(request: AgentInput) -> AsyncGenerator[Emission, None]:
 
 @asynccontextmanager
 async def reaching(service: Service, way: str, agent: str) -> AsyncIterator[Backend]:
-    keys = WAYS[way](service.url, agent)
+    async with made(WAYS[way](service.url, agent)) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def made(keys: dict[str, Any]) -> AsyncIterator[Backend]:
     settings = settings_classes()[keys["backend"]].model_validate({"agent_id": "mine", **keys})
     backend = create_backend(settings, {"mine": settings})
     try:
@@ -118,9 +125,69 @@ async def test_all_that_is_said_comes_back_as_it_was(way: str) -> None:
             assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
 
 
+MODELS: dict[str, Callable[[str, str], dict[str, Any]]] = {
+    f"{api}-{transport}": lambda url, agent, api=api, transport=transport: {  # type: ignore[misc]
+        "backend": "openai-agents",
+        "model": agent,
+        "base_url": f"{url}/v1",
+        "api_key": "k",
+        "api": api,
+        "transport": transport,
+    }
+    for api in ("chat_completions", "responses")
+    for transport in ("fast", "sdk")
+}
+"""The model's server is the service itself."""
+
+
+@pytest.mark.parametrize("tools", [False, True])
+@pytest.mark.parametrize("way", MODELS)
+async def test_a_model_that_is_the_agent_itself_comes_to_an_end(way: str, tools: bool) -> None:
+    """With tools the SDK's Runner asks, without them nobody but us."""
+    keys = {"tools": ["orchestrator.tools:calculator"]} if tools else {}
+    depths, caught = await _circle(lambda url: {**MODELS[way](url, "mirror"), **keys})
+    assert caught is not None
+    assert caught.code in ("upstream_rejected", "upstream_unavailable")
+    assert depths == list(range(1, MAX_DEPTH + 1))
+
+
 @every_way
 async def test_an_instance_that_asks_itself_comes_to_an_end(way: str) -> None:
     """An agent that names its own instance would pass its question on for ever."""
+    depths, caught = await _circle(lambda url: WAYS[way](url, "mirror"))
+    assert caught is not None
+    assert (caught.code, caught.message) == ("upstream_rejected", TOO_DEEP)
+    assert depths == list(range(1, MAX_DEPTH + 1))
+
+
+class AsksItself(Script):
+    """A model that has the service asked for the agent that it is, and says what comes of it."""
+
+    def next_turn(self, body: dict[str, Any]) -> Turn:
+        last = body["messages"][-1]
+        if last["role"] == "tool":
+            return [Text("deeper")]
+        return [Call("ask", '{"message": "hi", "agents": ["mirror"]}', "c1")]
+
+
+async def test_a_tool_that_is_the_agent_itself_comes_to_an_end() -> None:
+    """An agent may have the service's own MCP server."""
+    async with Upstream() as models:
+        models.scripts["loop"] = AsksItself([])
+
+        def keys_for(url: str) -> dict[str, Any]:
+            return {
+                "backend": "openai-agents", "model": "loop", "base_url": models.url, "api_key": "k",
+                "mcp_servers": [{"url": f"{url}/v1/mcp"}],
+            }  # fmt: skip
+
+        depths, caught = await _circle(keys_for)
+    assert caught is None, "its model is told so and answers"
+    assert depths == list(range(1, MAX_DEPTH + 1))
+
+
+async def _circle(keys_for: Callable[[str], dict[str, Any]]) -> tuple[list[int], AgentError | None]:
+    """Ask an agent that asks itself; return how deep each was, and how the first has failed if it has."""
     depths: list[int] = []
     backends: list[Backend] = []
 
@@ -133,10 +200,11 @@ async def test_an_instance_that_asks_itself_comes_to_an_end(way: str) -> None:
     keys = {"mirror": {"retry": {"attempts": 1}}}
     async with (
         serving({"mirror": mirror}, keys=keys) as service,
-        reaching(service, way, "mirror") as backend,
+        made(keys_for(service.url)) as backend,
     ):
         backends.append(backend)
-        with pytest.raises(AgentError) as caught:
+        try:
             await ask(backend)
-    assert (caught.value.code, caught.value.message) == ("upstream_rejected", TOO_DEEP)
-    assert depths == list(range(1, MAX_DEPTH + 1))
+        except AgentError as exc:
+            return depths, exc
+    return depths, None

@@ -19,7 +19,7 @@ from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
 from ...events.agent import Usage
-from ..base import AgentInput, Emission, Finish, Restated
+from ..base import AgentInput, Emission, Finish, Restated, as_current_input
 from .calls import call_ids_in
 from .content import usage_of
 from .errors import model_error
@@ -109,7 +109,8 @@ async def stream_alone(
     outbox.speaking[None] = lone.agent.name
     turn = _Turn(lone, items, outbox)
     try:
-        answer = await lone.ask(items)
+        with as_current_input(request):
+            answer = await lone.ask(items)
         try:
             while turn.hear(await answer.events()):
                 for payload in outbox.drain():

@@ -18,6 +18,7 @@ from agents.tool import default_tool_error_function
 from mcp.shared.exceptions import MCPError
 
 from ...errors import ToolError
+from ..hops import counted_for_tool
 from ..redirects import RefuseOtherOrigin
 from .mcp_keeper import CLOSED, CONNECTION_CLOSED, Keeper, is_closed
 from .outbox import note_failed_call
@@ -97,6 +98,8 @@ class KeptServer(MCPServer):
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> Any:
         name = self._names.get(tool_name, tool_name)
+        if not self._keeper.is_program:  # it may be an instance of this service
+            meta = counted_for_tool(meta)
         for is_last in (False, True):
             server = await self._keeper.ready()
             self._check_arguments(server, tool_name, name, arguments)
@@ -243,7 +246,14 @@ def _maker(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> Callable
     params: Any = {"url": str(entry.url), "headers": headers, "httpx_client_factory": _http_client}
     if entry.transport == "sse":
         return lambda: MCPServerSse(params, **common)
-    return lambda: MCPServerStreamableHttp(params, **common)
+    return lambda: _side_by_side(MCPServerStreamableHttp(params, **common))
+
+
+def _side_by_side(server: MCPServerStreamableHttp) -> MCPServer:
+    """Let calls run beside each other: in turns, one slow tool would hold up every run of the agent, and an agent that
+    comes to ask itself through its own call would wait for itself."""
+    server._serialize_session_requests = False
+    return server
 
 
 def wrong_types(schema: Any, arguments: dict[str, Any]) -> list[str]:

@@ -56,7 +56,7 @@ class Keeper:
         self._tells_errors = tells_errors
         self._make = make
         self._what = what
-        self._is_program = is_program
+        self.is_program = is_program
         self._start_s = start_s
         self._lock = asyncio.Lock()
         self._server: MCPServer | None = None
@@ -165,7 +165,7 @@ class Keeper:
             return False
         except MCPError as exc:
             # A server over HTTP that has come back knows nothing of the session, and says so of every request.
-            return is_closed(exc) or not (self._is_program or exc.error.code == METHOD_NOT_FOUND)
+            return is_closed(exc) or not (self.is_program or exc.error.code == METHOD_NOT_FOUND)
         except Exception as exc:  # noqa: BLE001 - whatever it is, a server that answers is there
             return is_closed(exc)
         return False
@@ -173,7 +173,7 @@ class Keeper:
     def failed(self, exc: BaseException) -> AgentError:
         if (ours := refusal_in(exc)) is not None:
             return ours
-        if self._is_program:
+        if self.is_program:
             return AgentError("tool_failed", f"The agent's {self._what} did not start.")
         return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
 
-from ...backends.hops import DEPTH_HEADER, MAX_DEPTH, TOO_DEEP
+from ...backends.hops import DEPTH_HEADER, DEPTH_META, MAX_DEPTH, TOO_DEEP
 from .problem import ProblemError
 
 TRACEPARENT_CHARS = 55
@@ -22,9 +23,23 @@ def read_depth(request: web.Request) -> int:
     found = request.headers.get(DEPTH_HEADER, "0")
     if not re.fullmatch(r"[0-9]{1,3}", found, re.ASCII):
         raise ProblemError(400, f"{DEPTH_HEADER} must be a number.")
-    if int(found) > MAX_DEPTH:
+    return _bounded(int(found))
+
+
+def depth_in_meta(meta: object) -> int:
+    """Return the same of an MCP call, by its `_meta`; whoever says nothing has asked first.
+
+    Raises:
+        ProblemError: 422, it goes round in a circle.
+    """
+    found = meta.get(DEPTH_META) if isinstance(meta, Mapping) else None
+    return _bounded(found) if isinstance(found, int) and found > 0 else 0
+
+
+def _bounded(depth: int) -> int:
+    if depth > MAX_DEPTH:
         raise ProblemError(422, TOO_DEEP)
-    return int(found)
+    return depth
 
 
 def read_traceparent(request: web.Request) -> str | None:

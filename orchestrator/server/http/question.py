@@ -159,10 +159,11 @@ def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
 
 
 async def start_asked(
-    request: web.Request, question: Question, who: Mapping[str, Any], *, key: str | None = None, **keys: Any
-) -> AnyRun:
-    """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body, and *key*
-    an idempotency key.
+    request: web.Request, question: Question, who: Mapping[str, Any], *, key: str | None = None, depth: int = 0,
+    **keys: Any,
+) -> AnyRun:  # fmt: skip
+    """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body, *key* an
+    idempotency key, and *depth* what the dialect itself says of who passed the question on.
 
     Raises:
         As `parse_start` and `Supervisor.start`.
@@ -175,7 +176,7 @@ async def start_asked(
     }
     if question.images:
         body["images"] = question.images
-    depth = read_depth(request)
+    depth = max(depth, read_depth(request))
     wanted = await read_start(body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
     wanted = replace(wanted, depth=depth)
     run, _ = await app[SUPERVISOR].start(wanted, key=key, traceparent=read_traceparent(request))

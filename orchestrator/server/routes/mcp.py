@@ -27,6 +27,7 @@ from ...run.registry import AgentRegistry
 from ..http.answers import json_response, send_json
 from ..http.approvals import give_answers, read_approval_id
 from ..http.following import fold_run, stream_run
+from ..http.hops import depth_in_meta
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.question import Question, addressed, call_name, start_asked
 from ..http.reading import wants_stream
@@ -156,8 +157,9 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
         model = None if panel is None else f"panel:{panel}"
         who = addressed(request.app[REGISTRY], model, wanted if panel is None else {})
         run = await start_asked(
-            request, Question(message), who, key=_key(request, call_id), on_disconnect="cancel"
-        )
+            request, Question(message), who, key=_key(request, call_id), depth=depth_in_meta(about.get("_meta")),
+            on_disconnect="cancel",
+        )  # fmt: skip
     except (RequestError, ProblemError) as exc:
         problem = problem_from(exc)
         if problem is None or problem.status in (429, 503):

@@ -6,7 +6,7 @@ from typing import Any
 
 from agents import Model
 
-from ...redirects import refuse_redirects
+from ...redirects import guard_client
 
 
 def keeping_origin(model: Any) -> Model:
@@ -26,5 +26,5 @@ class _KeepingOrigin:
 
     def __call__(self) -> Any:
         provider = self._make()
-        refuse_redirects(getattr(provider, "client", None))
+        guard_client(getattr(provider, "client", None))
         return provider

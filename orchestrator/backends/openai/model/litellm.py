@@ -13,7 +13,7 @@ from agents import ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
 from litellm.caching.llm_caching_handler import LLMClientCache
 
-from ...redirects import refuse_redirects
+from ...redirects import guard_client
 
 ASKS_ONCE = {"max_retries": 0, "num_retries": 0}
 
@@ -49,12 +49,12 @@ class _GuardedClients(LLMClientCache):  # type: ignore[misc]  # litellm is not t
     """
 
     def set_cache(self, key: str, value: object, *args: Any, **options: Any) -> Any:
-        refuse_redirects(value)
+        guard_client(value)
         return super().set_cache(key, value, *args, **options)
 
     def get_cache(self, key: str, *args: Any, **options: Any) -> Any:
         value = super().get_cache(key, *args, **options)
-        refuse_redirects(value)  # one that was closed is made anew in place, without what it was told
+        guard_client(value)  # one that was closed is made anew in place, without what it was told
         return value
 
 

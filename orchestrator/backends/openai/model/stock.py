@@ -25,7 +25,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
 from ...finish_words import finish_of, last_word, withheld
-from ...redirects import refuse_redirects
+from ...redirects import guard_client
 from ..details import send_back
 from ..outbox import note_finish_reason, note_reasoning_details
 from .any_llm import keeping_origin
@@ -257,7 +257,7 @@ class CheckedChatModel(OpenAIChatCompletionsModel):
         self.should_replay_reasoning_content = self.should_replay_reasoning_content or goes_back
 
     async def _fetch_response(self, *args: Any, **options: Any) -> Any:
-        refuse_redirects(self._client)
+        guard_client(self._client)
         fetched: Any = await super()._fetch_response(*args, **options)
         if not isinstance(fetched, tuple) or type(fetched[1]) is not AsyncStream:
             return fetched
@@ -271,7 +271,7 @@ class CheckedResponsesModel(OpenAIResponsesModel):
         vars(self).update(vars(model))
 
     async def _fetch_response(self, *args: Any, **options: Any) -> Any:
-        refuse_redirects(self._client)
+        guard_client(self._client)
         fetched: Any = await super()._fetch_response(*args, **options)
         inner = getattr(fetched, "_source", None)  # the SDK holds the stream to keep its request's id
         if type(inner) is AsyncStream:
@@ -286,7 +286,7 @@ def checked_model(model: Model) -> Model:
     if type(model) is OpenAIResponsesModel:
         return CheckedResponsesModel(model)
     if isinstance(model, OpenAIChatCompletionsModel | OpenAIResponsesModel):
-        refuse_redirects(model._client)
+        guard_client(model._client)
     return _guarded(model)
 
 
@@ -316,7 +316,7 @@ class CheckedClient(AsyncOpenAI):
         client = DefaultAsyncHttpxClient(verify=tls_context())
         super().__init__(**{**options, "max_retries": 0, "http_client": client})
         self.habits: dict[str, Habit] = {}
-        refuse_redirects(self)
+        guard_client(self)
 
     async def request(
         self, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None

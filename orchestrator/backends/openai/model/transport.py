@@ -16,6 +16,7 @@ import aiohttp
 import yarl
 
 from ....errors import AgentError
+from ...hops import counted_for_model
 from ...http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
 from ...http_upstream import (
     CONNECT_SECONDS,
@@ -120,7 +121,7 @@ class FastTransport:
         self, path: str, body: bytes, accept: dict[str, str], options: Mapping[str, Any]
     ) -> aiohttp.ClientResponse:
         url = self._target(path)
-        headers = {**accept, **self._json_headers, **options.get("headers", {})}
+        headers = {**accept, **self._json_headers, **options.get("headers", {}), **counted_for_model()}
         data = body_of(body)
         session = self._open_session()
         if query := options.get("query"):
