@@ -117,7 +117,11 @@ def _lines(config: Config, backends: Mapping[str, Backend]) -> list[str]:
     rows += [(panel.panel_id, "skipped", f"panel: {panel.reason}") for panel in config.skipped_panels]
     first, second = (max((len(row[column]) for row in rows), default=0) for column in range(2))
     table = [f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]}" for row in rows]
-    table += [f"{agent_id}: {hint}" for agent_id, each in config.agents.items() for hint in each.hints]
+    for agent_id, each in config.agents.items():
+        of_app: tuple[str, ...] = getattr(
+            backends.get(agent_id), "hints", ()
+        )  # few kinds of backend have any
+        table += [f"{agent_id}: {hint}" for hint in (*each.hints, *of_app)]
     return [config.notice, *table] if config.notice else table
 
 

@@ -27,6 +27,7 @@ from ..base import AgentInput, Emission
 from .alone import LoneAgent, are_plain, stream_alone
 from .endpoints import Endpoints, secret_text
 from .mcp import McpServers
+from .mcp_hints import hints_of
 from .providers import AppProvider
 from .runner import RunOptions, conversation_items, stream_agent
 from .settings import OpenAIAgentsSettings
@@ -89,6 +90,11 @@ class OpenAIAgentsBackend:
         model = self._own[self._settings.agent_id].model
         named = model if isinstance(model, str) else getattr(model, "model", None)
         return named if isinstance(named, str) else None
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What `orchestrator check` says of the user's own agents, which the settings do not know."""
+        return tuple(hint for agent in self._own.values() for hint in hints_of(agent))
 
     def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
         """Run the agent on *request*; its tools see what `context` returns, else *request*, as the SDK's run context.

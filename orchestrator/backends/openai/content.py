@@ -14,7 +14,7 @@ from msgspec import UNSET
 from pydantic_core import to_jsonable_python
 
 from ...events.agent import Usage
-from ...events.content import DATA_URL_CHARS, File, Source
+from ...events.content import File, Source
 
 OUTPUT_FORMATS = frozenset({"png", "jpeg", "jpg", "webp", "gif"})
 _WEB = ("https://", "http://")
@@ -68,31 +68,29 @@ def _source(note: Any, offset: int, length: int) -> Source | None:
 
 
 def files_of_item(item: Any) -> Iterator[File]:
-    """Yield the images that a tool of the provider made: its image generation, or its code."""
+    """Yield the images that a tool of the provider made, its image generation or its code; unchecked."""
     item_id = getattr(item, "id", None) or "image"
     if item.type == "image_generation_call":
         made, format_ = getattr(item, "result", None), getattr(item, "output_format", None) or "png"
         media = f"image/{format_ if format_ in OUTPUT_FORMATS else 'png'}"
         if isinstance(made, str) and made:
-            yield from _file(
-                item_id, f"image.{media.partition('/')[2]}", media, f"data:{media};base64,{made}"
-            )
+            yield File(item_id, f"image.{media.partition('/')[2]}", media, f"data:{media};base64,{made}")
     elif item.type == "code_interpreter_call":
         for number, each in enumerate(getattr(item, "outputs", None) or ()):
             url = _of(each, "url")
             if _of(each, "type") == "image" and isinstance(url, str):
-                yield from _file(f"{item_id}.{number}", "plot.png", _media_of(url) or "image/png", url)
+                yield File(f"{item_id}.{number}", "plot.png", _media_of(url) or "image/png", url)
 
 
 def files_of_result(result: object, call_id: str) -> list[File]:
-    """Return the images and files that a function tool returned, in the SDK's own forms."""
+    """Return the images and files that a function tool returned, in the SDK's own forms; unchecked."""
     found: list[File] = []
     for number, each in enumerate(result if isinstance(result, list | tuple) else (result,)):
         kind, file_id = _of(each, "type"), f"{call_id}.{number}"
         if kind == "image":
             url = _of(each, "image_url")
             if isinstance(url, str):
-                found += _file(file_id, "image", _media_of(url) or "image/png", url)
+                found.append(File(file_id, "image", _media_of(url) or "image/png", url))
         elif kind == "file":
             url, data, name = _of(each, "file_url"), _of(each, "file_data"), _of(each, "filename")
             media = _media_of(data if isinstance(data, str) else url) or "application/octet-stream"
@@ -100,7 +98,8 @@ def files_of_result(result: object, call_id: str) -> list[File]:
                 data = f"data:{media};base64,{data}"
             place = data if isinstance(data, str) else url
             if isinstance(place, str):
-                found += _file(file_id, name if isinstance(name, str) and name else "file", media, place)
+                named = name if isinstance(name, str) and name else "file"
+                found.append(File(file_id, named, media, place))
     return found
 
 
@@ -118,15 +117,6 @@ def _named(value: object) -> object:
     if isinstance(value, str) and (value.startswith("data:") or len(value) > 2000):
         return f"({len(value):,} characters)"
     return value
-
-
-def _file(file_id: str, name: str, media: str, url: str) -> Iterator[File]:
-    """Yield a file that can be passed on: one that is too large, or at no address of the web, cannot."""
-    if url.startswith("data:"):
-        if len(url) <= DATA_URL_CHARS:
-            yield File(file_id, name, media, url)
-    elif url.lower().startswith("https://") and not any(each.isspace() for each in url):
-        yield File(file_id, name, media, url)
 
 
 def _media_of(url: Any) -> str | None:

@@ -17,6 +17,7 @@ from ...events.agent import ToolCall, ToolResult
 from ...events.base import Payload
 from ..base import Spent
 from .calls import LocalCalls
+from .model.events import FileEvent
 from .record import Record
 
 PENDING_LIMIT = 64
@@ -29,6 +30,9 @@ OUTBOX: ContextVar[Outbox | None] = ContextVar("orchestrator_outbox", default=No
 
 DETAILS: ContextVar[list[dict[str, Any]] | None] = ContextVar("orchestrator_reasoning_details", default=None)
 """The `reasoning_details` of the response that is being read; the SDK's own decoding drops them."""
+
+FILES: ContextVar[list[FileEvent] | None] = ContextVar("orchestrator_files", default=None)
+"""What the response that is being read has of images and files; the SDK's own decoding drops them."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Outbox:
             model calls, so that a nested run we did not build is not taken for the run itself.
         call_ids: Of all calls of the run, nested ones and the provider's own too.
         cited: What the run has cited; None before anything was looked for.
+        files: How many files its models have made.
     """
 
     lead: str
@@ -61,6 +66,7 @@ class Outbox:
     failure: AgentError | None = None
     call_ids: set[str] = field(default_factory=set)
     cited: set[str] | None = None
+    files: int = 0
     local_calls: LocalCalls = field(default_factory=LocalCalls)
     record: Record = field(default_factory=Record)
     _items: list[Payload | Spent] = field(default_factory=list)
@@ -152,6 +158,13 @@ def note_reasoning_details(details: list[dict[str, Any]]) -> None:
     noted = DETAILS.get()
     if noted is not None:
         noted[:] = details
+
+
+def note_files(files: list[FileEvent]) -> None:
+    """Remember files of the response that is read in this context, until its next event."""
+    noted = FILES.get()
+    if noted is not None:
+        noted += files
 
 
 def note_tripwire() -> None:

@@ -27,7 +27,7 @@ from .content import files_of_result, without_data
 from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
 from .model.stock import checked_model
-from .outbox import DETAILS, NESTED, OUTBOX, OpenCall, note_failed_call
+from .outbox import DETAILS, FILES, NESTED, OUTBOX, OpenCall, note_failed_call
 from .response import RelayedResponse
 
 _ARGUMENTS = (
@@ -77,10 +77,14 @@ class RelayModel(Model):
         relay = RelayedResponse(
             OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details, _names(args, kwargs)
         )
+        files: list[Any] = []
+        FILES.set(files)
         events: Any = self.inner.stream_response(*args, **kwargs)
         async with aclosing(events):
             try:
                 async for event in events:
+                    while files:
+                        await relay.tell(files.pop(0))
                     for_runner = await relay.tell(event)
                     if for_runner is not None:
                         yield for_runner
@@ -158,7 +162,8 @@ class RelayHooks(RunHooks[Any]):
         output = output_text(without_data(result) if files else result)
         await outbox.put(ToolResult(call_id, output, failed, parent=NESTED.get()))
         for file in files:
-            await outbox.put(replace(file, parent=NESTED.get()))
+            if file.check() is None:  # the result says of each that it was there
+                await outbox.put(replace(file, parent=NESTED.get()))
 
 
 def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:

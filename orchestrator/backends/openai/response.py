@@ -15,6 +15,7 @@ from openai.types.responses import ResponseCompletedEvent, ResponseOutputMessage
 from ...errors import AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult
 from ...events.base import Payload
+from ...events.content import MOST, File
 from ..base import Spent
 from ..finish_words import CONTENT_FILTER, finish_of, withheld
 from .calls import hosted_call, is_hosted, tell_apart, untaken
@@ -22,6 +23,8 @@ from .content import files_of_item, sources_in, usage_of
 from .details import with_details
 from .errors import failed_response
 from .model.client import is_cut, known_items
+from .model.events import FileEvent
+from .model.files import files_in
 from .outbox import Outbox, note_finish_reason
 from .told import FAKE_ID, Told
 
@@ -35,6 +38,10 @@ _WHOLE_PARTS = frozenset(
     {"response.output_text.done", "response.refusal.done", "response.content_part.done",
      "response.reasoning_text.done", "response.reasoning_summary_text.done", "response.reasoning_summary_part.done"}
 )  # fmt: skip
+
+
+_DRAWN = frozenset({"reasoning", "message", "image_generation_call"})
+"""Items of an answer that may be nothing but an image."""
 
 
 class RelayedResponse:
@@ -78,6 +85,8 @@ class RelayedResponse:
         self._half = ""
         self._refused = False
         self._hosted_pieces: dict[str, str] = {}
+        self._files: set[str] = set()
+        self._left_out: str | None = None  # why a file could not be passed on
         self.incomplete = False
 
     async def tell(self, event: Any) -> Any:
@@ -108,6 +117,9 @@ class RelayedResponse:
         elif kind in _CALL_ARGUMENTS:
             item_id = getattr(event, "item_id", "")
             self._hosted_pieces[item_id] = self._hosted_pieces.get(item_id, "") + event.delta
+        elif kind == FileEvent.type:
+            self._say_file(event)
+            return None
         elif kind in {"response.output_item.added", "response.output_item.done"}:
             self._hosted(event)
         elif kind in {"response.completed", "response.incomplete"}:
@@ -138,6 +150,8 @@ class RelayedResponse:
             response.output = [item for item in response.output if not is_cut(item)]
         for item in response.output:
             self._hosted_done(item)
+            for made in files_in(_taken_out(item, "images")):
+                self._say_file(made)
         self._say_unheard(response)
         response.output = with_details(response.output, self._details)
         tell_apart(response.output, self._taken, self._names)
@@ -194,13 +208,17 @@ class RelayedResponse:
         reason_given = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
         reason = finish_of(reason_given, unknown="length") if isinstance(reason_given, str) else None
         kinds = {item.type for item in response.output}
-        has_answer = bool(self._told.pieces) or bool(kinds - {"reasoning", "message"})
+        has_answer = bool(self._told.pieces or self._files or kinds - {"reasoning", "message"})
         has_thought = self._reasoned or (reason == "length" and "reasoning" in kinds)
         if reason == CONTENT_FILTER and not has_answer:
             raise withheld(reason_given or "")
         if not (has_answer or has_thought):
             raise AgentError(
                 "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
+            )
+        if self._left_out is not None and not self._told.pieces and kinds <= _DRAWN:
+            raise AgentError(
+                "output_limit", f"The answer is a file that cannot be passed on: {self._left_out}."
             )
         if reason and self._unwatched and self._outbox is not None:
             self._outbox.note_finish(reason)
@@ -264,6 +282,26 @@ class RelayedResponse:
         self._put(ToolCall(call_id, call.name, call.arguments, parent=self._parent))
         self._put(ToolResult(call_id, call.output, call.failed, parent=self._parent))
         for file in files_of_item(item):
+            self._files.add(file.url)
+            self._pass_on(file)
+
+    def _say_file(self, made: FileEvent) -> None:
+        """Pass a file on, once: some servers repeat all of them in the message at the end."""
+        if made.url in self._files:
+            return
+        self._files.add(made.url)
+        number = 1 if self._outbox is None else self._outbox.files + 1
+        kind = made.media_type.partition("/")[0]
+        self._pass_on(File(f"{kind}_{number}", made.name, made.media_type, made.url))
+
+    def _pass_on(self, file: File) -> None:
+        """Tell a file; of one that cannot be passed on, that it was left out."""
+        fault = file.check()
+        if fault is not None:
+            self._left_out = fault
+            self._put(Status("file", f"A file was left out: {fault}."))
+        elif self._outbox is not None and self._outbox.files < MOST[File]:
+            self._outbox.files += 1
             self._put(replace(file, speaker=self._speaker, parent=self._parent))
 
     def _say_reasoning(self, item_id: Any, text: Any) -> None:
@@ -306,6 +344,12 @@ class RelayedResponse:
 def _said_in(part: Any) -> str:
     said = getattr(part, "refusal" if part.type == "refusal" else "text", None)
     return said if isinstance(said, str) else ""
+
+
+def _taken_out(item: Any, key: str) -> list[Any]:
+    """Take a list of ours off an item: the provider must not get it back."""
+    found = (getattr(item, "model_extra", None) or {}).pop(key, None)
+    return found if isinstance(found, list) else []
 
 
 def _plain_part(part: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.content import files_of_result, without_data
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
+from orchestrator.errors import AgentError
 from orchestrator.events import File, Source, ToolResult, Usage
 from orchestrator.events.content import DATA_URL_CHARS
 from tests.support.emissions import Answering, finish_of, gather, of_kind, text_in
@@ -40,6 +41,12 @@ def send(to: str) -> str:
     return f"sent to {to}"
 
 
+@function_tool
+def draw_large() -> ToolOutputImage:
+    return ToolOutputImage(image_url="data:image/png;base64," + "A" * DATA_URL_CHARS)
+
+
+large_painter = Agent[Any](name="painter", model="m", tools=[draw_large])
 judge = Agent[Any](name="judge", model="m", output_type=Verdict)
 plain = Agent[Any](name="plain", model="m", tools=[send])
 painter = Agent[Any](name="painter", model="m", tools=[draw])
@@ -135,10 +142,35 @@ async def test_what_a_function_tool_draws_is_a_file_and_not_its_bytes_as_text() 
 @pytest.mark.parametrize(
     "result",
     ["text", 3, None, {"type": "image"}, {"type": "file", "file_id": "f"}, [{"type": "text", "text": "t"}],
-     {"type": "image", "image_url": "http://plain.example/a.png"}, {"type": "image", "image_url": "javascript:x"}],
+     {"type": "image", "image_url": "http://plain.example/a.png"}, {"type": "image", "image_url": "javascript:x"},
+     {"type": "image", "image_url": "data:image/png;base64"}],
 )  # fmt: skip
-def test_what_is_no_file_is_none(result: object) -> None:
-    assert files_of_result(result, "c") == []
+def test_what_is_no_file_cannot_be_passed_on(result: object) -> None:
+    assert all(file.check() is not None for file in files_of_result(result, "c"))
+
+
+async def test_an_image_of_a_tool_that_is_too_large_is_left_out_and_its_bytes_too() -> None:
+    replies: list[Reply] = [
+        stream(completed(function_call("draw_large", "{}"))),
+        stream(text_delta("done"), completed(message("done"))),
+    ]
+    said = await told(replies, "fast", agent=f"{HERE}:large_painter")
+    assert of_kind(said, File) == []
+    (result,) = of_kind(said, ToolResult)
+    assert "AAAA" not in result.output
+    assert text_in(said) == "done"
+
+
+async def test_an_answer_that_is_nothing_but_an_image_too_large_is_no_silent_end() -> None:
+    drawn = {
+        "type": "image_generation_call",
+        "id": "ig_1",
+        "status": "completed",
+        "result": "A" * DATA_URL_CHARS,
+    }
+    with pytest.raises(AgentError, match="262144") as failed:
+        await told([stream(completed(drawn))], "fast", model="m")
+    assert failed.value.code == "output_limit"
 
 
 def test_plain_mappings_count_as_the_sdk_takes_them() -> None:

@@ -433,7 +433,7 @@ def test_unknown_events_and_items_are_no_fault() -> None:
         ("chat", b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n'),
         ("chat", b'data: {"choices":[{"delta":{"tool_calls":[{"index":"one"}]}}]}\n\n'),
         ("chat", b'data: {"choices":[{"delta":{"thinking_blocks":[{"thinking":4}]}}]}\n\n'),
-        ("chat", b'data: {"choices":[{"delta":{"content":[{"text":"no type"}]}}]}\n\n'),
+        ("chat", b'data: {"choices":[{"delta":{"content":[{"other":"no type"}]}}]}\n\n'),
         ("chat", b'data: {"choices":[{"message":"not a message"}]}\n\n'),
         ("chat", b'data: {"choices":[4]}\n\n'),
         ("chat", b'data: {"error":"no"}\n\n'),

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import Agent
-from agents.mcp import MCPServerStdio
+from agents import Agent, handoff
+from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
@@ -44,6 +44,19 @@ def add(a: int, b: int) -> str:
 
 
 own = Agent[Any](name="own", model="m", mcp_servers=[local(), local()])
+
+prefixed = Agent[Any](
+    name="prefixed", mcp_servers=own.mcp_servers, mcp_config={"include_server_in_tool_names": True}
+)
+lead = Agent[Any](
+    name="lead",
+    mcp_servers=[
+        MCPServerStdio({"command": "files"}, name="files"),
+        MCPServerStreamableHttp({"url": "https://tools.example.org/mcp?key=sk-secret"}),
+    ],
+    handoffs=[handoff(own), prefixed],
+)
+own.tools.append(lead.as_tool("lead", "Leads."))
 
 
 @pytest.fixture
@@ -186,6 +199,19 @@ def test_check_names_servers_without_a_prefix_of_their_own(model: ReplayServer) 
         f"mcp_servers[1] ({python}) and mcp_servers[2] (tools.example.org) have one prefix; "
         "a tool of one name is server3_<name> of the second",
     )
+
+
+async def test_check_names_an_apps_own_servers_too(model: ReplayServer) -> None:
+    """Of the agent and of whoever it reaches; an agent whose `mcp_config` has the SDK prefix all is left out."""
+    backend = backend_of(model, agent=f"{HERE}:lead")
+    try:
+        first, second = backend.hints
+    finally:
+        await backend.aclose()
+    assert "'lead': the MCP servers 'files' and 'tools.example.org' have no prefix" in first
+    assert "server2_<name> of the second" in first
+    assert "'own'" in second
+    assert "sk-secret" not in first
 
 
 async def test_one_prefix_twice_and_a_tool_of_ones_own_are_told_apart_too(model: ReplayServer) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from .files import is_file
 from .usage import is_count
 
 
@@ -50,6 +51,9 @@ class Said(msgspec.Struct):
     thinking_blocks: list[dict[str, Any]] | None = None
     annotations: list[Any] | None = None
     audio: Any = None
+    images: Any = None  # OpenRouter's, LiteLLM's and Vercel's; the other places of files are read by `repair`
+    image: Any = None
+    multi_mod_content: Any = None
 
 
 class Choice(msgspec.Struct):
@@ -98,6 +102,10 @@ def is_plain(chunk: Chunk) -> bool:
     if said.function_call is not None or said.reasoning_text is not None or said.thinking is not None:
         return False
     if said.thinking_content is not None or said.thought is not None:
+        return False
+    if said.images is not None or said.image is not None or said.multi_mod_content is not None:
+        return False
+    if isinstance(said.content, list) and any(map(is_file, said.content)):
         return False
     return said.tool_calls is None or all(map(_is_plain_call, said.tool_calls))
 

@@ -226,6 +226,7 @@ class ChatDecoder:
             self._think(ReasoningDelta, "reasoning", said.reasoning)
         elif details:
             self._say(ReasoningDelta, "reasoning", details, 0)
+        self._events += self._beside.new_files(said.images)
         text = said.content
         if isinstance(text, list):
             text, thought = said_in(text)
@@ -333,12 +334,13 @@ class ChatDecoder:
             self._take_said(msgspec.convert(unsaid, Said), is_last=False)
         word = self._finish_reason or "stop"  # `[DONE]` alone is an end, too
         reason = finish_of(word)
-        if reason == "tool_calls" and not (self._calls or any(self._said.values())):
+        is_answered = bool(
+            self._calls or self._said["content"] or self._said["refusal"] or self._beside.has_files
+        )
+        if reason == "tool_calls" and not (is_answered or any(self._said.values())):
             raise AgentError("upstream_invalid", "The model wants a tool and calls none.")
-        if reason == "content_filter" and not (self._said["content"] or self._said["refusal"] or self._calls):
-            raise withheld(word)
-        if self._beside.is_filtered and not (self._calls or self._said["content"] or self._said["refusal"]):
-            raise withheld("")
+        if not is_answered and (reason == "content_filter" or self._beside.is_filtered):
+            raise withheld(word if reason == "content_filter" else "")
         cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
         if not self._started:
             self._start(Chunk())
@@ -377,8 +379,7 @@ class ChatDecoder:
             call.whole() for _, call in sorted(self._calls.items()) if not is_cut or is_whole(call.arguments)
         ]
         # The SDK's own `construct` looks into each field for types to build; in plain words there are none.
-        plain = not (calls or self._annotations)
-        make: Any = ChatCompletionMessage if plain else ChatCompletionMessage.construct
+        make: Any = ChatCompletionMessage.construct if calls or self._annotations else ChatCompletionMessage
         message: ChatCompletionMessage = make(
             role="assistant",
             content=said["content"] or None,

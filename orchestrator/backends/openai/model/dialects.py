@@ -9,6 +9,8 @@ from typing import Any
 
 from ....errors import AgentError
 from ....events.encoding import clean_text
+from .events import FileEvent
+from .files import files_in, is_file
 from .filters import is_filtered
 from .so_far import REPEATED_CHARS, Habit, SoFar
 from .values import INVALID
@@ -29,12 +31,12 @@ def said_in(parts: list[Any]) -> tuple[str, str]:
             text += part
             continue
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind in _TEXT_PARTS:
+        if kind in _TEXT_PARTS or (kind is None and isinstance(part, dict) and "text" in part):
             text += _text(part.get("text"))
         elif kind in _THOUGHT_PARTS:
             thought = part.get(kind) or part.get("text")
             reasoning += said_in(thought)[0] if isinstance(thought, list) else _text(thought)
-        elif not isinstance(kind, str):
+        elif not isinstance(kind, str) and not is_file(part):
             raise AgentError("upstream_invalid", INVALID)
     return text, reasoning
 
@@ -54,6 +56,7 @@ class Beside:
     Attributes:
         said: The pieces of its text, as they were said.
         details: Its `reasoning_details`, which go back with its calls.
+        has_files: It has images, or other files.
         is_filtered: A filter said that it took something out.
     """
 
@@ -62,7 +65,7 @@ class Beside:
         self._so_far, self._thought = SoFar(habit), SoFar()
         self._thought_in = ""
         self.details: list[dict[str, Any]] = []
-        self.is_filtered = False
+        self.is_filtered = self.has_files = False
         self._message: dict[str, Any] | None = None
         self._place: int | None = None
 
@@ -94,6 +97,12 @@ class Beside:
         """Return what of a piece of reasoning is to be said; *field* is where it stands."""
         self._thought_in = field
         return self._thought.new(text)
+
+    def new_files(self, parts: list[Any] | None) -> list[FileEvent]:
+        """Return the files that stand beside a piece of text."""
+        files = files_in(parts) if parts else []
+        self.has_files = self.has_files or bool(files)
+        return files
 
     def note_message(self, message: dict[str, Any], *, is_alone: bool) -> dict[str, Any] | None:
         """Note the message beside a delta; return what of it is to be taken as a delta, if it stands *alone*.
@@ -127,6 +136,8 @@ class Beside:
             rest["tool_calls"] = message["tool_calls"]
         if not has_reasoned:
             rest.update({key: message[key] for key in ("reasoning_content", "reasoning") if message.get(key)})
+        if message.get("images"):
+            rest["images"] = message["images"]
         if not said and message.get("refusal"):
             rest["refusal"] = message["refusal"]
         return rest

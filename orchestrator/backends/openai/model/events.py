@@ -81,6 +81,16 @@ class ArgumentsDelta(Delta, gc=False, tag="response.function_call_arguments.delt
     type: ClassVar[str] = "response.function_call_arguments.delta"
 
 
+class FileEvent(msgspec.Struct, gc=False):
+    """An image or another file that a chat model made, whole; OpenAI's events know none."""
+
+    type: ClassVar[str] = "orchestrator.file"
+
+    url: str
+    media_type: str
+    name: str
+
+
 AnyDelta = TextDelta | RefusalDelta | ReasoningDelta | SummaryDelta | ArgumentsDelta
 DELTA_TYPES = frozenset(
     kind.type for kind in (TextDelta, RefusalDelta, ReasoningDelta, SummaryDelta, ArgumentsDelta)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...finish_words import is_unfinished, more_telling
 from ...upstream_errors import bare_error, error_in_stream, is_error
+from .files import with_files
 from .reasoning import thought_in
 from .signs import is_life_event
 from .usage import usage_in
@@ -230,7 +231,7 @@ def _delta(delta: Any) -> dict[str, Any]:
         return {}
     if not isinstance(delta, dict):
         raise invalid()
-    made = dict(delta)
+    made = with_files(dict(delta))
     content = made.get("content")
     if isinstance(content, dict):
         made["content"] = [content]

@@ -13,6 +13,7 @@ from ...upstream_errors import bare_error, error_in_stream, is_error
 from .arguments import whole_arguments
 from .dialects import said_in
 from .events import DELTA_TYPES
+from .files import is_file, with_files
 from .filters import is_filtered
 from .repair import unpacked
 from .signs import is_life_event
@@ -252,7 +253,11 @@ def repaired_item(item: Any, *, whole: bool) -> dict[str, Any]:
         item = {**item, "type": "function_call", "name": inner.get("name"), "arguments": arguments_in(inner)}
     made = {**item, "id": id_of(item.get("id")) or ""}
     if item["type"] == "message":
-        made["content"] = _content(item.get("content"), whole)
+        content = item.get("content")
+        if isinstance(content, list):  # what models draw is no part of OpenAI's messages: it goes beside them
+            made.update(with_files({"content": content}))
+            content = [part for part in content if not is_file(part)]
+        made["content"] = _content(content, whole)
         made.setdefault("role", "assistant")
         made["status"] = made.get("status") or "completed"
     elif item["type"] == "reasoning":

@@ -27,7 +27,7 @@ from ....errors import AgentError
 from ...finish_words import finish_of, last_word, withheld
 from ...redirects import guard_client
 from ..details import send_back
-from ..outbox import note_finish_reason, note_reasoning_details
+from ..outbox import note_files, note_finish_reason, note_reasoning_details
 from .any_llm import keeping_origin
 from .call_slots import CallSlots
 from .chat_decoder import UNFINISHED
@@ -161,6 +161,7 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
     def _said(self, delta: dict[str, Any], *, is_last: bool) -> dict[str, Any]:
         """Return a delta with its texts where the SDK looks for them, and without its calls."""
         content, details = delta.get("content"), delta.pop("reasoning_details", None)
+        note_files(self._beside.new_files(delta.pop("images", None)))
         added = add_details(self._beside.details, details) if details else ""
         if isinstance(content, list):
             content, thought = said_in(content)
@@ -177,7 +178,7 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
         delta["content"] = content
         for call in delta.pop("tool_calls", None) or ():
             self._hold(call)
-        self._answered = self._answered or bool(content or delta.get("refusal"))
+        self._answered = self._answered or bool(content or delta.get("refusal") or self._beside.has_files)
         self._reasoned = self._reasoned or any(
             delta.get(f) for f in ("reasoning", "reasoning_content", "thinking_blocks")
         )

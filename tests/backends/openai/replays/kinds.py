@@ -24,6 +24,7 @@ from . import (
     vendor_calls,
     vendor_ends,
     vendor_errors,
+    vendor_files,
     vendor_texts,
 )
 from .wire import Api, Replay
@@ -51,7 +52,7 @@ class Kind:
 
 KINDS: dict[int, Kind] = {
     1: Kind("said twice", [*texts.SAID_TWICE, *more_texts.SAID_TWICE, *more_vendors.SAID_TWICE, *vendor_texts.SAID_TWICE]),
-    2: Kind("text lost", [*texts.TEXT_LOST, *more_texts.TEXT_LOST, *vendor_texts.LOST]),
+    2: Kind("text lost", [*texts.TEXT_LOST, *more_texts.TEXT_LOST, *vendor_texts.LOST, *vendor_files.DRAWN]),
     3: Kind("a call that vanishes", [*calls.VANISHED, *more_texts.VANISHED, *vendor_calls.VANISHED]),
     4: Kind("whole answers", [*ends.WHOLE, *more_odd.ENDS, *more_odd.USAGE, *vendor_ends.WHOLE]),
     5: Kind("finish words", [*ends.WORDS, *more_odd.WORDS, *vendor_ends.WORDS]),
@@ -99,7 +100,7 @@ KINDS: dict[int, Kind] = {
 }  # fmt: skip
 FIRST = (texts, calls, ends, odd, faults)
 FURTHER = (more_texts, more_odd, more_errors, more_vendors)
-VENDORS = (vendor_texts, vendor_calls, vendor_ends, vendor_errors)
+VENDORS = (vendor_texts, vendor_calls, vendor_ends, vendor_errors, vendor_files)
 """The tables of replays, by the file that plays them."""
 
 

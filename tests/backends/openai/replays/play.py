@@ -94,6 +94,8 @@ def check(replay: Replay, events: list[Seen], asked: list[Asked], waits: list[fl
     assert "".join(e.data["text"] for e in last if e.type == "reasoning") == expect.reasoning
     cited = [(e.data["url"], e.data.get("title")) for e in last if e.type == "source"]
     assert cited == list(expect.sources)
+    files = [(e.data["media_type"], e.data["url"]) for e in last if e.type == "file"]
+    assert files == list(expect.files)
     if expect.error is None:
         assert end["text"] == text
         assert end["finish_reason"] == expect.finish

@@ -25,6 +25,7 @@ class Expect:
         error: Its code; None for an answer that is done.
         retryable: Of the error. says: Words that its message must have.
         calls: Name, arguments and output of each tool call, in order; `is_error` with each where asked for.
+        files: Media type and address of each image or other file.
         restated: The answer was said in an attempt of its own, since its first words were wrong.
     """
 
@@ -40,6 +41,7 @@ class Expect:
     restated: bool = False
     retry_after: float | None = None
     sources: Sequence[tuple[str, str]] = ()
+    files: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
