@@ -208,33 +208,33 @@ def _beside(theirs: RunHooks[Any] | None) -> RunHooks[Any]:
 
 
 class BothHooks(RelayHooks):
-    """Our hooks, and then the user's own."""
+    """Our hooks, and then the user's own. The SDK gives some their arguments by name."""
 
     def __init__(self, theirs: RunHooks[Any]) -> None:
         self._theirs = theirs
 
-    async def on_agent_start(self, *args: Any) -> None:
-        await self._theirs.on_agent_start(*args)
+    async def on_agent_start(self, *args: Any, **named: Any) -> None:
+        await self._theirs.on_agent_start(*args, **named)
 
-    async def on_agent_end(self, *args: Any) -> None:
-        await self._theirs.on_agent_end(*args)
+    async def on_agent_end(self, *args: Any, **named: Any) -> None:
+        await self._theirs.on_agent_end(*args, **named)
 
-    async def on_llm_start(self, *args: Any) -> None:
-        await super().on_llm_start(*args)
-        await self._theirs.on_llm_start(*args)
+    async def on_llm_start(self, *args: Any, **named: Any) -> None:
+        await super().on_llm_start(*args, **named)
+        await self._theirs.on_llm_start(*args, **named)
 
-    async def on_llm_end(self, *args: Any) -> None:
-        await super().on_llm_end(*args)
-        await self._theirs.on_llm_end(*args)
+    async def on_llm_end(self, *args: Any, **named: Any) -> None:
+        await super().on_llm_end(*args, **named)
+        await self._theirs.on_llm_end(*args, **named)
 
-    async def on_handoff(self, *args: Any) -> None:
-        await super().on_handoff(*args)
-        await self._theirs.on_handoff(*args)
+    async def on_handoff(self, *args: Any, **named: Any) -> None:
+        await super().on_handoff(*args, **named)
+        await self._theirs.on_handoff(*args, **named)
 
-    async def on_tool_start(self, *args: Any) -> None:
-        await super().on_tool_start(*args)
-        await self._theirs.on_tool_start(*args)
+    async def on_tool_start(self, *args: Any, **named: Any) -> None:
+        await super().on_tool_start(*args, **named)
+        await self._theirs.on_tool_start(*args, **named)
 
-    async def on_tool_end(self, *args: Any) -> None:
-        await super().on_tool_end(*args)
-        await self._theirs.on_tool_end(*args)
+    async def on_tool_end(self, *args: Any, **named: Any) -> None:
+        await super().on_tool_end(*args, **named)
+        await self._theirs.on_tool_end(*args, **named)

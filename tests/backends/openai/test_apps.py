@@ -234,6 +234,33 @@ async def test_hooks_of_the_users_own_are_called_beside_ours(app: Any, here: Rep
     assert sum(isinstance(e, ToolResult) for e in emissions) == 1
 
 
+async def test_all_hooks_of_the_users_own_are_called(app: Any, here: ReplayServer) -> None:
+    """The SDK calls some of them by the names of their arguments."""
+    source = """
+def noting(name):
+    async def note(self, *args, **named):
+        heard.append(name)
+    return note
+heard = []
+class Noting(RunHooks):
+    pass
+names = [name for name in dir(Noting) if name.startswith("on_")]
+for name in names:
+    setattr(Noting, name, noting(name))
+def hooks(request):
+    return Noting()
+@function_tool
+def whoami() -> str:
+    return "Ada"
+agent = Agent(name="lead", model="m", handoffs=[Agent(name="other", model="m", tools=[whoami])])
+"""
+    over = stream(data(chunk(call("transfer_to_other", "{}")), chunk(finish="tool_calls")), DONE)
+    here.replies = [over, CALLING, ANSWER[CHAT]]
+    assert text(await said(app(source, hooks="the_app:hooks", **where(here)))) == "done"
+    module = sys.modules["the_app"]
+    assert set(module.heard) == set(module.names)
+
+
 async def test_a_run_config_of_the_users_own_holds(app: Any, here: ReplayServer) -> None:
     backend = app(PARTS, run_config="the_app:run_config", **where(here))
     assert text([e async for e in backend.stream(AgentInput("go"))]) == "done"
