@@ -9,6 +9,7 @@ from aiohttp import web
 
 from .app import CLEANUP_SECONDS
 from .drain import drain
+from .fair_loop import fair_loop
 from .http.connections import CONNECTIONS
 from .http.runner import ProblemRunner, site_of
 from .keys import SUPERVISOR
@@ -35,7 +36,8 @@ def run_app(
     """
     listeners = ServeSockets.bind(host, port)
     try:
-        asyncio.run(_serve(app, listeners, drain_s))
+        with asyncio.Runner(loop_factory=fair_loop) as loop:
+            loop.run(_serve(app, listeners, drain_s))
     finally:
         listeners.close()
 

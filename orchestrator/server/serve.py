@@ -24,6 +24,7 @@ from ..telemetry.logs import configure_logging
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
 from .drain import drain
+from .fair_loop import fair_loop
 from .http.connections import CONNECTIONS
 from .http.images import ImageRule
 from .http.runner import ProblemRunner, site_of
@@ -165,7 +166,7 @@ class _Server:
         )
         if self._siblings is not None:
             app[SIBLINGS] = SiblingMetrics(self._siblings)
-        return run_and_leave(self._serve(app), loop_factory=_loop_factory(), leave=leave)
+        return run_and_leave(self._serve(app), loop_factory=_make_loop, leave=leave)
 
     async def _serve(self, app: web.Application) -> int:
         runner = ProblemRunner(
@@ -272,9 +273,9 @@ def keep_loaded() -> None:
     gc.set_threshold(young, middle, FULL_COLLECTION_AFTER)
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+def _make_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop
     except ImportError:
-        return None
-    return uvloop.Loop
+        return fair_loop()
+    return uvloop.Loop()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from yarl import URL
 from ..keys import OPTIONS
 from ..listener import BACKLOG
 from .connections import CONNECTIONS, Connections
+from .intake import Intake
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
 from .streams import limit_socket
 
@@ -36,6 +39,18 @@ MAX_HEADER_BYTES = 16 * 1024
 SEND_SECONDS = 8.0
 """How long a client may take nothing of an answer that waits for it."""
 
+FEWEST_BYTES, MOST_BYTES = 512, 64 * 1024
+"""Parsed in one go, as long as it takes: within as much there may be ten thousand pieces of a body, or messages."""
+
+ANSWER_SECONDS = 0.0004
+"""What a request costs within the rounds after that in which it was parsed, at least: a refusal of a broken one."""
+
+PARSE_SECONDS = 0.0005
+"""Of CPU time that one go should take; if it takes more, the connection's next one is half as long."""
+
+ACCEPTED_AT_ONCE = 8
+"""Connections accepted in one round of the loop; asyncio would take as many as may wait for it."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -46,10 +61,13 @@ class ProblemProtocol(RequestHandler):
     _send_timer: asyncio.TimerHandle | None = None
     _unsent = 0
     connections: Connections
+    intake: Intake
     crowded = False
     """Whether it is one too many: then only `/healthz` is answered over it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._unread: deque[bytes] = deque()
+        self._parsed_bytes = MOST_BYTES // 4
         super().connection_made(transport)
         self.crowded = self.connections.enter(self)
         # Also for what is no stream: a client that never reads must cost no more than this.
@@ -57,10 +75,48 @@ class ProblemProtocol(RequestHandler):
         self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._close_unasked)
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has come, or put it off if this round of the loop has parsed enough."""
+        if not data:
+            super().data_received(data)  # our own: what the parser still holds is to go on
+        elif self._unread or not self.intake.has_room or len(data) > self._parsed_bytes:
+            self._unread.append(data)
+            self._pause_transport_reading()
+            if len(self._unread) == 1:
+                self.intake.put_off(self)
+        else:
+            self.intake.note(self._parse(data))
+
+    def read_on(self) -> float:
+        """Parse a piece of what was put off; return the CPU time it took."""
+        if self.transport is None:
+            self._unread.clear()  # nobody is there any more
+            return 0.0
+        data = self._unread.popleft()
+        if rest := data[self._parsed_bytes :]:
+            self._unread.appendleft(rest)
+        took = self._parse(data[: self._parsed_bytes])
+        if not self._unread and not self._reading_paused and not self._buffer_paused:
+            self._resume_transport_reading()
+        return took
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is more that was put off."""
+        return bool(self._unread)
+
+    def _parse(self, data: bytes) -> float:
+        begun, before = time.thread_time(), len(self._messages)
         super().data_received(data)
+        took = time.thread_time() - begun
+        if took > PARSE_SECONDS:
+            self._parsed_bytes = max(FEWEST_BYTES, self._parsed_bytes // 2)
+        elif len(data) >= self._parsed_bytes:
+            self._parsed_bytes = min(MOST_BYTES, self._parsed_bytes * 2)
         if self._headers_timer is not None and self._request_count:
             self._headers_timer.cancel()
             self._headers_timer = None
+        # Whoever reads a body has as much to do with its pieces.
+        return 2 * took + ANSWER_SECONDS * max(0, len(self._messages) - before)
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not take what it asked for: not longer than `SEND_SECONDS`."""
@@ -200,8 +256,16 @@ def _without(root: str, make: Callable[..., web.BaseRequest]) -> Callable[..., w
 
 def site_of(runner: web.BaseRunner, listener: socket.socket) -> web.BaseSite:
     """Return what lets *runner* serve on a socket that is bound already."""
-    kind = _UnixSite if listener.family == socket.AF_UNIX else web.SockSite
-    return kind(runner, listener, backlog=BACKLOG)
+    kind = _UnixSite if listener.family == socket.AF_UNIX else _Site
+    return kind(runner, listener, backlog=ACCEPTED_AT_ONCE)
+
+
+class _Site(web.SockSite):
+    """A `SockSite` of which more connections may wait than are accepted at once."""
+
+    async def start(self) -> None:
+        await super().start()
+        self._sock.listen(BACKLOG)
 
 
 class _UnixSite(web.SockSite):
@@ -214,6 +278,7 @@ class _UnixSite(web.SockSite):
         self._server = await asyncio.get_running_loop().create_unix_server(
             server, sock=self._sock, backlog=self._backlog
         )
+        self._sock.listen(BACKLOG)
 
 
 class _ProblemServer(web.Server):
@@ -228,6 +293,7 @@ class _ProblemServer(web.Server):
             handler_cancellation=server.handler_cancellation,
         )
         self._bounds = connections
+        self._intake = Intake()
         self._options = {
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "max_line_size": MAX_HEADER_BYTES,
@@ -237,7 +303,7 @@ class _ProblemServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         protocol = ProblemProtocol(self, loop=asyncio.get_running_loop(), **self._options)
-        protocol.connections = self._bounds
+        protocol.connections, protocol.intake = self._bounds, self._intake
         return protocol
 
 
