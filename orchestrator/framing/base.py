@@ -67,8 +67,11 @@ class Framing(Protocol):
         """Return what is sent at once, so that a client sees the stream is open."""
         ...
 
-    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
-        """Begin with a run as it stood at *seq*, in place of what led there, and write nothing."""
+    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
+        """Begin with a run as it stood at *seq*, in place of what led there, and write nothing.
+
+        Yields empty pieces while it does, as `gap` does. Nothing is done before it is iterated over.
+        """
         ...
 
     def skip(self, entries: Sequence[Entry]) -> None:
@@ -90,6 +93,13 @@ class Framing(Protocol):
 
         Args:
             t: Milliseconds since the run's start.
+        """
+        ...
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield in pieces what `entries`, `gap` or `resumed` has left out: frames that are large.
+
+        To be sent right after what each of them returned; a piece is no whole frame.
         """
         ...
 
@@ -134,8 +144,11 @@ class StatelessFraming:
     def opening(self, retry_ms: int) -> bytes:
         return b""
 
-    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
-        """Do nothing."""
+    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
+        return iter(())
+
+    def rest(self) -> Iterator[bytes]:
+        return iter(())
 
     def skip(self, entries: Sequence[Entry]) -> None:
         """Do nothing."""

@@ -34,6 +34,7 @@ from ..events.snapshot import AgentSnapshot, Snapshot
 from .base import Subscriber
 from .facts import ending_of
 from .heard import HeardAgent, Kind, said
+from .large_frames import LargeFrames
 
 _KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
 _APPROVAL = "approval"
@@ -64,7 +65,8 @@ class FoldedFraming:
         self.status: RunStatus = "running"
         self.panel: PanelInfo | None = None
         self.is_finished = False
-        self._at = 0
+        self.large = LargeFrames()
+        self._at, self._epoch = 0, ""
 
     # ── the Protocol ─────────────────────────────────────────────────────────────────────────
 
@@ -81,10 +83,21 @@ class FoldedFraming:
     def closing(self) -> bytes:
         return b""
 
-    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
+    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
         self._at = seq
-        for _ in self._restore(snapshot):
+        size = 0
+        for block in self._restore(snapshot):
+            size += len(block)
+            if size > PIECE_BYTES:
+                size = 0
+                yield b""
+        for _ in self.large.pieces(b""):
             pass
+
+    def rest(self) -> Iterator[bytes]:
+        is_marked = self._epoch and not self.is_finished
+        mark = b"\nid: %b%b-%d" % (self.id_prefix, self._epoch.encode(), self._at) if is_marked else b""
+        return self.large.pieces(mark + b"\n\n")
 
     def skip(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -97,6 +110,7 @@ class FoldedFraming:
     def entries(self, entries: Sequence[Entry]) -> bytes:
         written: list[bytes] = []
         mark = b""
+        self._epoch = entries[-1].epoch
         for entry in entries:
             block = self._grown(entry)
             if block is None:
@@ -115,7 +129,7 @@ class FoldedFraming:
 
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         for snapshot in gap.snapshots:
-            self._at = gap.cursor.seq
+            self._at, self._epoch = gap.cursor.seq, gap.cursor.epoch
             blocks, size = [], 0
             for block in self._restore(snapshot):
                 size += len(block)

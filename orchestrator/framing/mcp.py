@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from .base import Subscriber
 from .facts import data
 from .fold import FoldedFraming
 from .heard import HeardAgent
+from .large_frames import says_much
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -55,8 +57,8 @@ class McpFraming(FoldedFraming):
             return super().opening(retry_ms)
         return b"id: %b%b\nretry: %d\ndata: \n\n" % (self.id_prefix, str(first).encode(), retry_ms)
 
-    def begin_at(self, snapshot: Snapshot, seq: int) -> None:
-        super().begin_at(snapshot, seq)
+    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
+        yield from super().begin_at(snapshot, seq)
         self._step = max(self._step, seq)  # progress may only rise, and an event makes one step at most
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
@@ -119,7 +121,9 @@ class McpFraming(FoldedFraming):
         return []
 
     def ended(self, done: RunDone) -> list[bytes]:
-        return [data({"jsonrpc": "2.0", "id": self.options.get("rpc_id"), "result": self.result()})]
+        lengths = (sum(map(len, pieces)) for pieces in self._pieces.values())
+        value = {"jsonrpc": "2.0", "id": self.options.get("rpc_id"), "result": self.result()}
+        return self.large.block(b"data: ", value, b"", is_large=says_much(self.voices.values(), lengths))
 
     def result(self) -> dict[str, Any]:
         """Return the tool's result: words for a model, and the same by agent for a program."""

@@ -5,7 +5,7 @@ Knows no connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,9 @@ import msgspec
 from ..events.agent import Usage
 from ..events.content import Source
 from .heard import HeardAgent
+
+ITEM_BYTES = 200
+"""What an item takes beside what was said in it."""
 
 _THOUGHT = b'{"id":"%b","type":"reasoning","summary":[%b],"status":"%b","agent":{"agent_name":"%b"}}'
 _SUMMARY = b'{"type":"summary_text","text":%b}'
@@ -36,6 +39,18 @@ class Thought(msgspec.Struct, gc=False):
         """Return the item as it stands, encoded."""
         status, summary = (b"completed", _SUMMARY % self.text) if self.text else (b"in_progress", b"")
         return _THOUGHT % (self.item_id, summary, status, self.agent_id)
+
+
+def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Iterator[int]:
+    """Yield about how long each item of *output* is; *pieces* are what is still said in some of them."""
+    for place, item in enumerate(output):
+        said = sum(map(len, pieces.get(place, ())))
+        if isinstance(item, Thought):
+            yield ITEM_BYTES + len(item.text) + said
+        else:
+            texts = [part["text"] for part in item.get("content", ())]
+            texts += [item.get("arguments"), item.get("output")]
+            yield ITEM_BYTES + said + sum(len(text) for text in texts if text)
 
 
 def cited_pages(voice: HeardAgent) -> list[Source]:

@@ -21,7 +21,18 @@ from .base import Subscriber
 from .facts import citation
 from .fold import FoldedFraming
 from .heard import HeardAgent
-from .response_items import PART, Thought, cited_pages, delta_head, joined, response_id, sum_usage, summary
+from .large_frames import says_much
+from .response_items import (  # fmt: skip
+    PART,
+    Thought,
+    cited_pages,
+    delta_head,
+    joined,
+    lengths,
+    response_id,
+    sum_usage,
+    summary,
+)
 
 FRAMES_PER_EVENT = 16
 
@@ -108,11 +119,7 @@ class ResponsesFraming(FoldedFraming):
         yield from super()._restore(snapshot)
 
     def started(self) -> list[bytes]:
-        whole = self.response()
-        return [
-            self._frame("response.created", response=whole),
-            self._frame("response.in_progress", response=whole),
-        ]
+        return [*self._with_whole("response.created"), *self._with_whole("response.in_progress")]
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
@@ -278,14 +285,12 @@ class ResponsesFraming(FoldedFraming):
         ]
 
     def ended(self, done: RunDone) -> list[bytes]:
-        if self.options.get("silent"):
-            return []  # it has the whole response in it
         kind = {"failed": "failed", "cancelled": "incomplete"}.get(done.status, "completed")
-        return [self._frame(f"response.{kind}", response=self.response(in_stream=True))]
+        return self._with_whole(f"response.{kind}", in_stream=True)
 
     def pause(self) -> list[bytes]:
         self._pausing = True
-        return [self._frame("response.completed", response=self.response())]
+        return self._with_whole("response.completed")
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────
 
@@ -372,6 +377,16 @@ class ResponsesFraming(FoldedFraming):
     def _text(self, place: int) -> str:
         found: str = msgspec.json.decode(joined(self._pieces[place]))
         return found
+
+    def _with_whole(self, type_: str, *, in_stream: bool = False) -> list[bytes]:
+        """Return a frame with the response as it stands; nothing of one that the client has, or that nobody is sent."""
+        self._number += 1
+        if self._number <= self._after or self.options.get("silent"):
+            return []
+        named = (type_.encode(), type_.encode(), self._number)
+        head = b'event: %b\ndata: {"type":"%b","sequence_number":%d,"response":' % named
+        is_large = says_much(self.voices.values(), lengths(self.output, self._pieces))
+        return self.large.block(head, self.response(in_stream=in_stream), b"}", is_large=is_large)
 
     def _frame(self, type_: str, **fields: Any) -> bytes:
         return self._told(type_.encode(), encode_json(fields)[1:-1])

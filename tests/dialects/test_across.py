@@ -105,9 +105,9 @@ async def test_a_late_cursor_of_a_long_run_goes_on_from_its_state(
     dialect = DIALECTS[second].framing
     begin_at = dialect.begin_at
 
-    def spy(self: Any, snapshot: Any, seq: int) -> None:
+    def spy(self: Any, snapshot: Any, seq: int) -> Iterator[bytes]:
         begun.append(seq)
-        begin_at(self, snapshot, seq)
+        return begin_at(self, snapshot, seq)
 
     monkeypatch.setattr(dialect, "begin_at", spy)
     run_id = await service.start(agents=["chatty", "tooled"])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from unittest.mock import patch
+
 from orchestrator.events import (
     ApprovalRequest,
+    Data,
     Payload,
     Reasoning,
     Source,
@@ -14,10 +18,12 @@ from orchestrator.events import (
     Usage,
 )
 from orchestrator.events.snapshot import AgentSnapshot
+from orchestrator.framing import responses
 from orchestrator.framing.response_items import response_id
 from orchestrator.framing.responses import FRAMES_PER_EVENT
+from orchestrator.sse_parser import SSEParser
 
-from .scene import Scene, cancelled, done, ended, error, started
+from .scene import EPOCH, Scene, cancelled, done, ended, error, started
 
 
 def test_an_attempt_is_one_message_and_its_end_closes_all_that_was_opened() -> None:
@@ -50,6 +56,35 @@ def test_whoever_comes_back_with_a_number_gets_what_follows_it() -> None:
     whole = Scene("responses").say(*events)
     after = whole[3]["sequence_number"]
     assert Scene("responses", after=after).say(*events) == whole[4:]
+
+
+def test_a_large_answer_ends_in_pieces_of_the_same_frames() -> None:
+    """Its last frame has all of it once more: encoded in one go it held up every stream."""
+    events: list[tuple[str | None, Payload]] = [
+        started("a"), ("a", Started(1)), ("a", Token("x")), ("a", Data("rows", ["y" * 1000] * 30)), ("a", done("x")),
+    ]  # fmt: skip
+    small, large = Scene("responses"), Scene("responses")
+    small.say(*events)
+    large.say(*events)
+    (whole,) = small.frames(ended())
+    assert not list(small.framing.rest())
+    with patch.object(responses, "says_much", return_value=True):
+        assert not large.frames(ended())
+    (last,) = SSEParser().feed(b"".join(large.framing.rest()))
+    assert last == whole
+
+
+def test_an_answer_of_many_pieces_of_data_counts_as_large() -> None:
+    scene = Scene("responses")
+    scene.say(started("a"), ("a", Started(1)), ("a", Token("x")))
+    for n in range(100):
+        scene.say(("a", Data("rows", ["y" * 1000] * 30, data_id=f"d{n}")))
+    assert scene.say(("a", done("x")), ended())[-1]["type"] != "response.completed"
+    pieces = list(scene.framing.rest())
+    assert max(map(len, pieces)) < 128 * 1024
+    (last,) = SSEParser().feed(b"".join(pieces))
+    assert last.last_event_id == f"{EPOCH}-{scene.seq}"
+    assert len(json.loads(last.data)["response"]["agents"]["a"]["data"]) == 100
 
 
 def test_another_connection_begins_with_what_one_has_heard() -> None:

@@ -166,7 +166,8 @@ class DialectReader:
             state = replace(
                 state, agents={name: each for name, each in state.agents.items() if name in wanted}
             )
-        framing.begin_at(state, start)
+        for _ in framing.begin_at(state, start):
+            await self.request.app[STREAMS].share.take()
         return start
 
 
@@ -257,7 +258,7 @@ async def _folded(
                         return framing
                 elif not isinstance(item, Idle):
                     for _ in framing.gap(item, run.t):
-                        pass
+                        await share.take()
                     if not to_end:
                         return framing
                 if framing.is_finished:

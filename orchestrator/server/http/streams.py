@@ -249,6 +249,9 @@ class Streams:
                 await self.share.take()
                 stream.framing.skip(page)
         await stream.send(stream.framing.resumed())
+        for piece in stream.framing.rest():
+            await self.share.take()
+            await stream.send(piece)
 
     async def announce_drain(self) -> None:
         """Send every client when to come back; the streams stay open while their runs end.
@@ -304,10 +307,12 @@ def render(item: Item, framing: Framing, clock: Callable[[], int]) -> Iterator[b
     if isinstance(item, list):
         for portion in _portions(item):
             yield framing.entries(portion)
+            yield from framing.rest()
     elif isinstance(item, Idle):
         yield framing.heartbeat()
     else:
         yield from framing.gap(item, clock())
+        yield from framing.rest()
 
 
 def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -256,7 +256,10 @@ async def _show(
         ResponsesFraming,
         await fold_run(request, run, dialect, to_end=to_end, cursor=cursor, options=wanted),
     )
-    return await send_json(request, framing.response(), headers={"Run-Id": run.spec.run_id}, depth=2)
+    whole = framing.response()
+    # What agents said beyond text lies deeper than texts.
+    depth = 4 if whole["agents"] else 2
+    return await send_json(request, whole, headers={"Run-Id": run.spec.run_id}, depth=depth)
 
 
 def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Frames that hold a whole answer and may be large: made and sent in pieces, so that nobody else waits for all of one.
+
+Owns what is still to be sent of one connection; what a frame holds is its dialect's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from ..events.encoding import encode_json
+from ..events.pieces import ITEM_CHARS, PIECE_BYTES, json_pieces
+from .heard import HeardAgent
+
+
+class LargeFrames:
+    """Frames that wait until what was made at once is sent."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[bytes, object, bytes]] = deque()
+
+    def block(self, head: bytes, value: object, tail: bytes, *, is_large: bool) -> list[bytes]:
+        """Return the block of *value* between *head* and *tail*; nothing if it is large, and `pieces` yields it.
+
+        Args:
+            value: Nobody changes it any more.
+        """
+        if not is_large:
+            return [head + encode_json(value) + tail]
+        self._waiting.append((head, value, tail))
+        return []
+
+    def pieces(self, end: bytes) -> Iterator[bytes]:
+        """Yield what waits in pieces, each frame closed by *end*."""
+        while self._waiting:
+            head, value, tail = self._waiting.popleft()
+            yield head
+            yield from json_pieces(value)
+            yield tail + end
+
+
+def says_much(voices: Iterable[HeardAgent], texts: Iterable[int]) -> bool:
+    """Whether what agents said may be longer than a piece; *texts* are the lengths of their texts, or of parts."""
+    size = sum(ITEM_CHARS * len(voice.content) for voice in voices)
+    for length in texts:
+        if size > PIECE_BYTES:
+            break
+        size += length
+    return size > PIECE_BYTES
