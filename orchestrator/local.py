@@ -80,8 +80,8 @@ async def local_run(
         ConfigError: An agent that takes part cannot be loaded.
         InvalidRequest: The panel or a variant is not possible.
     """
-    left_out = {each.agent_id: each.reason for each in config.skipped}
-    everybody = AgentRegistry(config.agents, panels=config.panels, left_out=left_out)
+    left_out, panels = config.left_out, config.left_out_panels
+    everybody = AgentRegistry(config.agents, panels=config.panels, left_out=left_out, left_out_panels=panels)
     asked = read_agents(agents or (), everybody)
     if asked.problems:
         raise InvalidRequest(f"{asked.problems[0].at}: {asked.problems[0].detail}", asked.problems)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRequest
@@ -32,16 +33,24 @@ class PanelWish:
     name: str
     moderator: str | None = None
 
-    def spelled_out(self, configured: Collection[str], methods: Collection[str]) -> str | dict[str, Any]:
+    def spelled_out(
+        self,
+        configured: Collection[str],
+        methods: Collection[str],
+        left_out: Mapping[str, str] = MappingProxyType({}),
+    ) -> str | dict[str, Any]:
         """Return it as a request has it; a configured panel goes before a method of the same name.
 
         Args:
             configured: The panels that there are.
             methods: The methods that there are; empty if a server of before does not say.
+            left_out: The panels that lack something, and what.
         Raises:
             InvalidRequest: There is no such panel, or a configured one is given another moderator.
         """
         if self.name not in configured:
+            if self.name in left_out:
+                raise InvalidRequest(f"--panel: {self.name} is left out, for {left_out[self.name]}")
             if methods and self.name not in methods and ":" not in self.name:
                 raise InvalidRequest(
                     f"--panel: there is no {self.name!r}; panels here: {', '.join(configured) or 'none'}; "
@@ -116,11 +125,12 @@ def start_here(
     unknown = [agent_id for agent_id in named if agent_id not in config.agents]
     if unknown:
         known = ", ".join(config.agents)
-        lacking = {each.agent_id: each.reason for each in config.skipped}
-        if unknown[0] in lacking:
-            raise InvalidRequest(f"--agents: {unknown[0]} is left out, for {lacking[unknown[0]]}")
+        if unknown[0] in config.left_out:
+            raise InvalidRequest(f"--agents: {unknown[0]} is left out, for {config.left_out[unknown[0]]}")
         raise InvalidRequest(f"--agents: there is no {', '.join(unknown)} in {config.directory}, but {known}")
-    panel: str | Mapping[str, Any] | None = None if wish is None else wish.spelled_out(config.panels, METHODS)
+    panel: str | Mapping[str, Any] | None = (
+        None if wish is None else wish.spelled_out(config.panels, METHODS, config.left_out_panels)
+    )
     opening: AbstractAsyncContextManager[RunHandle] = local_run(config, question, agents or None, panel=panel)
     return opening
 
@@ -139,7 +149,8 @@ def compared_by(
     return open_run
 
 
-async def _panels_of(client: Client) -> tuple[list[str], list[str]]:
+async def _panels_of(client: Client) -> tuple[list[str], list[str], dict[str, str]]:
     listing = await client.panel_listing()
     methods = [method["method"] for method in listing.get("methods", [])]
-    return [panel["panel_id"] for panel in listing["panels"]], methods
+    left_out = {each["panel_id"]: each["reason"] for each in listing.get("left_out", [])}
+    return [panel["panel_id"] for panel in listing["panels"]], methods, left_out

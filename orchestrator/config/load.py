@@ -49,6 +49,16 @@ class Config:
     skipped_panels: tuple[SkippedPanel, ...] = ()
     notice: str = ""
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What each agent lacks that is left out, by its id."""
+        return {each.agent_id: each.reason for each in self.skipped}
+
+    @property
+    def left_out_panels(self) -> dict[str, str]:
+        """The same of panels."""
+        return {each.panel_id: each.reason for each in self.skipped_panels}
+
     def default_agents(self) -> list[str]:
         """Return the ids that take part if a request names none: those marked `default`, else all."""
         return [agent_id for agent_id, agent in self.agents.items() if agent.default] or list(self.agents)

@@ -27,6 +27,7 @@ class AgentRegistry:
         backends: Those that are there already; the others are built by `load`.
         panels: `PanelSettings` by id; their agents are among *agents*.
         left_out: Ids of agents that have a file and lack something → what they lack.
+        left_out_panels: The same of panels.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class AgentRegistry:
         backends: Mapping[str, Backend] | None = None,
         panels: Mapping[str, PanelSettings] | None = None,
         left_out: Mapping[str, str] | None = None,
+        left_out_panels: Mapping[str, str] | None = None,
     ) -> None:
         self.agents = dict(agents)
         self.left_out = {
             agent_id: reason for agent_id, reason in (left_out or {}).items() if agent_id not in self.agents
         }
         self.panels = dict(panels or {})
+        self.left_out_panels = dict(left_out_panels or {})
         self._ready = dict(backends or {})
         self._needed = [agent_id for agent_id in self.agents if load is None or agent_id in load]
         self._backends: dict[str, asyncio.Future[Backend]] = {}
@@ -114,6 +117,13 @@ class AgentRegistry:
         if reason is not None:
             return f"agent {agent_id!r} is left out: {reason}"
         return f"there is no agent {agent_id[:80]!r}"
+
+    def why_no_panel(self, panel_id: str) -> str:
+        """Say why no panel of that id can be asked, likewise."""
+        reason = self.left_out_panels.get(panel_id)
+        if reason is not None:
+            return f"panel {panel_id!r} is left out: {reason}"
+        return f"there is no panel {panel_id[:80]!r}; configured: {', '.join(self.panels) or 'none'}"
 
     def default_agents(self) -> list[str]:
         """Name who takes part if a request names nobody."""

@@ -118,7 +118,8 @@ def _registry(config: Config | None, made: Mapping[str, StreamFunction | Backend
         settings,
         backends=backends,
         panels=config.panels if config else None,
-        left_out={each.agent_id: each.reason for each in config.skipped} if config else None,
+        left_out=config.left_out if config else None,
+        left_out_panels=config.left_out_panels if config else None,
     )
 
 

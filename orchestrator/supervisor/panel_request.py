@@ -82,8 +82,7 @@ def _answers(spec: RunSpec, state: RunState) -> list[Answer]:
 def _find(value: object, registry: AgentRegistry) -> PanelSettings:
     if isinstance(value, str):
         if value not in registry.panels:
-            known = ", ".join(registry.panels) or "none"
-            raise _wrong("panel", f"there is no panel {value[:80]!r}; configured: {known}")
+            raise _wrong("panel", registry.why_no_panel(value))
         return registry.panels[value]
     if not isinstance(value, dict):
         raise _wrong("panel", "must be a panel's id, or an object with `method`")

@@ -137,17 +137,20 @@ def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -
     if model.startswith(PANEL_PREFIX):
         panel = model.removeprefix(PANEL_PREFIX)
         if panel not in registry.panels:
-            raise NotFound(f"There is no model {model[:80]!r}: no panel has that id.")
+            raise _nobody(model, registry.why_no_panel(panel), is_left_out=panel in registry.left_out_panels)
         return {"panel": panel}
     agents = model.split("+")
     for agent_id in agents:
         if agent_id not in registry.agents:
-            shown, why = repr(model[:80]), registry.why_not(agent_id)
-            left_out = agent_id in registry.left_out
-            raise NotFound(
-                f"Model {shown} cannot be asked: {why}." if left_out else f"There is no model {shown}: {why}."
-            )
+            raise _nobody(model, registry.why_not(agent_id), is_left_out=agent_id in registry.left_out)
     return {"agents": agents}
+
+
+def _nobody(model: str, why: str, *, is_left_out: bool) -> NotFound:
+    shown = repr(model[:80])
+    return NotFound(
+        f"Model {shown} cannot be asked: {why}." if is_left_out else f"There is no model {shown}: {why}."
+    )
 
 
 def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:

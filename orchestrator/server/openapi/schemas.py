@@ -111,10 +111,18 @@ class MethodDescription(msgspec.Struct):
     keys: list[MethodKey]
 
 
+class LeftOutPanel(msgspec.Struct):
+    """A panel that has a file and cannot be asked; `reason` names the agent and says what that lacks."""
+
+    panel_id: str
+    reason: str
+
+
 class PanelList(msgspec.Struct):
-    """The configured panels, and the methods that a panel of one's own can have."""
+    """The configured panels, those that are left out, and the methods that a panel of one's own can have."""
 
     panels: list[PanelDescription]
+    left_out: list[LeftOutPanel]
     methods: list[MethodDescription]
 
 

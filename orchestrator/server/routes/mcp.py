@@ -148,14 +148,17 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
     given, name = about.get("arguments"), str(about.get("name"))
     wanted: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     panel = name.removeprefix(_PANEL_TOOL) if name.startswith(_PANEL_TOOL) else None
-    if name != "ask" and panel not in request.app[REGISTRY].panels:
+    registry = request.app[REGISTRY]
+    if panel is not None and panel in registry.left_out_panels:
+        return _refusal(call_id, INVALID_PARAMS, f"Tool {name[:80]!r}: {registry.why_no_panel(panel)}.")
+    if name != "ask" and panel not in registry.panels:
         return _refusal(call_id, INVALID_PARAMS, f"There is no tool {name[:80]!r}.")
     try:
         message = wanted.get("message")
         if not isinstance(message, str):
             raise InvalidRequest("message is required.", [FieldProblem("message", "must be a string")])
         model = None if panel is None else f"panel:{panel}"
-        who = addressed(request.app[REGISTRY], model, wanted if panel is None else {})
+        who = addressed(registry, model, wanted if panel is None else {})
         run = await start_asked(
             request, Question(message), who, key=_key(request, call_id), depth=depth_in_meta(about.get("_meta")),
             on_disconnect="cancel",

@@ -26,10 +26,13 @@ routes = web.RouteTableDef()
     answers={200: ResponseDoc("The panels and methods.", "PanelList")},
 )
 async def list_panels(request: web.Request) -> web.StreamResponse:
-    panels = request.app[REGISTRY].panels
+    registry = request.app[REGISTRY]
     return json_response(
         {
-            "panels": [_described(panel_id, panel) for panel_id, panel in panels.items()],
+            "panels": [_described(panel_id, panel) for panel_id, panel in registry.panels.items()],
+            "left_out": [
+                {"panel_id": panel_id, "reason": why} for panel_id, why in registry.left_out_panels.items()
+            ],
             "methods": [_described_method(name, kind) for name, kind in METHODS.items()],
         }
     )

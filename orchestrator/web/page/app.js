@@ -133,6 +133,7 @@ export function App({ pageState }) {
           vary=${vary}
           drop=${drop}
           panels=${state.panels}
+          leftOutPanels=${state.leftOutPanels}
           methods=${state.methods}
           chosen=${choice}
           choose=${choose}

@@ -39,6 +39,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {readonly PanelListing[]} panels
  * @property {readonly import('./ask/methods.js').PanelMethod[]} methods
  * @property {readonly {agent_id: string, reason: string}[]} leftOut Agents that lack something, such as a key.
+ * @property {readonly {panel_id: string, reason: string}[]} leftOutPanels Panels that lack one of their agents.
  * @property {Notice | null} notice What went wrong last.
  * @property {string | null} opening The run that is being looked up.
  * @property {boolean} starting
@@ -57,6 +58,7 @@ export class PageState {
     panels: [],
     methods: [],
     leftOut: [],
+    leftOutPanels: [],
     notice: null,
     opening: null,
     starting: false,
@@ -94,8 +96,8 @@ export class PageState {
     this.#set({ phase: 'loading', notice: null });
     try {
       const listed = this.#http.call('GET', '/v1/panels').catch(() => ({}));
-      const [{ agents, left_out: leftOut = [] }, { panels = [], methods = [] }] = await Promise.all([this.#http.call('GET', '/v1/agents'), listed]);
-      this.#set({ phase: 'ready', agents, leftOut, panels, methods, refused: false });
+      const [{ agents, left_out: leftOut = [] }, { panels = [], methods = [], left_out: leftOutPanels = [] }] = await Promise.all([this.#http.call('GET', '/v1/agents'), listed]);
+      this.#set({ phase: 'ready', agents, leftOut, panels, leftOutPanels, methods, refused: false });
       if (token !== null) otherTabs().catch(() => {}); // from now on they are answered
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });

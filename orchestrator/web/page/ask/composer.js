@@ -24,6 +24,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
+ * @param {readonly {panel_id: string, reason: string}[]} props.leftOutPanels
  * @param {readonly import('./methods.js').PanelMethod[]} props.methods
  * @param {readonly {agent_id: string, reason: string}[]} props.leftOut
  * @param {readonly string[]} props.chosen
@@ -37,7 +38,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {(text: string) => void} props.say
  * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice, images: string[], anew: boolean}) => Promise<boolean>} props.ask True if it was taken.
  */
-export function Composer({ agents, leftOut, panels, methods, chosen, choose, vary, drop, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
+export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chosen, choose, vary, drop, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
@@ -106,7 +107,7 @@ export function Composer({ agents, leftOut, panels, methods, chosen, choose, var
       <${Chips} agents=${agents} leftOut=${leftOut} chosen=${chosen} choose=${choose} />
       <${AttachButton} add=${add} />
       <${Sets} agents=${agents} chosen=${chosen} choose=${choose} vary=${vary} drop=${drop} />
-      <${PanelPicker} agents=${agents} panels=${panels} methods=${methods} members=${chosen} choice=${panel} choose=${takePanel} />
+      <${PanelPicker} agents=${agents} panels=${panels} leftOut=${leftOutPanels} methods=${methods} members=${chosen} choice=${panel} choose=${takePanel} />
       <label class="chip blind" title=${together ? 'Who works together is no secret' : 'Hides names and numbers until you have voted'}>
         <input type="checkbox" checked=${blind} disabled=${together} onChange=${() => setBlind(!blind)} />
         <span class="tick" aria-hidden="true"></span>Blind

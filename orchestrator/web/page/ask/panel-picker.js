@@ -10,12 +10,13 @@ import { NO_PANEL, usualModerator } from './methods.js';
  * @param {object} props
  * @param {readonly AgentInfo[]} props.agents
  * @param {readonly import('../../client/types.js').PanelListing[]} props.panels
+ * @param {readonly {panel_id: string, reason: string}[]} [props.leftOut] Which cannot be asked, and what for.
  * @param {readonly import('./methods.js').PanelMethod[]} props.methods
  * @param {readonly string[]} props.members
  * @param {PanelChoice} props.choice
  * @param {(choice: PanelChoice) => void} props.choose
  */
-export function PanelPicker({ agents, panels, methods, members, choice, choose }) {
+export function PanelPicker({ agents, panels, leftOut = [], methods, members, choice, choose }) {
   const methodOf = (/** @type {string} */ id) => methods.find(({ method }) => method === id);
   const led = methodOf(choice.method)?.moderator ?? 'none';
   const pick = (/** @type {any} */ { target: { value } }) => {
@@ -27,9 +28,10 @@ export function PanelPicker({ agents, panels, methods, members, choice, choose }
   const value = choice.method !== '' ? `method:${choice.method}` : choice.panel !== '' ? `panel:${choice.panel}` : '';
   return html`<select class=${value === '' ? 'pick' : 'pick on'} aria-label="Panel" title="Let them work together" value=${value} onChange=${pick}>
       <option value="">No panel</option>
-      ${panels.length > 0 &&
+      ${panels.length + leftOut.length > 0 &&
       html`<optgroup label="Configured">
         ${panels.map(({ panel_id: id, title }) => html`<option key=${id} value=${`panel:${id}`}>${title}</option>`)}
+        ${leftOut.map(({ panel_id: id, reason }) => html`<option key=${`left-out:${id}`} disabled>${`${id}: ${reason}`}</option>`)}
       </optgroup>`}
       <optgroup label="The chosen agents">
         ${methods.map(({ method, title, description }) => html`<option key=${method} value=${`method:${method}`}>${[title, description].filter(Boolean).join(': ')}</option>`)}
