@@ -39,13 +39,16 @@ def run_and_leave(
     Args:
         leave: Called in a thread of its own if the loop does not close in time; must not return.
     """
-    code = 1
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        try:
-            code = runner.run(work)
-        finally:
-            last = threading.Timer(LEAVE_SECONDS, leave, (code,))
-            last.daemon = True
-            last.start()
-    last.cancel()
+    code, last = 1, None
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            try:
+                code = runner.run(work)
+            finally:
+                last = threading.Timer(LEAVE_SECONDS, leave, (code,))
+                last.daemon = True
+                last.start()
+    finally:
+        if last is not None:  # else a caller that catches what *work* raised would be ended by it
+            last.cancel()
     return code

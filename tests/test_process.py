@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from orchestrator import process
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -49,3 +51,22 @@ def test_exit_code_comes_whatever_is_left_behind(left_behind: str) -> None:
         capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert (ran.returncode, ran.stdout) == (3, "done"), ran.stderr
+
+
+def test_a_caller_that_catches_what_the_work_raised_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer that ends a process that does not close is for nothing once it has closed."""
+    monkeypatch.setattr(process, "LEAVE_SECONDS", 0.05)
+    left: list[int] = []
+    ends = threading.Event()
+
+    def leave(code: int) -> None:
+        left.append(code)
+        ends.set()
+
+    async def work() -> int:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        process.run_and_leave(work(), leave=leave)
+    assert not ends.wait(0.3)
+    assert left == []
