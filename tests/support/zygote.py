@@ -29,8 +29,18 @@ ROOT = Path(__file__).parents[2]
 PRELOADED = (
     "agents", "openai", "mcp", "mcp.server", "uvicorn", "orchestrator.cli", "orchestrator.server.serve",
     "orchestrator.local", "orchestrator.config", "rich.console", "rich.live", "ruamel.yaml",
+    "orchestrator.cli.commands", "orchestrator.cli.handles", "orchestrator.terminal.session",
+    "orchestrator.backends.openai.backend", "orchestrator.backends.offline.backend",
+    "orchestrator.panels.methods.moderator", "orchestrator.panels.methods.race", "orchestrator.telemetry.tracing",
+    "h11", "httpcore2", "truststore", "anyio.streams.tls", "uvloop", "encodings.idna", "encodings.utf_8_sig",
 )  # fmt: skip
-"""Modules of libraries, and the package's own entrances; what else there is comes in after the fork."""
+"""Modules of libraries, and of the package what most commands load; what else there is comes in after the fork."""
+
+BUILT = (
+    "Response", "ResponseCompletedEvent", "ResponseFunctionToolCall", "ResponseOutputMessage", "ResponseOutputText",
+    "ResponseReasoningItem", "ResponseReasoningSummaryTextDeltaEvent", "ResponseTextDeltaEvent", "ResponseUsage",
+)  # fmt: skip
+"""Models in `openai.types.responses` whose schemas wait until they are used first: most of what a short run costs."""
 
 _leases: dict[str, socket.socket] = {}
 
@@ -241,6 +251,9 @@ def _serve(file: int) -> None:
             __import__(name)
         except ImportError:
             continue  # an extra that is not installed
+    responses = sys.modules.get("openai.types.responses")
+    for name in BUILT if responses else ():
+        getattr(responses, name).model_rebuild()
     gc.collect()
     gc.freeze()
     Zygote(socket.socket(fileno=file)).serve()
