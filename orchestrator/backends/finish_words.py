@@ -30,7 +30,7 @@ _WORDS: dict[str, str] = {
         tool_execution""",
     CONTENT_FILTER: """
         content_filter content_filtered content_filtering content_policy content_policy_violation safety
-        safety_filter prohibited_content recitation blocklist blocked block spii pii language image_safety
+        safety_filter prohibited_content recitation blocklist denylist blocked block spii pii language image_safety
         image_prohibited_content image_recitation protected_material pii pii_detected hap risk
         guardrail guardrails guardrail_intervened guardrail_blocked refusal
         sensitive moderation moderated flagged policy_violation violation model_armor jailbreak error_toxic toxic

@@ -80,6 +80,9 @@ class Chunk(msgspec.Struct):
     search_results: Any = None
 
 
+_NOTHING = Said()
+
+
 def is_plain(chunk: Chunk) -> bool:
     """Whether a chunk says what it says as OpenAI's server would; any other goes through `repair` first."""
     choices = chunk.choices
@@ -95,8 +98,8 @@ def is_plain(chunk: Chunk) -> bool:
         return False
     if choice.native_finish_reason is not None and choice.finish_reason is not None:
         return False
-    if said is None:
-        return True
+    if said is None or said == _NOTHING:  # or what it says stands where nobody looks
+        return False
     if said.reasoning is not None and not isinstance(said.reasoning, str):
         return False
     if said.function_call is not None or said.reasoning_text is not None or said.thinking is not None:

@@ -42,6 +42,8 @@ def said_in(parts: list[Any]) -> tuple[str, str]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):  # as the Assistants API has it
+        value = value.get("value", value.get("text"))
     if not isinstance(value, str):
         raise AgentError("upstream_invalid", INVALID)
     return value

@@ -25,6 +25,7 @@ _ABOUT = frozenset(
      "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata", "input_sensitive", "output_sensitive"}
 )  # fmt: skip
 """Keys of a chunk that say something about the answer and nothing of it."""
+_SAID = ("content", "reasoning_content", "tool_calls", "images")
 
 
 def repaired_chunk(value: Any) -> dict[str, Any] | None:
@@ -183,8 +184,10 @@ def _choice(choice: Any) -> dict[str, Any]:
     if is_error(choice.get("error")):
         raise error_in_stream(choice["error"])  # OpenRouter's
     delta = choice.get("delta") or None
-    if delta is None and isinstance(choice.get("text"), str):
-        delta = {"content": choice["text"]}  # of an API older than this one
+    if delta is None:  # some say beside it what belongs into it
+        delta = {key: choice[key] for key in _SAID if choice.get(key)}
+        if "content" not in delta and isinstance(choice.get("text"), str):
+            delta["content"] = choice["text"]  # of an API older than this one
     message = choice.get("message")
     if message is not None and not isinstance(message, dict):
         raise invalid()
@@ -208,7 +211,7 @@ def _finish_word(value: dict[str, Any]) -> str | None:
             word = word.get("type") or word.get("reason")
         if isinstance(word, str) and word and not is_unfinished(word):
             return more_telling(word, value.get("native_finish_reason"))
-    return None
+    return "stop" if value.get("done") is True else None  # Ollama's mark of the last piece
 
 
 def _merged(choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -233,6 +236,8 @@ def _delta(delta: Any) -> dict[str, Any]:
         raise invalid()
     made = with_files(dict(delta))
     content = made.get("content")
+    if content is None and isinstance(delta.get("text"), (str, list)):
+        content = made["content"] = delta["text"]
     if isinstance(content, dict):
         made["content"] = [content]
     elif content is not None and not isinstance(content, (str, list)):
@@ -248,7 +253,7 @@ def _delta(delta: Any) -> dict[str, Any]:
         del made["role"]
     if not isinstance(made.get("annotations"), list):
         made.pop("annotations", None)
-    calls = made.pop("tool_calls", None)
+    calls = made.pop("tool_calls", None) or made.pop("tool_call", None)
     old = made.pop("function_call", None)
     if isinstance(calls, dict):
         calls = [calls]

@@ -51,6 +51,8 @@ def pieces(delta: str, **where: Any) -> bytes:
 
 ONE = {"index": 0, "id": "a"}
 VANISHED = [
+    chat("a call that is named alone", CALLS, data(chunk({"tool_call": bare(id="x")}), CALL_ENDS), DONE),
+    chat("a call beside its delta", CALLS, data(choices({"index": 0, "delta": {}, "tool_calls": [bare(id="x")], "finish_reason": "tool_calls"})), DONE),
     chat("sglang finishes twice", CALLS, data(chunk(call(), "stop"), CALL_ENDS), DONE),
     chat("the call comes after the finish", CALLS, data(chunk({"content": ""}, "tool_calls"), chunk(call())), DONE),
     chat("vllm-mlx has no finish for a call", CALLED, data(chunk(call("now", ""))), b"data: [DONE]"),

@@ -60,6 +60,9 @@ LOST = [
     *(chat(f"{name} that is an object", THOUGHT, data(chunk({name: {key: "hm"}}), SAID, STOP), DONE)
       for name, key in [("reasoning", "content"), ("thinking", "thinking"), ("reasoning_content", "text")]),
     chat("reasoning_content that is a list of parts", THOUGHT, data(chunk({"reasoning_content": [{"type": "text", "text": "hm"}]}), SAID, STOP), DONE),
+    chat("a text that is a value", HELLO, data(chunk({"content": [{"type": "text", "text": {"value": "hello"}}]}), STOP), DONE),
+    chat("a delta whose content is called text", HELLO, data(chunk({"text": "hello"}), STOP), DONE),
+    chat("content beside its delta", HELLO, data(choices({"index": 0, "content": "hello", "finish_reason": None}), STOP), DONE),
     chat("text and reasoning that are empty in turns", HELLO,
          data(chunk({"content": "", "reasoning_content": None}), chunk({"content": "hello", "reasoning_content": ""}), STOP), DONE),
     chat("an answer of a line break", Expect("\n"), data(chunk({"content": "\n"}), STOP), DONE),
