@@ -122,7 +122,7 @@ class Keeper:
     async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
         server = self.server
         if isinstance(server, MCPServerStdio):
-            _guard(server)
+            _guard(server, is_shown=self._tells_errors)
         try:
             async with asyncio.timeout(self._start_s):
                 await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
@@ -178,12 +178,12 @@ class Keeper:
         return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
 
 
-def _guard(server: MCPServerStdio) -> None:
-    """Have the program of *server* end with this process, however that ends."""
+def _guard(server: MCPServerStdio, *, is_shown: bool) -> None:
+    """Have the program of *server* end with this process, however that ends; *is_shown*: with its standard error."""
     params = server.params
     if os.name != "posix" or GUARD in params.args:
         return
-    guarded = ["-I", GUARD, str(os.getpid()), params.command, *params.args]
+    guarded = ["-I", GUARD, str(os.getpid()), str(int(is_shown)), params.command, *params.args]
     server.params = params.model_copy(update={"command": sys.executable, "args": guarded})
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
+from orchestrator.backends.openai.mcp_keeper import GUARD
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult
@@ -133,6 +135,19 @@ async def test_a_program_starts_once_for_all_runs_and_leaves_nothing(model: Repl
     assert children() == first
     await backend.aclose()
     await eventually(lambda: not children())
+
+
+@pytest.mark.parametrize(
+    ("shown", "script", "is_there"), [("0", "exit 3", True), ("0", "cat", False), ("1", "cat", True)]
+)
+def test_what_a_program_writes_beside_its_answers_is_shown_if_it_does_not_start(
+    shown: str, script: str, is_there: bool
+) -> None:
+    """Its tools' exceptions stand there: the service's log must not have them."""
+    command = [sys.executable, "-I", GUARD, str(os.getpid()), shown, "sh", "-c", f"echo canary >&2; {script}"]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (ran.stderr == "canary\n") is is_there
+    assert ran.returncode == (3 if script == "exit 3" else 0)
 
 
 async def test_runs_at_once_share_it(model: ReplayServer) -> None:
