@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx2
 from agents import RunContextWrapper
 from agents.agent import AgentBase
 from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
@@ -19,7 +18,6 @@ from mcp.shared.exceptions import MCPError
 
 from ...errors import ToolError
 from ..hops import counted_for_tool
-from ..redirects import RefuseOtherOrigin
 from .mcp_keeper import CLOSED, CONNECTION_CLOSED, Keeper, is_closed
 from .outbox import note_failed_call
 from .settings import MCPServer as MCPServerSettings
@@ -243,7 +241,7 @@ def _maker(entry: MCPServerSettings, settings: OpenAIAgentsSettings) -> Callable
         env = {name: value.get_secret_value() for name, value in entry.env.items()}
         return lambda: MCPServerStdio({"command": command, "args": list(entry.args), "env": env}, **common)
     headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
-    params: Any = {"url": str(entry.url), "headers": headers, "httpx_client_factory": _http_client}
+    params: Any = {"url": str(entry.url), "headers": headers}
     if entry.transport == "sse":
         return lambda: MCPServerSse(params, **common)
     return lambda: _side_by_side(MCPServerStreamableHttp(params, **common))
@@ -268,12 +266,6 @@ def wrong_types(schema: Any, arguments: dict[str, Any]) -> list[str]:
         if kinds and not (isinstance(value, kinds) and (is_number or wanted not in ("integer", "number"))):
             wrong.append(f"{name} should be of type {wanted}")
     return wrong
-
-
-def _http_client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
-    options = {} if timeout is None else {"timeout": timeout}
-    hooks: dict[str, list[Any]] = {"response": [RefuseOtherOrigin("The agent's MCP server")]}
-    return httpx2.AsyncClient(headers=headers, auth=auth, event_hooks=hooks, **options)
 
 
 def _note_error_result(result: MCPToolCustomDataContext) -> None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import structlog
-from agents.mcp import MCPServer, MCPServerStdio
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 from mcp.shared.exceptions import MCPError
 from mcp.types import TextContent
 
 from ...errors import AgentError, new_error_id
-from ..redirects import refusal_in
+from ..redirects import RefuseOtherOrigin, refusal_in
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +122,7 @@ class Keeper:
 
     async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
         server = self.server
+        _keep_origin(server)
         if isinstance(server, MCPServerStdio):
             _guard(server, is_shown=self._tells_errors)
         try:
@@ -185,6 +187,34 @@ def _guard(server: MCPServerStdio, *, is_shown: bool) -> None:
         return
     guarded = ["-I", GUARD, str(os.getpid()), str(int(is_shown)), params.command, *params.args]
     server.params = params.model_copy(update={"command": sys.executable, "args": guarded})
+
+
+def _keep_origin(server: MCPServer) -> None:
+    """Have a *server* over HTTP refuse redirects to other origins, and say which; the SDK says only that it failed."""
+    if not isinstance(server, MCPServerSse | MCPServerStreamableHttp):
+        return
+    make = server.params.get("httpx_client_factory")
+    if not isinstance(make, _KeepingOrigin):
+        server.params["httpx_client_factory"] = _KeepingOrigin(make)
+
+
+class _KeepingOrigin:
+    """What an MCP server asks for its client: the user's own factory, or the plain one."""
+
+    def __init__(self, make: Callable[..., httpx2.AsyncClient] | None) -> None:
+        self._make = make
+
+    def __call__(self, headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+        if self._make is not None:
+            client = self._make(headers=headers, timeout=timeout, auth=auth)
+        else:
+            client = httpx2.AsyncClient(
+                headers=headers, auth=auth, **({} if timeout is None else {"timeout": timeout})
+            )
+        hooks = client.event_hooks
+        refuse = RefuseOtherOrigin("The agent's MCP server")
+        client.event_hooks = {**hooks, "response": [*hooks.get("response", ()), refuse]}
+        return client
 
 
 def is_closed(exc: BaseException) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from agents import Agent, handoff
-from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
+from agents.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
@@ -86,6 +87,11 @@ def settings_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsSettings:
 def backend_of(model: ReplayServer, **keys: Any) -> OpenAIAgentsBackend:
     settings = settings_of(model, **keys)
     return OpenAIAgentsBackend(settings, {"a": settings})
+
+
+def following(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+    """A client of an app's own."""
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, follow_redirects=True)
 
 
 def program(**keys: Any) -> dict[str, Any]:
@@ -327,10 +333,20 @@ async def test_servers_over_http(model: ReplayServer, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_a_redirect_to_another_origin_is_refused(model: ReplayServer, transport: str) -> None:
+@pytest.mark.parametrize("whose", ["ours", "an app's", "an app's client"])
+async def test_a_redirect_to_another_origin_is_refused(
+    model: ReplayServer, transport: str, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     away = Reply([b""], status=307, headers=[("Location", f"{model.origin}/secret/path")])
     async with ReplayServer([away]) as server:
-        backend = backend_of(model, mcp_servers=[{"url": f"{server.origin}/mcp", "transport": transport}])
+        keys: dict[str, Any] = {"mcp_servers": [{"url": f"{server.origin}/mcp", "transport": transport}]}
+        if whose != "ours":
+            make = MCPServerSse if transport == "sse" else MCPServerStreamableHttp
+            client = {"httpx_client_factory": following} if "client" in whose else {}
+            theirs: Any = make({"url": f"{server.origin}/mcp", **client})  # type: ignore[arg-type]
+            monkeypatch.setitem(globals(), "moving", Agent[Any](name="moving", mcp_servers=[theirs]))
+            keys = {"agent": f"{HERE}:moving"}
+        backend = backend_of(model, **keys)
         with pytest.raises(AgentError) as caught:
             await asked(backend)
         await backend.aclose()
