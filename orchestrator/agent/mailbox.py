@@ -35,7 +35,8 @@ class _Gather:
         self.plain = kind is Token and speaker is None and parent is None
 
     def join(self) -> Payload:
-        return self.kind("".join(self.pieces), self.speaker, self.parent)
+        pieces = self.pieces
+        return self.kind(pieces[0] if len(pieces) == 1 else "".join(pieces), self.speaker, self.parent)
 
 
 class _Heavy:
@@ -179,12 +180,12 @@ class Mailbox:
 
     def take(self, most: int) -> list[Payload]:
         """Take up to *most* events, oldest first, joined if they are neighbours."""
-        queue = self._queue
-        taken = queue[:most]
-        del queue[:most]
+        taken, queue = self._queue, self._queue[most:]
+        self._queue = queue
+        del taken[most:]
         batch: list[Payload] = []
         for item in taken:
-            if isinstance(item, _Gather):
+            if type(item) is _Gather:
                 self._items -= len(item.pieces)
                 self._chars -= item.chars
                 self.has_spoken = True

@@ -153,7 +153,7 @@ class _Reading:
     def _keep(self, page: list[Entry]) -> list[Entry]:
         """Move behind *page*; return what of it the subscriber wants and has not had in a snapshot."""
         view, self._cursor = self._view, Cursor(page[-1].epoch, page[-1].seq)
-        kept = page if view.everything else [entry for entry in page if view.keeps(entry)]
+        kept = view.kept(page)
         if self._seen:
             kept = [entry for entry in kept if entry.seq > self._seen.get(entry.run_id, 0)]
             self._seen = self._seen if self._cursor.seq < max(self._seen.values()) else {}
@@ -166,7 +166,7 @@ class _Reading:
         first, last, view = added[0], added[-1], self._view
         if self._sink is None or first.seq != self._cursor.seq + 1 or first.epoch != self._cursor.epoch:
             return False
-        kept = added if view.everything else [entry for entry in added if view.keeps(entry)]
+        kept = view.kept(added)
         if kept and (_is_end(kept[-1]) or not self._sink(kept)):
             return False
         self._cursor = Cursor(last.epoch, last.seq)

@@ -32,6 +32,9 @@ class View:
             return True
         return entry.agent_id in self.agents
 
-    @property
-    def everything(self) -> bool:
-        return self.run_id is None and self.agents is None and self.runs is None
+    def kept(self, entries: list[Entry]) -> list[Entry]:
+        """Return what the subscriber wants to see of *entries*."""
+        if self.agents is not None or self.runs is not None:
+            return [entry for entry in entries if self.keeps(entry)]
+        run_id = self.run_id
+        return entries if run_id is None else [entry for entry in entries if entry.run_id == run_id]

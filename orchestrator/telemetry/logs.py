@@ -330,6 +330,8 @@ def redact(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> Ev
         if key in _OWN_KEYS
         else REDACTED
         if value and _names_secret(key)
+        else value
+        if type(value) is int or (type(value) is str and value in _HARMLESS)
         else _redact_value(value, 1)
         for key, value in event_dict.items()
     }

@@ -151,6 +151,10 @@ class EventStream:
 
     async def close(self) -> None:
         """End the stream in good order, or cut it if the client does not take the end."""
+        if self._compressor is None and not self._writing.locked() and self._has_room(0):
+            with suppress(ConnectionError):
+                await self.response.write_eof()  # a few bytes for which there is room: no clock
+            return
         try:
             async with asyncio.timeout(SEND_SECONDS), self._writing:
                 if self._compressor is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -25,8 +24,6 @@ from openai.types.responses import (
     ResponseFunctionToolCall,
     ResponseOutputItemAddedEvent,
     ResponseOutputItemDoneEvent,
-    ResponseOutputMessage,
-    ResponseOutputText,
 )
 from openai.types.responses.response import IncompleteDetails
 
@@ -36,6 +33,7 @@ from ...finish_words import finish_of, is_unfinished, last_word, withheld
 from .call_slots import CallSlots
 from .chat_call import ChatCall
 from .chat_chunk import CallPiece, Chunk, Function, Said, is_only_count, is_plain
+from .chat_items import attach_logprobs, text_item
 from .client import is_whole
 from .dialects import Beside, said_in
 from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
@@ -344,12 +342,7 @@ class ChatDecoder:
         cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
         if not self._started:
             self._start(Chunk())
-        message = self._message(is_cut=reason in ("length", "content_filter"))
-        provider_data = {"model": self._model}
-        if self._response_id:
-            provider_data["response_id"] = self._response_id
-        items = Converter.message_to_output_items(message, provider_data=provider_data)
-        _attach_logprobs(items, self._logprobs)
+        items = self._items(is_cut=reason in ("length", "content_filter"))
         for at, item in enumerate(items):
             self._events.append(
                 ResponseOutputItemDoneEvent(
@@ -372,6 +365,18 @@ class ChatDecoder:
         )
         self.ended = True
 
+    def _items(self, *, is_cut: bool) -> list[Any]:
+        provider_data = {"model": self._model}
+        if self._response_id:
+            provider_data["response_id"] = self._response_id
+        if self._said.keys() == {"content"} and not (self._calls or self._annotations or self._thinking):
+            items: list[Any] = [text_item(clean_text("".join(self._said["content"])), provider_data)]
+        else:
+            message = self._message(is_cut=is_cut)
+            items = Converter.message_to_output_items(message, provider_data=provider_data)
+        attach_logprobs(items, self._logprobs)
+        return items
+
     def _message(self, *, is_cut: bool) -> ChatCompletionMessage:
         """The whole message; where it was cut short, without the calls whose arguments are not whole."""
         said = {field: clean_text("".join(self._said.get(field, ()))) for field in _FIELDS}
@@ -391,9 +396,3 @@ class ChatDecoder:
             tool_calls=calls or None,
         )
         return message
-
-
-def _attach_logprobs(items: Iterable[Any], logprobs: list[ChatCompletionTokenLogprob]) -> None:
-    for item in items if logprobs else ():
-        if isinstance(item, ResponseOutputMessage) and isinstance(item.content[0], ResponseOutputText):
-            item.content[0].logprobs = ChatCmplHelpers.convert_logprobs_for_output_text(logprobs)
