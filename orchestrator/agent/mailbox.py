@@ -185,7 +185,7 @@ class Mailbox:
         del taken[most:]
         batch: list[Payload] = []
         for item in taken:
-            if type(item) is _Gather:
+            if isinstance(item, _Gather):
                 self._items -= len(item.pieces)
                 self._chars -= item.chars
                 self.has_spoken = True
