@@ -148,8 +148,8 @@ class EventLog(Protocol):
         Spurious wake-ups are allowed: a reader looks again.
 
         Args:
-            take: A log that never waits itself may offer it what is appended, right then; while it takes all, the
-                reader waits on. It never raises, and gets each entry once, in order.
+            take: A log may offer it what this process appends, in the turn in which that is in the log; while it takes
+                all, the reader waits on. It never raises, and gets each entry once, in order.
         """
         ...
 

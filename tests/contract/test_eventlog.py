@@ -11,6 +11,8 @@ import pytest
 
 from orchestrator.errors import GapError
 from orchestrator.eventlog import Cursor, Draft, EventLog, parse_cursor
+from orchestrator.eventlog.base import Entry, Take
+from tests.support.patience import soon
 
 from .stores import STORES, Clock
 
@@ -82,6 +84,34 @@ async def test_wait_ends_with_an_append_or_with_its_time(log: EventLog) -> None:
     await asyncio.sleep(0)
     await log.append("c", [draft(2)])
     assert await asyncio.gather(*waiting) == [True, True, True]
+
+
+async def test_a_reader_at_the_end_is_handed_what_this_process_appends(log: EventLog) -> None:
+    """No task wakes for it, nothing comes twice, and one who has no room just then reads for itself."""
+    await log.append("c", [draft(1)])
+    epoch = (await start_of(log)).epoch
+    handed: dict[str, list[int]] = {"takes": [], "refuses": [], "behind": []}
+
+    def taking(name: str) -> Take:
+        def take(entries: list[Entry]) -> bool:
+            handed[name] += [entry.seq for entry in entries]
+            return name == "takes"
+
+        return take
+
+    waiting = {
+        name: asyncio.ensure_future(log.wait("c", Cursor(epoch, 1), 30, take=taking(name)))
+        for name in ("takes", "refuses")
+    }
+    await asyncio.sleep(0)
+    await log.append("c", [draft(2), draft(3)])
+    assert await soon(waiting["refuses"])
+    await log.append("c", [draft(4)])
+    assert handed == {"takes": [2, 3, 4], "refuses": [2, 3], "behind": []}
+    assert not waiting["takes"].done()
+    assert await log.wait("c", Cursor(epoch, 2), 30, take=taking("behind"))
+    await log.erase("c", "run_1")
+    assert await soon(waiting["takes"])
 
 
 async def test_waiting_reader_may_be_cancelled(log: EventLog) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
-from ..waiting import until_woken, wake, wake_all
+from ..waiting import MOST_HANDED, READERS_PER_TURN, Place, until_woken, wake, wake_all
 from .runs import MemoryRuns
 
 ENTRY_OVERHEAD_BYTES = 200
@@ -23,23 +23,6 @@ ERASED = ""
 
 ERASED_AT_ONCE = 2000
 """Entries erased in one round of the event loop, of a run in a channel that others share."""
-
-READERS_PER_TURN = 64
-"""Readers that are handed new entries in one turn of the loop: each is a write to a socket, and of a thousand nobody
-else would get a turn for tens of milliseconds."""
-
-MOST_HANDED = 256
-"""Entries handed to a reader at once; one that is further behind reads for itself."""
-
-
-class _Place:
-    """A reader that stands at a channel's end: how it takes what comes, and the seq that it has had."""
-
-    __slots__ = ("seq", "take")
-
-    def __init__(self, take: Take | None, seq: int) -> None:
-        self.take = take
-        self.seq = seq
 
 
 class _Channel:
@@ -55,7 +38,7 @@ class _Channel:
         self.bytes = 0
         self.places: dict[str, list[int]] | None = None
         """Run → the seqs of its entries, in a channel that several share; None before anybody asked."""
-        self.readers: dict[asyncio.Future[bool], _Place] = {}
+        self.readers: dict[asyncio.Future[bool], Place] = {}
         self._behind: list[asyncio.Future[bool]] = []  # the next one last
         self._aim = 0
         self._handing = False
@@ -128,7 +111,7 @@ class _Channel:
         if self._handing:
             asyncio.get_running_loop().call_soon(self._hand_on)
 
-    def _taken(self, place: _Place) -> bool:
+    def _taken(self, place: Place) -> bool:
         start = place.seq + 1 - self.first
         if place.take is None or self.holes or start < 0 or len(self.entries) - start > MOST_HANDED:
             return False
@@ -218,7 +201,7 @@ class MemoryLog(MemoryRuns):
             return True
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         # Only who stands at the end may take: what is between would be left out.
-        book.readers[reader] = _Place(take if book.last == after.seq else None, book.last)
+        book.readers[reader] = Place(take if book.last == after.seq else None, book.last)
         try:
             return await until_woken(reader, seconds)
         finally:

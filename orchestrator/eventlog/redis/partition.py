@@ -225,14 +225,14 @@ class RedisPartition(PartitionRuns):
             except TimeoutError:
                 return False
         await self.ready()
-        return await self._wait(self._listener.tail(channel, after), after, seconds)
+        return await self._wait(self._listener.tail(channel, after), after, seconds, take)
 
-    async def _wait(self, tail: Tail, after: Cursor, seconds: float) -> bool:
+    async def _wait(self, tail: Tail, after: Cursor, seconds: float, take: Take | None) -> bool:
         # A reader that hears of news while Redis is unavailable would ask for them in vain, again and again.
         if self._closed or (tail.has_news(after) and not self._link.unavailable):
             return True
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        tail.readers.add(reader)
+        tail.readers.add(reader, take, after.seq)
         try:
             return await until_woken(reader, seconds)
         finally:

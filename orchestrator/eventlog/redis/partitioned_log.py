@@ -140,7 +140,7 @@ class PartitionedLog(PartitionedRuns):
         try:
             async with asyncio.timeout(seconds):
                 partition = (await self._all()).of(channel)
-                return await partition.wait(channel, after, seconds)
+                return await partition.wait(channel, after, seconds, take=take)
         except TimeoutError:
             return False
 

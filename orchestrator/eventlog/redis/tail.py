@@ -5,13 +5,12 @@ A tail *covers* the entries later than `start`, up to `end`: whatever Redis has 
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 
 from ..base import Cursor, Entry
-from ..waiting import wake_all
+from ..waiting import EndReaders
 
 TAIL_BYTES = 256 * 1024
 """What a tail holds at most beside its newest batch; a reader further behind reads from Redis."""
@@ -30,7 +29,7 @@ class Tail:
         self.start = self.end = at.seq
         self.entries: list[Entry] = []
         self.bytes = 0
-        self.readers: set[asyncio.Future[bool]] = set()
+        self.readers = EndReaders()
         self.stale = False
         """Whether what is held may be wrong: readers ask Redis, and what they hear makes it right again."""
         self.used_at = now
@@ -52,16 +51,18 @@ class Tail:
             return True
         return bool(self.entries) and self.entries[-1].seq > after.seq
 
-    def extend(self, entries: Sequence[Entry]) -> bool:
-        """Add what comes next; False if it does not come next, or is of another epoch."""
+    def extend(self, entries: list[Entry]) -> bool:
+        """Add what comes next, and hand it on; False if it does not come next, or is of another epoch."""
         first, last = entries[0], entries[-1]
         if self.stale or first.epoch != self.epoch:
             self.stale = True
         elif first.seq == self.end + 1:
             self._add(entries, last.seq)
+            self.readers.hand(entries)
+            return True
         elif last.seq > self.end:
             return False
-        self.wake()
+        self.readers.wake()
         return not self.stale
 
     def advance(self, entries: Sequence[Entry]) -> None:
@@ -71,7 +72,7 @@ class Tail:
         elif entries[-1].seq > self.end:
             fresh = [entry for entry in entries if entry.seq > self.end]
             self._add(fresh, fresh[-1].seq)
-        self.wake()
+        self.readers.wake()
 
     def adopt(self, after: Cursor, epoch: str, last: int, page: Sequence[Entry]) -> None:
         """Take over what a reader got from Redis: all that there is later than *after*, up to *last*."""
@@ -86,22 +87,18 @@ class Tail:
         self.stale = False
         if fresh:
             self._add(fresh, last)
-            self.wake()
+            self.readers.wake()
         self.end = max(last, after.seq)
 
     def distrust(self) -> None:
         """Let the readers ask Redis again."""
         self.stale = True
         self.entries, self.bytes = [], 0
-        self.wake()
+        self.readers.wake()
 
     def empty(self) -> None:
         """Hold nothing any more; all who wait have seen it."""
         self.entries, self.bytes, self.start = [], 0, self.end
-
-    def wake(self) -> None:
-        wake_all(self.readers)
-        self.readers.clear()
 
     def _add(self, entries: Sequence[Entry], end: int) -> None:
         size = sum([len(entry.data) + _ENTRY_BYTES for entry in entries])

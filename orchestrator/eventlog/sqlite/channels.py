@@ -5,14 +5,13 @@ The file is the truth; all here may go at any time and is read again.
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 from operator import attrgetter
 
 from ..base import Bounds, Entry, new_epoch
-from ..waiting import wake_all
+from ..waiting import EndReaders
 
 TAIL_EVENTS = 1024
 """Newest entries of a channel kept for those who follow it live; the older half goes beyond this."""
@@ -53,7 +52,7 @@ class Book:
         """Grows with each change, so that what was read meanwhile is known to be old."""
         self.asked = 0
         """How many questions about it are with the file: a book is not closed over them."""
-        self.readers: set[asyncio.Future[bool]] = set()
+        self.readers = EndReaders()
         self.tail: list[Entry] = []
         self.tail_after = 0
         """The tail holds every entry later than this."""
@@ -72,11 +71,12 @@ class Book:
         return bounds
 
     def added(self, bounds: Bounds, entries: list[Entry]) -> None:
-        """Note entries that are in the file now, and wake who waits for them."""
+        """Note entries that are in the file now, and hand them to who waits for them."""
         self.changes += 1
         self.proposed = None
         before = entries[0].seq - 1
-        if self.bounds is None or self.bounds.epoch != bounds.epoch or self.bounds.last != before:
+        follows = self.bounds is not None and self.bounds.epoch == bounds.epoch and self.bounds.last == before
+        if not follows:
             self.drop_tail()
         if not self.tail:
             self.tail_after = before
@@ -85,7 +85,10 @@ class Book:
         self.tail_bytes += sum([len(entry.data) for entry in entries])
         if len(self.tail) > TAIL_EVENTS or self.tail_bytes > TAIL_BYTES:
             self._shorten_tail()
-        self.wake()
+        if follows:
+            self.readers.hand(entries)
+        else:
+            self.readers.wake()
 
     def has_after(self, seq: int) -> bool:
         """Whether there may be an entry later than *seq*: True if that is not known."""
@@ -106,17 +109,13 @@ class Book:
         self.bounds = None
         self.void = (0, 0)
         self.drop_tail()
-        self.wake()
+        self.readers.wake()
 
     def drop_tail(self) -> int:
         """Free the tail; return its bytes."""
         freed, self.tail_bytes = self.tail_bytes, 0
         self.tail = []
         return freed
-
-    def wake(self) -> None:
-        wake_all(self.readers)
-        self.readers.clear()
 
     def _shorten_tail(self) -> None:
         gone = 0
@@ -167,7 +166,7 @@ class Shelf:
             return
         book.bounds = Bounds(known.epoch, max(known.first, bounds.first), max(known.last, bounds.last))
         if bounds.last > known.last:
-            book.wake()
+            book.readers.wake()
 
     def forget(self, name: str) -> None:
         """Know nothing of a channel any more."""

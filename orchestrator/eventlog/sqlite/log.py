@@ -144,7 +144,7 @@ class SQLiteLog(SQLiteRuns):
         if book.bounds is None or book.bounds.epoch != after.epoch or book.has_after(after.seq):
             return True
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        book.readers.add(reader)
+        book.readers.add(reader, take, after.seq)
         self._waiters += 1
         if self._look is None and not self._looking:
             self._look_later()
