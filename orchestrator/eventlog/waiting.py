@@ -39,7 +39,7 @@ def wake_all(readers: Iterable[asyncio.Future[bool]]) -> None:
         wake(reader)
 
 
-class Place:
+class ReaderPlace:
     """Where a reader waits: how it takes what comes, and the seq that it has had."""
 
     __slots__ = ("seq", "take")
@@ -55,14 +55,14 @@ class EndReaders:
     __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._places: dict[asyncio.Future[bool], Place] = {}
+        self._places: dict[asyncio.Future[bool], ReaderPlace] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
     def add(self, reader: asyncio.Future[bool], take: Take | None = None, seq: int = 0) -> None:
         """Let *reader* wait; *take* gets what comes right behind *seq*."""
-        self._places[reader] = Place(take, seq)
+        self._places[reader] = ReaderPlace(take, seq)
 
     def discard(self, reader: asyncio.Future[bool]) -> None:
         """Let *reader* go, if it is still here."""
@@ -84,7 +84,7 @@ class EndReaders:
             del self._places[reader]
 
 
-def _taken(place: Place, entries: list[Entry]) -> bool:
+def _taken(place: ReaderPlace, entries: list[Entry]) -> bool:
     if place.take is None or place.seq != entries[0].seq - 1 or len(entries) > MOST_HANDED:
         return False
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ..base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ..cluster import Cluster
 from ..run_store import Fence
-from ..waiting import MOST_HANDED, READERS_PER_TURN, Place, until_woken, wake, wake_all
+from ..waiting import MOST_HANDED, READERS_PER_TURN, ReaderPlace, until_woken, wake, wake_all
 from .runs import MemoryRuns
 
 ENTRY_OVERHEAD_BYTES = 200
@@ -38,7 +38,7 @@ class _Channel:
         self.bytes = 0
         self.places: dict[str, list[int]] | None = None
         """Run → the seqs of its entries, in a channel that several share; None before anybody asked."""
-        self.readers: dict[asyncio.Future[bool], Place] = {}
+        self.readers: dict[asyncio.Future[bool], ReaderPlace] = {}
         self._behind: list[asyncio.Future[bool]] = []  # the next one last
         self._aim = 0
         self._handing = False
@@ -111,7 +111,7 @@ class _Channel:
         if self._handing:
             asyncio.get_running_loop().call_soon(self._hand_on)
 
-    def _taken(self, place: Place) -> bool:
+    def _taken(self, place: ReaderPlace) -> bool:
         start = place.seq + 1 - self.first
         if place.take is None or self.holes or start < 0 or len(self.entries) - start > MOST_HANDED:
             return False
@@ -201,7 +201,7 @@ class MemoryLog(MemoryRuns):
             return True
         reader: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         # Only who stands at the end may take: what is between would be left out.
-        book.readers[reader] = Place(take if book.last == after.seq else None, book.last)
+        book.readers[reader] = ReaderPlace(take if book.last == after.seq else None, book.last)
         try:
             return await until_woken(reader, seconds)
         finally:
