@@ -112,16 +112,35 @@ def test_each_row_names_settings_of_its_own_kind() -> None:
         assert settings.model_fields["backend"].default == kind
 
 
-def test_no_settings_import_an_sdk() -> None:
-    """`check --no-load` and the schema ask them all."""
+SDKS = [
+    "agents",
+    "openai",
+    "letta_client",
+    "langgraph",
+    "langchain_core",
+    "pydantic_ai",
+    "litellm",
+    "any_llm",
+    "mcp",
+]
+
+
+def test_sdks_are_imported_late() -> None:
+    """`check --no-load` and the schema ask all settings; a service pays for the kinds that it has, and for no other."""
     code = (
-        "import sys; from orchestrator.backends.registry import settings_classes; settings_classes();"
-        "print(sorted({'agents', 'openai', 'letta_client', 'httpx2', 'aiohttp'} & set(sys.modules)))"
+        "import sys; from orchestrator.backends.registry import KINDS, settings_classes\n"
+        f"sdks = {SDKS}\n"
+        "settings_classes(); print(sorted({*sdks, 'httpx2', 'aiohttp'} & set(sys.modules)))\n"
+        "import orchestrator.server.app; from orchestrator.references import load_attribute\n"
+        "for kind in ('function', 'a2a', 'ag-ui', 'remote', 'langgraph', 'pydantic-ai'):\n"
+        "    load_attribute(KINDS[kind].backend); print(kind, sorted(set(sdks) & set(sys.modules)))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
     )
-    assert run.stdout.strip() == "[]"
+    settings, *backends = run.stdout.splitlines()
+    assert settings == "[]"
+    assert [each.partition(" ")[2] for each in backends] == ["[]"] * 6
 
 
 def test_an_unknown_kind_is_refused_with_all_that_there_are(tmp_path: Path) -> None:
