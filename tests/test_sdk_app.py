@@ -40,6 +40,13 @@ def script(models: Upstream) -> None:
     )
 
 
+def asked(models: Upstream) -> list[Any]:
+    """What came to the models: all of each request but whether the answer shall be streamed."""
+    own = ("stream", "stream_options")
+    bodies = [{key: value for key, value in each.body.items() if key not in own} for each in models.requests]
+    return [(each.headers.get("x-app"), body) for each, body in zip(models.requests, bodies, strict=True)]
+
+
 async def ran(models: Upstream, *program: str) -> tuple[int, str, str]:
     env = {
         **os.environ,
@@ -69,7 +76,7 @@ async def test_the_app_answers_the_same_by_itself_and_through_the_service(models
     script(models)
     code, out, err = await ran(models, sys.executable, "app.py", QUESTION)
     assert (code, out.strip()) == (0, ANSWER), err
-    asked_alone = [(received.model, received.headers.get("x-app")) for received in models.requests]
+    asked_alone = asked(models)
 
     models.requests.clear()
     script(models)
@@ -79,7 +86,7 @@ async def test_the_app_answers_the_same_by_itself_and_through_the_service(models
     assert done["text"] == ANSWER
     tokens = [event for event in events if event["type"] == "token" and "parent" not in event]
     assert "".join(event["text"] for event in tokens) == ANSWER
-    assert [(received.model, received.headers.get("x-app")) for received in models.requests] == asked_alone
+    assert asked(models) == asked_alone
 
     assert [event["to"] for event in events if event["type"] == "handoff"] == ["clerk"]
     calls = {event["call_id"]: event["name"] for event in events if event["type"] == "tool_call"}

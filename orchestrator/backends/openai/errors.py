@@ -75,9 +75,16 @@ def agent_error(exc: BaseException, *, in_tool: bool = False) -> AgentError:
         return AgentError("upstream_unavailable", "The model did not answer in time.")
     if isinstance(exc, ModelBehaviorError):
         return AgentError("upstream_invalid", "The model did something that the agent cannot follow.")
+    if of_a_tool(exc):
+        return AgentError("tool_failed", "A tool failed.")
     if isinstance(exc, UserError):
         return AgentError("internal", "The agent is not set up in a way the SDK accepts.")
     return transport_error(exc) or AgentError("internal", "The agent failed.")
+
+
+def of_a_tool(exc: BaseException) -> bool:
+    """Whether a tool raised what ended a run: the SDK wraps it, with its words, in an error of its own."""
+    return isinstance(exc, UserError) and exc.__cause__ is not None
 
 
 def model_error(exc: Exception) -> AgentError:
@@ -107,7 +114,7 @@ def transport_error(exc: BaseException) -> AgentError | None:
         return AgentError("upstream_unavailable", "The connection to the model's provider failed.")
     if isinstance(cause := getattr(exc, "original_exception", None), Exception):  # any-llm's wrapping
         return transport_error(cause)
-    if isinstance(exc, (ValueError, openai.OpenAIError)):  # JSON and text that cannot be decoded
+    if isinstance(exc, openai.OpenAIError):
         return AgentError("upstream_invalid", _INVALID)
     return None
 

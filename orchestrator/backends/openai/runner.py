@@ -26,7 +26,7 @@ from ...events.agent import ApprovalRequest, Token, ToolResult, Usage
 from ...events.base import Payload
 from ..base import AgentInput, Emission, Finish, Restated, set_current_input
 from .content import output_of, usage_of
-from .errors import agent_error, without_words
+from .errors import agent_error, of_a_tool, without_words
 from .instrumented import BothHooks, relayed, relayed_model, watched
 from .mcp import McpServers
 from .outbox import Outbox
@@ -182,7 +182,7 @@ class _Run:
         if isinstance(exc, AgentError):
             raise exc
         if isinstance(exc, Exception):
-            in_tool = bool(self._outbox.open_calls)
+            in_tool = bool(self._outbox.open_calls) or of_a_tool(exc)
             raise agent_error(exc, in_tool=in_tool) from (without_words(exc) if in_tool else exc)
 
     async def stop(self) -> None:

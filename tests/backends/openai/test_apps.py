@@ -6,6 +6,7 @@ Each app here is a module of a few lines, as a user writes it, and asks a server
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,31 @@ agent = Agent(name="lead", model="m", handoffs=[Agent(name="other", model="m", t
     assert text(await said(app(source, hooks="the_app:hooks", **where(here)))) == "done"
     module = sys.modules["the_app"]
     assert set(module.heard) == set(module.names)
+
+
+@pytest.mark.parametrize(
+    ("fails", "code"),
+    [("instructions=lambda context, agent: secret_of()", "internal"),
+     ("input_guardrails=[InputGuardrail(secret_of)]", "internal"),
+     ("handoffs=[handoff(Agent(name='o'), on_handoff=secret_of, tool_name_override='whoami')]", "internal"),
+     ("tools=[FunctionTool('whoami', '', {}, secret_of, needs_approval=secret_of)]", "tool_failed")],
+)  # fmt: skip
+async def test_what_the_apps_own_code_raises_is_not_the_providers_fault(
+    app: Any, here: ReplayServer, fails: str, code: str
+) -> None:
+    """Nor tried again; what was raised about a tool is in no log either."""
+    source = f"""
+def secret_of(*args):
+    raise ValueError("canary-7f3a")
+agent = Agent(name="lead", model="m", {fails})
+"""
+    here.replies = [CALLING, ANSWER[CHAT]]
+    with pytest.raises(AgentError) as caught:
+        await said(app(source, **where(here)))
+    assert (caught.value.code, caught.value.retryable) == (code, False)
+    assert "canary" not in caught.value.message
+    told = "".join(traceback.format_exception(caught.value))
+    assert ("canary" in told) is (code == "internal")
 
 
 async def test_a_run_config_of_the_users_own_holds(app: Any, here: ReplayServer) -> None:
