@@ -40,6 +40,9 @@ class A2aFraming(FoldedFraming):
         if "rpc_id" in self.options:
             head = encode_json({"jsonrpc": "2.0", "id": self.options["rpc_id"]})[:-1]
             self._before, self._after = b'data: %b,"result":' % head, b"}"
+        update = encode_json({**self._of, "status": {"state": "TASK_STATE_WORKING"}})[:-1]
+        self._works = self._before + b'{"statusUpdate":%b,"metadata":' % update, b"}}" + self._after
+        """What stands before and after what a working task tells: nearly every frame that is no text is one."""
         self._pieces: dict[str, list[bytes]] = {}
         self._about: dict[str, dict[str, Any]] = {}
         self._around: dict[str, tuple[bytes, bytes]] = {}
@@ -53,7 +56,7 @@ class A2aFraming(FoldedFraming):
         self._about.clear()
         self._around.clear()
         task = {"id": self.run_id, "contextId": self._context, "status": {"state": "TASK_STATE_SUBMITTED"}}
-        return [self._frame({"task": task}), self._status("TASK_STATE_WORKING", {"type": "started"})]
+        return [self._frame({"task": task}), self._working({"type": "started"})]
 
     def reopen(self) -> list[bytes]:
         """Say first what the task is: a stream that begins with anything else is no task's to the client."""
@@ -64,7 +67,7 @@ class A2aFraming(FoldedFraming):
 
     def agent_started(self, voice: HeardAgent) -> list[bytes]:
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "running", "attempt": voice.attempt}
-        return [self._status("TASK_STATE_WORKING", about)]
+        return [self._working(about)]
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
@@ -108,39 +111,37 @@ class A2aFraming(FoldedFraming):
         known = self._around.get(f"/{agent_id}")
         if known is None:
             thought = {"type": "reasoning", "agent_id": agent_id, "text": ""}
-            before, _, after = self._status("TASK_STATE_WORKING", thought).rpartition(b'""')
+            before, _, after = self._working(thought).rpartition(b'""')
             known = self._around[f"/{agent_id}"] = before, after
         return known
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         about = {"type": "tool_call", "agent_id": voice.agent_id, "call_id": call.call_id, "name": call.name}
-        return [self._status("TASK_STATE_WORKING", about | {"arguments": call.arguments})]
+        return [self._working(about | {"arguments": call.arguments})]
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         about = {"type": "tool_result", "agent_id": voice.agent_id, "call_id": result.call_id}
-        return [
-            self._status("TASK_STATE_WORKING", about | {"output": result.output, "is_error": result.is_error})
-        ]
+        return [self._working(about | {"output": result.output, "is_error": result.is_error})]
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
-        return [self._status("TASK_STATE_WORKING", _question(voice, asked))]
+        return [self._working(_question(voice, asked))]
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "retrying", "code": retry.code}
-        return [self._status("TASK_STATE_WORKING", about | {"void": [voice.attempt_id]})]
+        return [self._working(about | {"void": [voice.attempt_id]})]
 
     def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
         if isinstance(said, Data | File):
             return [self._frame({"artifactUpdate": {**self._of, **_whole_artifact(voice, name, said)}})]
         about = {"type": said.TYPE, "agent_id": voice.agent_id, "id": name, **plain(said)}
-        return [self._status("TASK_STATE_WORKING", about)]
+        return [self._working(about)]
 
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         if not isinstance(payload, Approval):
             return []
         about = {"type": "approval", "agent_id": voice.agent_id, **approval_facts(payload)}
-        return [self._status("TASK_STATE_WORKING", about)]
+        return [self._working(about)]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks = []
@@ -152,7 +153,8 @@ class A2aFraming(FoldedFraming):
             self._failures.append(ending)
             words = f"{voice.title}: {ending.message}"
         about = {"type": "agent", "agent_id": voice.agent_id, **ending_facts(ending)}
-        return [*blocks, self._status("TASK_STATE_WORKING", about, words)]
+        ended = self._working(about) if words is None else self._status("TASK_STATE_WORKING", about, words)
+        return [*blocks, ended]
 
     def ended(self, done: RunDone) -> list[bytes]:
         words = None
@@ -191,6 +193,11 @@ class A2aFraming(FoldedFraming):
             "artifacts": artifacts,
             "metadata": {"run_status": self.status},
         }
+
+    def _working(self, about: dict[str, Any]) -> bytes:
+        """Return the frame that tells what happened while the task goes on."""
+        before, after = self._works
+        return before + encode_json(about) + after
 
     def _status(self, state: str, about: dict[str, Any], words: str | None = None) -> bytes:
         status: dict[str, Any] = {"state": state}

@@ -18,6 +18,12 @@ from .heard import HeardAgent
 
 DONE = b"data: [DONE]"
 
+_TOOL_CALLED = (
+    b'data: {"type":"tool-input-available","toolCallId":%b,"toolName":%b,"input":%b,"dynamic":true,'
+    b'"providerExecuted":true,"providerMetadata":%b}'
+)
+"""Filled in, as whose a part is stands encoded."""
+
 
 class AiSdkFraming(FoldedFraming):
     """Data-only frames, the last one ``[DONE]``. No steps: their end forgets every open part in `ai` 5 and 6.
@@ -75,19 +81,9 @@ class AiSdkFraming(FoldedFraming):
         return known[2]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
-        return [
-            data(
-                {
-                    "type": "tool-input-available",
-                    "toolCallId": f"{voice.agent_id}:{call.call_id}",
-                    "toolName": call.name,
-                    "input": tool_input(call.arguments),
-                    "dynamic": True,
-                    "providerExecuted": True,
-                    "providerMetadata": _speaker(voice),
-                }
-            )
-        ]
+        tool = encode_json(f"{voice.agent_id}:{call.call_id}")
+        given = encode_json(call.name), encode_json(tool_input(call.arguments)), self._said_by(voice)
+        return [_TOOL_CALLED % (tool, *given)]
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         known = result.call_id in voice.tools

@@ -101,8 +101,7 @@ class FoldedFraming:
 
     def skip(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if self._grown(entry) is None:
-                self._feed(entry)
+            self._block(entry)
 
     def resumed(self) -> bytes:
         return _unmarked(self.reopen())
@@ -112,13 +111,8 @@ class FoldedFraming:
         mark = b""
         self._epoch = entries[-1].epoch
         for entry in entries:
-            block = self._grown(entry)
-            if block is None:
-                blocks = self._feed(entry)
-                if not blocks:
-                    continue
-                block = b"\n\n".join(blocks)
-            elif not block:
+            block = self._block(entry)
+            if not block:
                 continue
             mark = mark or b"\nid: %b%b-" % (self.id_prefix, entry.epoch.encode())
             written += (block, mark, b"%d\n\n" % entry.seq)
@@ -159,31 +153,22 @@ class FoldedFraming:
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
-    def _feed(self, entry: Entry) -> list[bytes]:
-        """Take an event in; return its blocks."""
+    def _block(self, entry: Entry) -> bytes:
+        """Take an event in; return its blocks as one, empty if there is nothing to say."""
         self.reach(entry)
-        kind = _KINDS.get(entry.type)
-        if kind is None or entry.agent_id is None:
-            return [block for block in self._other(entry) if block]
+        kind, agent_id = _KINDS.get(entry.type), entry.agent_id
+        if kind is None or agent_id is None:
+            return _as_one(self._other(entry))
         if not (text := said(entry.data)):
-            return []
-        voice = self.voices.get(entry.agent_id) or self.voice(entry.agent_id)
+            return b""
+        voice = self.voices.get(agent_id) or self.voice(agent_id)
         if voice.waiting:
             voice.waiting.clear()
         if voice.open == kind:
-            block = self.delta(voice, text)
-            return [block] if block else []
-        blocks = [*self._close(voice), *self._open(voice, kind), self.delta(voice, text)]
-        return [block for block in blocks if block]
-
-    def _grown(self, entry: Entry) -> bytes | None:
-        """Return the block of a piece of the part that is open: nearly every event is one; None for any other."""
-        voice = self.voices.get(entry.agent_id or "")
-        if voice is None or not voice.open or voice.waiting or _KINDS.get(entry.type) != voice.open:
-            return None
-        self.reach(entry)
-        text = said(entry.data)
-        return self.delta(voice, text) if text else b""
+            return self.delta(voice, text)  # nearly every event is such a piece of the part that is open
+        blocks = self.closed(voice) if voice.open else []
+        voice.begin_part(kind)
+        return _as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
 
     def reach(self, entry: Entry) -> None:
         """Note which event is being told."""
@@ -391,6 +376,11 @@ class FoldedFraming:
             if voice.open:
                 blocks += self.opened(voice)
         return blocks
+
+
+def _as_one(blocks: list[bytes]) -> bytes:
+    """Join an event's blocks, some of which may be empty."""
+    return b"\n\n".join([block for block in blocks if block])
 
 
 def _unmarked(blocks: list[bytes]) -> bytes:

@@ -19,8 +19,39 @@ ITEM_BYTES = 200
 
 _THOUGHT = b'{"id":"%b","type":"reasoning","summary":[%b],"status":"%b","agent":{"agent_name":"%b"}}'
 _SUMMARY = b'{"type":"summary_text","text":%b}'
-PART = b'%b,"part":{"type":"summary_text","text":%b}'
-"""Filled in instead of encoded: if an agent thinks and speaks by turns, each token begins or ends an item."""
+_CALL = (
+    b'{"id":%b,"type":"mcp_call","server_label":"%b","name":%b,"arguments":%b,"status":"%b","output":%b,"error":%b,'
+    b'"agent":{"agent_name":"%b"}}'
+)
+
+
+def _burst(*frames: tuple[bytes, bytes]) -> bytes:
+    """Return frames, each a type and its fields, as one block to fill in: each begins with its number.
+
+    Filled in instead of encoded: if an agent thinks, calls and speaks by turns, each event begins or ends an item.
+    """
+    frame = b'event: %b\ndata: {"type":"%b","sequence_number":%%d,%b}'
+    return b"\n\n".join(
+        [frame % (b"response." + type_, b"response." + type_, each) for type_, each in frames]
+    )
+
+
+_THOUGHT_BEGINS = _burst(
+    (b"output_item.added", b'"output_index":%d,"item":' + _THOUGHT % (b"%b", b"", b"in_progress", b"%b")),
+    (b"reasoning_summary_part.added", b'%b,"part":{"type":"summary_text","text":""}'),
+)
+_THOUGHT_ENDS = _burst(
+    (b"reasoning_summary_text.done", b'%b,"text":%b'),
+    (b"reasoning_summary_part.done", b'%b,"part":{"type":"summary_text","text":%b}'),
+    (b"output_item.done", b'"output_index":%d,"item":%b'),
+)
+_CALL_BEGINS = _burst(
+    (b"output_item.added", b'"output_index":%d,"item":%b'),
+    (b"mcp_call.in_progress", b"%b"),
+    (b"mcp_call_arguments.delta", b'%b,"delta":%b'),
+    (b"mcp_call_arguments.done", b'%b,"arguments":%b'),
+)
+_CALL_ENDS = _burst((b"mcp_call.%b", b"%b"), (b"output_item.done", b'"output_index":%d,"item":%b'))
 
 
 class Thought(msgspec.Struct, gc=False):
@@ -40,6 +71,64 @@ class Thought(msgspec.Struct, gc=False):
         status, summary = (b"completed", _SUMMARY % self.text) if self.text else (b"in_progress", b"")
         return _THOUGHT % (self.item_id, summary, status, self.agent_id)
 
+    def begun(self, number: int) -> bytes:
+        """Return the two frames that begin it, the first one with *number*."""
+        return _THOUGHT_BEGINS % (number, self.place, self.item_id, self.agent_id, number + 1, self.where)
+
+    def ended(self, number: int) -> bytes:
+        """Return the three frames that end it."""
+        where, text = self.where, self.text
+        return _THOUGHT_ENDS % (
+            number,
+            where,
+            text,
+            number + 1,
+            where,
+            text,
+            number + 2,
+            self.place,
+            self.item(),
+        )
+
+
+class Call(msgspec.Struct, gc=False):
+    """A tool that the server has run or runs. What may be any text is a JSON string."""
+
+    place: int
+    item_id: bytes
+    agent_id: bytes
+    name: bytes
+    arguments: bytes
+    where: bytes
+    status: bytes = b"in_progress"
+    output: bytes = b"null"
+    error: bytes = b"null"
+
+    def item(self, *, begins: bool = False) -> bytes:
+        """Return the item as it stands, encoded; one that *begins* has no arguments yet."""
+        arguments = b'""' if begins else self.arguments
+        named = (self.item_id, self.agent_id, self.name, arguments)
+        return _CALL % (*named, self.status, self.output, self.error, self.agent_id)
+
+    def begun(self, number: int) -> bytes:
+        """Return the four frames that begin it, the first one with *number*."""
+        where, arguments = self.where, self.arguments
+        item = self.item(begins=True)
+        told = (number + 1, where, number + 2, where, arguments, number + 3, where, arguments)
+        return _CALL_BEGINS % (number, self.place, item, *told)
+
+    def ended(self, number: int) -> bytes:
+        """Return the two frames that end it."""
+        return _CALL_ENDS % (
+            self.status,
+            self.status,
+            number,
+            self.where,
+            number + 1,
+            self.place,
+            self.item(),
+        )
+
 
 def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Iterator[int]:
     """Yield about how long each item of *output* is; *pieces* are what is still said in some of them."""
@@ -47,10 +136,11 @@ def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Ite
         said = sum(map(len, pieces.get(place, ())))
         if isinstance(item, Thought):
             yield ITEM_BYTES + len(item.text) + said
+        elif isinstance(item, Call):
+            yield ITEM_BYTES + len(item.arguments) + len(item.output) + len(item.error)
         else:
             texts = [part["text"] for part in item.get("content", ())]
-            texts += [item.get("arguments"), item.get("output")]
-            yield ITEM_BYTES + said + sum(len(text) for text in texts if text)
+            yield ITEM_BYTES + said + sum(map(len, (*texts, item.get("arguments", ""))))
 
 
 def cited_pages(voice: HeardAgent) -> list[Source]:
@@ -74,6 +164,8 @@ def summary(text: str) -> dict[str, Any]:
 
 def joined(pieces: Sequence[bytes]) -> bytes:
     """Return JSON strings as one."""
+    if len(pieces) == 1:
+        return pieces[0]
     return b'"%b"' % b"".join([piece[1:-1] for piece in pieces])
 
 

@@ -23,7 +23,7 @@ from .fold import FoldedFraming
 from .heard import HeardAgent
 from .large_frames import says_much
 from .response_items import (  # fmt: skip
-    PART,
+    Call,
     Thought,
     cited_pages,
     delta_head,
@@ -55,10 +55,10 @@ class ResponsesFraming(FoldedFraming):
         self._number = 0
         self._after = int(self.options.get("after", -1))
         self.output: list[Any] = []
-        """Items as objects; those of reasoning as `Thought`s."""
+        """Items as objects; those of reasoning as `Thought`s, of tools as `Call`s."""
         self._messages: dict[str, int] = {}
         self._thoughts: dict[str, Thought] = {}
-        self._calls: dict[tuple[str, str], int] = {}
+        self._calls: dict[tuple[str, str], Call] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._heads: dict[int, bytes] = {}
         self._usage: list[Usage] = []
@@ -72,13 +72,15 @@ class ResponsesFraming(FoldedFraming):
         found.voices = {agent_id: voice.copied() for agent_id, voice in self.voices.items()}
         found.status, found.panel, found._at, found._number = self.status, self.panel, self._at, self._number
         found.output, found._heads = list(self.output), dict(self._heads)
-        found._messages, found._calls = dict(self._messages), dict(self._calls)
+        found._messages = dict(self._messages)
         found._pieces = {place: [joined(pieces)] for place, pieces in self._pieces.items()}
         found._usage, found._failures = list(self._usage), list(self._failures)
         found._metadata = dict(self._metadata)
         for attempt_id, thought in self._thoughts.items():
             found._thoughts[attempt_id] = found.output[thought.place] = msgspec.structs.replace(thought)
-        for place in (*self._messages.values(), *self._calls.values()):
+        for key, call in self._calls.items():
+            found._calls[key] = found.output[call.place] = msgspec.structs.replace(call)
+        for place in self._messages.values():
             found.output[place] = deepcopy(self.output[place])
         for voice in found.voices.values():
             if voice.open == "text":
@@ -162,54 +164,33 @@ class ResponsesFraming(FoldedFraming):
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
         thought = self._thoughts.pop(voice.attempt_id)
-        text = thought.text = joined(self._pieces.pop(thought.place))
-        item = b'"output_index":%d,"item":%b' % (thought.place, thought.item())
-        return [
-            self._told(b"response.reasoning_summary_text.done", b'%b,"text":%b' % (thought.where, text)),
-            self._told(b"response.reasoning_summary_part.done", PART % (thought.where, text)),
-            self._told(b"response.output_item.done", item),
-        ]
+        thought.text = joined(self._pieces.pop(thought.place))
+        return self._several(3, thought.ended(self._number + 1))
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
-        place = self._add(
-            {
-                "id": f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}",
-                "type": "mcp_call",
-                "server_label": voice.agent_id,
-                "name": call.name,
-                "arguments": call.arguments,
-                "status": "in_progress",
-                "output": None,
-                "error": None,
-                "agent": {"agent_name": voice.agent_id},
-            }
-        )
-        self._calls[voice.agent_id, call.call_id] = place
-        item = self.output[place]
-        where = {"item_id": item["id"], "output_index": place}
-        return [
-            self._frame("response.output_item.added", output_index=place, item=item | {"arguments": ""}),
-            self._frame("response.mcp_call.in_progress", **where),
-            self._frame("response.mcp_call_arguments.delta", **where, delta=call.arguments),
-            self._frame("response.mcp_call_arguments.done", **where, arguments=call.arguments),
-        ]
+        place = len(self.output)
+        item_id = encode_json(f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}")
+        where = b'"item_id":%b,"output_index":%d' % (item_id, place)
+        named = (voice.agent_id.encode(), encode_json(call.name), encode_json(call.arguments))
+        found = Call(place, item_id, *named, where)
+        self.output.append(found)
+        self._calls[voice.agent_id, call.call_id] = found
+        return self._several(4, found.begun(self._number + 1))
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         blocks: list[bytes] = []
         if (voice.agent_id, result.call_id) not in self._calls:
-            call = voice.tools.get(result.call_id) or ToolCall(result.call_id, "tool", "{}")
-            blocks = self.tool_called(voice, call)
-        place = self._calls.pop((voice.agent_id, result.call_id))
-        return [*blocks, *self._end_call(place, str(result.output), is_error=result.is_error)]
+            unheard = voice.tools.get(result.call_id) or ToolCall(result.call_id, "tool", "{}")
+            blocks = self.tool_called(voice, unheard)
+        call = self._calls.pop((voice.agent_id, result.call_id))
+        return [*blocks, *self._end_call(call, str(result.output), is_error=result.is_error)]
 
-    def _end_call(self, place: int, output: str, *, is_error: bool) -> list[bytes]:
-        item = self.output[place]
-        item["status"] = "failed" if is_error else "completed"
-        item["error" if is_error else "output"] = output
-        return [
-            self._frame(f"response.mcp_call.{item['status']}", item_id=item["id"], output_index=place),
-            self._frame("response.output_item.done", output_index=place, item=item),
-        ]
+    def _end_call(self, call: Call, output: str, *, is_error: bool) -> list[bytes]:
+        if is_error:
+            call.status, call.error = b"failed", encode_json(output)
+        else:
+            call.status, call.output = b"completed", encode_json(output)
+        return self._several(2, call.ended(self._number + 1))
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         place = self._add(
@@ -336,6 +317,8 @@ class ResponsesFraming(FoldedFraming):
     def _whole(self, place: int) -> dict[str, Any] | msgspec.Raw:
         """Return an item with what was said in it so far."""
         item = self.output[place]
+        if isinstance(item, Call):
+            return msgspec.Raw(item.item())
         if isinstance(item, Thought):
             if item.text:
                 return msgspec.Raw(item.item())  # a run may have very many
@@ -354,12 +337,7 @@ class ResponsesFraming(FoldedFraming):
         self.output.append(thought)
         voice.kept = self._pieces[place] = []
         voice.head = delta_head(b"response.reasoning_summary_text.delta", where)
-        return [
-            self._told(
-                b"response.output_item.added", b'"output_index":%d,"item":%b' % (place, thought.item())
-            ),
-            self._told(b"response.reasoning_summary_part.added", PART % (where, b'""')),
-        ]
+        return self._several(2, thought.begun(self._number + 1))
 
     def _add(self, item: dict[str, Any]) -> int:
         self.output.append(item)
@@ -390,6 +368,12 @@ class ResponsesFraming(FoldedFraming):
 
     def _frame(self, type_: str, **fields: Any) -> bytes:
         return self._told(type_.encode(), encode_json(fields)[1:-1])
+
+    def _several(self, frames: int, block: bytes) -> list[bytes]:
+        """Return a block of *frames*, the first of which has the next number, without those that the client has."""
+        before = self._number
+        self._number += frames
+        return [block] if before >= self._after else block.split(b"\n\n")[self._after - before :]
 
     def _told(self, type_: bytes, fields: bytes) -> bytes:
         """Return a frame of *fields*, which are encoded; nothing of a frame that the client has."""

@@ -17,6 +17,7 @@ from orchestrator.events import (
     ToolResult,
     Usage,
 )
+from orchestrator.events.encoding import encode_json
 from orchestrator.events.snapshot import AgentSnapshot
 from orchestrator.framing import responses
 from orchestrator.framing.response_items import response_id
@@ -121,7 +122,8 @@ def test_tools_are_calls_that_the_server_ran() -> None:
     scene.say(("a", ToolCall("c1", "look", '{"at":1}')), ("a", ToolResult("c1", "blue", False)))
     scene.say(("a", ToolCall("c2", "look", "{}")), ("a", ToolResult("c2", "No.", True)))
     scene.say(("a", ToolCall("c3", "look", "{}")), ("a", done()))
-    found = [(item["status"], item["output"], item["error"]) for item in scene.framing.response()["output"]]
+    output = json.loads(encode_json(scene.framing.response()["output"]))
+    found = [(item["status"], item["output"], item["error"]) for item in output]
     assert found == [
         ("completed", "blue", None), ("failed", None, "No."), ("failed", None, "The agent ended before its tool did."),
     ]  # fmt: skip

@@ -82,20 +82,20 @@ class DialectReader:
             return [(await supervisor.get(run_id)).snapshot()]
 
         # What a client of an earlier answer has is not in its framing, and after a gap not all is.
-        is_whole = framing.needs_all and not self.options.get("fresh")
+        whole = None if self.options.get("fresh") else _forkable(framing)
         async with aclosing(follow(supervisor.log, self.view, cursor, snapshots, sink=sink)) as items:
             async for item in items:
                 yield item
-                if not is_whole:
+                if whole is None:
                     continue
                 if isinstance(item, list):
-                    self._keep(framing, item[-1].epoch)
+                    self._keep(whole, item[-1].epoch)
                 elif not isinstance(item, Idle):
-                    is_whole = False
+                    whole = None
 
-    def _keep(self, framing: Framing, epoch: str) -> None:
+    def _keep(self, framing: Forkable, epoch: str) -> None:
         """Keep what *framing* has heard, if that is much more than what is kept."""
-        if not isinstance(framing, Forkable) or framing.is_finished:
+        if framing.is_finished:
             return
         kept, view = self.request.app[CHECKPOINTS], (epoch, self.view.agents)
         if kept.is_due(self.run.state, view, framing.seq):
@@ -111,21 +111,21 @@ class DialectReader:
         self, framing: Framing, newest: Cursor
     ) -> tuple[str | None, AsyncGenerator[list[Entry], None] | None]:
         """Return the cursor at which a reader of all may begin, and what stands for all before it."""
-        if not isinstance(framing, Forkable):
+        if (whole := _forkable(framing)) is None:
             return None, None
-        if framing.seq:
-            return f"{newest.epoch}-{framing.seq}", None
+        if whole.seq:
+            return f"{newest.epoch}-{whole.seq}", None
         if last := self._digested(Cursor(newest.epoch, newest.seq - 1)):
             cursor = f"{newest.epoch}-{last}"
             return cursor, self.seen(cursor, framing)
         return None, None
 
     async def _seen(self, cursor: str, framing: Framing) -> AsyncGenerator[list[Entry], None]:
-        at = parse_cursor(cursor)
+        at, whole = parse_cursor(cursor), _forkable(framing)
         if not framing.needs_all:
             after = await self._begin_late(cursor, framing)
-        elif isinstance(framing, Forkable) and framing.seq:
-            after = framing.seq
+        elif whole is not None and whole.seq:
+            after = whole.seq
         elif at is not None:
             after = self._digested(at)
             kept = filter(self.view.keeps, self.run.state.digest.entries(after))
@@ -138,8 +138,8 @@ class DialectReader:
         ) as pages:
             async for page in pages:
                 yield page
-                if framing.needs_all:
-                    self._keep(framing, page[-1].epoch)
+                if whole is not None:
+                    self._keep(whole, page[-1].epoch)
 
     async def _begin_late(self, cursor: str, framing: Framing) -> int:
         """Let *framing* begin with the run's state shortly before *cursor*; return the seq of that, 0 if it does not.
@@ -169,6 +169,11 @@ class DialectReader:
         for _ in framing.begin_at(state, start):
             await self.request.app[STREAMS].share.take()
         return start
+
+
+def _forkable(framing: Framing) -> Forkable | None:
+    """Return *framing* if another connection may begin with what it has heard; asking costs more than an event."""
+    return framing if framing.needs_all and isinstance(framing, Forkable) else None
 
 
 async def stream_run(
