@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .probe import STREAM, Probe, WireEvent, expect
+from .silence import a_silent_stream_lives
 from .trimming import no_silent_hole
 
 CUTS = 12
@@ -171,6 +172,9 @@ clause("Resume", "whoever stands where a log was trimmed gets run.gap first; nob
 )
 
 
+clause("The stream", "a comment comes at least every 15 s of silence")(a_silent_stream_lives)
+
+
 @clause("Calls", "a cancel is acknowledged at once; each agent's cancelled follows, and again is no error")
 async def a_cancel_ends_a_run(probe: Probe) -> None:
     run_id = await probe.start()
@@ -181,6 +185,7 @@ async def a_cancel_ends_a_run(probe: Probe) -> None:
     events = (await probe.read(f"/v1/runs/{run_id}/events")).events
     ends = {event.agent_id: event.type for event in events if event.agent_id and event.type in TERMINALS}
     expect("cancelled" in ends.values() or not was_running, "what was running was not cancelled")
+    expect(set(reply.json["agents"]) <= set(ends), "an agent has no terminal event")
     expect(events[-1].name == "run.done", "a cancelled run does not end with run.done")
     late = await probe.call("POST", f"/v1/runs/{run_id}/cancel")
     expect(late.status == 202, f"a cancel of an ended run is answered with {late.status}")
@@ -210,7 +215,8 @@ async def message_framing(probe: Probe) -> None:
 @clause("The stream", "?agents= keeps those agents' events and every run.*, with the log's ids")
 async def the_filter(probe: Probe) -> None:
     run_id, events = await _whole(probe)
-    agent = next(event.agent_id for event in events if event.agent_id)
+    agent = next((event.agent_id for event in events if event.agent_id), None)
+    expect(agent, "no event is of an agent")
     received = (await probe.read(f"/v1/runs/{run_id}/events?agents={agent}")).events
     wanted = [event.id for event in events if event.agent_id in (None, agent)]
     expect([event.id for event in received] == wanted, "the filtered stream has other events")

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse
+from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, ClientWSTimeout
 
 from ..sse_parser import ServerSentEvent, SSEParser
 
 STREAM = {"Accept": "text/event-stream"}
 
 
+AT_ONCE_SECONDS = 0.1
+"""What comes so soon after a stream's first bytes is its opening."""
+
+
 class Broken(Exception):
     """The server breaks a promise; the text says how."""
+
+
+class OutOfTime(Broken):
+    """The server let the kit wait for what it has to do."""
 
 
 def expect(holds: object, how: str) -> None:
@@ -109,7 +117,7 @@ class ProbeSocket:
                     expect(isinstance(message, dict), "a message is no JSON object")
                     received.append(message)
         except TimeoutError:
-            raise Broken(f"the WebSocket did not say all within {self._patience:g} s") from None
+            raise OutOfTime(f"the WebSocket did not say all within {self._patience:g} s") from None
         return received
 
 
@@ -138,12 +146,19 @@ class Probe:
             ) as response:
                 return Reply(response.status, response.headers, await response.read())
         except TimeoutError:
-            raise Broken(f"{method} {path} was not answered within {self.patience:g} s") from None
+            raise OutOfTime(f"{method} {path} was not answered within {self.patience:g} s") from None
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[ProbeSocket]:
         """Open a WebSocket, and close it in the end."""
-        async with self._session.ws_connect(self._url + "/v1/ws") as opened:
+        try:
+            async with asyncio.timeout(self.patience):
+                opened = await self._session.ws_connect(
+                    self._url + "/v1/ws", timeout=ClientWSTimeout(ws_close=2)
+                )
+        except TimeoutError:
+            raise OutOfTime(f"no WebSocket was opened within {self.patience:g} s") from None
+        async with opened:
             yield ProbeSocket(opened, self.patience)
 
     async def start(self, **keys: Any) -> str:
@@ -188,6 +203,34 @@ class Probe:
                     if is_enough is not None and is_enough(events):
                         break
         except TimeoutError:
-            raise Broken(f"the stream {path} did not end within {self.patience:g} s") from None
+            raise OutOfTime(f"the stream {path} did not end within {self.patience:g} s") from None
         reply.body = body
         return reply
+
+    async def listen(self, path: str, seconds: float) -> list[bytes]:
+        """Return the lines of the first bytes that come after a stream's opening; none after *seconds* without any.
+
+        Raises:
+            OutOfTime: It does not open in time.
+        """
+        clock = asyncio.get_running_loop().time
+        opening = asyncio.timeout(self.patience)
+        try:
+            async with (
+                opening,
+                self._session.get(
+                    self._url + path, headers=STREAM, timeout=ClientTimeout(total=None)
+                ) as response,
+            ):
+                expect(response.status == 200, f"{path} is answered with {response.status}")
+                await response.content.readany()
+                begun = clock()
+                opening.reschedule(None)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        while chunk := await response.content.readany():
+                            if clock() - begun > AT_ONCE_SECONDS:
+                                return chunk.splitlines()
+                return []
+        except TimeoutError:
+            raise OutOfTime(f"the stream {path} did not begin within {self.patience:g} s") from None

@@ -91,7 +91,7 @@ class Thought(msgspec.Struct, gc=False):
         )
 
 
-class Call(msgspec.Struct, gc=False):
+class ToolItem(msgspec.Struct, gc=False):
     """A tool that the server has run or runs. What may be any text is a JSON string."""
 
     place: int
@@ -136,7 +136,7 @@ def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Ite
         said = sum(map(len, pieces.get(place, ())))
         if isinstance(item, Thought):
             yield ITEM_BYTES + len(item.text) + said
-        elif isinstance(item, Call):
+        elif isinstance(item, ToolItem):
             yield ITEM_BYTES + len(item.arguments) + len(item.output) + len(item.error)
         else:
             texts = [part["text"] for part in item.get("content", ())]

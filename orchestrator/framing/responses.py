@@ -23,8 +23,8 @@ from .fold import FoldedFraming
 from .heard import HeardAgent
 from .large_frames import says_much
 from .response_items import (  # fmt: skip
-    Call,
     Thought,
+    ToolItem,
     cited_pages,
     delta_head,
     joined,
@@ -55,10 +55,10 @@ class ResponsesFraming(FoldedFraming):
         self._number = 0
         self._after = int(self.options.get("after", -1))
         self.output: list[Any] = []
-        """Items as objects; those of reasoning as `Thought`s, of tools as `Call`s."""
+        """Items as objects; those of reasoning as `Thought`s, of tools as `ToolItem`s."""
         self._messages: dict[str, int] = {}
         self._thoughts: dict[str, Thought] = {}
-        self._calls: dict[tuple[str, str], Call] = {}
+        self._calls: dict[tuple[str, str], ToolItem] = {}
         self._pieces: dict[int, list[bytes]] = {}
         self._heads: dict[int, bytes] = {}
         self._usage: list[Usage] = []
@@ -172,7 +172,7 @@ class ResponsesFraming(FoldedFraming):
         item_id = encode_json(f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}")
         where = b'"item_id":%b,"output_index":%d' % (item_id, place)
         named = (voice.agent_id.encode(), encode_json(call.name), encode_json(call.arguments))
-        found = Call(place, item_id, *named, where)
+        found = ToolItem(place, item_id, *named, where)
         self.output.append(found)
         self._calls[voice.agent_id, call.call_id] = found
         return self._several(4, found.begun(self._number + 1))
@@ -185,7 +185,7 @@ class ResponsesFraming(FoldedFraming):
         call = self._calls.pop((voice.agent_id, result.call_id))
         return [*blocks, *self._end_call(call, str(result.output), is_error=result.is_error)]
 
-    def _end_call(self, call: Call, output: str, *, is_error: bool) -> list[bytes]:
+    def _end_call(self, call: ToolItem, output: str, *, is_error: bool) -> list[bytes]:
         if is_error:
             call.status, call.error = b"failed", encode_json(output)
         else:
@@ -317,7 +317,7 @@ class ResponsesFraming(FoldedFraming):
     def _whole(self, place: int) -> dict[str, Any] | msgspec.Raw:
         """Return an item with what was said in it so far."""
         item = self.output[place]
-        if isinstance(item, Call):
+        if isinstance(item, ToolItem):
             return msgspec.Raw(item.item())
         if isinstance(item, Thought):
             if item.text:

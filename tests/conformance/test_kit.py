@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,10 +14,12 @@ from click.testing import CliRunner
 from orchestrator import AgentInput
 from orchestrator.backends.base import Emission
 from orchestrator.cli.commands import cli
-from orchestrator.conformance.__main__ import check, main
-from orchestrator.conformance.clauses import CLAUSES
+from orchestrator.conformance import __main__ as kit
+from orchestrator.conformance import silence
+from orchestrator.conformance.__main__ import HANGING, check, main
+from orchestrator.conformance.clauses import CLAUSES, Clause
 from orchestrator.conformance.probe import Probe
-from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog import MemoryLog, subscription
 from tests.support.probe import ProblemServer
 from tests.support.service import Service, serving
 
@@ -29,6 +32,13 @@ async def talker(request: AgentInput) -> AsyncGenerator[Emission, None]:
     for n in range(25):
         yield f"word {n} "
         await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def short_silences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a heartbeat come at a hundredth of the time, and let the kit wait a tenth of its own for it."""
+    monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", 0.15)
+    monkeypatch.setattr(silence, "SILENCE_SECONDS", 1.7)
 
 
 @pytest.fixture
@@ -74,8 +84,22 @@ def lost(request: web.Request, frame: bytes, place: int) -> bytes | None:
 
 
 @asynccontextmanager
-async def wrong_server(service: Service, wrong: Wrong, *, deaf: str = "") -> AsyncIterator[str]:
-    """Serve what *service* does, with one thing wrong; calls that end with *deaf* are taken and forgotten."""
+async def wrong_server(
+    service: Service,
+    wrong: Wrong,
+    *,
+    deaf: str = "",
+    wide: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[str]:
+    """Serve what *service* does, with one thing wrong.
+
+    Args:
+        deaf: Calls that end with this are taken and forgotten.
+        wide: A cancel of one agent cancels all.
+        headers: What streams have in place of what they should.
+    """
+    other_headers = headers or {}
 
     async def forward(request: web.Request) -> web.StreamResponse:
         path = request.path_qs
@@ -83,6 +107,8 @@ async def wrong_server(service: Service, wrong: Wrong, *, deaf: str = "") -> Asy
             path, method = path.partition("/agents/")[0].removesuffix(deaf), "GET"
         else:
             method = request.method
+        if wide and path.endswith("/cancel"):
+            path = re.sub("/agents/[^/]+", "", path)
         headers = {
             name: value for name, value in request.headers.items() if name not in ("Host", "Accept-Encoding")
         }
@@ -92,7 +118,7 @@ async def wrong_server(service: Service, wrong: Wrong, *, deaf: str = "") -> Asy
         ) as found:
             kept = {name: value for name, value in found.headers.items() if name.lower() not in HOP}
             status = 202 if method != request.method else found.status
-            answer = web.StreamResponse(status=status, headers=kept)
+            answer = web.StreamResponse(status=status, headers=kept | dict(other_headers))
             if found.content_type != "text/event-stream":
                 return web.Response(status=status, headers=kept, body=await found.read())
             await answer.prepare(request)
@@ -130,10 +156,12 @@ async def wrong_server(service: Service, wrong: Wrong, *, deaf: str = "") -> Asy
         yield str(server.make_url("")).rstrip("/")
 
 
-async def verdicts(url: str) -> dict[str, str | None]:
+async def verdicts(url: str, *names: str) -> dict[str, str | None]:
+    """Return what the kit says of each clause, or of those of these *names*."""
     async with ClientSession() as session:
         probe = Probe(session, url, message="hi", agents=None, patience=20)
-        return {clause.name: await check(probe, clause) for clause in CLAUSES}
+        wanted = [clause for clause in CLAUSES if not names or clause.name in names]
+        return {clause.name: await check(probe, clause) for clause in wanted}
 
 
 async def test_ours_holds_every_clause(service: Service) -> None:
@@ -154,7 +182,7 @@ async def test_ours_holds_every_clause(service: Service) -> None:
 )
 async def test_a_wrong_server_is_caught(service: Service, wrong: Wrong, clause: str) -> None:
     async with wrong_server(service, wrong) as url:
-        found = await verdicts(url)
+        found = await verdicts(url, clause, "problems")
     assert found[clause] is not None
     assert found["problems"] is None, "what is right is not blamed"
 
@@ -167,10 +195,7 @@ async def test_a_server_that_is_deaf_to_cancels_is_caught(service: Service) -> N
 
 
 async def verdict(url: str, name: str) -> str | None:
-    async with ClientSession() as session:
-        probe = Probe(session, url, message="hi", agents=None, patience=20)
-        (clause,) = [each for each in CLAUSES if each.name == name]
-        return await check(probe, clause)
+    return (await verdicts(url, name))[name]
 
 
 async def test_a_server_that_is_deaf_to_retries_is_caught(service: Service) -> None:
@@ -228,3 +253,148 @@ async def test_a_server_whose_streams_lack_the_last_event_is_asked_no_more_than_
         probe = Probe(session, url, message="hi", agents=None, patience=20)
         (live,) = [clause for clause in CLAUSES if clause.name == "live_cuts_lose_nothing"]
         assert "the stream ends, and run.done was not in it" in (await check(probe, live) or "")
+
+
+def after_a_cursor(request: web.Request) -> bool:
+    return "Last-Event-ID" in request.headers
+
+
+def number(frame: bytes) -> int:
+    """Return the seq of a frame, 0 if it has none."""
+    found = re.search(rb"^id: [a-z0-9]+-([0-9]+)$", frame, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def one_early(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Count one less after a cursor."""
+    seq = number(frame)
+    renamed = frame.replace(b"-%d\n" % seq, b"-%d\n" % (seq - 1), 1)
+    return renamed if after_a_cursor(request) and seq > 1 else frame
+
+
+def without_the_end_of_one(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Leave out how one agent was cancelled."""
+    return None if b"event: b.cancelled" in frame else frame
+
+
+def without_heartbeats(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    return None if frame == b": heartbeat" else frame
+
+
+def heartbeats_that_are_events(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    return b"event: ping\ndata: {}" if frame == b": heartbeat" else frame
+
+
+def an_id_twice(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Give the fourth event the third one's id, always."""
+    return re.sub(rb"-4\n", b"-3\n", frame, count=1) if number(frame) == 4 else frame
+
+
+def more_after_the_run(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Say something after `run.done`."""
+    more = b'event: run.note\ndata: {"type":"note","t":99999}'
+    return frame + b"\n\n" + more if b"event: run.done" in frame else frame
+
+
+def names_of_others(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Call one agent's tokens by the other's name."""
+    return frame.replace(b"event: a.token", b"event: b.token")
+
+
+def time_that_falls(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    """Count one agent's time from its own start."""
+    return re.sub(rb'"t":[0-9]+', b'"t":0', frame) if b"event: b.done" in frame else frame
+
+
+def snapshot_without_a_gap(request: web.Request, frame: bytes, place: int) -> bytes | None:
+    return None if b"event: run.gap" in frame else frame
+
+
+@pytest.mark.parametrize(
+    ("wrong", "clause"),
+    [
+        (one_early, "cuts_lose_nothing"),
+        (one_early, "live_cuts_lose_nothing"),
+        (without_the_end_of_one, "a_cancel_ends_a_run"),
+        (without_heartbeats, "a_silent_stream_lives"),
+        (heartbeats_that_are_events, "a_silent_stream_lives"),
+        (an_id_twice, "ids_rise"),
+        (more_after_the_run, "order_of_a_run"),
+        (names_of_others, "names_and_data"),
+        (time_that_falls, "names_and_data"),
+        (snapshot_without_a_gap, "strange_cursors_give_a_gap"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+async def test_another_wrong_server_is_caught_by_the_clause_that_it_breaks(
+    service: Service, wrong: Wrong, clause: str
+) -> None:
+    async with wrong_server(service, wrong) as url:
+        found = await verdicts(url, clause, "problems", "idempotency")
+    assert {name for name, how in found.items() if how} == {clause}
+
+
+@pytest.mark.parametrize(
+    ("headers", "clause"),
+    [
+        ({"Content-Type": "text/plain"}, "headers_of_a_stream"),
+        ({"Cache-Control": "max-age=60"}, "headers_of_a_stream"),
+        ({"Run-Id": "run_of_another"}, "headers_of_a_stream"),
+    ],
+)
+async def test_a_server_with_wrong_headers_is_caught(
+    service: Service, headers: dict[str, str], clause: str
+) -> None:
+    async with wrong_server(service, lambda _, frame, __: frame, headers=headers) as url:
+        assert await verdict(url, clause) is not None
+
+
+async def test_a_server_whose_cancel_takes_the_siblings_is_caught(service: Service) -> None:
+    async with wrong_server(service, lambda _, frame, __: frame, wide=True) as url:
+        assert "were cancelled, too" in (await verdict(url, "a_cancel_of_one_agent") or "")
+
+
+@asynccontextmanager
+async def slow_server(*, trickles: bool) -> AsyncIterator[str]:
+    """Take every request and answer none, or send a byte now and then for ever."""
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if trickles:
+            await answer.prepare(request)
+        while True:
+            await asyncio.sleep(0.01)
+            if trickles:
+                await answer.write(b":\n\n")
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", forward)
+    async with ProblemServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+@pytest.mark.parametrize("trickles", [False, True])
+async def test_a_server_that_lets_the_kit_wait_is_left(
+    capsys: pytest.CaptureFixture[str], trickles: bool
+) -> None:
+    async with slow_server(trickles=trickles) as url:
+        assert await asyncio.to_thread(main, [url, "--patience", "0.3"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("FAIL") == HANGING
+    assert f"0 of {len(CLAUSES)} clauses hold." in out
+
+
+async def test_a_clause_that_never_comes_to_its_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if each of its answers comes in time."""
+
+    async def asks_for_ever(probe: Probe) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+
+    endless = Clause("endless", "Promises", "it ends", asks_for_ever)
+    monkeypatch.setattr(kit, "CLAUSES", [endless])
+    monkeypatch.setattr(kit, "SILENCE_SECONDS", 0)
+    assert await asyncio.to_thread(main, ["http://127.0.0.1:9", "--patience", "0.05"]) == 1
+    assert "took too long" in capsys.readouterr().out
