@@ -105,7 +105,9 @@ class Writer:
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
         tokens: dict[str, list[int]] = {}
+        digest = self._state.digest
         for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
+            digest.take(entry, payload)
             if type(payload) is Token and who is not None:
                 # Most events, and the ones that change nobody's status.
                 tokens.setdefault(who, []).append(len(payload.text))
@@ -138,7 +140,6 @@ class Writer:
         return data[:-1] + _stage_of(participant)
 
     def _fold(self, agent_id: str | None, payload: Payload, entry: Entry) -> None:
-        self._state.digest.take(entry, payload)
         if agent_id is None or agent_id == PANEL:
             self._state.fold(agent_id, payload, entry.id)
             return

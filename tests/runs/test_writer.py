@@ -22,12 +22,14 @@ from orchestrator.events import (
     Cancelled,
     Done,
     Error,
+    Reasoning,
     RunStarted,
     Started,
     Status,
     Token,
     Usage,
 )
+from orchestrator.run import digest
 from orchestrator.run.blind import BlindNames
 from orchestrator.run.merge import Batch
 from orchestrator.run.spec import RunSpec
@@ -114,6 +116,19 @@ async def test_a_batch_is_in_the_log_in_its_order_and_then_in_the_state(log: Uns
     assert heard.states == [("a", "queued", "running")]
     assert heard.said == [("a", 5, 2)]
     assert heard.bytes == log.size > 0
+
+
+async def test_all_that_is_logged_is_in_the_states_digest(
+    log: UnsteadyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens too, whatever way they are folded: a late reader is given it in place of the log."""
+    monkeypatch.setattr(digest, "SPAN_EVENTS", 1)
+    made = writer(log)
+    await made.append([Batch("a", [Started(1), Token("Hel"), Reasoning("hm"), Token("lo")])])
+    entries = await logged(log)
+    kept = made.state.digest
+    last = kept.exact_at(Cursor(entries[-1].epoch, entries[-1].seq))
+    assert [(e.seq, e.type) for e in kept.entries(last)] == [(e.seq, e.type) for e in entries]
 
 
 async def test_what_is_the_runs_own_has_no_agent(log: UnsteadyLog) -> None:
