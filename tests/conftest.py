@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpClient
 
+from tests.dialects.matrix import watch
 from tests.support.probe import Answer, Ask, Client, Listen, ProblemServer, fetch
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ os.environ["OLLAMA_HOST"] = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-inputs", type=int, default=800, help="odd inputs of tests/fuzz in all")
     parser.addoption("--fuzz-seed", type=int, default=1, help="other odd inputs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    watch(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
