@@ -111,7 +111,6 @@ class Writer:
             if type(payload) is Token and who is not None:
                 # Most events, and the ones that change nobody's status.
                 tokens.setdefault(who, []).append(len(payload.text))
-                self._state.digest.take(entry, payload)
                 self._state.fold(who, payload, entry.id)
                 continue
             self._fold(who, payload, entry)
