@@ -15,7 +15,11 @@ from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from openai import AsyncOpenAI
 
+from orchestrator.errors import LogUnavailable
+from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import RunLimits
 from tests.support.service import Service, serving
 
@@ -78,6 +82,7 @@ def words(name: str, answer: Any) -> str:
     if name == "a2a":
         assert told["error"]["code"] == answer.status
         assert told["error"]["details"][0]["reason"]
+        assert (told["error"]["status"] in ("INTERNAL", "UNAVAILABLE")) == (answer.status >= 500)
     return str(told["error"]["message"])
 
 
@@ -96,6 +101,39 @@ async def test_each_refusal_has_the_dialect_s_shape(service: Service, full: str,
     assert int(many.headers["Retry-After"]) > 0
     assert "run" in words(name, many)
     assert len((await service.call("GET", "/v1/runs", headers=KEY)).json["runs"]) == 1, "none was started"
+
+
+class UnavailableLog(MemoryLog):
+    """A store that does not answer."""
+
+    async def create_run(self, record: RunRecord) -> RunRecord:
+        raise LogUnavailable("redis://:hunter2@db")
+
+
+REFUSED: dict[str, tuple[int, str]] = {
+    "another host": (403, "host"),
+    "too large": (413, "200"),
+    "no JSON": (400, "json"),
+    "no store": (503, "log"),
+}
+
+
+@every_call
+async def test_what_no_run_can_begin_with_is_refused_in_the_dialect_s_shape(name: str) -> None:
+    """A foreign Host, a body that is too large or no JSON, a store that does not answer: none is a stream."""
+    path, body = CALLS[name]
+    version = {"A2A-Version": "1.0"}
+    json_type = {"Content-Type": "application/json"}
+    async with serving({"endless": endless}, options=ServerOptions(max_body_bytes=200)) as service:
+        host = await service.call("POST", path, json=body, headers=version | {"Host": "elsewhere.example"})
+        large = await service.call("POST", path, json=body | {"more": "x" * 300}, headers=version)
+        broken = await service.call("POST", path, data=b"{", headers=version | json_type)
+    async with serving({"endless": endless}, log=UnavailableLog()) as service:
+        away = await service.call("POST", path, json=body, headers=version)
+    for (status, word), answer in zip(REFUSED.values(), (host, large, broken, away), strict=True):
+        assert answer.status == status
+        assert word in words(name, answer).lower()
+        assert b"hunter2" not in answer.body
 
 
 async def test_openai_raises_its_own_errors(service: Service, full: str) -> None:
