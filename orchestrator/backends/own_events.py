@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ERROR_CODES, AgentError
-from ..events.agent import Usage
+from ..events.agent import Handoff, Usage
 from ..events.content import CONTENT, Content
 
 MAX_MESSAGE_CHARS = 500
@@ -29,6 +29,13 @@ def content_of(kind: object, about: Mapping[str, Any]) -> Content | None:
         return msgspec.convert(about, wanted)
     except msgspec.ValidationError:
         return None
+
+
+def handoff_of(kind: object, about: Mapping[str, Any]) -> Handoff | None:
+    """Return the handoff that an object of the type *kind* says, after which another speaks; None if it is none."""
+    to = about.get("to")
+    said = kind == Handoff.TYPE and isinstance(about.get("agent_id"), str)
+    return Handoff(to) if said and isinstance(to, str) and to else None
 
 
 def failure_of(about: Mapping[str, Any]) -> AgentError | None:

@@ -6,7 +6,17 @@ from typing import Any
 
 import msgspec
 
-from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
+from ..events.agent import (
+    Approval,
+    ApprovalRequest,
+    Cancelled,
+    Done,
+    Error,
+    Handoff,
+    Retry,
+    ToolCall,
+    ToolResult,
+)
 from ..events.base import Payload
 from ..events.content import Content, Data, File
 from ..events.encoding import encode_json
@@ -138,6 +148,9 @@ class A2aFraming(FoldedFraming):
         return [self._working(about)]
 
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+        if isinstance(payload, Handoff):
+            handed = {"type": "handoff", "agent_id": voice.agent_id, "to": payload.to}
+            return [self._status("TASK_STATE_WORKING", handed)]
         if not isinstance(payload, Approval):
             return []
         about = {"type": "approval", "agent_id": voice.agent_id, **approval_facts(payload)}

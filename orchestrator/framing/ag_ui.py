@@ -10,6 +10,7 @@ from ..events.agent import (
     Cancelled,
     Done,
     Error,
+    Handoff,
     Retry,
     ToolCall,
     ToolResult,
@@ -145,6 +146,9 @@ class AgUiFraming(FoldedFraming):
         return [_event("CUSTOM", name=said.TYPE, value=about, **self._owner(voice))]
 
     def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+        if isinstance(payload, Handoff):
+            handed = {"agent_id": voice.agent_id, "to": payload.to}
+            return [_event("CUSTOM", name="handoff", value=handed, **self._owner(voice))]
         if not isinstance(payload, Approval):
             return []
         about = {"agent_id": voice.agent_id, **approval_facts(payload)}

@@ -16,6 +16,7 @@ from orchestrator.events import (
     ApprovalRequest,
     Data,
     File,
+    Handoff,
     Progress,
     Reasoning,
     Source,
@@ -76,6 +77,12 @@ async def rich(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield END
 
 
+async def handing(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    yield "I ask the clerk. "
+    yield Handoff("clerk")
+    yield Token("It is filed.", speaker="clerk")
+
+
 async def asking(request: AgentInput) -> AsyncGenerator[Emission, None]:
     yield ApprovalRequest("c9", "send", "{}")
     yield f"{await request.approve('c9')}: {request.reasons.get('c9')}"
@@ -123,6 +130,14 @@ async def test_all_that_is_said_comes_back_as_it_was(way: str) -> None:
             with pytest.raises(AgentError) as caught:
                 await ask(backend)
             assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "remote"])
+async def test_a_handoff_comes_back(way: str) -> None:
+    async with serving({"handing": handing}) as service, reaching(service, way, "handing") as backend:
+        said = [each for each in await ask(backend) if isinstance(each, str | Token | Handoff)]
+    assert said[-2:] == [Handoff("clerk"), Token("It is filed.", speaker="clerk")]
+    assert text_in(said) == "I ask the clerk. It is filed."
 
 
 MODELS: dict[str, Callable[[str, str], dict[str, Any]]] = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import ERROR_CODES, AgentError
-from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
+from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import Data, File, Source
 from ..base import Emission
-from ..own_events import OwnEndings, content_of, failure_of
+from ..own_events import OwnEndings, content_of, failure_of, handoff_of
 from .card import WHO
 
 ENDED = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
@@ -73,6 +73,8 @@ class TaskReading:
         self._artifacts: dict[str, _Artifact] = {}
         self._calls: set[str] = set()
         self._failure: AgentError | None = None
+        self._speakers: dict[object, str] = {}
+        """Who goes on for an agent of this very service that has handed over, by its id."""
 
     @property
     def asks(self) -> bool:
@@ -127,8 +129,10 @@ class TaskReading:
         name = str(artifact.get("artifactId", ""))[:MAX_ID_CHARS]
         parts = _objects(artifact.get("parts"))
         known = self._artifacts.setdefault(name, _Artifact())
+        about = artifact.get("metadata")
+        speaker = self._speakers.get(about.get("agent_id")) if isinstance(about, dict) else None
         if append:
-            yield from self._parts(parts, known, name)
+            yield from (_spoken(each, speaker) for each in self._parts(parts, known, name))
             return
         if (own := _own_artifact(artifact, parts)) is not None:
             yield own
@@ -140,7 +144,7 @@ class TaskReading:
             if not now.startswith(said):
                 raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
             if added := now[len(said) :]:
-                yield added if kind == "text" else Reasoning(added)
+                yield _spoken(added, speaker) if kind == "text" else Reasoning(added)
         known.text, known.thought, known.parts = whole.text, whole.thought, whole.parts
         yield from (each for each in rest if not isinstance(each, str | Reasoning))
 
@@ -234,6 +238,9 @@ class TaskReading:
             yield from self._tool_result(about.get("call_id"), "tool", about.get("output"), failed)
         elif kind == "agent":
             self._note_agent(about)
+        elif (handed := handoff_of(kind, about)) is not None:
+            self._speakers[about["agent_id"]] = handed.to[:MAX_ID_CHARS]
+            yield handed
         elif (said := content_of(kind, about)) is not None:
             yield said
         if kind == "agent" or any("error" in str(key).lower() for key in about):
@@ -273,6 +280,10 @@ class TaskReading:
             self.task_id = task_id
         if isinstance(context_id, str) and 0 < len(context_id) <= MAX_ID_CHARS:
             self.context_id = context_id
+
+
+def _spoken(emission: Emission, speaker: str | None) -> Emission:
+    return Token(emission, speaker=speaker) if isinstance(emission, str) and speaker else emission
 
 
 def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data | File | None:

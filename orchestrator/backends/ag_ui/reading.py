@@ -11,7 +11,7 @@ import msgspec
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
-from ..own_events import OwnEndings, content_of, failure_of
+from ..own_events import OwnEndings, content_of, failure_of, handoff_of
 from ..upstream_errors import verdict_in
 from .documents import Documents
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
@@ -55,6 +55,8 @@ class RunReading:
         self._transcript = transcript
         self._speakers: dict[str, str | None] = {}
         self._subagents: dict[str, str] = {}
+        self._handed: dict[object, str] = {}
+        """Who goes on for an agent of this very service that has handed over, by its id."""
         self._calls: dict[str, _Call] = {} if before is None else before._calls
         self._chunked: str | None = None
         self._message = ""
@@ -102,7 +104,7 @@ class RunReading:
             return []
         self._spoke = True
         self._transcript.say(message, delta)
-        return [Token(delta, speaker=speaker)]
+        return [Token(delta, speaker=self._handed.get(speaker, speaker))]
 
     def _reasoning(self, event: dict[str, Any]) -> list[Emission]:
         delta = event.get("delta")
@@ -232,6 +234,9 @@ class RunReading:
 
     def _own(self, name: object, value: dict[str, Any]) -> list[Emission]:
         """Return what an agent of this very service says in a form of its own."""
+        if (handed := handoff_of(name, value)) is not None:
+            self._handed[value["agent_id"]] = handed.to[:MAX_ID_CHARS]
+            return [handed]
         if name == "agent_done":
             self.endings.note(value)
         if name == "agent_error":
