@@ -74,9 +74,11 @@ def _joined(said: list[tuple[str, str]]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("first", SPEAKERS)
-async def test_a_cut_in_one_goes_on_in_every_other(service: Service, first: str) -> None:
-    """At random bytes, from a run that is over as from its log."""
-    chance = random.Random(first)
+async def test_a_cut_in_one_goes_on_in_every_other(
+    service: Service, first: str, pytestconfig: pytest.Config
+) -> None:
+    """At random bytes, from a run that is over as from its log; `--fuzz-seed` chooses others."""
+    chance = random.Random(f"{first} {pytestconfig.getoption('fuzz_seed')}")
     run_id = await service.start(agents=["chatty", "tooled"])
     await service.ended(run_id)
     path = f"/v1/runs/{run_id}/events?framing="

@@ -76,10 +76,10 @@ def number(cursor: str | None) -> int:
 
 
 @pytest.mark.parametrize("which", RUNS)
-async def test_it_goes_on_in_every_other(which: str) -> None:
+async def test_it_goes_on_in_every_other(which: str, pytestconfig: pytest.Config) -> None:
     """At random bytes of each. What each tells of it differs, so the rest is held against its own whole stream."""
     ask, words = RUNS[which]
-    chance = random.Random(which)
+    chance = random.Random(f"{which} {pytestconfig.getoption('fuzz_seed')}")
     policy = {"retry": {"attempts": 2, "backoff_s": 0.001, "after_first_token": True}}
     async with serving({**AGENTS, "flaky": flaky}, keys={"flaky": policy}) as service:
         run_id = await ask(service)

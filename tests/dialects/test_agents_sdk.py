@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -128,7 +129,7 @@ async def test_an_approval_is_asked_of_a_hosted_tools_callback(client: AsyncOpen
 async def test_a_cut_is_an_error_and_the_response_can_be_read_on(service: Service) -> None:
     """The SDK resumes nothing by itself; the number that it saw last is a cursor for the client that it stands on."""
     async with cutting(service) as proxy:
-        proxy.cut_at = 3000
+        proxy.cut_at = random.Random("agents sdk").randrange(2000, 6000)
         async with AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="none", max_retries=0) as client:
             streamed = Runner.run_streamed(agent_on(client, "chatty+tooled"), "hi", run_config=QUIET)
             seen: list[Any] = []
