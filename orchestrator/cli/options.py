@@ -196,6 +196,13 @@ SERVE: tuple[Callable[[F], F], ...] = (
         help="Bytes of all runs beyond which the oldest ended ones go.",
     ),
     option(
+        "--max-live-bytes",
+        type=click.IntRange(min=1),
+        default=DEFAULTS.max_live_bytes,
+        show_default=True,
+        help="Bytes that running runs keep in memory, beyond which the largest is ended.",
+    ),
+    option(
         "--max-run-tokens", type=click.IntRange(min=1), help="Output tokens of one run, all agents together."
     ),
     option(

@@ -11,6 +11,7 @@ from ..telemetry.observer import Observer
 from .agents import RunAgents
 from .blind import BlindRecords
 from .conversation import Conversations
+from .live_bytes import LiveBytes
 from .registry import AgentRegistry
 from .run import Run
 from .spec import RunSpec, spec_of
@@ -34,6 +35,7 @@ class RunFactory:
         self._limits = limits
         self._conversations = Conversations(store)
         self._blind_records = BlindRecords(store)
+        self._live_bytes = LiveBytes(limits.max_live_bytes, observer.live_bytes)
 
     def spec(self, record: RunRecord) -> RunSpec:
         """Return what a run was started with, and what it may spend here."""
@@ -55,6 +57,7 @@ class RunFactory:
             self._observer,
             fence=Fence(record.run_id, record.token),
             blind_names=agents.blind_names,
+            live_bytes=self._live_bytes.of_run(record.run_id),
         )
         return Run(state, agents, writer, self._observer)
 

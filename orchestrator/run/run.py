@@ -37,6 +37,9 @@ from .writer import Writer
 log = structlog.get_logger(__name__)
 
 WAITS_FOR_WORKER = "waiting for a worker"
+TOO_LARGE = Stop(
+    "Running runs hold as much as --max-live-bytes lets them, and this one the most.", "output_limit"
+)
 
 
 class Run:
@@ -61,6 +64,7 @@ class Run:
         self._conditions = Conditions()
         self._joining = Joining()
         self._tasks: asyncio.TaskGroup | None = None
+        writer.live_bytes.on_full = partial(self.cancel, TOO_LARGE)
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
 
@@ -98,6 +102,7 @@ class Run:
     def release(self) -> None:
         """Let go of all that only executing needs; the run can still be read."""
         self._agents.release()
+        self._writer.live_bytes.release()
 
     async def execute(self) -> None:
         """Run every agent to its end and log `run.done`."""

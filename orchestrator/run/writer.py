@@ -5,6 +5,7 @@ Owns the run's clock and its right to append. What is to be said is the run's.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from ..events.run import AgentAdded, RunDone, RunStarted
 from ..telemetry.logs import exception_words
 from ..telemetry.observer import AttemptEnd, Observer
 from .blind import BlindNames
+from .live_bytes import LiveBytes, RunBytes
 from .merge import Batch
 from .state import Participant, RunState
 
@@ -42,6 +44,7 @@ class Writer:
         state: Takes in every event that was logged.
         fence: The right to append; void once another worker took the run over.
         blind_names: What is hidden of a blind run.
+        live_bytes: Counts what the state holds.
     """
 
     def __init__(
@@ -52,12 +55,14 @@ class Writer:
         *,
         fence: Fence | None = None,
         blind_names: BlindNames | None = None,
+        live_bytes: RunBytes | None = None,
     ) -> None:
         self._state = state
         self._log = event_log
         self._observer = observer
         self._fence = fence
         self._blind_names = blind_names
+        self.live_bytes = live_bytes or LiveBytes(sys.maxsize, lambda _: None).of_run(state.spec.run_id)
         # Wall-clock jumps must not reach `t`; only a run that is taken over has to begin from it.
         elapsed = time.time() - state.created_at / 1000
         self._t0 = time.monotonic() - max(state.t / 1000, elapsed)
@@ -106,20 +111,25 @@ class Writer:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
         tokens: dict[str, list[int]] = {}
         digest = self._state.digest
+        grown = 0
         for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
             digest.take(entry, payload)
             if type(payload) is Token and who is not None:
                 # Most events, and the ones that change nobody's status.
                 tokens.setdefault(who, []).append(len(payload.text))
+                grown += self.live_bytes.take(who, payload, len(payload.text))
                 self._state.fold(who, payload, entry.id)
                 continue
             self._fold(who, payload, entry)
+            if who is not None:
+                grown += self.live_bytes.take(who, payload, len(entry.data))
             if who is not None and isinstance(said, _ENDINGS):
                 self._report(who, said)
         for agent_id, lengths in () if self._blind_names is not None else tokens.items():
             configured = self._state.participants[agent_id].info.configured
             self._observer.tokens(configured, sum(lengths), len(lengths))
         self._observer.log_bytes(self._log.size)
+        self.live_bytes.grow(grown)
 
     async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
         """Append, again and again while the store is unavailable: the agents wait in their mailboxes meanwhile."""

@@ -248,6 +248,7 @@ def _limits(settings: ServeSettings) -> RunLimits:
         max_runs=settings.max_runs,
         max_kept_runs=settings.max_kept_runs,
         max_log_bytes=settings.max_log_bytes,
+        max_live_bytes=settings.max_live_bytes,
         retention_s=settings.retention_s,
         conversation_retention_s=settings.conversation_retention_s,
         max_conversation_bytes=settings.max_conversation_bytes,

@@ -14,6 +14,7 @@ class RunLimits:
         abandon_after_s: With `on_disconnect: cancel`, seconds without any subscriber.
         max_subscribers: Streams at once on one run or channel.
         max_log_bytes: Of all runs; beyond it ended runs go, the oldest first, then the oldest events.
+        max_live_bytes: Of what running runs have said and keep in memory; beyond it the one that holds most is ended.
         max_kept_runs: Ended runs; beyond it the oldest go.
         conversation_retention_s: How long an unused conversation stays. max_conversation_bytes: Of all turns.
         max_tombstones: Forgotten runs that are still answered with 410.
@@ -25,6 +26,7 @@ class RunLimits:
     abandon_after_s: float = 10.0
     max_subscribers: int = 1000
     max_log_bytes: int = 512 * 1024 * 1024
+    max_live_bytes: int = 256 * 1024 * 1024
     max_kept_runs: int = 100_000
     conversation_retention_s: float = 30 * 24 * 3600.0
     max_conversation_bytes: int = 256 * 1024 * 1024

@@ -37,6 +37,7 @@ class ServeSettings:
         retention_s: Seconds an ended run stays.
         max_runs: Runs at once.
         max_kept_runs, max_log_bytes: Ended runs, and bytes of all runs, beyond which the oldest ended ones go.
+        max_live_bytes: Bytes that running runs keep in memory, beyond which the largest is ended.
         conversation_retention_s, max_conversation_bytes, max_tombstones: As `RunLimits`.
         max_run_tokens, max_run_cost: What the agents of one run may spend together.
         images: `none`, `data` or `https`. image_hosts: The only ones that images' addresses may name.
@@ -67,6 +68,7 @@ class ServeSettings:
     max_runs: int = 1000
     max_kept_runs: int = 100_000
     max_log_bytes: int = 512 * 1024 * 1024
+    max_live_bytes: int = 256 * 1024 * 1024
     conversation_retention_s: float = 30 * 24 * 3600.0
     max_conversation_bytes: int = 256 * 1024 * 1024
     max_tombstones: int = 100_000

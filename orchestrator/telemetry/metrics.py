@@ -159,10 +159,13 @@ class Metrics(Observer):
             registry=registry,
         )
         self._children: dict[tuple[object, ...], object] = {}
-        self._log_size = 0
+        self._log_size = self._live_size = 0
         held = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
         # Told at each append, and asked once in a while.
         held.set_function(lambda: self._log_size)
+        about = "Bytes of what running runs have said and keep in memory."
+        live = Gauge("orchestrator_live_bytes", about, registry=registry)
+        live.set_function(lambda: self._live_size)
         self._lag = Histogram(
             "orchestrator_event_loop_lag_seconds",
             "How much later than asked the event loop woke a sleeper.",
@@ -248,6 +251,9 @@ class Metrics(Observer):
 
     def log_bytes(self, size: int) -> None:
         self._log_size = size
+
+    def live_bytes(self, size: int) -> None:
+        self._live_size = size
 
     # ── what the server reports ───────────────────────────────────────────────────────────────
 

@@ -85,6 +85,9 @@ class Observer:
     def log_bytes(self, size: int) -> None:
         """The log holds *size* bytes now."""
 
+    def live_bytes(self, size: int) -> None:
+        """Running runs keep *size* bytes of what they have said in memory."""
+
 
 class Observers(Observer):
     """Lets each of several hear everything, in order."""
@@ -147,3 +150,7 @@ class Observers(Observer):
     def log_bytes(self, size: int) -> None:
         for each in self._all:
             each.log_bytes(size)
+
+    def live_bytes(self, size: int) -> None:
+        for each in self._all:
+            each.live_bytes(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from typing import Any
@@ -14,6 +15,7 @@ from orchestrator.panels import matching
 from orchestrator.server.http import json_body
 from orchestrator.server.http.json_body import SMALL_BODY_BYTES, JsonReader, parse_json_object
 from orchestrator.server.http.problem import ProblemError
+from orchestrator.server.http.turns import Turns
 
 from ..support.service import Serve, Service, serving, words
 
@@ -79,6 +81,26 @@ async def test_a_large_body_is_parsed_off_the_loop(monkeypatch: pytest.MonkeyPat
     await reader.parse(b"{}")
     reader.close()
     assert [thread is threading.main_thread() for thread in seen] == [False, True]
+
+
+async def test_a_packed_body_is_unpacked_in_several_turns(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    """A few kilobytes on the wire may be megabytes; all of it was unpacked and read in one round of the loop."""
+    service = await serve({"a": words("x")})
+    turns = 0
+    take = Turns.take
+
+    async def spy(self: Turns) -> None:
+        nonlocal turns
+        turns += 1
+        await take(self)
+
+    monkeypatch.setattr(Turns, "take", spy)
+    monkeypatch.setattr(json_body, "READ_SECONDS", 0.0)
+    body = gzip.compress(json.dumps({"message": "x" * 6_000_000}).encode())
+    assert (await post(service, "/v1/runs", body, **{"Content-Encoding": "gzip"})).status == 413
+    assert turns > 8
 
 
 async def test_each_call_but_the_start_takes_64_kib(serve: Serve) -> None:

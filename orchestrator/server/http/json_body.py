@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ MAX_QUOTES = 4 * (MAX_MEMBERS + 1)
 
 MAX_ESCAPES = 500_000
 """Backslashes of a body: the longest message needs fewer, and millions hold the interpreter while they are decoded."""
+
+READ_SECONDS = 0.001
+"""CPU time after which the reading of a body goes on in another turn."""
 
 _T = TypeVar("_T")
 _CODINGS = frozenset({"", "identity", "gzip", "deflate"})
@@ -76,13 +80,28 @@ class JsonReader:
         with self._holding() as hold:
             try:
                 async with asyncio.timeout(timeout_s):
-                    body = await _read_body(request, max_bytes, hold)
+                    body = await self._read_body(request, max_bytes, hold)
             except TimeoutError as exc:
                 detail = f"The body was not complete after {timeout_s:g} s."
                 raise ProblemError(408, detail, headers={"Connection": "close"}) from exc
             except web.RequestPayloadError as exc:
                 raise ProblemError(400, "The body's transfer or content coding is broken.") from exc
             return await self.parse(body)
+
+    async def _read_body(self, request: web.Request, max_bytes: int, hold: _Hold) -> bytes:
+        chunks: list[bytes] = []
+        size, begun = 0, time.thread_time()
+        async for chunk in request.content.iter_any():
+            hold.grow(len(chunk))
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
+                _too_large(max_bytes)
+            if time.thread_time() - begun > READ_SECONDS:
+                # All that is there already, packed say, would be read and unpacked in this one round of the loop.
+                await self._turns.take()
+                begun = time.thread_time()
+        return b"".join(chunks)
 
     async def parse(self, body: bytes | str) -> dict[str, Any]:
         """Parse one JSON object, in a thread if it is large. Raises as `parse_json_object`."""
@@ -130,16 +149,6 @@ class _Hold:
     def grow(self, size: int) -> None:
         self._reader.take(size)
         self.size += size
-
-
-async def _read_body(request: web.Request, max_bytes: int, hold: _Hold) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        hold.grow(len(chunk))
-        body += chunk
-        if len(body) > max_bytes:
-            _too_large(max_bytes)
-    return bytes(body)
 
 
 def parse_json_object(body: bytes | str) -> dict[str, Any]:
