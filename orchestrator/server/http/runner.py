@@ -45,6 +45,10 @@ FEWEST_BYTES, MOST_BYTES = 512, 64 * 1024
 ANSWER_SECONDS = 0.0004
 """What a request costs within the rounds after that in which it was parsed, at least: a refusal of a broken one."""
 
+MESSAGES_BYTES, MESSAGES_SECONDS = 2048, 0.0005
+"""Parsed in one go of a WebSocket, and what that costs: within as much there may be forty messages, or pings that are all
+answered before anybody else goes on."""
+
 PARSE_SECONDS = 0.0005
 """Of CPU time that one go should take; if it takes more, the connection's next one is half as long."""
 
@@ -78,7 +82,7 @@ class ProblemProtocol(RequestHandler):
         """Parse what has come, or put it off if this round of the loop has parsed enough."""
         if not data:
             super().data_received(data)  # our own: what the parser still holds is to go on
-        elif self._unread or not self.intake.has_room or len(data) > self._parsed_bytes:
+        elif self._unread or not self.intake.has_room or len(data) > self._portion:
             self._unread.append(data)
             self._pause_transport_reading()
             if len(self._unread) == 1:
@@ -91,10 +95,10 @@ class ProblemProtocol(RequestHandler):
         if self.transport is None:
             self._unread.clear()  # nobody is there any more
             return 0.0
-        data = self._unread.popleft()
-        if rest := data[self._parsed_bytes :]:
+        data, portion = self._unread.popleft(), self._portion
+        if rest := data[portion:]:
             self._unread.appendleft(rest)
-        took = self._parse(data[: self._parsed_bytes])
+        took = self._parse(data[:portion])
         if not self._unread and not self._reading_paused and not self._buffer_paused:
             self._resume_transport_reading()
         return took
@@ -103,6 +107,12 @@ class ProblemProtocol(RequestHandler):
     def has_unread(self) -> bool:
         """Whether there is more that was put off."""
         return bool(self._unread)
+
+    @property
+    def _portion(self) -> int:
+        """How many bytes are parsed in one go."""
+        most = MOST_BYTES if self._payload_parser is None else MESSAGES_BYTES
+        return min(self._parsed_bytes, most)
 
     def _parse(self, data: bytes) -> float:
         begun, before = time.thread_time(), len(self._messages)
@@ -115,6 +125,8 @@ class ProblemProtocol(RequestHandler):
         if self._headers_timer is not None and self._request_count:
             self._headers_timer.cancel()
             self._headers_timer = None
+        if self._payload_parser is not None:
+            return took + MESSAGES_SECONDS * len(data) / MESSAGES_BYTES
         # Whoever reads a body has as much to do with its pieces.
         return 2 * took + ANSWER_SECONDS * max(0, len(self._messages) - before)
 

@@ -22,6 +22,7 @@ from ..options import Options
 from ..result import Column, Promise, Result, Rows, Sample
 from ..stores import SERVER, redis_running
 from . import attacks_by_asking as asking
+from . import attacks_by_crowding as crowding
 from . import attacks_by_reading as reading
 from .attack_target import Target, write_agents
 
@@ -48,6 +49,7 @@ BOUNDS = {
     "--max-conversation-bytes": 32 * MIB,
     "--max-answer-bytes": 32 * MIB,
     "--max-request-bytes": 32 * MIB,
+    "--max-live-bytes": 32 * MIB,
 }
 """Smaller than the defaults, so that attacks reach them."""
 
@@ -55,7 +57,8 @@ BOUNDS = {
 ATTACKS = (
     asking.nothing, asking.patterns, asking.members, asking.quotes, asking.deep, asking.lists, asking.gaps, asking.deaf,
     asking.images, asking.conversations, asking.dialects, reading.folds, reading.snapshots, reading.talk,
-    reading.searches, reading.scores, reading.deletions,
+    reading.searches, reading.scores, reading.deletions, crowding.headers, crowding.chunks, crowding.dribbling,
+    crowding.packed, crowding.pings,
 )  # fmt: skip
 
 
