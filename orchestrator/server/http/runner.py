@@ -46,8 +46,8 @@ ANSWER_SECONDS = 0.0004
 """What a request costs within the rounds after that in which it was parsed, at least: a refusal of a broken one."""
 
 MESSAGES_BYTES, MESSAGES_SECONDS = 2048, 0.0005
-"""Parsed in one go of a WebSocket, and what that costs: within as much there may be forty messages, or pings that are all
-answered before anybody else goes on."""
+"""Parsed in one go of a WebSocket, and what that costs: within as much there may be forty messages, or pings, which are
+all answered before anybody else goes on."""
 
 PARSE_SECONDS = 0.0005
 """Of CPU time that one go should take; if it takes more, the connection's next one is half as long."""
