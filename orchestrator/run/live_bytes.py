@@ -44,7 +44,7 @@ class LiveBytes:
         self._on_change(self._held)
         while self._held - self._leaving > self._most:
             largest = max((each for each in self._runs if not each.is_leaving), key=lambda each: each.held)
-            log.warning("limit_reached", what="live_bytes", most=self._most, run_id=largest.run_id)
+            log.warning("limit_reached", what="live_bytes", most=self._most)
             self._leaving += largest.held
             largest.end()
 

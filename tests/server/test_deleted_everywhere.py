@@ -13,9 +13,11 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
 from orchestrator.events import Data, Reasoning, ToolCall, ToolResult
-from tests.support.patience import eventually
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import redis_server
+from tests.support.redis_topologies import redis_nodes
 from tests.support.service import Service, serving
 
 CANARY = "canary-4711"
@@ -47,7 +49,7 @@ CALLS: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
 Kept = tuple[Store, Callable[[], Awaitable[bytes]]]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
 async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
     """A store, and how to read every byte of it once it is closed."""
     if request.param == "sqlite":
@@ -56,6 +58,18 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             return b"".join(each.read_bytes() for each in tmp_path.iterdir())
 
         yield open_log(f"sqlite:///{tmp_path}/log.db"), files
+        return
+    if request.param == "cluster":
+        # One node has all 16 partitions: which of them something was left in does not matter.
+        async with redis_nodes(tmp_path, primaries=1) as nodes:
+            (node,) = nodes.nodes
+            await node.ask("CONFIG", "SET", "rdbcompression", "no")
+
+            async def dump_node() -> bytes:
+                await node.ask("SAVE")
+                return (node.folder / "dump.rdb").read_bytes()
+
+            yield PartitionedLog(nodes.url, patience_s=PATIENCE_SECONDS), dump_node
         return
     async with redis_server(tmp_path / "redis", rdbcompression="no") as server:
 

@@ -180,7 +180,11 @@ class SQLiteLog(SQLiteRuns):
 
     async def scrub(self) -> bool:
         """Bring what the write-ahead log has into the file, whose free pages are overwritten, and empty it."""
-        return await asyncio.to_thread(empty_wal, self._address.path)
+        if self._readers is None:
+            await self._started()
+        if self._readers is None:
+            raise LogUnavailable("the log is closed")
+        return await self._readers.run(empty_wal)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -36,6 +36,13 @@ class Readers:
         except (sqlite3.Error, msgspec.MsgspecError, RuntimeError) as exc:
             raise unavailable(exc) from exc
 
+    async def run(self, work: Callable[[Path], T]) -> T:
+        """Do something else with the file, in one of the threads: `close` waits for it, too."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._path)
+        except RuntimeError as exc:
+            raise unavailable(exc) from exc
+
     def close(self) -> None:
         """Wait for what is being read, then close. Blocks."""
         self._threads.shutdown()
