@@ -44,7 +44,7 @@ from .so_far import Habit
 from .sse import DataSplitter
 from .text_runs import LEARN_AFTER, TextRuns
 from .usage import add_usage, usage_in
-from .values import INVALID, arguments_of, documents
+from .values import INVALID, arguments_of, breaks_off, documents
 
 _decode = msgspec.json.Decoder(Chunk).decode
 _FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -164,7 +164,7 @@ class ChatDecoder:
     def _take_odd(self, payload: bytes) -> None:
         """Take an event that is not as OpenAI's server would send it, or is no piece of an answer."""
         text = payload.decode()
-        if is_life(text):
+        if is_life(text) or (self.is_complete and breaks_off(text)):
             return
         loaded = json.loads(text)  # msgspec takes no half of a character, which stands where JavaScript cuts
         value = repaired_chunk(loaded)

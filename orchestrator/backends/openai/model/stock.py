@@ -40,7 +40,7 @@ from .signs import is_done, is_life, named
 from .so_far import Habit
 from .sse import check_label
 from .usage import says_much
-from .values import INVALID, documents
+from .values import INVALID, breaks_off, documents
 
 _BROKEN = (APIConnectionError, httpx2.TransportError)
 _DONE = ServerSentEvent(data="[DONE]")
@@ -78,7 +78,7 @@ class _Reading(ABC):
                 if is_done(data.encode(errors="surrogatepass")):
                     is_marked = True
                     break
-                if not is_life(data):
+                if not (is_life(data) or (self._is_complete() and breaks_off(data))):
                     for value in self._read(_loaded(data)):
                         yield _event(value)
         except _BROKEN:

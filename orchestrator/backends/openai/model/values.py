@@ -76,6 +76,15 @@ def documents(text: str) -> list[Any]:
         return [json.loads(line) for line in lines if not is_done(line.encode())]
 
 
+def breaks_off(text: str) -> bool:
+    """Whether *text* is no JSON: half of an event, as it stands where a connection broke."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
+
+
 def plain_key(key: str) -> str:
     """Bring a key into one spelling: `inputTokenCount` and `input_token_count` are one."""
     return _plain_key(key) if len(key) <= MAX_KEY_CHARS else _spelt(key)

@@ -18,6 +18,8 @@ WHOLE = [
     chat("a finish for calls and none made", HELLO, data(SAID, chunk(finish="tool_calls")), DONE),
     chat("counts that grow with each piece", USED, data(chunk({"content": "hel"}, usage={**COUNTS, "completion_tokens": 1}),
                                                        chunk({"content": "lo"}, usage=COUNTS), STOP), DONE),
+    chat("half of an event after the finish", HELLO, data(SAID, STOP), b'data: {"choices":[],"usa'),
+    chat("a break in the event after the finish", HELLO, data(SAID, STOP), b'data: {"choices":[],"usa', cut=True),
     chat("ollama's mark of the last piece", HELLO, data(SAID, {**choices(), "done": True})),
     chat("counts in a list", USED, data(SAID, STOP, {**choices(), "usage": [COUNTS]}), DONE),
     chat("counts below zero", HELLO, data(SAID, STOP, {**choices(), "usage": dict.fromkeys(COUNTS, -1)}), DONE),
