@@ -96,6 +96,13 @@ def test_unknown_scenario_is_named() -> None:
     assert "z" in done.stderr
 
 
+def test_peers_are_measured_only_where_they_are_installed() -> None:
+    """They need environments of their own; that none is there must be said, and must not end the whole bench."""
+    assert bench("--only", "t").returncode == 2
+    with pytest.raises(ValueError, match="--peers DIR"):
+        find("t")(Options(rounds=1, quick=True))
+
+
 @pytest.mark.parametrize("letter", HOMES)
 def test_every_letter_has_its_scenario(letter: str) -> None:
     assert callable(find(letter))

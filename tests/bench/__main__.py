@@ -13,12 +13,13 @@ from .contenders import NEEDS, UVLOOP, missing
 from .options import Options
 from .report import machine, markdown, versions, write
 from .result import Result
-from .scenarios import HOMES, find
+from .scenarios import APART, HOMES, find
 
 
 def main() -> int:
     options = _options()
-    chosen = list(HOMES) if options.only is None else options.only.split(",")
+    everything = [letter for letter in HOMES if options.peers or letter not in APART]
+    chosen = everything if options.only is None else options.only.split(",")
     if unknown := sorted(set(chosen) - set(HOMES)):
         print(f"no scenario {', '.join(unknown)}; there are {', '.join(HOMES)}", file=sys.stderr)
         return 2
@@ -27,6 +28,11 @@ def main() -> int:
         sizes = replace(sizes, rounds=options.rounds)
     if options.without_uvloop:
         sizes = replace(sizes, uvloop=False)
+    if options.peers:
+        sizes = replace(sizes, peers=options.peers.absolute())
+    elif apart := sorted(APART.intersection(chosen)):
+        print(f"scenario {', '.join(apart)} needs --peers DIR", file=sys.stderr)
+        return 2
     if absent := missing([*NEEDS, *(["ours" + UVLOOP] if sizes.uvloop else [])]):
         print(absent, file=sys.stderr)
         return 2
@@ -49,6 +55,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", metavar="a,c", help=f"only these of {','.join(HOMES)}")
     parser.add_argument("--rounds", type=int, help="how often the contenders take turns")
     parser.add_argument("--without-uvloop", action="store_true", help="measure on asyncio's own loop alone")
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="DIR",
+        help="where `tests.bench.peers.environment` has installed the peers",
+    )
     parser.add_argument("--out", type=Path, default=Path("bench-results"), metavar="DIR")
     return parser.parse_args()
 

@@ -30,8 +30,13 @@ HOMES = {
     "q": "relayed:idle_runs",
     "r": "dialects:dialects",
     "s": "attacks:filling",
+    "t": "peers:beside_peers",
+    "u": "held:growth",
 }
 """Letter → `module:function` in this folder; a further scenario is one row and one function."""
+
+APART = frozenset("t")
+"""Those that need environments of their own, and are measured only where these are named."""
 
 
 def find(letter: str) -> Scenario:

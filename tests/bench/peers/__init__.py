@@ -1,0 +1,1 @@
+"""Servers of other frameworks: their programs, their environments, how each is started and asked."""
