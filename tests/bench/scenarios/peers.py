@@ -9,7 +9,7 @@ from ..result import Column, Promise, Result, Sample, ratios, take_turns
 from ..sources import Plan
 from .load import model_upstream
 
-OWN = ("ours", "hand", "tutorial")
+OWN = ("ours", "hand")
 AGENTS, START_TOKENS = 3, 3
 RUNS = 8
 
