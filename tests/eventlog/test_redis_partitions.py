@@ -1,6 +1,6 @@
 """Covers the log in several partitions of a Redis Cluster: what lies where, and what a crash between two steps leaves.
 
-The contract suites hold it with `TEST_REDIS_CLUSTER=1`; nodes that fail and slots that move are in
+The contract suites hold it with `TEST_REDIS=cluster`; nodes that fail and slots that move are in
 `test_redis_topologies`. Each test has a log of its own, by its prefix, in one cluster of three nodes.
 """
 

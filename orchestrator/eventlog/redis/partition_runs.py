@@ -10,7 +10,7 @@ from ...errors import Gone
 from ..run_store import RunRecord
 from . import partition_scripts as scripts
 from . import run_scripts
-from .runs import CREATED, RedisRuns, record_of
+from .runs import CREATED, RedisRuns, counted, record_of
 
 
 def number_of(name: str, count: int) -> int:
@@ -47,6 +47,15 @@ class Held(NamedTuple):
     size: int
     conversation_bytes: int
     tombstones: int
+    conversations: int
+
+
+class Surveyed(NamedTuple):
+    """Who owns running runs in a partition, and what has ended there. `first_ended` is a time in ms."""
+
+    owners: dict[str, int]
+    ended: int
+    first_ended: int | None
 
 
 class PartitionRuns(RedisRuns):
@@ -151,6 +160,17 @@ class PartitionRuns(RedisRuns):
         await self.ready()
         holder = await self._link.call("GET", self.keys.holder(conversation_id))
         return None if holder is None else bytes(holder).decode()
+
+    async def survey(self) -> Surveyed:
+        """Return who owns running runs here, and what has ended."""
+        await self._index()
+        ended, first, *owners = await self._do(scripts.SURVEY)
+        return Surveyed(counted(owners), int(ended), int(float(first)) if first else None)
+
+    def owner_of_own(self, run_id: str) -> str | None:
+        """Return who owns a running run whose owner's part this process plays, or played last."""
+        own = self._own.get(run_id)
+        return None if own is None else own.owner
 
     async def held(self) -> Held:
         """Return what is held here."""

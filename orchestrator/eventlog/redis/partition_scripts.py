@@ -6,7 +6,7 @@ of them, whoever comes next finds out by these scripts how far it got. ARGV as `
 
 from __future__ import annotations
 
-from .run_scripts import FREES, READS, run_script
+from .run_scripts import COUNT_OWNERS, FREES, READS, run_script
 
 VOID_MS = 3600 * 1000
 """How long a run cannot be created any more whose key was given to another."""
@@ -71,8 +71,23 @@ return ARGV[3]
 HELD = run_script(
     READS,
     """
--- ARGV: P. Returns the bytes held, those of conversations, and the number of tombstones.
+-- ARGV: P. Returns the bytes held, those of conversations, the number of tombstones, and that of conversations.
 return {tonumber(redis.call('GET', key('total')) or 0), tonumber(redis.call('GET', key('talk:total')) or 0),
-  redis.call('ZCARD', key('tombstones'))}
+  redis.call('ZCARD', key('tombstones')), redis.call('ZCARD', key('talks'))}
+""",
+)
+
+SURVEY = run_script(
+    FREES,
+    """
+-- ARGV: P. Returns how many runs have ended, when the first of them did or '', then each worker that owns running runs
+-- and how many.
+local first = redis.call('ZRANGE', key('ended'), 0, 0, 'WITHSCORES')
+"""
+    + COUNT_OWNERS
+    + """
+table.insert(found, 1, redis.call('ZCARD', key('ended')))
+table.insert(found, 2, first[2] or '')
+return found
 """,
 )

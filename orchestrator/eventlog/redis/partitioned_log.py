@@ -22,6 +22,7 @@ from .partition import RedisPartition
 from .partitioned_runs import PartitionedRuns
 from .partitioned_work import PartitionedWork
 from .partitions import Partitions
+from .survey import Survey
 
 LARGEST = 100
 """Channels that are looked at at once when the log is to shrink."""
@@ -49,6 +50,7 @@ class PartitionedLog(PartitionedRuns):
         patience_s: float = PATIENCE_SECONDS,
         ahead: Callable[[], float] = float,
     ) -> None:
+        super().__init__()
         self._address = parse_address(url)
         self._max_channel_bytes = max_channel_bytes
         self._ahead = ahead
@@ -59,7 +61,7 @@ class PartitionedLog(PartitionedRuns):
             patience_s=patience_s,
             ahead=ahead,
         )
-        self._partitions: Partitions | None = None
+        self._surveyed: Survey | None = None
         self._starting = asyncio.Lock()
         self._cluster: Cluster | None = None
 
@@ -95,6 +97,12 @@ class PartitionedLog(PartitionedRuns):
         if self._partitions is None:
             raise RuntimeError("started without partitions")
         return self._partitions
+
+    async def _survey(self) -> Survey:
+        partitions = await self._all()
+        if self._surveyed is None:
+            self._surveyed = Survey(partitions)
+        return self._surveyed
 
     async def _home(self) -> RedisPartition:
         await self._all()

@@ -20,10 +20,23 @@ from .key_claim import create_with_key
 from .partition import RedisPartition
 from .partition_runs import Reservation
 from .partitions import Partitions
+from .survey import Survey
 
 
 class PartitionedRuns(ABC):
-    """A `RunStore` over the partitions. Workers and their leases are in the home alone."""
+    """A `RunStore` over the partitions. Workers and their leases are in the home alone.
+
+    Who owns runs and how many have ended is known as a `Survey` knows it: at once of this process, of others within
+    as many calls as there are partitions.
+    """
+
+    def __init__(self) -> None:
+        self._partitions: Partitions | None = None
+        self._lived: set[str] = set()
+
+    @abstractmethod
+    async def _survey(self) -> Survey:
+        """Be connected; return what is known of all partitions."""
 
     @abstractmethod
     async def _all(self) -> Partitions:
@@ -39,6 +52,18 @@ class PartitionedRuns(ABC):
         partitions = await self._all()
         runs = partitions.of(record.channel)
         partitions.remember(record.run_id, runs)
+        survey = await self._survey()
+        try:
+            kept = await self._create(partitions, runs, record)
+        except BaseException:
+            survey.doubt(runs)
+            raise
+        if kept.run_id == record.run_id and kept.status == "running":
+            survey.note_owned(runs, kept.owner, 1)
+        return kept
+
+    @staticmethod
+    async def _create(partitions: Partitions, runs: RedisPartition, record: RunRecord) -> RunRecord:
         if record.key is not None and partitions.of(record.key) is not runs:
             return await create_with_key(partitions, record)
         made = await runs.try_create(record)
@@ -115,25 +140,29 @@ class PartitionedRuns(ABC):
         return [record for records in found for record in records]
 
     async def owners(self) -> dict[str, int]:
-        owners: dict[str, int] = {}
         # While one server is unavailable, what was lost on the others is taken over all the same.
-        for _, found in await (await self._all()).reachable(lambda each: each.owners()):
-            for owner, count in found.items():
-                owners[owner] = owners.get(owner, 0) + count
-        return owners
+        survey = await self._survey()
+        await survey.look()
+        return survey.owners
 
     async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
-        partitions = await self._all()
+        partitions, survey = await self._all(), await self._survey()
         placed = []
         for member, found in await partitions.reachable(lambda each: each.placed_by(owner, limit=limit)):
+            if len(found) < limit:
+                survey.note_owns(member, owner, len(found))
             for place, run in found:
                 partitions.remember(run.run_id, member)
                 placed.append((self._place(partitions, member, place), run))
         return [run for _, run in sorted(placed)[:limit]]
 
     async def ended_runs(self, *, before: int, limit: int) -> list[RunRecord]:
-        partitions = await self._all()
-        answered = await partitions.reachable(lambda each: each.first_ended(before, limit))
+        partitions, survey = await self._all(), await self._survey()
+        await survey.look()
+        asked = survey.ended_before(before)
+        if not asked:
+            return []
+        answered = await partitions.reachable(lambda each: each.first_ended(before, limit), asked)
         ended = [(at, run_id, member) for member, found in answered for at, run_id in found]
         ended.sort(key=lambda each: each[:2])
         records = await asyncio.gather(*(member.find_kept(run_id) for _, run_id, member in ended[:limit]))
@@ -142,8 +171,9 @@ class PartitionedRuns(ABC):
         return [record for record in records if record is not None]
 
     async def count_ended(self) -> int:
-        counts = await (await self._all()).reachable(lambda each: each.count_ended())
-        return sum(count for _, count in counts)
+        survey = await self._survey()
+        await survey.refresh()
+        return survey.ended
 
     async def end_run(
         self,
@@ -157,11 +187,20 @@ class PartitionedRuns(ABC):
         partition = await self._executing(fence.run_id) or await self._partition_of(fence.run_id)
         if partition is None:
             raise Fenced(f"Run {fence.run_id!r} has another owner now, or was forgotten.")
+        survey, owner = await self._survey(), partition.owner_of_own(fence.run_id)
+        if owner is None:
+            survey.doubt(partition)
         await partition.end_run(fence, status, ended_at, agents=agents, request=request)
+        if owner is not None:
+            survey.note_owned(partition, owner, -1)
+            survey.note_ended(partition, ended_at)
 
     async def claim_run(self, run_id: str, *, owner: str, token: int) -> RunRecord | None:
         partition = await self._partition_of(run_id)
-        return None if partition is None else await partition.claim_run(run_id, owner=owner, token=token)
+        if partition is None:
+            return None
+        (await self._survey()).doubt(partition)
+        return await partition.claim_run(run_id, owner=owner, token=token)
 
     async def forget_run(self, run_id: str, why: str) -> None:
         partitions = await self._all()
@@ -173,6 +212,7 @@ class PartitionedRuns(ABC):
             # Before the run, which is there until it is done: after a crash in between it is forgotten again.
             await partitions.of(key).release_key(key, run_id)
         await partition.forget_run(run_id, why)
+        (await self._survey()).doubt(partition)
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────
 
@@ -180,7 +220,12 @@ class PartitionedRuns(ABC):
         await (await self._home()).beat(worker, seconds)
 
     async def living(self) -> set[str]:
-        return await (await self._home()).living()
+        living = await (await self._home()).living()
+        if self._lived - living:
+            # Whose runs are where is needed at once.
+            (await self._survey()).doubt()
+        self._lived = living
+        return living
 
     async def watch(self, worker: str, added: Sequence[str], removed: Sequence[str]) -> None:
         await (await self._home()).watch(worker, added, removed)
@@ -233,7 +278,8 @@ class PartitionedRuns(ABC):
         }
         for member, held in answered:
             member.note_size(held.size)
-        await asyncio.gather(*(member.tidy(share) for member, share in shares.items()))
+        holds = {member for member, held in answered if held.conversations or held.tombstones}
+        await asyncio.gather(*(member.tidy(share) for member, share in shares.items() if member in holds))
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 

@@ -40,12 +40,15 @@ class Partitions:
         answers = await asyncio.gather(*map(ask, self.members), return_exceptions=True)
         return [_answer(each) for each in answers]
 
-    async def reachable(self, ask: Ask[T]) -> list[tuple[RedisPartition, T]]:
-        """Ask all of them at once, and leave out whose server is unavailable, unless all are."""
-        answers = await asyncio.gather(*map(ask, self.members), return_exceptions=True)
-        answered = zip(self.members, answers, strict=True)
+    async def reachable(
+        self, ask: Ask[T], among: Sequence[RedisPartition] | None = None
+    ) -> list[tuple[RedisPartition, T]]:
+        """Ask all of them at once, or those *among*, and leave out whose server is unavailable, unless all are."""
+        members = self.members if among is None else among
+        answers = await asyncio.gather(*map(ask, members), return_exceptions=True)
+        answered = zip(members, answers, strict=True)
         found = [(member, _answer(each)) for member, each in answered if not isinstance(each, LogUnavailable)]
-        return found or [(member, _answer(each)) for member, each in zip(self.members, answers, strict=True)]
+        return found or [(member, _answer(each)) for member, each in zip(members, answers, strict=True)]
 
     async def search(self, run_id: str, ask: Ask[T | None]) -> tuple[RedisPartition, T] | None:
         """Return the first that *ask* finds something in, the likeliest asked first; None if there is none.

@@ -249,10 +249,7 @@ return 1
 """,
 )
 
-OWNERS = run_script(
-    FREES,
-    """
--- ARGV: P. Returns each worker that owns running runs, and how many.
+COUNT_OWNERS = """
 local found = {}
 for _, owner in ipairs(redis.call('SMEMBERS', key('owners'))) do
   local count = redis.call('ZCARD', key('owned:', owner))
@@ -263,8 +260,12 @@ for _, owner in ipairs(redis.call('SMEMBERS', key('owners'))) do
     found[#found + 1] = count
   end
 end
-return found
-""",
+"""
+"""Puts each worker that owns running runs into `found`, and how many after it."""
+
+OWNERS = run_script(
+    FREES,
+    "-- ARGV: P. Returns each worker that owns running runs, and how many." + COUNT_OWNERS + "return found",
 )
 
 OWNED = run_script(

@@ -148,11 +148,13 @@ class RedisRuns(ABC):
         return [record_of(raw) for raw in await self._do(scripts.RUNNING)]
 
     async def owners(self) -> dict[str, int]:
+        await self._index()
+        return counted(await self._do(scripts.OWNERS))
+
+    async def _index(self) -> None:
         if not self._indexed:
             await self._do(scripts.INDEX)
             self._indexed = True
-        flat = await self._do(scripts.OWNERS)
-        return {bytes(owner).decode(): int(n) for owner, n in zip(flat[::2], flat[1::2], strict=True)}
 
     async def owned_by(self, owner: str, *, limit: int) -> list[OwnedRun]:
         return [run for _, run in await self.placed_by(owner, limit=limit)]
@@ -349,6 +351,11 @@ def record_of(raw: Any, known: RunRecord | None = None) -> RunRecord:
         status=cast(RunStatus, bytes(status).decode()),
         ended_at=None if ended is None else int(ended),
     )
+
+
+def counted(flat: Sequence[Any]) -> dict[str, int]:
+    """Read names and numbers as the scripts answer them: name, number, name, number."""
+    return {bytes(name).decode(): int(n) for name, n in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def _found(run_id: str, raw: Any) -> RunRecord | None:
