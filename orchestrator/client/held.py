@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..events.base import OPEN_STATUSES
 from .event import reaches
 from .run_view import ConnectionDetail
 
@@ -96,7 +97,7 @@ class HeldWatch:
             return
         self.held = True
         self._watched.report(HELD)
-        if newest == self._shown and snapshot.get("status") == "running":
+        if newest == self._shown and snapshot.get("status") in OPEN_STATUSES:
             return
         self._shown = newest
         self._watched.show(snapshot)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from weakref import WeakSet
 
+from ..events.base import OPEN_STATUSES
 from .event import Event, reaches
 from .follow import Follower
 from .held import HeldWatch
@@ -186,7 +187,7 @@ class Run(Follower, RunHandle):
     def _show(self, snapshot: Mapping[str, Any]) -> None:
         by_events = self._by_events
         self.view, self._folded = by_events.ahead(snapshot), (by_events, str(snapshot["last_event_id"]))
-        if snapshot["status"] == "running":
+        if snapshot["status"] in OPEN_STATUSES:
             return
         # The stream of an ended run ends, so that even what holds streams back gives it.
         self._endings += 1

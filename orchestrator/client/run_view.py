@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..events.base import PANEL, RUN, RunStatus
+from ..events.agent import Status
+from ..events.base import OPEN_STATUSES, PANEL, RUN, WAITS_FOR_WORKER, RunStatus
 from ..events.run import AgentAdded, RunDone, RunGap, RunStarted
 from ..events.snapshot import SNAPSHOT_TYPE
 from .agent_view import AgentView
@@ -45,7 +46,7 @@ class RunView:
 
     @property
     def ended(self) -> bool:
-        return self.status != "running"
+        return self.status not in OPEN_STATUSES
 
     def agent(self, agent_id: str) -> AgentView:
         """Return the agent's view, made on first mention."""
@@ -58,6 +59,8 @@ class RunView:
         """Take one event. Unknown ones change nothing; whoever calls sees to it that none comes twice."""
         if event.agent_id is not None:
             self.agent(event.agent_id).apply(event)
+            if not self.ended:
+                self.status = _status_after(event, self.status)
         elif event.name == f"{RUN}.{event.type}":
             self._apply_run(event)
         elif event.name == f"{PANEL}.{event.type}":
@@ -105,7 +108,8 @@ class RunView:
             view.agents[known.agent_id] = AgentView(
                 known.agent_id, known.title, known.backend, known.model, known.variant
             )
-        view.replace({**snapshot, "status": "running"})
+        status = snapshot.get("status")
+        view.replace({**snapshot, "status": status if status in OPEN_STATUSES else "running"})
         return view
 
     def acknowledge(self, snapshot: Mapping[str, Any]) -> None:
@@ -114,6 +118,13 @@ class RunView:
             view = self.agents.get(agent_id)
             if view is not None and state.get("status") == "cancelling" and not view.ended:
                 view.status = "cancelling"
+
+
+def _status_after(event: Event, before: RunStatus) -> RunStatus:
+    """Return the status of an open run after one of its agents' events: whether it waits for a worker."""
+    if event.type != Status.TYPE:
+        return "running"
+    return "queued" if event.data.get("detail") == WAITS_FOR_WORKER else before
 
 
 class RunHandle(ABC):

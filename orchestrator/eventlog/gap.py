@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from ..errors import GapError
+from ..events.base import OPEN_STATUSES
 from ..events.encoding import clean_text
 from ..events.run import RunGap
 from ..events.snapshot import Snapshot
@@ -61,7 +62,7 @@ async def gaps(
             if view.runs is not None and state.run_id not in view.runs:
                 continue
             seen[state.run_id] = _seen(state, bounds)
-            if state.status == "running":
+            if state.status in OPEN_STATUSES:
                 running[state.run_id] = seen[state.run_id]
             if notice is None:
                 notice = await _notice(log, view, exc, requested)
@@ -91,7 +92,7 @@ async def _whole_gap(
         # Others of the channel may have pushed out what followed the run's own last event.
         after = max(bounds.first - 1, *seen.values()) if seen else bounds.last
     else:
-        running = {each.run_id: seen[each.run_id] for each in states if each.status == "running"}
+        running = {each.run_id: seen[each.run_id] for each in states if each.status in OPEN_STATUSES}
         after = await _before_unseen(log, view.channel, bounds, running)
     return Gap(notice, states, Cursor(bounds.epoch, after), seen)
 

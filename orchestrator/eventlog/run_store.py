@@ -61,10 +61,6 @@ def unreadable_record(run_id: str, channel: str, created_at: int) -> RunRecord:
     return RunRecord(run_id, channel, "", [], None, "continue", created_at, "", readable=False)
 
 
-UNCLAIMED = 1
-"""A run's token until a worker claims it, if several share the work."""
-
-
 class Fence(NamedTuple):
     """The right to append for a run: void once another owner took a higher token."""
 

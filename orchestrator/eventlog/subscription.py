@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
 from ..errors import GapError, LogUnavailable
+from ..events.base import OPEN_STATUSES
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
 from .base import Bounds, Cursor, Entry, EventLog, check_cursor, make_gap, parse_cursor
@@ -247,7 +248,7 @@ def _is_after(snapshot: Snapshot, cursor: Cursor) -> bool:
 
 
 def _ended(view: View, snapshots: list[Snapshot]) -> bool:
-    return view.run_id is not None and all(snapshot.status != "running" for snapshot in snapshots)
+    return view.run_id is not None and all(snapshot.status not in OPEN_STATUSES for snapshot in snapshots)
 
 
 def _is_end(entry: Entry) -> bool:

@@ -9,7 +9,15 @@ import msgspec
 AgentStatus = Literal["queued", "running", "cancelling", "done", "error", "cancelled"]
 
 
-RunStatus = Literal["running", "completed", "partial", "cancelled", "failed"]
+RunStatus = Literal["queued", "running", "completed", "partial", "cancelled", "failed"]
+
+
+OPEN_STATUSES = frozenset[RunStatus](("queued", "running"))
+"""Of a run that has not ended."""
+
+
+WAITS_FOR_WORKER = "waiting for a worker"
+"""The detail of the `queued` that an agent is said to be while no worker has taken its run."""
 
 
 RUN = "run"

@@ -27,6 +27,7 @@ from .fold import FoldedFraming
 from .heard import HeardAgent
 
 STATES = {
+    "queued": "TASK_STATE_SUBMITTED",
     "running": "TASK_STATE_WORKING",
     "completed": "TASK_STATE_COMPLETED",
     "partial": "TASK_STATE_COMPLETED",
@@ -67,6 +68,9 @@ class A2aFraming(FoldedFraming):
         self._around.clear()
         task = {"id": self.run_id, "contextId": self._context, "status": {"state": "TASK_STATE_SUBMITTED"}}
         return [self._frame({"task": task}), self._working({"type": "started"})]
+
+    def queued(self) -> list[bytes]:
+        return [self._status(STATES["queued"], {"run_status": "queued"})]
 
     def reopen(self) -> list[bytes]:
         """Say first what the task is: a stream that begins with anything else is no task's to the client."""
@@ -198,13 +202,14 @@ class A2aFraming(FoldedFraming):
             for name, said in voice.named_content()
             if isinstance(said, Data | File)
         ]
-        state = INPUT_REQUIRED if self.all_wait else STATES[self.status]
+        run_status = "queued" if self.is_queued else self.status
+        state = INPUT_REQUIRED if self.all_wait else STATES[run_status]
         return {
             "id": self.run_id,
             "contextId": self._context,
             "status": {"state": state},
             "artifacts": artifacts,
-            "metadata": {"run_status": self.status},
+            "metadata": {"run_status": run_status},
         }
 
     def _working(self, about: dict[str, Any]) -> bytes:

@@ -24,7 +24,7 @@ from ..events.agent import (
     ToolCall,
     ToolResult,
 )
-from ..events.base import PANEL, Payload, RunStatus
+from ..events.base import OPEN_STATUSES, PANEL, WAITS_FOR_WORKER, Payload, RunStatus
 from ..events.content import Content, Data, File, Progress, Source
 from ..events.encoding import decode_payload, encode_json
 from ..events.panel import PanelInfo
@@ -63,6 +63,8 @@ class FoldedFraming:
         self.run_id = subscriber.run_id or ""
         self.voices: dict[str, HeardAgent] = {}
         self.status: RunStatus = "running"
+        self.is_queued = False
+        """Whether the run waits for a worker."""
         self.panel: PanelInfo | None = None
         self.is_finished = False
         self.large = LargeFrames()
@@ -206,6 +208,7 @@ class FoldedFraming:
                 closed = self._close(voice)
                 voice.begin(payload.turn or 0, payload.attempt)
                 voice.stage, voice.status = payload.stage, "running"
+                self.is_queued = False
                 return [*closed, *self.agent_started(voice)]
             case ToolCall():
                 closed = self._close(voice)
@@ -230,6 +233,9 @@ class FoldedFraming:
                 frames = self.retried(voice, payload, void)
                 voice.begin(voice.turn, attempt)
                 return [*closed, *frames]
+            case Status(status="queued", detail=detail) if detail == WAITS_FOR_WORKER and not self.is_queued:
+                self.is_queued = True
+                return [*self.queued(), *self.agent_said(voice, payload)]
             case Progress() | Data() | Source() | File():
                 return self.content_said(voice, voice.keep(payload), payload)
             case Done() | Error() | Cancelled():
@@ -280,10 +286,11 @@ class FoldedFraming:
             self.panel = PanelInfo(**panel_info)
         for agent_id in snapshot.agents:
             self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
+        self.is_queued = snapshot.status == "queued"
         yield from self.started()
         for agent_id, agent in snapshot.agents.items():
             yield from self._restore_agent(self.voices[agent_id], agent)
-        if snapshot.status != "running":
+        if snapshot.status not in OPEN_STATUSES:
             self.status = snapshot.status
             outcomes = {
                 name: AgentOutcome(agent.status, agent.attempt) for name, agent in snapshot.agents.items()
@@ -311,6 +318,10 @@ class FoldedFraming:
 
     def started(self) -> list[bytes]:
         """Return the blocks for the run's start; `voices` and `panel` are known."""
+        return []
+
+    def queued(self) -> list[bytes]:
+        """Return the blocks for a run that waits for a worker."""
         return []
 
     def joined(self, voice: HeardAgent) -> list[bytes]:

@@ -70,6 +70,7 @@ class ResponsesFraming(FoldedFraming):
         """Return one for *subscriber* that has heard the same; what is closed is shared, for nothing changes it."""
         found = ResponsesFraming(subscriber)
         found.voices = {agent_id: voice.copied() for agent_id, voice in self.voices.items()}
+        found.is_queued = self.is_queued
         found.status, found.panel, found._at, found._number = self.status, self.panel, self._at, self._number
         found.output, found._heads = list(self.output), dict(self._heads)
         found._messages = dict(self._messages)
@@ -122,6 +123,9 @@ class ResponsesFraming(FoldedFraming):
 
     def started(self) -> list[bytes]:
         return [*self._with_whole("response.created"), *self._with_whole("response.in_progress")]
+
+    def queued(self) -> list[bytes]:
+        return [self._frame("response.queued", response=self.response())]
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
@@ -290,7 +294,11 @@ class ResponsesFraming(FoldedFraming):
             if in_stream and self.status == "cancelled"
             else None,
             "instructions": None,
-            "metadata": {"run_id": self.run_id, "run_status": self.status, **self._metadata},
+            "metadata": {
+                "run_id": self.run_id,
+                "run_status": "queued" if self.is_queued else self.status,
+                **self._metadata,
+            },
             "model": self.options.get("model", "default"),
             "output": [self._whole(place) for place in range(len(self.output))],
             "parallel_tool_calls": True,
@@ -309,6 +317,8 @@ class ResponsesFraming(FoldedFraming):
 
     def _status(self, *, in_stream: bool) -> str:
         if self.status == "running":
+            if self.is_queued:
+                return "queued"
             return "completed" if self._pausing or self.all_wait else "in_progress"
         if self.status == "cancelled":
             return "incomplete" if in_stream else "cancelled"

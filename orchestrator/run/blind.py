@@ -30,7 +30,7 @@ from ..events.agent import (
     ToolResult,
     Usage,
 )
-from ..events.base import Payload
+from ..events.base import WAITS_FOR_WORKER, Payload
 from ..events.content import Data, File, Progress, Source
 from ..events.run import AgentAdded, AgentInfo, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import Revealed, RevealedAgent, Snapshot
@@ -126,6 +126,8 @@ class BlindNames:
                 return msgspec.structs.replace(payload, speaker=HIDDEN)
             case Handoff():
                 return Handoff(HIDDEN)
+            case Status(status="queued", detail=detail) if detail == WAITS_FOR_WORKER:
+                return Status("queued", WAITS_FOR_WORKER)  # says nothing of the agent
             case Status(status=status):
                 return Status(status if status in _PLAIN_STATUSES else "working")
             case RunDone(metrics=metrics):

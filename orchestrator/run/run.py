@@ -19,7 +19,7 @@ from ..agent.pump import opening_of
 from ..errors import Conflict, Fenced, NotFound
 from ..eventlog.retry import until_available
 from ..events.agent import Approval, Retry, Status
-from ..events.base import RUN, RunStatus
+from ..events.base import RUN, WAITS_FOR_WORKER, RunStatus
 from ..events.panel import PanelState
 from ..events.run import AgentAdded
 from ..events.snapshot import Snapshot
@@ -36,7 +36,6 @@ from .writer import Writer
 
 log = structlog.get_logger(__name__)
 
-WAITS_FOR_WORKER = "waiting for a worker"
 TOO_LARGE = Stop(
     "Running runs hold as much as --max-live-bytes lets them, and this one the most.", "output_limit"
 )

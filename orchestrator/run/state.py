@@ -28,7 +28,7 @@ from ..events.agent import (
     ToolResult,
     Usage,
 )
-from ..events.base import PANEL, AgentStatus, Payload, RunStatus
+from ..events.base import PANEL, WAITS_FOR_WORKER, AgentStatus, Payload, RunStatus
 from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelState
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
@@ -188,6 +188,8 @@ class RunState:
         self.spec = spec
         self.participants: dict[str, Participant] = {}
         self.status: RunStatus = "running"
+        self.is_queued = False
+        """Whether it waits for a worker: as its events say, or for who has it from the log, its record."""
         self.created_at = created_at
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
@@ -230,6 +232,10 @@ class RunState:
                 AgentInfo(agent_id, agent_id, "", None, self.spec.variants.get(agent_id, msgspec.UNSET))
             )
             participant.status = participant.fold(payload)
+            if type(payload) is Status:
+                self.is_queued = self.is_queued or payload.detail == WAITS_FOR_WORKER
+            else:
+                self.is_queued = False
         elif isinstance(payload, RunStarted):
             for info in payload.agents:
                 self.join(info)
@@ -270,7 +276,7 @@ class RunState:
             channel=spec.channel,
             conversation_id=spec.conversation_id,
             message=spec.message,
-            status=self.status,
+            status="queued" if self.is_queued and self.status == "running" else self.status,
             created_at=self.created_at,
             ended_at=self.ended_at,
             last_event_id=self.last_event_id,

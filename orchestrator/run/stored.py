@@ -13,6 +13,7 @@ import msgspec
 from ..agent.attempt import Stop
 from ..errors import Conflict, GapError, LogUnavailable, NotFound
 from ..eventlog.base import Cursor, Entry, EventLog
+from ..eventlog.queued import shown_status
 from ..eventlog.run_store import RunRecord
 from ..events.agent import Approval
 from ..events.base import RunStatus
@@ -111,6 +112,7 @@ class _Fold:
 
     def finish(self) -> RunState:
         state, record = self._state, self._record
+        state.is_queued = shown_status(record.status, record.token, record.created_at) == "queued"
         if self._newest is not None:
             state.t = decode_time(self._newest.data)
         if record.ended_at is not None:

@@ -16,8 +16,9 @@ from ..agent.attempt import Stop
 from ..errors import Fenced, Gone, UnreadableRequest
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
+from ..eventlog.queued import UNCLAIMED
 from ..eventlog.retry import until_available
-from ..eventlog.run_store import UNCLAIMED, Fence, OwnedRun, RunRecord
+from ..eventlog.run_store import Fence, OwnedRun, RunRecord
 from ..run.ballots import Ballots, ballot_of_verdict
 from ..run.conversation import Conversations
 from ..run.factory import RunFactory

@@ -11,7 +11,8 @@ import structlog
 
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.run_store import UNCLAIMED, OwnedRun, RunRecord
+from ..eventlog.queued import QUEUED_SECONDS, UNCLAIMED
+from ..eventlog.run_store import OwnedRun, RunRecord
 from ..telemetry.logs import failure
 from ..telemetry.observer import Observer
 from .admission import Admission
@@ -23,9 +24,6 @@ log = structlog.get_logger(__name__)
 FAILOVER_SECONDS = 0.5
 ADRIFT_SECONDS = 5.0
 """A run of ours that nobody executes for so long is gone on with."""
-
-QUEUED_SECONDS = 1.0
-"""A run that no worker has taken for so long tells its readers that it waits."""
 
 AT_ONCE = 96
 """Runs that one worker takes over at the same time. Each waits for the store several times, so that more of them are

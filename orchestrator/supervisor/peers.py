@@ -11,8 +11,8 @@ import structlog
 from ..errors import LogUnavailable, RequestError
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
+from ..eventlog.queued import UNCLAIMED
 from ..eventlog.retry import until_available
-from ..eventlog.run_store import UNCLAIMED
 from ..run.commands import answer, decode
 from ..telemetry.logs import exception_words, failure
 from .admission import Admission

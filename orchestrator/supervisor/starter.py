@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
+from ..eventlog.queued import CLAIMED, UNCLAIMED
 from ..eventlog.run_store import RunRecord
 from ..panels.settings import PanelSettings
 from ..run.commands import AnyRun
@@ -49,11 +50,13 @@ class RecordMaker:
 
     Args:
         worker: The name under which this process owns runs.
+        shared: Whether a run waits until some worker claims it, instead of being executed by the one that starts it.
     """
 
-    def __init__(self, registry: AgentRegistry, *, worker: str) -> None:
+    def __init__(self, registry: AgentRegistry, *, worker: str, shared: bool = True) -> None:
         self._registry = registry
         self._worker = worker
+        self._token = UNCLAIMED if shared else CLAIMED
 
     def make(self, request: StartRequest, key: str | None, traceparent: str | None) -> RunRecord:
         """Return the record of a new run.
@@ -73,6 +76,7 @@ class RecordMaker:
             on_disconnect=request.on_disconnect,
             created_at=int(time.time() * 1000),
             owner=self._worker,
+            token=self._token,
             key=key,
             request=plain,
             digest=digest(plain),

@@ -88,7 +88,7 @@ class Supervisor:
         self._executor = Executor(factory, store, stored, cluster=cluster, tasks=self._tasks)
         self._admission = Admission(self._executor, limits)
         self.following = Following(store, self._executor, stored, self._presence)
-        self._records = RecordMaker(registry, worker=self.worker)
+        self._records = RecordMaker(registry, worker=self.worker, shared=cluster is not None)
         self._starter = Starter(
             factory, store, self._executor, self._admission, self.following, cluster=cluster
         )

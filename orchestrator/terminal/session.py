@@ -14,7 +14,9 @@ from ..events.base import RunStatus
 from .screen import Screen
 
 TICK_SECONDS = 0.1
-EXIT_CODES: dict[RunStatus, int] = {"completed": 0, "partial": 3, "cancelled": 1, "failed": 1, "running": 1}
+EXIT_CODES: dict[RunStatus, int] = {
+    "completed": 0, "partial": 3, "cancelled": 1, "failed": 1, "running": 1, "queued": 1
+}  # fmt: skip
 QUIT = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -12,8 +14,10 @@ import pytest
 from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.queued import CLAIMED, UNCLAIMED
 from orchestrator.eventlog.run_list import SCANNED_ROWS, RunQuery, RunSummary
 from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, OwnedRun, RunRecord
+from orchestrator.events.base import RunStatus
 from tests.support.patience import PATIENCE_SECONDS
 
 from .stores import STORES, Clock
@@ -130,6 +134,19 @@ async def test_a_page_of_a_list_looks_at_a_bounded_number_of_runs(store: Store) 
     assert row.summary == RunSummary("Ä 2", {"a": "done"})
     with pytest.raises(NotFound):
         await store.place_of("run_x")
+
+
+async def test_lists_tell_runs_that_wait_for_a_worker_from_those_that_run(store: Store) -> None:
+    """Each of a second ago or more; one that has just begun is taken before anybody looks."""
+    for n, made in enumerate((record(1), record(2), record(3, token=CLAIMED), record(4)), 1):
+        kept = made if n < 4 else msgspec.structs.replace(made, created_at=int(time.time() * 1000) + 60_000)
+        await store.create_run(kept)
+    assert await store.claim_run("run_2", owner="worker_2", token=UNCLAIMED) is not None
+    for status, wanted in (("queued", ["run_1"]), ("running", ["run_4", "run_3", "run_2"]), ("failed", [])):
+        page = await store.page_runs(RunQuery(5, status=cast(RunStatus, status)))
+        assert [(row.run_id, row.status) for row in page.rows] == [(run_id, status) for run_id in wanted]
+    await store.end_run(Fence("run_1", UNCLAIMED), "failed", 7000)
+    assert [row.status for row in (await store.page_runs(RunQuery(5))).rows] == [*["running"] * 3, "failed"]
 
 
 async def test_runs_of_a_channel_come_oldest_first(store: Store) -> None:

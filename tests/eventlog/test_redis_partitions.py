@@ -206,7 +206,7 @@ async def test_lists_are_whole_and_in_order_over_all_partitions(logs: list[Parti
     for query, wanted in (
         (RunQuery(7), newest),
         (RunQuery(7, conversation_id="talk1"), [name for name in newest if int(name[4:]) % 3 == 1]),
-        (RunQuery(4, status="running", channel="room"), [n for n in newest if int(n[4:]) % 14 == 0]),
+        (RunQuery(4, status="queued", channel="room"), [n for n in newest if int(n[4:]) % 14 == 0]),
     ):
         found, before = [], None
         while found == [] or before is not None:

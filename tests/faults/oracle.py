@@ -21,6 +21,9 @@ from tests.support.service import Event, events_in, finished_part
 from tests.workers.agents import check
 
 TERMINALS = ("done", "error", "cancelled")
+OPEN = ("queued", "running")
+"""Statuses of a run that has not ended."""
+
 MEMORY_TOLERANCE_BYTES = 8 * 1024 * 1024
 """What an allocator may keep once all is over."""
 
@@ -44,7 +47,7 @@ class Account:
         if not self.seen:
             return False
         last = self.seen[-1]
-        return last.type == "run.done" or (last.type == "run.snapshot" and last.data["status"] != "running")
+        return last.type == "run.done" or (last.type == "run.snapshot" and last.data["status"] not in OPEN)
 
     def take(self, body: bytes) -> None:
         """Note what one connection brought; a frame that was cut counts for nothing."""

@@ -14,6 +14,7 @@ import msgspec
 
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
+from ..queued import shown_status
 from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
 from ..run_store import GONE_SECONDS, Fence, KeptBounds, OwnedRun, RunRecord, record_bytes
 
@@ -118,7 +119,7 @@ class MemoryRuns:
             record.run_id,
             record.channel,
             record.conversation_id,
-            record.status,
+            shown_status(record.status, record.token, record.created_at),
             record.created_at,
             record.ended_at,
             record.summary,

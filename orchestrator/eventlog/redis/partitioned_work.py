@@ -10,7 +10,7 @@ import asyncio
 from typing import Protocol
 
 from ...errors import LogUnavailable
-from ..run_store import UNCLAIMED
+from ..queued import UNCLAIMED
 from .cluster import RedisCluster, SharedRedis
 from .keys import Keys
 from .work_scripts import LEFT_BEHIND, PASS_OVER, TAKE_LEFT, TAKE_NEXT

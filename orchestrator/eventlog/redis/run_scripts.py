@@ -131,8 +131,8 @@ while true do
       return found
     end
     local row = redis.call('HMGET', key('run:', id), 'place', 'channel', 'conversation', 'status', 'created',
-      'ended', 'summary')
-    row[8], seen = id, seen + 1
+      'ended', 'summary', 'token')
+    row[9], seen = id, seen + 1
     if row[1] then
       last = row[1]
       if (ARGV[4] == '' or row[4] == ARGV[4]) and (ARGV[5] == '' or row[2] == ARGV[5])

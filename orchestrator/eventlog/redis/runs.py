@@ -10,8 +10,9 @@ from typing import Any, cast
 import msgspec
 
 from ...errors import Fenced, Gone, NotFound
-from ...events.base import AgentStatus, RunStatus
+from ...events.base import OPEN_STATUSES, AgentStatus, RunStatus
 from ..leases import Leases
+from ..queued import shown_status, stored_status
 from ..run_list import (
     SCANNED_ROWS,
     SMALL_RECORD_BYTES,
@@ -95,11 +96,12 @@ class RedisRuns(ABC):
         return [record_of(raw) for raw in answer[0]]
 
     async def page_runs(self, query: RunQuery, *, scanned: int = SCANNED_ROWS) -> RunPage:
-        # A text is looked for here: Lua knows no case but that of ASCII.
-        most = scanned if query.text is not None else query.limit
+        # What is looked for here: a text, for Lua knows no case but that of ASCII, and whether a run waits.
+        is_sifted = query.text is not None or query.status in OPEN_STATUSES
+        most = scanned if is_sifted else query.limit
         after, *found = await self._do(
             scripts.PAGE, most, "" if query.before is None else query.before,
-            query.status or "", query.channel or "", query.conversation_id or "", scanned,
+            stored_status(query.status) or "", query.channel or "", query.conversation_id or "", scanned,
         )  # fmt: skip
         following = int(after) if after else None
         rows = [_row(raw) for raw in found]
@@ -381,13 +383,13 @@ def _marked(row: RunRow, body: Any) -> RunRow:
 
 
 def _row(raw: Any) -> RunRow:
-    place, channel, conversation, status, created, ended, summary, run_id = raw
+    place, channel, conversation, status, created, ended, summary, token, run_id = raw
     return RunRow(
         int(place),
         bytes(run_id).decode(),
         bytes(channel).decode(),
         bytes(conversation).decode() if conversation else None,
-        cast(RunStatus, bytes(status).decode()),
+        shown_status(cast(RunStatus, bytes(status).decode()), int(token or 0), int(created or 0)),
         int(created or 0),
         None if ended is None else int(ended),
         decode_summary(summary),

@@ -16,6 +16,7 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
+from ..queued import shown_status, stored_status
 from ..run_list import (
     SMALL_RECORD_BYTES,
     RunPage,
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 _FIELDS = "record, owner, token, status, ended_at, run_id, channel, created_at"
 _NEWEST = 2**62
-_ROW = "n, run_id, channel, conversation, status, created_at, ended_at, summary"
+_ROW = "n, run_id, channel, conversation, status, token, created_at, ended_at, summary"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(RunRecord).decode
 _Row = tuple[bytes, str, int, RunStatus, int | None, str, str, int]
@@ -261,7 +262,7 @@ def _place(db: sqlite3.Connection, run_id: str, now: float) -> int:
 _PAGES: tuple[tuple[str, Callable[[RunQuery], str | None]], ...] = (
     ("WHERE conversation = ? AND n < ?", lambda query: query.conversation_id),
     ("WHERE channel = ? AND n < ?", lambda query: query.channel),
-    ("WHERE status = ? AND n < ?", lambda query: query.status),
+    ("WHERE status = ? AND n < ?", lambda query: stored_status(query.status)),
 )
 """What an index can be asked for; by what else is filtered is looked at row by row, so that the rows are counted."""
 
@@ -295,9 +296,10 @@ def _unreadable(db: sqlite3.Connection, page: RunPage) -> set[int]:
     return found
 
 
-def _row(row: tuple[int, str, str, str | None, RunStatus, int, int | None, bytes | None]) -> RunRow:
-    *columns, summary = row
-    return RunRow(*columns, decode_summary(summary))  # type: ignore[call-arg, arg-type]  # mypy sees no star's length
+def _row(row: tuple[int, str, str, str | None, RunStatus, int, int, int | None, bytes | None]) -> RunRow:
+    place, run_id, channel, conversation, status, token, created_at, ended_at, summary = row
+    shown = shown_status(status, token, created_at)
+    return RunRow(place, run_id, channel, conversation, shown, created_at, ended_at, decode_summary(summary))
 
 
 def _end(

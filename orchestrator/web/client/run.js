@@ -4,7 +4,7 @@
  */
 
 import { Subscribers } from './state/subscribers.js';
-import { Cursor, isSnapshot, reaches } from './wire/cursor.js';
+import { Cursor, isOpen, isSnapshot, reaches } from './wire/cursor.js';
 import { Follower } from './sharing/follow.js';
 import { pathOf } from './wire/http.js';
 import { Tap, iterate } from './state/iterate.js';
@@ -290,7 +290,7 @@ export class Run {
     this.#subscribers.call(event.name, event);
     this.#subscribers.call('*', event);
     if (event.name === 'run.gap') void this.#follower.verify();
-    if (event.name === 'run.done' || (isSnapshot(event) && this.status !== 'running')) this.#close(null);
+    if (event.name === 'run.done' || (isSnapshot(event) && !isOpen(this.status))) this.#close(null);
   }
 
   /**
@@ -319,7 +319,7 @@ export class Run {
   #preview(snapshot) {
     const { state } = this.#subscribers;
     this.#folded = { state: this.#folded?.state ?? state, until: snapshot.last_event_id };
-    this.#update(replace(state, { ...snapshot, status: 'running' }));
+    this.#update(replace(state, { ...snapshot, status: isOpen(snapshot.status) ? snapshot.status : 'running' }));
   }
 
   /**
@@ -329,7 +329,7 @@ export class Run {
   #assume(snapshot, live) {
     this.#folded = null;
     this.#known = snapshot.last_event_id;
-    this.#update(replace(this.#subscribers.state, live ? { ...snapshot, status: 'running' } : snapshot));
+    this.#update(replace(this.#subscribers.state, live && !isOpen(snapshot.status) ? { ...snapshot, status: 'running' } : snapshot));
   }
 
   /**
@@ -352,7 +352,7 @@ export class Run {
     const detail = failure && { code: /** @type {const} */ ('failed'), message: failure.message };
     this.#subscribers.state = change(this.#subscribers.state, { connection: 'closed', detail });
     // An iterator that is behind may still read the history of a run that has ended.
-    this.#follower.leave({ history: this.status !== 'running' });
+    this.#follower.leave({ history: !isOpen(this.status) });
     for (const tap of this.#taps) tap.close();
     this.#subscribers.publish();
     this.#announceEnd();

@@ -3,7 +3,7 @@
  * spelling, so that what the protocol says and what a program reads is one word.
  */
 
-/** @typedef {'running' | 'completed' | 'partial' | 'cancelled' | 'failed'} RunStatus */
+/** @typedef {'queued' | 'running' | 'completed' | 'partial' | 'cancelled' | 'failed'} RunStatus */
 /** @typedef {'queued' | 'running' | 'cancelling' | 'done' | 'error' | 'cancelled'} AgentStatus */
 /** @typedef {'connecting' | 'open' | 'retrying' | 'closed'} Connection */
 

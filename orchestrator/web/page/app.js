@@ -1,5 +1,6 @@
 /** Draws the page as a whole: the bar above, the history beside, the run in the middle, the ask box below. */
 
+import { isOpen } from '../client/wire/cursor.js';
 import { Composer } from './ask/composer.js';
 import { html, useEffect, useRef, useState, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
@@ -51,7 +52,7 @@ export function App({ pageState }) {
     if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
   }, [state.phase]);
   useEffect(() => {
-    const working = waiting ? '✋ ' : run === 'running' ? '● ' : '';
+    const working = waiting ? '✋ ' : run === 'running' ? '● ' : run === 'queued' ? '○ ' : '';
     document.title = record ? `${working}${record.about.message.slice(0, 60)}` : 'Ask several agents';
   }, [record, run, waiting]);
   useEffect(
@@ -228,7 +229,7 @@ function Welcome({ state: { agents, opening }, choice, propose }) {
 function busyBecause({ starting, opening }, run) {
   if (starting) return 'The question is on its way.';
   if (opening !== null) return 'The run is being opened.';
-  return run === 'running' ? 'A follow-up can be asked once everyone has finished; New asks at once.' : null;
+  return run === 'running' || run === 'queued' ? 'A follow-up can be asked once everyone has finished; New asks at once.' : null;
 }
 
 /** How long the second press of a key may take, which does what the first one asked about. */
@@ -352,7 +353,8 @@ function runOf(hash) {
 function useRunOutline(record) {
   return useValue(record?.subscribe ?? nothing, () => {
     if (record === null) return null;
-    return record.alive ? 'running' : record.getSnapshot().status === 'running' ? 'lost' : record.getSnapshot().status;
+    const { status } = record.getSnapshot();
+    return !record.alive && isOpen(status) ? 'lost' : status;
   });
 }
 

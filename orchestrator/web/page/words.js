@@ -15,6 +15,7 @@ export const AGENT_STATES = {
 
 /** @type {Record<RunStatus, [glyph: string, word: string]>} */
 export const RUN_STATES = {
+  queued: ['○', 'queued'],
   running: ['●', 'running'],
   completed: ['✓', 'completed'],
   partial: ['◐', 'partial'],

@@ -3,7 +3,7 @@
  * snapshots while events are held back on the way.
  */
 
-import { reaches } from '../wire/cursor.js';
+import { isOpen, reaches } from '../wire/cursor.js';
 import { Backoff, ClientError, asClientError, pathOf, sleep } from '../wire/http.js';
 import { readEvents } from '../wire/stream.js';
 import { HELD, HeldWatch } from './held.js';
@@ -114,7 +114,7 @@ export class Follower {
       this.#watch.start();
       if (after === null) this.#sink.introduce(snapshot);
       else this.#sink.assume(snapshot, { live: true });
-      if (this.#links === null || snapshot.status !== 'running') await this.#readOwn(() => null);
+      if (this.#links === null || !isOpen(snapshot.status)) await this.#readOwn(() => null);
       else await this.#catchUp(await this.#links.acquire(snapshot.channel, snapshot.last_event_id), snapshot);
     } catch (error) {
       if (!this.#leaving.signal.aborted) this.#sink.close(asClientError(error));
@@ -237,7 +237,7 @@ export class Follower {
    */
   #showHeld(snapshot) {
     this.#sink.preview(snapshot);
-    if (snapshot.status === 'running') return;
+    if (isOpen(snapshot.status)) return;
     this.#endings += 1;
     if (this.#endings === 1 && this.#byLink) {
       this.#leaveLink();

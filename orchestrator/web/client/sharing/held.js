@@ -3,7 +3,7 @@
  * snapshots until they flow. An agent that thinks is as silent, so only a snapshot that is ahead of the stream tells.
  */
 
-import { reaches } from '../wire/cursor.js';
+import { isOpen, reaches } from '../wire/cursor.js';
 
 /** @typedef {import('../types.js').RunSnapshot} RunSnapshot */
 /** @typedef {import('../types.js').ConnectionDetail} ConnectionDetail */
@@ -114,7 +114,7 @@ export class HeldWatch {
     const newest = snapshot.last_event_id;
     // What flowed while it was fetched is newer; the same again is no news.
     if (newest === null || this.#reached(newest)) return;
-    if (newest === this.#shown && snapshot.status === 'running') return;
+    if (newest === this.#shown && isOpen(snapshot.status)) return;
     this.#shown = newest;
     this.#watched.show(snapshot);
   }

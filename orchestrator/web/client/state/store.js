@@ -5,6 +5,7 @@
 
 import { NO_CONTENT, contentOf, reduceContent } from './content.js';
 import { NO_TURN, beginTurn, panelOf, placeOf, reducePanel } from './panel.js';
+import { isOpen } from '../wire/cursor.js';
 
 /** @typedef {import('../types.js').RunState} RunState */
 /** @typedef {import('../types.js').AgentState} AgentState */
@@ -87,13 +88,26 @@ export function reduce(state, event) {
   if (event.agent_id !== null) {
     const before = state.agents[event.agent_id] ?? emptyAgent(event.agent_id);
     const after = reduceAgent(before, event);
-    return after === before ? state : withAgent(state, after);
+    const status = statusAfter(state.status, event);
+    const next = status === state.status ? state : change(state, { status });
+    return after === before ? next : withAgent(next, after);
   }
   if (event.name.startsWith('panel.')) {
     const panel = reducePanel(state.panel, event);
     return panel === state.panel ? state : change(state, { panel });
   }
   return event.name.startsWith('run.') ? reduceRun(state, event) : state;
+}
+
+/**
+ * Tell from an agent's event whether its run waits for a worker.
+ * @param {import('../types.js').RunStatus} before
+ * @param {RunEvent} event
+ */
+function statusAfter(before, { type, data }) {
+  if (!isOpen(before)) return before;
+  if (type !== 'status') return 'running';
+  return data.detail === 'waiting for a worker' ? 'queued' : before;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Names the shapes that the client's modules share, as types only. Names that come from the wire keep the wire's
  * spelling, so that what the protocol says and what a program reads is one word.
  */
-export type RunStatus = 'running' | 'completed' | 'partial' | 'cancelled' | 'failed';
+export type RunStatus = 'queued' | 'running' | 'completed' | 'partial' | 'cancelled' | 'failed';
 export type AgentStatus = 'queued' | 'running' | 'cancelling' | 'done' | 'error' | 'cancelled';
 export type Connection = 'connecting' | 'open' | 'retrying' | 'closed';
 export type ConnectionDetail = {
@@ -632,7 +632,7 @@ export type ClientOptions = {
     share?: boolean;
     timing?: Partial<Timing>;
 };
-/** @typedef {'running' | 'completed' | 'partial' | 'cancelled' | 'failed'} RunStatus */
+/** @typedef {'queued' | 'running' | 'completed' | 'partial' | 'cancelled' | 'failed'} RunStatus */
 /** @typedef {'queued' | 'running' | 'cancelling' | 'done' | 'error' | 'cancelled'} AgentStatus */
 /** @typedef {'connecting' | 'open' | 'retrying' | 'closed'} Connection */
 /**

@@ -1,4 +1,4 @@
-/** Orders event ids: says which comes later, and which was seen already. */
+/** Orders event ids: says which comes later, and which was seen already; and whether a run's status is an end. */
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 
@@ -44,4 +44,12 @@ export class Cursor {
     this.last = event.id;
     return true;
   }
+}
+
+/**
+ * Whether a run of this status has not ended.
+ * @param {import('../types.js').RunStatus} status
+ */
+export function isOpen(status) {
+  return status === 'queued' || status === 'running';
 }

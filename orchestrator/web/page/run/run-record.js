@@ -1,6 +1,6 @@
 /** Keeps what the page knows of a run beside the client's own state: its events, its clock, its timeline. */
 
-import { reaches } from '../../client/wire/cursor.js';
+import { isOpen, reaches } from '../../client/wire/cursor.js';
 import { Timeline } from '../timeline/timeline.js';
 
 /** @typedef {import('../../client/types.js').RunEvent} RunEvent */
@@ -71,7 +71,7 @@ export class RunRecord {
 
   /** Whether more can come: false once the run has ended, or if it cannot be followed any more. */
   get alive() {
-    return this.run.status === 'running' && this.run.connection !== 'closed';
+    return isOpen(this.run.status) && this.run.connection !== 'closed';
   }
 
   /** @returns {RunState} */

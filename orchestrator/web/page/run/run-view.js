@@ -1,5 +1,6 @@
 /** Draws the open run: toolbar, timeline, tabs, columns, and keeps which of them are seen. */
 
+import { isOpen } from '../../client/wire/cursor.js';
 import { announce } from '../announce.js';
 import { useActions } from './actions.js';
 import { Column } from './column.js';
@@ -42,7 +43,7 @@ export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
   const source = replay ?? record;
   useValue(source.subscribe, () => `${record.namesHidden} ${outline(source.getSnapshot())}`);
   const run = source.getSnapshot();
-  const lost = replay === null && !record.alive && run.status === 'running';
+  const lost = replay === null && !record.alive && isOpen(run.status);
   const failed = useNews(record);
   useEffect(() => {
     if (record.demo) act('replay');
@@ -61,7 +62,7 @@ export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
   const face = {
     source,
     steerable: replay === null && !lost && !record.demo,
-    open: run.status === 'running' && !lost,
+    open: isOpen(run.status) && !lost,
     question: record.about.message,
     // In a blind run nobody's earlier answers may be known by.
     earlier: record.blind ? [] : state.earlier,

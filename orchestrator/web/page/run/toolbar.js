@@ -1,5 +1,6 @@
 /** Draws the row above the columns: how the run is doing as a whole, and what can be done with all of it. */
 
+import { isOpen } from '../../client/wire/cursor.js';
 import { html, useTick } from '../html.js';
 import { Icon } from '../icons.js';
 import { lazy } from '../lazy.js';
@@ -105,7 +106,7 @@ function SumUp({ state, record, run, call }) {
 function Summary({ source, steerable, alive }) {
   const state = source.getSnapshot();
   const { status, metrics, connection, detail } = state;
-  useTick(alive && status === 'running', 200);
+  useTick(alive && isOpen(status), 200);
   const [glyph, word] = RUN_STATES[status];
   const { ended, all } = progress(state);
   const parts = [`${ended} of ${all} finished`, duration(metrics?.duration_ms ?? source.now())];

@@ -1,5 +1,6 @@
 /** Draws the timeline: a lane for each agent, speech, first tokens, tools, ends. */
 
+import { isOpen } from '../../client/wire/cursor.js';
 import { html, useTick } from '../html.js';
 import { ticks } from './timeline.js';
 import { AGENT_STATES, duration } from '../words.js';
@@ -17,7 +18,7 @@ const NAMES = { first: 'first token', tool: 'tool', retry: 'again', done: 'done'
 export function TimelineView({ record, at, seek }) {
   const state = record.getSnapshot();
   const ids = state.agentIds.filter((id) => record.run.agents[id]);
-  useTick(state.status === 'running', 250);
+  useTick(isOpen(state.status), 250);
   const now = record.now();
   const end = Math.max(now, 500) * 1.02;
   const x = (/** @type {number} */ t) => `${((t / end) * 100).toFixed(2)}%`;

@@ -1,4 +1,4 @@
-/** Orders event ids: says which comes later, and which was seen already. */
+/** Orders event ids: says which comes later, and which was seen already; and whether a run's status is an end. */
 export type RunEvent = import('../types.js').RunEvent;
 /**
  * Whether *id* stands at *mark* or later in the same log. Ids of two epochs cannot be compared: false.
@@ -22,3 +22,8 @@ export declare class Cursor {
      */
     accept(event: RunEvent): boolean;
 }
+/**
+ * Whether a run of this status has not ended.
+ * @param {import('../types.js').RunStatus} status
+ */
+export declare function isOpen(status: import('../types.js').RunStatus): status is "queued" | "running";
