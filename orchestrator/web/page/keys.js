@@ -17,7 +17,8 @@ import { settings } from './storage.js';
  */
 export function listenToKeys(actions) {
   const hear = (/** @type {KeyboardEvent} */ event) => {
-    if (document.querySelector('dialog[open]') || event.defaultPrevented) return;
+    // What is typed into a field comes first: to look for a dialog is a walk through all that is drawn.
+    if (event.defaultPrevented || isWriting(event) || document.querySelector('dialog[open]')) return;
     if (handle(event, actions)) event.preventDefault();
   };
   document.addEventListener('keydown', hear);
@@ -42,6 +43,11 @@ function handle({ key, ctrlKey, metaKey, altKey, shiftKey, target }, actions) {
   if (key === '/') return focus(document.getElementById('message'));
   if (key === 'm') return press(focusedColumn()?.querySelector('.maximise'));
   return /^[1-9]$/.test(key) && goToColumn(Number(key));
+}
+
+/** @param {KeyboardEvent} event */
+function isWriting({ key, ctrlKey, metaKey, altKey, target }) {
+  return key.length === 1 && !ctrlKey && !metaKey && !altKey && isTyping(target);
 }
 
 /** @returns {HTMLElement | null} */

@@ -10,16 +10,39 @@
 /** How long one task may draw before the browser has its turn. */
 const TASK_MS = 12;
 
+/** While somebody types, and after frames that took long: so little that the next frame is a short one. */
+const SHORT_TASK_MS = 3;
+
+/** How long the last key counts as typing. */
+const TYPING_MS = 300;
+
+/** What the browser may need to lay out and paint what a task drew; if it needs more, tasks get shorter. */
+const FRAME_MS = 24;
+
+/** A page that is hidden has no frames, and one that is busy has them late. */
+const NO_FRAME_MS = 250;
+
 export class Turns {
   /** Who wants to draw, in the order of asking. @type {Map<Drawing, number>} */
   #waiting = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  /** Calls off the next turn; null if there is none. @type {(() => void) | null} */
+  #callOff = null;
+  #taskMs = TASK_MS;
+  #typedAt = -Infinity;
+  #drewAt = 0;
+
+  constructor() {
+    // Before a key's frame nothing is drawn: what was typed is seen first.
+    addEventListener('keydown', () => this.#giveWay(), { capture: true, passive: true });
+    addEventListener('beforeprint', () => this.#drawAll());
+  }
 
   /** @param {Drawing} drawing */
   add(drawing) {
     this.#waiting.set(drawing, 0);
-    this.#timer ??= setTimeout(() => this.#run());
+    if (this.#callOff !== null) return;
+    if (this.#typing) this.#waitForFrame();
+    else this.#wait(0);
   }
 
   /** @param {Drawing} drawing */
@@ -27,27 +50,85 @@ export class Turns {
     this.#waiting.delete(drawing);
   }
 
+  get #typing() {
+    return performance.now() - this.#typedAt < TYPING_MS;
+  }
+
+  #giveWay() {
+    this.#typedAt = performance.now();
+    // Keys that come faster than frames do not hold up the answers for ever.
+    if (this.#callOff === null || this.#typedAt - this.#drewAt > NO_FRAME_MS) return;
+    this.#callOff();
+    this.#waitForFrame();
+  }
+
+  /** @param {number} ms */
+  #wait(ms) {
+    const timer = setTimeout(() => this.#run(), ms);
+    this.#callOff = () => clearTimeout(timer);
+  }
+
+  /** Have the next turn after the next frame: else what several turns drew is laid out in one long task. */
+  #waitForFrame() {
+    let timer = setTimeout(() => this.#run(), document.hidden ? 0 : NO_FRAME_MS);
+    const frame = requestAnimationFrame(() => {
+      clearTimeout(timer);
+      const began = performance.now();
+      timer = setTimeout(() => {
+        this.#adapt(performance.now() - began);
+        this.#run();
+      });
+    });
+    this.#callOff = () => {
+      clearTimeout(timer);
+      cancelAnimationFrame(frame);
+    };
+  }
+
+  /** @param {number} frameMs What the last frame took. */
+  #adapt(frameMs) {
+    this.#taskMs = frameMs > FRAME_MS ? Math.max(this.#taskMs / 2, SHORT_TASK_MS) : Math.min(this.#taskMs + 1, TASK_MS);
+  }
+
   #run() {
-    const start = performance.now();
+    this.#drewAt = performance.now();
+    const next = this.#paintUntil(this.#drewAt + (this.#typing ? SHORT_TASK_MS : this.#taskMs));
+    this.#callOff = null;
+    if (this.#waiting.size === 0) return;
+    if (next <= performance.now()) this.#waitForFrame();
+    else this.#wait(next - performance.now());
+  }
+
+  /**
+   * @param {number} end
+   * @returns {number} When the next one wants to draw.
+   */
+  #paintUntil(end) {
     let next = Infinity;
     for (const [drawing, due] of [...this.#waiting]) {
       const now = performance.now();
-      if (now - start > TASK_MS) {
-        next = now;
-        break;
-      }
-      if (due > now) {
-        next = Math.min(next, due);
-        continue;
-      }
-      this.#waiting.delete(drawing);
-      const again = this.#paint(drawing, now);
-      // At the end of the queue, so that a long answer lets the others through.
-      if (again !== null) this.#waiting.set(drawing, again);
+      if (now > end) return now;
+      const again = due > now ? due : this.#turn(drawing, now);
       if (again !== null) next = Math.min(next, again);
     }
-    const delay = next - performance.now();
-    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#run(), Math.max(delay, 0)) : undefined;
+    return next;
+  }
+
+  /**
+   * @param {Drawing} drawing
+   * @param {number} now
+   */
+  #turn(drawing, now) {
+    this.#waiting.delete(drawing);
+    const again = this.#paint(drawing, now);
+    // At the end of the queue, so that a long answer lets the others through.
+    if (again !== null) this.#waiting.set(drawing, again);
+    return again;
+  }
+
+  /** Paper has no later. */
+  #drawAll() {
+    while (this.#waiting.size > 0) for (const drawing of [...this.#waiting.keys()]) this.#turn(drawing, Number.MAX_SAFE_INTEGER);
   }
 
   /**
