@@ -178,9 +178,21 @@ class Follower(ABC):
         if event.id is not None and not is_snapshot(event):
             # Not for gaps: a server that answers each request with one must not be asked at full speed.
             self._backoff.reset()
+        await self._deliver(event)
+
+    async def _deliver(self, event: Event) -> None:
+        """Have every iterator yield *event*; wait while one is full."""
         self._buffers = [buffer for buffer in self._buffers if not buffer.closed]
         for buffer in list(self._buffers):
             await buffer.put(event)
+
+
+async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[ServerSentEvent]:
+    """Yield the events of a stream, to its end."""
+    parser = SSEParser()
+    async for chunk in response.content.iter_any():
+        for event in _parse(parser, chunk):
+            yield event
 
 
 def _parse(parser: SSEParser, chunk: bytes) -> list[ServerSentEvent]:

@@ -161,6 +161,11 @@ class SyncChannel:
     def runs(self) -> dict[str, RunView]:
         return self.channel.runs
 
+    @property
+    def detail(self) -> ConnectionDetail | None:
+        """What is the matter with the connection."""
+        return self.channel.detail
+
     def __iter__(self) -> Iterator[Event]:
         return _events(self.channel, self._runner)
 

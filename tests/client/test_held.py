@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from orchestrator.client import Client, ClientError, Run
+from orchestrator.client import Channel, Client, ClientError, Event, Run
 from orchestrator.client import held as timing
 from orchestrator.terminal.screen import PrefixedLines
 from tests.support.patience import PATIENCE_SECONDS
@@ -108,8 +108,114 @@ async def test_an_agent_that_thinks_is_not_taken_for_a_stream_that_is_held_back(
             await following
 
 
-def _looks(server: ScriptedServer) -> int:
-    return sum(request[:2] == ("GET", f"/v1/runs/{RUN_ID}") for request in server.requests)
+def _looks(server: ScriptedServer, run_id: str = RUN_ID) -> int:
+    return sum(request[:2] == ("GET", f"/v1/runs/{run_id}") for request in server.requests)
+
+
+def two_runs(script: ScriptedServer) -> None:
+    """A channel of two runs, of which the first one has ended; the snapshots know of all of it."""
+    for run_id in ("run_1", "run_2"):
+        infos = [{"agent_id": a, "title": a.title(), "backend": "offline", "model": "m"} for a in "ab"]
+        script.say("run.started", run_id=run_id, channel="c", agents=infos)
+    for word in ("one", " two"):
+        script.say("a.token", run_id="run_1", text=word)
+        script.say("a.token", run_id="run_2", text=word.upper())
+    script.say("run.done", run_id="run_1", status="completed", agents={}, metrics={})
+    snapshots(script, run_1=("one two", "completed"), run_2=("ONE TWO", "running"))
+
+
+def snapshots(script: ScriptedServer, **runs: tuple[str, str]) -> None:
+    for run_id, (text, status) in runs.items():
+        ids = [entry[0] for entry in script.entries if entry[2]["run_id"] == run_id]
+        state = {"status": "running", "attempt": 1, "text": text}
+        script.runs[run_id] = {
+            **script.snapshot,
+            "run_id": run_id, "channel": "c", "status": status, "last_event_id": ids[-1],
+            "agents": {"a": state, "b": {**state, "attempt": 0, "text": ""}},
+        }
+
+
+def ids_of(script: ScriptedServer, run_id: str) -> list[str | None]:
+    return [entry[0] for entry in script.entries if entry[2]["run_id"] == run_id]
+
+
+async def test_a_channel_that_is_held_back_shows_its_runs_and_reads_to_their_end_those_that_ended(
+    server: ScriptedServer,
+) -> None:
+    server.plans.append(Plan(events=2))
+    two_runs(server)
+    async with Client(server.base_url) as client:
+        channel = client.channel("c")
+        events: list[Event] = []
+        following = asyncio.create_task(_collect(channel, events))
+        await until(lambda: channel.detail is not None and channel.detail.code == "held")
+        await until(lambda: channel.runs["run_1"].status == "completed")
+        first = ids_of(server, "run_1")
+        assert [event.id for event in events if event.run_id == "run_1"] == first, "once each, to its end"
+        assert channel.runs["run_2"].agents["a"].text == "ONE TWO", "as its snapshot says"
+        assert channel.runs["run_2"].agents["a"].title == "A", "what no snapshot holds stays known"
+        server.say("a.token", run_id="run_2", text=" THREE")
+        snapshots(server, run_2=("ONE TWO THREE", "running"))
+        await until(lambda: channel.runs["run_2"].agents["a"].text == "ONE TWO THREE")
+        server.say("run.done", run_id="run_2", status="completed", agents={}, metrics={})
+        snapshots(server, run_2=("ONE TWO THREE", "completed"))
+        await until(lambda: channel.runs["run_2"].status == "completed")
+        assert [event.id for event in events if event.run_id == "run_2"] == ids_of(server, "run_2")
+        await channel.detach()
+        await following
+    assert channel.runs["run_1"].agents["a"].text == "one two"
+
+
+async def test_what_a_channel_gives_once_it_flows_again_comes_once(server: ScriptedServer) -> None:
+    server.plans += [Plan(events=2, end="hang"), Plan()]
+    two_runs(server)
+    async with Client(server.base_url, silence_s=0.6) as client:
+        channel = client.channel("c")
+        events: list[Event] = []
+        following = asyncio.create_task(_collect(channel, events))
+        await until(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
+        await until(lambda: len(events) == len(server.entries))
+        await until(lambda: channel.detail is None)
+        assert sorted(str(event.id) for event in events) == sorted(str(entry[0]) for entry in server.entries)
+        assert channel.runs["run_2"].agents["a"].text == "ONE TWO"
+        await channel.detach()
+        await following
+
+
+@pytest.mark.parametrize(("agents", "is_held"), [(["b"], False), (["a"], True), (None, True)])
+async def test_agents_that_were_not_asked_for_do_not_make_a_channel_seem_held_back(
+    server: ScriptedServer, agents: list[str] | None, is_held: bool
+) -> None:
+    two_runs(server)
+    server.plans.append(Plan(events=2))
+    del server.runs["run_1"]
+    async with Client(server.base_url) as client:
+        channel = client.channel("c", agents=agents, runs=["run_2"])
+        following = asyncio.create_task(_collect(channel, []))
+        await until(lambda: channel.detail is not None or _looks(server, "run_2") >= 3)
+        assert (channel.detail is not None) == is_held
+        await channel.detach()
+        await following
+
+
+async def test_the_snapshot_has_to_do_for_a_run_of_a_channel_whose_own_stream_is_refused(
+    server: ScriptedServer,
+) -> None:
+    two_runs(server)
+    server.plans.append(Plan(events=1))
+    server.refuse["/v1/runs/run_1/events"] = (503, {"title": "Later", "status": 503}, {})
+    async with Client(server.base_url) as client:
+        channel = client.channel("c")
+        following = asyncio.create_task(_collect(channel, []))
+        await until(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
+        assert channel.runs["run_1"].agents["a"].text == "one two"
+        await channel.detach()
+        await following
+
+
+async def _collect(channel: Channel, events: list[Event]) -> None:
+    async for event in channel:
+        events.append(event)
 
 
 async def test_the_terminal_says_so_and_what_waits_for_an_answer(server: ScriptedServer) -> None:

@@ -62,6 +62,8 @@ class ScriptedServer:
             "status": "running",
             "agents": {},
         }
+        self.runs: dict[str, dict[str, Any]] = {}
+        """Run id → the snapshot of a further run, for a log of several."""
         self.over: dict[str, Any] | None = None
         """The run in which another panel sits over this one's answers; None: in this one."""
         self.on_cancel: dict[str | None, list[tuple[str, dict[str, Any]]]] = {}
@@ -170,8 +172,8 @@ class ScriptedServer:
                 {"panels": [{"panel_id": "council", "title": "Council"}], "methods": methods}
             )
         if path == "/v1/runs":
-            return web.json_response({"runs": [self.snapshot]})
-        return web.json_response(self.snapshot)
+            return web.json_response({"runs": [*reversed(self.runs.values())] or [self.snapshot]})
+        return web.json_response(self.runs.get(path.rpartition("/")[2], self.snapshot))
 
     async def _cancel(self, path: str) -> web.Response:
         parts = path.split("/")
@@ -194,7 +196,7 @@ class ScriptedServer:
         await response.prepare(request)
         await response.write(plan.prefix)
         try:
-            await self._send(response, plan, self._start(self.cursors[-1]))
+            await self._send(response, plan, self._start(self.cursors[-1]), self._only(request.path))
         finally:
             self.closed += 1
         if plan.end == "abort":
@@ -206,12 +208,20 @@ class ScriptedServer:
         ids = [entry[0] for entry in self.entries]
         return ids.index(cursor) + 1 if cursor and cursor in ids else 0
 
-    async def _send(self, response: web.StreamResponse, plan: Plan, at: int) -> None:
+    def _only(self, path: str) -> str | None:
+        """Return the run whose stream alone is asked for, if there are several."""
+        run_id = path.split("/")[3]
+        return run_id if run_id in self.runs else None
+
+    async def _send(self, response: web.StreamResponse, plan: Plan, at: int, only: str | None) -> None:
         sent = 0
         while plan.events is None or sent < plan.events:
             async with self.grown:
                 while at >= len(self.entries):
                     await self.grown.wait()
+            if only not in (None, self.entries[at][2].get("run_id")):
+                at += 1
+                continue
             await response.write(encode(*self.entries[at]))
             if self.entries[at][1] == "run.done":
                 return
