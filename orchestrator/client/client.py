@@ -75,6 +75,7 @@ class Client:
         *,
         agents: Sequence[str | Mapping[str, Any]] | None = None,
         conversation_id: str | None = None,
+        after: str | None = None,
         channel: str | None = None,
         panel: str | Mapping[str, Any] | None = None,
         on_disconnect: Literal["continue", "cancel"] | None = None,
@@ -86,6 +87,7 @@ class Client:
         Args:
             agents: Ids, and agents that are changed for this run: `{"agent_id": "skeptic", "as": "skeptic-hot",
                 "model_settings": {"temperature": 1.2}}`, of the keys that `agents()` lists as `variants`.
+            after: The run of the conversation that it goes on from, or "start"; None: all that was said is known.
             panel: How its agents work together: a configured panel's id, or an inline one, as
                 `{"method": "judge", "moderator": "analyst"}`; *agents* are its members.
         Raises:
@@ -94,6 +96,7 @@ class Client:
         optional: dict[str, object] = {
             "agents": None if agents is None else list(agents),
             "conversation_id": conversation_id,
+            "after": after,
             "channel": channel,
             "panel": panel,
             "on_disconnect": on_disconnect,

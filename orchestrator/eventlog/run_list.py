@@ -31,6 +31,7 @@ class RunSummary(msgspec.Struct, frozen=True, gc=False):
         agents: Status by the ids under which they take part; None if it is not known.
         panel: What people call the panel, if one was asked for.
         variants: Which configured agent each variant is of.
+        after: The run of its conversation that it goes on from, if it was said which.
     """
 
     title: str = ""
@@ -38,6 +39,7 @@ class RunSummary(msgspec.Struct, frozen=True, gc=False):
     panel: str | None = None
     blind: bool = False
     variants: dict[str, str] = {}
+    after: str | None = None
 
 
 class RunRow(NamedTuple):

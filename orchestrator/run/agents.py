@@ -153,7 +153,7 @@ class RunAgents:
         conversation = self._spec.conversation_id
         if conversation and self[agent_id].history is None:
             self[agent_id].history = await self._conversations.history(
-                conversation, self._configured(agent_id)
+                conversation, self._configured(agent_id), self._spec.branch
             )
 
     def prepare(

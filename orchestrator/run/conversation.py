@@ -51,10 +51,15 @@ class Conversations:
         """Forget all turns; False if there was nothing."""
         return await self._store.forget_conversation(conversation_id)
 
-    async def history(self, conversation_id: str, agent_id: str) -> tuple[Turn, ...]:
+    async def history(
+        self, conversation_id: str, agent_id: str, branch: tuple[str, ...] | None = None
+    ) -> tuple[Turn, ...]:
         """Return the agent's own earlier turns, oldest first.
 
         If a run asked the same again (a retry), only the newest answer: what was said before is void.
+
+        Args:
+            branch: Only the turns of these runs; None: of all.
         """
         turns: list[Turn] = []
         size = decoded = 0
@@ -65,7 +70,8 @@ class Conversations:
             if decoded > DECODED_BYTES:
                 decoded = len(each)
                 await asyncio.sleep(0)
-            if (turn := _decoded(each)) is not None:
+            turn = _decoded(each)
+            if turn is not None and (branch is None or turn.run_id in branch):
                 turns.append(turn)
         turns.reverse()
         last = {(turn.run_id, turn.message): at for at, turn in enumerate(turns)}

@@ -27,6 +27,10 @@ class GivenAnswer:
     attempt: int
 
 
+BEGINNING = "start"
+"""As `after`: nothing of the conversation is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """A checked `POST /v1/runs`. `agents` None means the default ones.
@@ -35,6 +39,9 @@ class StartRequest:
     answers are `given`, so that its members are not asked again. `blind` hides who is who until the vote.
     `depth` counts the instances that passed the question on. `variants` are those of the agents that are configured
     ones with changes, by the names under which they take part.
+
+    `after` is the run of the conversation that this one goes on from, or `BEGINNING`; `branch` the runs that led there,
+    whose turns alone are known. None: all that was said is.
     """
 
     message: str
@@ -49,6 +56,8 @@ class StartRequest:
     blind: bool = False
     depth: int = 0
     variants: dict[str, AgentVariant] = field(default_factory=dict)
+    after: str | None = None
+    branch: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class RunSpec:
     traceparent: str | None = None
     depth: int = 0
     variants: dict[str, AgentVariant] = field(default_factory=dict)
+    branch: tuple[str, ...] | None = None
 
 
 def spec_of(record: RunRecord) -> RunSpec:
@@ -111,6 +121,7 @@ def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None)
         traceparent=record.traceparent,
         depth=request.depth,
         variants=request.variants,
+        branch=request.branch,
     )
 
 

@@ -24,7 +24,10 @@ class ListedAgent(msgspec.Struct):
 
 
 class ListedRun(msgspec.Struct):
-    """A run in a list. `unreadable`: its record is of another release, and only its events may say more."""
+    """A run in a list. `unreadable`: its record is of another release, and only its events may say more.
+
+    `after`: the run of its conversation that it goes on from, or `start`, if it was said which.
+    """
 
     run_id: str
     channel: str
@@ -37,6 +40,7 @@ class ListedRun(msgspec.Struct):
     panel: str | None
     blind: bool
     unreadable: bool
+    after: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RunList(msgspec.Struct):
@@ -61,7 +65,12 @@ def summary_of(request: StartRequest, agents: tuple[str, ...]) -> RunSummary:
     name = panel.get("title") or panel.get("panel_id") or panel.get("method")
     variants = {} if request.blind else {agent: variant.of for agent, variant in request.variants.items()}
     return RunSummary(
-        title_of(request.message), dict.fromkeys(shown, "queued"), name, request.blind, variants
+        title_of(request.message),
+        dict.fromkeys(shown, "queued"),
+        name,
+        request.blind,
+        variants,
+        request.after,
     )
 
 
@@ -83,4 +92,5 @@ def _listed(row: RunRow, live: Run | None) -> ListedRun:
         panel=summary.panel,
         blind=summary.blind,
         unreadable=row.summary is None,
+        after=summary.after or msgspec.UNSET,
     )

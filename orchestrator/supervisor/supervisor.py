@@ -27,6 +27,7 @@ from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .admission import ADMISSION_SECONDS, Admission
+from .branch import with_branch
 from .executor import Executor
 from .failover import FAILOVER_SECONDS, Failover
 from .following import Following
@@ -153,6 +154,7 @@ class Supervisor:
             Unavailable: Draining. LimitReached: Too many runs. Conflict: The conversation is busy, or
             *key* was used for another request. InvalidRequest: An unknown agent. LogUnavailable.
         """
+        request = await with_branch(self.log, request)
         make = partial(self._records.make, request, key, traceparent)
         # Written and hashed, the images of one request would hold up every stream.
         is_large = sum(map(len, request.images)) > LARGE_CHARS

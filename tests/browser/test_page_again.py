@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .conftest import VOICES
 from .desk import ask, choose, column, ended
@@ -53,31 +53,69 @@ def test_files_are_chosen_pasted_and_dropped_and_shown_in_the_question(page: Pag
     expect(column(page, "parrot").locator("pre")).to_have_text("A fence:\n````\nx\n````")
 
 
+def say(page: Page, message: str) -> str:
+    """Ask what stands in the box now, of whom stands there; return the run's id once it has ended."""
+    before = str(page.evaluate("location.hash"))
+    box = page.get_by_role("textbox", name="uestion")
+    box.fill(message)
+    box.press("Enter")
+    page.wait_for_function("before => location.hash !== before", arg=before)
+    ended(page)
+    return str(page.evaluate("location.hash")).removeprefix("#run/")
+
+
+def said(page: Page) -> Locator:
+    return column(page, "rememberer").locator(".prose").last
+
+
 def test_a_question_is_edited_and_a_done_answer_asked_for_again(page: Page) -> None:
-    """Each begins a conversation of its own, so what was answered before stays as it was."""
+    """Each takes the place of what was asked, which stays beside it."""
     first = ask(page, "rememberer", "essay", message="One?")
     ended(page)
     page.get_by_role("button", name="Edit the question").click()
-    box = page.get_by_role("textbox", name="uestion")
-    expect(box).to_have_value("One?")
-    box.fill("Two?")
+    expect(page.get_by_role("textbox", name="uestion")).to_have_value("One?")
     expect(page.locator(".anew")).to_be_visible()
-    box.press("Enter")
-    page.wait_for_function("first => !location.hash.includes(first)", arg=first)
-    ended(page)
-    expect(column(page, "rememberer").locator(".prose")).to_contain_text("before that: nothing")
+    say(page, "Two?")
+    expect(said(page)).to_contain_text("before that: nothing")
     expect(page.locator(".column")).to_have_count(2)
+    expect(page.locator(".branches")).to_contain_text("2 of 2")
     page.get_by_role("button", name="Ask Rememberer again").click()
     assert chosen(page) == ["rememberer"]
     page.get_by_role("button", name="Follow up instead").click()
-    second = str(page.evaluate("location.hash"))
-    box.fill("Three?")
-    box.press("Enter")
-    page.wait_for_function("second => location.hash !== second", arg=second)
-    ended(page)
-    expect(column(page, "rememberer").locator(".prose").last).to_contain_text("before that: Two?")
+    say(page, "Three?")
+    expect(said(page)).to_contain_text("before that: Two?")
     page.goto(page.url.split("#")[0] + f"#run/{first}")
     expect(page.locator(".run-question")).to_have_text("One?")
+    expect(page.locator(".branches")).to_contain_text("1 of 2")
+    page.get_by_role("link", name="The question asked after").click()
+    expect(page.locator(".run-question")).to_have_text("Three?")
+
+
+def test_a_question_in_the_middle_of_a_conversation_is_edited_and_each_branch_goes_on(page: Page) -> None:
+    """Agents know what led to a question, and nothing of the branches beside it, after a reload, too."""
+    ask(page, "rememberer", message="One?")
+    ended(page)
+    say(page, "Two?")
+    old = say(page, "Three?")
+    turn = column(page, "rememberer").locator(".turn").nth(1)
+    turn.get_by_role("button", name="Edit this question").click()
+    expect(page.get_by_role("textbox", name="uestion")).to_have_value("Two?")
+    say(page, "Zwei?")
+    expect(said(page)).to_contain_text("before that: One?.")
+    say(page, "Drei?")
+    expect(said(page)).to_contain_text("before that: One?, Zwei?.")
+    page.reload()
+    expect(turn.locator(".branches")).to_contain_text("2 of 2")
+    turn.get_by_role("link", name="The question asked before").click()
+    page.wait_for_function("old => location.hash === `#run/${old}`", arg=old)
+    expect(page.locator(".run-question")).to_have_text("Three?")
+    expect(turn.locator(".branches")).to_contain_text("1 of 2")
+    say(page, "Four?")
+    expect(said(page)).to_contain_text("before that: One?, Two?, Three?.")
+    turn.get_by_role("button", name="Ask Rememberer this again").click()
+    say(page, "Two?")
+    expect(said(page)).to_contain_text("before that: One?.")
+    expect(page.locator(".question-row .branches")).to_contain_text("3 of 3")
 
 
 def test_many_agents_are_found_and_all_or_none_chosen(page: Page) -> None:

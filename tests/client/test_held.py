@@ -130,7 +130,10 @@ def snapshots(script: ScriptedServer, **runs: tuple[str, str]) -> None:
         state = {"status": "running", "attempt": 1, "text": text}
         script.runs[run_id] = {
             **script.snapshot,
-            "run_id": run_id, "channel": "c", "status": status, "last_event_id": ids[-1],
+            "run_id": run_id,
+            "channel": "c",
+            "status": status,
+            "last_event_id": ids[-1],
             "agents": {"a": state, "b": {**state, "attempt": 0, "text": ""}},
         }
 

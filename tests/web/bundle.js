@@ -16,7 +16,10 @@ import { minify } from 'terser';
 const web = join(dirname(fileURLToPath(import.meta.url)), '../../orchestrator/web');
 export const folder = join(web, 'bundle');
 
-const STYLES = ['page.css', 'prose.css', 'scores.css'];
+const STYLES = ['page.css', 'prose.css'];
+
+/** Styles of what most visits never open: fetched with the script beside which they lie. */
+const LATE_STYLES = ['scores/scores.css'];
 
 /** Libraries keep their names, versions and licences beside the bundle, where they are served too. */
 const BANNER = '/*! Licences: ../vendor/manifest.json */';
@@ -81,6 +84,7 @@ export async function bundle({ plain = false } = {}) {
   return new Map([
     ['index.html', pointTo(read('index.html'), page)],
     ['page.css', style],
+    ...LATE_STYLES.map((name) => /** @type {[string, string]} */ ([basename(name), minifyStyle(read(`page/${name}`))])),
     ['icon.svg', read('page/icon.svg')],
     ...scripts.map(({ fileName, code }) => /** @type {[string, string]} */ ([fileName, code])),
   ]);

@@ -15,7 +15,7 @@ from ...events.base import AGENT_ID_PATTERN
 from ...events.encoding import clean_text
 from ...panels.matching import explain_pattern
 from ...run.registry import AgentRegistry
-from ...run.spec import StartRequest
+from ...run.spec import BEGINNING, StartRequest
 from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
 from ...supervisor.variant_request import AskedAgents, read_agents
@@ -24,9 +24,12 @@ from .images import IMAGE_PATTERN
 from .json_body import SMALL_BODY_BYTES, JsonReader
 from .problem import ProblemError
 
+AFTER_PATTERN = r"run_[A-Za-z0-9_-]{1,64}"
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 ON_DISCONNECT = ("continue", "cancel")
-_KEYS = ("message", "agents", "conversation_id", "channel", "panel", "on_disconnect", "images", "blind")
+_KEYS = (
+    "message", "agents", "conversation_id", "after", "channel", "panel", "on_disconnect", "images", "blind",
+)  # fmt: skip
 _MAX_UNKNOWN_KEYS = 20
 _T = TypeVar("_T")
 
@@ -45,6 +48,7 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
         message=message or "",
         agents=None if asked is None else asked.names,
         conversation_id=check.field("conversation_id", _name),
+        after=check.field("after", _after),
         channel=check.field("channel", _channel),
         on_disconnect=check.field("on_disconnect", _on_disconnect) or ON_DISCONNECT[0],
         images=check.field("images", lambda value: _images(check, value, limits)) or (),
@@ -55,6 +59,10 @@ def parse_start(body: Mapping[str, Any], *, registry: AgentRegistry, limits: Ser
     if wanted.blind and wanted.panel is not None:
         check.problems.append(
             FieldProblem("blind", "is not possible in a panel, whose agents know each other")
+        )
+    if wanted.after is not None and wanted.conversation_id is None:
+        check.problems.append(
+            FieldProblem("after", "names a run of a conversation; give its conversation_id")
         )
     check.unknown_keys()
     check.finish()
@@ -189,6 +197,12 @@ def _name(value: Any) -> str:
     return value
 
 
+def _after(value: Any) -> str:
+    if value != BEGINNING and (not isinstance(value, str) or re.fullmatch(AFTER_PATTERN, value) is None):
+        raise _Wrong(f'must be a run\'s id, or "{BEGINNING}"')
+    return str(value)
+
+
 def _channel(value: Any) -> str:
     name = _name(value)
     if name == SYSTEM_CHANNEL:
@@ -291,6 +305,10 @@ def start_schema(limits: ServerOptions) -> dict[str, Any]:
                 agents, "Who takes part, by id or as a variant; the default agents if it is left out."
             ),
             "conversation_id": optional(name, "Each agent goes on from its own earlier turns of this name."),
+            "after": optional(
+                {"type": "string", "pattern": f"^({AFTER_PATTERN}|{BEGINNING})$"},
+                "A run of the conversation: agents know what was said up to it, and nothing later. `start`: nothing.",
+            ),
             "channel": optional(name, "The log that the run writes to; its own if it is left out."),
             "images": optional(images, "Images that belong to the message, for models that take them."),
             "panel": optional(

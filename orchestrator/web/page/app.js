@@ -5,9 +5,9 @@ import { Composer } from './ask/composer.js';
 import { html, useEffect, useRef, useState, useValue } from './html.js';
 import { Icon, IconButton } from './icons.js';
 import { listenToKeys } from './keys.js';
-import { lazy } from './lazy.js';
+import { NOT_FETCHED, lazy } from './lazy.js';
 import { announce } from './announce.js';
-import { choiceOf, requestOf, wishOf } from './ask/methods.js';
+import { choiceOf, requestOf } from './ask/methods.js';
 import { useVariants } from './ask/variants.js';
 import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { answering } from './panel/roles.js';
@@ -31,8 +31,8 @@ export function App({ pageState }) {
   const narrow = useMedia(NARROW);
   const [help, setHelp] = useState(false);
   const [history, setHistory] = useState(false);
-  const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), anew: false, n: 0 });
-  const propose = (/** @type {string} */ text, anew = false) => setProposal({ text, panel: null, anew, n: proposal.n + 1 });
+  const [proposal, setProposal] = useState({ text: '', panel: /** @type {import('./ask/methods.js').PanelChoice | null} */ (null), instead: /** @type {string | null} */ (null), n: 0 });
+  const propose = (/** @type {string} */ text, instead = /** @type {string | null} */ (null)) => setProposal({ text, panel: null, instead, n: proposal.n + 1 });
   const { record } = state;
   const asked = record?.demo ? null : record;
   const { everyone, keep, drop, spelledOut } = useVariants(state.agents, asked);
@@ -45,11 +45,13 @@ export function App({ pageState }) {
 
   const scores = useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
-    if (state.phase !== 'ready') return;
-    const wish = wishOf(location.search, state.agents, state.panels, state.methods);
-    if (wish.agents.length > 0) choose(wish.agents);
-    if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, anew: false, n: proposal.n + 1 });
-    if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
+    if (state.phase !== 'ready' || location.search === '') return;
+    import('./ask/wish.js').then(({ wishOf }) => {
+      const wish = wishOf(location.search, state.agents, state.panels, state.methods);
+      if (wish.agents.length > 0) choose(wish.agents);
+      if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, instead: null, n: proposal.n + 1 });
+      if (wish.unknown.length > 0) pageState.say(`The address names what is not here: ${wish.unknown.join(', ')}.`);
+    }, () => pageState.say(NOT_FETCHED));
   }, [state.phase]);
   useEffect(() => {
     const working = waiting ? '✋ ' : run === 'running' ? '● ' : run === 'queued' ? '○ ' : '';
@@ -67,10 +69,10 @@ export function App({ pageState }) {
   );
 
   /** @type {Parameters<typeof Composer>[0]['ask']} */
-  const ask = async (message, { blind, panel, images, anew }) => {
+  const ask = async (message, { blind, panel, images, instead }) => {
     const { agents, ...whom } = requestOf(panel, choice, state.panels);
     const named = agents === undefined ? {} : { agents: spelledOut(agents) };
-    const runId = await pageState.ask({ message, followUp: asked !== null && !anew, blind, images, ...whom, ...named });
+    const runId = await pageState.ask({ message, followUp: asked !== null, instead, blind, images, ...whom, ...named });
     if (runId !== null) location.hash = `run/${runId}`;
     return runId !== null;
   };
@@ -78,17 +80,16 @@ export function App({ pageState }) {
     setHelp(false);
     void pageState.lock();
   };
-  const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId, anew = false) => {
+  const askAgain = (/** @type {string} */ message, /** @type {string | null} */ agentId, instead = /** @type {string | null} */ (null)) => {
     if (agentId !== null) choose([agentId]);
-    // Only a conversation's first question can be asked anew without what was said before it.
-    propose(message, anew && state.earlier.length === 0);
+    propose(message, instead);
   };
   /** @type {Parameters<typeof import('./ask/variant-form.js').VariantForm>[0]['take']} */
   const takeVariant = (request) => {
     keep(request);
     choose([...choice.filter((id) => id !== request.as), request.as]);
     vary(null);
-    if (asked !== null) propose(asked.about.message, state.earlier.length === 0);
+    if (asked !== null) propose(asked.about.message, asked.given?.base?.id ?? asked.id);
   };
   return html`<${TopBar}
       history=${history}

@@ -5,7 +5,7 @@ import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Http, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
 import { NOT_FETCHED } from './lazy.js';
-import { answersOf, findEarlier, findGiven, findRun } from './run/lookup.js';
+import { findGiven, findRun, turnOf } from './run/lookup.js';
 import { RunRecord } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
@@ -21,6 +21,7 @@ const TEXT_MS = 120_000;
 const baseUrl = () => new URL('.', location.href).href;
 
 const otherTabs = () => import('./history/other-tabs.js');
+const conversations = () => import('./run/conversation.js');
 
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.
@@ -45,6 +46,7 @@ const otherTabs = () => import('./history/other-tabs.js');
  * @property {boolean} starting
  * @property {RunRecord | null} record
  * @property {readonly Turn[]} earlier
+ * @property {Record<string, string[]>} branches Run of this conversation → what to open for what else was asked in its place.
  * @property {readonly import('../client/types.js').ListedRun[]} runs Newest first.
  * @property {'none' | 'loading' | 'more' | 'all'} history Whether there are older ones.
  */
@@ -64,6 +66,7 @@ export class PageState {
     starting: false,
     record: null,
     earlier: [],
+    branches: {},
     runs: [],
     history: 'none',
   });
@@ -127,20 +130,24 @@ export class PageState {
 
   /**
    * Start a run and show it.
-   * @param {{message: string, agents?: readonly (string | import('../client/types.js').VariantRequest)[], panel?: string | InlinePanel, followUp: boolean, blind: boolean, images: string[]}} question
+   * @param {{message: string, agents?: readonly (string | import('../client/types.js').VariantRequest)[], panel?: string | InlinePanel, followUp: boolean, instead: string | null, blind: boolean, images: string[]}} question *instead*: the run of this conversation in whose place it is asked.
    * @returns {Promise<string | null>} Its id; null if it was refused, as `notice` says.
    */
-  async ask({ message, followUp, blind, images, ...whom }) {
+  async ask({ message, followUp, instead, blind, images, ...whom }) {
     if (this.#state.starting) return null;
     const { record } = this.#state;
     const conversation_id = (followUp && record?.about.conversation_id) || randomName('talk');
+    const before = followUp && record ? [...this.#state.earlier, turnOf(record)] : [];
+    const place = before.findIndex(({ run_id }) => run_id === instead);
+    const earlier = place < 0 ? before : before.slice(0, place);
+    const after = before.length > 0 ? { after: earlier.at(-1)?.run_id ?? 'start' } : {};
     this.#set({ starting: true, notice: null });
     try {
-      const run = await this.#client.start({ message, conversation_id, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
-      const earlier = followUp && record ? [...this.#state.earlier, turnOf(record)] : [];
+      const run = await this.#client.start({ message, conversation_id, ...after, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
       this.#leave();
       const about = { message, images, conversation_id, created_at: Date.now() };
-      this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, starting: false, opening: null, notice: null });
+      this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, branches: {}, starting: false, opening: null, notice: null });
+      if (before.length > 0) void this.#findBranches();
       return run.id;
     } catch (error) {
       this.#fail(error);
@@ -156,22 +163,35 @@ export class PageState {
   async open(runId) {
     if (runId !== null && (this.#state.record?.id === runId || this.#state.opening === runId)) return;
     this.#leave();
-    this.#set({ record: null, earlier: [], opening: runId, notice: null });
+    this.#set({ record: null, earlier: [], branches: {}, opening: runId, notice: null });
     if (runId === null) return;
     const { signal } = this.#turn;
     try {
       const find = (/** @type {string} */ id) => findRun(this.#client, id, signal, (text) => this.say(text));
       const snapshot = await find(runId);
       const of = await findGiven(snapshot, find);
-      const earlier = await findEarlier(this.#client, of?.snapshot ?? snapshot);
+      const { earlier, branches } = await (await conversations()).findConversation(this.#client, of?.snapshot ?? snapshot);
       if (signal.aborted) return;
       const record = this.#follow(snapshot, of && { join: of.join, base: of.snapshot && this.#follow(of.snapshot, null) });
-      this.#set({ record, earlier, opening: null, notice: null });
+      this.#set({ record, earlier, branches, opening: null, notice: null });
       if (snapshot.revealed) await this.#reveal(record, snapshot.revealed.agents);
     } catch (error) {
       if (signal.aborted) return;
       this.#set({ opening: null });
       this.#fail(error, () => void this.open(runId));
+    }
+  }
+
+  /** Find what else was asked in the places of the conversation that is shown. */
+  async #findBranches() {
+    const { record } = this.#state;
+    try {
+      const { findConversation } = await conversations();
+      if (record === null) return;
+      const { branches } = await findConversation(this.#client, { run_id: record.id, conversation_id: record.about.conversation_id });
+      if (this.#state.record === record) this.#set({ branches });
+    } catch {
+      // They are found when the run is opened the next time.
     }
   }
 
@@ -378,12 +398,4 @@ export class PageState {
 /** @param {unknown} error */
 function isLocked(error) {
   return error instanceof ClientError && error.status === 401;
-}
-
-/**
- * @param {RunRecord} record
- * @returns {Turn}
- */
-function turnOf(record) {
-  return { run_id: record.id, message: record.about.message, agents: answersOf(record.getSnapshot().agents) };
 }

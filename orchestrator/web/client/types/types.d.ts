@@ -488,6 +488,10 @@ export type ListedRun = {
      */
     blind: boolean;
     /**
+     * The run of its conversation that it goes on from, or `start`, if that was said.
+     */
+    after?: string;
+    /**
      * Whether another release wrote it in a way that this one cannot read.
      */
     unreadable: boolean;
@@ -540,6 +544,10 @@ export type StartOptions = {
     agents?: readonly (string | VariantRequest)[];
     conversation_id?: string;
     /**
+     * The run of the conversation that it goes on from, or `start`; left out, all that was said is known.
+     */
+    after?: string;
+    /**
      * A configured panel's id, or a panel; `agents` are its members.
      */
     panel?: string | InlinePanel;
@@ -575,8 +583,7 @@ export type AttachOptions = {
 };
 export type Timing = {
     /**
-     * A request without an answer for so long takes the place of this client's streams, which
-     * then go on by id.
+     * A request without an answer for so long takes the place of this client's streams; they go on by id.
      */
     room: number;
     /**
@@ -622,8 +629,7 @@ export type ClientOptions = {
      */
     fetch?: typeof globalThis.fetch;
     /**
-     * The channel of all runs this client starts; one is made up if it is
-     * left out. null: a connection for each run.
+     * The channel of all its runs; one is made up if it is left out. null: a connection for each run.
      */
     channel?: string | null;
     /**
@@ -919,6 +925,7 @@ export type ClientOptions = {
  * @property {Record<string, {status: AgentStatus | null, variant_of?: string}>} agents
  * @property {string | null} panel What people call its panel.
  * @property {boolean} blind Whether it was asked for that it is hidden who is who.
+ * @property {string} [after] The run of its conversation that it goes on from, or `start`, if that was said.
  * @property {boolean} unreadable Whether another release wrote it in a way that this one cannot read.
  */
 /**
@@ -954,6 +961,7 @@ export type ClientOptions = {
  * @property {string} message
  * @property {readonly (string | VariantRequest)[]} [agents] The server's default ones if it is left out.
  * @property {string} [conversation_id]
+ * @property {string} [after] The run of the conversation that it goes on from, or `start`; left out, all that was said is known.
  * @property {string | InlinePanel} [panel] A configured panel's id, or a panel; `agents` are its members.
  * @property {readonly string[]} [images] `https:` addresses or `data:` URLs, for models that take them.
  * @property {boolean} [blind] Hide who is who until somebody has voted.
@@ -969,10 +977,9 @@ export type ClientOptions = {
  * @property {number} [throttle]
  */
 /**
- * Limits in milliseconds. They are the protocol's; a test shortens them.
+ * Limits in milliseconds, the protocol's; a test shortens them.
  * @typedef {object} Timing
- * @property {number} room A request without an answer for so long takes the place of this client's streams, which
- *   then go on by id.
+ * @property {number} room A request without an answer for so long takes the place of this client's streams; they go on by id.
  * @property {number} blocked Without an answer for so long, say that connections may be used up.
  * @property {number} held Without an event for so long, look by a snapshot whether events are held back on the way.
  * @property {number} poll The pause between two snapshots while they are.
@@ -986,8 +993,7 @@ export type ClientOptions = {
  * @property {string} [baseUrl] `http://127.0.0.1:8080`, with a path if a proxy adds one; else the page's own origin.
  * @property {string | null} [token] Sent as `Authorization: Bearer`.
  * @property {typeof globalThis.fetch} [fetch] Another fetch. Then tabs share nothing.
- * @property {string | null} [channel] The channel of all runs this client starts; one is made up if it is
- *   left out. null: a connection for each run.
+ * @property {string | null} [channel] The channel of all its runs; one is made up if it is left out. null: a connection for each run.
  * @property {boolean} [share] Share the connection with other tabs if the browser can; true.
  * @property {Partial<Timing>} [timing]
  */

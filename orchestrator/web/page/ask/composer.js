@@ -34,17 +34,17 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
  * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
  * @param {string | null} props.busy Why nothing can be asked now.
- * @param {{text: string, panel: import('./methods.js').PanelChoice | null, anew: boolean, n: number}} props.proposal A question to put into the box, whenever *n* changes; *anew*: it is to begin a conversation.
+ * @param {{text: string, panel: import('./methods.js').PanelChoice | null, instead: string | null, n: number}} props.proposal A question to put into the box, whenever *n* changes; *instead*: the run in whose place it is asked.
  * @param {(text: string) => void} props.say
- * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice, images: string[], anew: boolean}) => Promise<boolean>} props.ask True if it was taken.
+ * @param {(message: string, how: {blind: boolean, panel: import('./methods.js').PanelChoice, images: string[], instead: string | null}) => Promise<boolean>} props.ask True if it was taken.
  */
 export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chosen, choose, vary, drop, followUp: onScreen, origin, busy: waits, proposal, say, ask }) {
   const [message, setMessage] = useState(draft.get);
   const [blind, setBlind] = useState(false);
   const [panel, setPanel] = useState(NO_PANEL);
-  const [anew, setAnew] = useState(false);
+  const [instead, setInstead] = useState(/** @type {string | null} */ (null));
   const { attached, add, remove, clear, ...takes } = useAttachments(say);
-  const followUp = onScreen && !anew;
+  const followUp = onScreen && instead === null;
   const together = panel.panel !== '' || panel.method !== '';
   const busy = waits ?? tooFew(methods.find(({ method }) => method === panel.method), chosen.length) ?? tooLong(message);
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
@@ -56,11 +56,11 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
     if (proposal.n === 0) return;
     if (proposal.text !== '') write(proposal.text);
     if (proposal.panel !== null) setPanel(proposal.panel);
-    setAnew(proposal.anew);
+    setInstead(proposal.instead);
     box.current?.focus();
   }, [proposal.n]);
   // A follow-up is asked as the question before it was, whatever was chosen for other ones.
-  useEffect(() => setAnew(false), [origin.id]);
+  useEffect(() => setInstead(null), [origin.id]);
   useEffect(() => {
     if (origin.id !== null) setPanel(origin.panel);
   }, [origin.id, JSON.stringify(origin.panel)]);
@@ -78,7 +78,7 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
     const long = tooLong(whole);
     if (long !== null) return say(long);
     const images = attached.flatMap(({ image }) => image ?? []);
-    if (!(await ask(whole, { blind, panel, images, anew }))) return;
+    if (!(await ask(whole, { blind, panel, images, instead }))) return;
     write('');
     clear();
     // There the box folds, so that the answers are seen.
@@ -102,7 +102,7 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
       onInput=${(/** @type {any} */ event) => write(event.target.value)}
       onKeyDown=${onKeyDown}
     ></textarea>
-    ${onScreen && anew && html`<p class="hint anew">Begins a new conversation; the answers before stay in the history. <button type="button" class="menu-button" onClick=${() => setAnew(false)}>Follow up instead</button></p>`}
+    ${onScreen && instead !== null && html`<p class="hint anew">Asked in place of that question; what was answered to it stays beside it. <button type="button" class="menu-button" onClick=${() => setInstead(null)}>Follow up instead</button></p>`}
     <div class="composer-row">
       <${Chips} agents=${agents} leftOut=${leftOut} chosen=${chosen} choose=${choose} />
       <${AttachButton} add=${add} />

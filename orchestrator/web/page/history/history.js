@@ -126,11 +126,12 @@ function Entry({ run, mark, setMark, current, forget }) {
   }
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;
+  const varied = Object.entries(run.agents).flatMap(([id, { variant_of }]) => (variant_of ? [`${id} of ${variant_of}`] : []));
   return html`<li data-status=${run.status}>
     <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined}>
       <span class="history-question">${run.unreadable ? 'Cannot be read by this version' : (mark.name ?? run.title)}</span>
       <span class="hint">
-        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
+        <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${varied.length > 0 ? ` (${varied.join(', ')})` : ''}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
     <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${run.title.slice(0, 60)}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark({ pinned: mark.pinned ? undefined : run })} />

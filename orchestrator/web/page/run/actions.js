@@ -35,9 +35,9 @@ const NOTHING = /** @type {const} */ ({ text: '', status: 'done' });
  * @param {import('../page-state.js').PageState} props.pageState
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {Screen} props.screen
- * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(message: string, agentId: string | null, instead?: string | null) => void} props.askAgain *agentId*: null if it is hidden; *instead*: in place of that run.
  * @param {(agentId: string) => void} props.vary
- * @returns {{act: (action: string, value?: string) => void, best: string | null}}
+ * @returns {{act: (action: string, value?: string, run?: string) => void, best: string | null}}
  */
 export function useActions({ pageState, record, screen, askAgain, vary }) {
   const [best, setBest] = useState(() => votes.all()[record.id] ?? null);
@@ -45,7 +45,13 @@ export function useActions({ pageState, record, screen, askAgain, vary }) {
   const { setOrder, hidden, setHidden, maximised, setMaximised } = screen;
   const source = screen.replay ?? record;
   const notFetched = () => pageState.say(NOT_FETCHED);
-  /** @type {Record<string, (value: string) => unknown>} */
+  const configured = (/** @type {string} */ id) => (record.blind ? (record.revealed?.[id]?.configured ?? null) : id);
+  const place = record.given?.base?.id ?? record.id;
+  const askInstead = (/** @type {string | null} */ agentId, run = place) => {
+    const earlier = pageState.getState().earlier.find(({ run_id }) => run_id === run);
+    askAgain(earlier?.message ?? record.about.message, agentId, run);
+  };
+  /** @type {Record<string, (value: string, run?: string) => unknown>} */
   const actions = {
     stop(id) {
       stopped.current.set(id, performance.now());
@@ -57,9 +63,9 @@ export function useActions({ pageState, record, screen, askAgain, vary }) {
     },
     add: (id) => pageState.steer((run) => run.add(id)),
     'stop-all': () => pageState.steer((run) => run.cancel()),
-    again: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id),
-    edit: () => askAgain(record.about.message, null, true),
-    anew: (id) => askAgain(record.about.message, record.blind ? (record.revealed?.[id]?.configured ?? null) : id, true),
+    again: (id) => askAgain(record.about.message, configured(id)),
+    edit: (run) => askInstead(null, run || place),
+    anew: (id, run) => askInstead(configured(id), run),
     left(id) {
       const ids = [...document.querySelectorAll('.column')].map((column) => column.getAttribute('data-agent') ?? '');
       const at = ids.indexOf(id);
@@ -93,5 +99,5 @@ export function useActions({ pageState, record, screen, askAgain, vary }) {
         again.play();
       }, notFetched),
   };
-  return { act: (action, value = '') => void actions[action]?.(value), best };
+  return { act: (action, value = '', run = undefined) => void actions[action]?.(value, run), best };
 }

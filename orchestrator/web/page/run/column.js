@@ -12,6 +12,7 @@ import { AGENT_STATES, figures, hasEnded } from '../words.js';
 const Content = lazy(async () => (await import('./content.js')).Content);
 const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
 const Turns = lazy(async () => (await import('./turns.js')).Turns);
+const EarlierTurn = lazy(async () => (await import('./branches.js')).EarlierTurn);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
 
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
@@ -23,6 +24,8 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {boolean} open Whether the run still runs.
  * @property {string} question
  * @property {readonly import('../page-state.js').Turn[]} earlier
+ * @property {Record<string, string[]>} branches As in `PageSnapshot`.
+ * @property {string} record The run that is shown.
  * @property {readonly import('../ask/methods.js').PanelMethod[]} methods
  * @property {import('./scroll.js').ScrollGroup} scrolls
  * @property {string | null} compareWith
@@ -36,7 +39,7 @@ const Difference = lazy(async () => (await import('./difference.js')).Difference
  * @property {readonly string[]} speakers Whose last words the panel's card shows.
  * @property {(agentId: string) => boolean} owns Whether the agent is of this run, not of one whose answers it was given.
  * @property {(agentId: string) => string} title
- * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'anew' | 'left' | 'copy' | 'copy-last' | 'vary', agentId: string) => void} act
+ * @property {(action: 'stop' | 'retry' | 'again' | 'vote' | 'maximise' | 'hide' | 'anew' | 'left' | 'copy' | 'copy-last' | 'vary' | 'edit', agentId: string, instead?: string) => void} act
  * @property {(agentId: string, callId: string, approve: boolean) => void} approve
  */
 
@@ -165,7 +168,7 @@ function Drawn({ agent, face }) {
   const ended = hasEnded(agent);
   return html`<div class="body" ref=${box} tabindex="0" role="group" aria-label=${`${title}'s answer`}>
       <div class="content" ref=${content}>
-        ${turns.map((turn) => html`<${EarlierTurn} key=${turn.run_id} turn=${turn} agentId=${id} />`)}
+        ${turns.map((turn) => html`<${EarlierTurn} key=${turn.run_id} turn=${turn} agentId=${id} face=${face} />`)}
         ${turns.length > 0 && html`<p class="question">${face.question}</p>`}
         ${agent.stage && html`<${Turns} agent=${agent} face=${face} />`}
         ${!face.speakers.includes(id) && html`<${Speech} agent=${agent} face=${face} />`}
@@ -222,16 +225,4 @@ function waitingFor({ status, note }) {
   if (status === 'cancelling') return 'Stopping…';
   if (note !== '') return note;
   return status === 'queued' ? 'Waiting for its turn' : 'Thinking';
-}
-
-/** @param {{turn: import('../page-state.js').Turn, agentId: string}} props */
-function EarlierTurn({ turn, agentId }) {
-  const said = turn.agents[agentId];
-  if (said === undefined) return null;
-  const [glyph, word] = AGENT_STATES[said.status];
-  return html`<article class="turn">
-    <p class="question">${turn.message}</p>
-    <${Answer} text=${said.text} ended=${true} />
-    ${said.status !== 'done' && html`<p class="hint">${glyph} ${word}</p>`}
-  </article>`;
 }

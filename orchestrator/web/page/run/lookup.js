@@ -1,4 +1,4 @@
-/** Looks up what belongs to a run: the run, the one whose answers its panel was given, what was asked before it. */
+/** Looks up what belongs to a run: the run, the one whose answers its panel was given, its answers. */
 
 import { ClientError } from '../../client/client.js';
 import { Backoff, TIMING, reason, sleep } from '../../client/wire/http.js';
@@ -6,10 +6,6 @@ import { answerOf } from '../panel/roles.js';
 
 /** @typedef {import('../../client/client.js').Client} Client */
 /** @typedef {import('../../client/types.js').RunSnapshot} RunSnapshot */
-/** @typedef {import('../page-state.js').Turn} Turn */
-
-/** How far back the earlier questions of a conversation are looked for. */
-const MAX_EARLIER = 200;
 
 /**
  * Ask until the server answers: a run outlives a server that is started again.
@@ -50,21 +46,16 @@ export async function findGiven({ panel }, find) {
   return { join: joiner(), snapshot };
 }
 
-/**
- * Find what was asked before in the same conversation, the oldest first.
- * @param {Client} client
- * @param {RunSnapshot} snapshot
- * @returns {Promise<Turn[]>}
- */
-export async function findEarlier(client, { run_id, conversation_id, created_at }) {
-  if (conversation_id === null) return [];
-  const listed = await client.runs({ limit: MAX_EARLIER, before: run_id, conversation_id }).catch(() => []);
-  const before = listed.filter((run) => run.conversation_id === conversation_id && run.created_at <= created_at);
-  const mine = await Promise.all(before.map((run) => client.snapshot(run.run_id).catch(() => null)));
-  return mine.filter((run) => run !== null).reverse().map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
-}
-
 /** @param {Readonly<Record<string, import('../../client/types.js').AgentState | import('../../client/types.js').AgentSnapshot>>} agents */
 export function answersOf(agents) {
   return Object.fromEntries(Object.entries(agents).map(([agentId, agent]) => [agentId, answerOf(agent)]));
+}
+
+/**
+ * @param {import('./run-record.js').RunRecord} record
+ * @returns {import('../page-state.js').Turn}
+ */
+export function turnOf(record) {
+  // A panel sat over the answers of a run of the conversation, in a run that is none of it.
+  return { run_id: record.given?.base?.id ?? record.id, message: record.about.message, agents: answersOf(record.getSnapshot().agents) };
 }

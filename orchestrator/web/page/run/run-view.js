@@ -18,6 +18,7 @@ import { AGENT_STATES, progress } from '../words.js';
 /** @typedef {import('../timeline/replay.js').Replay} Replay */
 
 const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
+const Branches = lazy(async () => (await import('./branches.js')).Branches);
 const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).ReplayBar);
 
 const MAX_QUESTION_CHARS = 160;
@@ -31,7 +32,7 @@ const MAX_OPEN_LANES = 6;
  * @param {import('../page-state.js').PageSnapshot} props.state
  * @param {import('./run-record.js').RunRecord} props.record
  * @param {boolean} props.narrow
- * @param {(message: string, agentId: string | null, anew?: boolean) => void} props.askAgain *agentId*: null if it is hidden.
+ * @param {(message: string, agentId: string | null, instead?: string | null) => void} props.askAgain *agentId*: null if it is hidden; *instead*: in place of that run.
  * @param {(agentId: string) => void} props.vary
  */
 export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
@@ -66,6 +67,8 @@ export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
     question: record.about.message,
     // In a blind run nobody's earlier answers may be known by.
     earlier: record.blind ? [] : state.earlier,
+    branches: state.branches,
+    record: record.id,
     scrolls,
     methods: state.methods,
     compareWith: layout.compareWith,
@@ -84,7 +87,7 @@ export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
     approve: (id, callId, yes) => void pageState.steer((run) => run.approve(id, callId, yes)),
   };
   return html`<div class="run">
-    <${Question} about=${record.about} edit=${replay === null && !record.alive && !record.demo && (() => act('edit'))} />
+    <${Question} about=${record.about} open=${record.id} branches=${state.branches[record.given?.base?.id ?? record.id]} edit=${replay === null && !record.alive && !record.demo && (() => act('edit'))} />
     <${Toolbar}
       source=${source}
       steerable=${replay === null && !record.demo}
@@ -125,14 +128,15 @@ export function RunView({ pageState, state, record, narrow, askAgain, vary }) {
 
 /**
  * A question of more than two short lines is folded: the answers are what is wanted.
- * @param {{about: import('./run-record.js').About, edit: false | (() => void)}} props
+ * @param {{about: import('./run-record.js').About, open: string, branches: string[] | undefined, edit: false | (() => void)}} props
  */
-function Question({ about: { message: text, images = [] }, edit }) {
+function Question({ about: { message: text, images = [] }, open, branches, edit }) {
   const [folded, fold] = useState(true);
   const long = text.length > MAX_QUESTION_CHARS || text.trim().split('\n').length > 2;
   return html`<div class="question-row">
     <h1 class=${long && folded ? 'run-question folded' : 'run-question'}>${text}</h1>
     ${images.length > 0 && html`<span class="attached">${images.map((image, n) => html`<img key=${n} src=${image} alt=${`Image ${n + 1} of the question`} />`)}</span>`}
+    ${branches && html`<${Branches} branches=${branches} open=${open} />`}
     ${edit && html`<${IconButton} icon="edit" label="Edit the question and ask again" onClick=${edit} />`}
     ${long && html`<${IconButton} icon=${folded ? 'down' : 'up'} label=${folded ? 'Show the whole question' : 'Fold the question'} aria-expanded=${!folded} onClick=${() => fold(!folded)} />`}
   </div>`;

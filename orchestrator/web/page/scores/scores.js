@@ -11,6 +11,9 @@ import { count, duration, money } from '../words.js';
 
 const SAYS = [['', 'Everybody'], ['vote', 'Votes'], ['judge', 'Judges'], ['rank', 'Rankings']];
 
+/** Beside this script, wherever that is served from. */
+const STYLE = new URL('./scores.css', import.meta.url).href;
+
 /** How long nobody types before what is sought is fetched. */
 const PAUSE_MS = 300;
 
@@ -47,6 +50,7 @@ export function ScorePage({ fetchScores, fetchText }) {
     }
   };
   return html`<div class="scores" tabindex="0" role="region" aria-label="Scores">
+    <link rel="stylesheet" href=${STYLE} />
     <div class="scores-head">
       <h1>Who is better</h1>
       <select aria-label="Who says so" value=${by} onChange=${(/** @type {any} */ event) => setBy(event.target.value)}>

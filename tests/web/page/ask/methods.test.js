@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { NO_PANEL, choiceOf, inline, requestOf, tooFew, usualModerator, wishOf } from '../../../../orchestrator/web/page/ask/methods.js';
+import { NO_PANEL, choiceOf, inline, requestOf, tooFew, usualModerator } from '../../../../orchestrator/web/page/ask/methods.js';
+import { wishOf } from '../../../../orchestrator/web/page/ask/wish.js';
 
 const METHODS = [
   ['moderator', 'required', 1],
