@@ -75,9 +75,7 @@ def test_the_minified_style_is_the_style(page: Page) -> None:
       sheet.replaceSync(text);
       return [...sheet.cssRules].map(rule => rule.cssText.replace(/, /g, ','));
     }"""
-    source = "\n".join(
-        (WEB / "page" / name).read_text() for name in ("page.css", "prose.css", "scores/scores.css")
-    )
+    source = "\n".join((WEB / "page" / name).read_text() for name in ("page.css", "prose.css"))
     bundled = WEB / "bundle" / "page.css"
     expected = page.evaluate(rules, source)
     assert len(expected) > 100

@@ -5,7 +5,7 @@ import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Http, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
 import { NOT_FETCHED } from './lazy.js';
-import { findGiven, findRun, turnOf } from './run/lookup.js';
+import { findConversation, findGiven, findRun, turnOf } from './run/lookup.js';
 import { RunRecord } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
@@ -21,7 +21,6 @@ const TEXT_MS = 120_000;
 const baseUrl = () => new URL('.', location.href).href;
 
 const otherTabs = () => import('./history/other-tabs.js');
-const conversations = () => import('./run/conversation.js');
 
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.
@@ -170,7 +169,7 @@ export class PageState {
       const find = (/** @type {string} */ id) => findRun(this.#client, id, signal, (text) => this.say(text));
       const snapshot = await find(runId);
       const of = await findGiven(snapshot, find);
-      const { earlier, branches } = await (await conversations()).findConversation(this.#client, of?.snapshot ?? snapshot);
+      const { earlier, branches } = await findConversation(this.#client, of?.snapshot ?? snapshot);
       if (signal.aborted) return;
       const record = this.#follow(snapshot, of && { join: of.join, base: of.snapshot && this.#follow(of.snapshot, null) });
       this.#set({ record, earlier, branches, opening: null, notice: null });
@@ -186,7 +185,6 @@ export class PageState {
   async #findBranches() {
     const { record } = this.#state;
     try {
-      const { findConversation } = await conversations();
       if (record === null) return;
       const { branches } = await findConversation(this.#client, { run_id: record.id, conversation_id: record.about.conversation_id });
       if (this.#state.record === record) this.#set({ branches });

@@ -5,9 +5,6 @@ import { answersOf } from './lookup.js';
 /** @typedef {import('../../client/types.js').ListedRun} ListedRun */
 /** @typedef {import('../page-state.js').Turn} Turn */
 
-/** How far back the questions of a conversation are looked for. */
-const MAX_LISTED = 200;
-
 /**
  * Where the open run stands in its conversation: the runs that led to it, oldest first, itself included; and for each
  * of them that something else was asked in place of, which runs to open for that, in the order of asking.
@@ -44,16 +41,15 @@ export function placeOf(runs, runId) {
 }
 
 /**
- * Look up the conversation that a run belongs to.
+ * Look up what was asked before a run, the oldest first, and what else was asked in each place.
  * @param {import('../../client/client.js').Client} client
- * @param {{run_id: string, conversation_id: string | null}} run
- * @returns {Promise<{earlier: Turn[], branches: Place['branches']}>} What was asked before it, the oldest first.
+ * @param {readonly ListedRun[]} listed The runs of its conversation, newest first.
+ * @param {string} runId
+ * @returns {Promise<{earlier: Turn[], branches: Place['branches']}>}
  */
-export async function findConversation(client, { run_id, conversation_id }) {
-  if (conversation_id === null) return { earlier: [], branches: {} };
-  const listed = await client.runs({ limit: MAX_LISTED, conversation_id }).catch(() => []);
-  const { path, branches } = placeOf(listed.filter((run) => run.conversation_id === conversation_id), run_id);
+export async function lookUp(client, listed, runId) {
+  const { path, branches } = placeOf(listed, runId);
   const before = await Promise.all(path.slice(0, -1).map((id) => client.snapshot(id).catch(() => null)));
-  const earlier = before.filter((run) => run !== null).map(({ run_id: id, message, agents }) => ({ run_id: id, message, agents: answersOf(agents) }));
+  const earlier = before.filter((run) => run !== null).map(({ run_id, message, agents }) => ({ run_id, message, agents: answersOf(agents) }));
   return { earlier, branches };
 }

@@ -7,6 +7,9 @@ import { answerOf } from '../panel/roles.js';
 /** @typedef {import('../../client/client.js').Client} Client */
 /** @typedef {import('../../client/types.js').RunSnapshot} RunSnapshot */
 
+/** How far back the questions of a conversation are looked for. */
+const MAX_LISTED = 200;
+
 /**
  * Ask until the server answers: a run outlives a server that is started again.
  * @param {Client} client
@@ -58,4 +61,16 @@ export function answersOf(agents) {
 export function turnOf(record) {
   // A panel sat over the answers of a run of the conversation, in a run that is none of it.
   return { run_id: record.given?.base?.id ?? record.id, message: record.about.message, agents: answersOf(record.getSnapshot().agents) };
+}
+
+/**
+ * Find what was asked before a run in its conversation, and what else was asked in each place.
+ * @param {Client} client
+ * @param {{run_id: string, conversation_id: string | null}} run
+ * @returns {Promise<Pick<import('../page-state.js').PageSnapshot, 'earlier' | 'branches'>>}
+ */
+export async function findConversation(client, { run_id, conversation_id }) {
+  const listed = conversation_id === null ? [] : await client.runs({ limit: MAX_LISTED, conversation_id }).catch(() => []);
+  if (listed.length < 2) return { earlier: [], branches: {} };
+  return (await import('./conversation.js')).lookUp(client, listed, run_id);
 }
