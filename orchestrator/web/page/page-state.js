@@ -146,7 +146,8 @@ export class PageState {
       this.#leave();
       const about = { message, images, conversation_id, created_at: Date.now() };
       this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, branches: {}, starting: false, opening: null, notice: null });
-      if (before.length > 0) void this.#findBranches();
+      // What cannot be looked up now is looked up when the run is opened again.
+      if (before.length > 0) findConversation(this.#client, { run_id: run.id, conversation_id }).then(({ branches }) => this.#state.record?.run === run && this.#set({ branches }), () => {});
       return run.id;
     } catch (error) {
       this.#fail(error);
@@ -178,18 +179,6 @@ export class PageState {
       if (signal.aborted) return;
       this.#set({ opening: null });
       this.#fail(error, () => void this.open(runId));
-    }
-  }
-
-  /** Find what else was asked in the places of the conversation that is shown. */
-  async #findBranches() {
-    const { record } = this.#state;
-    try {
-      if (record === null) return;
-      const { branches } = await findConversation(this.#client, { run_id: record.id, conversation_id: record.about.conversation_id });
-      if (this.#state.record === record) this.#set({ branches });
-    } catch {
-      // They are found when the run is opened the next time.
     }
   }
 

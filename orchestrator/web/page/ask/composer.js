@@ -102,7 +102,7 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
       onInput=${(/** @type {any} */ event) => write(event.target.value)}
       onKeyDown=${onKeyDown}
     ></textarea>
-    ${onScreen && instead !== null && html`<p class="hint anew">Asked in place of that question; what was answered to it stays beside it. <button type="button" class="menu-button" onClick=${() => setInstead(null)}>Follow up instead</button></p>`}
+    ${onScreen && instead !== null && html`<p class="hint anew">Asked in place of that question, which stays. <button type="button" class="menu-button" onClick=${() => setInstead(null)}>Follow up instead</button></p>`}
     <div class="composer-row">
       <${Chips} agents=${agents} leftOut=${leftOut} chosen=${chosen} choose=${choose} />
       <${AttachButton} add=${add} />
