@@ -32,7 +32,6 @@ class Channel(Follower):
     few seconds. The events still come, once each: of a run that ended by its own stream, of the others when they flow.
 
     Attributes:
-        wanted: `runs` and `agents` whose events are asked for; one that is absent: of all.
         runs: Run id → what is known of it, oldest first: those under way, and the newest that ended.
     """
 
@@ -50,14 +49,14 @@ class Channel(Follower):
         path = path_of("channels", name, "events")
         super().__init__(http, path, params, after=after, give_up_s=give_up_s, family=family)
         self.name = name
-        self.wanted = {key: frozenset(value.split(",")) for key, value in params.items()}
+        self._wanted = {key: frozenset(value.split(",")) for key, value in params.items()}
         self.runs: dict[str, RunView] = {}
         self._missed: dict[str, RunView] = {}
         self._resumed_at: str | None = None
         self._told: dict[str, SeenCursor] = {}
         self._ahead: dict[str, tuple[RunView, str]] = {}
         """Run id → its view by events alone, and the event from which that is shown; until then a snapshot's is."""
-        self._watch = HeldWatch(HeldRuns(http, self))
+        self._watch = HeldWatch(HeldRuns(http, _Watched(self)))
         self._taking = asyncio.Lock()
         """Held while an event is handed on: a run that ended may be read beside the channel."""
 
@@ -143,32 +142,32 @@ class Channel(Follower):
         async with self._taking:
             await super()._hand_on(raw)
 
-    def knows(self, run_id: str) -> RunView | None:
+    def _knows(self, run_id: str) -> RunView | None:
         """Return the view of a run by its events alone; None if none came."""
         return self._ahead[run_id][0] if run_id in self._ahead else self.runs.get(run_id)
 
-    def report(self, detail: ConnectionDetail | None) -> None:
+    def _report(self, detail: ConnectionDetail | None) -> None:
         """Take what is the matter with the stream: that it is held back, or None once it flows."""
         if self.connection != "closed":
             self.detail = detail
 
-    def show(self, snapshot: Mapping[str, Any]) -> None:
+    def _show(self, snapshot: Mapping[str, Any]) -> None:
         """Show what a run's snapshot says; its events are still to come."""
         run_id = snapshot["run_id"]
-        by_events = self.knows(run_id) or self._view(run_id)
+        by_events = self._knows(run_id) or self._view(run_id)
         self._ahead[run_id] = (by_events, str(snapshot["last_event_id"]))
         self.runs[run_id] = by_events.ahead(snapshot)
 
-    def assume(self, snapshot: Mapping[str, Any]) -> None:
+    def _assume(self, snapshot: Mapping[str, Any]) -> None:
         """Take a snapshot for the events that it knows of, which cannot be had."""
         run_id = snapshot["run_id"]
-        by_events = self.knows(run_id) or self._view(run_id)
+        by_events = self._knows(run_id) or self._view(run_id)
         by_events.replace(snapshot)
         self.runs[run_id] = by_events
         self._ahead.pop(run_id, None)
         self._told[run_id] = SeenCursor(snapshot["last_event_id"])
 
-    async def read_ended(self, run_id: str) -> None:
+    async def _read_ended(self, run_id: str) -> None:
         """Hand on what is still to come of a run that has ended, from its own stream, which ends."""
         # The channel gives the same events once it flows.
         told = self._told.setdefault(run_id, SeenCursor(self._cursor.last))
@@ -184,3 +183,31 @@ class Channel(Follower):
                 async with self._taking:
                     if self._apply(mine):
                         await self._deliver(mine)
+
+
+class _Watched:
+    """A channel as its watch sees it. A `HeldChannel`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self.name = channel.name
+        self.wanted = channel._wanted
+
+    @property
+    def last_event_id(self) -> str | None:
+        return self._channel.last_event_id
+
+    def knows(self, run_id: str) -> RunView | None:
+        return self._channel._knows(run_id)
+
+    def show(self, snapshot: Mapping[str, Any]) -> None:
+        self._channel._show(snapshot)
+
+    def assume(self, snapshot: Mapping[str, Any]) -> None:
+        self._channel._assume(snapshot)
+
+    def report(self, detail: ConnectionDetail | None) -> None:
+        self._channel._report(detail)
+
+    async def read_ended(self, run_id: str) -> None:
+        await self._channel._read_ended(run_id)

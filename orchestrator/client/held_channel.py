@@ -29,14 +29,12 @@ class HeldChannel(Protocol):
     """What is watched: a channel that is followed."""
 
     name: str
+    wanted: dict[str, frozenset[str]]
+    """`runs` and `agents` whose events are asked for; one that is absent: of all."""
 
     @property
     def last_event_id(self) -> str | None:
         """The id seen last."""
-
-    @property
-    def wanted(self) -> Mapping[str, frozenset[str]]:
-        """`runs` and `agents` whose events are asked for; one that is absent: of all."""
 
     def knows(self, run_id: str) -> RunView | None:
         """Return the view of a run by its events alone; None if none came."""
