@@ -8,7 +8,7 @@ import { before, test } from 'node:test';
 import { bundle, folder, minifyStyle, packed } from './bundle.js';
 
 /** With room for one language's grammar: what a browser fetches in all is measured by tests/browser/test_weight.py. */
-const MAX_PAGE_BYTES = 88_500;
+const MAX_PAGE_BYTES = 89_000;
 
 /** @type {Map<string, string>} */
 let made;
