@@ -219,7 +219,7 @@ class ScriptedServer:
             async with self.grown:
                 while at >= len(self.entries):
                     await self.grown.wait()
-            if only not in (None, self.entries[at][2].get("run_id")):
+            if only is not None and self.entries[at][2].get("run_id") != only:
                 at += 1
                 continue
             await response.write(encode(*self.entries[at]))
