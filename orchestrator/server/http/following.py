@@ -22,7 +22,7 @@ from ...supervisor.supervisor import AnyRun
 from ..keys import CHECKPOINTS, METRICS, STREAMS, SUPERVISOR
 from .connections import CONNECTIONS
 from .reading import wanted_agents
-from .streams import EventStream
+from .streams import EventStream, portions
 
 LONG_EVENTS = 8_192
 """A reader whose cursor has more before it begins with the run's state; a fold of fewer costs less than 10 ms."""
@@ -249,16 +249,18 @@ async def _folded(
     if seen is not None:
         async with aclosing(seen):
             async for page in seen:
-                await share.take()
-                framing.skip(page)
+                for portion in portions(page):
+                    await share.take()
+                    framing.skip(portion)
         framing.resumed()
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
         async with aclosing(reader.items(cursor, framing)) as items:
             async for item in items:
                 if isinstance(item, list):
                     # A log in memory waits for nothing, so a long run would hold up every other stream.
-                    await share.take()
-                    framing.entries(item)
+                    for portion in portions(item):
+                        await share.take()
+                        framing.entries(portion)
                     if not to_end and newest is not None and item[-1].seq >= newest.seq:
                         return framing
                 elif not isinstance(item, Idle):

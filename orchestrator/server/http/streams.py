@@ -230,7 +230,7 @@ class Streams:
         if self._draining:
             await stream.tell_drain()
         async for item in items:
-            is_live = isinstance(item, list) and len(item) < PAGE_EVENTS
+            is_live = _is_live(item)
             pieces = render(item, framing, clock)
             while True:
                 if not is_live:
@@ -250,8 +250,9 @@ class Streams:
         """Let the stream's framing know what its client has seen, so that it goes on from there."""
         async with aclosing(seen):
             async for page in seen:
-                await self.share.take()
-                stream.framing.skip(page)
+                for portion in portions(page):
+                    await self.share.take()
+                    stream.framing.skip(portion)
         await stream.send(stream.framing.resumed())
         for piece in stream.framing.rest():
             await self.share.take()
@@ -309,7 +310,7 @@ def limit_socket(transport: asyncio.Transport | None) -> None:
 def render(item: Item, framing: Framing, clock: Callable[[], int]) -> Iterator[bytes]:
     """Yield an item's frames, joined to no more bytes than a client that never reads may cost."""
     if isinstance(item, list):
-        for portion in _portions(item):
+        for portion in portions(item):
             yield framing.entries(portion)
             yield from framing.rest()
     elif isinstance(item, Idle):
@@ -319,7 +320,16 @@ def render(item: Item, framing: Framing, clock: Callable[[], int]) -> Iterator[b
         yield from framing.rest()
 
 
-def _portions(entries: list[Entry]) -> Iterator[list[Entry]]:
+def _is_live(item: Item) -> bool:
+    """Whether an item goes at once; a page of a few large events takes a round as long as one of very many."""
+    return (
+        isinstance(item, list)
+        and len(item) < PAGE_EVENTS
+        and sum(len(entry.data) for entry in item) <= PIECE_BYTES
+    )
+
+
+def portions(entries: list[Entry]) -> Iterator[list[Entry]]:
     """Cut a page where its data exceeds `PIECE_BYTES`; an entry larger than that goes alone."""
     start = size = 0
     for n, entry in enumerate(entries):
