@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     watch(config)
+
+
+def pytest_sessionfinish() -> None:
+    # Imported by those tests alone that need it.
+    if (topologies := sys.modules.get("tests.support.redis_kept")) is not None:
+        topologies.KEPT.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,9 @@
 A store joins with one line in `STORES`: a name and an async context manager that makes it. Its argument
 is a folder of the test's own, and a clock in seconds since 1970 that the test may turn. One that several processes
 can share joins with another line in `SHARED`, which opens it as each of several workers does.
+
+`TEST_REDIS=cluster,sentinel,tls,socket` adds a Redis Cluster, one behind Sentinels, one over TLS, and one behind a Unix
+socket. What is other there, `tests/eventlog/test_redis_topologies` and `test_redis_tls` show always.
 """
 
 from __future__ import annotations
@@ -12,10 +15,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.memory.log import MemoryLog
+from orchestrator.eventlog.redis import endpoints
+from orchestrator.eventlog.redis.address import parse_address as parse_redis_address
 from orchestrator.eventlog.redis.cluster import RedisCluster
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
@@ -23,8 +29,9 @@ from orchestrator.eventlog.redis.partitioned_work import PartitionedWork
 from orchestrator.eventlog.sqlite.cluster import SQLiteCluster
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.redis_kept import KEPT
 from tests.support.redis_server import redis_server
-from tests.support.redis_topologies import redis_nodes
 
 
 class Clock:
@@ -65,19 +72,37 @@ async def redis(folder: Path, clock: Clock) -> AsyncIterator[Store]:
         await store.aclose()
 
 
+WANTED = os.environ.get("TEST_REDIS", "").replace(",", " ").split()
+
+
 @asynccontextmanager
-async def redis_cluster(folder: Path, clock: Clock) -> AsyncIterator[Store]:
-    async with redis_nodes(folder, primaries=3) as nodes:
-        store = PartitionedLog(nodes.url, ahead=lambda: clock.ahead)
-        await store.start()
-        yield store
-        await store.aclose()
+async def _known_to_be_slow() -> AsyncIterator[None]:
+    """Let no Sentinel or node be given up because the machine is slow."""
+    with patch.object(endpoints, "LOOK_UP_SECONDS", PATIENCE_SECONDS):
+        yield
+
+
+def in_topology(name: str) -> OpenStore:
+    """Return what opens a log in a topology that all tests share."""
+
+    @asynccontextmanager
+    async def opened(folder: Path, clock: Clock) -> AsyncIterator[Store]:
+        url = await KEPT.address(name)
+        store = _log_of(url)(url, ahead=lambda: clock.ahead, patience_s=PATIENCE_SECONDS)
+        async with _known_to_be_slow():
+            await store.start()
+            yield store
+            await store.aclose()
+
+    return opened
+
+
+def _log_of(url: str) -> type[RedisLog] | type[PartitionedLog]:
+    return PartitionedLog if parse_redis_address(url).kind == "cluster" else RedisLog
 
 
 STORES: dict[str, OpenStore] = {"memory": memory, "sqlite": sqlite, "redis": redis}
-if os.environ.get("TEST_REDIS_CLUSTER"):
-    # Each test waits two seconds until its nodes agree. What is other there, `test_redis_topologies` shows always.
-    STORES["redis_cluster"] = redis_cluster
+STORES |= {f"redis_{name}": in_topology(name) for name in WANTED}
 
 
 IDLE_SECONDS = 0.1
@@ -111,17 +136,30 @@ async def sqlite_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
         yield list(zip(logs, clusters, strict=True))
 
 
-@asynccontextmanager
-async def redis_cluster_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
-    async with redis_nodes(folder, primaries=3) as nodes, AsyncExitStack() as stack:
-        logs = [PartitionedLog(nodes.url) for _ in range(count)]
-        for log in logs:
-            stack.push_async_callback(log.aclose)
-            await log.start()
-        yield [(log, PartitionedWork(log.home, log, idle_s=IDLE_SECONDS)) for log in logs]
+def workers_in_topology(name: str) -> OpenWorkers:
+    """Return what opens a log in a topology as several workers do."""
+
+    @asynccontextmanager
+    async def opened(folder: Path, count: int) -> AsyncIterator[Workers]:
+        url = await KEPT.address(name)
+        async with _known_to_be_slow(), AsyncExitStack() as stack:
+            workers: Workers = []
+            for _ in range(count):
+                log = _log_of(url)(url, patience_s=PATIENCE_SECONDS)
+                stack.push_async_callback(log.aclose)
+                await log.start()
+                workers.append((log, _cluster_of(log)))
+            yield workers
+
+    return opened
+
+
+def _cluster_of(log: RedisLog | PartitionedLog) -> Cluster:
+    if isinstance(log, PartitionedLog):
+        return PartitionedWork(log.home, log, idle_s=IDLE_SECONDS)
+    return RedisCluster(log, idle_s=IDLE_SECONDS)
 
 
 SHARED: dict[str, OpenWorkers] = {"redis": redis_workers, "sqlite": sqlite_workers}
-if "redis_cluster" in STORES:
-    SHARED["redis_cluster"] = redis_cluster_workers
+SHARED |= {f"redis_{name}": workers_in_topology(name) for name in WANTED}
 """The stores whose `cluster()` is not None."""

@@ -1,7 +1,8 @@
-"""SIGKILL of workers of one service again and again, while clients start runs and follow them: on SQLite with four
-workers on one file, and on a Redis Cluster. Nothing is lost, doubled or reordered.
+"""SIGKILL of workers of one service again and again, while clients start runs and follow them over connections that
+are cut at any byte: on SQLite with four workers on one file, and on a Redis Cluster. Nothing is lost, doubled or
+reordered.
 
-`FAULT_ROUNDS=100` makes it a hundred kills of each store, and the cluster one of six nodes.
+`FAULT_ROUNDS=100` makes it a hundred kills and ten thousand cuts of each store, and the cluster one of six nodes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LINKS, LOST = 60, ("worker_lost",)
 AGENTS = ["one", "two", "again"]
 WORKERS = {"sqlite": 4, "cluster": 2}
 KILLS, CLIENTS, ALL_CLIENTS = 1, 2, 6
+CUTS_PER_KILL, MOST_BYTES = 100, 4000
+"""How many cuts there are at least in a long run, and the longest connection."""
 
 
 @asynccontextmanager
@@ -68,22 +71,38 @@ async def begin_surely(http: ClientSession, url: str, message: str) -> Account:
 class Fleet:
     """The workers of one service, and clients that go on until they are told to stop."""
 
-    def __init__(self, http: ClientSession, parent: Process, chance: random.Random) -> None:
+    def __init__(
+        self, http: ClientSession, parent: Process, chance: random.Random, *, least_cuts: int
+    ) -> None:
         self._http = http
         self._parent = parent
         self._chance = chance
+        self._least_cuts = least_cuts
         self._over = False
-        self.runs = self.lost = 0
+        self.runs = self.lost = self.cuts = 0
 
     async def client(self) -> None:
         url = self._parent.url
-        while not self._over:
+        while not self._over or self.cuts < self._least_cuts:
             account = await begin_surely(self._http, url, f"{LINKS}@0.02")
-            await account.follow(self._http, url)
+            await self._follow(account)
             judge(account.seen, links=LINKS, codes=LOST)
             assert await whole_run(self._http, url, account.run_id) == account.seen
             self.runs += 1
             self.lost += sum(event.data.get("code") == "worker_lost" for event in account.seen)
+
+    async def _follow(self, account: Account) -> None:
+        """Read a run to its end over connections that end after some bytes."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not account.ended:
+                status = await account.connect(
+                    self._http, self._parent.url, most=self._chance.randrange(1, MOST_BYTES)
+                )
+                if status == 204:
+                    break
+                if status != 200:
+                    await asyncio.sleep(0.05)
+        self.cuts += len(account.connections) - 1
 
     async def killer(self, kills: int, workers: int) -> None:
         try:
@@ -107,11 +126,14 @@ async def test_clients_of_a_service_whose_workers_die_miss_nothing(
         LOGS[store](tmp_path, rounds is not None) as log,
         worker(log, "--workers", str(workers)) as parent,
     ):
-        fleet = Fleet(http, parent, chance)
+        fleet = Fleet(http, parent, chance, least_cuts=CUTS_PER_KILL * (rounds or 0))
         async with asyncio.TaskGroup() as tasks:
             for _ in range(clients):
                 tasks.create_task(fleet.client())
             tasks.create_task(fleet.killer(kills, workers))
         assert await parent.end() == 0
-    print(f"{store}: {kills} kills, {fleet.runs} runs, {fleet.lost} attempts lost their worker")
+    print(
+        f"{store}: {kills} kills, {fleet.cuts} cuts, {fleet.runs} runs, {fleet.lost} attempts lost their worker"
+    )
     assert fleet.runs >= clients
+    assert fleet.cuts > clients
