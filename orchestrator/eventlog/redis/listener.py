@@ -54,6 +54,8 @@ class Listener:
     def __init__(self, link: Link, keys: Keys, name: str, *, lazy: bool = False) -> None:
         self.total = 0
         """Bytes that all channels hold, at most a second old."""
+        self.total_at = float("-inf")
+        """When Redis was asked for it, by the loop's clock."""
         self.tails: dict[str, Tail] = {}
         self._link = link
         self._keys = keys
@@ -206,7 +208,7 @@ class Listener:
             tail.distrust()
 
     async def _tick(self) -> None:
-        self._ticked_at = self._clock()
+        self._ticked_at = asked_at = self._clock()
         keys = (self._keys.incarnation, self._keys.total)
         (answer,) = await self._line.exchange([TICK.command(keys, [new_epoch()])])
         if isinstance(answer, Refusal):
@@ -219,6 +221,7 @@ class Listener:
         else:
             self._link.accepted()
             incarnation, self.total = answer
+            self.total_at = asked_at
             if self._incarnation not in (None, incarnation):
                 self.distrust()
                 if self.on_flushed is not None:

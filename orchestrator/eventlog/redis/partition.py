@@ -60,7 +60,7 @@ class RedisPartition(PartitionRuns):
         self._tasks: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._closed = False
-        self._size = self._told_size = 0
+        self._size, self._sized_at = 0, float("-inf")
 
     # ── open and close ───────────────────────────────────────────────────────────────────────
 
@@ -129,13 +129,14 @@ class RedisPartition(PartitionRuns):
 
     def note_size(self, size: int) -> None:
         """Note what is held here, as Redis has just said."""
-        self._size = size
+        self._size, self._sized_at = size, asyncio.get_running_loop().time()
 
     @property
     def size(self) -> int:
         """Bytes held by all channels and records, of all workers; at most a second old."""
-        if self._parts is not None and self._listener.total != self._told_size:
-            self._told_size = self._size = self._listener.total
+        # What Redis was asked before our last write had its answer is older than that answer.
+        if self._parts is not None and self._listener.total_at > self._sized_at:
+            self._size, self._sized_at = self._listener.total, self._listener.total_at
         return self._size
 
     # ── append ───────────────────────────────────────────────────────────────────────────────
@@ -148,7 +149,7 @@ class RedisPartition(PartitionRuns):
             added = await self._writer.append(channel, drafts, fence)
         except UnknownRun:
             added = await self._append_restored(channel, drafts, fence)
-        self._size = self._writer.total
+        self.note_size(self._writer.total)
         return added
 
     async def _append_restored(
@@ -250,14 +251,15 @@ class RedisPartition(PartitionRuns):
                 (keys.meta, keys.log, self.keys.sizes, self.keys.total, self.keys.notices),
                 channel, run_id, at,
             )  # fmt: skip
-            at, self._size = bytes(answer[0]).decode(), int(answer[1])
+            at = bytes(answer[0]).decode()
+            self.note_size(int(answer[1]))
         self._writer.forget(channel)
         if tail := self._listener.tails.get(channel):
             tail.distrust()
 
     async def shrink(self, size: int) -> None:
         await self.ready()
-        self._size = int(await self._link.call("GET", self.keys.total) or 0)
+        self.note_size(int(await self._link.call("GET", self.keys.total) or 0))
         for _, channel in await self.largest(0):
             while self._size > size and await self.trim(channel, self._size - size):
                 pass
@@ -278,7 +280,7 @@ class RedisPartition(PartitionRuns):
             (keys.meta, keys.log, self.keys.sizes, self.keys.total),
             channel, max(0, held - excess),
         )  # fmt: skip
-        self._size = int(answer[1])
+        self.note_size(int(answer[1]))
         return int(answer[0]) == 1
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
