@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from ..events.base import OPEN_STATUSES
 from .event import reaches
 from .http import ClientError, Http, path_of
 from .run_view import ConnectionDetail, RunView
@@ -92,7 +93,7 @@ class HeldRuns:
         """Show each of the runs; the events of those that ended are asked for next time."""
         for run in snapshot["runs"]:
             self._channel.show(run)
-            if run["status"] != "running":
+            if run["status"] not in OPEN_STATUSES:
                 self._ended[run["run_id"]] = run
 
     def report(self, detail: ConnectionDetail | None) -> None:
@@ -116,7 +117,7 @@ class HeldRuns:
         if newest is None:
             return False
         if reaches(self._channel.last_event_id, newest):
-            if snapshot["status"] != "running":
+            if snapshot["status"] not in OPEN_STATUSES:
                 self._past.add(snapshot["run_id"])
             return False
         agents = self._channel.wanted.get("agents")
@@ -125,7 +126,7 @@ class HeldRuns:
     def _says_more(self, snapshot: Mapping[str, Any], agents: frozenset[str]) -> bool:
         """Whether *agents* have got on: the newest id may be of another agent, whose events are not asked for."""
         view = self._channel.knows(snapshot["run_id"])
-        if view is None or snapshot["status"] != "running":
+        if view is None or snapshot["status"] not in OPEN_STATUSES:
             return True
         for agent_id in agents & snapshot["agents"].keys():
             known, state = view.agents.get(agent_id), snapshot["agents"][agent_id]

@@ -133,7 +133,7 @@ class _Reading:
         bounds = await self._log.open(self._view.channel)
         self._cursor = Cursor(bounds.epoch, 0)
         try:
-            self._cursor = _start(requested, bounds)
+            self._cursor = await _start(self._log, self._view.channel, requested, bounds)
             if await _is_erased(self._log, self._view, self._cursor):
                 raise make_gap("trimmed", bounds)
         except GapError as exc:
@@ -197,12 +197,19 @@ async def _is_erased(log: EventLog, view: View, cursor: Cursor) -> bool:
     return bool(page) and page[0].seq != cursor.seq
 
 
-def _start(requested: str | None, bounds: Bounds) -> Cursor:
+async def _start(log: EventLog, channel: str, requested: str | None, bounds: Bounds) -> Cursor:
     """Turn what the client sent into a cursor, or raise the GapError that says why not."""
     cursor = parse_cursor(requested) if requested else Cursor(bounds.epoch, 0)
     if cursor is None:
         raise make_gap("malformed", bounds)
-    check_cursor(cursor, bounds)
+    try:
+        check_cursor(cursor, bounds)
+    except GapError as exc:
+        if exc.reason == "trimmed":
+            raise
+        # The bounds may be older than what another process has appended and sent to the client: whoever reads
+        # asks the store itself, and raises the same if it is so.
+        await log.read(channel, cursor, most=1)
     return cursor
 
 
@@ -266,7 +273,7 @@ async def history(
     """
     bounds = await log.open(view.channel)
     try:
-        end = _start(requested, bounds)
+        end = await _start(log, view.channel, requested, bounds)
         cursor = Cursor(bounds.epoch, max(after, bounds.first - 1))
         while cursor.seq < end.seq:
             if view.run_id is None:

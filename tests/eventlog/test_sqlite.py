@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,16 @@ import pytest
 from orchestrator.errors import ConfigError, Fenced, GapError, Gone, LogUnavailable
 from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Bounds, Entry
+from orchestrator.eventlog.gap import Gap
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.eventlog.sqlite import channels as sqlite_channels
 from orchestrator.eventlog.sqlite import conversations as sqlite_conversations
 from orchestrator.eventlog.sqlite import log as sqlite_log
 from orchestrator.eventlog.sqlite import schema as sqlite_schema
 from orchestrator.eventlog.sqlite.log import SQLiteLog
+from orchestrator.eventlog.subscription import follow, history
+from orchestrator.eventlog.view import View
+from orchestrator.events import Snapshot
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.shares import share
 
@@ -241,6 +245,36 @@ async def test_reader_does_not_spin_on_what_another_process_erased(
         await other.erase("c", "run_1")
     with pytest.raises(GapError):
         await log.read("c", start, most=5)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_a_client_of_another_process_is_not_ahead(
+    log: SQLiteLog, path: Path, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    """It saw there what this process has not heard of yet, be it a channel that was made anew: that is no gap."""
+    monkeypatch.setattr(sqlite_log, "LOOK_SECONDS", 600)
+    async with opened(path) as other:
+        await other.append("c", batch(1, 2, "run_1"))
+        await log.open("c")
+        if is_new:
+            await other.erase("c", "run_1")
+        seen = await other.append("c", batch(3, 5, "run_1"))
+        view = View("c", "run_1")
+        async with aclosing(follow(log, view, seen[2].id, no_states)) as items:
+            page = await anext(items)
+        assert isinstance(page, list)
+        assert [entry.id for entry in page] == [entry.id for entry in seen[3:]]
+        known = [entry.id async for page in history(log, view, seen[2].id) for entry in page]
+        assert known[-3:] == [entry.id for entry in seen[:3]]
+        ahead = f"{seen[0].epoch}-{seen[-1].seq + 1}"
+        async with aclosing(follow(log, view, ahead, no_states)) as items:
+            gap = await anext(items)
+        assert isinstance(gap, Gap)
+        assert gap.notice.reason == "ahead"
+
+
+async def no_states() -> list[Snapshot]:
+    return []
 
 
 async def test_page_that_is_newer_than_what_is_known_is_gone_on_from(
