@@ -10,23 +10,24 @@ import pytest
 from orchestrator.eventlog.queued import CLAIMED, QUEUED_SECONDS, UNCLAIMED, shown_status, stored_status
 from orchestrator.events.base import RunStatus
 
-NOW_MS = int(time.time() * 1000)
-LONG_AGO = NOW_MS - int(QUEUED_SECONDS * 1000)
+LONG = QUEUED_SECONDS
+FUTURE = -3600.0
 
 
 @pytest.mark.parametrize(
-    ("status", "token", "created_at", "shown"),
+    ("status", "token", "age_s", "shown"),
     [
-        ("running", UNCLAIMED, LONG_AGO, "queued"),
-        ("running", UNCLAIMED, NOW_MS + 3_600_000, "running"),
-        ("running", CLAIMED, LONG_AGO, "running"),
-        ("running", CLAIMED + 1, LONG_AGO, "running"),
-        ("failed", UNCLAIMED, LONG_AGO, "failed"),
+        ("running", UNCLAIMED, LONG, "queued"),
+        ("running", UNCLAIMED, FUTURE, "running"),
+        ("running", CLAIMED, LONG, "running"),
+        ("running", CLAIMED + 1, LONG, "running"),
+        ("failed", UNCLAIMED, LONG, "failed"),
     ],
 )
 def test_only_what_nobody_has_claimed_for_a_second_is_queued(
-    status: str, token: int, created_at: int, shown: str
+    status: str, token: int, age_s: float, shown: str
 ) -> None:
+    created_at = int((time.time() - age_s) * 1000)
     assert shown_status(cast(RunStatus, status), token, created_at) == shown
 
 
