@@ -8,6 +8,7 @@ import msgspec
 
 from .agent import AGENT_PAYLOADS
 from .base import PANEL, Payload
+from .content import Data
 from .panel import PANEL_PAYLOADS
 from .run import RUN_PAYLOADS
 from .snapshot import SNAPSHOT_TYPE, Snapshot
@@ -84,6 +85,25 @@ def decode_payload(agent_id: str | None, type_: str, data: bytes) -> Payload | N
         kinds = RUN_PAYLOADS if agent_id is None else PANEL_PAYLOADS
     kind = kinds.get(type_)
     return None if kind is None else msgspec.json.decode(data, type=kind)
+
+
+class _Packed(msgspec.Struct):
+    name: str
+    value: msgspec.Raw
+    data_id: str | None = None
+    speaker: str | None = None
+    parent: str | None = None
+
+
+def decode_to_pass_on(agent_id: str | None, type_: str, data: bytes) -> Payload | None:
+    """Read as `decode_payload` does, but leave the value of a `Data` the JSON that it is, a `msgspec.Raw`.
+
+    Who only passes it on need not make objects of it, which take many times its bytes and the time to look at them.
+    """
+    if type_ != Data.TYPE or agent_id is None or agent_id == PANEL:
+        return decode_payload(agent_id, type_, data)
+    said = msgspec.json.decode(data, type=_Packed)
+    return Data(said.name, said.value, said.data_id, said.speaker, said.parent)
 
 
 class _Timed(msgspec.Struct):

@@ -17,8 +17,8 @@ PIECE_BYTES = 64 * 1024
 ITEM_CHARS = 1024
 """What a piece of data, a file and the like is taken for; each may have more."""
 
-DEPTH = 4
-"""How deep a value is divided: as far as the pieces of data of one agent of a run."""
+DEPTH = 7
+"""How deep a value is divided: as far as the pieces of data of one agent in the answer to an MCP client."""
 
 
 def is_large(snapshot: Snapshot) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..events.agent import Approval, Cancelled, Done, Error
-from ..events.content import Source
+from ..events.content import Data, Source
 from ..events.encoding import encode_json
 from ..events.snapshot import AgentSnapshot
 
@@ -25,7 +25,11 @@ def citation(source: Source) -> dict[str, Any]:
 
 def plain(said: msgspec.Struct) -> dict[str, Any]:
     """Return what an agent said as an object, without what it left out."""
-    found: dict[str, Any] = msgspec.to_builtins(said)
+    found: dict[str, Any]
+    if isinstance(said, Data):  # its value may be JSON already
+        found = msgspec.structs.asdict(said)
+        return {name: each for name, each in found.items() if name == "value" or each is not None}
+    found = msgspec.to_builtins(said)
     return found
 
 

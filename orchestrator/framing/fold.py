@@ -26,7 +26,7 @@ from ..events.agent import (
 )
 from ..events.base import OPEN_STATUSES, PANEL, WAITS_FOR_WORKER, Payload, RunStatus
 from ..events.content import Content, Data, File, Progress, Source
-from ..events.encoding import decode_payload, encode_json
+from ..events.encoding import decode_to_pass_on, encode_json
 from ..events.panel import PanelInfo
 from ..events.pieces import PIECE_BYTES
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
@@ -177,7 +177,7 @@ class FoldedFraming:
         self._at = entry.seq
 
     def _other(self, entry: Entry) -> list[bytes]:
-        payload = decode_payload(entry.agent_id, entry.type, entry.data)
+        payload = decode_to_pass_on(entry.agent_id, entry.type, entry.data)
         if payload is None:
             return []
         if entry.agent_id == PANEL:
