@@ -10,11 +10,15 @@ from msgspec import UNSET
 from ..events.agent import Done, Retry, Started
 from ..events.base import Payload
 from ..events.content import Data, File, Progress, Source
+from ..events.encoding import packed
 
 
 @dataclass(slots=True)
 class ContentState:
-    """Progress, data, sources, files and structured answer of an agent's newest attempt."""
+    """Progress, data, sources, files and structured answer of an agent's newest attempt.
+
+    Values of data are the JSON that they are (`msgspec.Raw`): nobody here looks into them.
+    """
 
     bars: dict[str | None, Progress] = field(default_factory=dict)
     data: list[Data] = field(default_factory=list)
@@ -34,7 +38,7 @@ class ContentState:
             case Progress():
                 self.bars[payload.progress_id] = payload
             case Data():
-                self._put(payload)
+                self._put(packed(payload))
             case Source():
                 self.sources.append(payload)
             case File():

@@ -17,7 +17,7 @@ from ..eventlog.queued import shown_status
 from ..eventlog.run_store import RunRecord
 from ..events.agent import Approval
 from ..events.base import RunStatus
-from ..events.encoding import decode_payload, decode_time
+from ..events.encoding import decode_time, decode_to_pass_on
 from ..events.pieces import PIECE_BYTES
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
@@ -102,7 +102,7 @@ class _Fold:
     def take(self, entry: Entry) -> None:
         """Fold one event; one that this release cannot read is left out, so that the others are still read."""
         try:
-            payload = decode_payload(entry.agent_id, entry.type, entry.data)
+            payload = decode_to_pass_on(entry.agent_id, entry.type, entry.data)
         except msgspec.MsgspecError:
             return
         self._newest = entry

@@ -36,6 +36,7 @@ from orchestrator.events.encoding import (
     clean_text,
     decode_payload,
     decode_time,
+    decode_to_pass_on,
     encode_data,
     encode_json,
     encode_snapshot,
@@ -147,3 +148,15 @@ def test_a_snapshot_is_an_event_of_the_run() -> None:
     found = json.loads(encode_snapshot(snapshot, 5))
     assert (found.pop("type"), found.pop("t")) == ("snapshot", 5)
     assert msgspec.convert(found, Snapshot) == snapshot
+
+
+@pytest.mark.parametrize("value", [None, 0, "a\u2028b", {"a": [1, {"b": "\u00e9"}]}])
+def test_data_that_is_only_passed_on_stays_the_json_that_it_was(value: Any) -> None:
+    said = Data("n", value, data_id="i", speaker="s")
+    data = encode_data("a", said, 7)
+    read = decode_to_pass_on("a", "data", data)
+    assert isinstance(read, Data)
+    assert isinstance(read.value, msgspec.Raw)
+    assert encode_data("a", read, 7) == data
+    assert decode_payload("a", "data", data) == said
+    assert decode_to_pass_on("a", "progress", encode_data("a", Progress("x"), 1)) == Progress("x")
