@@ -142,6 +142,10 @@ def ids_of(script: ScriptedServer, run_id: str) -> list[str | None]:
     return [entry[0] for entry in script.entries if entry[2]["run_id"] == run_id]
 
 
+def of_run(events: list[Event], run_id: str) -> list[str | None]:
+    return [event.id for event in events if event.run_id == run_id]
+
+
 async def test_a_channel_that_is_held_back_shows_its_runs_and_reads_to_their_end_those_that_ended(
     server: ScriptedServer,
 ) -> None:
@@ -154,7 +158,8 @@ async def test_a_channel_that_is_held_back_shows_its_runs_and_reads_to_their_end
         await until(lambda: channel.detail is not None and channel.detail.code == "held")
         await until(lambda: channel.runs["run_1"].status == "completed")
         first = ids_of(server, "run_1")
-        assert [event.id for event in events if event.run_id == "run_1"] == first, "once each, to its end"
+        await until(lambda: len(of_run(events, "run_1")) >= len(first))
+        assert of_run(events, "run_1") == first, "once each, to its end"
         assert channel.runs["run_2"].agents["a"].text == "ONE TWO", "as its snapshot says"
         assert channel.runs["run_2"].agents["a"].title == "A", "what no snapshot holds stays known"
         server.say("a.token", run_id="run_2", text=" THREE")
@@ -163,7 +168,8 @@ async def test_a_channel_that_is_held_back_shows_its_runs_and_reads_to_their_end
         server.say("run.done", run_id="run_2", status="completed", agents={}, metrics={})
         snapshots(server, run_2=("ONE TWO THREE", "completed"))
         await until(lambda: channel.runs["run_2"].status == "completed")
-        assert [event.id for event in events if event.run_id == "run_2"] == ids_of(server, "run_2")
+        await until(lambda: len(of_run(events, "run_2")) >= len(ids_of(server, "run_2")))
+        assert of_run(events, "run_2") == ids_of(server, "run_2")
         await channel.detach()
         await following
     assert channel.runs["run_1"].agents["a"].text == "one two"

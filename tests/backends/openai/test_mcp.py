@@ -156,6 +156,11 @@ def test_what_a_program_writes_beside_its_answers_is_shown_if_it_does_not_start(
     assert ran.returncode == (3 if script == "exit 3" else 0)
 
 
+def kill_children() -> None:
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+
+
 async def test_runs_at_once_share_it(model: ReplayServer) -> None:
     backend = backend_of(model, mcp_servers=[program()])
     answers = await asyncio.gather(*(asked(backend) for _ in range(5)))
@@ -172,18 +177,12 @@ async def test_a_program_that_died_is_started_again(model: ReplayServer, between
     if between == "runs":
         model.replies = [*asks(ADD), *asks(ADD)]
         await asked(backend)
-        for pid in children():
-            os.kill(pid, signal.SIGKILL)
+        kill_children()
         assert results(await asked(backend)) == [("3", False)]
     else:
         model.replies = asks(ADD, ADD)
-        said = []
-        async for emission in backend.stream(AgentInput("go")):
-            said.append(emission)
-            if isinstance(emission, ToolResult) and len(results(said)) == 1:
-                for pid in children():
-                    os.kill(pid, signal.SIGKILL)
-        assert results(said) == [("3", False), ("3", False)]
+        model.before_answer = lambda number: kill_children() if number == 2 else None
+        assert results(await asked(backend)) == [("3", False), ("3", False)]
     assert len(children()) == 1
     await backend.aclose()
     assert not children()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,11 +46,16 @@ class Asked:
 
 @dataclass
 class ReplayServer:
-    """Answers the requests that come in with `replies`, one after another; the last one again and again."""
+    """Answers the requests that come in with `replies`, one after another; the last one again and again.
+
+    Attributes:
+        before_answer: Called before each answer, with the number of the request.
+    """
 
     replies: list[Reply] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     origin: str = ""
+    before_answer: Callable[[int], None] = lambda number: None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -69,6 +74,7 @@ class ReplayServer:
             while True:
                 asked = await _request(reader)
                 self.asked.append(asked)
+                self.before_answer(len(self.asked))
                 reply = self.replies[min(len(self.asked), len(self.replies)) - 1]
                 if not await _answer(writer, reply):
                     return
