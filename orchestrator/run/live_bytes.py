@@ -75,8 +75,10 @@ class RunBytes:
         """Return by how much the run grows with an event of *size* bytes; what a failed attempt has said goes."""
         if isinstance(payload, Retry):
             return -self._agents.pop(agent_id, 0)
-        if not isinstance(payload, _KEPT):
-            return 0
+        return self.add(agent_id, size) if isinstance(payload, _KEPT) else 0
+
+    def add(self, agent_id: str, size: int) -> int:
+        """Return *size*, by which what an agent has said grows."""
         self._agents[agent_id] = self._agents.get(agent_id, 0) + size
         return size
 

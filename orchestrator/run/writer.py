@@ -15,7 +15,7 @@ from ..errors import LogUnavailable
 from ..eventlog.base import Draft, Entry, EventLog
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
-from ..events.agent import Cancelled, Done, Error, Started, Token
+from ..events.agent import Cancelled, Done, Error, Retry, Started, Token
 from ..events.base import PANEL, AgentStatus, Payload
 from ..events.encoding import encode_data
 from ..events.run import AgentAdded, RunDone, RunStarted
@@ -110,6 +110,7 @@ class Writer:
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
         tokens: dict[str, list[int]] = {}
+        void: dict[str, int] = {}  # characters of attempts that failed within these events
         digest = self._state.digest
         grown = 0
         for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
@@ -117,17 +118,21 @@ class Writer:
             if type(payload) is Token and who is not None:
                 # Most events, and the ones that change nobody's status.
                 tokens.setdefault(who, []).append(len(payload.text))
-                grown += self.live_bytes.take(who, payload, len(payload.text))
                 self._state.fold(who, payload, entry.id)
                 continue
             self._fold(who, payload, entry)
             if who is not None:
                 grown += self.live_bytes.take(who, payload, len(entry.data))
+                if isinstance(payload, Retry):
+                    void[who] = sum(tokens.get(who, ()))
             if who is not None and isinstance(said, _ENDINGS):
                 self._report(who, said)
-        for agent_id, lengths in () if self._blind_names is not None else tokens.items():
-            configured = self._state.participants[agent_id].info.configured
-            self._observer.tokens(configured, sum(lengths), len(lengths))
+        for agent_id, lengths in tokens.items():
+            chars = sum(lengths)
+            grown += self.live_bytes.add(agent_id, chars - void.get(agent_id, 0))
+            if self._blind_names is None:
+                configured = self._state.participants[agent_id].info.configured
+                self._observer.tokens(configured, chars, len(lengths))
         self._observer.log_bytes(self._log.size)
         self.live_bytes.grow(grown)
 

@@ -23,6 +23,7 @@ from orchestrator.events import (
     Done,
     Error,
     Reasoning,
+    Retry,
     RunStarted,
     Started,
     Status,
@@ -129,6 +130,19 @@ async def test_all_that_is_logged_is_in_the_states_digest(
     kept = made.state.digest
     last = kept.exact_at(Cursor(entries[-1].epoch, entries[-1].seq))
     assert [(e.seq, e.type) for e in kept.entries(last)] == [(e.seq, e.type) for e in entries]
+
+
+async def test_what_a_failed_attempt_has_said_is_not_held_any_more_be_it_in_the_same_batch(
+    log: UnsteadyLog,
+) -> None:
+    made = writer(log)
+    await made.append([Batch("a", [Started(1), Token("Hel")])])
+    assert made.live_bytes.held == 3
+    await made.append(
+        [Batch("a", [Token("lo"), Retry(2, 0.0, "internal"), Started(2), Token("Hi"), Token("!")])]
+    )
+    assert made.live_bytes.held == 3
+    assert made.state.participants["a"].text == "Hi!"
 
 
 async def test_what_is_the_runs_own_has_no_agent(log: UnsteadyLog) -> None:
