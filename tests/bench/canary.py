@@ -25,8 +25,9 @@ def main() -> None:
     )
     with socket.create_connection((address.hostname or "", address.port or 80)) as sock:
         sock.sendall(head.encode() + body)
-        while MARK not in sock.recv(65536):
-            pass
+        while MARK not in (data := sock.recv(65536)):
+            if not data:
+                raise SystemExit("the stream ended before its first token")
         print("singing", flush=True)
         print(round(_longest(sock) * 1000, 1), flush=True)
 
