@@ -7,7 +7,7 @@ up on a run whose digest would be large: its log is then read as it is.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from ..eventlog.base import Cursor, Entry
@@ -87,6 +87,20 @@ class Digest:
             if isinstance(payload, Started | Retry):
                 self._bars.clear()
             self._keep(entry, len(entry.data))
+        if self.size > MOST_BYTES:
+            self._give_up()
+
+    def take_texts(self, entries: Sequence[Entry], texts: list[str]) -> None:
+        """Take in tokens of one agent in a row, none of which a nested agent said."""
+        first, last = entries[0], entries[-1]
+        span = self._growing.get(first.agent_id)
+        if last.seq > self._ends or span is None or span.kind is not Token:
+            for entry, text in zip(entries, texts, strict=True):
+                self.take(entry, Token(text))
+            return
+        self._newest = last.seq
+        span.pieces += texts
+        self.size += sum(map(len, texts))
         if self.size > MOST_BYTES:
             self._give_up()
 

@@ -245,6 +245,12 @@ class RunState:
         elif isinstance(payload, RunDone):
             self.status = payload.status
 
+    def fold_texts(self, agent_id: str, texts: list[str], event_id: str) -> None:
+        """Take in tokens of one agent in a row, none of which a nested agent said; *event_id* is the last one's."""
+        self.last_event_id = event_id
+        self.participants[agent_id].pieces += texts
+        self.is_queued = False
+
     def _fold_panel(self, payload: Payload) -> None:
         self.panel_events += 1
         if isinstance(payload, PanelStage):

@@ -109,30 +109,37 @@ class Writer:
         entries: Sequence[Entry],
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
-        tokens: dict[str, list[int]] = {}
+        said_by: dict[str, tuple[int, int]] = {}  # how many characters in how many tokens
         void: dict[str, int] = {}  # characters of attempts that failed within these events
-        digest = self._state.digest
-        grown = 0
-        for (who, payload), (_, said), entry in zip(logged, whole, entries, strict=True):
-            digest.take(entry, payload)
-            if type(payload) is Token and who is not None:
+        grown = at = 0
+        while at < len(logged):
+            who, payload = logged[at]
+            if type(payload) is Token and who in self._state.participants and payload.parent is None:
                 # Most events, and the ones that change nobody's status.
-                tokens.setdefault(who, []).append(len(payload.text))
-                self._state.fold(who, payload, entry.id)
+                texts = texts_in_a_row(logged, at)
+                row = entries[at : at + len(texts)]
+                self._state.digest.take_texts(row, texts)
+                self._state.fold_texts(who, texts, row[-1].id)
+                chars, count = said_by.get(who, (0, 0))
+                said_by[who] = chars + sum(map(len, texts)), count + len(texts)
+                at += len(texts)
                 continue
-            self._fold(who, payload, entry)
-            if who is not None:
-                grown += self.live_bytes.take(who, payload, len(entry.data))
+            self._state.digest.take(entries[at], payload)
+            self._fold(who, payload, entries[at])
+            if who is not None and type(payload) is Token:
+                chars, count = said_by.get(who, (0, 0))
+                said_by[who] = chars + len(payload.text), count + 1
+            elif who is not None:
+                grown += self.live_bytes.take(who, payload, len(entries[at].data))
                 if isinstance(payload, Retry):
-                    void[who] = sum(tokens.get(who, ()))
-            if who is not None and isinstance(said, _ENDINGS):
-                self._report(who, said)
-        for agent_id, lengths in tokens.items():
-            chars = sum(lengths)
+                    void[who] = said_by.get(who, (0, 0))[0]
+                if isinstance(said := whole[at][1], _ENDINGS):
+                    self._report(who, said)
+            at += 1
+        for agent_id, (chars, count) in said_by.items():
             grown += self.live_bytes.add(agent_id, chars - void.get(agent_id, 0))
             if self._blind_names is None:
-                configured = self._state.participants[agent_id].info.configured
-                self._observer.tokens(configured, chars, len(lengths))
+                self._observer.tokens(self._state.participants[agent_id].info.configured, chars, count)
         self._observer.log_bytes(self._log.size)
         self.live_bytes.grow(grown)
 
@@ -206,3 +213,15 @@ def _stage_of(participant: Participant) -> bytes:
     elif participant.layer is not None:
         number = f',"layer":{participant.layer}'
     return f',"stage":"{participant.stage}"{number}}}'.encode()
+
+
+def texts_in_a_row(logged: Sequence[tuple[str | None, Payload]], start: int) -> list[str]:
+    """Return the texts of the tokens from *start* on that one agent said, and no nested one."""
+    who = logged[start][0]
+    texts = []
+    for at in range(start, len(logged)):
+        agent_id, payload = logged[at]
+        if agent_id != who or type(payload) is not Token or payload.parent is not None:
+            break
+        texts.append(payload.text)
+    return texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,6 +23,7 @@ from orchestrator.events import (
     Cancelled,
     Done,
     Error,
+    Payload,
     Reasoning,
     Retry,
     RunStarted,
@@ -29,6 +31,7 @@ from orchestrator.events import (
     Status,
     Token,
     Usage,
+    decode_payload,
 )
 from orchestrator.run import digest
 from orchestrator.run.blind import BlindNames
@@ -143,6 +146,38 @@ async def test_what_a_failed_attempt_has_said_is_not_held_any_more_be_it_in_the_
     )
     assert made.live_bytes.held == 3
     assert made.state.participants["a"].text == "Hi!"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_tokens_in_a_row_are_taken_in_as_one_by_one(
+    log: UnsteadyLog, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(digest, "SPAN_EVENTS", 8)
+    rng, heard = random.Random(seed), Heard()
+    made, apart = writer(log, heard), writer(log)
+    for each in (made, apart):
+        each.state.join(AgentInfo("b", "B", "function", None))
+    said: list[Payload] = [
+        Token("x"), Token("yz"), Token("q", parent="tool"), Reasoning("hm"), Status("tool"), Retry(2, 0.0, "internal")
+    ]  # fmt: skip
+    for _ in range(6):
+        row = rng.choices(said, weights=[9, 9, 2, 2, 2, 1], k=7)
+        await made.append([Batch(rng.choice("ab"), row[:4]), Batch(rng.choice("ab"), row[4:])])
+    for entry in await logged(log):
+        payload = decode_payload(entry.agent_id, entry.type, entry.data)
+        assert payload is not None
+        apart.state.fold(entry.agent_id, payload, entry.id)
+        apart.state.digest.take(entry, payload)
+    for agent_id in "ab":
+        assert made.state.participants[agent_id].text == apart.state.participants[agent_id].text
+    assert made.state.last_event_id == apart.state.last_event_id
+    digests = (
+        [(e.seq, e.agent_id, e.type, e.data) for e in each.state.digest.entries(40)] for each in (made, apart)
+    )
+    assert next(digests) == next(digests)
+    tokens = [e for e in await logged(log) if e.type == "token"]
+    assert sum(count for _, _, count in heard.said) == len(tokens)
+    assert sum(chars for _, chars, _ in heard.said) == sum(len(json.loads(e.data)["text"]) for e in tokens)
 
 
 async def test_what_is_the_runs_own_has_no_agent(log: UnsteadyLog) -> None:
