@@ -92,6 +92,8 @@ class Digest:
 
     def take_texts(self, entries: Sequence[Entry], texts: list[str]) -> None:
         """Take in tokens of one agent in a row, none of which a nested agent said."""
+        if self._has_given_up:
+            return
         first, last = entries[0], entries[-1]
         span = self._growing.get(first.agent_id)
         if last.seq > self._ends or span is None or span.kind is not Token:
