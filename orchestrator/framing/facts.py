@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..events.agent import Approval, Cancelled, Done, Error
-from ..events.content import Data, Source
+from ..events.content import Content, Source
 from ..events.encoding import encode_json
 from ..events.snapshot import AgentSnapshot
 
@@ -23,14 +23,10 @@ def citation(source: Source) -> dict[str, Any]:
     return {"url": source.url, "title": source.title or source.url, "start_index": at, "end_index": at}
 
 
-def plain(said: msgspec.Struct) -> dict[str, Any]:
-    """Return what an agent said as an object, without what it left out."""
-    found: dict[str, Any]
-    if isinstance(said, Data):  # its value may be JSON already
-        found = msgspec.structs.asdict(said)
-        return {name: each for name, each in found.items() if name == "value" or each is not None}
-    found = msgspec.to_builtins(said)
-    return found
+def plain(said: Content) -> dict[str, Any]:
+    """Return what an agent said as an object, without what it left out; a value of data may be JSON already."""
+    members = msgspec.structs.asdict(said).items()
+    return {name: each for name, each in members if each is not None or name == "value"}
 
 
 def tool_input(arguments: str) -> Any:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ..eventlog.base import Entry
 from ..events.agent import Cancelled, Done, Error, Retry, Started, Token
 from ..events.base import PANEL, AgentStatus
-from ..events.encoding import decode_to_pass_on
+from ..events.encoding import decode_payload, decode_to_pass_on
 from ..events.run import AgentAdded, RunDone
 from ..events.snapshot import AgentSnapshot, Snapshot
 
@@ -66,7 +66,7 @@ def rolled_back(snapshot: Snapshot, later: Sequence[Entry]) -> Snapshot:
     status, added = snapshot.status, set[str]()
     for entry in later:
         if entry.agent_id is None:
-            match decode_to_pass_on(None, entry.type, entry.data):
+            match decode_payload(None, entry.type, entry.data):
                 case AgentAdded(agent=info):
                     added.add(info.agent_id)
                 case RunDone():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 import structlog
@@ -109,37 +110,38 @@ class Writer:
         entries: Sequence[Entry],
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
-        said_by: dict[str, tuple[int, int]] = {}  # how many characters in how many tokens
+        chars, events = defaultdict[str, int](int), defaultdict[str, int](int)  # of each agent's tokens
         void: dict[str, int] = {}  # characters of attempts that failed within these events
         grown = at = 0
         while at < len(logged):
-            who, payload = logged[at]
+            (who, payload), entry = logged[at], entries[at]
             if type(payload) is Token and who in self._state.participants and payload.parent is None:
                 # Most events, and the ones that change nobody's status.
                 texts = texts_in_a_row(logged, at)
                 row = entries[at : at + len(texts)]
                 self._state.digest.take_texts(row, texts)
                 self._state.fold_texts(who, texts, row[-1].id)
-                chars, count = said_by.get(who, (0, 0))
-                said_by[who] = chars + sum(map(len, texts)), count + len(texts)
+                chars[who] += sum(map(len, texts))
+                events[who] += len(texts)
                 at += len(texts)
                 continue
-            self._state.digest.take(entries[at], payload)
-            self._fold(who, payload, entries[at])
+            self._state.digest.take(entry, payload)
+            self._fold(who, payload, entry)
             if who is not None and type(payload) is Token:
-                chars, count = said_by.get(who, (0, 0))
-                said_by[who] = chars + len(payload.text), count + 1
+                chars[who] += len(payload.text)
+                events[who] += 1
             elif who is not None:
-                grown += self.live_bytes.take(who, payload, len(entries[at].data))
+                grown += self.live_bytes.take(who, payload, len(entry.data))
                 if isinstance(payload, Retry):
-                    void[who] = said_by.get(who, (0, 0))[0]
+                    void[who] = chars[who]
                 if isinstance(said := whole[at][1], _ENDINGS):
                     self._report(who, said)
             at += 1
-        for agent_id, (chars, count) in said_by.items():
-            grown += self.live_bytes.add(agent_id, chars - void.get(agent_id, 0))
+        for agent_id, count in events.items():
+            grown += self.live_bytes.add(agent_id, chars[agent_id] - void.get(agent_id, 0))
             if self._blind_names is None:
-                self._observer.tokens(self._state.participants[agent_id].info.configured, chars, count)
+                configured = self._state.participants[agent_id].info.configured
+                self._observer.tokens(configured, chars[agent_id], count)
         self._observer.log_bytes(self._log.size)
         self.live_bytes.grow(grown)
 
