@@ -46,7 +46,8 @@ def wait_until(
     """Wait until *true()* is, in a test that is no coroutine; fail with *what* after *limit* seconds."""
     deadline = time.monotonic() + limit
     while not true():
-        assert time.monotonic() < deadline, what
+        if time.monotonic() >= deadline:
+            raise TimeoutError(what)
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
