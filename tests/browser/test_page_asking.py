@@ -129,6 +129,10 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
             window.Notification = class { constructor(title) { window.notes.push(title); } };
             window.Notification.requestPermission = async () => 'granted';
             Object.defineProperty(document, 'hidden', { get: () => true });
+            window.news = [];  // the region says the next thing soon: what it said is kept
+            const region = document.getElementById('news');
+            const listen = () => window.news.push(region.textContent);
+            new MutationObserver(listen).observe(region, { childList: true, characterData: true, subtree: true });
         }"""
     )
     page.keyboard.press("?")
@@ -137,7 +141,7 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
     ask(page, "careful", "essay")
     expect(column(page, "careful").locator(".title-row .state")).to_contain_text("waits for you")
     expect(page).to_have_title(re.compile("^✋ "))
-    expect(page.locator("#news")).to_contain_text("Careful waits for you")
+    page.wait_for_function("window.news.some(said => said.includes('Careful waits for you'))")
     assert page.evaluate("window.notes") == ["Careful waits for you"]
     page.get_by_role("button", name="Allow").click()
     ended(page)
