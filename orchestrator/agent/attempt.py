@@ -213,6 +213,26 @@ class Attempt:
         except (SystemExit, KeyboardInterrupt) as exc:
             raise RuntimeError("the agent asked the process to end") from exc
 
+    def say(self, text: str) -> bool:
+        """Take plain text now, between two items of the agent's stream; False, and nothing is taken, if it may not.
+
+        As `_consume` does, without a task that wakes.
+        """
+        if (
+            type(text) is str
+            and self._plain
+            and 0 < (size := len(text)) <= MAX_EVENT_CHARS
+            and size <= self._left
+            and (text.isascii() or clean_text(text) is text)
+            and not self._mailbox.full
+        ):
+            self._deadlines.last = self._deadlines.clock()
+            self.pieces.append(text)
+            self._left -= size
+            self._mailbox.more(text)
+            return True
+        return False
+
     async def _accept(self, item: Any) -> None:
         """Take one item of any type that an agent may yield, and note that the agent has begun."""
         if not self._deadlines.heard:

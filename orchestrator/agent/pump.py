@@ -150,6 +150,7 @@ class Pump:
                 approve=attempt.approvals.wait,
                 reasons=attempt.approvals.reasons,
                 answered_by=attempt.approvals.names,
+                say=attempt.say if getattr(backend, "says_at_once", False) else None,
                 cancelled=StopEvent(),
             )
             ending = await attempt.run(request, self._stopped)

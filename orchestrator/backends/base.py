@@ -27,6 +27,10 @@ Raises AgentError (`approval_timeout`) when nobody answers in time.
 """
 
 
+SayAtOnce = Callable[[str], bool]
+"""Takes a piece of the answer in this very turn of the loop; False, and nothing was taken, if it has to be yielded."""
+
+
 async def _nobody_answers(call_id: str) -> bool:
     raise AgentError("approval_timeout", f"Nobody can answer the approval of call {call_id} here.")
 
@@ -96,6 +100,9 @@ class AgentInput:
         traceparent: The trace that the run belongs to, in W3C's form; None if there is none.
         reasons: Why somebody approved a call or did not, by its `call_id`, once `approve` has returned.
         answered_by: Who that was, as they said themselves, likewise.
+        say: Takes plain text from a callback of the agent's connection, while its stream waits for more and all that
+            it has yielded was taken: a task that wakes for each piece costs as much as the piece. None unless the
+            backend's `says_at_once` is true, for whoever stands between would miss it.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
         taken: Set before the attempt is stopped if another worker has the run now, and with it what `anchor`
@@ -116,6 +123,7 @@ class AgentInput:
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     answered_by: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
+    say: SayAtOnce | None = field(default=None, compare=False, repr=False)
     cancelled: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
     taken: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
 

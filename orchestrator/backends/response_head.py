@@ -1,7 +1,9 @@
-"""Mends the heads of answers that aiohttp refuses and other clients read. Owns no connection.
+"""Connections that mend the heads of answers which aiohttp refuses and other clients read. Owns no request.
 
 A gateway that streams what it got whole leaves the answer's `Content-Length` beside `Transfer-Encoding: chunked`. The
 chunks then decide (RFC 9112, 6.3), as for the SDK's client; aiohttp would refuse the answer after it was paid for.
+
+Who reads an answer may also be called when something of it has arrived: a task that wakes costs what a token does.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -30,26 +33,36 @@ class MendedConnector(aiohttp.TCPConnector):
 
     def __init__(self, *, max_head_bytes: int, **options: Any) -> None:
         super().__init__(**options)
-        make: Any = functools.partial(_Handler, self._loop, max_head_bytes)
+        make: Any = functools.partial(MendedHandler, self._loop, max_head_bytes)
         self._factory = make
 
 
-class _Handler(ResponseHandler):
+class MendedHandler(ResponseHandler):
+    """One connection of a `MendedConnector`.
+
+    Attributes:
+        on_arrival: Called, with False, once what was read is with the answer's reader, and with True once the
+            connection is lost; only while an answer is read. Whoever sets it takes it away.
+    """
+
     def __init__(self, loop: asyncio.AbstractEventLoop, max_head_bytes: int) -> None:
         super().__init__(loop)
         self._max_head_bytes = max_head_bytes
         self._head: bytes | None = (
             None  # of the awaited answer, as far as it has come; None once it is passed on
         )
+        self.on_arrival: Callable[[bool], None] | None = None
 
     def set_response_params(self, **options: Any) -> None:
         self._head = b""
-        vars(self).pop("data_received", None)
+        self.on_arrival = None
         super().set_response_params(**options)
 
     def data_received(self, data: bytes) -> None:
         if self._head is None or self._parser is None:
             super().data_received(data)
+            if self.on_arrival is not None and data:  # without data a parser goes on that was held up
+                self.on_arrival(False)
             return
         head = self._head = self._head + data
         end = _END.search(head)
@@ -62,16 +75,16 @@ class _Handler(ResponseHandler):
         if end is None and len(head) <= self._max_head_bytes:
             return
         self._head = None
-        # From here on nothing is to be looked at, so that asyncio, which asks at each read, calls the parser at once.
-        vars(self)["data_received"] = super().data_received
         super().data_received(head if end is None else mended(head[: end.end()]) + head[end.end() :])
 
     def connection_lost(self, exc: BaseException | None) -> None:
         head, self._head = self._head, None
-        vars(self).pop("data_received", None)  # which refers to this object
         if head and self._parser is not None:
             super().data_received(head)  # half a head: the parser says what that is
         super().connection_lost(exc)
+        on_arrival, self.on_arrival = self.on_arrival, None
+        if on_arrival is not None:
+            on_arrival(True)
 
 
 def mended(head: bytes) -> bytes:

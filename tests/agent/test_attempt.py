@@ -115,6 +115,30 @@ async def test_output_limit_keeps_what_fits() -> None:
     assert trial.text == "123456"
 
 
+async def test_plain_text_may_be_said_between_two_items() -> None:
+    """As if it was yielded; what is not plain, does not fit or comes too early has to be."""
+    waiting, on = asyncio.Event(), asyncio.Event()
+
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        yield "one"
+        waiting.set()
+        await on.wait()
+        yield "!"
+
+    trial = Trial(script, mailbox=3, limits={"max_output_chars": 10})
+    assert not trial.attempt.say("too early")
+    running = asyncio.ensure_future(trial.run(read=False))
+    await soon(waiting.wait())
+    assert not any(trial.attempt.say(text) for text in ("", "\ud800", "far too long"))
+    assert trial.attempt.say(" two")
+    assert [trial.attempt.say("3"), trial.attempt.say("4")] == [True, False]  # it is full
+    assert [e.text for e in trial.mailbox.take(9) if isinstance(e, Token)] == ["one two3"]
+    on.set()
+    ending = await running
+    assert (ending.finish, trial.text, trial.attempt.chars) == (Finish(), "!", 9)
+    assert "".join(trial.attempt.pieces) == "one two3!"
+
+
 async def test_full_mailbox_holds_the_agent_back() -> None:
     """Until somebody reads; its own clocks stand still meanwhile."""
     said = 0

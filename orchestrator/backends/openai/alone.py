@@ -19,7 +19,7 @@ from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
 from ...events.agent import Usage
-from ..base import AgentInput, Emission, Finish, Restated, as_current_input
+from ..base import AgentInput, Emission, Finish, Restated, SayAtOnce, as_current_input
 from .calls import call_ids_in
 from .content import usage_of
 from .errors import model_error
@@ -107,12 +107,13 @@ async def stream_alone(
     """Ask the model of *lone* for *items* and yield its payloads live, a `Finish` last; else as `stream_agent`."""
     outbox = Outbox(lead=lone.agent.name)
     outbox.speaking[None] = lone.agent.name
-    turn = _Turn(lone, items, outbox)
+    turn = _Turn(lone, items, outbox, request.say)
     try:
         with as_current_input(request):
             answer = await lone.ask(items)
         try:
-            while turn.hear(await answer.events()):
+            say = turn.say if request.say is not None else None
+            while turn.hear(await answer.events(say)):
                 for payload in outbox.drain():
                     yield payload
         finally:
@@ -148,6 +149,7 @@ class _Turn:
     lone: LoneAgent
     items: InputItems
     outbox: Outbox
+    say_at_once: SayAtOnce | None
     response: RelayedResponse = field(init=False)
     completed: ResponseCompletedEvent | None = None
     done_items: list[Any] = field(default_factory=list)
@@ -155,6 +157,16 @@ class _Turn:
     def __post_init__(self) -> None:
         self.outbox.call_ids |= call_ids_in(self.items)
         self.response = RelayedResponse(self.outbox, None, self.outbox.call_ids)
+
+    def say(self, events: list[Any]) -> bool:
+        """Say at once a piece of text, if *events* are no more; False, and nothing was said, if `hear` has to."""
+        event = events[0]
+        if len(events) > 1 or type(event) is not TextDelta or self.say_at_once is None:
+            return False
+        if self.response.holds_half or not self.say_at_once(event.delta):
+            return False
+        self.response.note_text(event.item_id, event.delta)
+        return True
 
     def hear(self, events: list[Any]) -> bool:
         """Put what the model said into the outbox; return whether more is to be read."""

@@ -58,6 +58,8 @@ class OpenAIAgentsBackend:
         ConfigError: A reference cannot be loaded, a handoff names no such agent, or a key is missing.
     """
 
+    says_at_once = True
+
     def __init__(self, settings: OpenAIAgentsSettings, agents: Mapping[str, AgentSettings]) -> None:
         self._settings = settings
         self._agents = agents

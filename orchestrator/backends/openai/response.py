@@ -327,6 +327,17 @@ class RelayedResponse:
         if text:
             self._told.hear(item_id or "", text)
 
+    def note_text(self, item_id: Any, text: str) -> None:
+        """Note a piece of text that was said already."""
+        if self._outbox is not None:
+            self._outbox.record.add(Token(text, self._speaker, self._parent))
+        self._told.hear(item_id or "", text)
+
+    @property
+    def holds_half(self) -> bool:
+        """Whether it waits for the other half of a character."""
+        return bool(self._half)
+
     def _say(self, kind: type[Token] | type[Reasoning], text: Any) -> None:
         if not isinstance(text, str):
             raise AgentError("upstream_invalid", "The model's provider sent text in the wrong shape.")

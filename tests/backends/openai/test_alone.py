@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token
+from tests.support.emissions import finish_of, gather, text_in
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.upstream import (
     Abort,
@@ -88,17 +90,45 @@ def settings_of(upstream: Upstream, api: str, **keys: Any) -> OpenAIAgentsSettin
     return OpenAIAgentsSettings.model_validate({**KEYS, "base_url": upstream.url, "api": api, **keys})
 
 
-async def heard(backend: OpenAIAgentsBackend, request: AgentInput) -> list[Any]:
-    """Return all that the agent says, and how it failed if it did; pieces are joined, as they may be cut elsewhere."""
+class AtOnce:
+    """Takes what is said at once, but for each *n*th piece, as a mailbox that is full now and then."""
+
+    def __init__(self, said: list[Any], leaves: int) -> None:
+        self._said, self._leaves = said, leaves
+        self.taken: list[str] = []
+        self._asked = 0
+
+    def __call__(self, text: str) -> bool:
+        self._asked += 1
+        if self._asked % self._leaves == 0:
+            return False
+        self.taken.append(text)
+        add(self._said, Token(text))
+        return True
+
+
+def add(said: list[Any], item: Any) -> None:
+    """Add an item to what was said, joined to a neighbour of its kind: pieces may be cut elsewhere."""
+    last = said[-1] if said else None
+    if isinstance(item, Token | Reasoning) and type(item) is type(last):
+        said[-1] = type(item)(last.text + item.text, item.speaker, item.parent)
+    else:
+        said.append(item)
+
+
+async def heard(backend: OpenAIAgentsBackend, request: AgentInput, leaves: int = 0) -> list[Any]:
+    """Return all that the agent says, and how it failed if it did.
+
+    Args:
+        leaves: As `AtOnce`'s; 0 lets nothing be said at once.
+    """
     said: list[Any] = []
+    if leaves:
+        request = replace(request, say=AtOnce(said, leaves))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS), aclosing(backend.stream(request)) as stream:
             async for item in stream:
-                last = said[-1] if said else None
-                if isinstance(item, Token | Reasoning) and type(item) is type(last):
-                    said[-1] = type(item)(last.text + item.text, item.speaker, item.parent)
-                else:
-                    said.append(item)
+                add(said, item)
     except AgentError as exc:
         said.append((exc.code, exc.message, exc.retryable, exc.retry_after))
     finally:
@@ -125,16 +155,16 @@ async def test_the_runner_would_have_said_and_sent_the_same(
 ) -> None:
     """Whatever the model answers: payloads, their order, the error, the memory, and each request's body."""
     found = {}
-    for way in ("alone", "runner"):
+    for way, leaves in {"alone": 0, "at once": 99, "partly at once": 2, "runner": 0}.items():
         upstream.script("m", ANSWERS.get(answer, [["x"]]), pick="depth", fault=FAULTS.get(answer))
         upstream.requests.clear()
         settings = settings_of(upstream, api)
         backend = OpenAIAgentsBackend(settings, {"a": settings})
         if way == "runner":
             monkeypatch.setattr(backend, "_lone", None)
-        said = await heard(backend, AgentInput("What is it?", history=HISTORY, conversation_id="c"))
+        said = await heard(backend, AgentInput("What is it?", history=HISTORY, conversation_id="c"), leaves)
         found[way] = (said, [(each.body, each.headers.get("Accept")) for each in upstream.requests])
-    assert found["alone"] == found["runner"]
+    assert found["alone"] == found["at once"] == found["partly at once"] == found["runner"]
     assert found["alone"][1]
 
 
@@ -184,6 +214,45 @@ async def test_a_remembered_call_needs_the_runner(
     backend = OpenAIAgentsBackend(settings, {"a": settings})
     assert await heard(backend, AgentInput("hi", history=(Turn("When?", "Noon.", memory),)))
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("end", ["whole", "aborted", "closed"])
+async def test_what_arrives_while_it_waits_is_said_in_the_same_turn(
+    upstream: Upstream, api: str, end: str
+) -> None:
+    """No task wakes for it: the stream yields nothing of it, and still ends as the server does."""
+    gates = [Gate() for _ in range(3)]
+    last = {"whole": [], "aborted": [Abort()], "closed": [Cut()]}[end]
+    upstream.script("m", [["one", gates[0], " two", gates[1], " thr\u00e9e", gates[2], *last]])
+    settings = settings_of(upstream, api)
+    backend = OpenAIAgentsBackend(settings, {"a": settings})
+    arrived = asyncio.Event()
+    taken: list[str] = []
+
+    def say(text: str) -> bool:
+        taken.append(text)
+        arrived.set()
+        return True
+
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        aclosing(backend.stream(AgentInput("hi", conversation_id="c", say=say))) as stream,
+    ):
+        assert await anext(stream) == Token("one")
+        rest: list[Any] = []
+        reading = asyncio.ensure_future(gather(stream, rest))
+        for count, gate in enumerate(gates):
+            if count:
+                await arrived.wait()
+                arrived.clear()
+            gate.open.set()
+        await asyncio.wait((reading,))
+    fault = reading.exception()
+    assert fault is None if end == "whole" else isinstance(fault, AgentError)
+    assert taken == [" two", " thr\u00e9e"]
+    assert text_in(rest) == ""
+    assert fault or finish_of(rest).memory["items"][-1]["content"][0]["text"] == "one two thr\u00e9e"
+    await backend.aclose()
 
 
 async def test_closing_it_closes_the_connection_at_once(upstream: Upstream, api: str) -> None:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol, cast
 
@@ -46,32 +46,51 @@ class OpenAnswer:
         decoder: What it means.
     """
 
-    __slots__ = ("_body", "_decoder")
+    __slots__ = ("_body", "_decoder", "_left", "_say")
 
     def __init__(self, body: StreamBody, decoder: Decoder) -> None:
         self._body = body
         self._decoder = decoder
+        self._say: Callable[[list[Any]], bool] | None = None
+        self._left: list[Any] = []
 
-    async def events(self) -> list[Any]:
+    async def events(self, say: Callable[[list[Any]], bool] | None = None) -> list[Any]:
         """Return what comes next, in one list what arrived together; nothing at the end.
 
+        Args:
+            say: Gets what comes while this waits, in the turn in which it arrives; what it returns False for, and
+                has said nothing of, is returned.
         Raises:
             AgentError: The connection broke or the answer cannot be used, after what was said before.
         """
         body, decoder = self._body, self._decoder
+        self._say = say
         while not decoder.ended:
             try:
-                data = await body.read()
+                data = await body.read(None if say is None else self._take)
             except AgentError:
                 if not decoder.is_complete:
                     raise
                 data = b""  # what broke is a connection that had nothing more to say
-            if events := decoder.feed(data) if data else decoder.end():
+            if data is None:
+                events, self._left = self._left, []
+            else:
+                events = decoder.feed(data) if data else decoder.end()
+            if events:
                 return events
         if decoder.failure is not None:
             raise decoder.failure
         await body.drain()
         return []
+
+    def _take(self, data: bytes) -> bool:
+        """Let what *data* means be said; False, and the rest is left, if whoever waits has to go on."""
+        decoder = self._decoder
+        events = decoder.feed(data)
+        if not decoder.ended and (not events or (self._say is not None and self._say(events))):
+            return True
+        self._left = events
+        return False
 
     def close(self) -> None:
         """Give the connection back if the answer was read to its end, else close it, now."""

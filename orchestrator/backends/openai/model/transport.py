@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -26,6 +26,7 @@ from ...http_upstream import (
     new_session,
     proxy_for,
 )
+from ...response_head import MendedHandler
 from ..errors import transport_error
 from .so_far import Habit
 from .sse import check_label
@@ -164,21 +165,62 @@ class FastTransport:
 class StreamBody:
     """An open event stream. Whoever holds it closes it."""
 
+    __slots__ = ("_content", "_response", "_take", "_waiter", "request_id")
+
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
+        self._take: Callable[[bytes], bool] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
         self.request_id = response.headers.get("x-request-id")
 
-    async def read(self) -> bytes:
+    async def read(self, take: Callable[[bytes], bool] | None = None) -> bytes | None:
         """Return what has arrived, waiting for at least a byte; empty at a clean end.
 
+        Args:
+            take: Gets what arrives while nobody else has something to do about it, in the turn in which it
+                arrives. Once it returns False, which ends the wait, None is returned.
         Raises:
             AgentError: `upstream_unavailable`: the connection broke.
         """
+        content = self._content
         try:
-            return await self._content.readany()
+            if take is None or content._buffer or content.is_eof() or content.exception() is not None:
+                return await content.readany()
+            connection = self._response.connection
+            handler = None if connection is None else connection.protocol
+            if isinstance(handler, MendedHandler) and await self._hand(handler, take):
+                return None
+            return await content.readany()
         except (aiohttp.ClientError, OSError) as exc:
             raise _lost(exc) from exc
+
+    async def _hand(self, handler: MendedHandler, take: Callable[[bytes], bool]) -> bool:
+        """Hand on what arrives; False once nothing more does."""
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._take, self._waiter = take, waiter
+        handler.on_arrival = self._arrived
+        try:
+            return await waiter
+        finally:
+            self._take = self._waiter = handler.on_arrival = None
+
+    def _arrived(self, is_lost: bool) -> None:
+        """Hand on what has arrived. Raises nothing: this is the connection's own callback."""
+        content, waiter, take = self._content, self._waiter, self._take
+        if waiter is None or take is None or waiter.done():
+            return
+        try:
+            # Its own check comes first, and an error that came with the last bytes would hide them.
+            while content._buffer:
+                if not take(content._read_nowait(-1)):
+                    waiter.set_result(True)
+                    return
+        except Exception as exc:  # noqa: BLE001 - raised where the answer is read
+            waiter.set_exception(exc)
+            return
+        if is_lost or content.is_eof() or content.exception() is not None:
+            waiter.set_result(False)
 
     async def drain(self) -> None:
         """Read to the end, if it is near, so that the connection can be used again."""
