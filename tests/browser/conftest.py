@@ -18,6 +18,7 @@ from tests.support.parts import chromium_options, firefox_options
 from tests.support.patience import PATIENCE_MS
 from tests.support.served import orchestrator
 
+from .desk import KEEP_HEARD
 from .voices import write_config
 
 VOICES = (
@@ -91,6 +92,7 @@ def new_page(browser: Browser, server: str) -> Iterator[NewPage]:
                 stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
+            page.add_init_script(KEEP_HEARD)
             if not may_complain:
                 listen(page)
             page.goto((url or server) + path)

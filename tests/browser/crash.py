@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.commands import ROOT, environment
+from tests.support.zygote import command as command_of
 
 
 @contextmanager
-def crashing(folder: Path, *options: str, port: str = "0") -> Iterator[str]:
+def crashing(folder: Path, *options: str, port: int) -> Iterator[str]:
     """Run `orchestrator serve`, give its address, and kill it (SIGKILL) at the end."""
-    command = [
-        sys.executable,
-        "-m",
-        "orchestrator",
-        "serve",
-        "--port",
-        port,
-        "--config",
-        str(folder),
-        *options,
-    ]
+    command = command_of("serve", "--port", str(port), "--config", str(folder), *options)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment()
     ) as process:

@@ -4,6 +4,32 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
+KEEP_HEARD = """
+    window.heard = [];
+    addEventListener('DOMContentLoaded', () => {
+        const region = document.getElementById('news');
+        if (region === null) return;
+        new MutationObserver(() => window.heard.push(region.textContent))
+            .observe(region, { childList: true, characterData: true, subtree: true });
+    });
+"""
+"""Keeps what the page's polite region says until it says the next thing: a test may look later than that."""
+
+AT_ONCE = """([place, text, key]) => {
+    const act = key === null
+        ? element => element.click()
+        : () => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { ...key, bubbles: true }));
+    window.at_once = null;
+    new MutationObserver((_, observer) => {
+        const element = [...document.querySelectorAll(place)].find(each => each.textContent.trim() === text);
+        if (element === undefined) return;
+        observer.disconnect();
+        const states = [...document.querySelectorAll('.column')].map(({ dataset }) => [dataset.agent, dataset.state]);
+        window.at_once = Object.fromEntries(states);
+        act(element);
+    }).observe(document.body, { childList: true, characterData: true, subtree: true });
+}"""
+
 
 def choose(page: Page, *agents: str) -> None:
     """Have exactly these agents checked."""
@@ -46,6 +72,52 @@ def ended(page: Page) -> None:
 def talks(page: Page, agent: str, paragraphs: int) -> None:
     """Wait until an agent has said so many paragraphs."""
     _appears(page, f".column[data-agent={agent}] .prose > p", paragraphs)
+
+
+def heard(page: Page, part: str) -> None:
+    """Wait until the page's polite region has said *part* since it was loaded; it need not say so any more."""
+    page.wait_for_function("part => window.heard.some(text => text.includes(part))", arg=part)
+
+
+def press_twice(page: Page, key: str, question: str) -> dict[str, str]:
+    """Press a key that asks first, and again as soon as it has asked; return the agents' states in between.
+
+    The question stands for seconds only, in which a busy machine may not get to the second one.
+    """
+    *modifiers, name = key.split("+")
+    again = {"key": name, **{f"{modifier.lower()}Key": True for modifier in modifiers}}
+    page.evaluate(AT_ONCE, [".toast", question, again])
+    page.keyboard.press(key)
+    return _in_between(page)
+
+
+def click_at_once(page: Page, press: Locator, text: str) -> None:
+    """Click *press*, and then at once the button of this text, which is there for seconds only."""
+    page.evaluate(AT_ONCE, ["button", text, None])
+    press.click()
+    _in_between(page)
+
+
+def replay(page: Page) -> Locator:
+    """Play the run again, paused as soon as it begins, and return the controls.
+
+    A replay ends by itself, after a second perhaps, in which a busy machine may not get to a click.
+    """
+    page.evaluate("""() => {
+        window.pausing = new MutationObserver(() => document.querySelector('.replay [aria-label=Pause]')?.click());
+        pausing.observe(document.body, { childList: true, subtree: true });
+    }""")
+    page.get_by_role("button", name="Replay").click()
+    controls = page.get_by_role("group", name="Replay")
+    expect(controls.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    page.evaluate("pausing.disconnect()")
+    return controls
+
+
+def _in_between(page: Page) -> dict[str, str]:
+    page.wait_for_function("() => window.at_once !== null")
+    states: dict[str, str] = page.evaluate("window.at_once")
+    return states
 
 
 def _appears(page: Page, selector: str, count: int = 1) -> None:

@@ -17,6 +17,8 @@ from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_MS
 from tests.support.served import orchestrator, paced_agents, serving
 
+from .voices import write_config
+
 KEEP_SOURCES = """
     window.sources = [];
     window.EventSource = class extends EventSource {
@@ -33,7 +35,9 @@ PORT = free_port()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=18, optimist=18, skeptic=2)
+    """One agent that ships, and two that talk until they are stopped."""
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=18)
+    write_config(folder, "talker:optimist", "talker:skeptic", default=("optimist", "skeptic"))
     origin = f"http://127.0.0.1:{PORT}"
     with orchestrator("--config", str(folder), "--allow-origin", origin) as address:
         yield address
@@ -99,6 +103,7 @@ def test_a_page_with_eventsource_alone(page: Page, pages: str, server: str) -> N
     before = text_of(page, "optimist")
     page.reload()
     expect(page.locator("[data-agent=optimist] p")).to_have_text(re.compile(re.escape(before.strip())))
+    page.locator("[data-agent=optimist]").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("status")).to_have_text("partial")
 
     run = runs_of(server)[0]

@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from .conftest import NewPage
-from .desk import ask, choose, column, ended, state, talks, text
+from .desk import ask, choose, column, ended, heard, state, talks, text
 
 
 def test_a_question_is_answered_side_by_side(page: Page) -> None:
@@ -165,7 +165,7 @@ def test_copy_gives_the_answer_as_it_was_written(new_page: NewPage) -> None:
     ask(page, "essay")
     state(page, "essay", "done")
     page.get_by_role("button", name="Copy Essay's answer").click()
-    expect(page.get_by_role("status")).to_contain_text("Copied")
+    heard(page, "Copied")
     assert page.evaluate("navigator.clipboard.readText()").startswith("# Two ways\n\nGrowing **piece")
     page.get_by_role("button", name="Copy code").click()
     page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('def total')")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from .conftest import NewPage
-from .desk import ask, choose, column, ended, state
+from .desk import ask, choose, column, ended, heard, state
 from .test_page_safety import AXE, violations
 
 
@@ -129,10 +129,6 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
             window.Notification = class { constructor(title) { window.notes.push(title); } };
             window.Notification.requestPermission = async () => 'granted';
             Object.defineProperty(document, 'hidden', { get: () => true });
-            window.news = [];  // the region says the next thing soon: what it said is kept
-            const region = document.getElementById('news');
-            const listen = () => window.news.push(region.textContent);
-            new MutationObserver(listen).observe(region, { childList: true, characterData: true, subtree: true });
         }"""
     )
     page.keyboard.press("?")
@@ -141,7 +137,7 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
     ask(page, "careful", "essay")
     expect(column(page, "careful").locator(".title-row .state")).to_contain_text("waits for you")
     expect(page).to_have_title(re.compile("^✋ "))
-    page.wait_for_function("window.news.some(said => said.includes('Careful waits for you'))")
+    heard(page, "Careful waits for you")
     assert page.evaluate("window.notes") == ["Careful waits for you"]
     page.get_by_role("button", name="Allow").click()
     ended(page)

@@ -18,7 +18,7 @@ from tests.support.commands import ROOT
 from tests.support.served import orchestrator, paced_agents
 from tests.support.shares import in_turn
 
-from .desk import ask, choose, column, ended, state
+from .desk import ask, choose, column, ended, heard, replay, state
 from .test_page_safety import AXE, violations
 from .voices import write_config
 
@@ -81,14 +81,6 @@ def sum_up(page: Page, choice: str, **keys: str) -> str:
 
 
 def test_a_council_is_asked_and_its_moderator_speaks_above_the_columns(page: Page) -> None:
-    page.evaluate(
-        """() => {
-            window.heard = [];
-            const region = document.querySelector('[aria-live]');
-            new MutationObserver(() => window.heard.push(region.textContent))
-                .observe(region, { childList: true, characterData: true, subtree: true });
-        }"""
-    )
     page.get_by_label("Panel", exact=True).select_option("panel:council")
     expect(page.get_by_role("checkbox", name="Blind")).to_be_disabled()
     page.evaluate(
@@ -114,9 +106,8 @@ def test_a_council_is_asked_and_its_moderator_speaks_above_the_columns(page: Pag
     assert ids == ["skeptic", "optimist", "analyst"], "the moderator has no column"
     expect(column(page, "skeptic").locator(".model")).to_contain_text("Answer")
     ended(page)
-    heard = " ".join(page.evaluate("window.heard"))
-    assert "Moderator begins" in heard
-    assert "Panel summed up" in heard
+    heard(page, "Moderator begins")
+    heard(page, "Panel summed up")
     fold = card(page).get_by_role("button", name="Fold the panel")
     fold.press("Enter")
     expect(card(page).locator(".prose")).to_have_count(0)
@@ -150,8 +141,7 @@ def test_a_judge_sits_over_the_answers_that_are_there(page: Page, server: str) -
     whole = json.loads(Path(download.value.path()).read_text())
     assert (whole["panel"]["of"], whole["panel"]["result"]["winner"]) == (first, "analyst")
     assert whole["agents"]["analyst"]["text"]
-    page.get_by_role("button", name="Replay").click()
-    page.get_by_role("button", name="Pause").click()
+    replay(page)
     page.get_by_role("slider", name="Position").fill("0")
     expect(card(page).locator(".panel-state")).not_to_contain_text("Decided")
     expect(page.locator(".column .winner")).to_have_count(0)

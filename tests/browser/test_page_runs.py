@@ -6,11 +6,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.support.listening import free_port
 from tests.support.served import orchestrator
 
 from .conftest import NewPage
 from .crash import crashing
-from .desk import ask, choose, column, ended, state, talks, text
+from .desk import ask, choose, click_at_once, column, ended, state, talks, text
 from .voices import write_config
 
 
@@ -112,8 +113,9 @@ def test_the_history_lists_opens_and_forgets_runs(page: Page) -> None:
     for answer in ("Keep", "Undo"):  # it asks, and what was said to it can be taken back
         delete.click()
         if answer == "Undo":
-            history.get_by_role("button", name="Delete", exact=True).click()
-        history.get_by_role("button", name=answer).click()
+            click_at_once(page, history.get_by_role("button", name="Delete", exact=True), answer)
+        else:
+            history.get_by_role("button", name=answer).click()
         expect(history.get_by_role("link", name="The first of the history").first).to_be_visible()
     delete.click()
     history.get_by_role("button", name="Delete", exact=True).click()
@@ -169,15 +171,16 @@ def test_the_token_is_asked_for_once(new_page: NewPage, tmp_path: Path) -> None:
 def test_a_server_that_comes_back_without_the_run_is_told_of(new_page: NewPage, tmp_path: Path) -> None:
     """The memory log forgets: the page says so instead of waiting for ever, and keeps what it has."""
     folder = write_config(tmp_path / "agents", "talker")
-    with crashing(folder) as address:
+    port = free_port()
+    with crashing(folder, port=port) as address:
         page = new_page(url=address)
         ask(page, "talker")
         talks(page, "talker", 4)
     expect(page.locator(".lost")).to_be_attached()
     before = text(page, "talker")
     assert "Line 3 of a long speech." in before
-    with crashing(folder, port=address.rpartition(":")[2]):
-        expect(page.get_by_role("alert")).to_contain_text("404", timeout=30_000)
+    with crashing(folder, port=port):
+        expect(page.get_by_role("alert")).to_contain_text("404")
         assert "Line 3 of a long speech." in text(page, "talker")
         choose(page, "talker")
         page.close()
@@ -187,13 +190,14 @@ def test_a_server_that_is_killed_and_started_again_is_survived(new_page: NewPage
     """With a durable log the page goes on by itself, from where it stood: nothing lost, nothing twice."""
     folder = write_config(tmp_path / "agents", "talker", "toolsmith")
     log = f"sqlite:///{tmp_path / 'log.db'}"
-    with crashing(folder, "--log", log) as address:
+    port = free_port()
+    with crashing(folder, "--log", log, port=port) as address:
         page = new_page(url=address)
         ask(page, "talker", "toolsmith")
         state(page, "toolsmith", "done")
         talks(page, "talker", 4)
     expect(page.locator(".lost")).to_be_attached()
-    with crashing(folder, "--log", log, port=address.rpartition(":")[2]):
+    with crashing(folder, "--log", log, port=port):
         ended(page)
         expect(page.locator(".lost")).to_have_count(0)
         expect(column(page, "talker").locator(".error")).to_contain_text("worker_lost")

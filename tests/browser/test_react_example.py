@@ -15,6 +15,8 @@ from tests.support.parts import require
 from tests.support.patience import PATIENCE_MS, PATIENCE_SECONDS
 from tests.support.served import orchestrator, paced_agents, serving
 
+from .voices import write_config
+
 EXAMPLE = ROOT / "examples" / "react"
 VITE = EXAMPLE / "node_modules" / ".bin" / "vite"
 AGENTS = ("analyst", "optimist", "skeptic")
@@ -22,7 +24,9 @@ AGENTS = ("analyst", "optimist", "skeptic")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=20, optimist=20, skeptic=2)
+    """The agents that ship; only the one that is stopped talks until then."""
+    folder = paced_agents(tmp_path_factory.mktemp("agents"), analyst=20, optimist=20)
+    write_config(folder, "talker:skeptic", default=("skeptic",))
     with orchestrator("--config", str(folder)) as address:
         yield address
 

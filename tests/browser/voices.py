@@ -98,12 +98,12 @@ async def variant(request: AgentInput) -> AsyncIterator[Emission]:
 
 
 async def talker(request: AgentInput) -> AsyncIterator[Emission]:
-    """Talk until it is stopped, a line at a time."""
+    """Talk until it is stopped, a line at a time; slowly at last, lest pages that cannot keep up never do."""
     n = 0
     while True:
         n += 1
         yield f"Line {n} of a long speech.\n\n"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05 if n < 200 else 1)
 
 
 async def failing(request: AgentInput) -> AsyncIterator[Emission]:
@@ -256,6 +256,10 @@ async def odd(request: AgentInput) -> AsyncIterator[Emission]:
     yield "\n\n# The end\n"
 
 
+PATIENT = ", ".join(f"{limit}: 3600" for limit in ("timeout_s", "idle_timeout_s", "approval_timeout_s"))
+"""What waits for a test waits as long as that takes, however busy the machine is."""
+
+
 def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Path:
     """Write an `agents_config` with these voices; a name may be `flood:one` for another id."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -269,7 +273,7 @@ def write_config(folder: Path, *names: str, default: tuple[str, ...] = ()) -> Pa
             f"description: The {voice} of the tests.",
             f"default: {str(agent_id in default).lower()}",
             "retry: {attempts: 1}",
-            "limits: {max_output_chars: 2000000}",
+            f"limits: {{max_output_chars: 2000000, {PATIENT}}}",
         ]
         (folder / f"{agent_id}.yaml").write_text("\n".join(lines) + "\n")
     return folder

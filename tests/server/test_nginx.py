@@ -17,6 +17,7 @@ import pytest
 
 from orchestrator.client import Client, Event, Run
 from tests.support.commands import ROOT
+from tests.support.listening import free_port
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.served import orchestrator, paced_agents
@@ -30,9 +31,7 @@ SLOW = {"message": "hi", "agents": ["optimist"]}
 @contextmanager
 def nginx_before(server: str, folder: Path) -> Iterator[str]:
     """Run nginx with the example's file, but for its two ports; give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     text = CONF.read_text()
     for written, wanted in (("listen 127.0.0.1:8000;", f"listen 127.0.0.1:{port};"),
                             ("server 127.0.0.1:8080;", f"server {server.removeprefix('http://')};")):  # fmt: skip

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from socket import create_server
 from typing import Protocol
 
 from tests.support.patience import turns
 
+PORTS = range(20_000, 32_000)
+"""Below those that a system picks by itself for who asks for any port, and for connections that go out."""
+
 
 def free_port() -> int:
-    """Return a port that was free just now, for what must be told its port before it starts."""
-    with closing(create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that nobody has and nobody else is given, for what must be told its port before it starts.
+
+    One that the system picks may be picked again before a server that stops for a moment is back at it: for another
+    server, or for a connection of another test. So all processes of a user take turns through ports of their own.
+    """
+    turn = os.open(f"{tempfile.gettempdir()}/ports-of-tests-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        last = int(os.pread(turn, 16, 0) or os.getpid())
+        for port in (PORTS[n % len(PORTS)] for n in range(last + 1, last + 1 + len(PORTS))):
+            if _is_free(port):
+                os.pwrite(turn, b"%-16d" % (port - PORTS.start), 0)
+                return port
+    finally:
+        os.close(turn)
+    raise RuntimeError(f"no port of {PORTS} is free")
+
+
+def _is_free(port: int) -> bool:
+    try:
+        create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 class _HasDescriptor(Protocol):
