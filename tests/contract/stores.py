@@ -66,7 +66,7 @@ async def sqlite(folder: Path, clock: Clock) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def redis(folder: Path, clock: Clock) -> AsyncIterator[Store]:
     async with redis_server(folder) as server:
-        store = RedisLog(server.url, ahead=lambda: clock.ahead)
+        store = RedisLog(server.url, ahead=lambda: clock.ahead, patience_s=PATIENCE_SECONDS)
         await store.start()
         yield store
         await store.aclose()
@@ -76,7 +76,7 @@ WANTED = os.environ.get("TEST_REDIS", "").replace(",", " ").split()
 
 
 @asynccontextmanager
-async def _known_to_be_slow() -> AsyncIterator[None]:
+async def known_to_be_slow() -> AsyncIterator[None]:
     """Let no Sentinel or node be given up because the machine is slow."""
     with patch.object(endpoints, "LOOK_UP_SECONDS", PATIENCE_SECONDS):
         yield
@@ -88,8 +88,8 @@ def in_topology(name: str) -> OpenStore:
     @asynccontextmanager
     async def opened(folder: Path, clock: Clock) -> AsyncIterator[Store]:
         url = await KEPT.address(name)
-        store = _log_of(url)(url, ahead=lambda: clock.ahead, patience_s=PATIENCE_SECONDS)
-        async with _known_to_be_slow():
+        store = log_of(url)(url, ahead=lambda: clock.ahead, patience_s=PATIENCE_SECONDS)
+        async with known_to_be_slow():
             await store.start()
             yield store
             await store.aclose()
@@ -97,7 +97,8 @@ def in_topology(name: str) -> OpenStore:
     return opened
 
 
-def _log_of(url: str) -> type[RedisLog] | type[PartitionedLog]:
+def log_of(url: str) -> type[RedisLog] | type[PartitionedLog]:
+    """Return the kind of log for this address. In tests it waits long for a Redis that a busy machine holds up."""
     return PartitionedLog if parse_redis_address(url).kind == "cluster" else RedisLog
 
 
@@ -115,7 +116,7 @@ OpenWorkers = Callable[[Path, int], AbstractAsyncContextManager[Workers]]
 @asynccontextmanager
 async def redis_workers(folder: Path, count: int) -> AsyncIterator[Workers]:
     async with redis_server(folder) as server, AsyncExitStack() as stack:
-        logs = [RedisLog(server.url) for _ in range(count)]
+        logs = [RedisLog(server.url, patience_s=PATIENCE_SECONDS) for _ in range(count)]
         for log in logs:
             stack.push_async_callback(log.aclose)
             await log.start()
@@ -142,10 +143,10 @@ def workers_in_topology(name: str) -> OpenWorkers:
     @asynccontextmanager
     async def opened(folder: Path, count: int) -> AsyncIterator[Workers]:
         url = await KEPT.address(name)
-        async with _known_to_be_slow(), AsyncExitStack() as stack:
+        async with known_to_be_slow(), AsyncExitStack() as stack:
             workers: Workers = []
             for _ in range(count):
-                log = _log_of(url)(url, patience_s=PATIENCE_SECONDS)
+                log = log_of(url)(url, patience_s=PATIENCE_SECONDS)
                 stack.push_async_callback(log.aclose)
                 await log.start()
                 workers.append((log, _cluster_of(log)))

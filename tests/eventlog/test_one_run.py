@@ -18,6 +18,7 @@ from orchestrator.eventlog.sqlite.schema import connect, parse_address
 from orchestrator.eventlog.subscription import follow, history
 from orchestrator.eventlog.view import View
 
+from ..support.patience import PATIENCE_SECONDS
 from ..support.redis_server import RedisServer, redis_server
 
 FEW, MANY, OWN = 20, 600, 12
@@ -51,7 +52,7 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 async def test_on_redis_commands_and_bytes(server: RedisServer) -> None:
-    log, costs = RedisLog(server.url), []
+    log, costs = RedisLog(server.url, patience_s=PATIENCE_SECONDS), []
     for channel, others in (("few", FEW), ("many", MANY)):
         await fill(log, channel, others)
         await log.read_run(channel, "mine", None, most=1)
@@ -71,7 +72,7 @@ def _calls(told: dict[str, dict[str, int]], name: str) -> int:
 
 async def test_on_redis_entries_of_an_earlier_release_are_found_too(server: RedisServer) -> None:
     """It keeps no list of a run's entries; the channel is looked through for them, a page at a time."""
-    log = RedisLog(server.url)
+    log = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
     for n in range(450):
         await log.append("room", [draft("mine" if n in (3, 420) else "other")])
     meta = log.keys.channel("room").meta

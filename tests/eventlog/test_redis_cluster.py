@@ -41,7 +41,7 @@ async def logs(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     monkeypatch.setattr(taking_module, "LOOK_AFTER_SECONDS", 0.05)
     monkeypatch.setattr(cluster_module, "SEND_SECONDS", PATIENCE_SECONDS)
     async with AsyncExitStack() as stack:
-        opened = [RedisLog(server.url) for _ in range(3)]
+        opened = [RedisLog(server.url, patience_s=PATIENCE_SECONDS) for _ in range(3)]
         for log in opened:
             stack.push_async_callback(log.aclose)
             await log.start()

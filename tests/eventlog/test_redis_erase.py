@@ -10,6 +10,7 @@ import pytest
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.eventlog.redis.log import RedisLog
 
+from ..support.patience import PATIENCE_SECONDS
 from ..support.redis_server import RedisServer, redis_server
 
 
@@ -21,7 +22,7 @@ async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 @pytest.fixture
 async def log(server: RedisServer) -> AsyncIterator[RedisLog]:
-    opened = RedisLog(server.url)
+    opened = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
     await opened.start()
     yield opened
     await opened.aclose()

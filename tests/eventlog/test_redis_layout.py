@@ -53,7 +53,7 @@ async def told(log: RedisLog, channel: str) -> list[tuple[str, bytes]]:
 
 async def listening(server: RedisServer) -> RedisLog:
     """Open a log, and wait until it knows by what a flush is noticed."""
-    log = RedisLog(server.url)
+    log = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
     listener = await log.listening()
     await eventually(lambda: listener._incarnation is not None)
     return log
@@ -69,7 +69,7 @@ def record(run_id: str) -> RunRecord:
 async def test_log_of_the_first_layout_is_read_and_goes_on_under_its_names(server: RedisServer) -> None:
     """So workers of the release before, which know no other names, share it with this one's."""
     await restore(server)
-    log = RedisLog(server.url)
+    log = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
     await log.start()
     listed = [run.run_id for run in await log.list_runs(limit=9)]
     assert listed == ["run_waiting", "run_room2", "run_room1", "run_ended", "run_running"]
@@ -96,7 +96,7 @@ async def test_log_of_the_first_layout_is_read_and_goes_on_under_its_names(serve
 
 async def test_new_log_has_its_tenant_in_every_key(server: RedisServer) -> None:
     for _ in range(2):
-        log = RedisLog(server.url)
+        log = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
         await log.create_run(record("run_1"))
         await log.append("run_1", [Draft("run_1", "a", "token", b"1")], fence=Fence("run_1", 1))
         await log.aclose()
@@ -107,7 +107,7 @@ async def test_new_log_has_its_tenant_in_every_key(server: RedisServer) -> None:
 @pytest.mark.parametrize("kept", ["3 16", "2", "x y", ""])
 async def test_log_of_a_later_release_is_refused(server: RedisServer, kept: str) -> None:
     await server.ask("SET", "fanin:layout", kept)
-    log = RedisLog(server.url)
+    log = RedisLog(server.url, patience_s=PATIENCE_SECONDS)
     with pytest.raises(ConfigError, match="later release"):
         await log.start()
     await log.aclose()

@@ -115,9 +115,10 @@ def test_shown_address_has_no_credentials(url: str, shown: str) -> None:
 
 async def test_log_behind_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "r.sock"
+    url = f"redis+unix://:sesame@{path}?db=1"
     async with (
         redis_server(tmp_path / "redis", unixsocket=str(path), requirepass="sesame"),
-        opened(*(RedisLog(f"redis+unix://:sesame@{path}?db=1") for _ in range(2))) as (one, other),
+        opened(*(RedisLog(url, patience_s=PATIENCE_SECONDS) for _ in range(2))) as (one, other),
     ):
         start = Cursor((await other.open("c")).epoch, 0)
         reading = asyncio.ensure_future(everything(other, start, 3))

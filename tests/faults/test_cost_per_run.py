@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +18,12 @@ import pytest
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.redis.store import open_store
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.run.spec import StartRequest
 from orchestrator.supervisor import supervisor as duties
 from orchestrator.supervisor.presence import cancel_abandoned
 from orchestrator.supervisor.supervisor import Supervisor
+from tests.contract.stores import known_to_be_slow, log_of
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.redis_topologies import redis_nodes
@@ -117,11 +117,14 @@ async def keep(log: Store, first: int, last: int) -> None:
 @asynccontextmanager
 async def worker(place: Place) -> AsyncIterator[Supervisor]:
     """Run a worker whose duties come when they are called, and once at the start."""
-    registry, log = ScriptedRegistry({"a": talk}), open_store(place.url)
+    registry, log = ScriptedRegistry({"a": talk}), log_of(place.url)(place.url, patience_s=PATIENCE_SECONDS)
     await registry.load()
-    async with Supervisor(registry, log, cluster=log.cluster()) as supervisor:
+    async with (
+        known_to_be_slow(),
+        aclosing(log),
+        Supervisor(registry, log, cluster=log.cluster()) as supervisor,
+    ):
         yield supervisor
-    await log.aclose()
 
 
 @pytest.fixture(autouse=True)

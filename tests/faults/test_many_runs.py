@@ -36,7 +36,7 @@ AGE = re.compile(r"^orchestrator_heartbeat_age_seconds (\S+)$", re.MULTILINE)
 
 async def keep_ended(url: str, count: int) -> None:
     """Let the log hold *count* runs that ended before."""
-    log = RedisLog(url)
+    log = RedisLog(url, patience_s=PATIENCE_SECONDS)
 
     async def one(n: int) -> None:
         run_id = f"run_before_{n}"

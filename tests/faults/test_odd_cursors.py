@@ -86,7 +86,7 @@ async def test_ancient_cursor_gives_a_gap_before_any_data(
     small = 20_000
     log: Store = MemoryLog(max_channel_bytes=small)
     if name == "redis":
-        log = RedisLog(redis.url, max_channel_bytes=small)
+        log = RedisLog(redis.url, max_channel_bytes=small, patience_s=PATIENCE_SECONDS)
     service = await serve({"a": chain}, log=log)
     run_id = await service.start("400@0.001")
     async with service.stream(f"/v1/runs/{run_id}/events") as stream:

@@ -78,7 +78,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
                 await client.save()
             return (server.folder / "dump.rdb").read_bytes()
 
-        yield RedisLog(server.url), dump
+        yield RedisLog(server.url, patience_s=PATIENCE_SECONDS), dump
 
 
 async def test_after_their_deletion_nothing_is_left_of_runs_of_any_api(kept: Kept) -> None:
