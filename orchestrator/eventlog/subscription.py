@@ -185,7 +185,10 @@ class _Reading:
         """Whether the run ended without an event that this subscriber could hear. Raises Gone if it was deleted."""
         if self._view.run_id is None or self._clock() - self._alive_at < self._silence_s:
             return False
-        now = await self._states()
+        try:
+            now = await self._states()
+        except LogUnavailable:
+            return False  # it is silent because the log is: its readers stay
         return _ended(self._view, now) and not any(_is_after(each, self._cursor) for each in now)
 
 

@@ -10,6 +10,7 @@ from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .agents import RunAgents
 from .blind import BlindRecords
+from .channels import RunChannels
 from .conversation import Conversations
 from .live_bytes import LiveBytes
 from .registry import AgentRegistry
@@ -24,13 +25,15 @@ class RunFactory:
 
     Args:
         limits: What the agents of one run may spend together is taken from it.
+    Attributes:
+        channels: Where they are all written.
     """
 
     def __init__(
         self, registry: AgentRegistry, store: Store, observer: Observer, *, limits: RunLimits
     ) -> None:
         self._registry = registry
-        self._store = store
+        self.channels = RunChannels(store)
         self._observer = observer
         self._limits = limits
         self._conversations = Conversations(store)
@@ -53,7 +56,7 @@ class RunFactory:
         )
         writer = Writer(
             state,
-            self._store,
+            self.channels,
             self._observer,
             fence=Fence(record.run_id, record.token),
             blind_names=agents.blind_names,

@@ -68,14 +68,18 @@ class Run:
     # ── its life ─────────────────────────────────────────────────────────────────────────────
 
     async def begin(self) -> None:
-        """Log `run.started`; afterwards the run can be read."""
+        """Log `run.started`; afterwards the run can be read.
+
+        Raises:
+            LogUnavailable: Whoever asks for the run is not to wait until the store is back, whenever that is.
+        """
         for info in self._agents.infos():
             await self._agents.seal(info.agent_id)
             await self._agents.recall(info.agent_id)
             agent = self._agents.join(info)
             if self.spec.panel is None:
                 self._agents.prepare(agent)
-        await self._writer.append([Batch(RUN, [self._agents.opening()])])
+        await self._writer.append([Batch(RUN, [self._agents.opening()])], patiently=False)
 
     async def resume(self) -> None:
         """Go on with a run of another worker, up to what `execute` starts. Raises as `Resume.go`."""

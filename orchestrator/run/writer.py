@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from ..errors import LogUnavailable
-from ..eventlog.base import Draft, Entry, EventLog
+from ..eventlog.base import Draft, Entry
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence
 from ..events.agent import Cancelled, Done, Error, Retry, Started, Token
@@ -23,15 +23,12 @@ from ..events.run import AgentAdded, RunDone, RunStarted
 from ..telemetry.logs import exception_words
 from ..telemetry.observer import AttemptEnd, Observer
 from .blind import BlindNames
+from .channels import RunChannels
 from .live_bytes import LiveBytes, RunBytes
 from .merge import Batch
 from .state import Participant, RunState
 
 log = structlog.get_logger(__name__)
-
-SYSTEM_CHANNEL = "system"
-"""Carries `run.started` and `run.done` of every run, for dashboards."""
-
 
 _RUNS_OWN = (RunStarted, RunDone, AgentAdded)
 _MILESTONES = (RunStarted.TYPE, RunDone.TYPE)
@@ -51,7 +48,7 @@ class Writer:
     def __init__(
         self,
         state: RunState,
-        event_log: EventLog,
+        channels: RunChannels,
         observer: Observer,
         *,
         fence: Fence | None = None,
@@ -59,7 +56,7 @@ class Writer:
         live_bytes: RunBytes | None = None,
     ) -> None:
         self._state = state
-        self._log = event_log
+        self._channels = channels
         self._observer = observer
         self._fence = fence
         self._blind_names = blind_names
@@ -74,10 +71,13 @@ class Writer:
         """Milliseconds since the run's start."""
         return int((time.monotonic() - self._t0) * 1000)
 
-    async def append(self, batches: Sequence[Batch]) -> None:
+    async def append(self, batches: Sequence[Batch], *, patiently: bool = True) -> None:
         """Bring *batches* into the log as one write, then into the state.
 
-        Waits while the store is unavailable. Raises Fenced if the run has another owner.
+        Args:
+            patiently: Wait while the store is unavailable; False raises LogUnavailable.
+        Raises:
+            Fenced: The run has another owner.
         """
         t = self.t
         whole = [
@@ -97,11 +97,11 @@ class Writer:
         drafts = [
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in logged
         ]
-        entries = await self._log_all(spec.channel, drafts)
+        entries = await (self._log_surely(drafts) if patiently else self._log(drafts))
         # Before anything else is waited for: who has read `run.done` may ask for the run's status at once.
         self._take_in(logged, whole, entries)
         if milestones := [draft for draft in drafts if draft.agent_id is None and draft.type in _MILESTONES]:
-            await self._log_all(SYSTEM_CHANNEL, milestones)
+            await self._channels.append_milestones(milestones)
 
     def _take_in(
         self,
@@ -142,18 +142,19 @@ class Writer:
             if self._blind_names is None:
                 configured = self._state.participants[agent_id].info.configured
                 self._observer.tokens(configured, chars[agent_id], count)
-        self._observer.log_bytes(self._log.size)
+        self._observer.log_bytes(self._channels.size)
         self.live_bytes.grow(grown)
 
-    async def _log_all(self, channel: str, drafts: list[Draft]) -> list[Entry]:
+    async def _log(self, drafts: list[Draft]) -> list[Entry]:
+        return await self._channels.append(self._state.spec.channel, drafts, self._fence)
+
+    async def _log_surely(self, drafts: list[Draft]) -> list[Entry]:
         """Append, again and again while the store is unavailable: the agents wait in their mailboxes meanwhile."""
-        # A store may keep channels apart, so only the run's own can be checked in the same step.
-        fence = self._fence if channel == self._state.spec.channel else None
         try:
-            return await self._log.append(channel, drafts, fence=fence)
+            return await self._log(drafts)
         except LogUnavailable as exc:
             log.warning("append_delayed", reason=exception_words(exc), **self._log_context)
-        return await until_available(lambda: self._log.append(channel, drafts, fence=fence))
+        return await until_available(lambda: self._log(drafts))
 
     def _encode(self, who: str | None, payload: Payload, t: int) -> bytes:
         data = encode_data(who, payload, t)

@@ -10,9 +10,9 @@ from ..errors import Gone, NotFound
 from ..eventlog.base import Store, parse_cursor
 from ..eventlog.run_list import RunQuery
 from ..events.snapshot import Snapshot
+from ..run.channels import SYSTEM_CHANNEL
 from ..run.commands import AnyRun
 from ..run.stored import StoredRuns
-from ..run.writer import SYSTEM_CHANNEL
 from .executor import Executor
 from .presence import Presence
 from .run_list import RunList, list_of

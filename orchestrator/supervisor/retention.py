@@ -15,11 +15,11 @@ from ..eventlog.run_list import RunQuery
 from ..eventlog.run_store import KeptBounds, RunRecord
 from ..run.ballots import Ballots
 from ..run.blind import BlindRecords
+from ..run.channels import SYSTEM_CHANNEL
 from ..run.conversation import Conversations
 from ..run.panels_over import PanelsOver
 from ..run.spec import known_spec_of
 from ..run.stored import StoredRuns
-from ..run.writer import SYSTEM_CHANNEL
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .clock_jumps import ClockJumps

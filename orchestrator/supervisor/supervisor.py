@@ -19,6 +19,7 @@ from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
 from ..eventlog.run_list import RunQuery
 from ..events.snapshot import Revealed, Snapshot
+from ..run.channels import MILESTONES_SECONDS
 from ..run.commands import AnyRun, Command, encode, outcome, perform
 from ..run.factory import RunFactory
 from ..run.registry import AgentRegistry
@@ -85,6 +86,7 @@ class Supervisor:
         self._serving: list[asyncio.Task[None]] = []
         self._stored = stored = StoredRuns(store)
         factory = RunFactory(registry, store, observer, limits=limits)
+        self._channels = factory.channels
         self._presence = Presence(store, limits, worker=self.worker if cluster is not None else None)
         self._executor = Executor(factory, store, stored, cluster=cluster, tasks=self._tasks)
         self._admission = Admission(self._executor, limits)
@@ -110,6 +112,7 @@ class Supervisor:
             ("heartbeat", self._heartbeat.beat, BEAT_SECONDS),
             ("failover", self._failover.look, FAILOVER_SECONDS),
             ("presence", abandoned, PRESENCE_SECONDS),
+            ("milestones", self._channels.catch_up, MILESTONES_SECONDS),
             ("retention", self._retention.expire, RETENTION_SECONDS),
             ("tidying", self._retention.tidy, TIDY_SECONDS),
             ("scrubbing", self._retention.scrub, RETENTION_SECONDS),
@@ -138,6 +141,7 @@ class Supervisor:
             exc_type = exc = tb = None
         await self._tasks.__aexit__(exc_type, exc, tb)
         with suppress(LogUnavailable):
+            await self._channels.catch_up()
             await self._heartbeat.farewell()
 
     # ── start and find ───────────────────────────────────────────────────────────────────────

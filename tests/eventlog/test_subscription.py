@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import Gone
+from orchestrator.errors import Gone, LogUnavailable
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.base import Draft, Entry
 from orchestrator.eventlog.gap import REQUESTED_CHARS, Gap
 from orchestrator.eventlog.subscription import IDLE, Idle, follow, parse_names
 from orchestrator.eventlog.view import View
 from orchestrator.events import PANEL, RunStatus, Snapshot
-from tests.support.patience import soon
+from tests.support.patience import eventually, soon
 
 
 @pytest.fixture
@@ -228,6 +228,22 @@ async def test_a_reader_of_a_run_that_was_deleted_hears_of_it(log: MemoryLog) ->
 
     with pytest.raises(Gone):
         await soon(wait_in_vain())
+
+
+async def test_a_silent_reader_stays_while_the_states_cannot_be_read(log: MemoryLog) -> None:
+    """The silence is the log's own: whoever was cut then would come back to a log that is still unavailable."""
+
+    class Unreadable(Reader):
+        async def _snapshots(self) -> list[Snapshot]:
+            raise LogUnavailable("unavailable")
+
+    await log.append("run_1", [draft(1)])
+    reader = Unreadable(log, heartbeat_s=0.01)
+    reading = asyncio.ensure_future(reader.read())
+    await eventually(lambda: reader.items[1:3] == [IDLE, IDLE])
+    await log.append("run_1", [DONE])
+    await soon(reading)
+    assert reader.seqs == [1, 2]
 
 
 async def test_an_end_that_was_never_logged_here_ends_the_reading_all_the_same(log: MemoryLog) -> None:

@@ -15,6 +15,7 @@ from orchestrator.eventlog.run_store import Fence, RunRecord
 from orchestrator.events import Payload, Started, Status, Token
 from orchestrator.events.run import AgentInfo, RunStarted
 from orchestrator.run.agents import RunAgents
+from orchestrator.run.channels import RunChannels
 from orchestrator.run.conversation import Conversations
 from orchestrator.run.resume import Resume, loss_of
 from orchestrator.run.spec import RunSpec
@@ -42,7 +43,7 @@ class Rig:
         self.registry = registry
         observer = Observer()
         self.agents = RunAgents(self.state, registry, Conversations(store), observer)
-        self.writer = Writer(self.state, store, observer, fence=Fence("run_1", 1))
+        self.writer = Writer(self.state, RunChannels(store), observer, fence=Fence("run_1", 1))
         self.resume = Resume(self.state, self.agents, self.writer, observer)
 
     async def go(self) -> list[str]:

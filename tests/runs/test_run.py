@@ -27,6 +27,7 @@ from orchestrator.events import (
 )
 from orchestrator.panels.settings import PanelSettings
 from orchestrator.run.agents import RunAgents
+from orchestrator.run.channels import RunChannels
 from orchestrator.run.conversation import Conversations
 from orchestrator.run.panel import TurnRequest
 from orchestrator.run.run import Run
@@ -63,7 +64,7 @@ class Rig:
             1,
         )
         agents = RunAgents(self.state, self.registry, Conversations(log), Observer())
-        writer = Writer(self.state, log, Observer(), blind_names=agents.blind_names)
+        writer = Writer(self.state, RunChannels(log), Observer(), blind_names=agents.blind_names)
         self.run = Run(self.state, agents, writer, Observer())
 
     async def events(self) -> list[str]:

@@ -35,10 +35,11 @@ from orchestrator.events import (
 )
 from orchestrator.run import digest
 from orchestrator.run.blind import BlindNames
+from orchestrator.run.channels import SYSTEM_CHANNEL, RunChannels
 from orchestrator.run.merge import Batch
 from orchestrator.run.spec import RunSpec
 from orchestrator.run.state import RunState
-from orchestrator.run.writer import SYSTEM_CHANNEL, Writer
+from orchestrator.run.writer import Writer
 from orchestrator.telemetry.observer import AttemptEnd, Observer
 
 METRICS = AgentMetrics(0, 1000, 2500, 5, None, 0)
@@ -87,7 +88,7 @@ class OpenWriter(Writer):
     """A writer whose state a test may look at."""
 
     def __init__(self, state: RunState, log: MemoryLog, observer: Observer, **keys: Any) -> None:
-        super().__init__(state, log, observer, **keys)
+        super().__init__(state, RunChannels(log), observer, **keys)
         self.state = state
 
 
@@ -211,6 +212,11 @@ async def test_an_unavailable_store_delays_a_batch_and_nothing_is_said_twice(log
     log.refusals = 2
     await made.append([Batch("a", [Started(1), Token("x")])])
     assert [e.type for e in await logged(log)] == ["started", "token"]
+    log.refusals = 1
+    with pytest.raises(LogUnavailable):
+        await made.append([Batch("a", [Token("y")])], patiently=False)
+    assert [e.type for e in await logged(log)] == ["started", "token"]
+    assert made.state.participants["a"].text == "x"
 
 
 async def test_who_has_lost_the_run_says_nothing_more(log: UnsteadyLog) -> None:
@@ -261,7 +267,7 @@ async def test_time_goes_on_from_where_a_lost_worker_stopped(log: UnsteadyLog) -
     assert 0 <= made.t < 3_000_000
     state = RunState(RunSpec("run_1", "run_1", "hi", ()), int(time.time() * 1000) + 3_600_000)
     state.t = 50_000
-    assert Writer(state, log, Observer()).t >= 50_000
+    assert Writer(state, RunChannels(log), Observer()).t >= 50_000
     old = writer(log, created_at=int(time.time() * 1000) - 7000)
     assert old.t >= 7000
 

@@ -143,8 +143,19 @@ async def test_a_redirect_is_left_alone(ask: Ask) -> None:
     assert answer.content_type != PROBLEM_TYPE
 
 
+@pytest.mark.parametrize(
+    ("exc", "logged"),
+    [
+        (RuntimeError("in the middle"), ["GET /x after the answer had begun"]),
+        # Whoever comes back meanwhile is cut again, and the log of the service has said why already.
+        (LogUnavailable("away"), []),
+        (Gone("It was deleted."), []),
+    ],
+)
 @pytest.mark.parametrize("written", [b"", b"data: 1\n\n"])
-async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes, listen: Listen) -> None:
+async def test_a_failure_within_a_stream_cuts_the_connection(
+    written: bytes, exc: Exception, logged: list[str], listen: Listen
+) -> None:
     """Nothing is added to an answer that has begun, and its end does not look like one."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -152,7 +163,7 @@ async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes, lis
         await response.prepare(request)
         if written:
             await response.write(written)
-        raise RuntimeError("in the middle")
+        raise exc
 
     with capture_logs() as logs:
         port = (await listen(app_of(handler)())).port
@@ -160,7 +171,7 @@ async def test_a_failure_within_a_stream_cuts_the_connection(written: bytes, lis
     assert b"500" not in head
     assert not body.endswith(b"0\r\n\r\n")
     assert written in body
-    assert [log["where"] for log in logs] == ["GET /x after the answer had begun"]
+    assert [log["where"] for log in logs] == logged
 
 
 async def test_a_client_library_sees_the_cut(ask: Ask) -> None:

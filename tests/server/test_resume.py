@@ -14,7 +14,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import Entry, MemoryLog, subscription
 from orchestrator.eventlog.base import Draft
 from orchestrator.events import RunDone, Snapshot, Status
-from orchestrator.run.writer import SYSTEM_CHANNEL
+from orchestrator.run.channels import SYSTEM_CHANNEL
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.probe import exchange

@@ -11,8 +11,8 @@ from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Gone, LimitReached, NotFound
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_list import RunQuery
+from orchestrator.run.channels import SYSTEM_CHANNEL
 from orchestrator.run.stored import StoredRun
-from orchestrator.run.writer import SYSTEM_CHANNEL
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import following as following_module
 from orchestrator.supervisor.supervisor import Supervisor

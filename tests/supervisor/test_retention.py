@@ -11,8 +11,8 @@ from orchestrator.agent.attempt import Stop
 from orchestrator.errors import Gone
 from orchestrator.eventlog import Cursor, Draft, MemoryLog
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from orchestrator.run.channels import SYSTEM_CHANNEL
 from orchestrator.run.stored import StoredRuns
-from orchestrator.run.writer import SYSTEM_CHANNEL
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.retention import Retention
 from orchestrator.telemetry.observer import Observer

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import Conflict, InvalidRequest, LimitReached, LogUnavailable
+from orchestrator.eventlog import MemoryLog
+from orchestrator.eventlog.base import Cursor, Entry
+from orchestrator.run.channels import SYSTEM_CHANNEL
 from orchestrator.run.spec import StartRequest
 from orchestrator.settings.limits import RunLimits
+from orchestrator.supervisor import failover as failover_module
 from orchestrator.supervisor import starter as starter_module
+from orchestrator.supervisor import supervisor as supervisor_module
 from orchestrator.supervisor.starter import RecordMaker
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import silent
 from tests.support.spine import Script, ScriptedRegistry, read, supervised
 
@@ -21,6 +29,17 @@ async def answers(request: AgentInput) -> AsyncGenerator[str, None]:
 
 
 AGENTS: dict[str, Script] = {"a": answers, "b": silent}
+
+
+class UnsteadyLog(MemoryLog):
+    """Takes nothing for the channels that are `unavailable`."""
+
+    unavailable: frozenset[str] | set[str] = frozenset()
+
+    async def append(self, channel: str, drafts: Any, **options: Any) -> list[Entry]:
+        if channel in self.unavailable:
+            raise LogUnavailable(channel)
+        return await super().append(channel, drafts, **options)
 
 
 def maker() -> RecordMaker:
@@ -89,6 +108,44 @@ async def test_a_conversation_has_one_run_at_a_time(monkeypatch: pytest.MonkeyPa
             await supervisor.start(StartRequest("hi", ("b",), conversation_id="c"), key="k")
         kept = [record.run_id for record in await supervisor.log.running_runs()]
         assert kept == [busy.spec.run_id], "the refused one was forgotten"
+
+
+async def test_whoever_starts_a_run_is_answered_while_the_log_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store took the record and nothing more. Who asks again gets that run, which goes on by itself."""
+    monkeypatch.setattr(failover_module, "ADRIFT_SECONDS", 0)
+    log = UnsteadyLog()
+    async with supervised(AGENTS, log=log) as supervisor:
+        log.unavailable = {"c", SYSTEM_CHANNEL}
+        request = StartRequest("hi", ("a",), channel="c")
+        with pytest.raises(LogUnavailable):
+            await supervisor.start(request, key="k")
+        log.unavailable = set()
+        (record,) = await supervisor.log.running_runs()
+        run, is_new = await supervisor.start(request, key="k")
+        assert (run.spec.run_id, is_new) == (record.run_id, False)
+        await read(supervisor, run)  # type: ignore[arg-type]  # executed here
+
+
+async def test_no_run_waits_for_the_channel_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lie on another shard than the run, as the channels of a cluster do."""
+    monkeypatch.setattr(supervisor_module, "MILESTONES_SECONDS", 0.01)
+    log = UnsteadyLog()
+    log.unavailable = {SYSTEM_CHANNEL}
+    async with supervised(AGENTS, log=log) as supervisor:
+        for _ in range(2):
+            run, _ = await supervisor.start(StartRequest("hi", ("a",), conversation_id="c"))
+            await read(supervisor, run)  # type: ignore[arg-type]  # executed here
+        log.unavailable = set()
+        told: list[Entry] = []
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(told) < 4:
+                told = await log.read(
+                    SYSTEM_CHANNEL, Cursor((await log.open(SYSTEM_CHANNEL)).epoch, 0), most=9
+                )
+                await asyncio.sleep(0.01)
+        assert [entry.type for entry in told] == ["started", "done", "started", "done"]
 
 
 async def test_a_run_that_could_not_begin_is_held_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

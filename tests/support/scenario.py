@@ -19,7 +19,7 @@ from orchestrator.errors import AgentError
 from orchestrator.eventlog import Entry, MemoryLog
 from orchestrator.eventlog.base import Draft
 from orchestrator.events import Reasoning, Status, Token, ToolCall, ToolResult
-from orchestrator.run.writer import SYSTEM_CHANNEL
+from orchestrator.run.channels import SYSTEM_CHANNEL
 
 from .service import Event
 from .spine import Script

@@ -187,8 +187,11 @@ async def _remember_response(request: web.Request, response: web.StreamResponse)
 
 
 def _close_begun(request: web.Request, begun: web.StreamResponse, exc: Exception) -> web.StreamResponse:
-    """Cut the connection, so that the client cannot take what it has for a whole answer."""
-    if not (isinstance(exc, ConnectionError) and client_is_gone(request)):
+    """Cut the connection, so that the client cannot take what it has for a whole answer.
+
+    Only what nobody foresaw is logged: while the log is unavailable, every client that comes back would be.
+    """
+    if problem_from(exc) is None and not (isinstance(exc, ConnectionError) and client_is_gone(request)):
         unexpected(exc, where=f"{_where(request)} after the answer had begun")
     begun.force_close()
     if request.transport is not None:

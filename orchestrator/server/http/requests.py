@@ -14,9 +14,9 @@ from ...errors import FieldProblem, InvalidRequest
 from ...events.base import AGENT_ID_PATTERN
 from ...events.encoding import clean_text
 from ...panels.matching import explain_pattern
+from ...run.channels import SYSTEM_CHANNEL
 from ...run.registry import AgentRegistry
 from ...run.spec import BEGINNING, StartRequest
-from ...run.writer import SYSTEM_CHANNEL
 from ...supervisor.panel_request import choose_panel
 from ...supervisor.variant_request import AskedAgents, read_agents
 from ..options import ServerOptions

@@ -13,7 +13,7 @@ from ...eventlog.subscription import follow
 from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Subscriber
-from ...run.writer import SYSTEM_CHANNEL
+from ...run.channels import SYSTEM_CHANNEL
 from ..http.connections import CONNECTIONS
 from ..http.reading import requested_cursor, wanted_agents, wanted_dialect, wanted_runs
 from ..http.streams import EventStream
