@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -121,6 +122,15 @@ def test_address_says_where_and_as_whom() -> None:
         (Place("h", 1),), 3, tls=True, username="u", password="p@ss", prefix="x:", ssl_ca_certs="ca.pem"
     )
     assert isinstance(open_log("redis://127.0.0.1:1/0"), RedisLog)
+
+
+def test_log_lines_name_the_partition_that_is_meant_and_no_password() -> None:
+    address = parse_address("redis+cluster://u:secret@h:1")
+    assert address.log_fields == {"address": "redis+cluster://h:1/0"}
+    assert replace(address, slot_key="{fanin:default:3}").log_fields == {
+        "address": "redis+cluster://h:1/0",
+        "partition": "{fanin:default:3}",
+    }
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,11 @@ class RedisAddress:
         """What keys begin with: in a Redis Cluster a hash tag, so that all of a log is in one slot."""
         return f"{{{self.prefix}}}" if self.kind == "cluster" else self.prefix
 
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What a log line says of it: the address, and the partition if it is of one alone."""
+        return {"address": str(self)} | ({"partition": self.slot_key} if self.slot_key else {})
+
     def __str__(self) -> str:
         """Spell the address without its credentials."""
         scheme = next(name for name, row in SCHEMES.items() if (row.kind, row.tls) == (self.kind, self.tls))

@@ -171,7 +171,7 @@ class Link:
         if self._away_since is None and not self._closed:
             self._away_since = asyncio.get_running_loop().time()
             self._back.clear()
-            log.warning("redis_lost", address=str(self.address), error=str(exc) or type(exc).__name__)
+            log.warning("redis_lost", **self.address.log_fields, error=str(exc) or type(exc).__name__)
             for call in self.on_lost:
                 call()
 
@@ -182,7 +182,7 @@ class Link:
         seconds = asyncio.get_running_loop().time() - self._away_since
         self._away_since = None
         self._back.set()
-        log.info("redis_back", address=str(self.address), away_s=round(seconds, 1))
+        log.info("redis_back", **self.address.log_fields, away_s=round(seconds, 1))
         for call in self.on_back:
             call()
 
@@ -190,14 +190,14 @@ class Link:
         """Note that Redis answers, but with an error; returns what to raise."""
         if self._refusal != str(refusal):
             self._refusal = str(refusal)
-            log.error("redis_refuses", address=str(self.address), error=self._refusal)
+            log.error("redis_refuses", **self.address.log_fields, error=self._refusal)
         return LogUnavailable(f"Redis at {self.address} refuses: {refusal}")
 
     def accepted(self) -> None:
         """Note that Redis took a write."""
         if self._refusal is not None:
             self._refusal = None
-            log.info("redis_accepts", address=str(self.address))
+            log.info("redis_accepts", **self.address.log_fields)
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────
 

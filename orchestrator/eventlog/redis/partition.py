@@ -330,7 +330,7 @@ class RedisPartition(PartitionRuns):
         if isinstance(lost, Refusal):
             raise self._link.refused(lost)
         if lost:
-            log.warning("redis_went_back", address=str(self._link.address), promoted=promoted)
+            log.warning("redis_went_back", **self._link.address.log_fields, promoted=promoted)
 
     def _known(self, channel: str) -> tuple[str, str, int]:
         """Return an epoch if need be, and the newest entry that this process has heard of."""
