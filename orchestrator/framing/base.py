@@ -63,6 +63,11 @@ class Framing(Protocol):
         """Whether the client expects nothing more on this connection, though the run may go on."""
         ...
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether `rest` has something to yield."""
+        ...
+
     def opening(self, retry_ms: int) -> bytes:
         """Return what is sent at once, so that a client sees the stream is open."""
         ...
@@ -137,6 +142,7 @@ class StatelessFraming:
     folds: ClassVar[bool] = False
     needs_all: ClassVar[bool] = False
     is_finished = False
+    has_rest = False
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber

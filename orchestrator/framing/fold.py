@@ -96,6 +96,10 @@ class FoldedFraming:
         for _ in self.large.pieces(b""):
             pass
 
+    @property
+    def has_rest(self) -> bool:
+        return self.large.is_waiting
+
     def rest(self) -> Iterator[bytes]:
         is_marked = self._epoch and not self.is_finished
         mark = b"\nid: %b%b-%d" % (self.id_prefix, self._epoch.encode(), self._at) if is_marked else b""

@@ -19,6 +19,11 @@ class LargeFrames:
     def __init__(self) -> None:
         self._waiting: deque[tuple[bytes, object, bytes]] = deque()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `pieces` has something to yield."""
+        return bool(self._waiting)
+
     def block(self, head: bytes, value: object, tail: bytes, *, is_large: bool) -> list[bytes]:
         """Return the block of *value* between *head* and *tail*; nothing if it is large, and `pieces` yields it.
 

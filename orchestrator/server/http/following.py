@@ -33,6 +33,9 @@ LATER_EVENTS = 8_192
 TAIL_EVENTS = 512
 """Read before the cursor all the same: only the last events say what is open and who waits."""
 
+LOOK_EVENTS = 512
+"""Between two looks whether what a framing has heard is worth keeping, while each event goes to its client at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class DialectReader:
@@ -83,7 +86,19 @@ class DialectReader:
 
         # What a client of an earlier answer has is not in its framing, and after a gap not all is.
         whole = None if self.options.get("fresh") else _forkable(framing)
-        async with aclosing(follow(supervisor.log, self.view, cursor, snapshots, sink=sink)) as items:
+        looked_at = 0
+
+        def hand_on(entries: list[Entry]) -> bool:
+            nonlocal looked_at
+            if sink is None or not sink(entries):
+                return False
+            if whole is not None and whole.seq - looked_at >= LOOK_EVENTS:
+                looked_at = whole.seq
+                self._keep(whole, entries[-1].epoch)
+            return True
+
+        take = None if sink is None else hand_on
+        async with aclosing(follow(supervisor.log, self.view, cursor, snapshots, sink=take)) as items:
             async for item in items:
                 yield item
                 if whole is None:

@@ -74,6 +74,9 @@ class EventStream:
         """Of each round of the loop, for what is written in more than one piece."""
         self.is_direct = False
         """Whether `take` may write, as nothing else is to be said to the client."""
+        self._made: tuple[int, bytes] | None = None
+        """Frames that `take` has made and not written, and the seq up to which they go: a framing that folds cannot
+        make them again."""
         self.response = web.StreamResponse(
             headers={
                 "Content-Type": framing.content_type,
@@ -127,11 +130,17 @@ class EventStream:
     def take(self, entries: list[Entry]) -> bool:
         """Write *entries* now, without a task that wakes; False, and nothing was written, if that might wait."""
         framing = self.framing
-        if not self.is_direct or framing.folds or self._compressor is not None or self._writing.locked():
+        if not self.is_direct or self._made is not None or self._compressor is not None:
+            return False
+        if self._writing.locked() or not self._has_room(0):
             return False
         data = framing.entries(entries)
-        if not self._has_room(len(data)):
+        if len(data) > ROOM_BYTES or framing.is_finished or framing.has_rest:
+            if framing.folds:
+                self._made = entries[-1].seq, data
             return False
+        if not data:
+            return True
         # With so much room it runs to its end at the first step; a client that has just gone is `send`'s to notice.
         writing = self.response.write(data)
         try:
@@ -142,6 +151,19 @@ class EventStream:
             return False
         writing.close()
         return True
+
+    def frames(self, item: Item, clock: Callable[[], int]) -> Iterator[bytes]:
+        """Yield the frames of *item*, those that are made already before the others."""
+        framing = self.framing
+        if self._made is not None and not isinstance(item, Idle):
+            (seq, data), self._made = self._made, None
+            if isinstance(item, list):
+                yield data
+                yield from framing.rest()
+                item = [entry for entry in item if entry.seq > seq]
+                if not item or framing.is_finished:
+                    return
+        yield from render(item, framing, clock)
 
     async def tell_drain(self) -> None:
         """Send the client once when to come back. Raises as `send`."""
@@ -231,7 +253,7 @@ class Streams:
             await stream.tell_drain()
         async for item in items:
             is_live = _is_live(item)
-            pieces = render(item, framing, clock)
+            pieces = stream.frames(item, clock)
             while True:
                 if not is_live:
                     await self.share.take()
