@@ -18,6 +18,7 @@ from ..events.agent import (
 )
 from ..events.base import Payload
 from ..events.content import Content
+from ..events.encoding import encode_json
 from ..events.run import RunDone
 from .base import Subscriber
 from .facts import approval_facts, data, ending_facts, plain
@@ -37,6 +38,15 @@ _REASONING = (
     b'data: {"type":"REASONING_MESSAGE_START","messageId":"%b","role":"reasoning"%b}',
     b'data: {"type":"REASONING_MESSAGE_END","messageId":"%b"%b}\n\n'
     b'data: {"type":"REASONING_END","messageId":"%b.span"%b}',
+)
+
+_TOOL_CALLED = (
+    b'data: {"type":"TOOL_CALL_START","toolCallId":%b,"toolCallName":%b%b}',
+    b'data: {"type":"TOOL_CALL_ARGS","toolCallId":%b,"delta":%b%b}',
+    b'data: {"type":"TOOL_CALL_END","toolCallId":%b%b}',
+)
+_TOOL_ENDED = (
+    b'data: {"type":"TOOL_CALL_RESULT","messageId":%b,"toolCallId":%b,"content":%b,"role":"tool"%b%b}'
 )
 
 
@@ -105,31 +115,19 @@ class AgUiFraming(FoldedFraming):
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
-        tool, owner = f"{voice.agent_id}:{call.call_id}", self._owner(voice)
-        started = _event("TOOL_CALL_START", toolCallId=tool, toolCallName=call.name, **owner)
-        given = (
-            [_event("TOOL_CALL_ARGS", toolCallId=tool, delta=call.arguments, **owner)]
-            if call.arguments
-            else []
-        )
-        return [*begun, started, *given, _event("TOOL_CALL_END", toolCallId=tool, **owner)]
+        tool, (_, owner) = encode_json(f"{voice.agent_id}:{call.call_id}"), self._part(voice)
+        start, args, end = _TOOL_CALLED
+        given = [args % (tool, encode_json(call.arguments), owner)] if call.arguments else []
+        return [*begun, start % (tool, encode_json(call.name), owner), *given, end % (tool, owner)]
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
         tool = f"{voice.agent_id}:{result.call_id}"
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
         # AG-UI has no word for a tool that failed but in its messages, which are not sent.
-        about = {"metadata": {"is_error": True}} if result.is_error else {}
-        event = _event(
-            "TOOL_CALL_RESULT",
-            messageId=f"{tool}.result",
-            toolCallId=tool,
-            content=str(result.output),
-            role="tool",
-            **about,
-            **self._owner(voice),
-        )
-        return [*called, event]
+        about = b',"metadata":{"is_error":true}' if result.is_error else b""
+        named = encode_json(f"{tool}.result"), encode_json(tool), encode_json(str(result.output))
+        return [*called, _TOOL_ENDED % (*named, about, self._part(voice)[1])]
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         if asked.call_id in voice.tools:

@@ -24,6 +24,10 @@ _TOOL_CALLED = (
 )
 """Filled in, as whose a part is stands encoded."""
 
+_OF_TOOL = b'"toolCallId":%b,"dynamic":true,%b,"providerExecuted":true}'
+_TOOL_ENDED = b'data: {"type":"tool-output-available",' + _OF_TOOL % (b"%b", b'"output":%b')
+_TOOL_FAILED = b'data: {"type":"tool-output-error",' + _OF_TOOL % (b"%b", b'"errorText":%b')
+
 
 class AiSdkFraming(FoldedFraming):
     """Data-only frames, the last one ``[DONE]``. No steps: their end forgets every open part in `ai` 5 and 6.
@@ -86,14 +90,13 @@ class AiSdkFraming(FoldedFraming):
         return [_TOOL_CALLED % (tool, *given)]
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
-        known = result.call_id in voice.tools
-        call = ToolCall(result.call_id, "tool", "{}")
-        said: dict[str, Any] = {"toolCallId": f"{voice.agent_id}:{result.call_id}", "dynamic": True}
+        called = []
+        if result.call_id not in voice.tools:
+            called = self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
+        tool = encode_json(f"{voice.agent_id}:{result.call_id}")
         if result.is_error:
-            said = {"type": "tool-output-error", **said, "errorText": str(result.output)}
-        else:
-            said = {"type": "tool-output-available", **said, "output": result.output}
-        return [*([] if known else self.tool_called(voice, call)), data(said | {"providerExecuted": True})]
+            return [*called, _TOOL_FAILED % (tool, encode_json(str(result.output)))]
+        return [*called, _TOOL_ENDED % (tool, encode_json(result.output))]
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
         blocks = []
@@ -143,8 +146,7 @@ class AiSdkFraming(FoldedFraming):
         tool = f"{voice.agent_id}:{call_id}"
         if self.pauses and call_id in voice.asked:
             return data({"type": "tool-output-denied", "toolCallId": tool})
-        said = {"toolCallId": tool, "errorText": "The tool was not run.", "dynamic": True}
-        return data({"type": "tool-output-error", **said, "providerExecuted": True})
+        return _TOOL_FAILED % (encode_json(tool), b'"The tool was not run."')
 
     def panel_said(self, payload: Payload) -> list[bytes]:
         match payload:

@@ -271,10 +271,6 @@ class FoldedFraming:
             found = self.voices[agent_id] = HeardAgent(agent_id, title, "running")
         return found
 
-    def _open(self, voice: HeardAgent, kind: Kind) -> list[bytes]:
-        voice.begin_part(kind)
-        return self.opened(voice)
-
     def _close(self, voice: HeardAgent) -> list[bytes]:
         if not voice.open:
             return []
@@ -310,7 +306,8 @@ class FoldedFraming:
         voice.status = "running"
         yield from self.agent_started(voice)
         if agent.text:
-            yield from self._open(voice, "text")
+            voice.begin_part("text")
+            yield from self.opened(voice)
             yield self.delta(voice, encode_json(agent.text))
         content: list[Content] = [*agent.progress, *agent.data, *agent.sources, *agent.files]
         for each in content:
@@ -395,7 +392,7 @@ class FoldedFraming:
 
 def _as_one(blocks: list[bytes]) -> bytes:
     """Join an event's blocks, some of which may be empty."""
-    return b"\n\n".join([block for block in blocks if block])
+    return blocks[0] if len(blocks) == 1 else b"\n\n".join([block for block in blocks if block])
 
 
 def _unmarked(blocks: list[bytes]) -> bytes:

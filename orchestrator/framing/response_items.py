@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..events.agent import Usage
+from ..events.agent import ApprovalRequest, Usage
 from ..events.content import Source
 from .heard import HeardAgent
 
@@ -57,13 +57,15 @@ _CALL_ENDS = _burst((b"mcp_call.%b", b"%b"), (b"output_item.done", b'"output_ind
 class Thought(msgspec.Struct, gc=False):
     """A reasoning item; a run may have very many, which the garbage collector need not walk over.
 
-    `text` is a JSON string, and there once the item is closed; `where` is what its frames have of it.
+    `text` is a JSON string, and there once the item is closed; `where` is what its frames have of it, `head` what its
+    deltas have before their text.
     """
 
     place: int
     item_id: bytes
     agent_id: bytes
     where: bytes
+    head: bytes
     text: bytes = b""
 
     def item(self) -> bytes:
@@ -141,6 +143,29 @@ def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Ite
         else:
             texts = [part["text"] for part in item.get("content", ())]
             yield ITEM_BYTES + said + sum(map(len, (*texts, item.get("arguments", ""))))
+
+
+def message_item(short: str, voice: HeardAgent) -> dict[str, Any]:
+    """Return the message of an attempt as it begins; *short* is the run's id without its prefix."""
+    return {
+        "id": f"msg_{short}_{voice.agent_id}_{voice.turn}_{voice.attempt}",
+        "type": "message",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+        "agent": {"agent_name": voice.agent_id},
+    }
+
+
+def approval_item(run_id: str, voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
+    """Return the question whether a tool may be run."""
+    return {
+        "id": f"mcpr_{run_id}/{voice.agent_id}/{asked.call_id}",
+        "type": "mcp_approval_request",
+        "server_label": voice.agent_id,
+        "name": asked.name,
+        "arguments": asked.arguments,
+    }
 
 
 def cited_pages(voice: HeardAgent) -> list[Source]:

@@ -25,16 +25,27 @@ from .large_frames import says_much
 from .response_items import (  # fmt: skip
     Thought,
     ToolItem,
+    approval_item,
     cited_pages,
     delta_head,
     joined,
     lengths,
+    message_item,
     response_id,
     sum_usage,
     summary,
 )
 
 FRAMES_PER_EVENT = 16
+
+MOST_ENDED = (FRAMES_PER_EVENT - 6) // 2
+"""Calls whose end an event can tell, beside those of a reasoning item and of a message."""
+
+MOST_PARTS = 32
+"""From so many parts of an attempt on its reasoning item stays open, too: an agent that thinks and speaks by turns,
+word by word, would else have an item for each, eight times the bytes of what was said."""
+
+_UNFINISHED = "The agent ended before its tool did."
 
 
 class ResponsesFraming(FoldedFraming):
@@ -129,20 +140,14 @@ class ResponsesFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
-            return self._open_thought(voice)
+            if (open_ := self._thoughts.get(voice.attempt_id)) is None:
+                return self._open_thought(voice)
+            voice.head, voice.kept = open_.head, self._pieces[open_.place]
+            return []
         if (known := self._messages.get(voice.attempt_id)) is not None:
             self._go_on(voice, known)
             return []
-        place = self._add(
-            {
-                "id": f"msg_{self._short}_{voice.agent_id}_{voice.turn}_{voice.attempt}",
-                "type": "message",
-                "role": "assistant",
-                "status": "in_progress",
-                "content": [],
-                "agent": {"agent_name": voice.agent_id},
-            }
-        )
+        place = self._add(message_item(self._short, voice))
         self._messages[voice.attempt_id] = place
         item = self.output[place]
         added = self._frame("response.output_item.added", output_index=place, item=item)
@@ -167,7 +172,12 @@ class ResponsesFraming(FoldedFraming):
     def closed(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
-        thought = self._thoughts.pop(voice.attempt_id)
+        return self._end_thought(voice) if len(voice.parts) < MOST_PARTS else []
+
+    def _end_thought(self, voice: HeardAgent) -> list[bytes]:
+        thought = self._thoughts.pop(voice.attempt_id, None)
+        if thought is None:
+            return []
         thought.text = joined(self._pieces.pop(thought.place))
         return self._several(3, thought.ended(self._number + 1))
 
@@ -197,15 +207,7 @@ class ResponsesFraming(FoldedFraming):
         return self._several(2, call.ended(self._number + 1))
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
-        place = self._add(
-            {
-                "id": f"mcpr_{self.run_id}/{voice.agent_id}/{asked.call_id}",
-                "type": "mcp_approval_request",
-                "server_label": voice.agent_id,
-                "name": asked.name,
-                "arguments": asked.arguments,
-            }
-        )
+        place = self._add(approval_item(self.run_id, voice, asked))
         item = self.output[place]
         return [
             self._frame("response.output_item.added", output_index=place, item=item),
@@ -231,14 +233,16 @@ class ResponsesFraming(FoldedFraming):
         ]
 
     def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
-        return self._end_message(voice, "incomplete", {"void": True})
+        return [*self._end_thought(voice), *self._end_message(voice, "incomplete", {"void": True})]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
-        blocks: list[bytes] = []
-        for key in [key for key in self._calls if key[0] == voice.agent_id]:
-            blocks += self._end_call(
-                self._calls.pop(key), "The agent ended before its tool did.", is_error=True
-            )
+        blocks, calls = self._end_thought(voice), [key for key in self._calls if key[0] == voice.agent_id]
+        for n, key in enumerate(calls):
+            number, ended = self._number, self._end_call(self._calls.pop(key), _UNFINISHED, is_error=True)
+            if n < MOST_ENDED:
+                blocks += ended
+            else:  # the next event's numbers begin here; the last frame tells of these as of all
+                self._number = number
         said: dict[str, Any] = {}
         if isinstance(ending, Error):
             said = {"error": {"code": ending.code, "message": ending.message}}
@@ -342,11 +346,12 @@ class ResponsesFraming(FoldedFraming):
     def _open_thought(self, voice: HeardAgent) -> list[bytes]:
         place, item_id = len(self.output), f"rs_{self._short}_{voice.part_id}".encode()
         where = b'"item_id":"%b","output_index":%d,"summary_index":0' % (item_id, place)
-        thought = Thought(place, item_id, voice.agent_id.encode(), where)
+        head = delta_head(b"response.reasoning_summary_text.delta", where)
+        thought = Thought(place, item_id, voice.agent_id.encode(), where, head)
         self._thoughts[voice.attempt_id] = thought
         self.output.append(thought)
         voice.kept = self._pieces[place] = []
-        voice.head = delta_head(b"response.reasoning_summary_text.delta", where)
+        voice.head = head
         return self._several(2, thought.begun(self._number + 1))
 
     def _add(self, item: dict[str, Any]) -> int:

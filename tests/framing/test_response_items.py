@@ -15,7 +15,7 @@ def test_pieces_are_joined_as_they_were_escaped() -> None:
 
 
 def test_an_item_of_reasoning_has_its_words_once_it_is_closed() -> None:
-    thought = Thought(0, b"rs_1", b"a", b"")
+    thought = Thought(0, b"rs_1", b"a", b"", b"")
     assert json.loads(thought.item())["summary"] == []
     thought.text = b'"Hm."'
     found = json.loads(thought.item())

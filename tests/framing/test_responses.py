@@ -21,10 +21,12 @@ from orchestrator.events.encoding import encode_json
 from orchestrator.events.snapshot import AgentSnapshot
 from orchestrator.framing import responses
 from orchestrator.framing.response_items import response_id
-from orchestrator.framing.responses import FRAMES_PER_EVENT
+from orchestrator.framing.responses import FRAMES_PER_EVENT, MOST_PARTS
 from orchestrator.sse_parser import SSEParser
 
 from .scene import EPOCH, Scene, cancelled, done, ended, error, started
+
+KINDS = ("output_text", "reasoning_summary_text")
 
 
 def test_an_attempt_is_one_message_and_its_end_closes_all_that_was_opened() -> None:
@@ -106,6 +108,47 @@ def test_another_connection_begins_with_what_one_has_heard() -> None:
         rest = scene.say(*events[cut:])
         assert other.say(*events[cut:]) == rest == told[len(told) - len(rest) :]
         assert other.framing.response() == scene.framing.response() == whole[cut].framing.response()
+
+
+def test_reasoning_and_text_by_turns_come_to_share_an_item_of_each() -> None:
+    """An item for each word took eight times the bytes of what was said; nothing of it may be lost for that."""
+    words: list[tuple[str | None, Payload]] = [
+        ("a", (Token if n % 2 else Reasoning)(f"{n} ")) for n in range(3 * MOST_PARTS)
+    ]
+    events = [started("a"), ("a", Started(1)), *words, ("a", done()), ended()]
+    scene = Scene("responses")
+    told = scene.say(*events)
+    deltas = {
+        kind: "".join(each["delta"] for each in told if each["type"].endswith(f"{kind}.delta"))
+        for kind in KINDS
+    }
+    output = told[-1]["response"]["output"]
+    thoughts = [item for item in output if item["type"] == "reasoning"]
+    assert len(thoughts) == MOST_PARTS // 2 + 1, "all later ones share the last"
+    assert {item["status"] for item in output} == {"completed"}
+    assert "".join(item["summary"][0]["text"] for item in thoughts) == deltas["reasoning_summary_text"]
+    assert deltas["reasoning_summary_text"] == "".join(f"{n} " for n in range(0, 3 * MOST_PARTS, 2))
+    assert deltas["output_text"] == "".join(f"{n} " for n in range(1, 3 * MOST_PARTS, 2))
+    assert sum(each["type"] == "response.output_item.done" for each in told) == len(output)
+    for cut in range(2, len(events), 7):
+        before, other = Scene("responses"), Scene("responses")
+        before.say(*events[:cut])
+        other.framing, other.seq = before.framing.forked(other.framing.subscriber), cut
+        assert other.say(*events[cut:]) == before.say(*events[cut:])
+        assert other.framing.response() == scene.framing.response()
+
+
+def test_the_end_of_many_calls_takes_no_number_of_the_next_event() -> None:
+    scene = Scene("responses")
+    calls = [("a", ToolCall(f"c{n}", "look", "{}")) for n in range(20)]
+    scene.say(started("a"), ("a", Started(1)), ("a", Reasoning("hm")), *calls, ("a", Token("x")))
+    told = [*scene.say(("a", done("x"))), *scene.say(ended())]
+    numbers = [each["sequence_number"] for each in told]
+    assert numbers == sorted(set(numbers))
+    assert [number // FRAMES_PER_EVENT for number in numbers] == [scene.seq - 1] * (len(told) - 1) + [
+        scene.seq
+    ]
+    assert {item["status"] for item in told[-1]["response"]["output"][1:-1]} == {"failed"}
 
 
 def test_agents_have_items_of_their_own_that_interleave() -> None:
