@@ -24,6 +24,7 @@ from ..events.encoding import check_types, clean_text, encode_json
 from ..settings.agent import AgentSettings, Limits
 from .approvals import Approvals
 from .budget import Budget, cost_of
+from .containment import ENDING, asked_to_end, contain_tasks
 from .content_bounds import ContentBounds, bound_output
 from .deadlines import Deadlines
 from .mailbox import MAX_EVENT_CHARS, Mailbox
@@ -175,10 +176,9 @@ class Attempt:
         """Take every item of the agent's stream; what would end the process ends the attempt instead.
 
         Plain text, which most items are, goes into the mailbox here, for the cost of a call is a token's cost;
-        all else goes to `_accept`. SystemExit and KeyboardInterrupt asyncio hands past every task to whoever runs
-        the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent, as from a parser of
-        arguments that it called.
+        all else goes to `_accept`.
         """
+        contain_tasks()
         deadlines, clock, pieces, more = (
             self._deadlines,
             self._deadlines.clock,
@@ -210,8 +210,8 @@ class Attempt:
                     count += 1
                     if not count % ITEMS_PER_TURN:
                         await asyncio.sleep(0)
-        except (SystemExit, KeyboardInterrupt) as exc:
-            raise RuntimeError("the agent asked the process to end") from exc
+        except ENDING as exc:
+            raise asked_to_end() from exc
 
     def say(self, text: str) -> bool:
         """Take plain text now, between two items of the agent's stream; False, and nothing is taken, if it may not.
