@@ -50,6 +50,15 @@ class LangGraphBackend:
             if not hasattr(graph, "compile"):
                 raise settings.problem("graph", f"{settings.graph!r} is no graph")
             graph = graph.compile()
+        builder = getattr(graph, "builder", None)  # what is none, as a functional graph, takes any input
+        keys = builder.schemas.get(builder.input_schema, {}) if builder is not None else {}
+        if keys and not {"messages", "__root__"} & keys.keys():
+            has = ", ".join(map(repr, keys))
+            raise settings.problem(
+                "graph",
+                f"{settings.graph!r} would never hear the question: it comes as `messages`, and the graph's input "
+                f"has {has}. Give its input a key `messages`, or ask the graph from a `backend: function`",
+            )
         self._graph = graph
         # True asks for a parent's, and a graph that is run by itself has none.
         self._keeps = graph.checkpointer not in (None, True, False)

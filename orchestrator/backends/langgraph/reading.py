@@ -72,10 +72,10 @@ class GraphReading:
             yield from self._updates(chunk)
         elif isinstance(chunk, PASSED):
             yield chunk
-        elif isinstance(chunk, Mapping):
-            yield Data("custom", plain(dict(chunk)))
         elif isinstance(chunk, str):
             yield Status("working", chunk[:MAX_DETAIL_CHARS])
+        elif chunk is not None:
+            yield Data("custom", plain(chunk))
 
     def _message(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
         kind = getattr(message, "type", "")

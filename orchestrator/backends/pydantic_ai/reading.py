@@ -11,9 +11,6 @@ from ..base import Emission
 from ..media import Attachments
 from ..plain_values import plain
 
-FAILED = frozenset({"failed", "denied"})
-"""Outcomes of a tool that failed or was not run."""
-
 
 class AgentRunReading:
     """Reads the events of a run, over as many requests as it takes.
@@ -97,7 +94,7 @@ class AgentRunReading:
             if files
             else _words(part.content)
         )
-        failed = is_retry or getattr(part, "outcome", "success") in FAILED
+        failed = is_retry or getattr(part, "outcome", "success") != "success"
         yield ToolResult(part.tool_call_id, output, is_error=failed)
         for each in files:
             yield from self._file(each)

@@ -204,3 +204,27 @@ def _show(state: MessagesState) -> dict[str, Any]:
 
 
 showing = _line(_show)
+
+
+class Form(TypedDict, total=False):
+    question: str
+
+
+unheard = StateGraph(Form).add_node("fill", lambda state: {}).add_edge(START, "fill").compile()
+
+
+def _write_anything(state: MessagesState) -> dict[str, Any]:
+    write = get_stream_writer()
+    for each in ([1, "two"], 3, None, True, {"a": {4}}, "words"):
+        write(each)
+    return {"messages": [AIMessage("written")]}
+
+
+writing = StateGraph(MessagesState).add_node("write", _write_anything).add_edge(START, "write").compile()
+
+
+async def _exit(state: MessagesState) -> None:
+    raise SystemExit(3)
+
+
+exiting = StateGraph(MessagesState).add_node("exit", _exit).add_edge(START, "exit").compile()

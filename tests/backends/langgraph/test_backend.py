@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -25,6 +26,7 @@ from orchestrator.events import (
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
 from tests.support.parts import require_library
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.spine import of, read, start, supervised
 from tests.support.upstream import SECRET, Upstream, failed
 
 GRAPHS = "tests.backends.langgraph.graphs"
@@ -196,11 +198,37 @@ async def test_a_providers_refusal_is_told_in_our_words(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("graph", "words"), [("nothing", "has no 'nodes'"), ("look", "fails"), ("absent", "no 'absent'")]
-)
+    ("graph", "words"), [
+        ("nothing", "has no 'nodes'"), ("look", "fails"), ("absent", "no 'absent'"),
+        ("unheard", "never hear the question: .*has 'question'"),
+    ],
+)  # fmt: skip
 def test_what_is_no_graph_is_said(graph: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         backend_of(graph)
+
+
+async def test_whatever_a_node_writes_is_told() -> None:
+    said = await ask(backend_of("writing"))
+    assert [each for each in said if isinstance(each, Data | Status)] == [
+        Data("custom", [1, "two"]),
+        Data("custom", 3),
+        Data("custom", True),
+        Data("custom", {"a": [4]}),
+        Status("working", "words"),
+    ]
+
+
+async def test_a_node_that_asks_the_process_to_end_ends_its_own_agent_alone() -> None:
+    """Each node has a task of its own, and asyncio hands SystemExit past all of them."""
+    async with supervised({"graph": backend_of("exiting").stream, "sibling": one_word}) as supervisor:
+        events = await read(supervisor, await start(supervisor))
+    assert of(events, "graph", "error")[0].data["code"] == "internal"
+    assert of(events, "sibling", "done")[0].data["text"] == "one"
+
+
+async def one_word(request: AgentInput) -> AsyncGenerator[str, None]:
+    yield "one"
 
 
 async def test_a_builder_is_compiled() -> None:

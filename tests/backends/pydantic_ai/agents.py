@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-from pydantic_ai import Agent, RunContext
+from pydantic_ai import Agent, ModelRetry, RunContext
 from pydantic_ai.messages import BinaryContent, ImageUrl, ToolReturn, ToolReturnPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -148,3 +148,11 @@ def draw() -> list[Any]:
 @drawing.tool_plain
 def find() -> ToolReturn:
     return ToolReturn("found", content=["See", ImageUrl("https://example.org/a.png")])
+
+
+refining = Agent(FunctionModel(stream_function=_play))
+
+
+@refining.tool_plain(name="look", retries=5)
+def look_once_more(at: str) -> str:
+    raise ModelRetry("look again")

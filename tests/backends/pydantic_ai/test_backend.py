@@ -43,6 +43,12 @@ async def test_all_that_an_agent_says_is_told() -> None:
     assert usage.output_tokens > 0
 
 
+async def test_a_tool_that_wants_to_be_called_anew_has_failed() -> None:
+    assert of_kind(await ask(backend_of("refining")), ToolResult) == [
+        ToolResult("c2", "look again", is_error=True)
+    ]
+
+
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter"])
 async def test_why_the_last_answer_ended_is_told(reason: str) -> None:
     assert finish_of(await ask(backend_of("ending"), f"So|{reason}")).reason == reason
