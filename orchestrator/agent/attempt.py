@@ -24,7 +24,7 @@ from ..events.encoding import check_types, clean_text, encode_json
 from ..settings.agent import AgentSettings, Limits
 from .approvals import Approvals
 from .budget import Budget, cost_of
-from .containment import ENDING, asked_to_end, contain_tasks
+from .containment import ENDING, asked_to_end, contain
 from .content_bounds import ContentBounds, bound_output
 from .deadlines import Deadlines
 from .mailbox import MAX_EVENT_CHARS, Mailbox
@@ -178,7 +178,7 @@ class Attempt:
         Plain text, which most items are, goes into the mailbox here, for the cost of a call is a token's cost;
         all else goes to `_accept`.
         """
-        contain_tasks()
+        contain(self._backend)
         deadlines, clock, pieces, more = (
             self._deadlines,
             self._deadlines.clock,

@@ -1,32 +1,61 @@
-"""Keeps tasks that an agent starts from ending the process, as a parser of arguments in one of them would.
+"""Keeps what an agent starts from reaching others: tasks that would end the process, threads that never come back.
 
 asyncio hands SystemExit and KeyboardInterrupt past every task to whoever runs the loop: what awaits the task cannot
-hold them back, and all other agents would go along. Frameworks start a task for each node or tool.
+hold them back, and all other agents would go along. Its default threads, six on two cores, are everybody's: six tools
+that wait for ever would hold back names to be looked up, the page's files, large questions. Frameworks start a task
+for each node or tool, and a thread for each that is synchronous.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
 
 ENDING = (SystemExit, KeyboardInterrupt)
 """What asyncio lets end the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent."""
+AGENT_THREADS = 32
+"""How many of an agent's calls wait in threads at once, over all its runs; asyncio's own bound on a large machine."""
 
-_inside: ContextVar[bool] = ContextVar("inside_an_agent", default=False)
+
+class AgentThreads:
+    """The threads of one agent, made when it needs them; they end with it."""
+
+    __slots__ = ("__weakref__", "_pool")
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(self, *call: Any, **named: Any) -> Future[Any]:
+        """Run a call in one of them."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(AGENT_THREADS, thread_name_prefix="agent")
+        return self._pool.submit(*call, **named)
+
+    def shutdown(self, wait: bool, cancel_futures: bool) -> None:
+        """End them as `concurrent.futures` does."""
+        if self._pool is not None:
+            self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def contain_tasks() -> None:
-    """Let no task that is started from here on in this context end the process: it fails with a RuntimeError.
+_inside: ContextVar[AgentThreads | None] = ContextVar("inside_an_agent", default=None)
 
-    The loop's own task factory, if it has one, still makes every task.
+
+def contain(agent: object) -> None:
+    """From here on in this context, let no task end the process, and give work for threads to *agent*'s own.
+
+    A task fails with a RuntimeError in place of SystemExit. The loop's own task factory still makes every task, and its
+    default executor still does what no agent asks for.
     """
-    _inside.set(True)
     loop = asyncio.get_running_loop()
-    former = loop.get_task_factory()
-    if not isinstance(former, _Factory):
-        loop.set_task_factory(_Factory(former))
+    factory = loop.get_task_factory()
+    if not isinstance(factory, _Factory):
+        factory = _Factory(loop)
+        loop.set_task_factory(factory)
+    _inside.set(factory.threads_of(agent))
 
 
 def asked_to_end() -> RuntimeError:
@@ -35,17 +64,59 @@ def asked_to_end() -> RuntimeError:
 
 
 class _Factory:
-    def __init__(self, former: Callable[..., asyncio.Future[Any]] | None) -> None:
-        self._former = former
+    """Makes the tasks of a loop, whose default executor it exchanges, too."""
 
-    def __call__(
-        self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any
-    ) -> asyncio.Future[Any]:  # as typeshed has it
-        if _inside.get():
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._former: Callable[..., asyncio.Future[Any]] | None = loop.get_task_factory()
+        self._executor = _Executor(getattr(loop, "_default_executor", None))
+        self._threads: WeakKeyDictionary[object, AgentThreads] = WeakKeyDictionary()
+        loop.set_default_executor(self._executor)
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Future[Any]:
+        if _inside.get() is not None:
             coro = _Contained(coro)
         if self._former is not None:
             return self._former(loop, coro, **named)
         return asyncio.Task(coro, loop=loop, **named)
+
+    def threads_of(self, agent: object) -> AgentThreads:
+        try:
+            threads = self._threads.get(agent)
+            if threads is None:
+                threads = self._threads[agent] = AgentThreads()
+        except (
+            TypeError
+        ):  # somebody's own backend that cannot be a key, or be forgotten: each attempt has its own
+            threads = AgentThreads()
+        self._executor.agents.add(threads)
+        return threads
+
+
+class _Executor(ThreadPoolExecutor):
+    """A default executor that gives an agent's work to the agent's threads, all else to the one before it.
+
+    asyncio takes none that is no `ThreadPoolExecutor`.
+    """
+
+    def __init__(self, former: ThreadPoolExecutor | None) -> None:
+        super().__init__(thread_name_prefix="asyncio")
+        self._former = former
+        self.agents: WeakSet[AgentThreads] = WeakSet()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        threads = _inside.get()
+        if threads is not None:
+            return threads.submit(fn, *args, **kwargs)
+        if self._former is not None:
+            return self._former.submit(fn, *args, **kwargs)
+        return super().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        for each in [*self.agents]:
+            each.shutdown(wait, cancel_futures)
+        if self._former is not None:
+            self._former.shutdown(wait, cancel_futures=cancel_futures)
 
 
 class _Contained(Coroutine[Any, Any, Any]):

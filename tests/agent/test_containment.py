@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from orchestrator.agent.containment import contain_tasks
+from orchestrator.agent.containment import AGENT_THREADS, contain
+from tests.support.patience import turns
 
 Started = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+
+
+class Agent:
+    """Whom a task belongs to."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +62,7 @@ STARTED: dict[str, Started] = {
 async def test_a_task_of_an_agent_that_asks_the_process_to_end_fails(
     how: str, kind: type[BaseException]
 ) -> None:
-    contain_tasks()
+    contain(Agent())
     with pytest.raises((RuntimeError, ExceptionGroup)) as failed:
         await STARTED[how](exits(kind))
     exc = failed.value.exceptions[0] if isinstance(failed.value, ExceptionGroup) else failed.value
@@ -64,7 +71,7 @@ async def test_a_task_of_an_agent_that_asks_the_process_to_end_fails(
 
 
 async def test_a_task_that_ends_so_when_it_is_cancelled_fails_too() -> None:
-    contain_tasks()
+    contain(Agent())
 
     async def stubborn() -> None:
         try:
@@ -80,7 +87,7 @@ async def test_a_task_that_ends_so_when_it_is_cancelled_fails_too() -> None:
 
 
 async def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning() -> None:
-    contain_tasks()
+    contain(Agent())
     task = asyncio.create_task(asyncio.sleep(60))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -90,7 +97,7 @@ async def test_a_task_that_is_cancelled_before_it_begins_leaves_no_warning() -> 
 
 
 async def test_whoever_looks_at_a_task_sees_its_own_coroutine() -> None:
-    contain_tasks()
+    contain(Agent())
     task = asyncio.create_task(exits(SystemExit), name="mine")
     seen: Any = task.get_coro()
     assert (task.get_name(), seen.__name__, inspect.getcoroutinestate(seen)) == (
@@ -111,7 +118,7 @@ async def test_other_tasks_are_as_before_and_the_loops_own_factory_still_makes_e
     loop.set_task_factory(own)
 
     async def agent() -> None:
-        contain_tasks()
+        contain(Agent())
         await asyncio.create_task(asyncio.sleep(0))
 
     await asyncio.create_task(agent())
@@ -121,3 +128,53 @@ async def test_other_tasks_are_as_before_and_the_loops_own_factory_still_makes_e
     assert made == ["coroutine", "_Contained", "coroutine", "_Contained", "coroutine"]
     await asyncio.create_task(agent())
     assert loop.get_task_factory() is factory, "one is enough"
+
+
+async def test_an_agent_whose_threads_all_wait_holds_up_neither_the_service_nor_another_agent() -> None:
+    """A tool that waits for its server for ever, in as many runs as there are threads."""
+    goes_on, asyncios_own = threading.Event(), asyncio.to_thread
+
+    async def ask(agent: Agent, tool: Callable[[], Any]) -> Any:
+        contain(agent)
+        return await asyncios_own(tool)
+
+    stuck = Agent()
+    waiting = [asyncio.create_task(ask(stuck, goes_on.wait)) for _ in range(2 * AGENT_THREADS)]
+    await turns()
+    try:
+        assert await asyncio.create_task(ask(Agent(), threading.current_thread)) is not None
+        assert await asyncios_own(lambda: "page") == "page"
+        assert await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+        assert not any(each.done() for each in waiting)
+    finally:
+        goes_on.set()
+    assert await asyncio.gather(*waiting) == [True] * len(waiting)
+
+
+async def test_what_no_agent_asks_for_is_done_by_the_loops_own_executor() -> None:
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, thread_name_prefix="mine") as own:
+        loop.set_default_executor(own)
+
+        async def agent() -> str:
+            contain(Agent())
+            return await asyncio.to_thread(name)
+
+        def name() -> str:
+            return threading.current_thread().name.partition("_")[0]
+
+        assert (await asyncio.create_task(agent()), await asyncio.to_thread(name)) == ("agent", "mine")
+
+
+@pytest.mark.parametrize("kind", [Agent, dict], ids=["weak", "no key"])
+async def test_the_threads_of_an_agent_that_has_gone_end(kind: Callable[[], object]) -> None:
+    threads: list[threading.Thread] = []
+
+    async def once() -> None:
+        contain(kind())
+        threads.append(await asyncio.to_thread(threading.current_thread))
+
+    await asyncio.create_task(once())
+    gc.collect()
+    await asyncio.to_thread(threads[0].join)
+    assert not threads[0].is_alive()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ from .reading import AgentRunReading, usage_of
 from .settings import PydanticAISettings
 
 EXTRA = "pydantic-ai"
+TOOL_THREADS = 32
+"""How many synchronous tools of an agent run at once, over all its runs."""
 _FAILURES: dict[str, tuple[ErrorCode, str]] = {
     "UsageLimitExceeded": ("max_turns", "The agent used all that it may use."),
     "ContentFilterError": ("refusal", "The provider's content filter withheld the answer."),
@@ -53,6 +56,7 @@ class PydanticAIBackend:
         self._library: Any = load_library(settings, "pydantic_ai", EXTRA)
         self._messages = Messages(load_library(settings, "pydantic_ai.messages", EXTRA))
         self._agent = load_own(settings, "agent", settings.agent, "run_stream_events")
+        self._threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix=settings.agent_id)
         self._deps: Any = None
         if settings.deps is not None:
             self._deps = load_attribute(settings.deps, file=settings.source, key="deps")
@@ -69,7 +73,8 @@ class PydanticAIBackend:
         return name if isinstance(name, str) and name else None
 
     async def aclose(self) -> None:
-        """Do nothing: the agent is the user's."""
+        """Let go of the threads of synchronous tools, whatever they wait for; the agent is the user's."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
         """Answer *request*.
@@ -124,7 +129,10 @@ class PydanticAIBackend:
         self, prompt: Any, given: dict[str, Any], reading: AgentRunReading
     ) -> AsyncGenerator[Emission, None]:
         try:
-            async with self._agent.run_stream_events(prompt, **given) as events:
+            async with AsyncExitStack() as run:
+                # Its own are shared by all agents, and a cancel waits for what is in them.
+                with self._library.Agent.using_thread_executor(self._threads):
+                    events = await run.enter_async_context(self._agent.run_stream_events(prompt, **given))
                 async for event in events:
                     for emission in reading.feed(event):
                         yield emission

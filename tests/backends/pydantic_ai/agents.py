@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any, ClassVar
 
 from openai import AsyncOpenAI
@@ -148,6 +149,17 @@ def draw() -> list[Any]:
 @drawing.tool_plain
 def find() -> ToolReturn:
     return ToolReturn("found", content=["See", ImageUrl("https://example.org/a.png")])
+
+
+waiting = Agent(FunctionModel(stream_function=_play))
+WAITS, GOES_ON = Event(), Event()
+
+
+@waiting.tool_plain(name="look")
+def look_for_ever(at: str) -> str:
+    WAITS.set()
+    GOES_ON.wait()
+    return "late"
 
 
 refining = Agent(FunctionModel(stream_function=_play))

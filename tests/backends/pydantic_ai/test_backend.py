@@ -43,6 +43,20 @@ async def test_all_that_an_agent_says_is_told() -> None:
     assert usage.output_tokens > 0
 
 
+async def test_a_cancel_does_not_wait_for_a_synchronous_tool() -> None:
+    require_library("pydantic_ai")
+    from .agents import GOES_ON, WAITS
+
+    task = asyncio.create_task(ask(backend_of("waiting")))
+    try:
+        assert await asyncio.to_thread(WAITS.wait, PATIENCE_SECONDS)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    finally:
+        GOES_ON.set()
+
+
 async def test_a_tool_that_wants_to_be_called_anew_has_failed() -> None:
     assert of_kind(await ask(backend_of("refining")), ToolResult) == [
         ToolResult("c2", "look again", is_error=True)
