@@ -21,7 +21,7 @@ def load_own(settings: AgentSettings, key: str, reference: str, method: str) -> 
     if not hasattr(found, method) and callable(found):
         try:
             found = found()
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
             raise settings.problem(key, f"{reference!r} fails ({type(exc).__name__}: {exc})") from exc
         if inspect.iscoroutine(found):
             found.close()

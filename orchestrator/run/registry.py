@@ -16,6 +16,8 @@ from ..telemetry.logs import exception_words, failure
 from .variants import AgentsOfRun, KnownAgents, VariantBackends
 
 log = structlog.get_logger(__name__)
+SLOW_SECONDS = 20.0
+"""How long the agents after one wait for it to be loaded; a large SDK takes 10 on a slow machine."""
 
 
 class AgentRegistry:
@@ -59,7 +61,10 @@ class AgentRegistry:
         )
 
     async def load(self) -> None:
-        """Build every backend; the slow imports run in a thread.
+        """Build every backend, one after another; the slow imports run in a thread.
+
+        The next does not wait for one that takes longer than `SLOW_SECONDS`, such as a module that asks a server which
+        does not answer.
 
         Raises:
             ConfigError: A backend cannot be built. The others are there all the same.
@@ -67,18 +72,24 @@ class AgentRegistry:
         loop = asyncio.get_running_loop()
         for agent_id in self._needed:
             self._backends.setdefault(agent_id, loop.create_future())
-        failed: Exception | None = None
-        for agent_id in self._needed:
-            loaded = self._backends[agent_id]
-            try:
-                loaded.set_result(await self._build(agent_id))
-            except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
-                log.error("agent_not_loaded", agent_id=agent_id, error=exception_words(exc))
-                loaded.set_exception(exc)
-                loaded.exception()  # fetched: runs of this agent get it, asyncio need not
-                failed = failed or exc
-        if failed is not None:
-            raise failed
+        async with asyncio.TaskGroup() as group:
+            for agent_id in self._needed:
+                loading = group.create_task(self._load(agent_id))
+                await asyncio.wait((loading,), timeout=SLOW_SECONDS)
+                if not loading.done():
+                    log.warning("agent_loads_slowly", agent_id=agent_id, seconds=SLOW_SECONDS)
+        failed = [exc for each in self._needed if (exc := self._backends[each].exception()) is not None]
+        if failed:
+            raise failed[0]
+
+    async def _load(self, agent_id: str) -> None:
+        loaded = self._backends[agent_id]
+        try:
+            loaded.set_result(await self._build(agent_id))
+        except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
+            log.error("agent_not_loaded", agent_id=agent_id, error=exception_words(exc))
+            loaded.set_exception(exc)
+            loaded.exception()  # fetched: runs of this agent get it, asyncio need not
 
     async def _build(self, agent_id: str) -> Backend:
         if agent_id in self._ready:

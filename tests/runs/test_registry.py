@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -54,6 +55,28 @@ async def test_cancelling_one_that_waits_harms_no_other() -> None:
     await asyncio.wait((first,))
     await registry.load()
     assert await soon(second)
+
+
+async def test_the_others_do_not_wait_for_one_that_is_never_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module asks a server that does not answer."""
+    answers = threading.Event()
+
+    def build(own: Any, all_settings: Any) -> Ready:
+        if own.agent_id == "stuck":
+            answers.wait()
+        return Ready()
+
+    monkeypatch.setattr(registry_module, "create_backend", build)
+    monkeypatch.setattr(registry_module, "SLOW_SECONDS", 0.01)
+    registry = AgentRegistry({name: settings(name) for name in ("stuck", "good")})
+    with capture_logs() as logs:
+        loading = asyncio.create_task(registry.load())
+        assert await soon(registry.backend("good"))
+        assert not registry.ready
+        assert {"event": "agent_loads_slowly", "agent_id": "stuck"}.items() <= logs[0].items()
+        answers.set()
+        await soon(loading)
+    assert registry.ready
 
 
 async def test_one_that_cannot_be_built_fails_its_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,3 +228,7 @@ async def _exit(state: MessagesState) -> None:
 
 
 exiting = StateGraph(MessagesState).add_node("exit", _exit).add_edge(START, "exit").compile()
+
+
+def leaves() -> None:
+    raise SystemExit(3)

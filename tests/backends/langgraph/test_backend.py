@@ -200,6 +200,7 @@ async def test_a_providers_refusal_is_told_in_our_words(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("graph", "words"), [
         ("nothing", "has no 'nodes'"), ("look", "fails"), ("absent", "no 'absent'"),
+        ("leaves", r"fails \(SystemExit: 3\)"),
         ("unheard", "never hear the question: .*has 'question'"),
     ],
 )  # fmt: skip
