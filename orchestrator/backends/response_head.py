@@ -77,6 +77,11 @@ class MendedHandler(ResponseHandler):
         self._head = None
         super().data_received(head if end is None else mended(head[: end.end()]) + head[end.end() :])
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading if it was held up; aiohttp asks after each read, and would let the parser look at nothing."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         head, self._head = self._head, None
         if head and self._parser is not None:

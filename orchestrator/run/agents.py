@@ -91,6 +91,7 @@ class RunAgents:
         self._blind_records = blind_records
         self._budget = Budget("run", max_output_tokens=spec.max_output_tokens, max_cost=spec.max_cost)
         self._agents: dict[str, RunAgent] = {}
+        self._restless: RunAgent | None = None
         self.blind_names = BlindNames(spec.run_id, spec.agents) if spec.blind else None
         self._withheld: dict[str, ContentState] = {}
 
@@ -110,7 +111,12 @@ class RunAgents:
     @property
     def all_at_rest(self) -> bool:
         """Whether everybody that takes part has ended, and all that they said is in the log."""
-        return all(self[agent_id].is_at_rest for agent_id in self._state.participants)
+        if self._restless is not None and not self._restless.is_at_rest:
+            return False  # this is asked after each token, and who was at work a moment ago mostly still is
+        self._restless = next(
+            (agent for agent_id in self._state.participants if not (agent := self[agent_id]).is_at_rest), None
+        )
+        return self._restless is None
 
     def join(self, info: AgentInfo) -> RunAgent:
         """Let an agent take part; one that does already stays as it is."""

@@ -110,6 +110,8 @@ class Writer:
         entries: Sequence[Entry],
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
+        if len(logged) == 1 and self._take_one_text(*logged[0], entries):
+            return
         chars, events = defaultdict[str, int](int), defaultdict[str, int](int)  # of each agent's tokens
         void: dict[str, int] = {}  # characters of attempts that failed within these events
         grown = at = 0
@@ -139,11 +141,30 @@ class Writer:
             at += 1
         for agent_id, count in events.items():
             grown += self.live_bytes.add(agent_id, chars[agent_id] - void.get(agent_id, 0))
-            if self._blind_names is None:
-                configured = self._state.participants[agent_id].info.configured
-                self._observer.tokens(configured, chars[agent_id], count)
+            self._report_tokens(agent_id, chars[agent_id], count)
         self._observer.log_bytes(self._channels.size)
         self.live_bytes.grow(grown)
+
+    def _take_one_text(self, who: str | None, payload: Payload, entries: Sequence[Entry]) -> bool:
+        """Fold one token, without the sums that several need; False if it is something else.
+
+        At human pace nearly every write is such a one.
+        """
+        if type(payload) is not Token or who not in self._state.participants or payload.parent is not None:
+            return False
+        texts = [payload.text]
+        self._state.digest.take_texts(entries, texts)
+        self._state.fold_texts(who, texts, entries[0].id)
+        size = len(payload.text)
+        self._report_tokens(who, size, 1)
+        self._observer.log_bytes(self._channels.size)
+        self.live_bytes.grow(self.live_bytes.add(who, size))
+        return True
+
+    def _report_tokens(self, agent_id: str, chars: int, count: int) -> None:
+        if self._blind_names is None:
+            configured = self._state.participants[agent_id].info.configured
+            self._observer.tokens(configured, chars, count)
 
     async def _log(self, drafts: list[Draft]) -> list[Entry]:
         return await self._channels.append(self._state.spec.channel, drafts, self._fence)

@@ -95,11 +95,18 @@ class _Channel:
         """Hand what they have not had to as many as one turn may serve; wake those that do not take it."""
         behind, readers = self._behind, self.readers
         if not behind:
-            if self._aim >= self.last:
+            last = self.last
+            if self._aim >= last:
                 self._handing = False
                 return
+            self._aim = last
+            if len(readers) == 1 and not self._handing:  # as a rule
+                ((reader, only),) = readers.items()
+                if only.seq < last and not self._taken(only):
+                    wake(reader)
+                    del readers[reader]
+                return
             behind.extend(reversed(readers))
-            self._aim = self.last
         for _ in range(min(READERS_PER_TURN, len(behind))):
             reader = behind.pop()
             place = readers.get(reader)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -81,9 +81,12 @@ def test_nothing_else_comes_out_than_one_by_one(events: list[bytes], cuts: list[
     """However the bytes are cut, and whatever stands between."""
     stream = b"".join(events) + END
     together = said(stream, cuts)
+    ends = list(accumulate(map(len, events)))
+    each_alone = said(stream, ends)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat_decoder, "TextRuns", Never)
         assert said(stream, cuts) == together
+        assert said(stream, ends) == each_alone
 
 
 class Never(TextRuns):

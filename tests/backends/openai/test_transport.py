@@ -253,3 +253,36 @@ async def test_a_body_that_goes_on_after_its_end_is_cut(upstream: Upstream, tran
     await slow.aclose()
     listener.close()
     await server.shutdown(1)
+
+
+async def test_a_reader_that_is_slow_holds_the_server_up_and_gets_all() -> None:
+    """Reading stops while nobody takes what came, and goes on when somebody does."""
+    piece, count = b"data: " + b"x" * 4090 + b"\n\n", 1000
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n" + BODY)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        writer.writelines(b"%x\r\n%b\r\n" % (len(piece), piece) for _ in range(count))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    transport = FastTransport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "k")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        body = await transport.open_stream("/responses", BODY, {})
+        connection = body._response.connection
+        assert connection is not None
+        assert connection.protocol is not None
+        while not connection.protocol._reading_paused:
+            await asyncio.sleep(0.01)
+        read = b""
+        while data := await body.read():
+            read += data
+    assert read == piece * count
+    body.close()
+    await transport.aclose()
+    server.close()
+    await server.wait_closed()

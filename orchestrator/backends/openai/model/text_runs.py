@@ -62,6 +62,9 @@ class TextRuns:
         before = self._before
         if not data.startswith(before):
             return "", data
+        if data.endswith(self._after) and (text := _bare(data[len(before) : -len(self._after)])):
+            self._tries = TRIES
+            return text, b""
         pieces = data[len(before) :].split(self._between)
         last, whole, rest = pieces[-1].partition(self._after)
         if whole:
@@ -90,6 +93,14 @@ class TextRuns:
                 left = self._between.join(pieces[n:])
                 return "".join(said), self._before + left + self._after + rest
         return "".join(said), rest
+
+
+def _bare(piece: bytes) -> str:
+    """Return the text of one event if it stands there letter by letter, as it mostly does; else nothing."""
+    if b'"' in piece or b"\\" in piece or not piece.isascii():
+        return ""
+    text = piece.decode("ascii")
+    return text if text.isprintable() else ""
 
 
 def _is_proved(before: bytes, after: bytes, chunk: Chunk) -> bool:
