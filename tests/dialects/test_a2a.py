@@ -23,7 +23,7 @@ from a2a.utils.errors import TaskNotFoundError, UnsupportedOperationError
 from google.protobuf.json_format import MessageToDict
 
 from orchestrator.eventlog import subscription
-from tests.support.patience import eventually
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.service import Service
 
 from .agents import BROKEN, CHATTY, FILE, GATE, ODD, TOOLED, dialects_served
@@ -41,7 +41,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=30) as made:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ from .node import install, run_node
 from .test_ai_sdk import the_run
 from .test_openai import cancel_agent, native_texts
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.parametrize("version", ["0", "1"])]
+pytestmark = pytest.mark.parametrize("version", ["0", "1"])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,6 +15,7 @@ from agents.exceptions import AgentsException
 from openai import AsyncOpenAI
 
 from orchestrator.eventlog import subscription
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.service import Service
 
 from .agents import BROKEN, CHATTY, ODD, TOOLED, dialects_served
@@ -102,7 +103,7 @@ async def test_stop_closes_the_stream_and_so_the_run(service: Service, client: A
             streamed.cancel()
     run_id = await the_run(service)
     run = await service.find(run_id)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await service.find(run_id)).status == "running":
             await asyncio.sleep(0.05)
     assert (await service.find(run_id)).status == "cancelled", run

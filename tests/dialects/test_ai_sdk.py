@@ -17,7 +17,7 @@ from .cutting import cutting
 from .node import install, run_node
 from .test_openai import cancel_agent, native_texts
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.parametrize("version", ["5", "6", "7"])]
+pytestmark = pytest.mark.parametrize("version", ["5", "6", "7"])
 
 
 @pytest.fixture(scope="module", autouse=True)

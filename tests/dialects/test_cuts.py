@@ -14,7 +14,7 @@ from a2a.client.errors import A2AClientError
 from a2a.types import SubscribeToTaskRequest
 from openai import AsyncOpenAI
 
-from tests.support.patience import eventually
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.service import Service
 
 from .agents import CHATTY, GATE, TOOLED, dialects_served
@@ -25,7 +25,6 @@ from .test_ag_ui import of
 from .test_ag_ui import texts as ag_ui_texts
 from .test_ai_sdk import texts as ui_texts
 
-pytestmark = pytest.mark.timeout(180)
 WHOLE = {"chatty": "".join(CHATTY), "tooled": "".join(TOOLED)}
 CUTS = 6
 
@@ -73,7 +72,7 @@ async def test_a2a_subscribes_again_and_has_the_whole_text(
 ) -> None:
     """Of a task that goes on; what was said before stands in the task that comes first."""
     chance = random.Random(binding)
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         client = await connect(service, http, binding, "gated")
         client._transport.url = client._transport.url.replace(service.url, proxy.url)  # type: ignore[attr-defined]
         for _ in range(2):

@@ -14,7 +14,6 @@ from tests.support.service import Service, serving
 from .agents import BROKEN, CHATTY, broken, chatty, endless
 from .node import FOLDER, PROGRAM, NodeHost, install
 
-pytestmark = pytest.mark.timeout(180)
 EXAMPLES = ROOT / "examples"
 
 

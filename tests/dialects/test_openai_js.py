@@ -14,8 +14,6 @@ from .agents import BROKEN, CHATTY, ODD, TOOLED, dialects_served
 from .node import install, run_node
 from .test_openai import native_texts
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:

@@ -27,7 +27,6 @@ from .agents import endless
 from .node import install, run_node
 from .test_a2a import follow, request
 
-pytestmark = pytest.mark.timeout(180)
 TOKEN = "a-token-of-enough-characters"
 KEY = {"Authorization": f"Bearer {TOKEN}"}
 CHAT: Any = {"model": "endless", "messages": [{"role": "user", "content": "hi"}]}

@@ -60,12 +60,14 @@ async def durable(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 @asynccontextmanager
-async def opened(server: RedisServer, count: int = 1, url: str = "") -> AsyncIterator[list[RedisLog]]:
+async def opened(
+    server: RedisServer, count: int = 1, url: str = "", **options: float
+) -> AsyncIterator[list[RedisLog]]:
     """That many workers' logs on one server."""
     async with AsyncExitStack() as stack:
         logs = []
         for _ in range(count):
-            log = RedisLog(url or server.url)
+            log = RedisLog(url or server.url, **options)
             stack.push_async_callback(log.aclose)
             await log.start()
             logs.append(log)
@@ -74,7 +76,8 @@ async def opened(server: RedisServer, count: int = 1, url: str = "") -> AsyncIte
 
 @pytest.fixture
 async def log(server: RedisServer) -> AsyncIterator[RedisLog]:
-    async with opened(server) as (one,):
+    """A log that waits long for a Redis that a busy machine holds up."""
+    async with opened(server, patience_s=PATIENCE_SECONDS) as (one,):
         yield one
 
 
@@ -480,12 +483,12 @@ async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: Redis
 async def test_leases_outlive_an_outage(server: RedisServer) -> None:
     """Nobody could beat meanwhile; the first to come back must not take the others for dead."""
     async with opened(server, 2) as (a, b):
-        await a.beat("worker_a", 0.5)
-        await b.beat("worker_b", 0.5)
+        await a.beat("worker_a", 2.0)
+        await b.beat("worker_b", 2.0)
         assert await a.living() == {"worker_a", "worker_b"}
         await server.stop(kill=True)
         await eventually(lambda: not a.available)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.1)
         await server.start()
         await eventually(lambda: a.available)
         assert await a.living() == {"worker_a", "worker_b"}
@@ -521,16 +524,17 @@ async def test_full_redis_refuses_whole_appends_and_recovers(tmp_path: Path) -> 
         assert await everything(log, RUN) == [1]
 
 
-async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer, log: RedisLog) -> None:
-    await log.append("c", [draft(1)])
-    await server.ask("REPLICAOF", "127.0.0.1", str(free_port()))
-    with pytest.raises(LogUnavailable):
-        await log.append("c", [draft(2)])
-    await eventually(lambda: not log.available)
-    await server.ask("REPLICAOF", "NO", "ONE")
-    await persistently(log, "c", [draft(2)])
-    await eventually(lambda: log.available)
-    assert await everything(log, "c") == [1, 2]
+async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer) -> None:
+    async with opened(server) as (log,):
+        await log.append("c", [draft(1)])
+        await server.ask("REPLICAOF", "127.0.0.1", str(free_port()))
+        with pytest.raises(LogUnavailable):
+            await log.append("c", [draft(2)])
+        await eventually(lambda: not log.available)
+        await server.ask("REPLICAOF", "NO", "ONE")
+        await persistently(log, "c", [draft(2)])
+        await eventually(lambda: log.available)
+        assert await everything(log, "c") == [1, 2]
 
 
 async def test_cut_connections_lose_nothing_and_repeat_nothing(server: RedisServer) -> None:

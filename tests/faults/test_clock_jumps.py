@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
+from tests.workers.agents import held
 from tests.workers.process import Process, worker
 
 from .oracle import Account, agents_of, begin, judge, whole_run
@@ -59,7 +60,7 @@ async def test_set_clock_ends_no_run_and_expires_nothing(http: ClientSession, tm
         await asyncio.gather(*reading)
         for account in accounts:
             judge(account.seen, links=420)
-            assert account.seen[-1].data["t"] < 60_000, "the time of day is not in it"
+            assert account.seen[-1].data["t"] < HOUR * 1000, "the time of day is not in it"
         for account in (ended, *accounts):
             await still_there(http, one.url, account)
 
@@ -71,12 +72,13 @@ async def test_worker_lost_before_the_clock_was_set_back_is_noticed_in_time(
     async with AsyncExitStack() as stack:
         machine = Machine(tmp_path, stack)
         one, two = await machine.worker(), await machine.worker()
-        account = await begin(http, one.url, "200", agents=["one", "again"])
+        account = await begin(http, one.url, held(200, tmp_path / "gate"), agents=["one", "again"])
         reading = asyncio.create_task(account.connect(http, one.url))
         await asyncio.sleep(0.3)
         await one.end(signal.SIGKILL)
         machine.set_clock(-3 * HOUR)
         await reading
+        (tmp_path / "gate").touch()
         assert account.seen
         await account.follow(http, two.url)
         judge(account.seen, links=200, codes=("worker_lost",))

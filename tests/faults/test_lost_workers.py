@@ -15,6 +15,7 @@ from aiohttp import ClientSession
 
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.redis_server import RedisServer
+from tests.workers.agents import held
 from tests.workers.process import Process, worker
 
 from .oracle import Account, agents_of, begin, judge, let_go, whole_run
@@ -34,11 +35,11 @@ def log_of(store: str, redis: RedisServer, folder: Path) -> str:
 
 
 async def begin_and_read(
-    http: ClientSession, victim: Process, survivor: Process, store: str
+    http: ClientSession, victim: Process, survivor: Process, store: str, gate: Path
 ) -> list[tuple[Account, asyncio.Task[int]]]:
     """Start runs at the victim and read them: on Redis through the other worker, which sees them live."""
     at = survivor if store == "redis" else victim
-    accounts = [await begin(http, victim.url, str(LINKS), agents=AGENTS) for _ in range(2)]
+    accounts = [await begin(http, victim.url, held(LINKS, gate), agents=AGENTS) for _ in range(2)]
     return [(account, asyncio.create_task(account.connect(http, at.url))) for account in accounts]
 
 
@@ -59,24 +60,29 @@ async def test_killed_worker_loses_nothing_that_a_client_has_seen(
     redis: RedisServer, http: ClientSession, tmp_path: Path, chance: random.Random, rounds: int | None
 ) -> None:
     """Each round kills several workers at moments of their own; one lives on and ends what they left."""
-    both = (kill_workers(http, store, log_of(store, redis, tmp_path), chance, rounds) for store in STORES)
+    both = (
+        kill_workers(http, store, log_of(store, redis, tmp_path), tmp_path, chance, rounds)
+        for store in STORES
+    )
     for store, lost in zip(STORES, await asyncio.gather(*both), strict=True):
         assert lost > 0, "no kill came while a run was under way"
         print(f"{store}: {rounds or KILLS} kills, {lost} attempts lost their worker")
 
 
 async def kill_workers(
-    http: ClientSession, store: str, log: str, chance: random.Random, rounds: int | None
+    http: ClientSession, store: str, log: str, gates: Path, chance: random.Random, rounds: int | None
 ) -> int:
     """Kill workers on one log; return how many attempts that ended."""
     kills, lost = rounds or KILLS, 0
     async with worker(log) as survivor:
 
         async def one(delay: float) -> int:
+            gate = gates / f"{store}-{delay}"
             async with worker(log) as victim:
-                read = await begin_and_read(http, victim, survivor, store)
+                read = await begin_and_read(http, victim, survivor, store, gate)
                 await asyncio.sleep(delay)
                 await victim.end(signal.SIGKILL)
+            gate.touch()
             for account, reading in read:
                 await check_ended(http, survivor.url, account, reading)
             return sum(e.data.get("code") == "worker_lost" for account, _ in read for e in account.seen)
@@ -95,20 +101,24 @@ async def test_frozen_worker_that_comes_back_cannot_append(
 
     A short freeze, on the other hand, costs nobody anything.
     """
-    for _ in range(max(1, (rounds or 0) // 20)):
+    for n in range(max(1, (rounds or 0) // 20)):
         await asyncio.gather(
-            *(freeze_worker(http, log_of(store, redis, tmp_path), chance) for store in STORES)
+            *(
+                freeze_worker(http, log_of(store, redis, tmp_path), tmp_path / f"{store}-{n}", chance)
+                for store in STORES
+            )
         )
 
 
-async def freeze_worker(http: ClientSession, log: str, chance: random.Random) -> None:
+async def freeze_worker(http: ClientSession, log: str, gate: Path, chance: random.Random) -> None:
     """Freeze a worker shortly, and then until its lease is over; wake it up when others have ended its runs."""
     async with worker(log) as victim, worker(log) as survivor:
-        accounts = [await begin_at(http, victim, "400", AGENTS, asleep=survivor) for _ in range(2)]
+        accounts = [await begin_at(http, victim, held(400, gate), AGENTS, asleep=survivor) for _ in range(2)]
         reading = [asyncio.create_task(account.connect(http, victim.url)) for account in accounts]
         await freeze(victim, chance.uniform(0.1, 0.5))
         await asyncio.sleep(chance.uniform(0.1, 0.3))
         victim.send(signal.SIGSTOP)
+        gate.touch()
         ended = [Account(account.run_id) for account in accounts]
         await asyncio.gather(*(account.follow(http, survivor.url) for account in ended))
         victim.send(signal.SIGCONT)

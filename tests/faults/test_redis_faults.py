@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from aiohttp import ClientSession
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.redis_proxy import lose_answer, proxied
 from tests.support.redis_server import RedisServer, redis_server
+from tests.workers.agents import held
 from tests.workers.process import Process, until_ready, worker
 
 from .oracle import Account, agents_of, begin, judge, whole_run
@@ -25,12 +25,16 @@ LINKS = 250
 
 
 @asynccontextmanager
-async def reading(http: ClientSession, one: Process, *, runs: int = 3) -> AsyncIterator[list[Account]]:
-    """Begin runs and read them while inside; at the end they have all ended."""
-    accounts = [await begin(http, one.url, str(LINKS)) for _ in range(runs)]
+async def reading(
+    http: ClientSession, one: Process, folder: Path, *, runs: int = 3
+) -> AsyncIterator[list[Account]]:
+    """Begin runs and read them while inside, where none ends; at the end they have all ended."""
+    gate = folder / "gate"
+    accounts = [await begin(http, one.url, held(LINKS, gate)) for _ in range(runs)]
     tasks = [asyncio.create_task(account.follow(http, one.url)) for account in accounts]
     await asyncio.sleep(0.3)
     yield accounts
+    gate.touch()
     await asyncio.gather(*tasks)
 
 
@@ -48,7 +52,7 @@ async def test_restarted_redis_loses_nothing(http: ClientSession, tmp_path: Path
         redis_server(tmp_path, append_only=True, appendfsync="always") as redis,
         worker(redis.url) as one,
     ):
-        async with reading(http, one) as accounts:
+        async with reading(http, one, tmp_path) as accounts:
             await redis.stop(kill=True)
             await until_ready(http, one.url, 503)
             async with http.post(f"{one.url}/v1/runs", json={"message": "5"}) as answer:
@@ -61,12 +65,12 @@ async def test_restarted_redis_loses_nothing(http: ClientSession, tmp_path: Path
 
 
 async def test_flushed_redis_is_a_declared_gap_and_the_runs_go_on(
-    redis: RedisServer, http: ClientSession
+    redis: RedisServer, http: ClientSession, tmp_path: Path
 ) -> None:
     async with worker(redis.url) as one:
         ended = await begin(http, one.url, "5")
         await ended.follow(http, one.url)
-        async with reading(http, one) as accounts:
+        async with reading(http, one, tmp_path) as accounts:
             await redis.flush()
         for account in accounts:
             judge(account.seen, gaps=True)
@@ -79,10 +83,12 @@ async def test_flushed_redis_is_a_declared_gap_and_the_runs_go_on(
         await check_goes_on(http, one)
 
 
-async def test_paused_redis_delays_and_loses_nothing(redis: RedisServer, http: ClientSession) -> None:
+async def test_paused_redis_delays_and_loses_nothing(
+    redis: RedisServer, http: ClientSession, tmp_path: Path
+) -> None:
     """Its own `CLIENT PAUSE`, and the kernel's SIGSTOP: longer than our patience, shorter than a client's."""
     async with worker(redis.url) as one, worker(redis.url) as two:
-        async with reading(http, one) as accounts:
+        async with reading(http, one, tmp_path) as accounts:
             await redis.ask("CLIENT", "PAUSE", 2500, "ALL")
             await asyncio.sleep(3.2)
             redis.pause()
@@ -99,7 +105,7 @@ async def test_paused_redis_delays_and_loses_nothing(redis: RedisServer, http: C
 async def test_redis_without_memory_delays_and_loses_nothing(http: ClientSession, tmp_path: Path) -> None:
     """`maxmemory` with `noeviction`: writes are refused until somebody makes room."""
     async with redis_server(tmp_path, maxmemory_policy="noeviction") as redis, worker(redis.url) as one:
-        async with reading(http, one) as accounts:
+        async with reading(http, one, tmp_path) as accounts:
             await redis.ask("CONFIG", "SET", "maxmemory", "1")
             await until_ready(http, one.url, 503)
             async with http.post(f"{one.url}/v1/runs", json={"message": "5"}) as answer:
@@ -115,13 +121,12 @@ async def test_redis_without_memory_delays_and_loses_nothing(http: ClientSession
 
 
 async def test_write_whose_answer_is_lost_is_there_once(
-    redis: RedisServer, http: ClientSession, chance: random.Random
+    redis: RedisServer, http: ClientSession, chance: random.Random, tmp_path: Path
 ) -> None:
     """The write was applied and the connection died: again and again, at moments of chance's own."""
     async with proxied(redis) as (proxy, url), worker(url) as one:
-        async with reading(http, one) as accounts:
-            until = time.monotonic() + 1.2
-            while time.monotonic() < until:
+        async with reading(http, one, tmp_path) as accounts:
+            for _ in range(16):
                 # What every token goes through.
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await lose_answer(proxy, b"EVALSHA")

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.support.commands import ROOT, environment
+from tests.workers.agents import held
 from tests.workers.process import until_ready, worker
 
 from .oracle import begin, judge, whole_run
@@ -130,10 +131,12 @@ async def test_full_disk_stops_runs_and_loses_nothing(http: ClientSession, tmp_p
     async with worker(f"sqlite:///{path}") as one:
         ended = await begin(http, one.url, "20", agents=["one"])
         await ended.follow(http, one.url)
-        accounts = [await begin(http, one.url, "200") for _ in range(3)]
+        gate = tmp_path / "gate"
+        accounts = [await begin(http, one.url, held(200, gate)) for _ in range(3)]
         reading = [asyncio.create_task(account.follow(http, one.url)) for account in accounts]
         await asyncio.sleep(0.4)
         limit_files(one.pid, path.with_name("log.db-wal").stat().st_size // 4096 * 4096)
+        gate.touch()
         await asyncio.sleep(0.3)
         async with http.post(f"{one.url}/v1/runs", json={"message": "5"}) as answer:
             assert answer.status == 503, await answer.text()

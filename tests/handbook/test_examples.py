@@ -41,8 +41,6 @@ ADDRESS = "http://127.0.0.1:8080"
 PAGES = (*NAMES, "the README")
 SCHEMAS = component_schemas(ServerOptions())
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def of(language: str, about: str | None = None, *pages: str) -> list[Any]:
     """Return the blocks of a language as parameters of a test; those about extending have tests of their own."""

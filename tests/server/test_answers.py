@@ -14,6 +14,7 @@ from orchestrator.events import Data
 from orchestrator.events.encoding import encode_json
 from orchestrator.events.pieces import PIECE_BYTES
 
+from ..support.patience import PATIENCE_SECONDS
 from ..support.service import Service, events_in, serving
 
 SIZE = 200 * 3000
@@ -93,6 +94,6 @@ async def test_a_socket_gets_a_large_state_as_one_message(service: Service, run_
         last = (await service.find(run_id)).state.last_event_id
         for after in ("nowhere-1", last):
             await ws.send_json({"op": "attach", "run_id": run_id, "after": after})
-            told = [await ws.receive_json(timeout=30) for _ in range(2 if after != last else 1)]
+            told = [await ws.receive_json(timeout=PATIENCE_SECONDS) for _ in range(2 if after != last else 1)]
             assert told[-1]["type"] == "snapshot"
             assert (told[-1]["id"], len(told[-1]["agents"]["a"]["data"])) == (last, 200)

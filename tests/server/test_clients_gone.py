@@ -18,7 +18,7 @@ import pytest
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.events import Status
 from orchestrator.server.http import runner
-from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.patience import PATIENCE_SECONDS, eventually, turns
 
 from ..support.service import Serve, Service, silent
 
@@ -179,7 +179,7 @@ async def test_slow_headers_that_end_in_time_are_answered(
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     for part in (f"GET /v1/runs/{run_id}/events HT", "TP/1.1\r\nHost: ", "localhost\r\n\r\n"):
         writer.write(part.encode())
-        await asyncio.sleep(0.1)
+        await turns()
     await reader.readuntil(b"a.started")
     await asyncio.sleep(2.2)
     await service.call("POST", f"/v1/runs/{run_id}/cancel")

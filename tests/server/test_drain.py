@@ -73,9 +73,9 @@ def types(frames: list[Frame]) -> list[str]:
 
 async def test_sigterm_drains_and_exits_with_0(tmp_path: Path) -> None:
     """Streams hear of it and go on, nothing new begins, and what ends in time ends well."""
-    async with ready(tmp_path, "--drain", LONG, short="steady", gated="until_file") as (service, session):
-        _, finite = await start(session, service, agents=["short"])
-        gate = tmp_path / "open"
+    async with ready(tmp_path, "--drain", LONG, short="until_file", gated="until_file") as (service, session):
+        first, gate = tmp_path / "first", tmp_path / "open"
+        _, finite = await start(session, service, agents=["short"], message=str(first))
         _, mixed = await start(session, service, agents=["short", "gated"], message=str(gate))
         await finite.until("short.token")
         await mixed.until("gated.token")
@@ -92,6 +92,7 @@ async def test_sigterm_drains_and_exits_with_0(tmp_path: Path) -> None:
         assert (status, problem["status"]) == (503, 503)
         assert int(headers["Retry-After"]) >= 1
         assert (await _get(session, f"{service.url}/healthz"))[0] == 200
+        first.touch()
         assert types(await finite.rest())[-2:] == ["short.done", "run.done"]
         gate.touch()
         rest = types(await mixed.rest())
@@ -101,7 +102,7 @@ async def test_sigterm_drains_and_exits_with_0(tmp_path: Path) -> None:
 
 
 async def test_what_goes_on_after_the_drain_is_ended_in_good_order(tmp_path: Path) -> None:
-    async with ready(tmp_path, "--drain", "0.5", short="steady", long="endless") as (service, session):
+    async with ready(tmp_path, "--drain", "0.5", long="endless") as (service, session):
         _, stream = await start(session, service, agents=["long"])
         await stream.until("long.token")
         before = time.monotonic()

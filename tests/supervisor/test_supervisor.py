@@ -318,6 +318,7 @@ async def test_output_limit_keeps_what_fits() -> None:
     assert of(events, "a", "error")[0].data["code"] == "output_limit"
 
 
+@pytest.mark.looptime
 async def test_pace_is_a_ceiling() -> None:
     async def burst(request: AgentInput) -> AsyncGenerator[str, None]:
         yield "x" * 100
@@ -330,6 +331,7 @@ async def test_pace_is_a_ceiling() -> None:
     assert len(of(events, "a", "token")) >= 5
 
 
+@pytest.mark.looptime
 async def test_coalescing_makes_fewer_events_of_the_same_text() -> None:
     async def steady(request: AgentInput) -> AsyncGenerator[str, None]:
         for n in range(40):
@@ -542,6 +544,7 @@ async def test_abandoned_run_is_cancelled_when_it_asked_for_that() -> None:
         kept.cancel(Stop("requested"))
 
 
+@pytest.mark.looptime
 async def test_draining_refuses_new_runs_and_ends_the_rest_with_shutdown() -> None:
     async with supervised({"a": endless, "b": words}) as supervisor:
         run = await start(supervisor)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from pathlib import Path
 
 from orchestrator import AgentInput
 
@@ -17,11 +18,21 @@ def link(agent_id: str, n: int, before: str) -> str:
     return f"{agent_id}:{n}:{sha256(before.encode()).hexdigest()[:8]} "
 
 
+def held(links: int, gate: Path) -> str:
+    """Return the message that asks for so many links, three quarters of them until the file *gate* is there.
+
+    What is to happen while a run is under way happens then, however late a busy machine gets to it.
+    """
+    return f"{links}@{PAUSE}@{gate}"
+
+
 async def chain(request: AgentInput) -> AsyncIterator[str]:
     """Say as many links as the message asks for: ``150``, or ``150@0.002`` with another pause between them."""
-    count, _, pause = request.message.partition("@")
+    count, pause, gate = [*request.message.split("@", 2), "", ""][:3]
     said = ""
     for n in range(int(count)):
+        while gate and n == int(count) * 3 // 4 and not Path(gate).exists():
+            await asyncio.sleep(PAUSE)
         said = link(request.agent_id, n, said)
         yield said
         await asyncio.sleep(float(pause) if pause else PAUSE)
