@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,8 +21,8 @@ from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.options import ServerOptions
-from orchestrator.settings.limits import RunLimits
-from tests.support.service import Service, serving
+from orchestrator.settings.limits import ConnectionLimits, RunLimits
+from tests.support.service import Service, serving, silent
 
 from .agents import endless
 from .node import install, run_node
@@ -133,6 +134,54 @@ async def test_what_no_run_can_begin_with_is_refused_in_the_dialect_s_shape(name
         assert answer.status == status
         assert word in words(name, answer).lower()
         assert b"hunter2" not in answer.body
+
+
+async def test_what_no_route_takes_is_refused_in_the_dialect_s_shape() -> None:
+    """Another method, a path below, a page's preflight, another kind of body: a client reads all of them alike."""
+    version = {"A2A-Version": "1.0"}
+    foreign = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    async with serving({"endless": endless}) as service:
+        for name, (path, body) in CALLS.items():
+            below = path.replace("/v1/ag-ui", "/v1/ag-ui/endless")
+            answers = {
+                405: await service.call("PUT", path, json=body),
+                403: await service.call("OPTIONS", path, headers=foreign),
+                415: await service.call(
+                    "POST", path, data=b"{}", headers=version | {"Content-Type": "text/plain"}
+                ),
+            }
+            if name != "responses":  # there is a response at each address below
+                answers[404] = await service.call("POST", f"{below}/nothing", json=body)
+            for status, answer in answers.items():
+                assert answer.status == status
+                assert words(name, answer)
+            assert answers[405].headers["Allow"]
+            head = await service.call("HEAD", path)
+            assert (head.status, head.body) == (405, b"")
+
+
+async def test_what_is_too_many_is_refused_in_the_dialect_s_shape() -> None:
+    """Of connections and of streams: who is told to come back later has to be able to read it."""
+    version = {"A2A-Version": "1.0"}
+    bounds = ConnectionLimits(max_connections=1)
+    async with serving({"a": silent}, options=ServerOptions(connections=bounds)) as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readline()
+        for name, (path, body) in CALLS.items():
+            answer = await service.call("POST", path, json=body, headers=version)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+            assert "connections" in words(name, answer)
+        writer.close()
+    bounds = ConnectionLimits(max_streams=0)
+    async with serving({"endless": endless}, options=ServerOptions(connections=bounds)) as service:
+        for name, (path, body) in CALLS.items():
+            headers = version | {"Accept": "application/json, text/event-stream"}
+            streams = path.replace(":send", ":stream")
+            answer = await service.call("POST", streams, json=body | {"stream": True}, headers=headers)
+            assert answer.status == 503
+            assert "streams" in words(name, answer)
+        assert not (await service.call("GET", "/v1/runs")).json["runs"], "nobody would read them"
 
 
 async def test_openai_raises_its_own_errors(service: Service, full: str) -> None:

@@ -191,6 +191,11 @@ def _forkable(framing: Framing) -> Forkable | None:
     return framing if framing.needs_all and isinstance(framing, Forkable) else None
 
 
+def require_stream(request: web.Request) -> None:
+    """Raise Unavailable if `stream_run` would: before a run is begun, which would go on without a reader."""
+    request.app[CONNECTIONS].require_room("streams")
+
+
 async def stream_run(
     request: web.Request,
     run: AnyRun,

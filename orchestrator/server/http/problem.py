@@ -137,6 +137,9 @@ def unexpected(exc: BaseException, *, where: str) -> Problem:
 
 ProblemShape = Callable[[Problem], web.Response]
 _SHAPE = "__problem_shape__"
+_SHAPES: web.AppKey[dict[str, ProblemShape | None]] = web.AppKey("problem_shapes", dict)
+"""The shapes by the beginning of their paths, the longest first."""
+
 _Shaped = TypeVar("_Shaped", bound=Callable[..., Any])
 
 
@@ -152,7 +155,32 @@ def refuses_as(shape: ProblemShape) -> Callable[[_Shaped], _Shaped]:
 
 def _answer(request: web.Request, problem: Problem) -> web.Response:
     shape: ProblemShape | None = getattr(request.match_info.handler, _SHAPE, None)
+    if request.match_info.http_exception is not None:
+        shape = _shape_at(request)
     return problem.response() if shape is None else shape(problem)
+
+
+def _shape_at(request: web.Request) -> ProblemShape | None:
+    """Return the shape of the API at whose address nothing is, or not by that method."""
+    shapes = request.app[_SHAPES]
+    if not shapes:  # not before: an application that embeds this one has put its own path before each by now
+        shapes.update(_shapes_by_path(request.app.router))
+    return next((shape for path, shape in shapes.items() if request.path.startswith(path)), None)
+
+
+def _shapes_by_path(router: web.UrlDispatcher) -> Mapping[str, ProblemShape | None]:
+    """Return the shape of each path's beginning: of a folder if all that lies below it has the same."""
+    begins = [
+        (resource.canonical.partition("{")[0], getattr(route.handler, _SHAPE, None))
+        for resource in router.resources()
+        for route in resource
+    ]
+    found: dict[str, ProblemShape | None] = {}
+    for path, shape in begins:
+        folder = path[: path.rfind("/") + 1]
+        is_own = folder.count("/") > 2 and all(of is shape for at, of in begins if at.startswith(folder))
+        found[folder if is_own else path] = shape
+    return {path: found[path] for path in sorted(found, key=len, reverse=True) if found[path] is not None}
 
 
 @web.middleware
@@ -178,6 +206,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
 
 def setup_problems(app: web.Application) -> None:
     """Make *app* answer every failure with a problem; call it before other middlewares are added."""
+    app[_SHAPES] = {}
     app.middlewares.append(problem_middleware)
     app.on_response_prepare.append(_remember_response)
 

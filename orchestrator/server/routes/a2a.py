@@ -16,7 +16,7 @@ from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.answers import json_response, send_json
 from ..http.approvals import give_answers, read_approval_id, read_decision
-from ..http.following import fold_run, stream_run
+from ..http.following import fold_run, require_stream, stream_run
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.proxies import SCHEME, outside
 from ..http.question import Question, addressed, call_name, models, parts_of, start_asked
@@ -33,11 +33,9 @@ _TASK = ResponseDoc("The task.", {"type": "object"})
 _STREAM = ResponseDoc("Updates of the task.", None, EVENT_STREAM, headers=("Run-Id",))
 _STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 _STATUSES |= {
+    405: "UNIMPLEMENTED",
     409: "FAILED_PRECONDITION",
     410: "NOT_FOUND",
-    413: "INVALID_ARGUMENT",
-    415: "INVALID_ARGUMENT",
-    422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     503: "UNAVAILABLE",
 }
@@ -58,13 +56,13 @@ class Refused(ProblemError):
 
 def a2a_error(problem: Problem) -> web.Response:
     """Return a failure as a `google.rpc.Status`, whose reason the clients map to their own errors."""
-    reason = problem.extra.get("reason") or _STATUSES.get(problem.status, "INTERNAL")
+    status = _STATUSES.get(problem.status, "INTERNAL" if problem.status >= 500 else "INVALID_ARGUMENT")
+    reason = problem.extra.get("reason") or status
     info = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason,
         "domain": "a2a-protocol.org",
     }
-    status = _STATUSES.get(problem.status, "INTERNAL")
     error = {"code": problem.status, "status": status, "message": _words(problem), "details": [info]}
     return json_response({"error": error}, status=problem.status, headers=dict(problem.headers))
 
@@ -217,6 +215,7 @@ async def _send_message(request: web.Request, params: Mapping[str, Any]) -> dict
 async def _stream_message(
     request: web.Request, params: Mapping[str, Any], rpc: Mapping[str, Any]
 ) -> web.StreamResponse:
+    require_stream(request)
     run, cursor = await _send(request, params)
     return await stream_run(request, run, DIALECTS["a2a"], cursor=cursor, options=_options(run, rpc))
 

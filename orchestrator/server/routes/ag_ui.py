@@ -12,7 +12,7 @@ from ...errors import NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.following import stream_run
+from ..http.following import require_stream, stream_run
 from ..http.question import addressed, own_name, read_messages, start_asked
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
@@ -73,6 +73,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
 
 async def _run(request: web.Request, model: str | None) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    require_stream(request)
     thread, client_run = own_name(body.get("threadId"), "threadId"), own_name(body.get("runId"), "runId")
     options = {
         "thread_id": thread,

@@ -14,7 +14,7 @@ from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.following import stream_run
+from ..http.following import require_stream, stream_run
 from ..http.problem import Problem, refuses_as
 from ..http.question import Question, addressed, own_name, parts_of, start_asked
 from ..http.reading import requested_cursor
@@ -46,6 +46,7 @@ def plain_error(problem: Problem) -> web.Response:
 )
 async def chat(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
+    require_stream(request)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
         raise InvalidRequest(

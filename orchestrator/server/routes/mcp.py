@@ -26,7 +26,7 @@ from ...run.commands import Command
 from ...run.registry import AgentRegistry
 from ..http.answers import json_response, send_json
 from ..http.approvals import give_answers, read_approval_id
-from ..http.following import fold_run, stream_run
+from ..http.following import fold_run, require_stream, stream_run
 from ..http.hops import depth_in_meta
 from ..http.problem import Problem, ProblemError, problem_from, refuses_as
 from ..http.question import Question, addressed, call_name, start_asked
@@ -153,6 +153,8 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
         return _refusal(call_id, INVALID_PARAMS, f"Tool {name[:80]!r}: {registry.why_no_panel(panel)}.")
     if name != "ask" and panel not in registry.panels:
         return _refusal(call_id, INVALID_PARAMS, f"There is no tool {name[:80]!r}.")
+    if streams := wants_stream(request, EVENT_STREAM):
+        require_stream(request)
     try:
         message = wanted.get("message")
         if not isinstance(message, str):
@@ -174,7 +176,7 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
     token = call_name(meta.get("progressToken"), "progressToken") if isinstance(meta, Mapping) else None
     elicits = request.headers.get(SESSION, "").endswith(_ELICITS)
     options: dict[str, Any] = {"rpc_id": call_id, "progress_token": token, "elicits": elicits}
-    if wants_stream(request, EVENT_STREAM):
+    if streams:
         options["stream"] = _name_stream(run.spec.run_id, options)
         newest = parse_cursor(run.state.last_event_id or "")
         # A client of an older version would take an event without data for a broken message.

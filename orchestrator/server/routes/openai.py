@@ -17,7 +17,7 @@ from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.answers import json_response, send_json
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id, read_chat_answers
-from ..http.following import fold_run, stream_run
+from ..http.following import fold_run, require_stream, stream_run
 from ..http.problem import Problem, refuses_as
 from ..http.question import (
     MAX_NAME_CHARS,
@@ -99,6 +99,8 @@ def _model(name: str) -> dict[str, Any]:
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     check_model(body.get("model"))
+    if body.get("stream") is True:
+        require_stream(request)
     answers, cursor = read_chat_answers(body.get("messages")), None
     if answers:
         run, cursor = await give_answers(request, answers)
@@ -139,6 +141,8 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     background, streams = body.get("background") is True, body.get("stream") is True
     check_model(body.get("model"))
+    if streams:
+        require_stream(request)
     answers = _answers(body.get("input"))
     cursor: str | None = None
     if answers:
