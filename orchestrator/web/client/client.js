@@ -20,6 +20,9 @@ import { SharedFeeds, openSharedWorker } from './sharing/shared.js';
 /** @typedef {import('./types.js').AttachOptions} AttachOptions */
 /** @typedef {import('./types.js').AgentInfo} AgentInfo */
 /** @typedef {import('./types.js').RunSnapshot} RunSnapshot */
+/** @typedef {import('./types.js').RunState} RunState */
+/** @typedef {import('./types.js').AgentState} AgentState */
+/** @typedef {import('./types.js').RunEvent} RunEvent */
 
 export { ClientError, Run };
 

@@ -30,6 +30,9 @@ export function useValue(subscribe, read) {
   return value;
 }
 
+/** Those that draw again at the same times, by how often: each at a time of its own would be a frame of its own. @type {Map<number, Set<() => void>>} */
+const ticking = new Map();
+
 /**
  * Draw again every *ms* while *active*: for what the clock alone changes.
  * @param {boolean} active
@@ -37,9 +40,26 @@ export function useValue(subscribe, read) {
  */
 export function useTick(active, ms) {
   const [, redraw] = useReducer((/** @type {number} */ n) => n + 1, 0);
-  useEffect(() => {
-    if (!active) return undefined;
-    const timer = setInterval(() => redraw(undefined), ms);
-    return () => clearInterval(timer);
-  }, [active, ms]);
+  useEffect(() => (active ? everyMs(ms, () => redraw(undefined)) : undefined), [active, ms]);
+}
+
+/**
+ * @param {number} ms
+ * @param {() => void} act
+ * @returns {() => void} Ends it.
+ */
+function everyMs(ms, act) {
+  const found = ticking.get(ms);
+  const all = found ?? new Set();
+  all.add(act);
+  if (found === undefined) {
+    ticking.set(ms, all);
+    const timer = setInterval(() => {
+      for (const each of all) each();
+      if (all.size > 0) return;
+      clearInterval(timer);
+      ticking.delete(ms);
+    }, ms);
+  }
+  return () => void all.delete(act);
 }

@@ -15,11 +15,17 @@ export type StartOptions = import('./types.js').StartOptions;
 export type AttachOptions = import('./types.js').AttachOptions;
 export type AgentInfo = import('./types.js').AgentInfo;
 export type RunSnapshot = import('./types.js').RunSnapshot;
+export type RunState = import('./types.js').RunState;
+export type AgentState = import('./types.js').AgentState;
+export type RunEvent = import('./types.js').RunEvent;
 /** @typedef {import('./types.js').ClientOptions} ClientOptions */
 /** @typedef {import('./types.js').StartOptions} StartOptions */
 /** @typedef {import('./types.js').AttachOptions} AttachOptions */
 /** @typedef {import('./types.js').AgentInfo} AgentInfo */
 /** @typedef {import('./types.js').RunSnapshot} RunSnapshot */
+/** @typedef {import('./types.js').RunState} RunState */
+/** @typedef {import('./types.js').AgentState} AgentState */
+/** @typedef {import('./types.js').RunEvent} RunEvent */
 export { ClientError, Run };
 /**
  * Make a client. No request is made yet.

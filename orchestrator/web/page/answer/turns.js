@@ -10,11 +10,17 @@
 /** How long one task may draw before the browser has its turn. */
 const TASK_MS = 12;
 
-/** While somebody types, and after frames that took long: so little that the next frame is a short one. */
+/** After frames that took long: so little that the next frame is a short one. */
 const SHORT_TASK_MS = 3;
+
+/** While somebody types: what is drawn after a key's frame is laid out before the next key comes. */
+const TYPING_TASK_MS = 6;
 
 /** How long the last key counts as typing. */
 const TYPING_MS = 300;
+
+/** While somebody types, the next turn waits so long for a key, whose frame goes before: a frame cannot be broken off. */
+const NEXT_KEY_MS = 150;
 
 /** What the browser may need to lay out and paint what a task drew; if it needs more, tasks get shorter. */
 const FRAME_MS = 24;
@@ -62,6 +68,13 @@ export class Turns {
     this.#waitForFrame();
   }
 
+  /** Go on after a frame: at once, or, if a key was followed by its turn already, once no further one comes. */
+  #afterFrame() {
+    const since = performance.now() - this.#typedAt;
+    if (since < NEXT_KEY_MS && this.#drewAt > this.#typedAt) this.#wait(NEXT_KEY_MS - since);
+    else this.#run();
+  }
+
   /** @param {number} ms */
   #wait(ms) {
     const timer = setTimeout(() => this.#run(), ms);
@@ -76,7 +89,7 @@ export class Turns {
       const began = performance.now();
       timer = setTimeout(() => {
         this.#adapt(performance.now() - began);
-        this.#run();
+        this.#afterFrame();
       });
     });
     this.#callOff = () => {
@@ -92,7 +105,7 @@ export class Turns {
 
   #run() {
     this.#drewAt = performance.now();
-    const next = this.#paintUntil(this.#drewAt + (this.#typing ? SHORT_TASK_MS : this.#taskMs));
+    const next = this.#paintUntil(this.#drewAt + (this.#typing ? Math.min(TYPING_TASK_MS, this.#taskMs) : this.#taskMs));
     this.#callOff = null;
     if (this.#waiting.size === 0) return;
     if (next <= performance.now()) this.#waitForFrame();

@@ -59,11 +59,17 @@ export function useStickToEnd(group, follow) {
     const [outer, inner] = [box.current, content.current];
     if (outer === null || inner === null) return undefined;
     let [top, height] = [0, 0];
+    const stick = (/** @type {boolean} */ wish) => {
+      sticks.current = wish;
+      // Else the browser holds on to what is above while what it had guessed is laid out, and that looks like a hand.
+      outer.style.overflowAnchor = wish ? 'none' : '';
+    };
+    stick(sticks.current);
     const look = () => {
       const near = outer.scrollHeight - outer.scrollTop - outer.clientHeight < NEAR_PX;
       // Growth alone moves nobody away from the end: only who scrolled up has left it.
-      if (near) sticks.current = true;
-      else if (outer.scrollTop < top - 1 && outer.scrollHeight >= height) sticks.current = false;
+      if (near) stick(true);
+      else if (outer.scrollTop < top - 1 && outer.scrollHeight >= height) stick(false);
       [top, height] = [outer.scrollTop, outer.scrollHeight];
       setAtEnd(sticks.current);
     };
