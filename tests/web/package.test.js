@@ -60,7 +60,7 @@ test('Node takes it as it is, with the project’s own React', async () => {
 
 for (const [module, moduleResolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
   test(`its types are found and are strict with moduleResolution ${moduleResolution}`, async () => {
-    const wrong = `${USE}\nconst run = await client.start({ message: 'hi', agents: ['a'] });\nconst text: string | undefined = run.getAgent('a')?.text;\n// @ts-expect-error a message is needed\nawait client.start({});\nexport { text };\n`;
+    const wrong = `${USE}\nimport type { AgentState, RunEvent, RunState } from 'fanin-client';\nconst run = await client.start({ message: 'hi', agents: ['a'] });\nconst agent: AgentState | undefined = run.getAgent('a');\nconst text: string | undefined = agent?.text;\nconst state: RunState = run.getSnapshot();\nrun.on('*', (event: RunEvent) => console.log(event.name, state.status));\n// @ts-expect-error a message is needed\nawait client.start({});\nexport { text };\n`;
     await writeFile(join(project, `${moduleResolution}.ts`), wrong);
     const options = { strict: true, noEmit: true, skipLibCheck: true, target: 'es2022', lib: ['es2023', 'dom', 'dom.iterable'], module, moduleResolution, types: [] };
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [`${moduleResolution}.ts`] }));
