@@ -119,5 +119,5 @@ AGENTS = {
 @asynccontextmanager
 async def dialects_served() -> AsyncIterator[Service]:
     GATE.close()
-    async with serving(AGENTS, limits=RunLimits(abandon_after_s=0.2)) as service:
+    async with serving(AGENTS, limits=RunLimits(abandon_after_s=1)) as service:
         yield service

@@ -206,7 +206,7 @@ async def test_an_approval_is_asked_for_and_answered(client: AsyncOpenAI, approv
     (request,) = [item for item in asked.output if item.type == "mcp_approval_request"]
     assert (request.name, request.arguments) == ("send", '{"to":"all"}')
     assert asked.output_text == "May I? "
-    await asyncio.sleep(1)  # longer than a run without a subscriber is kept
+    await asyncio.sleep(2)  # longer than a run without a subscriber is kept
     async with client.responses.stream(
         model="asking",
         input=[{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approve}],

@@ -104,10 +104,14 @@ def patient_session() -> ClientSession:
 
 
 async def begin(http: ClientSession, url: str, message: str, **keys: Any) -> Account:
-    """Start a run; return a client's account of it, which is empty."""
-    async with http.post(f"{url}/v1/runs", json={"message": message, **keys}) as answer:
-        assert answer.status == 201, await answer.text()
-        return Account(str((await answer.json())["run_id"]))
+    """Start a run, again if the store is unavailable for a moment; return a client's account of it, which is empty."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with http.post(f"{url}/v1/runs", json={"message": message, **keys}) as answer:
+                if answer.status != 503:
+                    assert answer.status == 201, await answer.text()
+                    return Account(str((await answer.json())["run_id"]))
+            await asyncio.sleep(0.05)
 
 
 async def whole_run(http: ClientSession, url: str, run_id: str) -> list[Event]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -37,11 +38,17 @@ KEY = "sk-our-own-key"
 
 
 @asynccontextmanager
-async def service_of(upstream: Upstream, models: dict[str, str], **keys: Any) -> AsyncIterator[Service]:
-    """Serve an SDK agent for each model."""
+async def service_of(
+    upstream: Upstream,
+    models: dict[str, str],
+    impatient: Mapping[str, Any] = MappingProxyType({}),
+    **keys: Any,
+) -> AsyncIterator[Service]:
+    """Serve an SDK agent for each model; *impatient*: limits of the one that must not wait long."""
     agents = {
         agent_id: OpenAIAgentsSettings.model_validate(
             {"agent_id": agent_id, "model": model, "base_url": upstream.url, "api_key": KEY, **keys}
+            | ({"limits": impatient[agent_id]} if agent_id in impatient else {})
         )
         for agent_id, model in models.items()
     }
@@ -111,8 +118,8 @@ async def test_every_upstream_fault_is_an_event_of_its_own_agent_alone() -> None
         for name, answer, _ in FAULTS:
             upstream.script(name, [["never said"]], fault=answer)
         retry = {"attempts": 2, "backoff_s": 0.05}
-        limits = {"first_token_timeout_s": 0.5}
-        async with service_of(upstream, models, retry=retry, limits=limits) as service:
+        hasty = {"hang": {"first_token_timeout_s": 0.5}}
+        async with service_of(upstream, models, hasty, retry=retry) as service:
             run_id = await service.start()
             body = await service.body(f"/v1/runs/{run_id}/events")
             events = await service.events(run_id)
@@ -143,7 +150,7 @@ async def test_answer_that_breaks_off_is_an_error_and_its_text_stands() -> None:
     async with Upstream() as upstream:
         for name, step, _ in CUT_SHORT:
             upstream.script(name, [[Text("half "), Text("an answer ", delay=0.05), step]])
-        async with service_of(upstream, models, limits={"idle_timeout_s": 0.5}) as service:
+        async with service_of(upstream, models, {"stall": {"idle_timeout_s": 0.5}}) as service:
             events = await service.events(await service.start())
     check_whole(events)
     found = {}

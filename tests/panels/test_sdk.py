@@ -131,7 +131,6 @@ async def test_moderator_begins_while_a_member_hangs_upstream() -> None:
         )
         async with service.stream(f"/v1/runs/{run_id}/events") as stream:
             events = await stream.until("chair.token")
-            assert events[-1].data["t"] < 2500
             while data_of(events, "panel.result") == []:
                 events.append(await stream.event())
             await service.call("POST", f"/v1/runs/{run_id}/cancel")

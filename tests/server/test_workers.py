@@ -149,8 +149,11 @@ async def test_run_that_is_deleted_while_a_worker_takes_it_harms_nobody(
 
         async def begin_and_delete(url: str) -> None:
             account = await begin(http, url, "50")
-            async with http.delete(f"{url}/v1/runs/{account.run_id}") as answer:
-                assert answer.status == 204
+            status = 503  # as long as a busy machine holds Redis up; then it may be deleted already
+            while status == 503:
+                async with http.delete(f"{url}/v1/runs/{account.run_id}") as answer:
+                    status = answer.status
+            assert status in (204, 410)
 
         for _ in range(10):
             await asyncio.gather(*(begin_and_delete(at.url) for at in (one, two) for _ in range(10)))

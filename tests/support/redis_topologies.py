@@ -205,7 +205,7 @@ async def redis_watched(folder: Path, *, certificate: Certificate | None = None)
         try:
             watched = primary.tls_port or primary.port
             await sentinel.ask("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", watched, 1)
-            await sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 1000)
+            await sentinel.ask("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 3000)
             await sentinel.ask("SENTINEL", "SET", SERVICE, "failover-timeout", 10000)
             await _until(sentinel, "SENTINEL", "MASTER", SERVICE, **{"num-slaves": "1", "flags": "master"})
             yield Watched(primary, replica, sentinel)
