@@ -115,13 +115,13 @@ class AgUiFraming(FoldedFraming):
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
-        tool, (_, owner) = encode_json(f"{voice.agent_id}:{call.call_id}"), self._part(voice)
+        tool, (_, owner) = encode_json(voice.call_name(call.call_id)), self._part(voice)
         start, args, end = _TOOL_CALLED
         given = [args % (tool, encode_json(call.arguments), owner)] if call.arguments else []
         return [*begun, start % (tool, encode_json(call.name), owner), *given, end % (tool, owner)]
 
     def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
-        tool = f"{voice.agent_id}:{result.call_id}"
+        tool = voice.call_name(result.call_id)
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
         # AG-UI has no word for a tool that failed but in its messages, which are not sent.
@@ -196,7 +196,7 @@ class AgUiFraming(FoldedFraming):
             {
                 "id": f"{self.run_id}/{voice.agent_id}/{call_id}",
                 "reason": "tool_call",
-                "toolCallId": f"{voice.agent_id}:{call_id}",
+                "toolCallId": voice.call_name(call_id),
                 "message": f"{voice.title} wants to run {asked.name}.",
             }
             for voice in self.voices.values()

@@ -85,7 +85,7 @@ class AiSdkFraming(FoldedFraming):
         return known[2]
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
-        tool = encode_json(f"{voice.agent_id}:{call.call_id}")
+        tool = encode_json(voice.call_name(call.call_id))
         given = encode_json(call.name), encode_json(tool_input(call.arguments)), self._said_by(voice)
         return [_TOOL_CALLED % (tool, *given)]
 
@@ -93,7 +93,7 @@ class AiSdkFraming(FoldedFraming):
         called = []
         if result.call_id not in voice.tools:
             called = self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
-        tool = encode_json(f"{voice.agent_id}:{result.call_id}")
+        tool = encode_json(voice.call_name(result.call_id))
         if result.is_error:
             return [*called, _TOOL_FAILED % (tool, encode_json(str(result.output)))]
         return [*called, _TOOL_ENDED % (tool, encode_json(result.output))]
@@ -103,7 +103,7 @@ class AiSdkFraming(FoldedFraming):
         if asked.call_id not in voice.tools:
             blocks = self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
         if self.pauses:
-            tool = f"{voice.agent_id}:{asked.call_id}"
+            tool = voice.call_name(asked.call_id)
             approval = f"{self.run_id}/{voice.agent_id}/{asked.call_id}"
             blocks.append(data({"type": "tool-approval-request", "approvalId": approval, "toolCallId": tool}))
         return [*blocks, self._agent(voice, status="waiting", call_id=asked.call_id)]
@@ -143,7 +143,7 @@ class AiSdkFraming(FoldedFraming):
         return [self._agent(voice, approval=approval_facts(payload))]
 
     def _unfinished(self, voice: HeardAgent, call_id: str) -> bytes:
-        tool = f"{voice.agent_id}:{call_id}"
+        tool = voice.call_name(call_id)
         if self.pauses and call_id in voice.asked:
             return data({"type": "tool-output-denied", "toolCallId": tool})
         return _TOOL_FAILED % (encode_json(tool), b'"The tool was not run."')

@@ -15,7 +15,7 @@ from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
 from .base import Subscriber
-from .facts import citation, data
+from .facts import citation, data, plain
 from .fold import FoldedFraming
 from .heard import CONTENT_KEYS, HeardAgent
 
@@ -43,6 +43,8 @@ class ChatFraming(FoldedFraming):
             }
         )[:-1]
         self._places: dict[str, int] = {}
+        self._listed: dict[tuple[int, str], int] = {}
+        """How many of each list of each choice were sent."""
         self._heard: dict[str, list[bytes]] = {}
         self._thoughts: dict[str, list[bytes]] = {}
         self._reasons: dict[str, str] = {}
@@ -101,11 +103,13 @@ class ChatFraming(FoldedFraming):
             return []
         if isinstance(said, Progress):
             return []  # this API has no place for how far a task is
-        delta: dict[str, Any] = {CONTENT_KEYS[said.TYPE]: [said]}
+        key, entry = CONTENT_KEYS[said.TYPE], plain(said)
         if isinstance(said, Source) and said.url is not None:
-            delta = {"annotations": [_annotation(said)]}
+            key, entry = "annotations", _annotation(said)
         place = 0 if self.panel is not None else self._place(voice)
-        return [self._chunk(place, encode_json(delta))]
+        # OpenAI's own clients put lists of deltas together by this number, and fail without it.
+        index = self._listed[place, key] = self._listed.get((place, key), -1) + 1
+        return [self._chunk(place, encode_json({key: [entry | {"index": index}]}))]
 
     def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"

@@ -13,6 +13,9 @@ from ..events.content import Content, Data, File, Progress, Source
 Kind = Literal["", "text", "reasoning"]
 
 
+FIRST_TURN = 1
+"""Of an agent in a panel."""
+
 CONTENT_KEYS = {"progress": "progress", "data": "data", "source": "sources", "file": "files"}
 """What a list of each is called if an agent stands as a whole: as in a snapshot."""
 
@@ -104,6 +107,11 @@ class HeardAgent:
             asked=set(self.asked),
             content=dict(self.content),
         )
+
+    def call_name(self, call_id: str) -> str:
+        """Return what a tool's call is called on the wire, alike in no two attempts: the next may say the same id."""
+        is_first = self.attempt == 1 and self.turn <= FIRST_TURN
+        return f"{self.agent_id if is_first else self.attempt_id}:{call_id}"
 
     def _name_parts(self) -> None:
         self.attempt_id = f"{self.agent_id}.{self.turn}.{self.attempt}"

@@ -17,6 +17,18 @@ from .heard import HeardAgent
 ITEM_BYTES = 200
 """What an item takes beside what was said in it."""
 
+NOT_CHOSEN: dict[str, Any] = {
+    "instructions": None,
+    "parallel_tool_calls": True,
+    "temperature": None,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": None,
+    "truncation": "disabled",
+}
+"""What a response says of its model, which is each agent's own affair here."""
+
 _THOUGHT = b'{"id":"%b","type":"reasoning","summary":[%b],"status":"%b","agent":{"agent_name":"%b"}}'
 _SUMMARY = b'{"type":"summary_text","text":%b}'
 _CALL = (

@@ -23,6 +23,7 @@ from .fold import FoldedFraming
 from .heard import HeardAgent
 from .large_frames import says_much
 from .response_items import (  # fmt: skip
+    NOT_CHOSEN,
     Thought,
     ToolItem,
     approval_item,
@@ -38,8 +39,8 @@ from .response_items import (  # fmt: skip
 
 FRAMES_PER_EVENT = 16
 
-MOST_ENDED = (FRAMES_PER_EVENT - 6) // 2
-"""Calls whose end an event can tell, beside those of a reasoning item and of a message."""
+MOST_ENDED = (FRAMES_PER_EVENT - 8) // 2
+"""Calls whose end an event can tell, beside those of a reasoning item and of a message that is begun and ended."""
 
 MOST_PARTS = 32
 """From so many parts of an attempt on its reasoning item stays open, too: an agent that thinks and speaks by turns,
@@ -147,6 +148,9 @@ class ResponsesFraming(FoldedFraming):
         if (known := self._messages.get(voice.attempt_id)) is not None:
             self._go_on(voice, known)
             return []
+        return self._open_message(voice)
+
+    def _open_message(self, voice: HeardAgent) -> list[bytes]:
         place = self._add(message_item(self._short, voice))
         self._messages[voice.attempt_id] = place
         item = self.output[place]
@@ -255,6 +259,9 @@ class ResponsesFraming(FoldedFraming):
             if ending.usage is not None:
                 self._usage.append(ending.usage)
         status = "completed" if isinstance(ending, Done) else "incomplete"
+        if status == "completed" and voice.attempt_id not in self._messages:
+            # The Agents SDK asks again, up to ten times, if a tool has run and no message came.
+            blocks += self._open_message(voice)
         return [*blocks, *self._end_message(voice, status, said)]
 
     def _end_message(self, voice: HeardAgent, status: str, said: dict[str, Any]) -> list[bytes]:
@@ -287,7 +294,7 @@ class ResponsesFraming(FoldedFraming):
         """Return the response as it stands; a cancelled one is called incomplete *in_stream*."""
         failed = self._failures[-1] if self._failures and self.status == "failed" else None
         message = " ".join(dict.fromkeys(each.message for each in self._failures))
-        return {
+        return NOT_CHOSEN | {
             "id": self.id,
             "object": "response",
             "created_at": self.options.get("created", 0),
@@ -297,7 +304,6 @@ class ResponsesFraming(FoldedFraming):
             "incomplete_details": {"reason": "cancelled"}
             if in_stream and self.status == "cancelled"
             else None,
-            "instructions": None,
             "metadata": {
                 "run_id": self.run_id,
                 "run_status": "queued" if self.is_queued else self.status,
@@ -305,14 +311,7 @@ class ResponsesFraming(FoldedFraming):
             },
             "model": self.options.get("model", "default"),
             "output": [self._whole(place) for place in range(len(self.output))],
-            "parallel_tool_calls": True,
             "previous_response_id": self.options.get("previous_response_id"),
-            "temperature": None,
-            "text": {"format": {"type": "text"}},
-            "tool_choice": "auto",
-            "tools": [],
-            "top_p": None,
-            "truncation": "disabled",
             "usage": None if self.status == "running" else sum_usage(self._usage),
             "agents": {
                 voice.agent_id: beyond for voice in self.voices.values() if (beyond := voice.whole_content())

@@ -301,6 +301,10 @@ async def test_chat_tells_what_is_neither_text_nor_a_tool(client: AsyncOpenAI) -
     assert [each["annotations"][0]["url_citation"]["url"] for each in told if "annotations" in each] == [
         SOURCE.url
     ]
+    async with client.chat.completions.stream(model="rich", messages=question) as helper:
+        final: Any = (await helper.get_final_completion()).choices[0].message
+    assert final.content == message.content
+    assert [each["value"]["minutes"] for each in final.model_extra["data"]] == [3, 4]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from orchestrator.events import ApprovalRequest, Reasoning, Retry, Started, Token, ToolCall, ToolResult
 
 from .scene import Scene, cancelled, done, ended, error, started
@@ -54,6 +56,19 @@ def test_a_retry_ends_the_attempt_and_names_what_is_void() -> None:
     told = scene.say(("a", Retry(2, 0.5, "timeout_idle")), ("a", Started(2)))
     assert types(told) == ["TEXT_MESSAGE_END", "CUSTOM", "SUBAGENT_FINISHED", "SUBAGENT_STARTED"]
     assert told[1]["value"]["void"] == ["a.0.1.1"]
+
+
+@pytest.mark.parametrize(("dialect", "key"), [("ag-ui", "toolCallId"), ("ai-sdk", "toolCallId")])
+def test_a_call_of_the_next_attempt_is_another_one_though_it_has_the_same_id(dialect: str, key: str) -> None:
+    """AG-UI's client fails at a call that goes on under another subagent than that which began it."""
+    scene = Scene(dialect)
+    said = ("a", ToolCall("c1", "look", "{}")), ("a", ToolResult("c1", "blue", False))
+    first = scene.say(
+        started("a"), ("a", Started(1)), *said, ("a", error()), ("a", Retry(2, 0.5, "internal"))
+    )
+    second = scene.say(("a", Started(2)), *said)
+    assert {each[key] for each in first if key in each} == {"a:c1"}
+    assert {each[key] for each in second if key in each} == {"a.0.2:c1"}
 
 
 def test_a_question_interrupts_the_run() -> None:

@@ -27,7 +27,9 @@ def test_a_nested_agents_words_and_empty_ones_are_nothing() -> None:
 def test_ids_tell_turns_attempts_and_parts_apart() -> None:
     voice = HeardAgent("a", "Ann")
     assert (voice.attempt_id, voice.part_id) == ("a.0.1", "a.0.1.0")
+    assert voice.call_name("c1") == "a:c1"
     voice.begin(2, 3)
+    assert voice.call_name("c1") == "a.2.3:c1"
     voice.begin_part("text")
     assert (voice.attempt_id, voice.part_id, voice.parts) == ("a.2.3", "a.2.3.1", ["a.2.3.1"])
 

@@ -165,7 +165,8 @@ def test_tools_are_calls_that_the_server_ran() -> None:
     scene.say(("a", ToolCall("c1", "look", '{"at":1}')), ("a", ToolResult("c1", "blue", False)))
     scene.say(("a", ToolCall("c2", "look", "{}")), ("a", ToolResult("c2", "No.", True)))
     scene.say(("a", ToolCall("c3", "look", "{}")), ("a", done()))
-    output = json.loads(encode_json(scene.framing.response()["output"]))
+    *output, last = json.loads(encode_json(scene.framing.response()["output"]))
+    assert (last["type"], last["status"], last["content"][0]["text"]) == ("message", "completed", "")
     found = [(item["status"], item["output"], item["error"]) for item in output]
     assert found == [
         ("completed", "blue", None), ("failed", None, "No."), ("failed", None, "The agent ended before its tool did."),

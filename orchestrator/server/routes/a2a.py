@@ -39,6 +39,10 @@ _STATUSES |= {
     429: "RESOURCE_EXHAUSTED",
     503: "UNAVAILABLE",
 }
+_REASONS = {400: "INVALID_REQUEST", 404: "INVALID_PARAMS", 405: "METHOD_NOT_FOUND", 422: "INVALID_PARAMS"}
+_REASONS |= {409: "INVALID_REQUEST", 413: "INVALID_REQUEST", 415: "CONTENT_TYPE_NOT_SUPPORTED"}
+"""Without one of A2A's own reasons its client shows a status and none of the words."""
+
 _CODES = {"TASK_NOT_FOUND": -32001, "TASK_NOT_CANCELABLE": -32002, "UNSUPPORTED_OPERATION": -32004}
 _CODES |= {"VERSION_NOT_SUPPORTED": -32009}
 
@@ -57,7 +61,7 @@ class Refused(ProblemError):
 def a2a_error(problem: Problem) -> web.Response:
     """Return a failure as a `google.rpc.Status`, whose reason the clients map to their own errors."""
     status = _STATUSES.get(problem.status, "INTERNAL" if problem.status >= 500 else "INVALID_ARGUMENT")
-    reason = problem.extra.get("reason") or status
+    reason = problem.extra.get("reason") or _REASONS.get(problem.status, status)
     info = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason,
