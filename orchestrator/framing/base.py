@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -172,6 +173,13 @@ class StatelessFraming:
         return b""
 
 
+@cache
+def _class_at(place: str) -> type[Framing]:
+    module, _, attribute = place.partition(":")
+    found: type[Framing] = getattr(import_module(module), attribute)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One row of the table.
@@ -194,9 +202,7 @@ class Dialect:
     @property
     def framing(self) -> type[Framing]:
         """The dialect's class; imported when it is first asked for."""
-        module, _, attribute = self.place.partition(":")
-        found: type[Framing] = getattr(import_module(module), attribute)
-        return found
+        return _class_at(self.place)
 
     def open(self, subscriber: Subscriber) -> Framing:
         """Return a framing for one connection."""

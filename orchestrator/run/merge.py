@@ -141,7 +141,8 @@ class Joining:
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._woken_at = asyncio.get_running_loop().time()
+            # To ask for the running loop would ask the kernel which process this is.
+            self._woken_at = self._waiter.get_loop().time()
             self._waiter.set_result(None)
 
 

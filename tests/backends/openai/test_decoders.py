@@ -9,6 +9,7 @@ import random
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from agents.models.fake_id import FAKE_RESPONSES_ID
 from hypothesis import given
@@ -21,6 +22,7 @@ from openai.types.responses import (
     ResponseOutputText,
 )
 
+from orchestrator.backends.openai.model.chat_chunk import Chunk, is_bare_end
 from orchestrator.backends.openai.model.chat_decoder import ChatDecoder
 from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
 from orchestrator.backends.openai.model.sse import DataSplitter
@@ -471,3 +473,34 @@ def test_every_early_end_is_a_failure(api: str) -> None:
         events, failure = decode(api, *frames[:count])
         assert failure is not None
         assert summary(events)["completed"] == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "beside", "said"),
+    [
+        ({}, {}, "x"),
+        ({"logprobs": None}, {"system_fingerprint": "fp", "usage": None, "obfuscation": "a1"}, "x"),
+        ({"delta": {"role": "assistant", "content": None}}, {"service_tier": "default"}, "x"),
+        ({"text": "!"}, {}, "x!"),
+        ({"message": {"content": "x!"}}, {}, "x!"),
+        ({}, {"usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}, "x"),
+        ({}, {"timings": {"prompt_n": 3, "predicted_n": 4}}, "x"),
+    ],
+)
+def test_the_end_of_an_answer_has_nothing_else_unless_it_stands_there(
+    choice: dict[str, Any], beside: dict[str, Any], said: str
+) -> None:
+    """What OpenAI's server sends is taken as it is; whatever another one puts beside it is found."""
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    first = {**head, "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": None}]}
+    last = {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", **choice}], **beside}
+    payload = json.dumps(last).encode()
+    is_counted = any(beside.get(key) for key in ("usage", "timings"))
+    assert is_bare_end(msgspec.json.decode(payload, type=Chunk), payload) == (said == "x" and not is_counted)
+    events, failure = decode(
+        "chat", b"".join(b"data: %b\n\n" % json.dumps(c).encode() for c in (first, last))
+    )
+    assert failure is None
+    response = events[-1].response
+    assert (response.output_text, response.incomplete_details) == (said, None)
+    assert (response.usage is not None) == is_counted

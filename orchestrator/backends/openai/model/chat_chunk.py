@@ -80,6 +80,34 @@ class Chunk(msgspec.Struct):
     search_results: Any = None
 
 
+class _NoDelta(msgspec.Struct, forbid_unknown_fields=True):
+    role: str | None = None
+    content: None = None
+    refusal: None = None
+
+
+class _EndChoice(msgspec.Struct, forbid_unknown_fields=True):
+    finish_reason: str
+    delta: _NoDelta
+    index: int = 0
+    logprobs: None = None
+
+
+class _End(msgspec.Struct, forbid_unknown_fields=True):
+    """The chunk with which OpenAI's server ends an answer, and no other."""
+
+    choices: list[_EndChoice]
+    id: str | None = None
+    object: str | None = None
+    created: int | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    usage: None = None
+    obfuscation: str | None = None
+
+
+_decode_end = msgspec.json.Decoder(_End).decode
 _NOTHING = Said()
 
 
@@ -116,6 +144,17 @@ def is_plain(chunk: Chunk) -> bool:
 def _is_plain_call(piece: CallPiece) -> bool:
     function = piece.function or piece
     return function.input is None and function.parameters is None and function.args is None
+
+
+def is_bare_end(chunk: Chunk, payload: bytes) -> bool:
+    """Whether a chunk ends the answer and its *payload* has nothing else, wherever that might stand."""
+    choices = chunk.choices
+    if not choices or choices[0].finish_reason is None or choices[0].delta != _NOTHING:
+        return False
+    try:
+        return len(_decode_end(payload).choices) == 1
+    except msgspec.DecodeError:
+        return False
 
 
 def is_only_count(chunk: Chunk) -> bool:

@@ -32,7 +32,7 @@ from ....events.encoding import clean_text
 from ...finish_words import finish_of, is_unfinished, last_word, withheld
 from .call_slots import CallSlots
 from .chat_call import ChatCall
-from .chat_chunk import CallPiece, Chunk, Function, Said, is_only_count, is_plain
+from .chat_chunk import CallPiece, Chunk, Function, Said, is_bare_end, is_only_count, is_plain
 from .chat_items import attach_logprobs, text_item
 from .client import is_whole
 from .dialects import Beside, said_in
@@ -110,7 +110,7 @@ class ChatDecoder:
                     chunk = _decode(payload)
                 except msgspec.DecodeError:
                     chunk = None
-                if chunk is not None and is_plain(chunk):
+                if chunk is not None and (is_plain(chunk) or is_bare_end(chunk, payload)):
                     self._take(chunk, payload)
                     if self._finish_reason is not None:  # once in an answer, as a rule
                         self._note_rest(payload, chunk)
