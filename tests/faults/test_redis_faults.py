@@ -93,6 +93,9 @@ async def test_paused_redis_delays_and_loses_nothing(
             await asyncio.sleep(3.2)
             redis.pause()
             await until_ready(http, two.url, 503)
+            for url in (one.url, two.url):
+                async with http.post(f"{url}/v1/runs", json={"message": "5"}) as answer:
+                    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
             await asyncio.sleep(5.5)  # longer than a lease, too
             redis.resume()
         for account in accounts:
