@@ -1,7 +1,7 @@
 """One of three workers dies with all its runs, while a fourth starts: they end, and nobody else's are touched.
 
-`FAULT_RUNS=1500 FAULT_KEPT=10000` makes it that many runs beside that many ended ones; what it prints is then a
-measurement of a quiet machine, of about two minutes.
+`FAULT_RUNS=1500 FAULT_KEPT=10000` makes it that many runs beside that many ended ones, on one server and on the three
+of a Redis Cluster; what it prints is then a measurement of a quiet machine, of about two minutes each.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ import re
 import secrets
 import signal
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
-from orchestrator.eventlog.redis.log import RedisLog
+from orchestrator.eventlog.base import Store
+from orchestrator.eventlog.queued import CLAIMED
 from orchestrator.eventlog.run_store import Fence, RunRecord
+from tests.contract.stores import known_to_be_slow, log_of
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import redis_server
+from tests.support.redis_topologies import redis_nodes
 from tests.workers.process import Process, worker
 
 RUNS = int(os.environ.get("FAULT_RUNS") or 30)
@@ -31,12 +36,32 @@ SLOW = "100000@10"
 
 STARTS_AT_ONCE = 20
 KEPT_AT_ONCE = 200
+PLACES = ["server", "cluster"] if "FAULT_RUNS" in os.environ else ["server"]
 AGE = re.compile(r"^orchestrator_heartbeat_age_seconds (\S+)$", re.MULTILINE)
 
 
-async def keep_ended(url: str, count: int) -> None:
+@pytest.fixture(params=PLACES)
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    if request.param == "server":
+        async with redis_server(tmp_path / "redis") as server:
+            yield server.url
+        return
+    async with redis_nodes(tmp_path / "nodes", primaries=3) as nodes:
+        yield nodes.url
+
+
+@pytest.fixture
+async def log(url: str) -> AsyncIterator[Store]:
+    """The workers' log, to look at and to fill."""
+    opened = log_of(url)(url, patience_s=PATIENCE_SECONDS)
+    async with known_to_be_slow():
+        await opened.start()
+        yield opened
+        await opened.aclose()
+
+
+async def keep_ended(log: Store, count: int) -> None:
     """Let the log hold *count* runs that ended before."""
-    log = RedisLog(url, patience_s=PATIENCE_SECONDS)
 
     async def one(n: int) -> None:
         run_id = f"run_before_{n}"
@@ -50,7 +75,6 @@ async def keep_ended(url: str, count: int) -> None:
 
     for begin in range(0, count, KEPT_AT_ONCE):
         await asyncio.gather(*(one(n) for n in range(begin, min(count, begin + KEPT_AT_ONCE))))
-    await log.aclose()
 
 
 async def start_runs(http: ClientSession, url: str, count: int) -> list[str]:
@@ -70,11 +94,15 @@ async def start_runs(http: ClientSession, url: str, count: int) -> list[str]:
     return await asyncio.gather(*(one() for _ in range(count)))
 
 
-async def until_claimed(redis: RedisServer, runs: list[str]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS), redis.client() as client:
-        for run_id in runs:
-            while await client.hget(f"fanin:default:run:{run_id}", "token") != b"2":
-                await asyncio.sleep(0.05)
+async def records(log: Store, runs: list[str]) -> list[RunRecord]:
+    found = await asyncio.gather(*(log.find_run(run_id) for run_id in runs))
+    return [record for record in found if record is not None]
+
+
+async def until_claimed(log: Store, runs: list[str]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while [each.token for each in await records(log, runs)] != [CLAIMED] * len(runs):
+            await asyncio.sleep(0.1)
 
 
 async def oldest_beat(http: ClientSession, workers: list[Process], until: asyncio.Event) -> float:
@@ -92,21 +120,19 @@ async def oldest_beat(http: ClientSession, workers: list[Process], until: asynci
 
 @pytest.mark.timeout(3600)
 async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
-    redis: RedisServer, http: ClientSession
+    url: str, log: Store, http: ClientSession
 ) -> None:
-    await keep_ended(redis.url, KEPT)
+    await keep_ended(log, KEPT)
     async with AsyncExitStack() as stack:
         many = ("--max-runs", str(2 * RUNS))
-        victim = await stack.enter_async_context(worker(redis.url, *many))
+        victim = await stack.enter_async_context(worker(url, *many))
         lost = await start_runs(http, victim.url, RUNS)
-        await until_claimed(redis, lost)
-        living = [await stack.enter_async_context(worker(redis.url, *many)) for _ in range(2)]
+        await until_claimed(log, lost)
+        living = [await stack.enter_async_context(worker(url, *many)) for _ in range(2)]
         others = await start_runs(http, living[0].url, OTHERS)
-        await until_claimed(redis, others)
-        owner = await redis.ask("HGET", f"fanin:default:run:{lost[0]}", "owner")
-        owners = {
-            run_id: await redis.ask("HGET", f"fanin:default:run:{run_id}", "owner") for run_id in others
-        }
+        await until_claimed(log, others)
+        (owner,) = {each.owner for each in await records(log, lost[:1])}
+        owners = {each.run_id: each.owner for each in await records(log, others)}
         lost += [run_id for run_id in others if owners[run_id] == owner]
         healthy = [run_id for run_id in others if owners[run_id] != owner]
         assert healthy
@@ -114,21 +140,16 @@ async def test_death_of_a_full_worker_ends_its_runs_and_touches_no_others(
         watching = asyncio.ensure_future(oldest_beat(http, living, ended))
         victim.send(signal.SIGKILL)
         killed_at = time.monotonic()
-        fourth = asyncio.ensure_future(stack.enter_async_context(worker(redis.url, *many)))
+        fourth = asyncio.ensure_future(stack.enter_async_context(worker(url, *many)))
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while await redis.ask("ZCARD", "fanin:default:ended") < KEPT + len(lost):
+            while sum((await log.owners()).values()) > len(healthy):
                 await asyncio.sleep(0.1)
         took = time.monotonic() - killed_at
         ended.set()
         print(f"{len(lost)} runs ended {took:.1f} s after their worker; oldest beat {await watching:.2f} s")
         await fourth
-        assert set(await redis.ask("ZRANGE", "fanin:default:running", 0, -1)) == {
-            each.encode() for each in healthy
-        }
-        for run_id in healthy:
-            assert await redis.ask("HGET", f"fanin:default:run:{run_id}", "token") == b"2", (
-                "nobody claimed it again"
-            )
+        assert {each.run_id for each in await log.running_runs()} == set(healthy)
+        assert {each.token for each in await records(log, healthy)} == {CLAIMED}, "nobody claimed it again"
         for run_id in lost[:20]:
             async with http.get(f"{living[0].url}/v1/runs/{run_id}") as answer:
                 agent = (await answer.json())["agents"]["one"]
