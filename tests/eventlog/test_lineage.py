@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.sqlite import lineage
 from orchestrator.eventlog.sqlite.backup import backup_store
+from orchestrator.eventlog.sqlite.schema import empty_wal
 from tests.support.patience import eventually
 
 from ..support.commands import orchestrate
@@ -124,19 +126,37 @@ async def test_a_machine_that_went_down_may_have_lost_what_was_not_synced(
         assert (await say(log, 1)).epoch == now.epoch, "once is enough"
 
 
-async def test_a_file_that_is_deleted_while_serving_is_noticed(path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+async def test_a_file_that_is_deleted_while_serving_is_noticed(path: Path, suffix: str) -> None:
     """Runs would be answered 200 and written where nobody ever reads."""
     log = open_log(f"sqlite:///{path}")
+    file = path.with_name(path.name + suffix)
     async with serving({"a": words("hi")}, log=log) as service:
         await service.start()
-        path.unlink()
+        file.unlink()
         await eventually(lambda: not log.available)
         assert (await service.call("GET", "/readyz")).status == 503
         answer = await service.call("POST", "/v1/runs", json={"message": "hi"})
         assert answer.status == 503
         with pytest.raises(LogUnavailable, match="deleted or replaced"):
             await log.append("c", [Draft("run_1", None, "token", b"{}")])
-    assert not path.exists(), "no reader makes a new one"
+    assert not file.exists(), "no reader makes a new one"
+
+
+async def test_an_older_copy_that_is_written_into_the_file_is_noticed(path: Path) -> None:
+    """As `cp` does: it is the same file, with other content."""
+    async with opened(path) as log:
+        await say(log, 1)
+    older = path.read_bytes()
+    async with opened(path) as log:
+        for _ in range(4):
+            await log.append("c", [Draft("run_1", None, "token", b'"%s"' % (b"x" * 100_000))])
+        while not await asyncio.to_thread(empty_wal, path):  # until what was said is in the file
+            pass
+        await say(log, 1)
+        path.write_bytes(older)
+        with pytest.raises(LogUnavailable, match="deleted or replaced"):
+            await say(log, 1)
 
 
 async def test_a_backup_is_whole_private_and_known_as_a_copy(path: Path, tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ _LAYOUT = struct.Struct("<16sqq")
 _NOTE = struct.Struct("<qq")
 _ID_BYTES = 16
 SESSIONS_KEPT = 64
+SUFFIXES = ("", "-wal", "-shm")
+"""Of the files that are the log together, as long as a process has it open."""
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -38,7 +41,7 @@ class Lineage:
 
     def __init__(self, db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
         self._path = path
-        self._place = _place_of(path)
+        self._files = [path.with_name(path.name + suffix) for suffix in SUFFIXES]
         self._session = secrets.token_hex(8)
         self._witness = _open_witness(path.with_name(f"{path.name}-witness"))
         db.execute("BEGIN IMMEDIATE")
@@ -53,17 +56,25 @@ class Lineage:
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")
+        # Now that something was written all of them are there, and they stay as long as this connection.
+        self._places = [_place_of(each) for each in self._files]
+        self._size = path.stat().st_size
 
     def check_place(self) -> None:
-        """Look whether the path still leads to the file that is open.
+        """Look whether the path still leads to the files that are open.
 
         Raises:
-            sqlite3.OperationalError: It was deleted or replaced: whatever is written now would be lost.
+            sqlite3.OperationalError: One was deleted or replaced, or the log was written over: what is written now
+                would be lost with the process, or when another one opens the file.
         """
-        if _place_of(self._path) != self._place:
-            raise sqlite3.OperationalError(
-                f"{self._path} was deleted or replaced while it was in use; restart to use what is there now"
-            )
+        for file, opened in zip(self._files, self._places, strict=True):
+            if _place_of(file) != opened:
+                raise _replaced(file)
+        size = self._path.stat().st_size
+        # Ours never gets smaller: what is deleted leaves free pages. An older copy that is put into it does.
+        if size < self._size:
+            raise _replaced(self._path)
+        self._size = size
 
     def note(self, channel: int, last: int) -> None:
         """Note what was committed last."""
@@ -136,6 +147,12 @@ def _place_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _replaced(file: Path) -> sqlite3.OperationalError:
+    return sqlite3.OperationalError(
+        f"{file} was deleted or replaced while it was in use; restart to use what is there now"
+    )
 
 
 def _boot() -> str:
