@@ -21,7 +21,7 @@ from tests.workers.process import Process, worker
 from .oracle import Account, agents_of, begin, judge, let_go, whole_run
 
 STORES = ("redis", "sqlite")
-KILLS, AT_ONCE = 3, 4
+KILLS, AT_ONCE = 2, 4
 """Of each store; `FAULT_ROUNDS` says another number."""
 
 LINKS = 150

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from agents import Agent, OpenAIChatCompletionsModel, OpenAIResponsesModel
-from agents.extensions.models.any_llm_model import AnyLLMModel
 from openai import AsyncOpenAI
 
 from orchestrator.backends.base import AgentInput
@@ -100,8 +99,15 @@ class OwnChatModel(OpenAIChatCompletionsModel):
     """A model of a class of the user's own."""
 
 
+def any_llm_model(url: str) -> Any:
+    # Two seconds of importing, which are for the one worker that runs the test and not for all that collect it.
+    from agents.extensions.models.any_llm_model import AnyLLMModel
+
+    return AnyLLMModel("openai/m", base_url=url, api_key=KEY)
+
+
 @pytest.mark.parametrize("make", [
-    lambda url, client: AnyLLMModel("openai/m", base_url=url, api_key=KEY),
+    lambda url, client: any_llm_model(url),
     lambda url, client: OwnChatModel("m", openai_client=client),
 ], ids=["any-llm", "a class of one's own"])  # fmt: skip
 async def test_a_model_of_the_users_own_does_not_either(elsewhere: ReplayServer, make: Any) -> None:

@@ -12,7 +12,7 @@ from ..result import Column, Promise, Result, Rows, Sample, ratios, take_turns
 from ..sources import Plan
 
 AGENTS, RUNS, SUBSCRIBERS = (1, 2, 8, 32, 64, 128, 256), (1, 10, 100, 300, 1000), (1, 10, 100, 300, 1000)
-QUICK = (1, 8, 16)
+QUICK = (1, 8)
 OPENING_SECONDS = 1.5
 RUN_AGENTS, RUN_TOKENS = 3, 1000
 """Of each run, however many there are: so the fixed cost of a run weighs the same everywhere."""
