@@ -72,6 +72,8 @@ class Joining:
         self._closed = False
         self._queue: deque[Mailbox] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        # Kept, for to ask for the running loop asks the kernel which process this is.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._turns = 1
         self._taken_at = 0.0
         self._woken_at = 0.0
@@ -88,7 +90,7 @@ class Joining:
 
     async def come(self) -> bool:
         """Wait until there is something to take; False if there never will be. Cancelling is safe."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         if self._queue:
             # At least one turn of the loop, or its other tasks would wait for as long as there is something.
             await self._gather(loop)
@@ -117,7 +119,7 @@ class Joining:
                 each.append(Batch(mailbox.agent_id, events))
             if mailbox.drained:
                 self._left -= 1
-        self._taken_at = asyncio.get_running_loop().time()
+        self._taken_at = (self._loop or asyncio.get_running_loop()).time()
         return each
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:

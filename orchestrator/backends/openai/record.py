@@ -45,6 +45,19 @@ class Record:
             self._closed = False
         last.pieces.append(payload.text)
 
+    def add_text(self, text: str, speaker: str | None, parent: str | None) -> None:
+        """Keep what a `Token` of these would say."""
+        last = self._entries[-1] if self._entries and not self._closed else None
+        if (
+            type(last) is _Stretch
+            and last.kind is Token
+            and last.speaker == speaker
+            and last.parent == parent
+        ):
+            last.pieces.append(text)
+        else:
+            self.add(Token(text, speaker, parent))
+
     def mark(self) -> int:
         """Return where the next payload will stand; nothing after it is joined to what is before."""
         self._closed = True

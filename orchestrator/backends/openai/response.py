@@ -330,7 +330,7 @@ class RelayedResponse:
     def note_text(self, item_id: Any, text: str) -> None:
         """Note a piece of text that was said already."""
         if self._outbox is not None:
-            self._outbox.record.add(Token(text, self._speaker, self._parent))
+            self._outbox.record.add_text(text, self._speaker, self._parent)
         self._told.hear(item_id or "", text)
 
     @property
