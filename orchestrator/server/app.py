@@ -29,7 +29,20 @@ from .http.streams import Streams
 from .http.turns import Turns, setup_turns
 from .keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
-from .routes import a2a, ag_ui, ai_sdk, channels, mcp, openai, operations, panels, runs, scores, websocket
+from .routes import (
+    a2a,
+    ag_ui,
+    agent_cards,
+    ai_sdk,
+    channels,
+    mcp,
+    openai,
+    operations,
+    panels,
+    runs,
+    scores,
+    websocket,
+)
 from .routes.docs import ApiDocs
 from .routes.handbook import Handbook
 from .routes.pages import Pages, redirect_below
@@ -80,7 +93,20 @@ def create_app(
         observer=_observer(app, metrics),
         cluster=cluster,
     )
-    for module in (runs, scores, panels, channels, websocket, openai, ai_sdk, ag_ui, a2a, mcp, operations):
+    for module in (
+        runs,
+        scores,
+        panels,
+        channels,
+        websocket,
+        openai,
+        ai_sdk,
+        ag_ui,
+        agent_cards,
+        a2a,
+        mcp,
+        operations,
+    ):
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     if root := app[OPTIONS].root_path:

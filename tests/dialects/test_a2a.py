@@ -11,15 +11,23 @@ import pytest
 from a2a.client import A2ACardResolver, Client, ClientConfig, ClientFactory
 from a2a.types import (
     CancelTaskRequest,
+    DeleteTaskPushNotificationConfigRequest,
     GetTaskRequest,
+    ListTasksRequest,
     Message,
     Part,
     Role,
     SendMessageRequest,
     SubscribeToTaskRequest,
+    TaskPushNotificationConfig,
     TaskState,
 )
-from a2a.utils.errors import TaskNotFoundError, UnsupportedOperationError
+from a2a.utils.errors import (
+    InvalidParamsError,
+    PushNotificationNotSupportedError,
+    TaskNotFoundError,
+    UnsupportedOperationError,
+)
 from google.protobuf.json_format import MessageToDict
 
 from orchestrator.eventlog import subscription
@@ -216,3 +224,32 @@ async def test_cards_say_who_can_be_asked(service: Service, http: httpx.AsyncCli
         f"{service.url}/v1/a2a/tooled{path}", json={"jsonrpc": "2.0", "id": 1, "method": "x"}
     )
     assert "A2A-Version" in old.json()["error"]["message"]
+
+
+async def test_tasks_are_listed_and_none_calls_back(
+    service: Service, http: httpx.AsyncClient, binding: str
+) -> None:
+    client = await connect(service, http, binding, "tooled")
+    run_ids = []
+    for context in ("tea", "tea", ""):
+        told = await follow(client.send_message(request(context_id=context)))
+        run_ids.append(told[0]["task"]["id"])
+    first = await client.list_tasks(ListTasksRequest(page_size=2))
+    rest = await client.list_tasks(ListTasksRequest(page_size=2, page_token=first.next_page_token))
+    assert [task.id for page in (first, rest) for task in page.tasks] == run_ids[::-1]
+    assert {task.status.state for task in first.tasks} == {TaskState.TASK_STATE_COMPLETED}
+    of_tea = await client.list_tasks(
+        ListTasksRequest(context_id="tea", status=TaskState.TASK_STATE_COMPLETED)
+    )
+    assert [task.id for task in of_tea.tasks] == run_ids[1::-1]
+    assert not (await client.list_tasks(ListTasksRequest(status=TaskState.TASK_STATE_FAILED))).tasks
+    with pytest.raises(InvalidParamsError):
+        await client.list_tasks(ListTasksRequest(page_token="mine"))
+    with pytest.raises(PushNotificationNotSupportedError):
+        await client.create_task_push_notification_config(
+            TaskPushNotificationConfig(task_id=run_ids[0], url="http://localhost/hook")
+        )
+    with pytest.raises(PushNotificationNotSupportedError):
+        await client.delete_task_push_notification_config(
+            DeleteTaskPushNotificationConfigRequest(task_id=run_ids[0], id="1")
+        )
