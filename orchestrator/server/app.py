@@ -49,6 +49,10 @@ from .routes.pages import Pages, redirect_below
 
 CLEANUP_SECONDS = 2.0
 
+ROUTES = (
+    runs, scores, panels, channels, websocket, openai, ai_sdk, ag_ui, agent_cards, a2a, mcp, operations,
+)  # fmt: skip
+
 
 def create_app(
     config: Config | None = None,
@@ -93,20 +97,7 @@ def create_app(
         observer=_observer(app, metrics),
         cluster=cluster,
     )
-    for module in (
-        runs,
-        scores,
-        panels,
-        channels,
-        websocket,
-        openai,
-        ai_sdk,
-        ag_ui,
-        agent_cards,
-        a2a,
-        mcp,
-        operations,
-    ):
+    for module in ROUTES:
         app.add_routes(module.routes)
     app.add_routes(Pages().routes())
     if root := app[OPTIONS].root_path:
