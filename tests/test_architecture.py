@@ -271,8 +271,10 @@ FOUND_ELSEWHERE = {
     "eventlog.sqlite": "tests/eventlog/test_sqlite.py",
     "panels.methods": "tests/panels/test_methods.py",
     "server.handbook": "tests/handbook/test_pages.py",
+    "server.http.a2a_tasks": "tests/dialects/test_a2a.py",  # with its own client, in both bindings
     "server.keys": "tests/server/test_app.py",  # names alone
     "server.openapi": "tests/server/test_openapi.py",
+    "server.routes.agent_cards": "tests/dialects/test_a2a.py",
     "server.routes.docs": "tests/server/test_openapi.py",
     "server.routes.handbook": "tests/handbook/test_pages.py",
     **{
