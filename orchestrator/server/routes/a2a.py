@@ -81,7 +81,8 @@ async def list_tasks(request: web.Request) -> web.StreamResponse:
     return json_response(await a2a_tasks.list_tasks(request, request.query))
 
 
-@routes.route("*", "/v1/a2a/{model}/tasks/{task_id:[A-Za-z0-9_-]+}/pushNotificationConfigs{rest:(/.*)?}")
+@routes.route("*", "/v1/a2a/{model}/tasks/{task_id:[A-Za-z0-9_-]+}/pushNotificationConfigs/{config_id}")
+@routes.route("*", "/v1/a2a/{model}/tasks/{task_id:[A-Za-z0-9_-]+}/pushNotificationConfigs")
 @asset
 @refuses_as(a2a_error)
 async def refuse_push(request: web.Request) -> web.StreamResponse:
