@@ -85,6 +85,7 @@ PROTOCOL_CALLS = {
     "POST /v1/a2a/{model}",
     "POST /v1/a2a/{model}/message:send",
     "POST /v1/a2a/{model}/message:stream",
+    "GET /v1/a2a/{model}/tasks",
     "GET /v1/a2a/{model}/tasks/{task_id}",
     "POST /v1/a2a/{model}/tasks/{task_id}:cancel",
     "POST /v1/a2a/{model}/tasks/{task_id}:subscribe",
