@@ -323,16 +323,16 @@ async def test_setting_the_clock_kills_no_worker_and_revives_none(
     store: Store, clock: Clock, hours: float
 ) -> None:
     """Summer time, or a clock that was wrong: nobody's lease may end, or become endless, by that."""
-    await store.beat("alive", 5)
-    await store.beat("dead", 1)
-    await store.beat("parted", 5)
+    await store.beat("alive", PATIENCE_SECONDS)
+    await store.beat("dead", 2)
+    await store.beat("parted", PATIENCE_SECONDS)
     assert await store.living() == {"alive", "dead", "parted"}
     await store.beat("parted", 0.0)
     assert await store.living() == {"alive", "dead"}
     clock.ahead += hours * 3600
     assert await store.living() == {"alive", "dead"}
-    await store.beat("alive", 5)
-    await store.beat("new", 5)
+    await store.beat("alive", PATIENCE_SECONDS)
+    await store.beat("new", PATIENCE_SECONDS)
     assert await store.living() == {"alive", "dead", "new"}
     async with asyncio.timeout(PATIENCE_SECONDS):
         while "dead" in await store.living():

@@ -274,7 +274,10 @@ async def test_key_whose_creator_crashed_before_its_run_starts_another(
     assert [run.run_id for run in await logs[1].list_runs(limit=9)] == [second]
 
 
-async def test_creator_that_is_only_late_is_waited_for(logs: list[PartitionedLog]) -> None:
+async def test_creator_that_is_only_late_is_waited_for(
+    logs: list[PartitionedLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_claim, "LATE_SECONDS", PATIENCE_SECONDS)
     key, first, second = apart(logs[0], "key", "run_a", "run_b")
     late = record(first, key=key)
     await partitions_of(logs[0]).of(key).reserve(late, b"")

@@ -23,7 +23,7 @@ from orchestrator.eventlog.run_list import RunQuery
 from orchestrator.events import Status, Token, Usage
 from orchestrator.settings.limits import RunLimits
 from orchestrator.telemetry.observer import Observer
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.spine import Seen, of, read, start, supervised, text_of
 
@@ -564,8 +564,7 @@ async def test_nothing_is_left_when_runs_have_ended() -> None:
     async with supervised({"a": words, "b": broken}) as supervisor:
         for _ in range(20):
             await read(supervisor, await start(supervisor))
-    await asyncio.sleep(0.01)
-    assert asyncio.all_tasks() == before
+    await eventually(lambda: asyncio.all_tasks() == before)
 
 
 async def test_progress_and_speakers_keep_their_places_between_tokens() -> None:
