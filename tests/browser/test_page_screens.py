@@ -123,16 +123,17 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     page.evaluate(AXE.read_text())
     faults: list[str] = []
 
-    def look(what: str, *, room: bool = True) -> None:
+    def look(what: str, *, room: str | None = ".column:not([hidden]) .body") -> None:
         for width, height in sizes:
             page.set_viewport_size({"width": width, "height": height})
             where = f"{what} at {width} × {height}"
             faults.extend(f"{where}: {fault}" for fault in violations(page))
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 faults.append(f"{where}: it scrolls aside")
-            body = page.locator(".column:not([hidden]) .body").first
-            if room and (seen := body.evaluate(SEEN)) < 0.4 * height:
-                faults.append(f"{where}: an answer has {seen:.0f} px")
+            if room and (seen := page.locator(room).first.evaluate(SEEN)) < 0.4 * height:
+                faults.append(f"{where}: what is to be read has {seen:.0f} px")
+            if room == ".score-page":
+                faults.extend(f"{where}: {fault}" for fault in page.evaluate(SQUEEZED))
         page.set_viewport_size({"width": 1280, "height": 800})
 
     box = page.get_by_role("textbox", name="uestion")
@@ -144,7 +145,7 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     ]
     page.locator("input[type=file]").set_input_files(pictures)
     expect(page.locator(".composer .attached li")).to_have_count(3)
-    look("attached", room=False)
+    look("attached", room=None)
     count = (12, 3)[turn]
     ask(page, *[f"r{n}" for n in range(count)], message=LONG)
     expect(page.locator(".column .approval").first).to_be_attached()
@@ -153,21 +154,31 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     page.get_by_role("button", name="History", exact=True).click()
     page.get_by_label("Search the questions").fill("many words")
     expect(page.locator(".history li").first).to_be_visible()
-    look("history searched", room=False)
+    look("history searched", room=None)
     page.get_by_role("button", name="Close the history").click()
     page.get_by_role("button", name="Stop all").click()
     ended(page)
     page.get_by_role("link", name="New").click()
-    ask(page, "plain", message="Varied?")
+    ask(page, "plain", "other", message="Varied?")
     ended(page)
+    with page.expect_response("**/vote"):  # else the scores may be counted before it
+        column(page, "plain").get_by_role("button", name="Vote for").click()
     column(page, "plain").get_by_role("button", name="with other settings").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    look("a variant's form", room=False)
+    look("a variant's form", room=None)
     page.keyboard.press("Escape")
     page.evaluate("location.hash = 'scores'")
-    expect(page.get_by_role("region", name="Scores")).to_be_visible()
-    look("scores", room=False)
+    expect(page.locator(".score-page .plot circle")).to_have_count(2)
+    look("scores", room=".score-page")
     assert faults == [], "\n".join(faults)
+
+
+SQUEEZED = """() => {
+    const page = document.querySelector('.score-page');
+    const { width } = page.querySelector('.plot').getBoundingClientRect();
+    const room = Math.min(page.clientWidth, 900);
+    return width < 0.8 * room ? [`the plot has ${width} of ${room} px`] : [];
+}"""
 
 
 ASIDE = """() => [...document.querySelectorAll('button, a, input, select, textarea, h1, h2, p, label')]

@@ -128,8 +128,10 @@ async def test_fields_at_fault_are_named(server: ScriptedServer) -> None:
         ("2147484", 2147484),
         ("9" * 30, 3600),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-        ("soon", None),
-        ("-1", None),
+        *[
+            (odd, None)
+            for odd in ("soon", "-1", "1.5", "3000.5", "Infinity", "1e3", "0x10", "7, 8", "never 2099")
+        ],
     ],
 )
 async def test_whatever_retry_after_says_the_wait_is_bounded(

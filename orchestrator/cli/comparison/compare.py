@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...client.run_view import RunHandle
-from ...errors import OrchestratorError
+from ...errors import InvalidRequest, OrchestratorError
 from .questions import ComparedQuestion, read_questions
 from .report import html_report
 from .results import Result, Results, result_of
@@ -39,7 +40,16 @@ async def compare(comparison: ComparisonPlan, open_run: Opening) -> int:
 
     0, or 3 if the best agent's score is below the threshold. Cancelling keeps every run that has ended.
     """
+    if not comparison.agents:
+        raise InvalidRequest("--agents names nobody")
+    if math.isnan(comparison.threshold):
+        raise InvalidRequest("--threshold is no number")
     questions = read_questions(comparison.questions)
+    try:
+        # Before anybody is asked: an answer that cannot be kept was paid for.
+        comparison.out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InvalidRequest(f"--out: {exc}") from exc
     kept = Results(
         comparison.out / "results.jsonl",
         {"agents": comparison.agents, "judge": comparison.judge},
@@ -60,11 +70,14 @@ async def compare(comparison: ComparisonPlan, open_run: Opening) -> int:
         await _ask_all(todo, comparison, open_run, take)
     finally:
         bar.close()
-    scores = scores_of(results, comparison.agents)
-    comparison.out.mkdir(parents=True, exist_ok=True)
+    by_judge = comparison.judge is not None
+    scores = scores_of(results, comparison.agents, by_judge=by_judge)
     report = comparison.out / "report.html"
-    report.write_text(html_report(questions, results, scores), encoding="utf-8")
+    report.write_text(html_report(questions, results, scores, by_judge=by_judge), encoding="utf-8")
     print(table(scores))
+    undecided = sum(not result.judged for result in results)
+    if by_judge and undecided:
+        print(f"\n{comparison.judge} gave no verdict in {undecided} of {len(results)} runs")
     print(f"\n{report}")
     return BELOW_THRESHOLD if max(score.share for score in scores) < comparison.threshold else 0
 

@@ -35,7 +35,8 @@ def read_questions(path: Path) -> list[ComparedQuestion]:
         InvalidRequest: The file cannot be read, a line is wrong, an id is there twice, or there is no question.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Some editors begin a file with a mark; and `splitlines` would cut a string at signs that JSON allows in it.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise InvalidRequest(f"{path}: {exc}") from exc
     found: dict[str, ComparedQuestion] = {}
@@ -64,6 +65,14 @@ def _read(line: str, where: str, number: str) -> ComparedQuestion:
     expect = [expect] if isinstance(expect, str) else expect
     if unknown or not isinstance(text, str) or not text.strip():
         raise InvalidRequest(f"{where}: it has {', '.join(sorted(unknown)) or 'no `question`'}")
+    given = data.get("id", number)
+    if not isinstance(given, str | int) or isinstance(given, bool) or given == "":
+        raise InvalidRequest(f"{where}: `id` is a string or a number")
     if not isinstance(expect, list) or not all(isinstance(word, str) for word in expect):
         raise InvalidRequest(f"{where}: `expect` is a string or a list of strings")
-    return ComparedQuestion(str(data.get("id", number)), text, tuple(expect))
+    question = ComparedQuestion(str(given), text, tuple(expect))
+    try:
+        "".join([question.question_id, text, *expect]).encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidRequest(f"{where}: it has half of a sign: {exc.object[exc.start]!r}") from exc
+    return question

@@ -23,13 +23,17 @@ h2 { font-size: 1.05rem; white-space: pre-wrap } h3 { font-size: 1rem; margin: 0
 
 
 def html_report(
-    questions: Sequence[ComparedQuestion], results: Sequence[Result], scores: Sequence[AgentScore]
+    questions: Sequence[ComparedQuestion],
+    results: Sequence[Result],
+    scores: Sequence[AgentScore],
+    *,
+    by_judge: bool = False,
 ) -> str:
     """Return the page: the scores, then each question with its answers side by side."""
     parts = []
     for question in questions:
         for result in (result for result in results if result.key == question.key):
-            parts.append(_run(question, result))
+            parts.append(_run(question, result, by_judge))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -38,8 +42,8 @@ def html_report(
     )
 
 
-def _run(question: ComparedQuestion, result: Result) -> str:
-    verdict = f" · {result.winner or 'nobody'} wins" if result.judged else ""
+def _run(question: ComparedQuestion, result: Result, by_judge: bool) -> str:
+    verdict = f" · {result.winner or 'nobody'} wins" if result.judged else " · no verdict" if by_judge else ""
     answers = "".join(_section(agent, answer, result) for agent, answer in result.answers.items())
     return (
         f"<article>\n<h2>{escape(question.text)}</h2>\n"

@@ -68,20 +68,21 @@ class Results:
         self._settings = json.dumps(settings, sort_keys=True)
 
     def load(self) -> list[Result]:
-        """Return what is there of this comparison; a line that was cut off is left out."""
+        """Return what is there of this comparison; a line that is cut off, or no result of ours, is left out."""
         if not self._path.exists():
             return []
-        found = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                data = json.loads(line)
-            except ValueError:
-                continue
+        lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [result for line in lines if (result := self._read(line)) is not None]
+
+    def _read(self, line: str) -> Result | None:
+        try:
+            data = json.loads(line)
             if data.pop("settings", None) != self._settings:
-                continue
+                return None
             answers = {agent: ComparedAnswer(**answer) for agent, answer in data.pop("answers").items()}
-            found.append(Result(answers=answers, **data))
-        return found
+            return Result(answers=answers, **data)
+        except (ValueError, TypeError, AttributeError, LookupError):
+            return None
 
     def add(self, result: Result) -> None:
         """Keep *result*, before anything else is asked."""

@@ -12,7 +12,8 @@ from .results import ComparedAnswer, Result
 @dataclass(frozen=True, slots=True)
 class AgentScore:
     """One agent's figures. `share` is what `--threshold` looks at: of the judged runs those that it won, a tie
-    counting half; without a judge, of the answers those that are done and have in them what was expected.
+    counting half (0 if the judge never decided); without a judge, of the answers those that are done and have in
+    them what was expected.
     """
 
     agent: str
@@ -29,24 +30,29 @@ class AgentScore:
     cost: float | None
 
 
-def scores_of(results: Sequence[Result], agents: Sequence[str]) -> list[AgentScore]:
-    """Return a score for each agent, the best first."""
-    scores = [_score(agent, [result for result in results if agent in result.answers]) for agent in agents]
+def scores_of(
+    results: Sequence[Result], agents: Sequence[str], *, by_judge: bool = False
+) -> list[AgentScore]:
+    """Return a score for each agent, the best first. *by_judge*: whether a judge was to say who wins."""
+    scores = [
+        _score(agent, [result for result in results if agent in result.answers], by_judge) for agent in agents
+    ]
     return sorted(scores, key=lambda score: -score.share)
 
 
-def _score(agent: str, results: Sequence[Result]) -> AgentScore:
+def _score(agent: str, results: Sequence[Result], by_judge: bool) -> AgentScore:
     answers = [result.answers[agent] for result in results]
     judged = [result for result in results if result.judged]
     wins = sum(result.winner == agent for result in judged)
     ties = sum(result.winner is None for result in judged)
     good = sum(answer.status == "done" and answer.passed is not False for answer in answers)
-    share = (wins + ties / 2) / len(judged) if judged else good / len(answers) if answers else 0.0
+    # A judge that never decided is no reason to take every answer for a good one.
+    share, of = (wins + ties / 2, len(judged)) if judged or by_judge else (good, len(answers))
     times = [answer.duration_ms for answer in answers if answer.duration_ms is not None]
     return AgentScore(
         agent, len(answers), sum(answer.status != "done" for answer in answers),
         sum(answer.passed is True for answer in answers), sum(answer.passed is not None for answer in answers),
-        wins, len(judged) - wins - ties, ties, share, median(times) if times else None,
+        wins, len(judged) - wins - ties, ties, share / of if of else 0.0, median(times) if times else None,
         _sum([answer.output_tokens for answer in answers]), _total(answers),
     )  # fmt: skip
 

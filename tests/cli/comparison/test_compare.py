@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.cli.comparison.compare import ComparisonPlan
+from orchestrator.cli.comparison.compare import compare as compare_all
 from orchestrator.cli.comparison.questions import read_questions
 from orchestrator.cli.comparison.results import ComparedAnswer, Result, Results
 from orchestrator.cli.comparison.scores import scores_of, table
@@ -159,6 +163,11 @@ def test_a_judge_says_who_wins(folder: Path) -> None:
         ('{"question": "x", "expect": 4}', "`expect` is a string or a list"),
         ('{"id": 1, "question": "x"}\n{"id": "1", "question": "y"}', "there is a question '1' already"),
         ("3", "a line is a string, or an object"),
+        ('{"id": null, "question": "x"}', "`id` is a string or a number"),
+        ('{"id": [1], "question": "x"}', "`id` is a string or a number"),
+        ('{"id": true, "question": "x"}', "`id` is a string or a number"),
+        ('"half of a sign: \\ud83d"', "questions.jsonl:1: it has half of a sign"),
+        ('{"question": "x", "expect": ["\\udfff"]}', "it has half of a sign"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, lines: str, said: str) -> None:
@@ -166,6 +175,64 @@ def test_a_wrong_line_is_named(tmp_path: Path, lines: str, said: str) -> None:
     file.write_text(lines)
     with pytest.raises(InvalidRequest, match=said.replace("(", r"\(")):
         read_questions(file)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", "\n\n \t\n"])
+def test_a_file_is_read_however_its_lines_end_and_it_begins(tmp_path: Path, ends: str) -> None:
+    """As all systems write it: with a mark before it, and signs within a string that end lines elsewhere."""
+    texts = [
+        "Größe? 中文 👩‍👩‍👧",
+        "one\u2028two\u2029three\u0085four",
+        "nul \0, escape \x1b[31m",
+        "word " * 50_000,
+    ]
+    lines = [json.dumps(text, ensure_ascii=False) for text in texts]
+    file = tmp_path / "questions.jsonl"
+    file.write_bytes(("\ufeff" + ends.join(lines)).encode())
+    assert [question.text for question in read_questions(file)] == texts
+
+
+def plan(folder: Path, **keys: Any) -> ComparisonPlan:
+    given: dict[str, Any] = {"agents": ("a",), "judge": None, "runs": 1, "at_once": 1, "threshold": 0.0}
+    return ComparisonPlan(folder / "questions.jsonl", **given | {"out": folder / "out"} | keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"agents": ()}, "names nobody"),
+        ({"threshold": math.nan}, "is no number"),
+        ({"out": "file"}, "--out: "),
+    ],
+)
+async def test_what_cannot_come_to_a_report_asks_nobody(
+    tmp_path: Path, keys: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "questions.jsonl").write_text('"one"\n')
+    (tmp_path / "file").touch()
+    if "out" in keys:
+        keys = {"out": tmp_path / keys["out"]}
+
+    def nobody(question: str) -> Any:
+        raise AssertionError(question)
+
+    with pytest.raises(InvalidRequest, match=said):
+        await compare_all(plan(tmp_path, **keys), nobody)
+
+
+def test_a_judge_that_never_decides_lets_nobody_pass(folder: Path) -> None:
+    """Of a judge that talks nonsense nothing can be said: answers that came are not thereby good ones."""
+    (folder / "voices_compared.py").write_text(
+        MODULE + 'async def babble(request):\n    yield "WINNER: Z, or 7"\n'
+    )
+    (folder / "agents_config" / "judge.yaml").write_text(
+        "backend: function\nstream: voices_compared:babble\nretry: {attempts: 1}\n"
+    )
+    code, out, err = compare(folder, "--judge", "judge", "--threshold", "0.01")
+    assert code == 3, err
+    assert [line.split()[1] for line in out.splitlines()[2:4]] == ["0%", "0%"]
+    assert "judge gave no verdict in 2 of 2 runs" in out
+    assert "no verdict" in (folder / "comparison" / "report.html").read_text()
 
 
 def test_an_unknown_agent_is_one_line(folder: Path) -> None:
@@ -197,3 +264,16 @@ def test_results_of_other_agents_are_not_taken_up(tmp_path: Path) -> None:
     assert len(Results(file, {"agents": ["a"]}).load()) == 1
     assert Results(file, {"agents": ["b"]}).load() == []
     assert json.loads(file.read_text())["question_id"] == "1"
+
+
+def test_lines_that_are_no_results_are_left_out(tmp_path: Path) -> None:
+    """Of another release, of another program, or damaged: what they stand for is asked anew."""
+    file = tmp_path / "results.jsonl"
+    results = Results(file, {"agents": ["a"]})
+    results.add(Result("k", "1", 1, {"a": answer()}))
+    kept_line = json.loads(file.read_text())
+    odd: list[Any] = [3, [], None, "text", {}, {"settings": 1}, {**kept_line, "new": 1}]
+    odd += [{**kept_line, "answers": answers} for answers in ([], {"a": None}, {"a": {"text": "x"}})]
+    with file.open("ab") as damaged:
+        damaged.write("".join(f"{json.dumps(line)}\n" for line in odd).encode() + b'\xff\xfe\x00\n{"a"\n')
+    assert len(results.load()) == 1

@@ -302,7 +302,10 @@ test('no Retry-After makes a client hammer, or wait for more than an hour', asyn
     [new Date(Date.now() + 100_000_000_000).toUTCString(), 3_600_000, 3_600_000],
     [new Date(Date.now() + 60_000).toUTCString(), 50_000, 60_000],
     ['7', 7_000, 7_000],
-    ['soon', null, null],
+    ['Wed, 21 Oct 2015 07:28:00 GMT', 0, 0],
+    ['Wednesday, 21-Oct-15 07:28:00 GMT', 0, 0],
+    ['Wed Oct 21 07:28:00 2015', 0, 0],
+    ...['soon', '-1', '1.5', '3000.5', 'Infinity', '1e3', '0x10', '7, 8', 'never 2099', ''].map((odd) => /** @type {const} */ ([odd, null, null])),
   ]) {
     const { retryAfter } = await refusal(new Response('', { status: 429, headers: { 'Retry-After': header } }));
     if (least === null) assert.equal(retryAfter, null);

@@ -230,9 +230,10 @@ export async function refusal(response) {
   });
 }
 
-/** @param {string} wait Seconds, or a date. */
+/** @param {string} wait Seconds, or a date: what is neither, `Date.parse` takes for one ("3000.5" is in May 3000). */
 function retryAfterOf(wait) {
-  const ms = /^[0-9]+$/.test(wait) ? Number(wait) * 1000 : Date.parse(wait) - Date.now();
+  const date = /^[a-z]+,? [\w: -]+:\d\d/i.test(wait) ? Date.parse(wait) : NaN;
+  const ms = /^[0-9]+$/.test(wait) ? Number(wait) * 1000 : date - Date.now();
   return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), MAX_WAIT_MS);
 }
 

@@ -49,7 +49,7 @@ export function ScorePage({ fetchScores, fetchText }) {
       setFailed(/** @type {Error} */ (error).message);
     }
   };
-  return html`<div class="scores" tabindex="0" role="region" aria-label="Scores">
+  return html`<div class="score-page" tabindex="0" role="region" aria-label="Scores">
     <link rel="stylesheet" href=${STYLE} />
     <div class="scores-head">
       <h1>Who is better</h1>
