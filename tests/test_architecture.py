@@ -279,8 +279,17 @@ FOUND_ELSEWHERE = {
     "server.routes.handbook": "tests/handbook/test_pages.py",
     **{
         f"server.routes.{dialect}": f"tests/dialects/test_{dialect}.py"  # with the dialect's own clients
-        for dialect in ("a2a", "ag_ui", "ai_sdk", "mcp", "openai")
+        for dialect in ("a2a", "ag_ui", "ai_sdk", "mcp")
     },
+    **dict.fromkeys(
+        (
+            "server.http.openai_error",
+            "server.routes.chat_completions",
+            "server.routes.models",
+            "server.routes.responses",
+        ),
+        "tests/dialects/test_openai.py",
+    ),
 }
 """A module, or a folder of modules, whose tests do not bear its name → where they are, and why."""
 

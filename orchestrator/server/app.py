@@ -29,16 +29,18 @@ from .http.streams import Streams
 from .http.turns import Turns, setup_turns
 from .keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
-from .routes import (
+from .routes import (  # fmt: skip
     a2a,
     ag_ui,
     agent_cards,
     ai_sdk,
     channels,
+    chat_completions,
     mcp,
-    openai,
+    models,
     operations,
     panels,
+    responses,
     runs,
     scores,
     websocket,
@@ -50,7 +52,8 @@ from .routes.pages import Pages, redirect_below
 CLEANUP_SECONDS = 2.0
 
 ROUTES = (
-    runs, scores, panels, channels, websocket, openai, ai_sdk, ag_ui, agent_cards, a2a, mcp, operations,
+    runs, scores, panels, channels, websocket, models, chat_completions, responses, ai_sdk, ag_ui, agent_cards, a2a,
+    mcp, operations,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's API: models, chat completions and responses. A model is an agent, several (`a+b`), or a panel."""
+"""OpenAI's Responses API. A model is an agent, several (`a+b`), or a panel."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from aiohttp import web
 from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...eventlog.base import parse_cursor
 from ...framing.base import DIALECTS
-from ...framing.chat import ChatFraming
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.answers import json_response, send_json
-from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id, read_chat_answers
+from ..http.answers import send_json
+from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.following import fold_run, require_stream, stream_run
-from ..http.problem import Problem, refuses_as
+from ..http.openai_error import openai_error
+from ..http.problem import refuses_as
 from ..http.question import (
     MAX_NAME_CHARS,
     Question,
     addressed,
     check_model,
-    models,
     read_messages,
     start_asked,
 )
@@ -35,96 +34,9 @@ from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
 CANCEL_SECONDS = 5.0
 """How long the answer to a cancel waits for the agents' streams to be closed."""
 
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-}
 _ANY = {"type": "object"}
 
 routes = web.RouteTableDef()
-
-
-def openai_error(problem: Problem) -> web.Response:
-    """Return a failure as OpenAI's clients read it."""
-    first = problem.errors[0] if problem.errors else None
-    kind = _TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
-    code = "model_not_found" if problem.status == 404 and "model" in problem.detail else None
-    detail = problem.document()["detail"]
-    message = detail if first is None else f"{detail} {first.at}: {first.detail}"
-    error = {"message": message, "type": kind, "param": first.at if first else None, "code": code}
-    return json_response({"error": error}, status=problem.status, headers=dict(problem.headers))
-
-
-# ── models ────────────────────────────────────────────────────────────────────────────────────
-
-
-@routes.get("/v1/models")
-@refuses_as(openai_error)
-@operation(
-    "List the models, as OpenAI does", tag="openai", answers={200: ResponseDoc("Agents and panels.", _ANY)}
-)
-async def list_models(request: web.Request) -> web.StreamResponse:
-    found = [_model(name) for name, _, _ in models(request.app[REGISTRY])]
-    return json_response({"object": "list", "data": found})
-
-
-@routes.get("/v1/models/{model}")
-@refuses_as(openai_error)
-@operation("Show a model", tag="openai", answers={200: ResponseDoc("The model.", _ANY)}, errors=(404,))
-async def show_model(request: web.Request) -> web.StreamResponse:
-    name = request.match_info["model"]
-    addressed(request.app[REGISTRY], name, {})
-    return json_response(_model(name))
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "orchestrator"}
-
-
-# ── chat completions ──────────────────────────────────────────────────────────────────────────
-
-
-@routes.post("/v1/chat/completions")
-@refuses_as(openai_error)
-@operation(
-    "Ask as with OpenAI's chat completions",
-    tag="openai",
-    description="One choice per agent; a panel's last word is the only one. Earlier messages are the client's history.",
-    answers={200: (ResponseDoc("The completion.", _ANY), ResponseDoc("Its chunks.", None, EVENT_STREAM))},
-    body="AnyObject",
-    errors=(404, 409, 429, 503),
-)
-async def chat_completions(request: web.Request) -> web.StreamResponse:
-    body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    check_model(body.get("model"))
-    if body.get("stream") is True:
-        require_stream(request)
-    answers, cursor = read_chat_answers(body.get("messages")), None
-    if answers:
-        run, cursor = await give_answers(request, answers)
-    else:
-        who = addressed(request.app[REGISTRY], body.get("model"), body)
-        run = await start_asked(request, read_messages(body.get("messages")), who, on_disconnect="cancel")
-    wants = body.get("stream_options")
-    options = {
-        "model": body.get("model") or "default",
-        "created": run.state.created_at // 1000,
-        "include_usage": isinstance(wants, dict) and wants.get("include_usage") is True,
-        "fresh": bool(answers),
-    }
-    if body.get("stream") is True:
-        return await stream_run(request, run, DIALECTS["chat"], cursor=cursor, options=options)
-    folded = await fold_run(request, run, DIALECTS["chat"], to_end=True, cursor=cursor, options=options)
-    framing = cast(ChatFraming, folded)
-    headers = {"Run-Id": run.spec.run_id}
-    if framing.status == "failed":
-        return json_response({"error": framing.failure()}, status=502, headers=headers)
-    return await send_json(request, framing.completion(), headers=headers)
-
-
-# ── responses ─────────────────────────────────────────────────────────────────────────────────
 
 
 @routes.post("/v1/responses")
