@@ -28,6 +28,7 @@ from .options import (
     token_option,
     variants_option,
 )  # fmt: skip
+from .process_one import end_when_told
 from .screens import DISTRIBUTION, watch
 
 if TYPE_CHECKING:
@@ -351,6 +352,7 @@ def _client(server: str, token: str | None) -> Client:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 2 for misuse, 1 for a failure, each with one line that says why."""
+    end_when_told()
     try:
         parameters = [parameter for command in cli.commands.values() for parameter in command.params]
         links = pass_over_service_links(os.environ, parameters)
