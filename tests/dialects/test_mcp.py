@@ -202,3 +202,9 @@ async def test_without_a_stream_the_result_is_the_answer(service: Service) -> No
     answer = await service.call("POST", "/v1/mcp", json=body)
     assert answer.json["result"]["content"][0]["text"] == "".join(TOOLED)
     assert (await service.call("GET", "/v1/mcp")).status == 405
+    for method, status in (("ping", 400), ("initialize", 200)):
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {}}
+        other = await service.call(
+            "POST", "/v1/mcp", json=call, headers={"MCP-Protocol-Version": "1999-01-01"}
+        )
+        assert other.status == status, "a version that was not agreed on, but for the call that agrees on one"

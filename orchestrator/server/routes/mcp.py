@@ -78,6 +78,8 @@ async def call(request: web.Request) -> web.StreamResponse:
     if "method" not in message:
         await _take_answer(request, message)
         return web.Response(status=202)
+    if method != "initialize":
+        _check_version(request)
     call_id = call_name(message.get("id"))
     if "id" not in message:
         if method == "notifications/cancelled":
@@ -93,6 +95,13 @@ async def call(request: web.Request) -> web.StreamResponse:
         case "tools/call":
             return await _call_tool(request, call_id, about)
     return _refusal(call_id, NO_METHOD, f"There is no method {str(method)[:80]!r}.")
+
+
+def _check_version(request: web.Request) -> None:
+    """Raise ProblemError for a version that was not agreed on, as the protocol demands; older clients send none."""
+    version = request.headers.get("MCP-Protocol-Version", VERSIONS[0])
+    if version not in VERSIONS:
+        raise ProblemError(400, f"MCP-Protocol-Version must be one of {', '.join(VERSIONS)}.")
 
 
 def _initialize(call_id: object, about: Mapping[str, Any]) -> web.Response:
@@ -198,6 +207,7 @@ async def _call_tool(request: web.Request, call_id: object, about: Mapping[str, 
     errors=(404, 410, 429, 503),
 )
 async def take_call_up(request: web.Request) -> web.StreamResponse:
+    _check_version(request)
     event_id = request.headers.get("Last-Event-ID")
     if not event_id:
         raise web.HTTPMethodNotAllowed("GET", ["POST"])
