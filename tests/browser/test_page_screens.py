@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.served import orchestrator
-from tests.support.shares import in_turn
+from tests.support.shares import in_turn, share
 
 from .conftest import NewPage
 from .desk import ask, column, ended
@@ -115,7 +115,7 @@ def newest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newest: str, scheme: Any) -> None:
     """Approvals, progress, sources, files, attachments, variants, scores, the searched history: at every size.
 
-    Each second size in one scheme, the others in the other; with `FAULT_ROUNDS` all in both.
+    Each second size in one scheme, the others in the other; with `FAULT_ROUNDS` all in both, and twelve agents.
     """
     turn = SCHEMES.index(scheme)
     sizes = list(chain(*in_turn([SIZES[::2], SIZES[1::2]], turn)))
@@ -146,7 +146,7 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     page.locator("input[type=file]").set_input_files(pictures)
     expect(page.locator(".composer .attached li")).to_have_count(3)
     look("attached", room=None)
-    count = (12, 3)[turn]
+    count = (share(12, 5), 3)[turn]
     ask(page, *[f"r{n}" for n in range(count)], message=LONG)
     expect(page.locator(".column .approval").first).to_be_attached()
     box.blur()

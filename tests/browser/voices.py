@@ -98,12 +98,12 @@ async def variant(request: AgentInput) -> AsyncIterator[Emission]:
 
 
 async def talker(request: AgentInput) -> AsyncIterator[Emission]:
-    """Talk until it is stopped, a line at a time; slowly at last, lest pages that cannot keep up never do."""
+    """Talk until it is stopped, a line at a time; slowly at last: pages that cannot keep up would never do."""
     n = 0
     while True:
         n += 1
         yield f"Line {n} of a long speech.\n\n"
-        await asyncio.sleep(0.05 if n < 200 else 1)
+        await asyncio.sleep(0.05 if n < 60 else 0.5)
 
 
 async def failing(request: AgentInput) -> AsyncIterator[Emission]:
