@@ -14,9 +14,11 @@ ODD = {
     "numbers-in-numbers": "1. " * 2_000,
     "lists-in-lists": "\n".join(f"{'  ' * n}- x" for n in range(300)),
     "items-of-each-sign": "\n".join(f"{' ' * (n % 90)}{'-+*'[n % 3]} {n}" for n in range(3_000)),
+    "items-of-one-letter": "- x\n" * 5_000,
     "items-with-fences": "\n".join(f"{' ' * 2 * n}- a\n{' ' * 2 * n}  ```" for n in range(60)),
     # links and brackets
     "brackets-in-brackets": "[" * 4_000 + "a" + "](b)" * 4_000,
+    "exclamations-and-brackets": "![" * 5_000 + "[[" * 3_000 + "]]" * 3_000,
     "links-in-links": "[a](b" * 3_000,
     "images-in-links": "[![" * 2_000 + "x" + "](y)](z)" * 2_000,
     "definitions": "\n".join(f"[{n}]: <{'a' * 50}> '{n}'" for n in range(2_000)) + "\n\n" + "[1][2]" * 3_000,
@@ -30,6 +32,9 @@ ODD = {
     "a-table-of-signs": "| a |\n| - |\n" + "| **`|` \\| [x](y) |\n" * 2_000,
     "a-table-without-end": "|a|b|\n|-|-|\n|" + "c|" * 30_000,
     "heads-without-rows": "|a|b|\n|-|-|\n\n" * 700,
+    "tables-in-quotes": "\n".join(
+        f"{'> ' * (n % 30)}{row}" for n in range(600) for row in ("| a |", "| - |", "| b |")
+    ),
     # long lines
     "one-word": "x" * 1_000_000,
     "one-line": "word and **more** of it, " * 40_000,
@@ -37,6 +42,8 @@ ODD = {
     # signs that are not seen, and directions
     "no-width": "a\u200b\u200d\ufeff\u2060" * 10_000,
     "directions": "\u202e\u2066abc\u202d\u2067" * 4_000,
+    "returns": "one\rtwo\r\n\rthree\r\r\n" * 3_000,
+    "signs-that-steer": "\0\x07\x08\x0b\x0c\x1b[31mred\x1b[0m\x85" * 2_000,
     "marks-on-marks": ("Z" + "\u0300\u0489\u0360" * 60) * 100,
     "families": "👩‍👩‍👧‍👦🏳️‍🌈" * 2_000 + "\ud83d",
     # what looks like HTML
@@ -54,6 +61,7 @@ ODD = {
     "a-huge-matrix": "$$\\begin{matrix}" + "a&b\\\\" * 3_000 + "\\end{matrix}$$",
     # code
     "fences-in-fences": "".join("`" * (3 + n % 50) + "\n" for n in range(1_000)),
+    "ticks-of-each-length": " ".join("`" * n + "a" for n in range(1, 300)),
     "ticks": "`" * 4_000 + "a" + "``" * 4_000,
 }
 """Name → answer. Each is followed by words of its own, which have to be seen."""

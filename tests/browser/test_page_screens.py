@@ -123,8 +123,8 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     page.evaluate(AXE.read_text())
     faults: list[str] = []
 
-    def look(what: str, *, room: str | None = ".column:not([hidden]) .body") -> None:
-        for width, height in sizes:
+    def look(what: str, *, room: str | None = ".column:not([hidden]) .body", most: int = 6) -> None:
+        for width, height in sizes[:most]:
             page.set_viewport_size({"width": width, "height": height})
             where = f"{what} at {width} × {height}"
             faults.extend(f"{where}: {fault}" for fault in violations(page))
@@ -167,11 +167,29 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     expect(page.get_by_role("dialog")).to_be_visible()
     look("a variant's form", room=None)
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Edit the question").click()
+    ask(page, "plain", "other", message="Varied otherwise, and in more words than a low screen has room for?")
+    ended(page)
+    box.blur()
+    expect(page.locator(".branches")).to_be_attached()
+    look("branches", most=2)
+    assert page.evaluate(VARY) == 201
+    page.get_by_role("button", name="History", exact=True).click()
+    expect(page.locator(".history")).to_contain_text("of plain")
+    look("history of variants", room=None, most=2)
+    page.get_by_role("button", name="Close the history").click()
     page.evaluate("location.hash = 'scores'")
     expect(page.locator(".score-page .plot circle")).to_have_count(2)
     look("scores", room=".score-page")
     assert faults == [], "\n".join(faults)
 
+
+VARY = """() => {
+    const varied = n => ({ agent_id: 'plain', as: `a-long-name-for-a-variant-${n}`, seed: n });
+    const body = JSON.stringify({ message: 'Varied?', agents: ['other', varied(1), varied(2)] });
+    const headers = { 'Content-Type': 'application/json' };
+    return fetch('/v1/runs', { method: 'POST', headers, body }).then(({ status }) => status);
+}"""
 
 SQUEEZED = """() => {
     const page = document.querySelector('.score-page');

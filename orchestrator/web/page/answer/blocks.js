@@ -24,6 +24,9 @@ import { carriedInto, cutOf } from './cuts.js';
  */
 export const MAX_BLOCK_CHARS = 4_000;
 
+/** A block of more lines is cut, too: an item of one letter takes as long to lay out as one of eighty. */
+export const MAX_BLOCK_LINES = 300;
+
 const FENCE = /^ {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})[ \t]*([^\s`]*)[^\n]*\n/;
 
 export class Blocks {
@@ -119,8 +122,9 @@ export class Blocks {
    * @param {Block[]} finished
    */
   #cut(finished) {
-    if (this.#rest.length <= MAX_BLOCK_CHARS) return false;
-    const end = cutOf(this.#rest, MAX_BLOCK_CHARS);
+    const limit = Math.min(MAX_BLOCK_CHARS, endOfLine(this.#rest, MAX_BLOCK_LINES));
+    if (this.#rest.length <= limit) return false;
+    const end = cutOf(this.#rest, limit);
     const head = this.#rest.slice(0, end);
     const tokens = this.#lex(head, this.#links);
     const last = tokens.findLast((token) => token.type !== 'space');
@@ -190,4 +194,18 @@ export class Blocks {
     this.#rest = this.#rest.slice(length);
     this.#seen = 0;
   }
+}
+
+/**
+ * Return where line *count* of *text* ends; Infinity if it has fewer.
+ * @param {string} text
+ * @param {number} count
+ */
+export function endOfLine(text, count) {
+  let end = 0;
+  for (let n = 0; n < count; n += 1) {
+    end = text.indexOf('\n', end) + 1;
+    if (end === 0) return Infinity;
+  }
+  return end;
 }

@@ -3,7 +3,7 @@
  * anew. Words that cannot be drawn as Markdown are shown as they came.
  */
 
-import { Blocks } from './blocks.js';
+import { Blocks, MAX_BLOCK_LINES, endOfLine } from './blocks.js';
 import { CodeBlock } from './codeblock.js';
 import { Outline, lex, render } from './markdown.js';
 import { morph } from './morph.js';
@@ -19,6 +19,9 @@ const REST_FACTOR = 3;
 /** Of a longer answer the browser lays out only what is near to the window (`prose.css`). */
 const LONG_CHARS = 20_000;
 
+/** What a line takes of that beside its characters: an item of one letter has a box of its own, too. */
+const LINE_CHARS = 20;
+
 /** @typedef {import('./turns.js').Drawing} Drawing */
 
 /** @implements {Drawing} */
@@ -31,6 +34,7 @@ export class Painter {
   #code = null;
   #text = '';
   #painted = 0;
+  #weight = 0;
   #ended = false;
   #closed = false;
   #notBefore = 0;
@@ -70,12 +74,13 @@ export class Painter {
   paint(now) {
     const left = this.#text.length - this.#painted;
     if (left <= SLICE_CHARS && now < this.#notBefore && !this.#ended) return this.#notBefore;
-    const end = left > SLICE_CHARS ? this.#sliceEnd() : this.#text.length;
+    const end = this.#sliceEnd();
     const slice = this.#text.slice(this.#painted, end);
     if (this.#plain) this.#addPlain(slice);
     else for (const block of this.#blocks.push(slice)) this.#finish(block);
     this.#painted = end;
-    if (end > LONG_CHARS) this.#box.dataset['long'] = '';
+    this.#weight += slice.length + LINE_CHARS * (slice.split('\n').length - 1);
+    if (this.#weight > LONG_CHARS) this.#box.dataset['long'] = '';
     if (end < this.#text.length) return now;
     if (this.#ended) this.#close();
     else if (!this.#plain) this.#drawTail();
@@ -94,8 +99,11 @@ export class Painter {
   }
 
   #sliceEnd() {
-    const line = this.#text.lastIndexOf('\n', this.#painted + SLICE_CHARS) + 1;
-    return line > this.#painted ? line : this.#painted + SLICE_CHARS;
+    const next = this.#text.slice(this.#painted, this.#painted + SLICE_CHARS);
+    const lines = endOfLine(next, MAX_BLOCK_LINES);
+    if (lines < next.length) return this.#painted + lines;
+    if (this.#painted + next.length === this.#text.length) return this.#text.length;
+    return this.#painted + (next.lastIndexOf('\n') + 1 || next.length);
   }
 
   /** @param {string} text */
@@ -150,6 +158,7 @@ export class Painter {
     this.#outline = new Outline();
     this.#code = null;
     this.#painted = 0;
+    this.#weight = 0;
     this.#closed = false;
     this.#notBefore = 0;
     this.#plain = false;

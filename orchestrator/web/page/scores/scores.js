@@ -68,7 +68,7 @@ export function ScorePage({ fetchScores, fetchText }) {
 /** @param {{scores: Scores}} props */
 function Found({ scores: { compared, agents, questions } }) {
   return html`<p class="hint" role="status">${compared === 1 ? '1 comparison' : `${count(compared)} comparisons`}. Bradley-Terry ratings around 1000, with their 95 % intervals: 400 more is ten to one.</p>
-    <${Plot} agents=${agents.filter(({ rating }) => rating !== null)} />
+    <div class="table" tabindex="0" role="region" aria-label="Plot"><${Plot} agents=${agents.filter(({ rating }) => rating !== null)} /></div>
     <div class="table" tabindex="0" role="region" aria-label="Agents">
       <table>
         <thead><tr>${['Agent', 'Rating', 'Won', 'Lost', 'Tied', 'Both bad', 'Time', 'Tokens', 'Cost'].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Blocks, MAX_BLOCK_CHARS } from '../../../../orchestrator/web/page/answer/blocks.js';
+import { Blocks, MAX_BLOCK_CHARS, MAX_BLOCK_LINES } from '../../../../orchestrator/web/page/answer/blocks.js';
 import { carriedInto, cutOf } from '../../../../orchestrator/web/page/answer/cuts.js';
 import { Marked } from '../../../../orchestrator/web/vendor/marked.js';
 
@@ -36,6 +36,9 @@ const LONG = {
   quote: '> quoted words in a line\n'.repeat(900),
   table: `| a | b |\n| --- | --- |\n${Array.from({ length: 900 }, (_, n) => `| ${n} | some words |`).join('\n')}\n`,
   html: '<div>raw</div>\n'.repeat(1_500),
+  'items of one letter': '- x\n'.repeat(3_000),
+  'rows of one letter': `|a|\n|-|\n${'|b|\n'.repeat(3_000)}`,
+  'quotes of one letter': '> q\n'.repeat(3_000),
 };
 
 for (const [name, text] of Object.entries(LONG)) {
@@ -45,6 +48,8 @@ for (const [name, text] of Object.entries(LONG)) {
     for (const { tokens } of blocks) {
       const length = tokens.reduce((sum, { raw }) => sum + raw.length, 0);
       assert.ok(length <= MAX_BLOCK_CHARS * 1.5, `${length} characters in one piece`);
+      const lines = tokens.reduce((sum, { raw }) => sum + raw.split('\n').length, 0);
+      assert.ok(lines <= MAX_BLOCK_LINES * 1.5, `${lines} lines in one piece`);
     }
     assert.ok(blocks.slice(1).every(({ goesOn }) => goesOn));
     const whole = marked.parse(text).replace(/<thead>[^]*?<\/thead>|<[^>]+>/g, ' ').replace(/\s+/g, ' ').trim();
