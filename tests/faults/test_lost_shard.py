@@ -114,46 +114,51 @@ async def watched(folder: Path, what: str) -> AsyncIterator[tuple[str, Befalls]]
         yield three.url, lambda chance: freeze(three.primary)
 
 
-@pytest.mark.skipif(not ROUNDS, reason="FAULT_ROUNDS asks for it")
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("servers", "what"), [(cluster, "frozen"), (cluster, "moved"), (watched, "frozen")])
-async def test_every_start_is_answered_and_every_run_ends_whatever_befalls_the_servers(
-    servers: Callable[[Path, str], AbstractAsyncContextManager[tuple[str, Befalls]]],
-    what: str,
-    http: ClientSession,
-    tmp_path: Path,
-    chance: random.Random,
-) -> None:
-    """What clients miss of it is a declared gap; a start is a run, or 503 with when to ask again."""
-    over, answers = False, 0
-    started: list[Account] = []
+if ROUNDS:
 
-    async def start_again_and_again(url: str) -> None:
-        nonlocal answers
-        while not over:
-            body = {"message": "20@0.02"}
-            async with http.post(f"{url}/v1/runs", json=body, timeout=ClientTimeout(ANSWER_S)) as answer:
-                answers += 1
-                if answer.status == 201:
-                    started.append(Account((await answer.json())["run_id"]))
-                else:
-                    assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), await answer.text()
-            await asyncio.sleep(0.3)
+    @pytest.mark.timeout(600)
+    @pytest.mark.parametrize(
+        ("servers", "what"), [(cluster, "frozen"), (cluster, "moved"), (watched, "frozen")]
+    )
+    async def test_every_start_is_answered_and_every_run_ends_whatever_befalls_the_servers(
+        servers: Callable[[Path, str], AbstractAsyncContextManager[tuple[str, Befalls]]],
+        what: str,
+        http: ClientSession,
+        tmp_path: Path,
+        chance: random.Random,
+    ) -> None:
+        """What clients miss of it is a declared gap; a start is a run, or 503 with when to ask again."""
+        over, answers = False, 0
+        started: list[Account] = []
 
-    async with servers(tmp_path, what) as (log, befall), worker(log, "--workers", "2") as parent:
-        accounts = [await begin_surely(http, parent.url, "900@0.03") for _ in range(CLIENTS)]
-        async with asyncio.TaskGroup() as tasks:
-            for each in accounts:
-                tasks.create_task(each.follow(http, parent.url, limit=4 * PATIENCE_SECONDS))
-            for _ in range(3):
-                tasks.create_task(start_again_and_again(parent.url))
-            await befall(chance)
-            await asyncio.sleep(3)
-            over = True
-        for each in started:
-            await each.follow(http, parent.url)
-        assert await parent.end() == 0
-    print(f"{what}: {answers} starts, {len(started)} runs beside {len(accounts)}")
-    for each in (*accounts, *started):
-        judge(each.seen, gaps=True, links=900 if each in accounts else None)
-        assert all(agent["status"] == "done" for agent in each.seen[-1].data["agents"].values())
+        async def start_again_and_again(url: str) -> None:
+            nonlocal answers
+            while not over:
+                body = {"message": "20@0.02"}
+                async with http.post(f"{url}/v1/runs", json=body, timeout=ClientTimeout(ANSWER_S)) as answer:
+                    answers += 1
+                    if answer.status == 201:
+                        started.append(Account((await answer.json())["run_id"]))
+                    else:
+                        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), (
+                            await answer.text()
+                        )
+                await asyncio.sleep(0.3)
+
+        async with servers(tmp_path, what) as (log, befall), worker(log, "--workers", "2") as parent:
+            accounts = [await begin_surely(http, parent.url, "900@0.03") for _ in range(CLIENTS)]
+            async with asyncio.TaskGroup() as tasks:
+                for each in accounts:
+                    tasks.create_task(each.follow(http, parent.url, limit=4 * PATIENCE_SECONDS))
+                for _ in range(3):
+                    tasks.create_task(start_again_and_again(parent.url))
+                await befall(chance)
+                await asyncio.sleep(3)
+                over = True
+            for each in started:
+                await each.follow(http, parent.url)
+            assert await parent.end() == 0
+        print(f"{what}: {answers} starts, {len(started)} runs beside {len(accounts)}")
+        for each in (*accounts, *started):
+            judge(each.seen, gaps=True, links=900 if each in accounts else None)
+            assert all(agent["status"] == "done" for agent in each.seen[-1].data["agents"].values())
