@@ -246,10 +246,15 @@ class UpstreamAnswer:
         if not self.is_stream:
             raise AgentError("upstream_invalid", f"{self._who} answered with something that is no stream.")
         parser = SSEParser(max_event_bytes=MAX_ANSWER_BYTES)
+        meaningless = 0
         try:
             while chunk := await self._read(silence_s):
+                meaningless += len(chunk)
                 for event in parser.feed(chunk):
+                    meaningless = 0
                     yield event
+                if meaningless > MAX_ANSWER_BYTES:
+                    raise AgentError("upstream_invalid", f"{self._who} sends much that says nothing.")
         except EventTooLarge as exc:
             raise AgentError(
                 "upstream_invalid", f"{self._who} sent an event that is too large to read."

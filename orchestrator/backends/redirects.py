@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import AgentError
 from .hops import count_call
+from .http_bodies import BoundBody, ask_unpackable
 from .http_errors import origin_of, redirect_error
 from .upstream_errors import PROVIDER
 
@@ -39,7 +40,7 @@ class RefuseOtherOrigin:
 
 
 def guard_client(client: Any) -> None:
-    """Have *client* refuse redirects to other origins and say how often a question was passed on.
+    """Have *client* refuse redirects to other origins, hold no more of an answer than fits, and count the hops.
 
     It is OpenAI's or built like it; of another kind, nothing is done.
     """
@@ -50,8 +51,8 @@ def guard_client(client: Any) -> None:
         if not any(isinstance(hook, RefuseOtherOrigin) for hook in hooks["response"]):
             http.event_hooks = {
                 **hooks,
-                "request": [*hooks.get("request", ()), count_call],
-                "response": [*hooks["response"], RefuseOtherOrigin()],
+                "request": [*hooks.get("request", ()), count_call, ask_unpackable],
+                "response": [*hooks["response"], RefuseOtherOrigin(), BoundBody()],
             }
 
 

@@ -7,6 +7,7 @@ stream came to its end.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import lru_cache
@@ -26,17 +27,21 @@ from letta_client import (
 )
 
 from ...errors import AgentError
+from ..http_bodies import BoundBody, ask_unpackable, read_as_stream
 from ..http_errors import endless_redirect
 from ..redirects import RefuseOtherOrigin, is_endless, refusal_in
 from ..tasks import cancelled_once
 from .errors import LettaRefused, LettaUnreachable, refused
 
+WHO = "The Letta server"
 HOSTED_URL = "https://api.letta.com"
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
+"""Limit of a request that is answered at once: a conversation, a cancel."""
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Of such an answer; messages may hold images."""
 NEWEST_MESSAGES = 5
 """How many are looked through for the one that asks for approvals; it is among the last two."""
-"""Limit of a request that is answered at once: a conversation, a cancel."""
 _NOT_THERE = (404, 405)
 
 _T = TypeVar("_T")
@@ -73,7 +78,10 @@ class LettaApi:
             # After a 500 the server drops the connection, so the next request on it would fail.
             http_client=DefaultAsyncHttpxClient(
                 verify=tls,
-                event_hooks={"response": [RefuseOtherOrigin("The Letta server")]},
+                event_hooks={
+                    "request": [ask_unpackable],
+                    "response": [RefuseOtherOrigin(WHO), BoundBody(WHO, most=MAX_ANSWER_BYTES)],
+                },
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             ),
         )
@@ -91,7 +99,7 @@ class LettaApi:
             AgentError: The server refuses, or cannot be reached.
         """
         try:
-            made = await _asked(self._client.conversations.create(agent_id=self._agent_id))
+            made = await _answered(self._client.conversations.create(agent_id=self._agent_id))
         except LettaRefused as exc:
             if exc.status in _NOT_THERE:
                 return None
@@ -105,7 +113,7 @@ class LettaApi:
             AgentError: The server refuses, or cannot be reached.
         """
         try:
-            made = await _asked(self._client.conversations.fork(conversation))
+            made = await _answered(self._client.conversations.fork(conversation))
         except LettaRefused as exc:
             if exc.code == "upstream_rejected":
                 return None
@@ -169,7 +177,7 @@ class LettaApi:
         """Return the ids of the calls that wait for approval in *conversation*; empty if that is not reported."""
         listing = self._client.conversations.messages.list(conversation, limit=NEWEST_MESSAGES, order="desc")
         try:
-            page = await _asked(listing)
+            page = await _answered(listing)
         except AgentError:
             return frozenset()
         for message in (item.model_dump() for item in page.items):  # the SDK's classes are no guide
@@ -186,9 +194,9 @@ class LettaApi:
             AgentError: The server refuses, or cannot be reached.
         """
         if run_id is not None:
-            await _asked(self._client.agents.messages.cancel(self._agent_id, run_ids=[run_id]))
+            await _answered(self._client.agents.messages.cancel(self._agent_id, run_ids=[run_id]))
         elif conversation is not None:
-            await _asked(self._client.conversations.cancel(conversation))
+            await _answered(self._client.conversations.cancel(conversation))
 
 
 @lru_cache(maxsize=1)
@@ -207,7 +215,17 @@ async def _opened(request: Awaitable[Any]) -> httpx.Response:
     if not kind.startswith("text/event-stream"):
         await response.aclose()
         raise AgentError("upstream_invalid", "The Letta server answered with something that is not a stream.")
+    read_as_stream(response)
     return response
+
+
+async def _answered(request: Awaitable[_T]) -> _T:
+    """Wait for a whole answer: one that comes a byte at a time never meets the limit of each."""
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            return await _asked(request)
+    except TimeoutError as exc:
+        raise LettaUnreachable("The Letta server does not answer in time.") from exc
 
 
 async def _asked(request: Awaitable[_T]) -> _T:
@@ -219,7 +237,7 @@ async def _asked(request: Awaitable[_T]) -> _T:
         if (ours := refusal_in(exc)) is not None:
             raise ours from exc
         if is_endless(exc):
-            raise endless_redirect(who="The Letta server") from exc
+            raise endless_redirect(who=WHO) from exc
         never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
         raise LettaUnreachable(sent=not isinstance(exc.__cause__, never)) from exc
     except httpx.RequestError as exc:  # while an error's body was read

@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from ...errors import AgentError
-from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from ...sse_parser import MAX_EVENT_BYTES, EventTooLarge, ServerSentEvent, SSEParser
 from ..tasks import cancelled_once, uninterrupted
 from .api import LettaApi
 from .decoder import Message, decode
@@ -196,9 +196,14 @@ class LettaRun:
             raise LettaUnreachable
         parser = SSEParser()
         chunks = response.aiter_bytes()
+        meaningless = 0
         try:
             while (chunk := await cancelled_once(_next(chunks))) is not None:
+                meaningless += len(chunk)
+                if meaningless > MAX_EVENT_BYTES:
+                    raise AgentError("upstream_invalid", "The Letta server sends much that says nothing.")
                 for event in parser.feed(chunk):
+                    meaningless = 0
                     if event.data.startswith("[DONE]"):
                         self._ended = True
                         return

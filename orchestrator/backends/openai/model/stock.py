@@ -19,11 +19,12 @@ import httpx2
 from agents import Model, OpenAIChatCompletionsModel
 from agents.models.openai_responses import OpenAIResponsesModel
 from openai import APIConnectionError, AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
-from openai._streaming import ServerSentEvent, SSEDecoder
+from openai._streaming import ServerSentEvent
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
+from ....sse_parser import MAX_EVENT_BYTES
 from ...finish_words import finish_of, last_word, withheld
 from ...redirects import guard_client
 from ..details import send_back
@@ -36,24 +37,14 @@ from .dialects import Beside, Halves, said_in
 from .reasoning import add_details, goes_back
 from .repair import repaired_chunk, whole_chunk
 from .responses_repair import ResponsesRepair
-from .signs import is_done, is_life, named
+from .signs import is_done, is_life
 from .so_far import Habit
-from .sse import check_label
+from .sse import DataSplitter, check_label
 from .usage import says_much
 from .values import INVALID, breaks_off, documents
 
 _BROKEN = (APIConnectionError, httpx2.TransportError)
 _DONE = ServerSentEvent(data="[DONE]")
-
-
-class _Lines(SSEDecoder):
-    """The client's decoding of event streams, and the errors that older servers of llama.cpp's write as a line."""
-
-    def decode(self, line: str) -> ServerSentEvent | None:
-        if line.startswith("error:"):
-            super().decode("event: error")
-            line = "data:" + line.removeprefix("error:")
-        return super().decode(line)
 
 
 class _Reading(ABC):
@@ -63,29 +54,28 @@ class _Reading(ABC):
     """
 
     response: Any
-    _decoder: Any
 
     async def _iter_events(self) -> AsyncIterator[ServerSentEvent]:
-        body = _Sniffed(self.response.aiter_bytes())
         check_label(self.response.headers.get("content-type", ""))
+        splitter = DataSplitter()
         is_marked = False
-        events = self._decoder.aiter_bytes(body.events())  # open until the client has drained the answer
+        found = _data_in(
+            self.response.aiter_bytes(), splitter
+        )  # open until the client has drained the answer
         try:
-            async for event in events:
-                data = named(event.event, event.data) if event.event else event.data
-                if data is None:
-                    continue
-                if is_done(data.encode(errors="surrogatepass")):
+            async for data in found:
+                if is_done(data):
                     is_marked = True
                     break
-                if not (is_life(data) or (self._is_complete() and breaks_off(data))):
-                    for value in self._read(_loaded(data)):
+                text = _text_of(data)
+                if not (is_life(text) or (self._is_complete() and breaks_off(text))):
+                    for value in self._read(_loaded(text)):
                         yield _event(value)
         except _BROKEN:
             if not self._is_complete():
                 raise
-        if body.whole is not None:
-            values = _documents(body.whole)
+        if (whole := splitter.body()) is not None:
+            values = _documents(whole.decode("utf-8-sig", errors="replace"))
             for document in values:
                 for value in self._read_whole(document) if len(values) == 1 else self._read(document):
                     yield _event(value)
@@ -120,7 +110,6 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._decoder = _Lines()
         self._word: str | None = None
         self._reasoned = self._answered = self._counted = False
         self._beside = Beside(_habit_of(self._client, self._options))
@@ -223,7 +212,6 @@ class CheckedResponsesStream(AsyncStream[ResponseStreamEvent], _Reading):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._decoder = _Lines()
         self._repair = ResponsesRepair()
 
     _iter_events = _Reading._iter_events
@@ -331,36 +319,18 @@ class CheckedClient(AsyncOpenAI):
         return await super().request(cast_to, options, stream=stream, stream_cls=stream_cls)
 
 
-class _Sniffed:
-    """The bytes of an answer, looked at: a body that is one JSON object is kept whole, whatever it calls itself.
-
-    Attributes:
-        whole: That body; None if it is an event stream.
-    """
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self.whole: str | None = None
-
-    async def events(self) -> AsyncIterator[bytes]:
-        """Pass an event stream on, and a blank line after it: some servers end without that of the last event."""
-        held = b""
-        begun = False
-        async for chunk in self._chunks:
-            held += chunk
-            start = held.lstrip(b"\xef\xbb\xbf \t\r\n")
-            if not begun and not start:
-                continue
-            if not begun and start.startswith(b"{"):
-                self.whole = ""
-            if self.whole is None:
-                yield held if begun else held.removeprefix(b"\xef\xbb\xbf")
-                held = b""
-            begun = True
-        if self.whole is None:
-            yield held + b"\n\n"
-        else:
-            self.whole = held.decode("utf-8-sig", errors="replace")
+async def _data_in(chunks: AsyncIterator[bytes], splitter: DataSplitter) -> AsyncIterator[bytes]:
+    """Yield the data of a stream's events; some servers end without the blank line of the last."""
+    meaningless = 0
+    async for chunk in chunks:
+        found = splitter.feed(chunk)
+        meaningless = 0 if found else meaningless + len(chunk)
+        if meaningless > MAX_EVENT_BYTES:
+            raise AgentError("upstream_invalid", "The model's provider sends much that says nothing.")
+        for data in found:
+            yield data
+    for data in splitter.feed(b"\n\n"):
+        yield data
 
 
 def _habit_of(client: Any, options: Any) -> Habit | None:
@@ -379,6 +349,13 @@ def _documents(body: str) -> list[Any]:
     try:
         return documents(body)
     except ValueError as exc:
+        raise AgentError("upstream_invalid", INVALID) from exc
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
         raise AgentError("upstream_invalid", INVALID) from exc
 
 

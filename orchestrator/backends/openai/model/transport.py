@@ -17,6 +17,7 @@ import yarl
 
 from ....errors import AgentError
 from ...hops import counted_for_model
+from ...http_bodies import MAX_WHOLE_BYTES
 from ...http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
 from ...http_upstream import (
     CONNECT_SECONDS,
@@ -112,7 +113,7 @@ class FastTransport:
         try:
             if "html" in response.content_type:
                 raise AgentError("upstream_invalid", "The model's provider answered with a web page.")
-            return await response.read(), response.headers.get("x-request-id")
+            return await _whole(response), response.headers.get("x-request-id")
         except (aiohttp.ClientError, OSError) as exc:
             raise _lost(exc) from exc
         finally:
@@ -253,6 +254,16 @@ def _within_origin(response: aiohttp.ClientResponse) -> yarl.URL:
     except ValueError as exc:
         raise error from exc
     return target
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    pieces, size = [], 0
+    while piece := await response.content.readany():
+        size += len(piece)
+        if size > MAX_WHOLE_BYTES:
+            raise AgentError("upstream_invalid", "The model's provider answered with more than can be read.")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
