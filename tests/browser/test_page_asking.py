@@ -244,8 +244,8 @@ def test_a_column_is_copied_with_other_settings_and_the_scores_say_who_won(page:
     assert voted.value.ok
     page.goto(page.url.split("#")[0] + "#scores")
     page.get_by_label("Questions with").fill("copy me")
-    row = page.locator(".scores tbody tr").filter(has_text="parrot-2")
+    row = page.locator(".score-page tbody tr").filter(has_text="parrot-2")
     expect(row.locator("td").nth(1)).to_have_text("1")
-    expect(page.locator(".scores .plot circle")).to_have_count(2)
+    expect(page.locator(".score-page .plot circle")).to_have_count(2)
     page.evaluate(AXE.read_text())
     assert violations(page) == []
