@@ -58,8 +58,6 @@ class OpenAIAgentsBackend:
         ConfigError: A reference cannot be loaded, a handoff names no such agent, or a key is missing.
     """
 
-    says_at_once = True
-
     def __init__(self, settings: OpenAIAgentsSettings, agents: Mapping[str, AgentSettings]) -> None:
         self._settings = settings
         self._agents = agents
@@ -83,6 +81,11 @@ class OpenAIAgentsBackend:
             model_settings=self._own_settings(),
         )
         self._lone = self._lone_agent()
+
+    @property
+    def says_at_once(self) -> bool:
+        """Whether nobody stands between the model and the log, as a subclass's own `stream` would."""
+        return type(self).stream is OpenAIAgentsBackend.stream
 
     @property
     def model(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -265,3 +265,17 @@ async def test_closing_it_closes_the_connection_at_once(upstream: Upstream, api:
         assert not [task for task in asyncio.all_tasks() if "openai-agents" in task.get_name()]
         await upstream.wait_all_closed()
     await backend.aclose()
+
+
+async def test_text_goes_past_no_subclass_that_changes_it(upstream: Upstream, api: str) -> None:
+    class Louder(OpenAIAgentsBackend):
+        async def stream(self, request: AgentInput, /) -> AsyncGenerator[Any, None]:
+            async for item in super().stream(request):
+                yield item.upper() if isinstance(item, str) else item
+
+    class Named(OpenAIAgentsBackend):
+        name = "named"
+
+    settings = settings_of(upstream, api)
+    kinds = (OpenAIAgentsBackend, Named, Louder)
+    assert [kind(settings, {"a": settings}).says_at_once for kind in kinds] == [True, True, False]
