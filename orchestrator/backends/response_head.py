@@ -12,14 +12,13 @@ import asyncio
 import functools
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-READ_BYTES = 32 * 1024
-"""Read from a server at once. What asyncio takes, eight times as much, may be 40,000 events, which hold up the loop."""
+PORTION_BYTES = 32 * 1024
+"""Taken in one turn of the loop. What a loop reads at once, eight times as much or more, may be 40,000 events."""
 _END = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(rb"(?im)^content-length[ \t]*:[^\n]*\n")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding[ \t]*:[^\n]*\bchunked[ \t]*\r?$")
@@ -55,18 +54,44 @@ class MendedHandler(ResponseHandler):
             None  # of the awaited answer, as far as it has come; None once it is passed on
         )
         self.on_arrival: Callable[[bool], None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        with suppress(AttributeError):  # uvloop's own has none
-            transport.max_size = READ_BYTES  # type: ignore[attr-defined]
+        self._waiting = b""
 
     def set_response_params(self, **options: Any) -> None:
         self._head = b""
         self.on_arrival = None
         super().set_response_params(**options)
 
+    @property
+    def should_close(self) -> bool:
+        """Whether the connection is of no use any more, as with something that nobody waits for."""
+        return bool(self._waiting) or super().should_close
+
     def data_received(self, data: bytes) -> None:
+        # Without data a parser goes on with what it has, which came before all that waits.
+        if not data or (not self._waiting and len(data) <= PORTION_BYTES):
+            self._take(data)
+            return
+        if not self._waiting:
+            self._pause_transport_reading()
+            self._loop.call_soon(self._go_on)
+        self._waiting += data
+
+    def _go_on(self) -> None:
+        """Take the next portion, in a turn of its own; the last one lets the server send again."""
+        if not self._waiting or self._reading_paused:
+            return
+        data, self._waiting = self._waiting[:PORTION_BYTES], self._waiting[PORTION_BYTES:]
+        self._take(data)
+        if not self._reading_paused:
+            self._resume_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        if self._waiting:
+            self._loop.call_soon(self._go_on)
+        else:
+            super()._resume_transport_reading()
+
+    def _take(self, data: bytes) -> None:
         if self._head is None or self._parser is None:
             super().data_received(data)
             if self.on_arrival is not None and data:  # without data a parser goes on that was held up
@@ -91,6 +116,9 @@ class MendedHandler(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        waiting, self._waiting = self._waiting, b""
+        if waiting:
+            self._take(waiting)
         head, self._head = self._head, None
         if head and self._parser is not None:
             super().data_received(head)  # half a head: the parser says what that is

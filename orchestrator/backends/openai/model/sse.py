@@ -10,6 +10,8 @@ from ....errors import AgentError
 from ....sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
 from .signs import named
 
+MAX_SIMPLE_BYTES = 256 * 1024
+"""Of an event that is still split in the simple way."""
 _END = b"\n\n"
 _DATA = b"data: "
 
@@ -81,7 +83,12 @@ class DataSplitter:
             chunk = b"".join(self._pieces)
             self._pieces.clear()
             self._held = 0
-        if b"\r" in chunk or chunk.startswith(b"\xef"):
+        # An event of many lines would be put together and split anew with each chunk.
+        if (
+            b"\r" in chunk
+            or chunk.startswith(b"\xef")
+            or (len(chunk) > MAX_SIMPLE_BYTES and _END not in chunk)
+        ):
             self._parser = SSEParser(max_event_bytes=self._limit)
             return _parsed(self._parser, chunk)
         blocks = chunk.split(_END)
