@@ -51,7 +51,6 @@ async def below(coro: Coroutine[Any, Any, Any]) -> None:
 STARTED: dict[str, Started] = {
     "task": lambda coro: asyncio.create_task(coro, name="named"),
     "gather": lambda coro: asyncio.gather(coro),
-    "wait_for": lambda coro: asyncio.wait_for(coro, 60),
     "group": in_group,
     "below": below,
 }
