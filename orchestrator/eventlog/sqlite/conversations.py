@@ -41,10 +41,10 @@ def add_turn(
     _use(db, conversation, now)
     change(db, "INSERT INTO turns (conversation, agent, turn) VALUES (?, ?, ?)", conversation, agent, turn)
     sql = """
-        DELETE FROM turns WHERE conversation = ?1 AND agent = ?2 AND n NOT IN
-        (SELECT n FROM turns WHERE conversation = ?1 AND agent = ?2 ORDER BY n DESC LIMIT ?3)
+        DELETE FROM turns WHERE conversation = ? AND agent = ? AND n NOT IN
+        (SELECT n FROM turns WHERE conversation = ? AND agent = ? ORDER BY n DESC LIMIT ?)
         """
-    change(db, sql, conversation, agent, keep[0])
+    change(db, sql, conversation, agent, conversation, agent, keep[0])
     if keep[1] is None:
         return
     sql = "SELECT n, length(turn) FROM turns WHERE conversation = ? AND agent = ? ORDER BY n DESC"
