@@ -23,6 +23,7 @@ from ..events.encoding import encode_json
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .response_head import MendedConnector
+from .upstream_errors import Eventless
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 4.5
@@ -246,15 +247,13 @@ class UpstreamAnswer:
         if not self.is_stream:
             raise AgentError("upstream_invalid", f"{self._who} answered with something that is no stream.")
         parser = SSEParser(max_event_bytes=MAX_ANSWER_BYTES)
-        meaningless = 0
+        eventless = Eventless(self._who)
         try:
             while chunk := await self._read(silence_s):
-                meaningless += len(chunk)
-                for event in parser.feed(chunk):
-                    meaningless = 0
+                events = parser.feed(chunk)
+                eventless.note(chunk, events)
+                for event in events:
                     yield event
-                if meaningless > MAX_ANSWER_BYTES:
-                    raise AgentError("upstream_invalid", f"{self._who} sends much that says nothing.")
         except EventTooLarge as exc:
             raise AgentError(
                 "upstream_invalid", f"{self._who} sent an event that is too large to read."

@@ -8,15 +8,44 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import AgentError
+from ..sse_parser import MAX_EVENT_BYTES
 from .error_words import AUTH, AWAY, BROKE_OFF, LIMITED, MOST_TELLING, NO_CREDIT, REJECTED, Verdict, look_up
 
 PROVIDER = "The model's provider"
 BUSY_STATUSES = frozenset({408, 409, 425, 498})
 """Below 500 and yet worth another try: a timeout, busy (Letta), too early, out of capacity (Groq)."""
+
+
+class Eventless:
+    """Counts what a server sends without an event: one that sends nothing but signs of life, and many, is given up.
+
+    Args:
+        who: Sends; begins the message.
+    """
+
+    __slots__ = ("_bytes", "_who")
+
+    def __init__(self, who: str = PROVIDER) -> None:
+        self._who = who
+        self._bytes = 0
+
+    def note(self, chunk: bytes, events: Sequence[object]) -> None:
+        """Note what came, and the events that it completed.
+
+        Raises:
+            AgentError: `upstream_invalid`: that were more bytes than an event may have, and none came.
+        """
+        if events:
+            self._bytes = 0
+            return
+        self._bytes += len(chunk)
+        if self._bytes > MAX_EVENT_BYTES:
+            raise AgentError("upstream_invalid", f"{self._who} sends much that says nothing.")
+
 
 _NESTED = ("error", "errors", "inner_error", "innererror", "last_error", "detail", "fault", "status_details")
 _STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "http_status", "error_code", "errorCode",

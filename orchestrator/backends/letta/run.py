@@ -14,9 +14,10 @@ import httpx
 import structlog
 
 from ...errors import AgentError
-from ...sse_parser import MAX_EVENT_BYTES, EventTooLarge, ServerSentEvent, SSEParser
+from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from ..tasks import cancelled_once, uninterrupted
-from .api import LettaApi
+from ..upstream_errors import Eventless
+from .api import WHO, LettaApi
 from .decoder import Message, decode
 from .errors import LettaRefused, LettaUnreachable, failed
 
@@ -196,14 +197,12 @@ class LettaRun:
             raise LettaUnreachable
         parser = SSEParser()
         chunks = response.aiter_bytes()
-        meaningless = 0
+        eventless = Eventless(WHO)
         try:
             while (chunk := await cancelled_once(_next(chunks))) is not None:
-                meaningless += len(chunk)
-                if meaningless > MAX_EVENT_BYTES:
-                    raise AgentError("upstream_invalid", "The Letta server sends much that says nothing.")
-                for event in parser.feed(chunk):
-                    meaningless = 0
+                events = parser.feed(chunk)
+                eventless.note(chunk, events)
+                for event in events:
                     if event.data.startswith("[DONE]"):
                         self._ended = True
                         return

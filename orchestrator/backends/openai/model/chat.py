@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from ....errors import AgentError
-from ....sse_parser import MAX_EVENT_BYTES
+from ...upstream_errors import Eventless
 from ..outbox import note_reasoning_details
 from .chat_decoder import ChatDecoder
 from .client import WireClient
@@ -47,14 +47,14 @@ class OpenAnswer:
         decoder: What it means.
     """
 
-    __slots__ = ("_body", "_decoder", "_left", "_meaningless", "_say")
+    __slots__ = ("_body", "_decoder", "_eventless", "_left", "_say")
 
     def __init__(self, body: StreamBody, decoder: Decoder) -> None:
         self._body = body
         self._decoder = decoder
         self._say: Callable[[list[Any]], bool] | None = None
         self._left: list[Any] = []
-        self._meaningless = 0
+        self._eventless = Eventless()
 
     async def events(self, say: Callable[[list[Any]], bool] | None = None) -> list[Any]:
         """Return what comes next, in one list what arrived together; nothing at the end.
@@ -77,7 +77,8 @@ class OpenAnswer:
             if data is None:
                 events, self._left = self._left, []
             else:
-                events = self._decoded(data) if data else decoder.end()
+                events = decoder.feed(data) if data else decoder.end()
+                self._eventless.note(data, events)
             if events:
                 return events
         if decoder.failure is not None:
@@ -88,21 +89,12 @@ class OpenAnswer:
     def _take(self, data: bytes) -> bool:
         """Let what *data* means be said; False, and the rest is left, if whoever waits has to go on."""
         decoder = self._decoder
-        events = self._decoded(data)
+        events = decoder.feed(data)
+        self._eventless.note(data, events)
         if not decoder.ended and (not events or (self._say is not None and self._say(events))):
             return True
         self._left = events
         return False
-
-    def _decoded(self, data: bytes) -> list[Any]:
-        events = self._decoder.feed(data)
-        if events:
-            self._meaningless = 0
-        else:
-            self._meaningless += len(data)
-            if self._meaningless > MAX_EVENT_BYTES:
-                raise AgentError("upstream_invalid", "The model's provider sends much that says nothing.")
-        return events
 
     def close(self) -> None:
         """Give the connection back if the answer was read to its end, else close it, now."""

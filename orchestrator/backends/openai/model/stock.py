@@ -24,9 +24,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
-from ....sse_parser import MAX_EVENT_BYTES
 from ...finish_words import finish_of, last_word, withheld
 from ...redirects import guard_client
+from ...upstream_errors import Eventless
 from ..details import send_back
 from ..outbox import note_files, note_finish_reason, note_reasoning_details
 from .any_llm import keeping_origin
@@ -321,12 +321,10 @@ class CheckedClient(AsyncOpenAI):
 
 async def _data_in(chunks: AsyncIterator[bytes], splitter: DataSplitter) -> AsyncIterator[bytes]:
     """Yield the data of a stream's events; some servers end without the blank line of the last."""
-    meaningless = 0
+    eventless = Eventless()
     async for chunk in chunks:
         found = splitter.feed(chunk)
-        meaningless = 0 if found else meaningless + len(chunk)
-        if meaningless > MAX_EVENT_BYTES:
-            raise AgentError("upstream_invalid", "The model's provider sends much that says nothing.")
+        eventless.note(chunk, found)
         for data in found:
             yield data
     for data in splitter.feed(b"\n\n"):
