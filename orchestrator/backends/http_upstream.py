@@ -10,7 +10,7 @@ import asyncio
 import io
 import os
 import urllib.request
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -228,13 +228,7 @@ class UpstreamAnswer:
         Raises:
             AgentError: It broke off, is too large, or is none.
         """
-        pieces, size = [], 0
-        while piece := await self._read():
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                raise AgentError("upstream_invalid", f"{self._who} answered with more than can be read.")
-            pieces.append(piece)
-        return decode_json(b"".join(pieces), self._who)
+        return decode_json(await read_whole(self._read, self._who, most=MAX_ANSWER_BYTES), self._who)
 
     async def events(self, silence_s: float | None = None) -> AsyncGenerator[ServerSentEvent, None]:
         """Yield the stream's events to its end.
@@ -267,6 +261,21 @@ class UpstreamAnswer:
             raise ConnectionLost(f"{self._who} has gone silent.") from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise _lost(self._who, exc) from exc
+
+
+async def read_whole(read: Callable[[], Awaitable[bytes]], who: str, *, most: int) -> bytes:
+    """Read with *read*, which returns nothing at the end, an answer of at most so many bytes.
+
+    Raises:
+        AgentError: `upstream_invalid`: it has more.
+    """
+    pieces, size = [], 0
+    while piece := await read():
+        size += len(piece)
+        if size > most:
+            raise AgentError("upstream_invalid", f"{who} answered with more than can be read.")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def decode_json(data: bytes | str, who: str) -> Any:

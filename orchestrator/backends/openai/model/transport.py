@@ -26,8 +26,10 @@ from ...http_upstream import (
     body_of,
     new_session,
     proxy_for,
+    read_whole,
 )
 from ...response_head import MendedHandler
+from ...upstream_errors import PROVIDER
 from ..errors import transport_error
 from .so_far import Habit
 from .sse import check_label
@@ -113,7 +115,8 @@ class FastTransport:
         try:
             if "html" in response.content_type:
                 raise AgentError("upstream_invalid", "The model's provider answered with a web page.")
-            return await _whole(response), response.headers.get("x-request-id")
+            body = await read_whole(response.content.readany, PROVIDER, most=MAX_WHOLE_BYTES)
+            return body, response.headers.get("x-request-id")
         except (aiohttp.ClientError, OSError) as exc:
             raise _lost(exc) from exc
         finally:
@@ -254,16 +257,6 @@ def _within_origin(response: aiohttp.ClientResponse) -> yarl.URL:
     except ValueError as exc:
         raise error from exc
     return target
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    pieces, size = [], 0
-    while piece := await response.content.readany():
-        size += len(piece)
-        if size > MAX_WHOLE_BYTES:
-            raise AgentError("upstream_invalid", "The model's provider answered with more than can be read.")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
