@@ -17,7 +17,7 @@ from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Reasoning, Source, Status, ToolCall, ToolResult, Usage
 from tests.faults.oracle import Account, begin, patient_session
-from tests.support.letta.agents import create_agent
+from tests.support.letta.agents import create_agent, letta_at
 from tests.support.letta.ask import backend_at, pool_of, said, saying, tasks_of_ours, words
 from tests.support.letta.proxy import CuttingProxy
 from tests.support.letta_server import LettaServer, letta_server
@@ -76,7 +76,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 async def client(letta_server: LettaServer) -> AsyncIterator[AsyncLetta]:
-    async with AsyncLetta(base_url=letta_server.url, max_retries=0) as opened:
+    async with letta_at(letta_server.url) as opened:
         yield opened
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from letta_client import AsyncLetta
+import httpx
+from letta_client import AsyncLetta, DefaultAsyncHttpxClient
 
 EMBEDDING = {"embedding_dim": 1536, "embedding_endpoint_type": "openai", "embedding_model": "unused"}
+
+
+def letta_at(url: str) -> AsyncLetta:
+    """Return a client that keeps no connection: the server closes idle ones as the client would use them again."""
+    unkept = DefaultAsyncHttpxClient(limits=httpx.Limits(max_keepalive_connections=0))
+    return AsyncLetta(base_url=url, max_retries=0, http_client=unkept)
 
 
 async def create_agent(client: AsyncLetta, models: str, model: str, tool_ids: Sequence[str] = ()) -> str:
@@ -26,7 +33,7 @@ async def create_agent(client: AsyncLetta, models: str, model: str, tool_ids: Se
 @asynccontextmanager
 async def echo_agent(url: str, models: str) -> AsyncIterator[tuple[str, str]]:
     """Have an agent at the Letta server at *url* while inside, on the model `echo`; yield the server and its id."""
-    async with AsyncLetta(base_url=url, max_retries=0) as client:
+    async with letta_at(url) as client:
         agent_id = await create_agent(client, models, "echo")
         yield url, agent_id
         await client.agents.delete(agent_id)

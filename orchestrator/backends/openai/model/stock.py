@@ -25,6 +25,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
 from ...finish_words import finish_of, last_word, withheld
+from ...http_upstream import IDLE_SECONDS
 from ...redirects import guard_client
 from ...upstream_errors import Eventless
 from ..details import send_back
@@ -302,7 +303,10 @@ class CheckedClient(AsyncOpenAI):
     """OpenAI's client whose streams are put into OpenAI's form. Never retries by itself."""
 
     def __init__(self, **options: Any) -> None:
-        client = DefaultAsyncHttpxClient(verify=tls_context())
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=100, keepalive_expiry=IDLE_SECONDS
+        )
+        client = DefaultAsyncHttpxClient(verify=tls_context(), limits=limits)
         super().__init__(**{**options, "max_retries": 0, "http_client": client})
         self.habits: dict[str, Habit] = {}
         guard_client(self)
