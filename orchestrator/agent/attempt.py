@@ -27,6 +27,7 @@ from .budget import Budget, cost_of
 from .containment import ENDING, asked_to_end, contain
 from .content_bounds import ContentBounds, bound_output
 from .deadlines import Deadlines
+from .event_bounds import MESSAGE_CHARS, bound_event, check_names, countable
 from .mailbox import MAX_EVENT_CHARS, Mailbox
 from .pace import Pace
 
@@ -246,7 +247,7 @@ class Attempt:
     async def _accept_event(self, item: Any) -> None:
         """Take an item that is no `str`: text with a speaker, an event, what was spent, or how the answer ended."""
         if isinstance(item, Token | Reasoning) and (item.speaker is not None or item.parent is not None):
-            _checked(item)
+            check_names(_checked(item).speaker, item.parent)
         if type(item) is Token:
             await self._accept_text(item.text, item.speaker, item.parent)
         elif type(item) is Reasoning:
@@ -254,16 +255,13 @@ class Attempt:
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
                     await self._wait_for_room()
         elif isinstance(item, Spent):
-            self._charge(_checked(item.usage))
+            self._charge(countable(_checked(item.usage)))
         elif isinstance(item, Restated):
             self._restated = item
         elif isinstance(item, Finish):
-            output = item.output if item.output is UNSET else bound_output(item.output)
-            self._finish = Finish(clean_text(item.reason), item.usage, _kept(item.memory), output)
-            if item.usage is not None:
-                _checked(item.usage)
-            if item.usage is not None:
-                self._charge(item.usage.minus(self._used), cut=item.reason == "length")
+            self._finish = finish = _sound_finish(item)
+            if finish.usage is not None:
+                self._charge(finish.usage.minus(self._used), cut=finish.reason == "length")
         elif isinstance(item, CONTENT):
             self._bounds = self._bounds or ContentBounds()
             content, weight = self._bounds.take(_checked(item))
@@ -272,7 +270,8 @@ class Attempt:
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
-            if not self._mailbox.post(_checked(item)):
+            event, weight = bound_event(_checked(item))
+            if not self._mailbox.post(event, weight=weight):
                 await self._wait_for_room()
         else:
             raise AgentError(
@@ -337,9 +336,25 @@ async def _first_of(one: asyncio.Future[Any], other: asyncio.Future[Any], second
 def _sound(exc: AgentError) -> AgentError:
     """Return what *exc* says: a subclass of the user's own may have left fields out, or changed them."""
     try:
-        return AgentError(exc.code, exc.message, retryable=exc.retryable, retry_after=exc.retry_after)
+        message = exc.message[:MESSAGE_CHARS]
+        return AgentError(exc.code, message, retryable=exc.retryable, retry_after=exc.retry_after)
     except Exception:  # noqa: BLE001 - whatever it is, only this agent may fail of it
         return AgentError("internal", "The agent failed; the server's log has the details.")
+
+
+def _sound_finish(finish: Finish) -> Finish:
+    """Return *finish* with what can be passed on and kept."""
+    reason: object = finish.reason
+    usage: object = finish.usage
+    if not isinstance(reason, str) or not isinstance(usage, Usage | None):
+        wrong = "The agent yielded a Finish with a field of a wrong type."
+        raise AgentError("upstream_invalid", wrong, retryable=False)
+    return Finish(
+        clean_text(reason[:MESSAGE_CHARS]),
+        None if usage is None else countable(_checked(usage)),
+        _kept(finish.memory),
+        finish.output if finish.output is UNSET else bound_output(finish.output),
+    )
 
 
 def _checked(item: _S) -> _S:

@@ -8,7 +8,17 @@ from typing import Any
 import msgspec
 
 from ..errors import AgentError
-from ..events.content import DATA_BYTES, MOST, OUTPUT_BYTES, Content, Data, File, Progress, fault_of_json
+from ..events.content import (
+    DATA_BYTES,
+    MOST,
+    OUTPUT_BYTES,
+    Content,
+    Data,
+    File,
+    Progress,
+    fault_of_json,
+    too_long,
+)
 from ..events.encoding import encode_json
 
 CHARS_PER_ITEM = 1024
@@ -36,7 +46,7 @@ class ContentBounds:
             weight += size // CHARS_PER_ITEM
         elif isinstance(item, File):
             weight += len(item.url) // CHARS_PER_ITEM
-        if (fault := item.check()) is not None:
+        if (fault := item.check() or too_long(item.speaker, item.parent)) is not None:
             raise _invalid(f"The agent yielded a {kind} that cannot be passed on: {fault}.")
         if isinstance(item, Progress):
             self._bars.add(item.progress_id)

@@ -16,6 +16,8 @@ DATA_URL_CHARS = 256 * 1024
 """Length of a file's `data:` URL."""
 TEXT_CHARS = 32 * 1024
 """Length of every other text of these events."""
+MOST_COUNTED = 2**53
+"""Largest of steps and offsets: up to here all readers of JSON have the same number."""
 JSON_DEPTH = 64
 """How deep lists and mappings may lie in each other."""
 
@@ -45,6 +47,8 @@ class Progress(Payload, frozen=True, omit_defaults=True):
         """Say what is wrong with it; None if nothing is."""
         if self.fraction is not None and not 0 <= self.fraction <= 1:
             return "its fraction is not from 0 to 1"
+        if max(self.step or 0, self.steps or 0) > MOST_COUNTED:
+            return "its steps are more than can be counted"
         if (self.step is not None and self.step < 0) or (self.steps is not None and self.steps < 1):
             return "its steps are not counted from 0 to at least 1"
         if self.step is not None and self.steps is not None and self.step > self.steps:
@@ -88,8 +92,8 @@ class Source(Payload, frozen=True, omit_defaults=True):
             return "it has not either a url or a document"
         if self.url is not None and not _is_web(self.url, ("http://", "https://")):
             return "its url is not one of http: or https:"
-        if self.at is not None and self.at < 0:
-            return "its offset is negative"
+        if self.at is not None and not 0 <= self.at <= MOST_COUNTED:
+            return "its offset is negative, or none at all"
         return too_long(self.source_id, self.url, self.document, self.title, self.quote)
 
 

@@ -14,7 +14,18 @@ from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import MAX_EVENT_CHARS, Mailbox
 from orchestrator.backends.base import AgentInput, Finish, Spent
 from orchestrator.errors import AgentError
-from orchestrator.events import Approval, ApprovalRequest, Payload, Reasoning, Status, Token, ToolCall, Usage
+from orchestrator.events import (
+    Approval,
+    ApprovalRequest,
+    Handoff,
+    Payload,
+    Reasoning,
+    Status,
+    Token,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from tests.support.patience import soon, turns
 from tests.support.spine import ScriptedBackend, settings
 
@@ -103,10 +114,23 @@ async def test_long_pieces_are_cut_and_lone_surrogates_replaced() -> None:
 
 @pytest.mark.parametrize(
     "wrong", [42, None, b"bytes", ToolCall("c", "n", 7), Finish(usage=Usage(1, "2")), Finish(memory={1: object()}),
-              Token("x", speaker=3)],
+              Finish(reason=None), Finish(usage={"input_tokens": 1}), Token("x", speaker=3),
+              Token("x", speaker="s" * 40_000), Reasoning("x", parent="p" * 40_000), Handoff("h" * 40_000)],
 )  # fmt: skip
 async def test_agent_that_yields_what_it_may_not_fails_alone(wrong: Any) -> None:
     assert code_of(await Trial(saying("so", wrong)).run()) == "upstream_invalid"
+
+
+async def test_counts_that_are_none_and_long_results_end_no_answer() -> None:
+    """A count below nothing broke the run of all agents, and ten megabytes of a tool held up their streams."""
+    spent = Spent(Usage(-1, 3))
+    trial = Trial(
+        saying(ToolResult("c", "x" * 2**20, is_error=False), "so", spent, Finish(usage=Usage(5, -1)))
+    )
+    ending = await trial.run()
+    assert ending.finish == Finish(usage=Usage(5, 0))
+    (result,) = (each for each in trial.events if isinstance(each, ToolResult))
+    assert len(result.output) < 300_000
 
 
 async def test_output_limit_keeps_what_fits() -> None:

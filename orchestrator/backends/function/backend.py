@@ -98,7 +98,9 @@ class FunctionBackend:
                     return
         finally:
             if callable(close := getattr(iterator, "aclose", None)):
-                await close()
+                closing = close()
+                if inspect.isawaitable(closing):
+                    await closing
 
     async def aclose(self) -> None:
         """Do nothing: a function holds nothing between its streams."""
