@@ -7,16 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ..events.content import fault_of_json
-
 
 def plain(value: Any) -> Any:
     """Return *value* as JSON has it: a Pydantic model by its fields, what JSON does not have by its text."""
     try:
-        found = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_of)
-    except Exception:  # noqa: BLE001 - whatever an object of the user's own does when it is looked at
-        return _words(value)
-    return found if fault_of_json(found) is None else _words(value)
+        return msgspec.to_builtins(value, enc_hook=_plain_of)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
 
 
 def as_json(value: Any) -> str:
@@ -26,11 +23,4 @@ def as_json(value: Any) -> str:
 
 def _plain_of(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else _words(value)
-
-
-def _words(value: Any) -> str:
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - likewise
-        return f"[{type(value).__name__}]"
+    return dump(mode="json") if callable(dump) else str(value)

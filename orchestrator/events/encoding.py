@@ -39,7 +39,7 @@ def encode_json(value: object) -> bytes:
     try:
         data = _encoder.encode(value)
     except UnicodeEncodeError:
-        data = _encoder.encode(_clean(msgspec.to_builtins(value)))
+        data = _encoder.encode(clean_values(msgspec.to_builtins(value)))
     if b"\xe2\x80" in data:
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in data:
@@ -47,13 +47,13 @@ def encode_json(value: object) -> bytes:
     return data
 
 
-def _clean(value: Any) -> Any:
+def clean_values(value: Any) -> Any:
     """Return plain *value* with every text in it cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list) else value
+        return {clean_values(key): clean_values(item) for key, item in value.items()}
+    return [clean_values(item) for item in value] if isinstance(value, list) else value
 
 
 def check_types(value: _S) -> _S:

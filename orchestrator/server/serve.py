@@ -191,6 +191,7 @@ class _Server:
             if not stop.done() and app[LOADED].exception() is not None:
                 exc = app[LOADED].exception()
                 print(f"An agent or a panel cannot be loaded: {exc}", file=sys.stderr)
+                await drain(app, 0)  # runs of the others may have begun: their clients hear how they end
                 return CONFIG_EXIT
             if not stop.done():
                 keep_loaded()

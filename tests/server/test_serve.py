@@ -22,6 +22,7 @@ from ..faults.oracle import begin, judge, patient_session
 from ..support.commands import finish, line_with, orchestrate, spawn
 from ..support.parts import require
 from ..support.redis_server import RedisServer
+from ..workers.agents import held
 from ..workers.process import CONFIG, Process, until_ready, worker
 
 AGENT = "backend: function\nstream: tests.workers.agents:chain\ndefault: true\n"
@@ -219,6 +220,31 @@ async def test_a_start_that_fails_says_why_once(workers: str) -> None:
     assert ended.stderr.count("orchestrator: Redis at") == 1
     assert "does not answer" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_an_agent_that_cannot_be_loaded_ends_runs_that_have_begun_in_words(
+    http: ClientSession, tmp_path: Path
+) -> None:
+    """The others may be asked before the last is read; their streams used to break off."""
+    gate, folder = tmp_path / "gate", tmp_path / "agents"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(AGENT)
+    (folder / "two.yaml").write_text(AGENT.replace("agents:chain", "late:chain"))
+    process = await spawn("serve", "--port", "0", "--config", str(folder), LATE_GATE=str(gate))
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().rpartition(" ")[2].strip()
+    account = await begin(http, url, held(40, tmp_path / "never"), agents=["one"])
+    async with http.get(f"{url}/v1/runs/{account.run_id}/events") as stream:
+        while not (await stream.content.readline()).startswith(b"event: one.token"):
+            pass
+        gate.touch()
+        rest = await stream.read()
+    assert b'"code":"shutdown"' in rest
+    assert b"event: run.done" in rest
+    returncode, _, err = await finish(process)
+    assert returncode == 2
+    assert "An agent or a panel cannot be loaded" in err
+    assert "tests.workers.late" in err
 
 
 async def test_one_scrape_answers_for_all_workers(redis: RedisServer, http: ClientSession) -> None:

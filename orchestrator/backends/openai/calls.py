@@ -9,12 +9,13 @@ import json
 import re
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
 from agents import Tool
 
+from ...events.agent import ToolCall
 from .model.arguments import whole_arguments
 
 _ASKED = frozenset({"function_call", "custom_tool_call"})
@@ -165,6 +166,14 @@ def call_ids_in(items: Any) -> set[str]:
         return set()
     found = (item.get("call_id") for item in items if isinstance(item, dict) and item.get("type") in _ASKED)
     return {call_id for call_id in found if isinstance(call_id, str)}
+
+
+def asked_in(output: Iterable[Any], parent: str | None) -> Iterator[ToolCall]:
+    """Yield the calls in a completed response that are run by us, as they are told."""
+    for item in output:
+        if item.type in _ASKED and isinstance(call_id := getattr(item, "call_id", None), str):
+            given = getattr(item, "arguments", None) or getattr(item, "input", None) or "{}"
+            yield ToolCall(call_id, item.name, given, parent=parent)
 
 
 def tell_apart(output: Iterable[Any], taken: set[str], names: Set[str] = frozenset()) -> None:

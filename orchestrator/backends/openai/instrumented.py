@@ -4,6 +4,7 @@ own, the originals unchanged. Owns no outbox (`openai_relay`) and no run (`opena
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Sequence
 from copy import copy
@@ -25,10 +26,14 @@ from agents import (
 from agents.mcp import MCPServer
 from agents.tool_context import ToolContext
 
+from ...errors import ToolError
 from .errors import failure_text
 from .model.stock import checked_model
 from .outbox import NESTED, note_failed_call, note_rejected_call, note_tripwire
 from .relay import RelayHooks, RelayModel
+
+RESULT_CHARS = 8 * 1024 * 1024
+"""Of a tool's result. More than any model reads would be encoded on the event loop, and sent, for nothing."""
 
 Seen = dict[int, Agent[Any]]
 """Copies by the originals' identity: handoffs and tools may run in circles."""
@@ -138,19 +143,42 @@ def _judged(guardrail: Any, tool: FunctionTool, *, before: bool) -> Any:
     return judge
 
 
+def _noting(tool: FunctionTool) -> None:
+    """Have *tool*, a copy, note each call whose failure it puts into words, its own or the SDK's, for the model."""
+    handled = getattr(tool.on_invoke_tool, "_on_handled_error", None)
+    if not callable(handled):
+        return
+
+    def note(failed: FunctionTool, error: Exception, arguments: str, context: ToolContext[Any]) -> None:
+        note_failed_call(context.tool_call_id)
+        handled(failed, error, arguments, context)
+
+    tool.on_invoke_tool._on_handled_error = note  # type: ignore[attr-defined]  # the SDK's own
+
+
 def _contained(tool: FunctionTool) -> FunctionTool:
     """Return a copy of *tool* whose call fails and does not end the process, as a parser of arguments may.
 
     The SDK gives each call a task of its own, and asyncio hands these two past every task to whoever runs the loop.
     """
-    invoke, made = tool.on_invoke_tool, copy(tool)
+    made = copy(tool)
+    _noting(made)
+    invoke = made.on_invoke_tool
 
     async def invoke_contained(context: ToolContext[Any], arguments: str) -> Any:
         try:
-            return await invoke(context, arguments)
+            result = await invoke(context, arguments)
+        except asyncio.CancelledError:  # the SDK makes a result of one that the tool itself raised
+            note_failed_call(context.tool_call_id)
+            raise
         except (SystemExit, KeyboardInterrupt):
             note_failed_call(context.tool_call_id)
             return failure_text(RuntimeError("the tool asked the process to end"), made.name)
+        if isinstance(result, str) and len(result) > RESULT_CHARS:
+            note_failed_call(context.tool_call_id)
+            long = f"its result has {len(result)} characters, and at most {RESULT_CHARS} are passed on"
+            return failure_text(ToolError(long), made.name)
+        return result
 
     made.on_invoke_tool = invoke_contained
     _telling(made)
@@ -184,6 +212,7 @@ def _relayed_tool(tool: Tool, seen: Seen, mcp: _Kept | None) -> Tool:
         "on_stream": cells["on_stream"].cell_contents or ignore,
     }
     made = copy(tool)
+    _noting(made)
     _telling(made)
     made._agent_instance = inner
     made.on_invoke_tool._invoke_tool_impl = _rebound(run, exchanged)  # type: ignore[attr-defined]  # the SDK's own

@@ -52,6 +52,7 @@ class Outbox:
         failure: Why the run is to end before the SDK ends it.
         speaking: Who answers now, by the call it is nested in (None: the run itself). Empty between
             model calls, so that a nested run we did not build is not taken for the run itself.
+        asked: Calls that a model has made and nobody has begun yet, by id.
         call_ids: Of all calls of the run, nested ones and the provider's own too.
         cited: What the run has cited; None before anything was looked for.
         files: How many files its models have made.
@@ -63,6 +64,7 @@ class Outbox:
     speaking: dict[str | None, str] = field(default_factory=dict)
     open_calls: dict[str, OpenCall] = field(default_factory=dict)
     failed_calls: frozenset[str] = frozenset()
+    asked: dict[str, ToolCall] = field(default_factory=dict)
     failure: AgentError | None = None
     call_ids: set[str] = field(default_factory=set)
     cited: set[str] | None = None
@@ -136,14 +138,30 @@ class Outbox:
     def speaker(self, name: str, parent: str | None) -> str | None:
         return None if parent is None and name == self.lead else name
 
-    def unfinished(self) -> list[ToolResult]:
-        """Return a failed result for each call that began and did not end, and forget them."""
-        results = [
-            ToolResult(call_id=call_id, output="The tool failed.", is_error=True, parent=call.parent)
-            for call_id, call in self.open_calls.items()
-        ]
-        self.open_calls.clear()
-        return results
+    def forget_asked(self, parent: str | None) -> None:
+        """Forget the calls that the agent nested in *parent* has made: nobody will begin them."""
+        self.asked = {call_id: call for call_id, call in self.asked.items() if call.parent != parent}
+
+    def unfinished(self, *, within: str | None = None) -> list[ToolCall | ToolResult]:
+        """Return a failed result for each call that did not end, and forget them; calls that nobody began, too.
+
+        Args:
+            within: Only calls of agents that are nested in this one.
+        """
+        said: list[ToolCall | ToolResult] = []
+        for call_id, asked in list(self.asked.items()):
+            if within is None or asked.parent == within:
+                del self.asked[call_id]
+                said += [
+                    asked,
+                    ToolResult(call_id, "The tool was not run.", is_error=True, parent=asked.parent),
+                ]
+        for call_id, call in list(self.open_calls.items()):
+            if call_id in self.open_calls and (within is None or call.parent == within):
+                del self.open_calls[call_id]
+                said += self.unfinished(within=call_id)
+                said.append(ToolResult(call_id, "The tool failed.", is_error=True, parent=call.parent))
+        return said
 
 
 def note_finish_reason(reason: str) -> None:
@@ -180,6 +198,7 @@ async def note_rejected_call(context: Any, tool: Tool, message: str) -> None:
     outbox, call_id = OUTBOX.get(), getattr(context, "tool_call_id", None)
     if outbox is None or not call_id or call_id in outbox.open_calls:
         return
+    outbox.asked.pop(call_id, None)
     parent = NESTED.get()
     arguments = getattr(context, "tool_arguments", "") or "{}"
     await outbox.put(ToolCall(call_id, tool.name, arguments, parent=parent))
@@ -191,3 +210,12 @@ def note_failed_call(call_id: str) -> None:
     outbox = OUTBOX.get()
     if outbox is not None:
         outbox.failed_calls |= {call_id}
+
+
+def note_unknown_call(call_id: str) -> None:
+    """Report a call of a tool that the agent does not have, where the model hears so and goes on."""
+    outbox = OUTBOX.get()
+    asked = None if outbox is None else outbox.asked.pop(call_id, None)
+    if outbox is not None and asked is not None:
+        outbox.hold(asked)
+        outbox.hold(ToolResult(call_id, "There is no such tool.", is_error=True, parent=asked.parent))

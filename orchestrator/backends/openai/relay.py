@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -22,12 +22,13 @@ from msgspec.structs import replace
 from ...errors import AgentError
 from ...events.agent import Handoff as HandoffPayload
 from ...events.agent import ToolCall, ToolResult
+from ...events.encoding import clean_values
 from .calls import call_ids_in, tell_apart, tool_names
 from .content import files_of_result, without_data
 from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
 from .model.stock import checked_model
-from .outbox import DETAILS, FILES, NESTED, OUTBOX, OpenCall, note_failed_call
+from .outbox import DETAILS, FILES, NESTED, OUTBOX, OpenCall, note_failed_call, note_unknown_call
 from .response import RelayedResponse
 
 _ARGUMENTS = (
@@ -35,6 +36,7 @@ _ARGUMENTS = (
     "previous_response_id", "conversation_id", "prompt",
 )  # fmt: skip
 """Of a model's calls, in their order."""
+_READ = ("system_instructions", "input")
 
 
 class RelayModel(Model):
@@ -54,7 +56,10 @@ class RelayModel(Model):
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         details = self._begin(args, kwargs)
         try:
-            response = await self.inner.get_response(*args, **kwargs)
+            try:
+                response = await self.inner.get_response(*args, **kwargs)
+            except UnicodeEncodeError:
+                response = await self.inner.get_response(**_cleaned(args, kwargs))
         except AgentError:
             raise
         except Exception as exc:
@@ -79,8 +84,7 @@ class RelayModel(Model):
         )
         files: list[Any] = []
         FILES.set(files)
-        events: Any = self.inner.stream_response(*args, **kwargs)
-        async with aclosing(events):
+        async with aclosing(self._events(args, kwargs)) as events:
             try:
                 async for event in events:
                     while files:
@@ -95,6 +99,27 @@ class RelayModel(Model):
             except Exception as exc:
                 raise model_error(exc) from exc
         relay.finish()
+
+    async def _events(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        """Yield the inner model's events; ask again in clean text if it could not write what it was given.
+
+        A tool's result may hold half of a character, which is no Unicode: no client can put it into a request.
+        """
+        first: Any = self.inner.stream_response(*args, **kwargs)
+        begun = False
+        async with aclosing(first):
+            try:
+                async for event in first:
+                    begun = True
+                    yield event
+                return
+            except UnicodeEncodeError:
+                if begun:
+                    raise
+        second: Any = self.inner.stream_response(**_cleaned(args, kwargs))
+        async with aclosing(second):
+            async for event in second:
+                yield event
 
 
 class RelayProvider(ModelProvider):
@@ -132,7 +157,10 @@ class RelayHooks(RunHooks[Any]):
         self, context: RunContextWrapper[Any], from_agent: Agent[Any], to_agent: Agent[Any]
     ) -> None:
         outbox = OUTBOX.get()
-        if outbox is not None and NESTED.get() is None:
+        if outbox is None:
+            return
+        outbox.forget_asked(NESTED.get())  # of several handoffs the SDK follows one
+        if NESTED.get() is None:
             await outbox.put(HandoffPayload(to=to_agent.name))
 
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool) -> None:
@@ -145,6 +173,7 @@ class RelayHooks(RunHooks[Any]):
             _call_id(context, tool),
             getattr(context, "tool_arguments", "") or "{}",
         )
+        outbox.asked.pop(call_id, None)
         outbox.open_calls[call_id] = OpenCall(tool, asyncio.get_running_loop().time(), parent)
         await outbox.put(ToolCall(call_id, tool.name, arguments, parent=parent))
 
@@ -158,6 +187,8 @@ class RelayHooks(RunHooks[Any]):
         call = outbox.open_calls.pop(call_id, None)
         failed = call_id in outbox.failed_calls or (call is not None and _timed_out(call))
         outbox.failed_calls -= {call_id}
+        for unfinished in outbox.unfinished(within=call_id):
+            await outbox.put(unfinished)
         files = files_of_result(result, call_id)
         output = output_text(without_data(result) if files else result)
         await outbox.put(ToolResult(call_id, output, failed, parent=NESTED.get()))
@@ -175,6 +206,8 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
     def note(args: ToolErrorFormatterArgs[Any]) -> Any:
         if args.kind == "tool_exception":
             note_failed_call(args.call_id)
+        elif args.kind == "tool_not_found":
+            note_unknown_call(args.call_id)
         if formatter is not None:
             return formatter(args)
         return None if args.error is None else failure_text(args.error, args.tool_name)
@@ -184,6 +217,12 @@ def noting_failures(formatter: ToolErrorFormatter | None) -> ToolErrorFormatter:
 
 def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(_ARGUMENTS, args, strict=False)) | kwargs
+
+
+def _cleaned(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's arguments by name, what it is to read in text that can be encoded."""
+    given = _given(args, kwargs)
+    return given | {name: clean_values(given[name]) for name in _READ if name in given}
 
 
 def _names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> frozenset[str]:

@@ -18,7 +18,7 @@ from ...events.base import Payload
 from ...events.content import MOST, File
 from ..base import Spent
 from ..finish_words import CONTENT_FILTER, finish_of, withheld
-from .calls import hosted_call, is_hosted, tell_apart, untaken
+from .calls import asked_in, hosted_call, is_hosted, tell_apart, untaken
 from .content import files_of_item, sources_in, usage_of
 from .details import with_details
 from .errors import failed_response
@@ -157,6 +157,7 @@ class RelayedResponse:
         tell_apart(response.output, self._taken, self._names)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
+            self._outbox.asked |= {call.call_id: call for call in asked_in(response.output, self._parent)}
             self._cite(response.output)
         self._spent(response)
         self._end(response)

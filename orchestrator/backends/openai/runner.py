@@ -88,6 +88,7 @@ async def stream_agent(
         start = run.result.to_state()
         requests = {item.call_id or item.tool_name or "call": item for item in run.result.interruptions}
         for call_id, item in requests.items():
+            outbox.asked.pop(call_id, None)
             yield ApprovalRequest(
                 call_id=call_id, name=item.tool_name or "", arguments=item.arguments or "{}"
             )
