@@ -15,6 +15,8 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpClient
 
 from tests.dialects.matrix import watch
+from tests.support import zygote
+from tests.support.forks import Forks
 from tests.support.probe import Answer, Ask, Client, Listen, ProblemServer, fetch
 
 if TYPE_CHECKING:
@@ -54,13 +56,16 @@ os.environ["OLLAMA_HOST"] = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-inputs", type=int, default=800, help="odd inputs of tests/fuzz in all")
     parser.addoption("--fuzz-seed", type=int, default=1, help="other odd inputs")
+    parser.addoption("--forks", type=int, default=0, help="processes among which the files are divided")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     watch(config)
 
 
-def pytest_sessionfinish() -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _kept_topologies() -> Iterator[None]:
+    yield
     # Imported by those tests alone that need it.
     if (topologies := sys.modules.get("tests.support.redis_kept")) is not None:
         topologies.KEPT.close()
@@ -80,6 +85,17 @@ def pytest_collection_finish() -> None:
     """Take what was collected out of the collector's sight: each of its later rounds would go through all of it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Divide the tests among `--forks` processes; without, pytest runs them itself."""
+    count = session.config.getoption("forks")
+    if not count or session.config.option.collectonly or session.testsfailed:
+        return None
+    os.environ[zygote.SESSION] = f"forks{os.getpid()}"
+    Forks(session, count).run()
+    return True
 
 
 @pytest.fixture(autouse=True, scope="session")

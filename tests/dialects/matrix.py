@@ -90,7 +90,7 @@ EACH: dict[str, tuple[str, set[str]]] = {
 
 
 class ShownCells:
-    """Hears the outcome of each test of the dialects, of all workers; a whole run fails if a cell has none.
+    """Hears the outcome of each test of the dialects; a whole run fails if a cell has none.
 
     Args:
         is_whole: Whether all tests of the dialects are asked for.
@@ -140,9 +140,7 @@ class ShownCells:
 
 
 def watch(config: pytest.Config) -> None:
-    """Let the process that hears of all tests watch the cells."""
-    if hasattr(config, "workerinput"):
-        return
+    """Let the cells be watched, in the process that hears of all tests."""
     chosen = config.option.keyword or config.option.markexpr or config.getoption("lf", False)
     whole = {"tests", "tests/dialects"} & {arg.rstrip("/") for arg in config.args} and not chosen
     config.pluginmanager.register(ShownCells(is_whole=bool(whole)), "shown-cells")

@@ -26,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+SESSION = "TEST_SESSION"
+"""The variable that names a session to all the processes that run its tests."""
+
 PRELOADED = (
     "agents", "openai", "mcp", "mcp.server", "uvicorn", "orchestrator.cli", "orchestrator.server.serve",
     "orchestrator.local", "orchestrator.config", "rich.console", "rich.live", "ruamel.yaml",
@@ -62,7 +65,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 def _address() -> str:
     """Return the zygote's address; the first one that asks starts it."""
-    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid{os.getpid()}")
+    session = os.environ.get(SESSION, f"pid{os.getpid()}")
     address = f"{tempfile.gettempdir()}/zygote-{session[:20]}"
     if address not in _leases:
         with open(f"{address}.lock", "w") as lock:
