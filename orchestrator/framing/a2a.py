@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -24,7 +24,7 @@ from ..events.run import RunDone
 from .base import Subscriber
 from .facts import approval_facts, ending_facts, plain
 from .fold import FoldedFraming
-from .heard import HeardAgent
+from .heard import HeardAgent, quoted
 
 STATES = {
     "queued": "TASK_STATE_SUBMITTED",
@@ -54,11 +54,20 @@ class A2aFraming(FoldedFraming):
         update = encode_json({**self._of, "status": {"state": "TASK_STATE_WORKING"}})[:-1]
         self._works = self._before + b'{"statusUpdate":%b,"metadata":' % update, b"}}" + self._after
         """What stands before and after what a working task tells: nearly every frame that is no text is one."""
-        self._pieces: dict[str, list[bytes]] = {}
+        self._pieces: dict[str, bytearray] = {}
+        """What each artifact says, as JSON without its quotes."""
         self._about: dict[str, dict[str, Any]] = {}
         self._around: dict[str, tuple[bytes, bytes]] = {}
         """What stands before and after a piece, by its artifact; of reasoning by its agent, after a slash."""
         self._failures: list[Error] = []
+
+    @property
+    def size(self) -> int:
+        return super().size + sum(map(len, self._pieces.values()))
+
+    def copy_from(self, other: Self) -> None:
+        self._pieces = {artifact: bytearray(text) for artifact, text in other._pieces.items()}
+        self._about, self._failures = dict(other._about), list(other._failures)
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
@@ -92,15 +101,16 @@ class A2aFraming(FoldedFraming):
             if voice.stage:
                 about["stage"] = voice.stage
             self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}
-        voice.kept = self._pieces.setdefault(voice.attempt_id, [])
+        voice.kept = self._pieces.setdefault(voice.attempt_id, bytearray())
         voice.head, voice.tail = self._split(voice.attempt_id)
         return []
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "reasoning":
             return voice.head + text + voice.tail
-        voice.kept.append(text)
-        if len(voice.kept) > 1:
+        is_first = not voice.kept
+        voice.kept += text[1:-1]
+        if not is_first:
             return voice.head + text + voice.tail
         first = voice.head.replace(b'"append":true', b'"append":false', 1)
         return first + text + voice.tail
@@ -192,9 +202,9 @@ class A2aFraming(FoldedFraming):
             {
                 "artifactId": artifact,
                 **self._about[artifact],
-                "parts": [{"text": "".join(map(_decoded, pieces))}],
+                "parts": [{"text": _decoded(text)}],
             }
-            for artifact, pieces in self._pieces.items()
+            for artifact, text in self._pieces.items()
         ]
         artifacts += [
             _whole_artifact(voice, name, said)["artifact"]
@@ -265,6 +275,6 @@ def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
     }
 
 
-def _decoded(text: bytes) -> str:
-    found: str = msgspec.json.decode(text)
+def _decoded(text: bytearray) -> str:
+    found: str = msgspec.json.decode(quoted(text))
     return found

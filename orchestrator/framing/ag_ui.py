@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from ..events.agent import (
     Approval,
@@ -62,9 +62,12 @@ class AgUiFraming(FoldedFraming):
         self._run = str(self.options.get("client_run_id") or self.run_id)
         self._subagents = bool(self.options.get("subagents", True))
         self._begun: dict[str, str] = {}
-        self._tools: dict[str, list[str]] = {}
         self._failures: list[Error] = []
         self._usages: list[dict[str, int]] = []
+
+    def copy_from(self, other: Self) -> None:
+        self._begun, self._failures = dict(other._begun), list(other._failures)
+        self._usages = list(other._usages)
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult
 from ..events.base import Payload
@@ -44,6 +44,9 @@ class AiSdkFraming(FoldedFraming):
         self._failures: list[str] = []
         self._is_closed = False
         self._speakers: dict[str, tuple[str, str | None, bytes]] = {}
+
+    def copy_from(self, other: Self) -> None:
+        self._failures, self._is_closed = list(other._failures), other._is_closed
 
     def closing(self) -> bytes:
         return b"" if self._is_closed else DONE + b"\n\n"

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
-from ..events.snapshot import Snapshot
+from .shared import Shared
 
 Carrier = Literal["stream", "websocket"]
 """What takes the bytes to the client: an HTTP answer that goes on, or a WebSocket's text messages."""
@@ -31,6 +31,7 @@ class Subscriber:
         newest: The seq of the run's newest event when the subscriber came; what is older is a replay.
         titles: The agents' names, for who comes if `run.started` is trimmed away.
         options: What the dialect's own request said.
+        shared: What it holds in common with others that hear the same.
     """
 
     run_id: str | None = None
@@ -39,6 +40,7 @@ class Subscriber:
     newest: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    shared: Shared = field(default_factory=Shared)
 
 
 class Framing(Protocol):
@@ -53,11 +55,8 @@ class Framing(Protocol):
     """What the answer carries beside the content type and what every stream has."""
 
     folds: ClassVar[bool]
-    """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`."""
-
-    needs_all: ClassVar[bool]
-    """Whether bytes depend on every earlier event, not only on where the run stood: then nothing can be left out, but
-    pieces in a row may come as one, and what another connection has heard can be shared if it is `Forkable`."""
+    """Whether bytes depend on earlier events, so that what lies before a cursor has to be read to `skip`: pieces in a
+    row may then come as one. One that is `Forkable` begins with what another connection has heard."""
 
     @property
     def is_finished(self) -> bool:
@@ -71,13 +70,6 @@ class Framing(Protocol):
 
     def opening(self, retry_ms: int) -> bytes:
         """Return what is sent at once, so that a client sees the stream is open."""
-        ...
-
-    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
-        """Begin with a run as it stood at *seq*, in place of what led there, and write nothing.
-
-        Yields empty pieces while it does, as `gap` does. Nothing is done before it is iterated over.
-        """
         ...
 
     def skip(self, entries: Sequence[Entry]) -> None:
@@ -131,8 +123,17 @@ class Forkable(Framing, Protocol):
         """The newest event that it has taken in."""
         ...
 
-    def forked(self, subscriber: Subscriber) -> Forkable:
-        """Return one for *subscriber* that has heard the same; neither changes the other."""
+    @property
+    def size(self) -> int:
+        """Bytes that it holds for itself, about."""
+        ...
+
+    def reach(self, seq: int) -> None:
+        """Stand at *seq*: what was said up to there has been taken in."""
+        ...
+
+    def begin_with(self, other: Self) -> None:
+        """Begin with what *other*, of the same class, has heard; neither changes the other afterwards."""
         ...
 
 
@@ -141,7 +142,6 @@ class StatelessFraming:
 
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = False
-    needs_all: ClassVar[bool] = False
     is_finished = False
     has_rest = False
 
@@ -150,9 +150,6 @@ class StatelessFraming:
 
     def opening(self, retry_ms: int) -> bytes:
         return b""
-
-    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
-        return iter(())
 
     def rest(self) -> Iterator[bytes]:
         return iter(())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import msgspec
@@ -17,7 +17,7 @@ from ..events.run import RunDone
 from .base import Subscriber
 from .facts import citation, data, plain
 from .fold import FoldedFraming
-from .heard import CONTENT_KEYS, HeardAgent
+from .heard import CONTENT_KEYS, HeardAgent, quoted
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -45,13 +45,26 @@ class ChatFraming(FoldedFraming):
         self._places: dict[str, int] = {}
         self._listed: dict[tuple[int, str], int] = {}
         """How many of each list of each choice were sent."""
-        self._heard: dict[str, list[bytes]] = {}
-        self._thoughts: dict[str, list[bytes]] = {}
+        self._heard: dict[str, bytearray] = {}
+        self._thoughts: dict[str, bytearray] = {}
+        """What each attempt said, as JSON without its quotes."""
         self._reasons: dict[str, str] = {}
         self._usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
         self._failures: list[Error] = []
         self._has_answer = False
         self._is_closed = False
+
+    @property
+    def size(self) -> int:
+        return super().size + sum(map(len, (*self._heard.values(), *self._thoughts.values())))
+
+    def copy_from(self, other: Self) -> None:
+        self._places, self._listed = dict(other._places), dict(other._listed)
+        self._heard = {name: bytearray(text) for name, text in other._heard.items()}
+        self._thoughts = {name: bytearray(text) for name, text in other._thoughts.items()}
+        self._reasons, self._usage = dict(other._reasons), dict(other._usage)
+        self._failures = list(other._failures)
+        self._has_answer, self._is_closed = other._has_answer, other._is_closed
 
     def heartbeat(self) -> bytes:
         return self._chunk(0, b"{}") + b"\n\n"
@@ -84,7 +97,7 @@ class ChatFraming(FoldedFraming):
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
         is_text = voice.open == "text"
-        voice.kept = (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, [])
+        voice.kept = (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, bytearray())
         if self.panel is not None and voice.stage != FINAL:
             voice.head = b""  # sent whole when it ends: several at once are unreadable word by word
             return []
@@ -95,7 +108,7 @@ class ChatFraming(FoldedFraming):
         return []
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
-        voice.kept.append(text)
+        voice.kept += text[1:-1]
         return voice.head + text + voice.tail if voice.head else b""
 
     def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
@@ -134,7 +147,7 @@ class ChatFraming(FoldedFraming):
         if not isinstance(payload, PanelResult) or self._has_answer or payload.answer is None:
             return []
         self._has_answer = True
-        self._heard["panel"] = [encode_json(payload.answer)]
+        self._heard["panel"] = bytearray(encode_json(payload.answer)[1:-1])
         return [self._chunk(0, encode_json({"content": payload.answer}))]
 
     def ended(self, done: RunDone) -> list[bytes]:
@@ -154,7 +167,8 @@ class ChatFraming(FoldedFraming):
             for call_id, asked in voice.waiting.items():
                 question = f"\n\n{approval_question(self.run_id, voice, call_id, asked)}"
                 text = encode_json(question)
-                self._heard.setdefault("panel" if self.panel else voice.attempt_id, []).append(text)
+                said = self._heard.setdefault("panel" if self.panel else voice.attempt_id, bytearray())
+                said += text[1:-1]
                 place = 0 if self.panel is not None else self._place(voice)
                 blocks.append(self._chunk(place, b'{"content":%b}' % text))
                 blocks.append(self._chunk(place, b"{}", "stop"))
@@ -183,7 +197,7 @@ class ChatFraming(FoldedFraming):
             last = [
                 voice for voice in self.voices.values() if voice.stage == FINAL and voice.status == "done"
             ]
-            said = "".join(map(_decoded, self._heard.get("panel", ())))
+            said = _decoded(self._heard.get("panel", b""))
             content = self._text(self._heard, last[-1]) if last else said
             members = [voice for voice in self.voices.values() if voice not in last]
             thoughts = "\n\n".join(
@@ -201,8 +215,8 @@ class ChatFraming(FoldedFraming):
             for voice in self.voices.values()
         ]
 
-    def _text(self, pieces: dict[str, list[bytes]], voice: HeardAgent) -> str:
-        return "".join(map(_decoded, pieces.get(voice.attempt_id, ())))
+    def _text(self, said: Mapping[str, bytearray], voice: HeardAgent) -> str:
+        return _decoded(said.get(voice.attempt_id, b""))
 
     def _place(self, voice: HeardAgent) -> int:
         return self._places.setdefault(voice.agent_id, len(self._places))
@@ -228,8 +242,8 @@ def chat_id(run_id: str) -> str:
     return f"chatcmpl-{run_id.removeprefix('run_')}"
 
 
-def _decoded(text: bytes) -> str:
-    found: str = msgspec.json.decode(text)
+def _decoded(text: bytes | bytearray) -> str:
+    found: str = msgspec.json.decode(quoted(text))
     return found
 
 

@@ -7,7 +7,7 @@ a dialect's state follows from the events alone, so a cursor of one serves in ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
@@ -38,6 +38,10 @@ from .large_frames import LargeFrames
 
 _KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
 _APPROVAL = "approval"
+
+VOICE_BYTES = 2048
+"""What is noted of an agent takes about so many bytes."""
+
 _LEAVES_WAITING = frozenset({ApprovalRequest.TYPE, Status.TYPE, "progress", "data", "source", "file"})
 """After any other event the agent has gone on, so that nothing of it waits."""
 
@@ -51,7 +55,6 @@ class FoldedFraming:
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = True
-    needs_all: ClassVar[bool] = False
     pauses: bool = True
     """Whether the answer ends once every agent that runs waits for an approval."""
     id_prefix: bytes = b""
@@ -84,17 +87,6 @@ class FoldedFraming:
 
     def closing(self) -> bytes:
         return b""
-
-    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
-        self._at = seq
-        size = 0
-        for block in self._restore(snapshot):
-            size += len(block)
-            if size > PIECE_BYTES:
-                size = 0
-                yield b""
-        for _ in self.large.pieces(b""):
-            pass
 
     @property
     def has_rest(self) -> bool:
@@ -148,6 +140,21 @@ class FoldedFraming:
         return self._at
 
     @property
+    def size(self) -> int:
+        """Bytes that it holds for itself, about."""
+        return VOICE_BYTES * len(self.voices)
+
+    def begin_with(self, other: Self) -> None:
+        """Begin with what *other*, of the same class, has heard; neither changes the other afterwards."""
+        self.voices = {agent_id: voice.copied() for agent_id, voice in other.voices.items()}
+        self.status, self.is_queued, self.panel = other.status, other.is_queued, other.panel
+        self.reach(other.seq)
+        self.copy_from(other)
+        for voice in self.voices.values():
+            if voice.open:
+                self.opened(voice)  # what stands around its pieces depends on what this client has asked for
+
+    @property
     def all_wait(self) -> bool:
         """Whether there is something to answer, and nothing goes on before it is answered."""
         running = [
@@ -161,7 +168,7 @@ class FoldedFraming:
 
     def _block(self, entry: Entry) -> bytes:
         """Take an event in; return its blocks as one, empty if there is nothing to say."""
-        self.reach(entry)
+        self.reach(entry.seq)
         kind, agent_id = _KINDS.get(entry.type), entry.agent_id
         if kind is None or agent_id is None:
             return _as_one(self._other(entry))
@@ -176,9 +183,9 @@ class FoldedFraming:
         voice.begin_part(kind)
         return _as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
 
-    def reach(self, entry: Entry) -> None:
-        """Note which event is being told."""
-        self._at = entry.seq
+    def reach(self, seq: int) -> None:
+        """Note which event is being told, or up to which all is taken in."""
+        self._at = seq
 
     def _other(self, entry: Entry) -> list[bytes]:
         payload = decode_to_pass_on(entry.agent_id, entry.type, entry.data)
@@ -316,6 +323,9 @@ class FoldedFraming:
             yield from self._of_agent(voice, ending)
 
     # ── what a dialect says ──────────────────────────────────────────────────────────────────
+
+    def copy_from(self, other: Self) -> None:
+        """Take over what a dialect has noted beside what every fold has; nothing that changes is shared."""
 
     def started(self) -> list[bytes]:
         """Return the blocks for the run's start; `voices` and `panel` are known."""

@@ -41,6 +41,11 @@ def said(data: bytes) -> bytes:
     return b"" if read.parent is not None or text == _EMPTY else text
 
 
+def quoted(text: bytearray | bytes) -> bytes:
+    """Return a text that was kept without its quotes as a JSON string."""
+    return b'"' + text + b'"'
+
+
 @dataclass(slots=True)
 class HeardAgent:
     """One agent as this connection has heard it.
@@ -57,14 +62,13 @@ class HeardAgent:
     stage: str | None = None
     open: Kind = ""
     part: int = 0
-    parts: list[str] = field(default_factory=list)
     waiting: dict[str, ApprovalRequest] = field(default_factory=dict)
     tools: dict[str, ToolCall] = field(default_factory=dict)
     head: bytes = b""
     tail: bytes = b""
     """What a dialect writes before and after each piece of the open part."""
-    kept: list[bytes] = field(default_factory=list)
-    """Where a dialect keeps the pieces of the open part, if it has to tell the whole."""
+    kept: bytearray = field(default_factory=bytearray)
+    """Where a dialect keeps what the open part has said, as JSON without its quotes, if it has to tell the whole."""
 
     asked: set[str] = field(default_factory=set)
     """The calls of this attempt that an answer was asked for."""
@@ -83,7 +87,6 @@ class HeardAgent:
     def begin(self, turn: int, attempt: int) -> None:
         """Forget what was of the attempt before."""
         self.turn, self.attempt, self.open, self.part = turn, attempt, "", 0
-        self.parts.clear()
         self.asked.clear()
         self.content.clear()
         self.output = msgspec.UNSET
@@ -94,16 +97,19 @@ class HeardAgent:
         self.open = kind
         self.part += 1
         self.part_id = f"{self.attempt_id}.{self.part}"
-        self.parts.append(self.part_id)
+
+    @property
+    def parts(self) -> list[str]:
+        """What the parts of this attempt are called."""
+        return [f"{self.attempt_id}.{part}" for part in range(1, self.part + 1)]
 
     def copied(self) -> HeardAgent:
         """Return a copy that goes on by itself; what a dialect keeps of the open part is its own to copy."""
         return replace(
             self,
-            parts=list(self.parts),
             waiting=dict(self.waiting),
             tools=dict(self.tools),
-            kept=[],
+            kept=bytearray(),
             asked=set(self.asked),
             content=dict(self.content),
         )

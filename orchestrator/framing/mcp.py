@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -12,11 +11,10 @@ from ..events.base import Payload
 from ..events.content import Content, File, Progress, Source
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
-from ..events.snapshot import Snapshot
 from .base import Subscriber
 from .facts import data
 from .fold import FoldedFraming
-from .heard import HeardAgent
+from .heard import HeardAgent, quoted
 from .large_frames import says_much
 
 FINAL = "final"
@@ -46,7 +44,8 @@ class McpFraming(FoldedFraming):
         super().__init__(subscriber)
         self._token = self.options.get("progress_token")
         self._step = 0
-        self._pieces: dict[str, list[bytes]] = {}
+        self._pieces: dict[str, bytearray] = {}
+        """What each attempt said, as JSON without its quotes."""
         self._errors: dict[str, Error] = {}
         self._answer: str | None = None
         if (stream := self.options.get("stream")) is not None:
@@ -57,19 +56,25 @@ class McpFraming(FoldedFraming):
             return super().opening(retry_ms)
         return b"id: %b%b\nretry: %d\ndata: \n\n" % (self.id_prefix, str(first).encode(), retry_ms)
 
-    def begin_at(self, snapshot: Snapshot, seq: int) -> Iterator[bytes]:
-        yield from super().begin_at(snapshot, seq)
-        self._step = max(self._step, seq)  # progress may only rise, and an event makes one step at most
+    @property
+    def size(self) -> int:
+        return super().size + sum(map(len, self._pieces.values()))
+
+    def copy_from(self, other: Self) -> None:
+        self._pieces = {attempt: bytearray(text) for attempt, text in other._pieces.items()}
+        self._errors, self._answer, self._step = dict(other._errors), other._answer, other._step
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "text":
-            self._pieces.setdefault(voice.attempt_id, []).append(text)
+            voice.kept += text[1:-1]
         return b""
 
     def agent_started(self, voice: HeardAgent) -> list[bytes]:
         return self._progress(f"{voice.title} works" + (f" ({voice.stage})" if voice.stage else ""))
 
     def opened(self, voice: HeardAgent) -> list[bytes]:
+        if voice.open == "text":
+            voice.kept = self._pieces.setdefault(voice.attempt_id, bytearray())
         return self._progress(f"{voice.title} {'answers' if voice.open == 'text' else 'thinks'}")
 
     def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
@@ -121,7 +126,7 @@ class McpFraming(FoldedFraming):
         return []
 
     def ended(self, done: RunDone) -> list[bytes]:
-        lengths = (sum(map(len, pieces)) for pieces in self._pieces.values())
+        lengths = map(len, self._pieces.values())
         value = {"jsonrpc": "2.0", "id": self.options.get("rpc_id"), "result": self.result()}
         return self.large.block(b"data: ", value, b"", is_large=says_much(self.voices.values(), lengths))
 
@@ -179,11 +184,12 @@ class McpFraming(FoldedFraming):
         return f"(failed: {error.message})" if error is not None else f"({voice.status})"
 
     def _text(self, voice: HeardAgent) -> str:
-        pieces: list[str] = [msgspec.json.decode(piece) for piece in self._pieces.get(voice.attempt_id, ())]
-        return "".join(pieces)
+        found: str = msgspec.json.decode(quoted(self._pieces.get(voice.attempt_id, b"")))
+        return found
 
     def _progress(self, message: str) -> list[bytes]:
-        self._step += 1
+        # It may only rise, also for whoever comes back. An event makes one step; what stands after a gap may make more.
+        self._step = max(self._step + 1, self._at)
         if self._token is None:
             return []
         params = {"progressToken": self._token, "progress": self._step, "message": message}

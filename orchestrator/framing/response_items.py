@@ -67,31 +67,25 @@ _CALL_ENDS = _burst((b"mcp_call.%b", b"%b"), (b"output_item.done", b'"output_ind
 
 
 class Thought(msgspec.Struct, gc=False):
-    """A reasoning item; a run may have very many, which the garbage collector need not walk over.
-
-    `text` is a JSON string, and there once the item is closed; `where` is what its frames have of it, `head` what its
-    deltas have before their text.
-    """
+    """A reasoning item while it is open: `where` is what its frames have of it, `head` what its deltas begin with."""
 
     place: int
     item_id: bytes
     agent_id: bytes
     where: bytes
     head: bytes
-    text: bytes = b""
 
-    def item(self) -> bytes:
-        """Return the item as it stands, encoded."""
-        status, summary = (b"completed", _SUMMARY % self.text) if self.text else (b"in_progress", b"")
-        return _THOUGHT % (self.item_id, summary, status, self.agent_id)
+    def item(self, text: bytes, status: bytes = b"completed") -> bytes:
+        """Return the item with *text*, a JSON string, encoded."""
+        return _THOUGHT % (self.item_id, _SUMMARY % text, status, self.agent_id)
 
     def begun(self, number: int) -> bytes:
         """Return the two frames that begin it, the first one with *number*."""
         return _THOUGHT_BEGINS % (number, self.place, self.item_id, self.agent_id, number + 1, self.where)
 
-    def ended(self, number: int) -> bytes:
-        """Return the three frames that end it."""
-        where, text = self.where, self.text
+    def ended(self, number: int, text: bytes, item: bytes) -> bytes:
+        """Return the three frames that end it; *item* is what it has become."""
+        where = self.where
         return _THOUGHT_ENDS % (
             number,
             where,
@@ -101,12 +95,12 @@ class Thought(msgspec.Struct, gc=False):
             text,
             number + 2,
             self.place,
-            self.item(),
+            item,
         )
 
 
 class ToolItem(msgspec.Struct, gc=False):
-    """A tool that the server has run or runs. What may be any text is a JSON string."""
+    """A tool that the server runs. What may be any text is a JSON string."""
 
     place: int
     item_id: bytes
@@ -131,8 +125,8 @@ class ToolItem(msgspec.Struct, gc=False):
         told = (number + 1, where, number + 2, where, arguments, number + 3, where, arguments)
         return _CALL_BEGINS % (number, self.place, item, *told)
 
-    def ended(self, number: int) -> bytes:
-        """Return the two frames that end it."""
+    def ended(self, number: int, item: bytes) -> bytes:
+        """Return the two frames that end it; *item* is what it has become."""
         return _CALL_ENDS % (
             self.status,
             self.status,
@@ -140,21 +134,17 @@ class ToolItem(msgspec.Struct, gc=False):
             self.where,
             number + 1,
             self.place,
-            self.item(),
+            item,
         )
 
 
-def lengths(output: Sequence[Any], pieces: Mapping[int, Sequence[bytes]]) -> Iterator[int]:
+def lengths(output: Sequence[Any], pieces: Mapping[int, bytearray]) -> Iterator[int]:
     """Yield about how long each item of *output* is; *pieces* are what is still said in some of them."""
     for place, item in enumerate(output):
-        said = sum(map(len, pieces.get(place, ())))
-        if isinstance(item, Thought):
-            yield ITEM_BYTES + len(item.text) + said
-        elif isinstance(item, ToolItem):
-            yield ITEM_BYTES + len(item.arguments) + len(item.output) + len(item.error)
+        if isinstance(item, bytes):
+            yield len(item)
         else:
-            texts = [part["text"] for part in item.get("content", ())]
-            yield ITEM_BYTES + said + sum(map(len, (*texts, item.get("arguments", ""))))
+            yield ITEM_BYTES + len(pieces.get(place, b"")) + len(getattr(item, "arguments", b""))
 
 
 def message_item(short: str, voice: HeardAgent) -> dict[str, Any]:
@@ -193,17 +183,6 @@ def response_id(run_id: str) -> str:
 def delta_head(type_: bytes, where: bytes) -> bytes:
     """Return what every delta of an item has before its text."""
     return b'event: %b\ndata: {"type":"%b",%b,"delta":' % (type_, type_, where)
-
-
-def summary(text: str) -> dict[str, Any]:
-    return {"type": "summary_text", "text": text}
-
-
-def joined(pieces: Sequence[bytes]) -> bytes:
-    """Return JSON strings as one."""
-    if len(pieces) == 1:
-        return pieces[0]
-    return b'"%b"' % b"".join([piece[1:-1] for piece in pieces])
 
 
 def sum_usage(spent: Sequence[Usage]) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import msgspec
 
-from ..eventlog.base import Entry
 from ..events.agent import ApprovalRequest, Cancelled, Done, Error, Retry, ToolCall, ToolResult, Usage
 from ..events.content import Content, Source
 from ..events.encoding import encode_json
@@ -20,7 +19,7 @@ from ..events.snapshot import Snapshot
 from .base import Subscriber
 from .facts import citation
 from .fold import FoldedFraming
-from .heard import HeardAgent
+from .heard import HeardAgent, quoted
 from .large_frames import says_much
 from .response_items import (  # fmt: skip
     NOT_CHOSEN,
@@ -29,13 +28,12 @@ from .response_items import (  # fmt: skip
     approval_item,
     cited_pages,
     delta_head,
-    joined,
     lengths,
     message_item,
     response_id,
     sum_usage,
-    summary,
 )
+from .shared import Shared
 
 FRAMES_PER_EVENT = 16
 
@@ -57,9 +55,6 @@ class ResponsesFraming(FoldedFraming):
     `response` is asked for.
     """
 
-    needs_all: ClassVar[bool] = True
-    """An item's place counts all that came before it."""
-
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
         self.id = response_id(self.run_id)
@@ -67,40 +62,35 @@ class ResponsesFraming(FoldedFraming):
         self._number = 0
         self._after = int(self.options.get("after", -1))
         self.output: list[Any] = []
-        """Items as objects; those of reasoning as `Thought`s, of tools as `ToolItem`s."""
+        """Items, encoded once they are closed; till then messages as objects, `Thought`s and `ToolItem`s."""
+        self._shared = subscriber.shared
         self._messages: dict[str, int] = {}
         self._thoughts: dict[str, Thought] = {}
         self._calls: dict[tuple[str, str], ToolItem] = {}
-        self._pieces: dict[int, list[bytes]] = {}
+        self._pieces: dict[int, bytearray] = {}
         self._heads: dict[int, bytes] = {}
         self._usage: list[Usage] = []
         self._failures: list[Error] = []
         self._metadata: dict[str, str] = {}
         self._pausing = False
 
-    def forked(self, subscriber: Subscriber) -> ResponsesFraming:
-        """Return one for *subscriber* that has heard the same; what is closed is shared, for nothing changes it."""
-        found = ResponsesFraming(subscriber)
-        found.voices = {agent_id: voice.copied() for agent_id, voice in self.voices.items()}
-        found.is_queued = self.is_queued
-        found.status, found.panel, found._at, found._number = self.status, self.panel, self._at, self._number
-        found.output, found._heads = list(self.output), dict(self._heads)
-        found._messages = dict(self._messages)
-        found._pieces = {place: [joined(pieces)] for place, pieces in self._pieces.items()}
-        found._usage, found._failures = list(self._usage), list(self._failures)
-        found._metadata = dict(self._metadata)
-        for attempt_id, thought in self._thoughts.items():
-            found._thoughts[attempt_id] = found.output[thought.place] = msgspec.structs.replace(thought)
-        for key, call in self._calls.items():
-            found._calls[key] = found.output[call.place] = msgspec.structs.replace(call)
+    @property
+    def size(self) -> int:
+        return super().size + 8 * len(self.output) + sum(map(len, self._pieces.values()))
+
+    def copy_from(self, other: Self) -> None:
+        """Take over what *other* has noted; what is closed is shared, for nothing changes it."""
+        self.output, self._heads = list(other.output), dict(other._heads)
+        self._messages = dict(other._messages)
+        self._pieces = {place: bytearray(text) for place, text in other._pieces.items()}
+        self._usage, self._failures = list(other._usage), list(other._failures)
+        self._metadata = dict(other._metadata)
+        for attempt_id, thought in other._thoughts.items():
+            self._thoughts[attempt_id] = self.output[thought.place] = msgspec.structs.replace(thought)
+        for key, call in other._calls.items():
+            self._calls[key] = self.output[call.place] = msgspec.structs.replace(call)
         for place in self._messages.values():
-            found.output[place] = deepcopy(self.output[place])
-        for voice in found.voices.values():
-            if voice.open == "text":
-                voice.kept = found._pieces[found._messages[voice.attempt_id]]
-            elif voice.open:
-                voice.kept = found._pieces[found._thoughts[voice.attempt_id].place]
-        return found
+            self.output[place] = deepcopy(other.output[place])
 
     # ── the Protocol ─────────────────────────────────────────────────────────────────────────
 
@@ -112,8 +102,7 @@ class ResponsesFraming(FoldedFraming):
     def resumed(self) -> bytes:
         if not self.options.get("fresh"):
             return b""  # whoever comes back with a number has what was before it
-        self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
-        self._pieces, self._heads = {}, {}
+        self._begin_anew()
         for voice in self.voices.values():
             voice.open = ""
         return super().resumed()
@@ -121,16 +110,20 @@ class ResponsesFraming(FoldedFraming):
     def reopen(self) -> list[bytes]:
         return self.started()
 
+    def _begin_anew(self) -> None:
+        """Have no items; the places of those to come are this connection's own."""
+        self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
+        self._pieces, self._heads, self._shared = {}, {}, Shared()
+
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
-    def reach(self, entry: Entry) -> None:
-        self._at = entry.seq
-        self._number = entry.seq * FRAMES_PER_EVENT - 1
+    def reach(self, seq: int) -> None:
+        self._at = seq
+        self._number = seq * FRAMES_PER_EVENT - 1
 
     def _restore(self, snapshot: Snapshot) -> Iterator[bytes]:
         self._number = self._at * FRAMES_PER_EVENT - 1
-        self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
-        self._pieces, self._heads = {}, {}
+        self._begin_anew()
         yield from super()._restore(snapshot)
 
     def started(self) -> list[bytes]:
@@ -167,7 +160,7 @@ class ResponsesFraming(FoldedFraming):
         ]
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
-        voice.kept.append(text)
+        voice.kept += text[1:-1]
         self._number += 1
         if self._number <= self._after:
             return b""
@@ -176,14 +169,15 @@ class ResponsesFraming(FoldedFraming):
     def closed(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
-        return self._end_thought(voice) if len(voice.parts) < MOST_PARTS else []
+        return self._end_thought(voice) if voice.part < MOST_PARTS else []
 
     def _end_thought(self, voice: HeardAgent) -> list[bytes]:
         thought = self._thoughts.pop(voice.attempt_id, None)
         if thought is None:
             return []
-        thought.text = joined(self._pieces.pop(thought.place))
-        return self._several(3, thought.ended(self._number + 1))
+        text = quoted(self._pieces.pop(thought.place))
+        item = self._close_item(thought.place, thought.item(text))
+        return self._several(3, thought.ended(self._number + 1, text, item))
 
     def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
         place = len(self.output)
@@ -208,14 +202,21 @@ class ResponsesFraming(FoldedFraming):
             call.status, call.error = b"failed", encode_json(output)
         else:
             call.status, call.output = b"completed", encode_json(output)
-        return self._several(2, call.ended(self._number + 1))
+        item = self._close_item(call.place, call.item())
+        return self._several(2, call.ended(self._number + 1, item))
+
+    def _close_item(self, place: int, item: bytes) -> bytes:
+        """Put *item*, which changes no more, into its place; return the one that all who hear it share."""
+        found = self.output[place] = self._shared.one(place, item)
+        return found
 
     def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
-        place = self._add(approval_item(self.run_id, voice, asked))
-        item = self.output[place]
+        place = self._add(None)
+        item = self._close_item(place, encode_json(approval_item(self.run_id, voice, asked)))
+        about = b'"output_index":%d,"item":%b' % (place, item)
         return [
-            self._frame("response.output_item.added", output_index=place, item=item),
-            self._frame("response.output_item.done", output_index=place, item=item),
+            self._told(b"response.output_item.added", about),
+            self._told(b"response.output_item.done", about),
         ]
 
     def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
@@ -277,7 +278,10 @@ class ResponsesFraming(FoldedFraming):
         return [
             self._frame("response.output_text.done", **where, text=text, logprobs=[]),
             self._frame("response.content_part.done", **where, part=item["content"][0]),
-            self._frame("response.output_item.done", output_index=place, item=item),
+            self._told(
+                b"response.output_item.done",
+                b'"output_index":%d,"item":%b' % (place, self._close_item(place, encode_json(item))),
+            ),
         ]
 
     def ended(self, done: RunDone) -> list[bytes]:
@@ -330,13 +334,12 @@ class ResponsesFraming(FoldedFraming):
     def _whole(self, place: int) -> dict[str, Any] | msgspec.Raw:
         """Return an item with what was said in it so far."""
         item = self.output[place]
+        if isinstance(item, bytes):
+            return msgspec.Raw(item)  # a run may have very many
         if isinstance(item, ToolItem):
             return msgspec.Raw(item.item())
         if isinstance(item, Thought):
-            if item.text:
-                return msgspec.Raw(item.item())  # a run may have very many
-            begun: dict[str, Any] = msgspec.json.decode(item.item())
-            return begun | {"summary": [summary(self._text(place))]}
+            return msgspec.Raw(item.item(quoted(self._pieces[place]), b"in_progress"))
         found: dict[str, Any] = dict(item)
         if place in self._pieces:
             found["content"] = [item["content"][0] | {"text": self._text(place)}]
@@ -349,17 +352,17 @@ class ResponsesFraming(FoldedFraming):
         thought = Thought(place, item_id, voice.agent_id.encode(), where, head)
         self._thoughts[voice.attempt_id] = thought
         self.output.append(thought)
-        voice.kept = self._pieces[place] = []
+        voice.kept = self._pieces[place] = bytearray()
         voice.head = head
         return self._several(2, thought.begun(self._number + 1))
 
-    def _add(self, item: dict[str, Any]) -> int:
+    def _add(self, item: dict[str, Any] | None) -> int:
         self.output.append(item)
         return len(self.output) - 1
 
     def _begin_pieces(self, place: int, type_: bytes, where: bytes) -> None:
         """Make once what every delta of an item has before its text."""
-        self._pieces[place] = []
+        self._pieces[place] = bytearray()
         self._heads[place] = delta_head(type_, where)
 
     def _go_on(self, voice: HeardAgent, place: int) -> None:
@@ -367,7 +370,7 @@ class ResponsesFraming(FoldedFraming):
         voice.head, voice.kept = self._heads[place], self._pieces[place]
 
     def _text(self, place: int) -> str:
-        found: str = msgspec.json.decode(joined(self._pieces[place]))
+        found: str = msgspec.json.decode(quoted(self._pieces[place]))
         return found
 
     def _with_whole(self, type_: str, *, in_stream: bool = False) -> list[bytes]:

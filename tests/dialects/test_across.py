@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -97,42 +98,6 @@ async def test_a_cut_in_one_goes_on_in_every_other(
             )
 
 
-@pytest.mark.parametrize("second", [name for name in SPEAKERS if DIALECTS[name].framing.folds])
-async def test_a_late_cursor_of_a_long_run_goes_on_from_its_state(
-    service: Service, second: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was said long ago is not folded again, and still no character is lost or comes twice."""
-    monkeypatch.setattr(following, "LONG_EVENTS", 3)
-    begun: list[int] = []
-    dialect = DIALECTS[second].framing
-    begin_at = dialect.begin_at
-
-    def spy(self: Any, snapshot: Any, seq: int) -> Iterator[bytes]:
-        begun.append(seq)
-        return begin_at(self, snapshot, seq)
-
-    monkeypatch.setattr(dialect, "begin_at", spy)
-    run_id = await service.start(agents=["chatty", "tooled"])
-    await service.ended(run_id)
-    path = f"/v1/runs/{run_id}/events"
-    whole = {"chatty": "".join(CHATTY), "tooled": "".join(TOOLED)}
-    events = await service.events(run_id)
-    for tail in (1, 4):
-        monkeypatch.setattr(following, "TAIL_EVENTS", tail)
-        for place, event in enumerate(events[:-1]):
-            before = _joined(
-                [
-                    (e.data["agent_id"], e.data["text"])
-                    for e in events[: place + 1]
-                    if e.data["type"] == "token"
-                ]
-            )
-            body = await service.body(f"{path}?framing={second}", **{"Last-Event-ID": str(event.id)})
-            after = _joined([each for told in SSEParser().feed(body) for each in pieces(second, told.data)])
-            assert {name: before.get(name, "") + after.get(name, "") for name in whole} == whole, event
-    assert bool(begun) != dialect.needs_all
-
-
 class CountingLog(MemoryLog):
     """A log that knows how many entries were read of it."""
 
@@ -172,7 +137,6 @@ async def test_the_first_late_reader_of_each_reads_little_of_a_long_run(
 ) -> None:
     """Nobody has read the run in that dialect before, and yet what it says is what the whole stream ends with."""
     monkeypatch.setattr(following, "LONG_EVENTS", 200)
-    monkeypatch.setattr(following, "TAIL_EVENTS", 20)
     monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
     log = CountingLog()
     async with serving({"steady": steady, "tooled": AGENTS["tooled"]}, log=log) as service:
@@ -202,32 +166,84 @@ async def test_the_first_late_reader_of_each_reads_little_of_a_long_run(
         assert (answer.json["output"], len(output)) == (output, ROUNDS * 2 + 3)
 
 
-async def test_a_late_reader_of_responses_begins_at_a_checkpoint(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+FOLDED = [name for name, row in DIALECTS.items() if row.carrier == "stream" and row.framing.folds]
+
+
+def _frames(body: bytes) -> list[tuple[str | None, str, str]]:
+    return [(frame.id, frame.event, frame.data) for frame in SSEParser().feed(body)]
+
+
+def _seq(cursor: str) -> int:
+    return int(cursor.rpartition("-")[2])
+
+
+@pytest.mark.parametrize("name", FOLDED)
+async def test_a_late_reader_gets_what_the_whole_stream_ends_with(
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Its items are counted from the first event on, but another connection has counted them before."""
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 4)
-    monkeypatch.setattr(subscription, "PAGE_EVENTS", 4)
-    read: list[int] = []
-    history = following.history
+    """To the byte, names of parts and numbers of frames too, wherever it was cut; and others read little after it.
 
-    def spy(*given: Any, after: int = 0) -> Any:
-        read.append(after)
-        return history(*given, after=after)
+    The digest of the run is as far as its first cut, the first reader leaves checkpoints, and one reader at a time
+    takes in what lies before.
+    """
+    monkeypatch.setattr(following, "LONG_EVENTS", 100)
+    monkeypatch.setattr(following, "PAGE_EVENTS", 25)
+    monkeypatch.setattr(subscription, "PAGE_EVENTS", 25)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
+    monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
+    log = CountingLog()
+    async with serving({"steady": steady, "tooled": AGENTS["tooled"]}, log=log) as service:
+        run_id = await service.start(agents=["steady", "tooled"])
+        await service.ended(run_id)
+        path = f"/v1/runs/{run_id}/events"
+        whole, events = _frames(await service.body(f"{path}?framing={name}")), await service.events(run_id)
+        monkeypatch.setattr(checkpoints, "PER_VIEW", 1000)
+        for way in ("", "&agents=steady,tooled"):  # of the second one nothing is kept
+            for behind in (2 * len(events) // 3, len(events) // 2, 9):
+                cursor = str(events[-behind].id)
+                seen = [
+                    n for n, (at, _, _) in enumerate(whole) if at is not None and _seq(at) <= _seq(cursor)
+                ]
+                rest = whole[seen[-1] + 1 if seen else 0 :]
+                before = log.entries_read
+                late = [
+                    _frames(await service.body(f"{path}?framing={name}{way}", **{"Last-Event-ID": cursor}))
+                    for _ in range(2)
+                ]
+                assert [frames[-len(rest) :] for frames in late] == [rest, rest], cursor
+                assert log.entries_read - before < 2 * behind + FEW, "it has read from the first event"
 
-    monkeypatch.setattr(following, "history", spy)
-    run_id = await service.start(agents=["chatty", "tooled", "broken"])
-    await service.ended(run_id)
-    path = f"/v1/responses/{run_id.replace('run_', 'resp_')}"
-    whole = SSEParser().feed(await service.body(f"{path}?stream=true"))
-    numbers = [json.loads(event.data)["sequence_number"] for event in whole]
-    for place in range(len(whole) - 4, len(whole) - 1):
-        rest = await service.body(f"{path}?stream=true&starting_after={numbers[place]}")
-        assert [e.data for e in SSEParser().feed(rest)] == [e.data for e in whole[place + 1 :]]
-    assert len(read) == 3
-    assert all(read), "it has read from the first event"
-    shown = (await service.call("GET", path)).json
-    assert shown == json.loads(whole[-1].data)["response"]
+
+async def test_a_crowd_of_late_readers_takes_in_what_lies_before_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each by itself would read, and hold, all of it: twenty of a long run took half a GiB and twenty seconds."""
+    monkeypatch.setattr(following, "LONG_EVENTS", 100)
+    monkeypatch.setattr(subscription, "PAGE_EVENTS", 25)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
+    monkeypatch.setattr(digest, "MOST_BYTES", 1)
+    log = CountingLog()
+    async with serving({"steady": steady}, log=log) as service:
+        run_id = await service.start(agents=["steady"])
+        await service.ended(run_id)
+        events = await service.events(run_id)
+        cursor = str(events[-20].id)
+        for name in FOLDED:
+            before = log.entries_read
+            async with asyncio.TaskGroup() as group:
+                readers = [
+                    group.create_task(
+                        service.body(f"/v1/runs/{run_id}/events?framing={name}", **{"Last-Event-ID": cursor})
+                    )
+                    for _ in range(8)
+                ]
+            assert len({reader.result() for reader in readers}) == 1
+            assert log.entries_read - before < len(events) + 8 * 150, name
+        before = log.entries_read
+        answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
+        assert log.entries_read - before < 200
+        last = _frames(await service.body(f"/v1/runs/{run_id}/events?framing=responses"))[-1]
+        assert answer.json["output"] == json.loads(last[2])["response"]["output"]
 
 
 @pytest.mark.parametrize("name", SPEAKERS)

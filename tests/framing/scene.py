@@ -55,6 +55,11 @@ class Scene:
     def skip(self, *events: tuple[str | None, Payload]) -> None:
         self.framing.skip(self._entries(events))
 
+    def begin_with(self, other: Scene) -> None:
+        """Begin with what another connection has heard."""
+        self.framing.begin_with(other.framing)
+        self.seq = other.seq
+
     def resumed(self) -> list[Any]:
         return [_read(frame.data) for frame in SSEParser().feed(self.framing.resumed())]
 

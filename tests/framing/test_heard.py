@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.events import Reasoning, Token, encode_data
-from orchestrator.framing.heard import HeardAgent, said
+from orchestrator.framing.heard import HeardAgent, quoted, said
 
 
 @pytest.mark.parametrize("text", ["x", 'a "quoted"\nline', "\u2028", "😀", "\\"])
@@ -36,6 +36,13 @@ def test_ids_tell_turns_attempts_and_parts_apart() -> None:
 
 def test_no_two_agents_share_what_was_heard() -> None:
     one, other = HeardAgent("a", "Ann"), HeardAgent("b", "Bob")
-    one.parts.append("a.0.1.1")
-    one.kept.append(b'"x"')
-    assert (other.parts, other.kept, other.waiting, other.tools, other.asked) == ([], [], {}, {}, set())
+    one.kept += b"x"
+    assert (other.kept, other.waiting, other.tools, other.asked) == (b"", {}, {}, set())
+
+
+def test_what_was_kept_of_a_text_is_json_as_it_was_escaped() -> None:
+    voice = HeardAgent("a", "Ann")
+    for piece in (b'"a\\""', b'"\\u2028"', b'"b"'):
+        voice.kept += piece[1:-1]
+    assert json.loads(quoted(voice.kept)) == 'a"\u2028b'
+    assert quoted(b"") == b'""'

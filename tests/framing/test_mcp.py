@@ -46,7 +46,7 @@ def test_progress_is_told_to_whoever_gave_a_token_and_its_steps_rise() -> None:
         ("a", done()),
     )
     assert {each["method"] for each in told} == {"notifications/progress"}
-    assert [each["params"]["progress"] for each in told] == [1, 2, 3, 4]
+    assert [each["params"]["progress"] for each in told] == [2, 3, 4, 6], "each as its event is numbered"
     assert [each["params"]["message"] for each in told] == [
         "A works",
         "A: tool, clock",

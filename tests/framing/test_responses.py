@@ -104,7 +104,7 @@ def test_another_connection_begins_with_what_one_has_heard() -> None:
         scene = Scene("responses")
         scene.say(*events[:cut])
         other = Scene("responses")
-        other.framing, other.seq = scene.framing.forked(other.framing.subscriber), scene.seq
+        other.begin_with(scene)
         rest = scene.say(*events[cut:])
         assert other.say(*events[cut:]) == rest == told[len(told) - len(rest) :]
         assert other.framing.response() == scene.framing.response() == whole[cut].framing.response()
@@ -133,7 +133,7 @@ def test_reasoning_and_text_by_turns_come_to_share_an_item_of_each() -> None:
     for cut in range(2, len(events), 7):
         before, other = Scene("responses"), Scene("responses")
         before.say(*events[:cut])
-        other.framing, other.seq = before.framing.forked(other.framing.subscriber), cut
+        other.begin_with(before)
         assert other.say(*events[cut:]) == before.say(*events[cut:])
         assert other.framing.response() == scene.framing.response()
 

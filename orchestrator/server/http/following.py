@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from aiohttp import web
-from msgspec.structs import replace
 
 from ...eventlog.base import Cursor, Entry, parse_cursor
 from ...eventlog.gap import PAGE_EVENTS
@@ -17,7 +16,6 @@ from ...eventlog.subscription import Idle, Item, Sink, follow, history
 from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Forkable, Framing, Subscriber
-from ...framing.rollback import rolled_back
 from ...supervisor.supervisor import AnyRun
 from ..keys import CHECKPOINTS, METRICS, STREAMS, SUPERVISOR
 from .connections import CONNECTIONS
@@ -25,19 +23,13 @@ from .reading import wanted_agents
 from .streams import EventStream, portions
 
 LONG_EVENTS = 8_192
-"""A reader whose cursor has more before it begins with the run's state; a fold of fewer costs less than 10 ms."""
-
-LATER_EVENTS = 8_192
-"""Most events between that state and the newest, which have to be taken back."""
-
-TAIL_EVENTS = 512
-"""Read before the cursor all the same: only the last events say what is open and who waits."""
+"""A reader whose cursor has more before it begins with what is kept of the run, or with its digest."""
 
 LOOK_EVENTS = 512
 """Between two looks whether what a framing has heard is worth keeping, while each event goes to its client at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DialectReader:
     """One request's way to read one run in one dialect.
 
@@ -48,27 +40,30 @@ class DialectReader:
     request: web.Request
     run: AnyRun
     options: Mapping[str, Any]
+    _lacks_some: bool = field(default=False, init=False)
+    """Whether events that the framing should have taken in may be trimmed: what it heard is then no other reader's."""
 
     @property
     def view(self) -> View:
         spec = self.run.spec
         return View(spec.channel, spec.run_id, wanted_agents(self.request))
 
-    def open(self, dialect: Dialect, cursor: str | None = None) -> Framing:
-        """Return a framing for this connection, with what is kept of the run before *cursor*."""
+    def open(self, dialect: Dialect) -> Framing:
+        """Return a framing for this connection."""
         newest = parse_cursor(self.run.state.last_event_id or "")
+        way = self._way(dialect.framing, "" if newest is None else newest.epoch)
         subscriber = Subscriber(
             self.run.spec.run_id,
             newest=newest.seq if newest is not None else 0,
             titles={name: each.info.title for name, each in self.run.participants.items()},
             options=self.options,
+            shared=self.request.app[CHECKPOINTS].shared(self.run.state, way),
         )
-        at = parse_cursor(cursor or "")
-        if at is not None and dialect.framing.needs_all:
-            kept = self.request.app[CHECKPOINTS].before(self.run.state, (at.epoch, self.view.agents), at.seq)
-            if kept is not None and self._digested(at) - kept.seq < LONG_EVENTS:
-                return kept.forked(subscriber)
         return dialect.open(subscriber)
+
+    def _way(self, kind: type[Framing], epoch: str) -> Hashable:
+        """Return what tells those apart who hear something else of the run."""
+        return kind, self.view.agents, epoch
 
     def _digested(self, cursor: Cursor) -> int:
         """Return the seq up to which the run's digest stands for the log before *cursor*; 0 if it saves little."""
@@ -110,85 +105,70 @@ class DialectReader:
 
     def _keep(self, framing: Forkable, epoch: str) -> None:
         """Keep what *framing* has heard, if that is much more than what is kept."""
-        if framing.is_finished:
+        kept, way = self.request.app[CHECKPOINTS], self._way(type(framing), epoch)
+        if self._lacks_some or framing.is_finished or not kept.is_due(self.run.state, way, framing.seq):
             return
-        kept, view = self.request.app[CHECKPOINTS], (epoch, self.view.agents)
-        if kept.is_due(self.run.state, view, framing.seq):
-            kept.keep(self.run.state, view, framing.forked(Subscriber(self.run.spec.run_id)))
+        make: Any = type(framing)
+        copy = make(Subscriber(self.run.spec.run_id, shared=kept.shared(self.run.state, way)))
+        copy.begin_with(framing)
+        kept.keep(self.run.state, way, copy)
 
     def seen(self, cursor: str | None, framing: Framing) -> AsyncGenerator[list[Entry], None] | None:
-        """Return what the client has seen, if *framing* has to know it; of a long run only the end."""
+        """Return what the client has seen, if *framing* has to know it; what is kept of it already is left out."""
         if cursor is None or not framing.folds:
             return None
-        return self._seen(cursor, framing)
-
-    def begin_whole(
-        self, framing: Framing, newest: Cursor
-    ) -> tuple[str | None, AsyncGenerator[list[Entry], None] | None]:
-        """Return the cursor at which a reader of all may begin, and what stands for all before it."""
-        if (whole := _forkable(framing)) is None:
-            return None, None
-        if whole.seq:
-            return f"{newest.epoch}-{whole.seq}", None
-        if last := self._digested(Cursor(newest.epoch, newest.seq - 1)):
-            cursor = f"{newest.epoch}-{last}"
-            return cursor, self.seen(cursor, framing)
-        return None, None
-
-    async def _seen(self, cursor: str, framing: Framing) -> AsyncGenerator[list[Entry], None]:
         at, whole = parse_cursor(cursor), _forkable(framing)
-        if not framing.needs_all:
-            after = await self._begin_late(cursor, framing)
-        elif whole is not None and whole.seq:
-            after = whole.seq
-        elif at is not None:
-            after = self._digested(at)
-            kept = filter(self.view.keeps, self.run.state.digest.entries(after))
-            while page := list(islice(kept, PAGE_EVENTS)):
-                yield page
-        else:
-            after = 0
-        async with aclosing(
-            history(self.request.app[SUPERVISOR].log, self.view, cursor, after=after)
-        ) as pages:
+        if at is None or whole is None or at.seq < LONG_EVENTS or at.epoch != self._epoch:
+            return self._history(cursor, 0)
+        return self._seen(cursor, at, whole)
+
+    async def begin_whole(self, framing: Framing, newest: Cursor) -> str | None:
+        """Return the cursor up to which a reader of all may take in what is kept of the run; None from the first on."""
+        whole, at = _forkable(framing), Cursor(newest.epoch, newest.seq - 1)
+        if whole is None or at.seq < LONG_EVENTS:
+            return None
+        kept = self.request.app[CHECKPOINTS].before(self.run.state, self._way(type(whole), at.epoch), at.seq)
+        if kept is None and not self._digested(at):
+            # Only a log that has lost nothing stands for all.
+            bounds = await self.request.app[SUPERVISOR].log.open(self.run.spec.channel)
+            if bounds.first > 1 or bounds.epoch != newest.epoch:
+                return None
+        return f"{at.epoch}-{at.seq}"
+
+    @property
+    def _epoch(self) -> str | None:
+        newest = parse_cursor(self.run.state.last_event_id or "")
+        return None if newest is None else newest.epoch
+
+    async def _seen(self, cursor: str, at: Cursor, framing: Forkable) -> AsyncGenerator[list[Entry], None]:
+        kept = self.request.app[CHECKPOINTS]
+        run, way = self.run.state, self._way(type(framing), at.epoch)
+        async with kept.reading(run, way):
+            known, digested = kept.before(run, way, at.seq), self._digested(at)
+            if known is not None and digested - known.seq < LONG_EVENTS:
+                framing.begin_with(known)
+            elif digested:
+                entries = filter(self.view.keeps, run.digest.entries(digested))
+                while page := list(islice(entries, PAGE_EVENTS)):
+                    yield page
+                framing.reach(digested)
+                self._keep(framing, at.epoch)
+            async with aclosing(self._history(cursor, framing.seq)) as pages:
+                async for page in pages:
+                    yield page
+                    self._keep(framing, at.epoch)
+
+    async def _history(self, cursor: str, after: int) -> AsyncGenerator[list[Entry], None]:
+        log = self.request.app[SUPERVISOR].log
+        self._lacks_some = (await log.open(self.run.spec.channel)).first - 1 > after
+        async with aclosing(history(log, self.view, cursor, after=after)) as pages:
             async for page in pages:
                 yield page
-                if whole is not None:
-                    self._keep(whole, page[-1].epoch)
-
-    async def _begin_late(self, cursor: str, framing: Framing) -> int:
-        """Let *framing* begin with the run's state shortly before *cursor*; return the seq of that, 0 if it does not.
-
-        It is the run's state of now without what came since, so it is worth its while only near the run's end.
-        """
-        supervisor, spec = self.request.app[SUPERVISOR], self.run.spec
-        at, bounds = parse_cursor(cursor), await supervisor.log.open(spec.channel)
-        snapshot = self.run.snapshot()
-        newest = parse_cursor(snapshot.last_event_id or "")
-        if at is None or newest is None or not at.epoch == newest.epoch == bounds.epoch:
-            return 0
-        start = at.seq - TAIL_EVENTS
-        if start - bounds.first < LONG_EVENTS or not start < at.seq <= newest.seq <= start + LATER_EVENTS:
-            return 0
-        later: list[Entry] = []
-        whole = View(spec.channel, spec.run_id)
-        newest_id = f"{newest.epoch}-{newest.seq}"
-        async with aclosing(history(supervisor.log, whole, newest_id, after=start)) as pages:
-            async for page in pages:
-                later += page
-        state = rolled_back(snapshot, later)
-        if (wanted := self.view.agents) is not None:
-            state = replace(
-                state, agents={name: each for name, each in state.agents.items() if name in wanted}
-            )
-        for _ in framing.begin_at(state, start):
-            await self.request.app[STREAMS].share.take()
-        return start
 
 
 def _forkable(framing: Framing) -> Forkable | None:
     """Return *framing* if another connection may begin with what it has heard; asking costs more than an event."""
-    return framing if framing.needs_all and isinstance(framing, Forkable) else None
+    return framing if framing.folds and isinstance(framing, Forkable) else None
 
 
 def require_stream(request: web.Request) -> None:
@@ -213,7 +193,7 @@ async def stream_run(
     """
     metrics, spec = request.app[METRICS], run.spec
     reader = DialectReader(request, run, options or {})
-    framing = reader.open(dialect, cursor)
+    framing = reader.open(dialect)
     stream = EventStream(
         request,
         framing,
@@ -260,19 +240,17 @@ async def _folded(
     reader = DialectReader(request, run, options)
     newest, spec = parse_cursor(run.state.last_event_id or ""), run.spec
     share = request.app[STREAMS].share
+    framing = reader.open(dialect)
     if cursor is None and newest is not None:
-        framing = reader.open(dialect, f"{newest.epoch}-{newest.seq - 1}")
-        cursor, seen = reader.begin_whole(framing, newest)
-    else:
-        framing = reader.open(dialect, cursor)
-        seen = reader.seen(cursor, framing)
-    if seen is not None:
+        cursor = await reader.begin_whole(framing, newest)
+    if (seen := reader.seen(cursor, framing)) is not None:
         async with aclosing(seen):
             async for page in seen:
                 for portion in portions(page):
                     await share.take()
                     framing.skip(portion)
-        framing.resumed()
+        if options.get("fresh"):
+            framing.resumed()  # sends nothing to anybody, but forgets what is of an earlier answer
     with request.app[SUPERVISOR].watching(spec.channel, spec.run_id):
         async with aclosing(reader.items(cursor, framing)) as items:
             async for item in items:
