@@ -32,6 +32,7 @@ from ..events.pieces import PIECE_BYTES
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, Snapshot
 from .base import Subscriber
+from .blocks import as_one, unmarked
 from .facts import ending_of
 from .heard import HeardAgent, Kind, said
 from .large_frames import LargeFrames
@@ -102,7 +103,7 @@ class FoldedFraming:
             self._block(entry)
 
     def resumed(self) -> bytes:
-        return _unmarked(self.reopen())
+        return unmarked(self.reopen())
 
     def entries(self, entries: Sequence[Entry]) -> bytes:
         written: list[bytes] = []
@@ -116,7 +117,7 @@ class FoldedFraming:
             written += (block, mark, b"%d\n\n" % entry.seq)
         if self.pauses and self._at >= self.subscriber.newest and self.all_wait:
             self.is_finished = True
-            written.append(_unmarked(self.pause()))
+            written.append(unmarked(self.pause()))
         return b"".join(written)
 
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
@@ -171,7 +172,7 @@ class FoldedFraming:
         self.reach(entry.seq)
         kind, agent_id = _KINDS.get(entry.type), entry.agent_id
         if kind is None or agent_id is None:
-            return _as_one(self._other(entry))
+            return as_one(self._other(entry))
         if not (text := said(entry.data)):
             return b""
         voice = self.voices.get(agent_id) or self.voice(agent_id)
@@ -181,7 +182,7 @@ class FoldedFraming:
             return self.delta(voice, text)  # nearly every event is such a piece of the part that is open
         blocks = self.closed(voice) if voice.open else []
         voice.begin_part(kind)
-        return _as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
+        return as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
 
     def reach(self, seq: int) -> None:
         """Note which event is being told, or up to which all is taken in."""
@@ -398,13 +399,3 @@ class FoldedFraming:
             if voice.open:
                 blocks += self.opened(voice)
         return blocks
-
-
-def _as_one(blocks: list[bytes]) -> bytes:
-    """Join an event's blocks, some of which may be empty."""
-    return blocks[0] if len(blocks) == 1 else b"\n\n".join([block for block in blocks if block])
-
-
-def _unmarked(blocks: list[bytes]) -> bytes:
-    """Join blocks that are no event's, and so carry no cursor."""
-    return b"".join(block + b"\n\n" for block in blocks if block)

@@ -275,13 +275,11 @@ class ResponsesFraming(FoldedFraming):
         item["status"] = status
         item["agent"] |= said
         where = {"item_id": item["id"], "output_index": place, "content_index": 0}
+        about = b'"output_index":%d,"item":%b' % (place, self._close_item(place, encode_json(item)))
         return [
             self._frame("response.output_text.done", **where, text=text, logprobs=[]),
             self._frame("response.content_part.done", **where, part=item["content"][0]),
-            self._told(
-                b"response.output_item.done",
-                b'"output_index":%d,"item":%b' % (place, self._close_item(place, encode_json(item))),
-            ),
+            self._told(b"response.output_item.done", about),
         ]
 
     def ended(self, done: RunDone) -> list[bytes]:
