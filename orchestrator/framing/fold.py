@@ -146,7 +146,6 @@ class FoldedFraming:
         return VOICE_BYTES * len(self.voices)
 
     def begin_with(self, other: Self) -> None:
-        """Begin with what *other*, of the same class, has heard; neither changes the other afterwards."""
         self.voices = {agent_id: voice.copied() for agent_id, voice in other.voices.items()}
         self.status, self.is_queued, self.panel = other.status, other.is_queued, other.panel
         self.reach(other.seq)
