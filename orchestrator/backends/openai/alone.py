@@ -19,12 +19,12 @@ from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
 from ...events.agent import Usage
-from ..base import AgentInput, Emission, Finish, Restated, SayAtOnce, as_current_input
+from ..base import AgentInput, Emission, Finish, Restated, SayAtOnce, Spent, as_current_input
 from .calls import call_ids_in
-from .content import usage_of
+from .content import usage_of, usage_of_chat
 from .errors import model_error
 from .model.chat import OpenAnswer
-from .model.events import TextDelta
+from .model.events import PlainEnd, TextDelta
 from .model.fast import FastChatModel, FastResponsesModel
 from .model.plain_chat import PlainChat
 from .outbox import Outbox
@@ -85,9 +85,15 @@ class LoneAgent:
         chat = PlainChat(agent.model, told, settings) if isinstance(agent.model, FastChatModel) else None
         return cls(agent, agent.model, settings, options, chat)
 
-    async def ask(self, items: InputItems) -> OpenAnswer:
-        """Ask the model for *items* as the Runner would, and return its open answer. Raises AgentError."""
-        answer = None if self.chat is None else await self.chat.open_answer(items)
+    async def ask(self, items: InputItems, *, may_end_plain: bool = False) -> OpenAnswer:
+        """Ask the model for *items* as the Runner would, and return its open answer. Raises AgentError.
+
+        Args:
+            may_end_plain: Nobody wants the items of the answer, so a `PlainEnd` may stand for them.
+        """
+        answer = (
+            None if self.chat is None else await self.chat.open_answer(items, may_end_plain=may_end_plain)
+        )
         if answer is not None:
             return answer
         told = self.agent.instructions
@@ -110,7 +116,8 @@ async def stream_alone(
     turn = _Turn(lone, items, outbox, request.say)
     try:
         with as_current_input(request):
-            answer = await lone.ask(items)
+            # Its items are kept for the conversation; nobody else reads them.
+            answer = await lone.ask(items, may_end_plain=request.conversation_id is None)
         try:
             say = turn.say if request.say is not None else None
             while turn.hear(await answer.events(say)):
@@ -152,6 +159,8 @@ class _Turn:
     say_at_once: SayAtOnce | None
     response: RelayedResponse = field(init=False)
     completed: ResponseCompletedEvent | None = None
+    is_plain: bool = False
+    spent: Usage | None = None
     done_items: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -181,6 +190,9 @@ class _Turn:
         return bool(events)
 
     def _hear(self, event: Any) -> None:
+        if type(event) is PlainEnd:
+            self._end(event)
+            return
         seen = self.response.hear(event)
         if isinstance(seen, ResponseCompletedEvent):
             # Some servers complete a response without the items that they have sent.
@@ -190,9 +202,22 @@ class _Turn:
         elif seen is not None and seen.type == "response.output_item.done":
             self.done_items.append(seen.item)
 
+    def _end(self, end: PlainEnd) -> None:
+        """End a plain answer, by its items if it was said in other words."""
+        if not self.response.end_plain(end.text):
+            for event in end.whole():
+                self._hear(event)
+            return
+        self.is_plain = True
+        if end.usage is not None:
+            self.spent = usage_of_chat(end.usage)
+            self.outbox.hold(Spent(self.spent))
+
     @property
     def is_answer(self) -> bool:
         """Whether the model's items are an answer, and nothing is to be done for the agent."""
+        if self.is_plain:
+            return True
         return self.completed is not None and all(
             item.type in _ITEMS for item in self.completed.response.output
         )
@@ -203,6 +228,9 @@ class _Turn:
 
     def usage(self) -> Usage | None:
         """Return what the provider counted; None if it counted nothing."""
+        if self.is_plain:
+            spent = self.spent
+            return spent if spent is not None and (spent.input_tokens or spent.output_tokens) else None
         counted = None if self.completed is None else self.completed.response.usage
         if counted is None or not (counted.input_tokens or counted.output_tokens):
             return None

@@ -5,7 +5,7 @@ Owns no event of a stream and no I/O: the whole items at a response's end, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,6 +145,13 @@ def usage_of(usage: Any) -> Usage:
         read if isinstance(read, int) and read > 0 else None,
         thought if isinstance(thought, int) and thought > 0 else None,
     )
+
+
+def usage_of_chat(counted: Mapping[str, Any]) -> Usage:
+    """Return the same of what was counted in chat completions' form."""
+    read = counted["prompt_tokens_details"]["cached_tokens"]
+    thought = counted["completion_tokens_details"]["reasoning_tokens"]
+    return Usage(counted["prompt_tokens"], counted["completion_tokens"], read or None, thought or None)
 
 
 def _of(value: Any, *names: str) -> Any:

@@ -128,6 +128,21 @@ class RelayedResponse:
             raise failed_response(event)
         return event
 
+    def end_plain(self, text: str) -> bool:
+        """End with an answer that is *text* and nothing else; False if it is to be judged by its items.
+
+        It is all that was said, so there is nothing to say, to cite or to correct.
+        """
+        outbox = self._outbox
+        if outbox is None or not text or self._half or self._reasoned or self._refused or self._files:
+            return False
+        if "".join(self._told.pieces) != text:
+            return False
+        self._ended = True
+        if outbox.finish_reason is None:
+            outbox.finish_reason = "stop"
+        return True
+
     def finish(self) -> None:
         """Judge the whole response once its stream has ended.
 

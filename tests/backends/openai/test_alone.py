@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from agents import Runner
 
-from orchestrator.backends.base import AgentInput, Turn
+from orchestrator.backends.base import AgentInput, Finish, Turn
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
@@ -166,6 +166,23 @@ async def test_the_runner_would_have_said_and_sent_the_same(
         found[way] = (said, [(each.body, each.headers.get("Accept")) for each in upstream.requests])
     assert found["alone"] == found["at once"] == found["partly at once"] == found["runner"]
     assert found["alone"][1]
+
+
+@pytest.mark.parametrize("answer", [*ANSWERS, *FAULTS])
+async def test_a_question_outside_of_a_conversation_is_answered_as_by_the_runner(
+    upstream: Upstream, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody keeps the items of its answer then, so none are made of words alone."""
+    found = {}
+    for way, leaves in {"alone": 0, "partly at once": 2, "runner": 0}.items():
+        upstream.script("m", ANSWERS.get(answer, [["x"]]), pick="depth", fault=FAULTS.get(answer))
+        settings = settings_of(upstream, "chat_completions")
+        backend = OpenAIAgentsBackend(settings, {"a": settings})
+        if way == "runner":
+            monkeypatch.setattr(backend, "_lone", None)
+        said = await heard(backend, AgentInput("What is it?"), leaves)
+        found[way] = [replace(each, memory=None) if isinstance(each, Finish) else each for each in said]
+    assert found["alone"] == found["partly at once"] == found["runner"]
 
 
 async def test_words_need_no_runner(upstream: Upstream, api: str, monkeypatch: pytest.MonkeyPatch) -> None:

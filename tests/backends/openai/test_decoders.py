@@ -24,6 +24,7 @@ from openai.types.responses import (
 
 from orchestrator.backends.openai.model.chat_chunk import Chunk, is_bare_end
 from orchestrator.backends.openai.model.chat_decoder import ChatDecoder
+from orchestrator.backends.openai.model.events import PlainEnd
 from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
 from orchestrator.backends.openai.model.sse import DataSplitter
 from orchestrator.errors import AgentError
@@ -37,12 +38,12 @@ TURN: list[Any] = [
 ]  # fmt: skip
 
 
-def chat() -> ChatDecoder:
+def chat(*, may_end_plain: bool = False) -> ChatDecoder:
     response = Response(
         id=FAKE_RESPONSES_ID, created_at=0, model="m", object="response", output=[],
         tool_choice="auto", tools=[], parallel_tool_calls=False,
     )  # fmt: skip
-    return ChatDecoder(response, model="m")
+    return ChatDecoder(response, model="m", may_end_plain=may_end_plain)
 
 
 DECODERS = {"chat": chat, "responses": ResponsesDecoder}
@@ -85,6 +86,35 @@ DONE = b"data: [DONE]\n\n"
 def event(kind: str, **data: Any) -> bytes:
     """One Responses event."""
     return b"data: " + json.dumps({"type": kind, **data}).encode() + b"\n\n"
+
+
+# ── a plain end ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("turn", "is_plain"),
+    [
+        (["Hel", "lo", Use(5, 9, reasoning=2)], True),
+        (["Hello"], True),
+        (["Hello", Finish("length")], False),
+        (["Well, ", Refusal("no.")], False),
+        ([Reasoning("hm"), "Hello"], False),
+        (["I look. ", Call("clock", "{}")], False),
+    ],
+)
+def test_words_alone_may_end_without_their_items(turn: list[Any], is_plain: bool) -> None:
+    """For whoever needs no items; asked for them, it makes those that the answer ends with otherwise."""
+    usual, _ = decode("chat", bytes_of("chat", turn))
+    decoder = chat(may_end_plain=True)
+    *said, end = decoder.feed(bytes_of("chat", turn))
+    assert decoder.ended
+    assert isinstance(end, PlainEnd) == is_plain
+    if isinstance(end, PlainEnd):
+        assert end.text == "Hello"
+        said += end.whole()
+    else:
+        said.append(end)
+    assert summary(said) == summary(usual)
 
 
 # ── cuts and line ends ────────────────────────────────────────────────────────────────────────

@@ -148,14 +148,31 @@ class FastChatModel(OpenAIChatCompletionsModel):
         )
         return self.answer_of(response, cast(StreamBody, stream), model_settings)
 
-    def answer_of(self, response: Response, body: StreamBody, model_settings: ModelSettings) -> OpenAnswer:
-        """Return the answer that comes as *body*; *response* is the whole one's form."""
-        return OpenAnswer(body, self._decoder_of(response, model_settings))
+    def answer_of(
+        self,
+        response: Response,
+        body: StreamBody,
+        model_settings: ModelSettings,
+        *,
+        may_end_plain: bool = False,
+    ) -> OpenAnswer:
+        """Return the answer that comes as *body*; *response* is the whole one's form.
 
-    def _decoder_of(self, response: Response, model_settings: ModelSettings) -> ChatDecoder:
+        Args:
+            may_end_plain: As of `ChatDecoder`.
+        """
+        return OpenAnswer(body, self._decoder_of(response, model_settings, may_end_plain=may_end_plain))
+
+    def _decoder_of(
+        self, response: Response, model_settings: ModelSettings, *, may_end_plain: bool = False
+    ) -> ChatDecoder:
         keep, name = model_settings.preserve_raw_usage is True, str(self.model)
-        habit = self.transport.habits.setdefault(name, Habit())
-        return ChatDecoder(response, model=name, keep_raw_usage=keep, habit=habit)
+        habit = self.transport.habits.get(name)
+        if habit is None:
+            habit = self.transport.habits[name] = Habit()
+        return ChatDecoder(
+            response, model=name, keep_raw_usage=keep, habit=habit, may_end_plain=may_end_plain
+        )
 
     async def stream_response(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,14 +17,12 @@ from agents.models.chatcmpl_converter import Converter
 from agents.models.chatcmpl_helpers import ChatCmplHelpers
 from agents.models.chatcmpl_stream_handler import StreamingState
 from agents.models.fake_id import FAKE_RESPONSES_ID
-from openai.types.chat import ChatCompletionMessage, ChatCompletionTokenLogprob
+from openai.types.chat import ChatCompletionTokenLogprob
 from openai.types.responses import (
     Response,
-    ResponseCompletedEvent,
     ResponseCreatedEvent,
     ResponseFunctionToolCall,
     ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
 )
 from openai.types.responses.response import IncompleteDetails
 
@@ -33,40 +32,56 @@ from ...finish_words import finish_of, is_unfinished, last_word, withheld
 from .call_slots import CallSlots
 from .chat_call import ChatCall
 from .chat_chunk import CallPiece, Chunk, Function, Said, is_bare_end, is_only_count, is_plain
-from .chat_items import attach_logprobs, text_item
+from .chat_items import attach_logprobs, ending, text_item, whole_message
 from .client import is_whole
 from .dialects import Beside, said_in
-from .events import ArgumentsDelta, ReasoningDelta, RefusalDelta, SummaryDelta, TextDelta, append_delta
+from .events import (
+    ArgumentsDelta,
+    PlainEnd,
+    ReasoningDelta,
+    RefusalDelta,
+    SummaryDelta,
+    TextDelta,
+    append_delta,
+)
 from .reasoning import add_details
 from .repair import repaired_chunk, whole_chunk
 from .signs import is_done, is_life, may_count, may_judge
 from .so_far import Habit
 from .sse import DataSplitter
 from .text_runs import LEARN_AFTER, TextRuns
-from .usage import add_usage, usage_in
+from .usage import add_usage, counted, usage_in
 from .values import INVALID, arguments_of, breaks_off, documents
 
 _decode = msgspec.json.Decoder(Chunk).decode
-_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 UNFINISHED = "The model's answer ended without its end mark."
 
 
 class ChatDecoder:
     """Turns one stream's bytes, however they are cut, into events.
 
+    Args:
+        may_end_plain: Let a `PlainEnd` stand for the events that begin and end an answer of text alone.
     Attributes:
         ended: The stream has said all; a failure ends it too.
         failure: Why the answer cannot be used. The events returned with it were said before.
     """
 
     def __init__(
-        self, response: Response, *, model: str, keep_raw_usage: bool = False, habit: Habit | None = None
+        self,
+        response: Response,
+        *,
+        model: str,
+        keep_raw_usage: bool = False,
+        habit: Habit | None = None,
+        may_end_plain: bool = False,
     ) -> None:
         self.ended = False
         self.failure: AgentError | None = None
         self._response = response
         self._model = model
         self._keep_raw_usage = keep_raw_usage
+        self._may_end_plain = may_end_plain
         self._splitter = DataSplitter()
         self._runs = TextRuns()
         self._events: list[Any] = []
@@ -242,11 +257,12 @@ class ChatDecoder:
     def _start(self, chunk: Chunk) -> None:
         self._started = True
         self._response_id = None if chunk.id is None else str(chunk.id)
-        self._events.append(
-            ResponseCreatedEvent(
-                response=self._response, type="response.created", sequence_number=self._number()
+        if not self._may_end_plain:
+            self._events.append(
+                ResponseCreatedEvent(
+                    response=self._response, type="response.created", sequence_number=self._number()
+                )
             )
-        )
 
     @property
     def _reasoned(self) -> bool:
@@ -342,28 +358,29 @@ class ChatDecoder:
         cut_short = {"stop": None, "tool_calls": None, "length": "max_output_tokens"}.get(reason, reason)
         if not self._started:
             self._start(Chunk())
-        items = self._items(is_cut=reason in ("length", "content_filter"))
-        for at, item in enumerate(items):
-            self._events.append(
-                ResponseOutputItemDoneEvent(
-                    item=item,
-                    output_index=at,
-                    type="response.output_item.done",
-                    sequence_number=self._number(),
-                )
-            )
+        whole = partial(self._whole, cut_short, is_cut=reason in ("length", "content_filter"))
+        if self._may_end_plain and reason == "stop" and self._is_plain and not self._keep_raw_usage:
+            text = clean_text("".join(self._said["content"]))
+            self._events.append(PlainEnd(text, counted(self._usage), whole))
+        else:
+            self._events += whole()
+        self.ended = True
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the answer is text, and there is nothing beside it."""
+        beside = self._beside.details or self._beside.has_files or self._logprobs or self._annotations
+        return self._said.keys() == {"content"} and not (self._calls or self._thinking or beside)
+
+    def _whole(self, cut_short: str | None, *, is_cut: bool) -> list[Any]:
+        """Return the events that end the answer, with its items."""
         response = self._response.model_copy()
-        response.output = items
+        response.output = self._items(is_cut=is_cut)
         response.status = "completed"
         if cut_short is not None:
             response.incomplete_details = IncompleteDetails.construct(reason=cut_short)
         add_usage(response, self._usage, keep_raw=self._keep_raw_usage)
-        self._events.append(
-            ResponseCompletedEvent(
-                response=response, type="response.completed", sequence_number=self._number()
-            )
-        )
-        self.ended = True
+        return ending(response, self._number)
 
     def _items(self, *, is_cut: bool) -> list[Any]:
         provider_data = {"model": self._model}
@@ -372,27 +389,11 @@ class ChatDecoder:
         if self._said.keys() == {"content"} and not (self._calls or self._annotations or self._thinking):
             items: list[Any] = [text_item(clean_text("".join(self._said["content"])), provider_data)]
         else:
-            message = self._message(is_cut=is_cut)
+            calls = [call for _, call in sorted(self._calls.items())]
+            if is_cut:  # nobody asked for a call whose arguments are not whole
+                calls = [call for call in calls if is_whole(call.arguments)]
+            blocks = [] if self._thinking is None else self._thinking.thinking_blocks
+            message = whole_message(self._said, calls, self._annotations, blocks)
             items = Converter.message_to_output_items(message, provider_data=provider_data)
         attach_logprobs(items, self._logprobs)
         return items
-
-    def _message(self, *, is_cut: bool) -> ChatCompletionMessage:
-        """The whole message; where it was cut short, without the calls whose arguments are not whole."""
-        said = {field: clean_text("".join(self._said.get(field, ()))) for field in _FIELDS}
-        calls = [
-            call.whole() for _, call in sorted(self._calls.items()) if not is_cut or is_whole(call.arguments)
-        ]
-        # The SDK's own `construct` looks into each field for types to build; in plain words there are none.
-        make: Any = ChatCompletionMessage.construct if calls or self._annotations else ChatCompletionMessage
-        message: ChatCompletionMessage = make(
-            role="assistant",
-            content=said["content"] or None,
-            refusal=said["refusal"] or None,
-            reasoning_content=said["reasoning_content"],
-            reasoning=said["reasoning"],
-            thinking_blocks=[] if self._thinking is None else self._thinking.thinking_blocks,
-            annotations=self._annotations,
-            tool_calls=calls or None,
-        )
-        return message

@@ -7,6 +7,7 @@ deltas reads. Their names and fields are those of the Responses API's streaming 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -105,3 +106,19 @@ def append_delta(events: list[Any], delta: AnyDelta) -> bool:
         return False
     events.append(delta)
     return True
+
+
+class PlainEnd(msgspec.Struct):
+    """The end of an answer that is text and nothing else, for whoever needs no items of it.
+
+    Attributes:
+        text: The whole answer.
+        usage: What the provider counted, in chat completions' form.
+        whole: Makes the events that end an answer otherwise, with its items.
+    """
+
+    type: ClassVar[str] = "plain_end"
+
+    text: str
+    usage: dict[str, Any] | None
+    whole: Callable[[], list[Any]]

@@ -51,9 +51,11 @@ class PlainChat:
         self._learnt: _Learnt | None = None
         self._can_learn = True
 
-    async def open_answer(self, items: list[Any]) -> OpenAnswer | None:
+    async def open_answer(self, items: list[Any], *, may_end_plain: bool = False) -> OpenAnswer | None:
         """Ask for the answer to *items* and return it, open; None if they are not one message of plain text.
 
+        Args:
+            may_end_plain: As of `ChatDecoder`.
         Raises:
             AgentError: As `FastTransport.open_stream`.
         """
@@ -68,7 +70,9 @@ class PlainChat:
                 return None
         body = learnt.before + msgspec.json.encode(message) + learnt.after
         stream = await self._model.transport.open_stream(PATH, body, learnt.sent.options)
-        return self._model.answer_of(learnt.sent.response, stream, self._settings)
+        return self._model.answer_of(
+            learnt.sent.response, stream, self._settings, may_end_plain=may_end_plain
+        )
 
     async def _learn(self) -> _Learnt | None:
         """Find the message's place in a request; None if another message changes more than that."""

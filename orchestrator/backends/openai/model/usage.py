@@ -170,13 +170,18 @@ def usage_of(value: Mapping[str, Any]) -> ResponseUsage:
     )
 
 
+def counted(raw: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the *raw* usage counts, in chat completions' form; None if it counts nothing."""
+    return None if raw is None else usage_as_chat(raw) or usage_in({"usage": raw})
+
+
 def add_usage(response: Response, raw: dict[str, Any] | None, *, keep_raw: bool) -> None:
     """Put the *raw* usage that a server sent into a response, as the SDK wants it."""
-    counted = usage_as_chat(raw) or usage_in({"usage": raw})
-    if counted is None or raw is None:
+    found = counted(raw)
+    if found is None or raw is None:
         _mark_request_completed_without_usage(response)
         return
-    response.usage = usage_of(counted)
+    response.usage = usage_of(found)
     if keep_raw:
         _attach_raw_usage_snapshot(response, raw)
 
