@@ -64,8 +64,9 @@ class Metrics(Observer):
         self._said: dict[
             str, list[int]
         ] = {}  # characters and events of each agent, and what of them is counted
+        self._states: dict[tuple[str, AgentStatus], int] = {}  # agents of open runs
         self._counting = threading.Lock()
-        self.registry.register(_Before(self._count_said))  # first, as they are read in this order
+        self.registry.register(_Before(self._count_late))  # first, as they are read in this order
         ProcessCollector(registry=self.registry)
         self._define_runs()
         self._define_agents()
@@ -205,10 +206,12 @@ class Metrics(Observer):
         self._duties.labels(duty).observe(seconds)
 
     def agent_state(self, agent_id: str, old: AgentStatus | None, new: AgentStatus | None) -> None:
+        # Nine times in a run of three agents, so it is added up here and set when somebody asks.
+        states = self._states
         if old is not None:
-            self._of(self._agents, agent_id, old).dec()
+            states[agent_id, old] = states.get((agent_id, old), 0) - 1
         if new is not None:
-            self._of(self._agents, agent_id, new).inc()
+            states[agent_id, new] = states.get((agent_id, new), 0) + 1
 
     def tokens(self, agent_id: str, chars: int, events: int) -> None:
         # At every batch, so it is added up here and counted when somebody asks.
@@ -218,9 +221,11 @@ class Metrics(Observer):
         said[0] += chars
         said[1] += events
 
-    def _count_said(self) -> None:
-        """Count what was said since the last time."""
+    def _count_late(self) -> None:
+        """Count what was said since the last time, and say in which states agents are now."""
         with self._counting:
+            for (agent_id, state), number in list(self._states.items()):
+                self._of(self._agents, agent_id, state).set(number)
             for agent_id, said in list(self._said.items()):
                 chars, events, known_chars, known_events = said
                 said[2:] = chars, events
