@@ -15,6 +15,7 @@ from aiohttp import web
 from ...errors import RequestError
 from ...eventlog.base import Entry
 from ...eventlog.subscription import Idle, Item
+from ...events.run import RunDone
 from ...framing.base import Framing
 from .compression import Compressor, choose_encoding
 from .turns import RoundShare
@@ -77,6 +78,8 @@ class EventStream:
         self._made: tuple[int, bytes] | None = None
         """Frames that `take` has made and not written, and the seq up to which they go: a framing that folds cannot
         make them again."""
+        self._held = b""
+        """What goes with the next write, or when this turn of the loop is over."""
         self.response = web.StreamResponse(
             headers={
                 "Content-Type": framing.content_type,
@@ -95,10 +98,33 @@ class EventStream:
         return self._writing.locked()
 
     async def open(self) -> None:
-        """Send the headers and the first bytes at once."""
+        """Send the headers and the first bytes, in one write with the events that are there already.
+
+        If there are none, they go when this turn of the loop is over.
+        """
         limit_socket(self._request.transport)
+        opening = self.framing.opening(RETRY_MS)
+        self.response._send_headers_immediately = not opening  # else they go with it
         await self.response.prepare(self._request)
-        await self.send(self.framing.opening(RETRY_MS))
+        if not self.hold(opening):
+            await self.send(opening)
+
+    def hold(self, data: bytes) -> bool:
+        """Write *data* with what else is said in this turn of the loop, or after it; False if that might wait."""
+        if self._compressor is not None or self._writing.locked():
+            return False
+        if not self._has_room(len(self._held) + len(data)):
+            return False
+        if data and not self._held:
+            asyncio.get_running_loop().call_soon(self._let_go)
+        self._held += data
+        return True
+
+    def _let_go(self) -> None:
+        """Write what is held, if nothing else was said; a client that has gone is `send`'s to notice."""
+        held, self._held = self._held, b""
+        if held:
+            self._write_now(held)
 
     async def send(self, data: bytes) -> None:
         """Write whole frames; those of another caller come before or after them, never between.
@@ -108,6 +134,7 @@ class EventStream:
         """
         if not data:
             return
+        data, self._held = self._held + data, b""
         async with self._writing:
             for start in range(0, len(data), PIECE_BYTES):
                 if start and self.share is not None:
@@ -130,7 +157,7 @@ class EventStream:
     def take(self, entries: list[Entry]) -> bool:
         """Write *entries* now, without a task that wakes; False, and nothing was written, if that might wait."""
         framing = self.framing
-        if not self.is_direct or self._made is not None or self._compressor is not None:
+        if not self.is_direct or self._made is not None or self._compressor is not None or self._held:
             return False
         if self._writing.locked() or not self._has_room(0):
             return False
@@ -139,9 +166,11 @@ class EventStream:
             if framing.folds:
                 self._made = entries[-1].seq, data
             return False
-        if not data:
-            return True
-        # With so much room it runs to its end at the first step; a client that has just gone is `send`'s to notice.
+        # A client that has just gone is `send`'s to notice.
+        return not data or self._write_now(data)
+
+    def _write_now(self, data: bytes) -> bool:
+        """Write *data*, for which there is room, so that the write runs to its end at the first step."""
         writing = self.response.write(data)
         try:
             writing.send(None)
@@ -173,15 +202,16 @@ class EventStream:
 
     async def close(self) -> None:
         """End the stream in good order, or cut it if the client does not take the end."""
-        if self._compressor is None and not self._writing.locked() and self._has_room(0):
+        last, self._held = self._held, b""
+        if self._compressor is None and not self._writing.locked() and self._has_room(len(last)):
             with suppress(ConnectionError):
-                await self.response.write_eof()  # a few bytes for which there is room: no clock
+                await self.response.write_eof(last)  # a few bytes for which there is room: no clock
             return
         try:
             async with asyncio.timeout(SEND_SECONDS), self._writing:
                 if self._compressor is not None:
                     await self.response.write(self._compressor.finish())
-                await self.response.write_eof()
+                await self.response.write_eof(last)
         except TimeoutError:
             self._drop()
         except ConnectionError:
@@ -253,13 +283,15 @@ class Streams:
             await stream.tell_drain()
         async for item in items:
             is_live = _is_live(item)
+            is_last = is_live and _is_end(item)
             pieces = stream.frames(item, clock)
             while True:
                 if not is_live:
                     await self.share.take()
                 if (data := next(pieces, None)) is None:
                     break
-                await stream.send(data)
+                if not (is_last and stream.hold(data)):
+                    await stream.send(data)
                 if self._draining:
                     await stream.tell_drain()
                 if self._closing:
@@ -349,6 +381,11 @@ def _is_live(item: Item) -> bool:
         and len(item) < PAGE_EVENTS
         and sum(len(entry.data) for entry in item) <= PIECE_BYTES
     )
+
+
+def _is_end(item: Item) -> bool:
+    """Whether an item ends with a run's end, with which most streams end."""
+    return isinstance(item, list) and item[-1].agent_id is None and item[-1].type == RunDone.TYPE
 
 
 def portions(entries: list[Entry]) -> Iterator[list[Entry]]:
