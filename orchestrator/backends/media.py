@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
-from ..events.content import MOST, File, Source
+import msgspec
+
+from ..events.content import DATA_BYTES, MOST, Data, File, Source, fault_of_json
 
 
 def usable_file(
@@ -47,3 +51,27 @@ class Attachments:
         if found.check() is None:
             self._pages.add(url)
             yield found
+
+
+class DataReports:
+    """Counts what one attempt has of data in a framework's own words; what is too large or too much is left out."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def report(self, name: str, value: Any, data_id: str | None = None, *, kept: int = 0) -> Iterator[Data]:
+        """Yield *value*, if it can be passed on.
+
+        Args:
+            kept: Of what an attempt may have, left for what is sent last.
+        """
+        if self._count >= MOST[Data] - kept:
+            return
+        try:
+            fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
+        except (TypeError, ValueError, RecursionError):
+            fits = False
+        if fits:
+            self._count += 1
+            plain_name = re.sub(r"[^a-z0-9_.-]+", "-", name.lower())[:64] or "custom"
+            yield Data(plain_name, value, data_id)

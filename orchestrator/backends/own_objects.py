@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigError, ConfigProblem
 from ..references import load_attribute
 from ..settings.agent import AgentSettings
+from .base import AgentInput
+
+ForAttempt = Callable[[AgentInput], Any]
 
 
 def load_own(settings: AgentSettings, key: str, reference: str, method: str) -> Any:
@@ -30,6 +34,26 @@ def load_own(settings: AgentSettings, key: str, reference: str, method: str) -> 
         kind = type(found).__name__
         raise settings.problem(key, f"{reference!r} gives a {kind}, which has no {method!r}")
     return found
+
+
+def load_function(settings: AgentSettings, key: str, reference: str | None) -> ForAttempt | None:
+    """Load a function that is called for each attempt; None if none is named.
+
+    Raises:
+        ConfigError: It cannot be loaded, or is no function.
+    """
+    if reference is None:
+        return None
+    found: ForAttempt = load_attribute(reference, file=settings.source, key=key)
+    if not callable(found):
+        raise settings.problem(key, f"{reference!r} is no function")
+    return found
+
+
+async def made_for(request: AgentInput, function: ForAttempt) -> Any:
+    """Return what *function*, synchronous or not, gives for one attempt."""
+    made = function(request)
+    return await made if inspect.isawaitable(made) else made
 
 
 def load_library(settings: AgentSettings, module: str, extra: str) -> Any:

@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 
+from ..events.content import fault_of_json
+
 
 def plain(value: Any) -> Any:
     """Return *value* as JSON has it: a Pydantic model by its fields, what JSON does not have by its text."""
     try:
-        return msgspec.to_builtins(value, enc_hook=_plain_of)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
+        found = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_of)
+    except Exception:  # noqa: BLE001 - whatever an object of the user's own does when it is looked at
+        return _words(value)
+    return found if fault_of_json(found) is None else _words(value)
 
 
 def as_json(value: Any) -> str:
@@ -23,4 +26,11 @@ def as_json(value: Any) -> str:
 
 def _plain_of(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else str(value)
+    return dump(mode="json") if callable(dump) else _words(value)
+
+
+def _words(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - likewise
+        return f"[{type(value).__name__}]"

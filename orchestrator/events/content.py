@@ -16,6 +16,8 @@ DATA_URL_CHARS = 256 * 1024
 """Length of a file's `data:` URL."""
 TEXT_CHARS = 32 * 1024
 """Length of every other text of these events."""
+NUMBER_BITS = 10_000
+"""Of an integer: about 3,000 digits, and Python itself reads no more than 4,300."""
 MOST_COUNTED = 2**53
 """Largest of steps and offsets: up to here all readers of JSON have the same number."""
 JSON_DEPTH = 64
@@ -142,6 +144,8 @@ def fault_of_json(value: object) -> str | None:
         each, depth = waiting.pop()
         if isinstance(each, float) and not math.isfinite(each):
             return "it has a number that is NaN or infinite"
+        if isinstance(each, int) and each.bit_length() > NUMBER_BITS:
+            return "it has a number that is too long"
         if isinstance(each, dict | list | tuple):
             if depth > JSON_DEPTH:
                 return f"it is nested more than {JSON_DEPTH} deep"

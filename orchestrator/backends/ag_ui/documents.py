@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import msgspec
-
-from ...events.content import DATA_BYTES, MOST, Data, fault_of_json
+from ...events.content import DATA_BYTES
 from ..base import Emission
+from ..media import DataReports
 from .json_patch import PatchError, apply_patch, weight_of
 
 MAX_STATE_CHARS = 4 * 1024 * 1024
@@ -56,7 +54,7 @@ class Documents:
         self._state = _Document(state, MAX_STATE_CHARS)
         self._known = state
         self._activities: dict[str, tuple[str, _Document]] = {}
-        self._data = 0
+        self._reports = DataReports()
 
     # ── state ────────────────────────────────────────────────────────────────────────────────
 
@@ -109,17 +107,7 @@ class Documents:
         Args:
             kept: Of what an attempt may have, left for what is sent last.
         """
-        if self._data >= MOST[Data] - kept:
-            return []
-        try:
-            fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
-        except (TypeError, ValueError, RecursionError):
-            fits = False
-        if not fits:
-            return []
-        self._data += 1
-        plain = re.sub(r"[^a-z0-9_.-]+", "-", name.lower())[:64] or "custom"
-        return [Data(plain, value, data_id)]
+        return [*self._reports.report(name, value, data_id, kept=kept)]
 
 
 def _copies(patch: object) -> bool:

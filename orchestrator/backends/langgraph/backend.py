@@ -10,18 +10,17 @@ from contextlib import aclosing
 from typing import Any
 
 from ...errors import AgentError
-from ...events.agent import ApprovalRequest
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
-from ..graph_interrupts import answer_to_graph, asked_by_graph
-from ..own_objects import load_library, load_own
+from ..own_objects import load_function, load_library, load_own, made_for
+from .questions import GraphQuestions
 from .reading import GraphReading
 from .settings import LangGraphSettings
 from .thread import GraphThread, thread_of
 
 EXTRA = "langgraph"
-MODES = ("messages", "updates", "custom")
+MODES = ("messages", "updates", "custom", "values")
 _NO_MEMORY = (
     "The graph waits for an answer, but has no checkpointer to go on from; compile it with one, "
     "as in `builder.compile(checkpointer=InMemorySaver())`."
@@ -60,6 +59,7 @@ class LangGraphBackend:
                 f"has {has}. Give its input a key `messages`, or ask the graph from a `backend: function`",
             )
         self._graph = graph
+        self._context = load_function(settings, "context", settings.context)
         # True asks for a parent's, and a graph that is run by itself has none.
         self._keeps = graph.checkpointer not in (None, True, False)
 
@@ -79,31 +79,31 @@ class LangGraphBackend:
 
         Cancelling and closing return when the graph's own stream is closed, and its thread is as it was before.
         """
-        config = self._config(request)
-        thread = GraphThread(self._graph, config) if self._keeps else None
+        options: dict[str, Any] = {"config": self._config(request)}
+        if self._context is not None:
+            options["context"] = await made_for(request, self._context)
+        thread = GraphThread(self._graph, options["config"]) if self._keeps else None
         reading = GraphReading(speakers=self._settings.speaker_nodes)
         given: Any = {"messages": self._messages(request)}
         well = False
         if thread is not None:
             await thread.open()
         try:
-            while given is not None:
-                reading.interrupts.clear()
-                async with aclosing(self._chunks(given, config, reading)) as emissions:
+            while True:
+                reading.begin()
+                async with aclosing(self._chunks(given, options, reading)) as emissions:
                     async for emission in emissions:
                         yield emission
-                given = None
-                if reading.interrupts:
-                    if thread is None:
-                        raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
-                    answers: dict[str, Any] = {}
-                    for number, (interrupt_id, value) in enumerate(reading.interrupts):
-                        call_id = interrupt_id or f"interrupt.{number}"
-                        yield ApprovalRequest(call_id, *asked_by_graph(value))
-                        approve = await request.approve(call_id)
-                        answers[interrupt_id] = answer_to_graph(value, approve, request.reasons.get(call_id))
-                    only = next(iter(answers.values())) if len(answers) == 1 else answers
-                    given = self._command(resume=only)
+                if not reading.interrupts and not reading.is_paused:
+                    break
+                if thread is None:
+                    raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
+                questions = GraphQuestions(request, reading)
+                upcoming = await thread.upcoming() if reading.is_paused else ()
+                async with aclosing(questions.ask(upcoming)) as asked:
+                    async for question in asked:
+                        yield question
+                given = questions.resume(self._command)
             well = True
         finally:
             if thread is not None and not well:
@@ -111,14 +111,16 @@ class LangGraphBackend:
         yield Finish(reading.reason, reading.usage, output=reading.output)
 
     async def _chunks(
-        self, given: Any, config: dict[str, Any], reading: GraphReading
+        self, given: Any, options: dict[str, Any], reading: GraphReading
     ) -> AsyncGenerator[Emission, None]:
         try:
-            chunks = self._graph.astream(given, config, stream_mode=list(MODES), subgraphs=True)
+            chunks = self._graph.astream(given, stream_mode=list(MODES), subgraphs=True, **options)
             async with aclosing(chunks):
-                async for _, mode, chunk in chunks:
-                    for emission in reading.feed(mode, chunk):
+                async for path, mode, chunk in chunks:
+                    for emission in reading.feed(mode, chunk, is_inner=bool(path)):
                         yield emission
+            for emission in reading.end():
+                yield emission
         except self._recursion as exc:
             raise AgentError("max_turns", "The graph took all the steps that it may take.") from exc
         except Exception as exc:

@@ -1,4 +1,4 @@
-"""What the parts of LangChain's messages hold beside text: images and documents, citations. Imports no library."""
+"""What LangChain's messages hold: texts and thoughts, images and documents, citations. Imports no library."""
 
 from __future__ import annotations
 
@@ -42,6 +42,27 @@ class PartsReading:
         about = inner if isinstance(inner, Mapping) else note
         title, quote = _text(about.get("title")), _text(about.get("cited_text"))
         yield from self._attached.page(about.get("url"), title=title, quote=quote, speaker=speaker)
+
+
+def texts_of(content: Any) -> Iterator[tuple[str, bool]]:
+    """Yield the texts of a message's content, and of each whether it is a thought."""
+    if isinstance(content, str):
+        if content:
+            yield content, False
+        return
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            yield part, False
+        elif isinstance(part, Mapping):
+            kind = part.get("type")
+            if kind in ("text", "output_text") and (found := _text(part.get("text"))):
+                yield found, False
+            elif kind in ("thinking", "reasoning"):
+                whole = [part.get("thinking") or part.get("reasoning")]
+                summary = part.get("summary")  # as OpenAI's Responses have it
+                for each in summary if isinstance(summary, list) else ():
+                    whole.append(each.get("text") if isinstance(each, Mapping) else None)
+                yield from ((thought, True) for thought in map(_text, whole) if thought)
 
 
 def words_of(content: Any) -> Any:

@@ -1,4 +1,7 @@
-"""What a graph's stream means: a fold over the chunks of one attempt. Does no I/O and imports no library."""
+"""What a graph's stream means: a fold over the chunks of one attempt. Does no I/O and imports no library.
+
+What it says if it said nothing on its way is `ending`'s.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,21 @@ from msgspec import UNSET
 
 from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.base import Payload
-from ...events.content import CONTENT, Data
+from ...events.content import CONTENT
 from ..base import Emission
 from ..finish_words import end_of
+from ..in_turn import InTurn
+from ..media import DataReports
 from ..plain_values import as_json, plain
-from .content import PartsReading, words_of
+from .content import PartsReading, texts_of, words_of
+from .ending import GraphEnding, ending_of
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
 MAX_DETAIL_CHARS = 2000
+_SPEAKING = ("ai", "AIMessageChunk")
+_ASSISTANTS = ("assistant", "ai", "model")
+"""Roles of messages that are of no kind of their own, as `ChatMessage`s are."""
 _REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 """Where the integrations of OpenAI and Gemini, Anthropic, Bedrock and Ollama keep why an answer ended."""
 
@@ -30,11 +39,13 @@ class GraphReading:
 
     Attributes:
         interrupts: What the graph waits for, as `(id, value)`.
+        is_paused: Whether it stopped at a breakpoint of its own, before or after a node.
         output: The structured answer, if there is one.
     """
 
     def __init__(self, *, speakers: bool) -> None:
         self.interrupts: list[tuple[str, Any]] = []
+        self.is_paused = False
         self.output: Any = UNSET
         self._ended: tuple[str, str] = ("", "stop")
         self._spoke: set[str] = set()
@@ -42,6 +53,10 @@ class GraphReading:
         self._calls: set[str] = set()
         self._results: set[str] = set()
         self._parts = PartsReading()
+        self._reports = DataReports()
+        self._in_turn = InTurn()
+        self._has_said = False
+        self._final: Any = None
         self._usage: dict[str, Usage] = {}
         self._partial: dict[str, Usage] = {}
 
@@ -63,42 +78,68 @@ class GraphReading:
         key, word = self._ended
         return end_of(word, is_empty=key not in self._spoke)
 
-    def feed(self, mode: str, chunk: Any) -> Iterator[Emission]:
-        """Yield what one chunk says."""
+    def begin(self) -> None:
+        """Forget what the graph waited for: it goes on."""
+        self.interrupts.clear()
+        self.is_paused = False
+
+    def feed(self, mode: str, chunk: Any, *, is_inner: bool = False) -> Iterator[Emission]:
+        """Yield what one chunk says; *is_inner*: of a graph within the graph."""
         if mode == "messages":
             message, about = chunk
             yield from self._message(message, about if isinstance(about, Mapping) else {})
         elif mode == "updates":
             yield from self._updates(chunk)
+        elif mode == "values":
+            self._final = self._final if is_inner else chunk
         elif isinstance(chunk, PASSED):
+            self._has_said = self._has_said or isinstance(chunk, Token)
             yield chunk
         elif isinstance(chunk, str):
             yield Status("working", chunk[:MAX_DETAIL_CHARS])
         elif chunk is not None:
-            yield Data("custom", plain(chunk))
+            yield from self._reports.report("custom", plain(chunk))
+
+    def end(self) -> Iterator[Emission]:
+        """Yield what is left to be said once the graph's stream has ended."""
+        yield from self._in_turn.end_all()
+        if self._has_said or self.interrupts or self.is_paused:
+            return
+        last = GraphEnding(output=self.output) if self.output is not UNSET else ending_of(self._final)
+        self.output = last.output
+        if text := last.words():
+            self._has_said = True
+            yield text
 
     def _message(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
         kind = getattr(message, "type", "")
         if kind == "tool":
             yield from self._result(message)
             return
-        if kind not in ("ai", "AIMessageChunk"):
+        if kind not in _SPEAKING and getattr(message, "role", None) not in _ASSISTANTS:
             return  # what a node adds of the user's or the system's is nothing that it says
+        whole, key = not kind.endswith("Chunk"), _key(message)
+        yield from self._in_turn.take(key, self._said_in(message, about))
+        if whole:
+            yield from self._called(message)
+        if whole or getattr(message, "chunk_position", None) == "last":
+            yield from self._in_turn.end(key)
+
+    def _said_in(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
         speaker = about.get("langgraph_node") if self._speakers else None
         speaker = speaker if isinstance(speaker, str) and speaker else None
-        self._note(message, whole=kind == "ai")
+        self._note(message, whole=getattr(message, "type", "") == "ai")
         extra = getattr(message, "additional_kwargs", None)
         thought = extra.get("reasoning_content") if isinstance(extra, Mapping) else None
         if isinstance(thought, str) and thought:
             yield Reasoning(thought, speaker=speaker)
         content = getattr(message, "content", "")
-        for text, is_thought in _texts(content):
+        for text, is_thought in texts_of(content):
             if not is_thought:
+                self._has_said = True
                 self._spoke.add(_key(message))
             yield Reasoning(text, speaker=speaker) if is_thought else Token(text, speaker=speaker)
         yield from self._parts.feed(content, speaker)
-        if kind == "ai":
-            yield from self._called(message)
 
     def _updates(self, chunk: Any) -> Iterator[Emission]:
         if not isinstance(chunk, Mapping):
@@ -121,6 +162,7 @@ class GraphReading:
                         yield from self._result(message)
 
     def _interrupted(self, interrupts: Any) -> None:
+        self.is_paused = self.is_paused or not interrupts
         for each in interrupts if isinstance(interrupts, Sequence) else ():
             found = (str(getattr(each, "id", "")), getattr(each, "value", None))
             if found[0] not in [
@@ -175,24 +217,3 @@ class GraphReading:
 
 def _key(message: Any) -> str:
     return str(getattr(message, "id", None) or id(message))
-
-
-def _texts(content: Any) -> Iterator[tuple[str, bool]]:
-    """Yield the texts of a message's content, and of each whether it is a thought."""
-    if isinstance(content, str):
-        if content:
-            yield content, False
-        return
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, str):
-            yield part, False
-        elif isinstance(part, Mapping):
-            kind = part.get("type")
-            found = part.get("text") if kind in ("text", "output_text") else None
-            if isinstance(found, str) and found:
-                yield found, False
-            thought = (
-                part.get("thinking") or part.get("reasoning") if kind in ("thinking", "reasoning") else None
-            )
-            if isinstance(thought, str) and thought:
-                yield thought, True

@@ -18,5 +18,7 @@ class LangGraphSettings(AgentSettings):
     """The graph, as "module:attribute": compiled, to be compiled, or a function that returns one."""
     config: dict[str, Free] = Field(default_factory=dict)
     """Its `RunnableConfig`: `configurable`, `recursion_limit`, `tags` and so on."""
+    context: Reference | None = None
+    """A function, as "module:function", called for each attempt with our `AgentInput`: returns the run's `context`."""
     speaker_nodes: Flag = True
     """Whether a node's name is the `speaker` of what is said in it."""

@@ -32,6 +32,10 @@ class GraphThread:
         """Note how the thread stands."""
         self._before = await self._graph.aget_state(self._config)
 
+    async def upcoming(self) -> tuple[str, ...]:
+        """Return the nodes that would run next."""
+        return tuple((await self._graph.aget_state(self._config)).next)
+
     async def put_back(self) -> None:
         """Let the thread be as it was; a cancel of the caller waits for that, and is passed on then."""
         try:

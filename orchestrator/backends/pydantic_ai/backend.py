@@ -5,7 +5,6 @@ Owns the course of an attempt. What the events mean is `reading`'s, what is told
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
@@ -16,12 +15,11 @@ from msgspec import UNSET
 
 from ...errors import AgentError, ErrorCode
 from ...events.agent import ApprovalRequest
-from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..finish_words import end_of
 from ..framework_errors import framework_error
-from ..own_objects import load_library, load_own
+from ..own_objects import load_function, load_library, load_own, made_for
 from ..plain_values import plain
 from .history import Messages
 from .reading import AgentRunReading, usage_of
@@ -57,11 +55,7 @@ class PydanticAIBackend:
         self._messages = Messages(load_library(settings, "pydantic_ai.messages", EXTRA))
         self._agent = load_own(settings, "agent", settings.agent, "run_stream_events")
         self._threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix=settings.agent_id)
-        self._deps: Any = None
-        if settings.deps is not None:
-            self._deps = load_attribute(settings.deps, file=settings.source, key="deps")
-            if not callable(self._deps):
-                raise settings.problem("deps", f"{settings.deps!r} is no function")
+        self._deps = load_function(settings, "deps", settings.deps)
 
     @property
     def model(self) -> str | None:
@@ -87,8 +81,7 @@ class PydanticAIBackend:
         reading = AgentRunReading()
         arguments: dict[str, Any] = {"output_type": self._output_type()}
         if self._deps is not None:
-            deps = self._deps(request)
-            arguments["deps"] = await deps if inspect.isawaitable(deps) else deps
+            arguments["deps"] = await made_for(request, self._deps)
         if self._settings.model is not None:
             arguments["model"] = self._settings.model
         earlier = self._messages.earlier(request.history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import operator
 from collections.abc import AsyncIterator
@@ -12,12 +13,15 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, ToolM
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.func import entrypoint
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from langgraph.types import interrupt
+from langgraph.runtime import Runtime
+from langgraph.types import Send, interrupt
 from openai import AsyncOpenAI
 
 from orchestrator import Progress
+from orchestrator.backends.base import AgentInput
 
 
 class WireModel(BaseChatModel):
@@ -84,6 +88,26 @@ class PlayedModel(BaseChatModel):
             AIMessageChunk(content="", tool_call_chunks=[call]),
             AIMessageChunk(content="", tool_call_chunks=[rest], usage_metadata=used),
         ]
+
+
+class SpellingModel(BaseChatModel):
+    """Says its words, one in a turn of the loop."""
+
+    words: list[str]
+
+    @property
+    def _llm_type(self) -> str:
+        return "spelling"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for word in self.words:
+            await asyncio.sleep(0)
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
 
 
 def look(at: str) -> str:
@@ -220,6 +244,75 @@ def _write_anything(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage("written")]}
 
 
+class Unreadable:
+    def __repr__(self) -> str:
+        raise ValueError("nothing to see")
+
+
+def _write_too_much(state: MessagesState) -> dict[str, Any]:
+    write = get_stream_writer()
+    deep: list[Any] = []
+    for _ in range(2_000):
+        deep = [deep]
+    for each in (float("nan"), Unreadable(), deep, "x" * 100_000, {"a": "x" * 100_000}, 10**5_000):
+        write(each)
+    for number in range(1_100):
+        write(number)
+    return {"messages": [AIMessage("written")]}
+
+
+def _again(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [AIMessage("again")]}
+
+
+class Draft(TypedDict, total=False):
+    messages: list[Any]
+    draft: Any
+
+
+def _draft(state: Draft) -> dict[str, Any]:
+    return {
+        "draft": {"title": "A"} if state["messages"][-1].content == "structured" else "In a key of its own."
+    }
+
+
+drafting = StateGraph(Draft).add_node("draft", _draft).add_edge(START, "draft").compile()
+
+
+@entrypoint()
+async def functional(given: dict[str, Any]) -> str:
+    return f"heard {given['messages'][-1].content}"
+
+
+def _addressed(state: MessagesState, runtime: Runtime[Any]) -> dict[str, Any]:
+    return {"messages": [AIMessage(f"for {runtime.context}")]}
+
+
+def context_of(request: AgentInput) -> str:
+    return request.agent_id
+
+
+class Said(TypedDict):
+    messages: Annotated[list[Any], operator.add]
+
+
+async def _work(state: dict[str, Any]) -> dict[str, Any]:
+    """Speak at the same time as the others: after each word, all have said as many."""
+    model = SpellingModel(words=[f"{state['number']}{letter} " for letter in "abc"])
+    return {"messages": [await model.ainvoke("go")]}
+
+
+together = (
+    StateGraph(Said)
+    .add_node("work", _work)
+    .add_conditional_edges(
+        START, lambda state: [Send("work", {"number": each}) for each in range(3)], ["work"]
+    )
+    .compile()
+)
+too_much = _line(_write_too_much)
+paused = _line(_count, _again, checkpointer=InMemorySaver(), interrupt_before=["again"])
+addressed = _line(_addressed)
 writing = StateGraph(MessagesState).add_node("write", _write_anything).add_edge(START, "write").compile()
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from orchestrator import AgentError, Progress, Usage
 from orchestrator.backends.base import AgentInput, Emission, Turn
@@ -218,6 +219,50 @@ async def test_whatever_a_node_writes_is_told() -> None:
         Data("custom", {"a": [4]}),
         Status("working", "words"),
     ]
+
+
+async def test_what_is_too_large_or_too_much_of_it_costs_no_answer() -> None:
+    said = await ask(backend_of("too_much"))
+    assert text_in(said) == "written"
+    values = [each.value for each in of_kind(said, Data)]
+    assert values[:5] == ["nan", "[Unreadable]", "[list]", "[int]", 0]
+    assert len(values) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("graph", "question", "text", "output"),
+    [
+        ("drafting", "hi", "In a key of its own.", UNSET),
+        ("drafting", "structured", '{"draft":{"title":"A"}}', {"draft": {"title": "A"}}),
+        ("functional", "hi", "heard hi", UNSET),
+    ],
+)
+async def test_the_answer_of_a_graph_that_says_nothing_is_what_it_ends_with(
+    graph: str, question: str, text: str, output: Any
+) -> None:
+    said = await ask(backend_of(graph), question)
+    assert (text_in(said), finish_of(said).output) == (text, output)
+
+
+async def test_nodes_that_speak_at_once_are_heard_one_after_the_other() -> None:
+    """Word by word they would be mixed in the answer, which is one text."""
+    said = await ask(backend_of("together"))
+    assert text_in(said) == "0a 0b 0c 1a 1b 1c 2a 2b 2c "
+
+
+async def test_a_graph_goes_on_beyond_a_breakpoint_if_somebody_lets_it() -> None:
+    backend = backend_of("paused")
+    said = await gather(backend.stream(Answering().of(AgentInput("hi"))))
+    assert of_kind(said, ApprovalRequest) == [ApprovalRequest("before.again", "again", '{"next": ["again"]}')]
+    assert text_in(said) == "question 1 of 1again"
+    with pytest.raises(AgentError, match="breakpoint"):
+        await gather(backend.stream(Answering(approve=False).of(AgentInput("hi"))))
+
+
+async def test_a_graph_gets_its_context() -> None:
+    assert text_in(await ask(backend_of("addressed", context=f"{GRAPHS}:context_of"))) == "for agent"
+    with pytest.raises(ConfigError, match="no function"):
+        backend_of("addressed", context=f"{GRAPHS}:nothing")
 
 
 async def test_a_node_that_asks_the_process_to_end_ends_its_own_agent_alone() -> None:
