@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from ..errors import AgentError
-from ..events.agent import ToolCall, Usage
+from ..events.agent import ApprovalRequest, ToolCall, Usage
 from ..events.base import Payload
 from ..events.content import TEXT_CHARS, too_long
 from ..events.encoding import encode_json
@@ -31,8 +31,12 @@ def bound_event(item: _P) -> tuple[_P, int]:
     """Return *item* as it goes out, and how many items of the mailbox it is worth.
 
     Raises:
-        AgentError: `upstream_invalid`: a name, an id or what somebody is asked to approve is too long to be cut.
+        AgentError: `upstream_invalid`: a name, an id or what somebody is asked to approve is too long to be cut, or
+            nobody could answer.
     """
+    if isinstance(item, ApprovalRequest) and not item.call_id:
+        unnamed = "The agent asks for an approval without a call_id, by which nobody can answer."
+        raise AgentError("upstream_invalid", unnamed, retryable=False)
     size, cut = 0, {}
     for name in item.__struct_fields__:
         text = getattr(item, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import urllib.request
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -19,7 +20,7 @@ import msgspec
 import yarl
 
 from ..errors import AgentError
-from ..events.encoding import encode_json
+from ..events.encoding import clean_values, encode_json
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .response_head import MendedConnector
@@ -287,7 +288,25 @@ def decode_json(data: bytes | str, who: str) -> Any:
     try:
         return msgspec.json.decode(data)
     except (ValueError, RecursionError) as exc:
-        raise AgentError("upstream_invalid", f"{who} sent something that is not JSON.") from exc
+        halves = _with_half_characters(data)
+        if halves is None:
+            raise AgentError("upstream_invalid", f"{who} sent something that is not JSON.") from exc
+        return halves
+
+
+def _with_half_characters(data: bytes | str) -> Any:
+    """Read JSON with halves of UTF-16's pairs, as JavaScript sends a text cut within an emoji; None if it is none."""
+    text = data if isinstance(data, str) else data.decode(errors="replace")
+    if "\\ud" not in text and "\\uD" not in text:
+        return None
+    try:
+        return clean_values(json.loads(text, parse_constant=_no_json))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_json(word: str) -> Any:
+    raise ValueError(word)
 
 
 def decode_object(data: bytes | str, who: str) -> dict[str, Any]:

@@ -41,6 +41,14 @@ class Attachments:
             self.files += 1
             yield made
 
+    def add(self, made: File | Source) -> Iterator[File | Source]:
+        """Yield a file or a source that is made already, if it can be passed on."""
+        if isinstance(made, File):
+            yield from self.file(made.file_id, made.name, made.media_type, made.url, made.speaker)
+        elif len(self._pages) < MOST[Source] and made.check() is None:
+            self._pages.add(made.source_id)
+            yield made
+
     def page(
         self, url: object, *, title: str | None = None, quote: str | None = None, speaker: str | None = None
     ) -> Iterator[Source]:

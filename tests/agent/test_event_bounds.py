@@ -60,6 +60,11 @@ def test_what_would_mean_something_else_if_it_was_cut_is_refused(item: Payload) 
     assert caught.value.code == "upstream_invalid"
 
 
+def test_what_nobody_could_approve_is_refused() -> None:
+    with pytest.raises(AgentError, match="by which nobody can answer"):
+        bound_event(ApprovalRequest("", "n", "{}"))
+
+
 def test_a_name_that_goes_with_each_piece_of_text_is_bounded() -> None:
     check_names("x" * TEXT_CHARS, None)
     with pytest.raises(AgentError, match="longer than"):

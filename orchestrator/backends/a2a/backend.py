@@ -14,6 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from msgspec import UNSET
 
 from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Status
@@ -24,7 +25,8 @@ from ..http_upstream import ConnectionLost, HttpUpstream
 from ..tasks import uninterrupted
 from .calls import A2aCalls, TaskHasEnded
 from .card import WHO, card_url, endpoint_of
-from .reading import ENDED, TaskQuestion, TaskReading
+from .question import TaskQuestion
+from .reading import ENDED, TaskReading
 from .settings import A2aSettings
 
 log = structlog.get_logger(__name__)
@@ -98,7 +100,8 @@ class A2aBackend:
                 await task.aclose()
         memory = {"context": reading.context_id} if request.conversation_id is not None else None
         endings = reading.endings
-        yield Finish(endings.reason, reading.usage or endings.usage, memory, endings.output)
+        output = reading.output if endings.output is UNSET else endings.output
+        yield Finish(endings.reason, reading.usage or endings.usage, memory, output)
 
     async def _connect(self) -> A2aCalls:
         """Read the agent's card, unless it was read a short while ago."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
-from ...events.content import Data, File, Source
+from ...events.content import OUTPUT_BYTES, Data, File, Source
 from ..base import Emission
+from ..in_turn import InTurn
+from ..media import Attachments, DataReports
 from ..own_events import OwnEndings, content_of, failure_of, handoff_of
 from .card import WHO
+from .question import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
 ENDED = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
 COMPLETED, INPUT_REQUIRED, AUTH_REQUIRED = (
@@ -21,25 +26,11 @@ COMPLETED, INPUT_REQUIRED, AUTH_REQUIRED = (
     "TASK_STATE_INPUT_REQUIRED",
     "TASK_STATE_AUTH_REQUIRED",
 )
-MAX_DETAIL_CHARS = 2000
-MAX_ARGUMENT_CHARS = 1024 * 1024
-MAX_ID_CHARS = 200
 _FAILURES: dict[str, str] = {
     "TASK_STATE_FAILED": "failed at its task",
     "TASK_STATE_REJECTED": "does not take the task",
     "TASK_STATE_CANCELED": "says that its task was cancelled",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TaskQuestion:
-    """What a task waits for: `answer` is what the reply carries beside the decision."""
-
-    name: str
-    arguments: str
-    answer: dict[str, Any] = field(default_factory=dict)
-    call: dict[str, Any] | None = None
-    """The call to confirm, if the question is ADK's: it is answered in ADK's form."""
 
 
 @dataclass(slots=True)
@@ -60,6 +51,7 @@ class TaskReading:
         state: The newest; `done` once the answer is whole, by a task or by a bare message.
         question: What is waited for in `INPUT_REQUIRED`.
         usage: As far as the agent said it. endings: Of agents of this very service.
+        output: The answer, if it is data and no text.
     """
 
     def __init__(self) -> None:
@@ -72,6 +64,11 @@ class TaskReading:
         self.endings = OwnEndings()
         self._artifacts: dict[str, _Artifact] = {}
         self._calls: set[str] = set()
+        self._in_turn = InTurn()
+        self._reports = DataReports()
+        self._attached = Attachments()
+        self.output: Any = UNSET
+        self._value: Any = UNSET
         self._failure: AgentError | None = None
         self._speakers: dict[object, str] = {}
         """Who goes on for an agent of this very service that has handed over, by its id."""
@@ -104,7 +101,7 @@ class TaskReading:
 
     def _task(self, task: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(task.get("id"), task.get("contextId"))
-        for artifact in _objects(task.get("artifacts")):
+        for artifact in objects_in(task.get("artifacts")):
             yield from self._artifact(artifact, append=False)
         yield from self._status(task.get("status"), task.get("metadata"))
 
@@ -112,7 +109,16 @@ class TaskReading:
         self._note_ids(update.get("taskId"), update.get("contextId"))
         artifact = update.get("artifact")
         if isinstance(artifact, dict):
-            yield from self._artifact(artifact, append=update.get("append") is True)
+            append = update.get("append") is True
+            name = str(artifact.get("artifactId", ""))
+            for said in self._artifact(artifact, append=append):
+                if isinstance(said, str | Token | Reasoning):
+                    yield from self._in_turn.take(name, (said,))
+                else:
+                    yield said
+            # One that comes at once need not say that nothing follows.
+            if update.get("lastChunk", not append):
+                yield from self._in_turn.end(name)
 
     def _status_update(self, update: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(update.get("taskId"), update.get("contextId"))
@@ -120,14 +126,13 @@ class TaskReading:
 
     def _bare_message(self, message: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(message.get("taskId"), message.get("contextId"))
-        self.done = True
-        yield from self._parts(_objects(message.get("parts")), _Artifact(), "message")
+        yield from self._complete(objects_in(message.get("parts")))
 
     # ── artifacts ────────────────────────────────────────────────────────────────────────────
 
     def _artifact(self, artifact: dict[str, Any], *, append: bool) -> Iterator[Emission]:
         name = str(artifact.get("artifactId", ""))[:MAX_ID_CHARS]
-        parts = _objects(artifact.get("parts"))
+        parts = objects_in(artifact.get("parts"))
         known = self._artifacts.setdefault(name, _Artifact())
         about = artifact.get("metadata")
         speaker = self._speakers.get(about.get("agent_id")) if isinstance(about, dict) else None
@@ -176,7 +181,7 @@ class TaskReading:
                 yield from self._data(part["data"], about, called, part_id)
             elif part_id not in given and (found := _file(part, part_id)) is not None:
                 given.add(part_id)
-                yield found
+                yield from self._attached.add(found)
 
     def _data(self, value: Any, about: dict[str, Any], name: str, part_id: str) -> Iterator[Emission]:
         kind = about.get("adk_type")
@@ -186,13 +191,15 @@ class TaskReading:
         elif kind == "function_response":
             yield from self._tool_result(call.get("id"), call.get("name"), call.get("response"))
         else:
-            yield Data(_name(name), value, part_id)
+            for said in self._reports.report(_name(name), value, part_id):
+                self._value = said.value
+                yield said
 
     def _tool_call(self, call_id: Any, name: Any, arguments: Any) -> Iterator[Emission]:
         call = str(call_id or f"call.{len(self._calls)}")[:MAX_ID_CHARS]
         if call not in self._calls:
             self._calls.add(call)
-            yield ToolCall(call, str(name or "tool")[:MAX_ID_CHARS], _json(arguments))
+            yield ToolCall(call, str(name or "tool")[:MAX_ID_CHARS], json_of(arguments))
 
     def _tool_result(
         self, call_id: Any, name: Any, output: Any, is_error: bool = False
@@ -200,7 +207,7 @@ class TaskReading:
         call = str(call_id or "")[:MAX_ID_CHARS]
         if call not in self._calls:
             yield from self._tool_call(call or None, name, {})
-        yield ToolResult(call, output if isinstance(output, str) else _json(output), is_error)
+        yield ToolResult(call, output if isinstance(output, str) else json_of(output), is_error)
 
     # ── states ───────────────────────────────────────────────────────────────────────────────
 
@@ -211,14 +218,14 @@ class TaskReading:
         state = status.get("state")
         self.state = state if isinstance(state, str) else self.state
         message = status.get("message")
-        parts = _objects(message.get("parts")) if isinstance(message, dict) else []
+        parts = objects_in(message.get("parts")) if isinstance(message, dict) else []
         self._note_usage(about)
+        if self.state in ENDED or self.state in (INPUT_REQUIRED, AUTH_REQUIRED):
+            yield from self._in_turn.end_all()
         if self.state == COMPLETED:
-            self.done = True
-            if not any(each.text for each in self._artifacts.values()):
-                yield from self._parts(parts, _Artifact(), "message")
+            yield from self._complete(parts if not self._has_said else [])
         elif self.state == INPUT_REQUIRED:
-            self.question = _question(about, parts)
+            self.question = question_of(about, parts)
         elif self.state == AUTH_REQUIRED:
             raise AgentError("upstream_auth", f"{WHO} asks for credentials that it was not given.")
         elif self.state in ENDED:
@@ -226,6 +233,22 @@ class TaskReading:
             raise AgentError(failure.code, failure.message, retryable=False)
         else:
             yield from self._working(about, parts)
+
+    @property
+    def _has_said(self) -> bool:
+        return any(each.text for each in self._artifacts.values())
+
+    def _complete(self, parts: list[dict[str, Any]]) -> Iterator[Emission]:
+        """Yield the last words, which *parts* are if there are any; of an answer that is data alone its JSON."""
+        self.done = True
+        yield from self._in_turn.end_all()
+        last = _Artifact()
+        yield from self._parts(parts, last, "message")
+        if self._value is UNSET or last.text or self._has_said:
+            return
+        if len(text := msgspec.json.encode(self._value)) <= OUTPUT_BYTES:
+            self.output = self._value
+            yield text.decode()
 
     def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:
         kind, text = about.get("type"), about.get("text")
@@ -297,29 +320,6 @@ def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data
     return found if isinstance(found, Data | File) else None
 
 
-def _question(about: dict[str, Any], parts: list[dict[str, Any]]) -> TaskQuestion:
-    """Return what is asked: an approval of this very service, one of ADK's, or words."""
-    asked = next(iter(_objects(about.get("approvals"))), None)
-    if asked is not None:
-        which = {key: asked[key] for key in ("agent_id", "call_id") if isinstance(asked.get(key), str)}
-        name, arguments = str(asked.get("name", "input")), asked.get("arguments")
-        return TaskQuestion(
-            name[:MAX_ID_CHARS], arguments if isinstance(arguments, str) else _json(arguments), which
-        )
-    for part in parts:
-        call, kind = part.get("data"), part.get("metadata")
-        if isinstance(call, dict) and isinstance(kind, dict) and kind.get("adk_type") == "function_call":
-            inner = call.get("args")
-            original = inner.get("originalFunctionCall") if isinstance(inner, dict) else None
-            shown = original if isinstance(original, dict) else call
-            return TaskQuestion(
-                str(shown.get("name", "input"))[:MAX_ID_CHARS], _json(shown.get("args")), call=call
-            )
-    words = " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
-    tool = next((about[key] for key in ("tool", "name", "toolName") if isinstance(about.get(key), str)), None)
-    return TaskQuestion((tool or "input")[:MAX_ID_CHARS], _json({"message": words[:MAX_DETAIL_CHARS]}))
-
-
 def _file(part: dict[str, Any], part_id: str) -> File | Source | None:
     raw, url, name = part.get("raw"), part.get("url"), part.get("filename")
     media = part.get("mediaType")
@@ -341,16 +341,6 @@ def _count(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
         return None
     return int(value)
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _json(value: Any) -> str:
-    if isinstance(value, str):
-        return value[:MAX_ARGUMENT_CHARS]
-    return json.dumps({} if value is None else value, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
 
 
 def _name(name: str) -> str:

@@ -58,7 +58,7 @@ class AgUiBackend:
         """
         thread, hops = _thread(request), passed_on(request)
         earlier = earlier_messages(request)
-        transcript = Transcript(question_of(request, str(uuid.uuid4()), current=self._current))
+        transcript = Transcript(question_of(request, str(uuid.uuid4()), current=self._current), earlier)
         state = earlier_state(request)
         answers: dict[str, Any] = {}
         usage, reading = None, None

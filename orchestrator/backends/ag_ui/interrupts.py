@@ -43,9 +43,11 @@ class RunInterrupt:
         return said if reason is None or not self.takes_reason else {**said, "reason": reason}
 
 
-def interrupt_of(value: Mapping[str, Any], calls: Mapping[str, tuple[str, str]]) -> RunInterrupt:
+def interrupt_of(
+    value: Mapping[str, Any], calls: Mapping[str, tuple[str, str]], number: int = 0
+) -> RunInterrupt:
     """Read an interrupt of a run's outcome; *calls* have names and arguments by their ids."""
-    interrupt_id, call_id = _id(value, "id"), _id(value, "toolCallId")
+    interrupt_id, call_id = _id(value, "id") or f"interrupt.{number}", _id(value, "toolCallId")
     about = value.get("metadata")
     graph = about.get("langgraph") if isinstance(about, Mapping) else None
     if isinstance(graph, Mapping) and "raw" in graph:

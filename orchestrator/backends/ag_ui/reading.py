@@ -11,6 +11,7 @@ import msgspec
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
+from ..in_turn import InTurn
 from ..own_events import OwnEndings, content_of, failure_of, handoff_of
 from ..upstream_errors import verdict_in
 from .documents import Documents
@@ -60,6 +61,8 @@ class RunReading:
         self._calls: dict[str, _Call] = {} if before is None else before._calls
         self._chunked: str | None = None
         self._message = ""
+        self._begun: set[str] = set()
+        self._in_turn = InTurn()
         self._spoke = False
         self._documents = Documents(state)
         self._counted: Usage | None = None
@@ -88,6 +91,10 @@ class RunReading:
     # ── text ─────────────────────────────────────────────────────────────────────────────────
 
     def _text_start(self, event: dict[str, Any]) -> list[Emission]:
+        self._begun.add(_id(event, "messageId"))
+        return self._text_of_new(event)
+
+    def _text_of_new(self, event: dict[str, Any]) -> list[Emission]:
         self._message = message = _id(event, "messageId")
         # Only what the agent says is an answer; some servers repeat the question.
         named = event.get("name")
@@ -98,13 +105,21 @@ class RunReading:
     def _text(self, event: dict[str, Any]) -> list[Emission]:
         message = _id(event, "messageId") or self._message
         if message not in self._speakers:
-            self._text_start({**event, "messageId": message})
+            self._text_of_new({**event, "messageId": message})
         delta, speaker = event.get("delta"), self._speakers[message]
         if not isinstance(delta, str) or not delta or speaker == "":
             return []
         self._spoke = True
         self._transcript.say(message, delta)
-        return [Token(delta, speaker=self._handed.get(speaker, speaker))]
+        return [*self._in_turn.take(message, [Token(delta, speaker=self._handed.get(speaker, speaker))])]
+
+    def _text_chunk(self, event: dict[str, Any]) -> list[Emission]:
+        """Return what a piece says that is begun and ended by no event of its own."""
+        said = self._text(event)
+        return said if self._message in self._begun else [*said, *self._in_turn.end(self._message)]
+
+    def _text_end(self, event: dict[str, Any]) -> list[Emission]:
+        return [*self._in_turn.end(_id(event, "messageId") or self._message)]
 
     def _reasoning(self, event: dict[str, Any]) -> list[Emission]:
         delta = event.get("delta")
@@ -252,17 +267,21 @@ class RunReading:
         kind = outcome.get("type") if isinstance(outcome, dict) else None
         if kind == "cancelled":
             raise AgentError("upstream_rejected", f"{WHO} says that its run was cancelled.")
-        found: list[Emission] = []
+        found: list[Emission] = [*self._in_turn.end_all()]
         for call_id in list(self._calls):
             found += self._tell(call_id)
         for message_id, text in self._transcript.unsaid():
             self._transcript.say(message_id, text)
             found.append(text)
-        if isinstance(outcome, dict) and kind == "interrupt":
-            waiting = outcome.get("interrupts")
+        if "interrupt" in (kind, outcome):
+            waiting = outcome.get("interrupts") if isinstance(outcome, dict) else None
             calls = {call_id: (each.name, each.arguments or "{}") for call_id, each in self._calls.items()}
-            asked = waiting if isinstance(waiting, list) else []
-            self.interrupts = [interrupt_of(each, calls) for each in asked if isinstance(each, dict)]
+            asked = [each for each in waiting if isinstance(each, dict)] if isinstance(waiting, list) else []
+            if not asked:
+                raise AgentError(
+                    "upstream_invalid", f"{WHO} waits, but does not say for what.", retryable=False
+                )
+            self.interrupts = [interrupt_of(each, calls, number) for number, each in enumerate(asked)]
             return found
         if self._older and outcome is None:
             self.interrupts = self._older
@@ -312,7 +331,8 @@ _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
     "RUN_STARTED": RunReading._started,
     "TEXT_MESSAGE_START": RunReading._text_start,
     "TEXT_MESSAGE_CONTENT": RunReading._text,
-    "TEXT_MESSAGE_CHUNK": RunReading._text,
+    "TEXT_MESSAGE_END": RunReading._text_end,
+    "TEXT_MESSAGE_CHUNK": RunReading._text_chunk,
     "REASONING_MESSAGE_CONTENT": RunReading._reasoning,
     "REASONING_MESSAGE_CHUNK": RunReading._reasoning,
     "THINKING_TEXT_MESSAGE_CONTENT": RunReading._reasoning,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from ...sse_parser import MAX_EVENT_BYTES
 from ..base import AgentInput
+from .tool_content import text_of
 
 MEMORY_BYTES = 256 * 1024
 """So much of a turn's messages is kept; of a longer one the question and the answer's text alone."""
@@ -15,10 +17,15 @@ MAX_ID_CHARS = 200
 
 
 class Transcript:
-    """The messages of one turn: the question, what the agent says, its calls and their results."""
+    """The messages of one turn: the question, what the agent says, its calls and their results.
 
-    def __init__(self, question: dict[str, Any]) -> None:
+    Args:
+        earlier: What is sent before them.
+    """
+
+    def __init__(self, question: dict[str, Any], earlier: Iterable[dict[str, Any]] = ()) -> None:
         self._messages: list[dict[str, Any]] = [question]
+        self._earlier = {each.get("id") for each in earlier}
         self._by_id: dict[str, dict[str, Any]] = {}
         self._said: dict[str, list[str]] = {}
         self._size = 0
@@ -49,6 +56,7 @@ class Transcript:
         found = []
         for message in self._messages:
             content, message_id = message.get("content"), str(message.get("id"))
+            content = text_of(content) if isinstance(content, list) else content
             if message.get("role") != "assistant" or not isinstance(content, str):
                 continue
             said = "".join(self._said.get(message_id, ()))
@@ -72,13 +80,22 @@ class Transcript:
 
     def replace(self, whole: list[dict[str, Any]]) -> None:
         """Take over what the agent says that the conversation is, from this turn's question on."""
-        question = self._messages[0]["id"]
-        at = next((n for n, each in enumerate(whole) if each.get("id") == question), None)
+        at = self._start_in(whole)
         if at is not None:
             self._messages = whole[at:]
             self._by_id = {
                 str(each.get("id")): each for each in self._messages if each.get("role") == "assistant"
             }
+
+    def _start_in(self, whole: list[dict[str, Any]]) -> int | None:
+        """Return where this turn begins in the agent's own account, which may have ids of its own for all."""
+        question, asked = self._messages[0], [n for n, each in enumerate(whole) if each.get("role") == "user"]
+        for key in ("id", "content"):
+            for at in reversed(asked):
+                if whole[at].get(key) == question[key]:
+                    return at
+        new = [n for n, each in enumerate(whole) if each.get("id") not in self._earlier]
+        return None if asked or not new else new[0]
 
     def memory(self, thread: str, state: Any) -> dict[str, Any]:
         """Return what the next turn needs."""

@@ -1,0 +1,76 @@
+"""What an A2A agent's updates are read as, whatever its server is like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from orchestrator.backends.a2a.reading import TaskReading
+from orchestrator.backends.base import Emission
+from orchestrator.events import Data, File
+from orchestrator.events.content import DATA_BYTES, DATA_URL_CHARS, MOST
+from tests.support.emissions import of_kind, text_in
+
+DONE = {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_COMPLETED"}}}
+
+
+def piece(artifact: str, part: str | dict[str, Any], *, append: bool = False, **keys: Any) -> dict[str, Any]:
+    parts = [{"text": part} if isinstance(part, str) else part]
+    update = {
+        "taskId": "t",
+        "append": append,
+        "artifact": {"artifactId": artifact, "parts": parts},
+        **keys,
+    }
+    return {"artifactUpdate": update}
+
+
+def read(*updates: dict[str, Any]) -> tuple[list[Emission], TaskReading]:
+    reading = TaskReading()
+    return [each for update in updates for each in reading.feed(update)], reading
+
+
+def test_artifacts_that_come_at_once_are_heard_one_after_the_other() -> None:
+    said, _ = read(
+        piece("a", "a1 ", lastChunk=False),
+        piece("b", "b1 ", lastChunk=False),
+        piece("a", "a2 ", append=True, lastChunk=True),
+        piece("b", "b2 ", append=True),
+        piece("c", "c whole "),
+        DONE,
+    )
+    assert text_in(said) == "a1 a2 b1 b2 c whole "
+
+
+def test_one_that_comes_whole_need_not_say_so() -> None:
+    said, _ = read(piece("a", "one "), piece("b", "two "))
+    assert [each for each in said if each] == ["one ", "two "]
+
+
+def test_what_is_too_large_or_too_much_costs_no_answer() -> None:
+    large = {"raw": "A" * DATA_URL_CHARS, "mediaType": "image/png"}
+    said, _ = read(
+        piece("f", large),
+        piece("d", {"data": {"long": "x" * DATA_BYTES}}),
+        *(piece("n", {"data": number}, append=True) for number in range(MOST[Data] + 5)),
+        *(piece(f"f{number}", {"url": "https://example.org/"}) for number in range(MOST[File] + 5)),
+        piece("a", "words"),
+        DONE,
+    )
+    assert (len(of_kind(said, Data)), len(of_kind(said, File))) == (MOST[Data], MOST[File])
+    assert text_in(said) == "words"
+
+
+@pytest.mark.parametrize(
+    ("updates", "text", "output"),
+    [
+        ([piece("d", {"data": {"n": 1}}), DONE], '{"n":1}', {"n": 1}),
+        ([{"message": {"parts": [{"data": [1]}]}}], "[1]", [1]),
+        ([piece("d", {"data": {"n": 1}}), piece("a", "one"), DONE], "one", UNSET),
+    ],
+)
+def test_an_answer_of_data_alone_is_structured(updates: list[Any], text: str, output: Any) -> None:
+    said, reading = read(*updates)
+    assert (text_in(said), reading.output) == (text, output)

@@ -1,0 +1,106 @@
+"""What an AG-UI agent's events are read as, whatever its server is like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator import AgentError
+from orchestrator.backends.ag_ui.reading import RunReading
+from orchestrator.backends.ag_ui.transcript import Transcript
+from orchestrator.backends.base import Emission
+from orchestrator.backends.http_upstream import decode_object
+from orchestrator.events import Token
+from tests.support.emissions import of_kind, text_in
+
+QUESTION = {"id": "q", "role": "user", "content": "hi"}
+EARLIER = {"id": "e", "role": "assistant", "content": "earlier"}
+
+
+def text(kind: str, message: str | None, delta: str | None = None) -> dict[str, Any]:
+    return {"type": f"TEXT_MESSAGE_{kind}", "messageId": message, "delta": delta}
+
+
+def finished(**keys: Any) -> dict[str, Any]:
+    return {"type": "RUN_FINISHED", **keys}
+
+
+def read(*events: dict[str, Any]) -> tuple[list[Emission], RunReading]:
+    reading = RunReading(Transcript(QUESTION, [EARLIER]))
+    return [each for event in events for each in reading.feed(event)], reading
+
+
+def test_messages_that_come_at_once_are_heard_one_after_the_other() -> None:
+    pieces = [text("CONTENT", message, f"{message}{n} ") for n in range(3) for message in "ab"]
+    said, _ = read(
+        {"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "alice"},
+        {**text("START", "a"), "subagentRunId": "s"},
+        text("START", "b"),
+        *pieces,
+        text("END", "a"),
+        text("END", "b"),
+        finished(),
+    )
+    assert text_in(said) == "a0 a1 a2 b0 b1 b2 "
+    assert [each.speaker for each in of_kind(said, Token)] == ["alice"] * 3 + [None] * 3
+
+
+def test_a_message_that_is_never_ended_holds_back_nothing_for_good() -> None:
+    said, _ = read(
+        text("START", "a"), text("CONTENT", "a", "one "), text("START", "b"), text("CONTENT", "b", "two")
+    )
+    assert text_in(said) == "one "
+    rest, _ = read(
+        text("START", "a"),
+        text("CONTENT", "a", "one "),
+        text("START", "b"),
+        text("CONTENT", "b", "two"),
+        finished(),
+    )
+    assert text_in(rest) == "one two"
+
+
+def test_chunks_need_no_end() -> None:
+    said, _ = read(text("CHUNK", "a", "one "), text("CHUNK", None, "more "), text("CHUNK", "b", "two"))
+    assert [each.text for each in of_kind(said, Token)] == ["one ", "more ", "two"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "answer"),
+    [
+        ([EARLIER, {**QUESTION, "id": "theirs"}, {"id": "a", "role": "assistant", "content": "so"}], "so"),
+        ([EARLIER, {"id": "a", "role": "assistant", "content": "so"}], "so"),
+        ([QUESTION, {"id": "a", "role": "assistant", "content": [{"type": "text", "text": "so"}]}], "so"),
+        ([{"id": "x", "role": "user", "content": "another"}, EARLIER], ""),
+        ([EARLIER], ""),
+    ],
+)
+def test_an_answer_that_only_the_messages_have_is_heard(messages: list[Any], answer: str) -> None:
+    """Servers may give all messages ids of their own, or have none of the user's in them."""
+    said, _ = read({"type": "MESSAGES_SNAPSHOT", "messages": messages}, finished())
+    assert text_in(said) == answer
+
+
+def test_what_a_run_waits_for_has_an_id() -> None:
+    """By an empty one nobody could answer, and the agent would wait until its time is over."""
+    interrupts = [{"reason": "one"}, {"reason": "two"}]
+    _, reading = read(finished(outcome={"type": "interrupt", "interrupts": interrupts}))
+    assert [each.interrupt_id for each in reading.interrupts] == ["interrupt.0", "interrupt.1"]
+
+
+@pytest.mark.parametrize(
+    "outcome", ["interrupt", {"type": "interrupt"}, {"type": "interrupt", "interrupts": []}]
+)
+def test_one_that_waits_for_nothing_that_is_said_has_not_answered(outcome: Any) -> None:
+    with pytest.raises(AgentError, match="does not say for what"):
+        read(finished(outcome=outcome))
+
+
+def test_json_of_a_text_that_was_cut_within_an_emoji_is_read() -> None:
+    """JavaScript counts an emoji as two characters, and sends each half as an escape."""
+    assert decode_object('{"a":"\\ud83d\\ude00"}', "It") == {"a": "😀"}
+    assert decode_object('{"a":"x\\ud83d","b":["\\uDE00"]}', "It") == {"a": "x\ufffd", "b": ["\ufffd"]}
+    for wrong in ('{"a":"\\ud83d"', '{"a":"\\ud83d","b":NaN}', "{"):
+        with pytest.raises(AgentError, match="not JSON"):
+            decode_object(wrong, "It")
