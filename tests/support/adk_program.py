@@ -66,7 +66,8 @@ def main() -> None:
     port, url, model = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     agent = LlmAgent(name="worker", model=WireModel(model=model, url=url), instruction="Answer.")
     app = to_a2a(agent, host="127.0.0.1", port=port, agent_executor_factory=executor)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    # Longer than any client keeps a connection: else it is closed while it is being used again.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=3600)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ def main() -> None:
     for name, (builder, options) in graphs(url).items():
         agent = LangGraphAgent(name=name, graph=builder.compile(checkpointer=InMemorySaver()), **options)
         add_langgraph_fastapi_endpoint(app, agent, f"/{name}")
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    # Longer than any client keeps a connection: else it is closed while it is being used again.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=3600)
 
 
 if __name__ == "__main__":

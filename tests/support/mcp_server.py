@@ -53,7 +53,8 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/{'mcp' if over == 'http' else 'sse'}", flush=True)
     app = server.streamable_http_app() if over == "http" else server.sse_app()
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+    # Clients keep a connection for 5 s: so does uvicorn by itself, and closes it while it is being used again.
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, timeout_keep_alive=3600)
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 

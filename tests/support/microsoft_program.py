@@ -153,7 +153,8 @@ def main() -> None:
         agent = Agent(inner, name=name, tools=[look])
         for route in a2a_routes(f"http://127.0.0.1:{port}/a2a/{name}", agent):
             app.router.routes.append(route)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    # Longer than any client keeps a connection: else it is closed while it is being used again.
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=3600)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def main() -> None:
     if os.fork() == 0:
         asyncio.run(listen(path))
     else:
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+        # Longer than any client keeps a connection: else it is closed while it is being used again.
+        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=3600)
 
 
 main()
