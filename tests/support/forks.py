@@ -215,6 +215,9 @@ def _work(
     """Be a process that runs tests, from the fork to its end."""
     code = 1
     try:
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # a shell may start what is to go on behind deaf
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         for each in others:
             each.close()
