@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -29,15 +30,19 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("patient")
 
 LONGEST_FIRST = (
-    "letta/test_real", "openai/test_litellm", "handbook/test_install", "faults/test_cut_streams",
-    "faults/test_drained_streams", "test_clients_gone", "tests/test_bench", "eventlog/test_redis", "tests/test_web",
-    "test_promises", "test_cuts",
-    "faults/test_lost_workers", "browser/test_page_runs", "browser/test_page_safety", "browser/test_page_panels",
-    "browser/", "openai/test_decoders", "test_examples", "cli/", "openai/test_", "test_workers", "faults/",
-    "test_recovery",
+    "letta/test_real", "browser/test_page_screens", "handbook/test_install", "openai/test_litellm",
+    "browser/test_page_safety", "faults/test_cut_streams", "faults/test_lost_workers", "faults/test_drained_streams",
+    "test_clients_gone", "tests/test_bench", "faults/test_redis_faults", "tests/test_web", "openai/test_backend",
+    "eventlog/test_redis", "test_promises", "test_cuts", "openai/test_canaries", "test_extending", "faults/",
+    "openai/test_decoders", "browser/", "test_examples", "cli/", "openai/test_", "test_workers", "test_recovery",
 )  # fmt: skip
-"""Parts of the paths of files that take longer. Begun last, one of them would leave all cores but one idle."""
+"""Parts of the paths of files that take longer. Begun last, one of them would leave all cores but one idle.
 
+Those that wait, for servers to start or leases to end, run beside those that are busy, as pages are.
+"""
+
+TOGETHER = (Path(__file__).parent / "browser",)
+"""Folders whose files share what is slow to start: a browser, which one process after the other would start anew."""
 
 NOBODYS_PORT = "127.0.0.1:9"
 """Where no Ollama is: a suite that found this machine's own, or a key, would ask a model that answers as it likes."""
@@ -94,7 +99,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not count or session.config.option.collectonly or session.testsfailed:
         return None
     os.environ[zygote.SESSION] = f"forks{os.getpid()}"
-    Forks(session, count).run()
+    Forks(session, count, TOGETHER).run()
     return True
 
 

@@ -13,7 +13,7 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby, pairwise
 from multiprocessing import Pipe
@@ -72,10 +72,11 @@ class Forks:
 
     Args:
         count: How many processes run at a time.
+        together: Folders of which a process takes one file after the other: they share what is slow to start.
     """
 
-    def __init__(self, session: pytest.Session, count: int) -> None:
-        self._session, self._count = session, count
+    def __init__(self, session: pytest.Session, count: int, together: Sequence[Path] = ()) -> None:
+        self._session, self._count, self._together = session, count, together
         self._hooks = session.config.hook
         self._places = {item: place for place, item in enumerate(session.items)}
         self._units = deque(_by_file(session.items))
@@ -127,7 +128,11 @@ class Forks:
 
     def _give(self, worker: Worker) -> None:
         """Hand it the next file's tests, or the word that there is nothing left."""
-        unit = self._units.popleft() if self._units else []
+        now = worker.left[0] if worker.left else worker.last  # the last test of a file has not ended quite
+        folder = now.path.parent if now is not None else None
+        same = (unit for unit in self._units if unit[0].path.parent == folder in self._together)
+        if unit := next(same, self._units[0] if self._units else []):
+            self._units.remove(unit)
         worker.left += unit
         with suppress(OSError):  # it has ended, and will be noticed by that
             worker.connection.send([self._places[item] for item in unit])
@@ -198,15 +203,27 @@ class Relay:
         self._connection.send(("pytest_warning_recorded", told))
 
 
-class Between:
-    """What comes after the last test of a file, of which nobody knows yet what it is: it needs the session alone."""
+class Next:
+    """What comes after the last test of a file: asked for when that test has ended, so that it waits for nobody.
 
-    def __init__(self, session: pytest.Session) -> None:
-        self._session = session
+    What both files need, as a package's browser, stays.
+    """
 
-    def listchain(self) -> list[pytest.Session]:
-        """Return what stays set up."""
-        return [self._session]
+    def __init__(self, session: pytest.Session, connection: Connection) -> None:
+        self._session, self._connection = session, connection
+        self._items: list[pytest.Item] | None = None
+
+    def items(self) -> list[pytest.Item]:
+        """Return the next file's tests; none if there is nothing left."""
+        if self._items is None:
+            self._connection.send(("next", None))
+            self._items = [self._session.items[place] for place in self._connection.recv()]
+        return self._items
+
+    def listchain(self) -> list[Any]:
+        """Return what the next file's tests need, as an item does."""
+        items = self.items()
+        return items[0].listchain() if items else []
 
 
 def _work(
@@ -222,13 +239,10 @@ def _work(
         for each in others:
             each.close()
         _begin(session.config, connection, number)
-        last = None
-        for last, following in _given(session, connection):
-            session.config.hook.pytest_runtest_protocol(item=last, nextitem=following)
+        for item, following in _given(session, connection):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail or session.shouldstop:
                 break
-        if last is not None:
-            _end(session, last)
         code = 0
     except KeyboardInterrupt:
         session._setupstate.teardown_exact(None)
@@ -262,15 +276,7 @@ def tmp_path_factory(config: pytest.Config) -> pytest.TempPathFactory:
 
 def _given(session: pytest.Session, connection: Connection) -> Iterator[tuple[pytest.Item, Any]]:
     """Yield the tests of the files that the first process hands out, each with what comes after it."""
-    while True:
-        connection.send(("next", None))
-        if not (places := connection.recv()):
-            return
-        yield from pairwise([*(session.items[place] for place in places), Between(session)])
-
-
-def _end(session: pytest.Session, last: pytest.Item) -> None:
-    """End what the session's tests share here; if that fails, the last of them did."""
-    ended = pytest.CallInfo.from_call(lambda: session._setupstate.teardown_exact(None), "teardown")
-    if ended.excinfo is not None:
-        last.ihook.pytest_runtest_logreport(report=pytest.TestReport.from_item_and_call(last, ended))
+    following = Next(session, connection)
+    while items := following.items():
+        following = Next(session, connection)
+        yield from pairwise([*items, following])
