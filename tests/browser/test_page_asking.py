@@ -148,6 +148,11 @@ EASTERN = {
     "これは**「重要」**です": ("strong", "「重要」"),
     "请看**注意：**这里": ("strong", "注意："),
     "그것은 *（참고）*입니다": ("em", "（참고）"),
+    "그것은 **강조(强调)**입니다": ("strong", "강조(强调)"),
+    "성공률은 **100%**다": ("strong", "100%"),
+    "これは**`code`**だ": ("strong", "code"),
+    "一つは*（a **b** c）*だ": ("em", "（a b c）"),
+    "彼は~~「削除」~~した": ("del", "「削除」"),
 }
 FORMULAS = {
     r"the root \(\frac{-b \pm \sqrt{d}}{2a}\) is": "mfrac msqrt",
@@ -156,6 +161,8 @@ FORMULAS = {
     "so $E = mc^2$, as *he* said": "msup",
     "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}": "mtable mtd",
     "| a |\n| - |\n| $x^2$ |": "td math msup",
+    r"So \begin{aligned} a &= b \\ c &= d \end{aligned} holds": "p math mtable",
+    "> 근은\n> \\[x = \\frac{-b}{2a}\\] 이다": "blockquote math mfrac",
 }
 AS_WRITTEN = {
     "it costs $5 and $6": "it costs $5 and $6",
@@ -179,25 +186,38 @@ def test_eastern_emphasis_and_formulas_are_drawn_as_they_are_meant(page: Page) -
         expect(
             prose.locator(f"math {selector}" if "math" not in selector else selector).first
         ).to_be_attached()
-    expect(prose.locator("math[display=block]")).to_have_count(3)
+    expect(prose.locator("math[display=block]")).to_have_count(5)
     for shown in AS_WRITTEN.values():
         expect(prose).to_contain_text(shown)
     expect(prose.locator("ul, ol, h1, h2, h3, [href]")).to_have_count(0)
 
 
 def test_on_paper_everything_is_there(page: Page) -> None:
-    ask(page, "essay", "toolsmith", "rememberer", message="A long question. " * 30)
+    """What is folded or hidden, tables and formulas wider than paper, and all of it in dark ink."""
+    wide = "+".join(f"x_{{{n}}}" for n in range(40))
+    agents = ("essay", "toolsmith", "polyglot", "parrot")
+    ask(page, *agents, message=f"$${wide}$$\n\n" + "A long question. " * 30)
     ended(page)
+    expect(column(page, "parrot").locator("math")).to_be_attached()
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
     page.get_by_role("button", name="Maximise Essay").click()
+    page.set_viewport_size({"width": 700, "height": 900})
     page.emulate_media(media="print")
-    for agent in ("essay", "toolsmith", "rememberer"):
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    for agent in agents:
         expect(column(page, agent)).to_be_visible()
         whole = """e => getComputedStyle(e).overflowY === 'visible' && e.clientHeight > 0 &&
             e.querySelector('.content').getBoundingClientRect().bottom <= e.getBoundingClientRect().bottom + 1"""
         assert column(page, agent).locator(".body").evaluate(whole), agent
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
+    assert page.locator(".body, .prose .table, .formula math").evaluate_all(cut) == []
+    expect(column(page, "toolsmith")).to_contain_text("There is no page 4.")
     expect(page.locator(".composer")).to_be_hidden()
     question = page.locator(".run-question")
     assert question.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("math[style*=zoom]").count() == 0
 
 
 def test_an_address_says_whom_to_ask_what_and_how(new_page: NewPage) -> None:

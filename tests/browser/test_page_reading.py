@@ -216,6 +216,10 @@ def test_keys_ask_stop_and_move(page: Page) -> None:
     page.keyboard.press("m")
     expect(column(page, "talker")).to_be_hidden()
     page.keyboard.press("m")
+    page.keyboard.press("1")
+    for _ in range(3):
+        page.keyboard.down("Escape")  # held, which is one press
+    page.keyboard.up("Escape")
     page.keyboard.press("2")
     assert press_twice(page, "Escape", "Esc again stops this agent")["second"] == "running"
     state(page, "second", "cancelled")

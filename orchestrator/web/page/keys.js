@@ -19,6 +19,8 @@ export function listenToKeys(actions) {
   const hear = (/** @type {KeyboardEvent} */ event) => {
     // What is typed into a field comes first: to look for a dialog is a walk through all that is drawn.
     if (event.defaultPrevented || isWriting(event) || document.querySelector('dialog[open]')) return;
+    // A key that is held down is pressed once, and one that ends a composition is the input method's.
+    if (event.repeat || event.isComposing) return;
     if (handle(event, actions)) event.preventDefault();
   };
   document.addEventListener('keydown', hear);

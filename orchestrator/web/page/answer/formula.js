@@ -64,6 +64,20 @@ function draw(place) {
   if (formula !== null) place.replaceChildren(formula.cloneNode(true));
 }
 
+/** How wide a formula on paper may be: A4 and Letter between usual margins. */
+const PAPER_PX = 640;
+
+/** Paper does not scroll, and formulas have no lines: what is too wide gets smaller until it has been printed. */
+addEventListener('beforeprint', () => {
+  for (const formula of document.querySelectorAll('.formula math')) {
+    const width = formula.scrollWidth;
+    if (width > PAPER_PX && formula instanceof MathMLElement) formula.style.zoom = String(PAPER_PX / width);
+  }
+});
+addEventListener('afterprint', () => {
+  for (const formula of document.querySelectorAll('.formula math[style]')) if (formula instanceof MathMLElement) formula.style.zoom = '';
+});
+
 /** @param {string} written */
 function read(written) {
   if (drawn.size >= MAX_KEPT) drawn.clear();

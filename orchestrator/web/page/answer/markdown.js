@@ -41,35 +41,64 @@ export class Outline {
 
 let outline = new Outline();
 
-/** Bold and italic words that begin or end with an Eastern bracket or stop: CommonMark takes the signs for none there. */
-const EASTERN = /^(\*{1,3})(?![\s*])((?:[^*\n\\]|\\.)+?)(?<![\s])\1(?!\*)/;
+/**
+ * Bold, italic and struck words that begin or end with a bracket, a stop or another sign: beside Eastern letters, which
+ * stand without spaces, CommonMark takes the stars for none there.
+ */
+const EASTERN = new RegExp(
+  [
+    /^(\*\*\*)(?![\s*])((?:[^*\n\\]|\\.){1,2000}?)(?<!\s)\*\*\*(?!\*)/,
+    /^(\*\*)(?![\s*])((?:[^*\n\\]|\\.|\*(?!\*)){1,2000}?)(?<![\s*])\*\*(?!\*)/,
+    /^(\*)(?![\s*])((?:[^*\n\\]|\\.|\*\*(?!\*)){1,2000}?)(?<![\s*])\*(?!\*)/,
+    /^(~~)(?![\s~])((?:[^~\n\\]|\\.){1,2000}?)(?<!\s)~~(?!~)/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+);
 const EASTERN_SIGN = /^[\u3000-\u303f\uff00-\uff65“‘]|[\u3000-\u303f\uff00-\uff65”’]$/;
+const EASTERN_LETTER = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}ー]/u;
+const SIGN_FIRST = /^[\p{P}\p{S}]/u;
+const SIGN_LAST = /[\p{P}\p{S}]$/u;
+
+/**
+ * Whether CommonMark would not see that *inner* is marked.
+ * @param {string} before
+ * @param {string} inner
+ * @param {string} after
+ */
+function isEastern(before, inner, after) {
+  if (EASTERN_SIGN.test(inner)) return true;
+  return (SIGN_FIRST.test(inner) && EASTERN_LETTER.test(before)) || (SIGN_LAST.test(inner) && EASTERN_LETTER.test(after));
+}
 
 /**
  * A formula in TeX, whose backslashes and stars are its own. Between single dollars it is one only if neither touches a
  * space and no digit follows, as Pandoc has it: else sums of money would be.
  */
-const FORMULA = /^(?:\\\([^]+?\\\)|\\\[[^]+?\\\]|\$\$[^$]+?\$\$|\$(?![\s$])(?:[^$\\\n]|\\.){1,300}(?<![\s\\])\$(?![\d$]))/;
+const FORMULA =
+  /^(?:\\\([^]+?\\\)|\\\[[^]+?\\\]|\\begin\{([a-z]+\*?)\}[^]+?\\end\{\1\}|\$\$[^$]+?\$\$|\$(?![\s$])(?:[^$\\\n]|\\.){1,300}(?<![\s\\])\$(?![\d$]))/;
 
 /** The same by itself, over lines that would begin lists or headings. One that is not closed yet goes to the next empty line. */
 const FORMULA_BLOCK =
   /^ {0,3}(?:(\$\$)(?:(?!\n[ \t]*\n|\$\$)[^])*|(\\\[)(?:(?!\n[ \t]*\n|\\\])[^])*|\\begin\{([a-z]+\*?)\}(?:(?!\n[ \t]*\n|\\end\{\3\})[^])*)(\$\$|\\\]|\\end\{\3\}|$(?![^]))/;
+
+const TAGS = { '*': ['em'], '**': ['strong'], '***': ['strong', 'em'], '~~': ['del'] };
 
 /** @type {import('../../vendor/marked.js').TokenizerAndRendererExtension[]} */
 const EXTENSIONS = [
   {
     name: 'eastern',
     level: 'inline',
-    start: (text) => text.indexOf('*'),
-    tokenizer(text) {
-      const [raw = '', signs = '', inner = ''] = EASTERN.exec(text) ?? [];
-      if (!EASTERN_SIGN.test(inner)) return undefined;
-      return { type: 'eastern', raw, signs: signs.length, tokens: this.lexer.inlineTokens(inner) };
+    start: (text) => /[*~]/.exec(text)?.index,
+    tokenizer(text, tokens) {
+      const [raw = '', ...found] = EASTERN.exec(text) ?? [];
+      const [signs = '', inner = ''] = found.filter((each) => each !== undefined);
+      const before = /** @type {Token[]} */ (tokens).at(-1)?.raw.at(-1) ?? '';
+      if (raw === '' || !isEastern(before, inner, text.charAt(raw.length))) return undefined;
+      return { type: 'eastern', raw, signs, tokens: this.lexer.inlineTokens(inner) };
     },
     renderer({ signs, tokens = [] }) {
-      const inner = this.parser.parseInline(tokens);
-      const strong = signs === 1 ? inner : `<strong>${inner}</strong>`;
-      return signs === 2 ? strong : `<em>${strong}</em>`;
+      return /** @type {Record<string, string[]>} */ (TAGS)[signs]?.reduce((inner, tag) => `<${tag}>${inner}</${tag}>`, this.parser.parseInline(tokens)) ?? '';
     },
   },
   {
@@ -88,7 +117,7 @@ const EXTENSIONS = [
   {
     name: 'formula',
     level: 'inline',
-    start: (text) => /\\[([]|\$/.exec(text)?.index,
+    start: (text) => /\\(?:[([]|begin\{)|\$/.exec(text)?.index,
     tokenizer(text) {
       const raw = FORMULA.exec(text)?.[0];
       return raw === undefined ? undefined : { type: 'formula', raw };
