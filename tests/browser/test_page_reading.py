@@ -179,9 +179,15 @@ def test_a_blind_run_tells_who_is_who_after_the_vote(page: Page) -> None:
         expect(page.locator(".run")).not_to_contain_text(told)
     assert page.locator(".figures").count() == 0, "numbers would tell"
     assert page.get_by_role("img", name="Timeline").count() == 0
+    another = "localStorage.setItem('orchestrator.chosen', '[\"parrot\"]')"
+    page.evaluate(another)
     page.reload()
     ended(page)
+    asked = [page.locator(f".chips input[value={agent}]") for agent in ("essay", "failing")]
+    for agent in (*asked, page.get_by_role("checkbox", name="Blind")):
+        expect(agent).to_be_checked()  # a follow-up is asked as this question was
     page.get_by_role("button", name="Vote for Agent 1").click()
+    page.evaluate("localStorage.removeItem('orchestrator.blindly')")  # as in another browser
     for _ in range(2):
         expect(page.locator(".column h2").filter(has_text="Essay")).to_have_count(1)
         expect(page.locator(".column h2").filter(has_text="Failing")).to_have_count(1)
@@ -190,6 +196,8 @@ def test_a_blind_run_tells_who_is_who_after_the_vote(page: Page) -> None:
         expect(numbers).to_contain_text(re.compile(r"Tokens of output\s*210"))
         expect(page.locator(".timeline-names")).to_contain_text("Essay")
         expect(page.get_by_role("img", name="Timeline")).to_have_accessible_name(re.compile("Failing"))
+        for agent in asked:
+            expect(agent).to_be_checked()
         page.reload()
 
 

@@ -9,7 +9,7 @@ import { NOT_FETCHED, lazy } from './lazy.js';
 import { announce } from './announce.js';
 import { choiceOf, requestOf } from './ask/methods.js';
 import { useVariants } from './ask/variants.js';
-import { chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
+import { blindly, chosen as savedChoice, theme as savedTheme, token as savedToken } from './storage.js';
 import { answering } from './panel/roles.js';
 import { RunView } from './run/run-view.js';
 
@@ -73,8 +73,10 @@ export function App({ pageState }) {
     const { agents, ...whom } = requestOf(panel, choice, state.panels);
     const named = agents === undefined ? {} : { agents: spelledOut(agents) };
     const runId = await pageState.ask({ message, followUp: asked !== null, instead, blind, images, ...whom, ...named });
-    if (runId !== null) location.hash = `run/${runId}`;
-    return runId !== null;
+    if (runId === null) return false;
+    if (blind) blindly.set(runId, choice);
+    location.hash = `run/${runId}`;
+    return true;
   };
   const forget = () => {
     setHelp(false);
@@ -265,19 +267,21 @@ function hintAt(text) {
  * Who answers in the run that is shown, and its panel: a follow-up asks the same.
  * @param {import('./page-state.js').PageSnapshot} state
  * @param {import('./run/run-record.js').RunRecord | null} record
- * @returns {{id: string | null, agents: readonly string[], panel: import('./ask/methods.js').PanelChoice}}
+ * @returns {{id: string | null, agents: readonly string[], panel: import('./ask/methods.js').PanelChoice, blind: boolean}}
  */
 function useOrigin({ panels, methods, agents }, record) {
   const known = new Set(agents.map(({ agent_id }) => agent_id));
   const found = useValue(record?.subscribe ?? nothing, () => {
     const run = record?.getSnapshot();
-    // In a blind run nobody knows who was asked but who asked.
-    const asked = run === undefined || record?.blind ? [] : run.panel?.of == null && run.panel ? run.panel.members : answering(run);
-    return JSON.stringify([asked.filter((id) => known.has(id)), choiceOf(run?.panel ?? null, panels, methods)]);
+    const asked = !record || !run ? [] : record.blind ? askedBlindly(record) : run.panel?.of == null && run.panel ? run.panel.members : answering(run);
+    return JSON.stringify([asked.filter((id) => known.has(id)), choiceOf(run?.panel ?? null, panels, methods), record?.blind]);
   });
-  const [asked, panel] = JSON.parse(found);
-  return { id: record?.id ?? null, agents: asked, panel };
+  const [asked, panel, blind] = JSON.parse(found);
+  return { id: record?.id ?? null, agents: asked, panel, blind };
 }
+
+/** Before the vote nobody knows who was asked but who asked. @param {import('./run/run-record.js').RunRecord} record */
+const askedBlindly = ({ id, revealed }) => (revealed ? Object.values(revealed).map(({ configured }) => configured) : (blindly.all()[id] ?? []));
 
 /**
  * Who is asked: in a follow-up those on the screen, else who was chosen last, else the configured default.

@@ -5,7 +5,6 @@ import { randomName } from '../client/sharing/feed.js';
 import { BLOCKED_MESSAGE, Http, reason } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
 import { NOT_FETCHED } from './lazy.js';
-import { findConversation, findGiven, findRun, turnOf } from './run/lookup.js';
 import { RunRecord } from './run/run-record.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
@@ -21,6 +20,12 @@ const TEXT_MS = 120_000;
 const baseUrl = () => new URL('.', location.href).href;
 
 const otherTabs = () => import('./history/other-tabs.js');
+
+/** A first question needs none of it. */
+const lookup = () =>
+  import('./run/lookup.js').catch(() => {
+    throw new Error(NOT_FETCHED);
+  });
 
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.
@@ -136,18 +141,21 @@ export class PageState {
     if (this.#state.starting) return null;
     const { record } = this.#state;
     const conversation_id = (followUp && record?.about.conversation_id) || randomName('talk');
-    const before = followUp && record ? [...this.#state.earlier, turnOf(record)] : [];
-    const place = before.findIndex(({ run_id }) => run_id === instead);
-    const earlier = place < 0 ? before : before.slice(0, place);
-    const after = before.length > 0 ? { after: earlier.at(-1)?.run_id ?? 'start' } : {};
     this.#set({ starting: true, notice: null });
     try {
+      const before = followUp && record ? [...this.#state.earlier, (await lookup()).turnOf(record)] : [];
+      const place = before.findIndex(({ run_id }) => run_id === instead);
+      const earlier = place < 0 ? before : before.slice(0, place);
+      const after = before.length > 0 ? { after: earlier.at(-1)?.run_id ?? 'start' } : {};
       const run = await this.#client.start({ message, conversation_id, ...after, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
       this.#leave();
       const about = { message, images, conversation_id, created_at: Date.now() };
       this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, branches: {}, starting: false, opening: null, notice: null });
       // What cannot be looked up now is looked up when the run is opened again.
-      if (before.length > 0) findConversation(this.#client, { run_id: run.id, conversation_id }).then(({ branches }) => this.#state.record?.run === run && this.#set({ branches }), () => {});
+      if (before.length > 0) {
+        const found = lookup().then(({ findConversation }) => findConversation(this.#client, { run_id: run.id, conversation_id }));
+        found.then(({ branches }) => this.#state.record?.run === run && this.#set({ branches }), () => {});
+      }
       return run.id;
     } catch (error) {
       this.#fail(error);
@@ -167,6 +175,7 @@ export class PageState {
     if (runId === null) return;
     const { signal } = this.#turn;
     try {
+      const { findConversation, findGiven, findRun } = await lookup();
       const find = (/** @type {string} */ id) => findRun(this.#client, id, signal, (text) => this.say(text));
       const snapshot = await find(runId);
       const of = await findGiven(snapshot, find);

@@ -133,3 +133,14 @@ export const votes = {
     write(localStorage, 'votes', Object.fromEntries(kept.slice(-MAX_VOTES)));
   },
 };
+
+/** Blind run id → who was asked in it: its stream does not say, and a follow-up asks the same. */
+export const blindly = {
+  /** @returns {Record<string, string[]>} */
+  all: () => read(localStorage, 'blindly', {}),
+  /**
+   * @param {string} runId
+   * @param {readonly string[]} agents
+   */
+  set: (runId, agents) => write(localStorage, 'blindly', Object.fromEntries([...Object.entries(blindly.all()), [runId, agents]].slice(-MAX_VOTES))),
+};

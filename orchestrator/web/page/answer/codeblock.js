@@ -34,6 +34,8 @@ export class CodeBlock {
   #done = 0;
   #text = '';
   #last = pieceOf('');
+  /** Which piece is to be coloured anew next. */
+  #anew = Infinity;
   #ended = false;
 
   /** @param {string} language */
@@ -94,6 +96,12 @@ export class CodeBlock {
     // Of a page that was left nothing more is drawn.
     if (!this.element.isConnected) return null;
     if (this.#ended && this.#text.length <= WHOLE_CHARS) return this.#drawWhole();
+    const piece = this.#code.children[this.#anew];
+    if (piece !== undefined && piece !== this.#last) {
+      piece.replaceChildren(this.#colour(piece.textContent ?? ''));
+      this.#anew += 1;
+      return now;
+    }
     if (this.#text.length - this.#done > PIECE_CHARS) {
       const border = this.#text.lastIndexOf('\n', this.#done + PIECE_CHARS) + 1;
       const end = border > this.#done ? border : this.#done + PIECE_CHARS;
@@ -111,9 +119,9 @@ export class CodeBlock {
     this.#redraw();
   }
 
+  /** What is shown stays until its turn. */
   #redraw() {
-    this.#done = 0;
-    this.#code.replaceChildren(this.#last);
+    this.#anew = 0;
     turns.add(this);
   }
 

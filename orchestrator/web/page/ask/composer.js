@@ -32,7 +32,7 @@ const MAX_MESSAGE_CHARS = 100_000;
  * @param {(agentId: string) => void} props.vary Have an agent changed.
  * @param {(name: string) => void} props.drop Forget a changed agent.
  * @param {boolean} props.followUp Whether the question goes on with the conversation that is shown.
- * @param {{id: string | null, panel: import('./methods.js').PanelChoice}} props.origin The run that a follow-up goes on with, and its panel.
+ * @param {{id: string | null, panel: import('./methods.js').PanelChoice, blind: boolean}} props.origin The run that a follow-up goes on with, and how it was asked.
  * @param {string | null} props.busy Why nothing can be asked now.
  * @param {{text: string, panel: import('./methods.js').PanelChoice | null, instead: string | null, n: number}} props.proposal A question to put into the box, whenever *n* changes; *instead*: the run in whose place it is asked.
  * @param {(text: string) => void} props.say
@@ -62,8 +62,10 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
   // A follow-up is asked as the question before it was, whatever was chosen for other ones.
   useEffect(() => setInstead(null), [origin.id]);
   useEffect(() => {
-    if (origin.id !== null) setPanel(origin.panel);
-  }, [origin.id, JSON.stringify(origin.panel)]);
+    if (origin.id === null) return;
+    setPanel(origin.panel);
+    setBlind(origin.blind);
+  }, [origin.id, origin.blind, JSON.stringify(origin.panel)]);
   const takePanel = (/** @type {import('./methods.js').PanelChoice} */ choice) => {
     setPanel(choice);
     if (choice !== NO_PANEL) setBlind(false);
@@ -79,7 +81,9 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
     if (long !== null) return say(long);
     const images = attached.flatMap(({ image }) => image ?? []);
     if (!(await ask(whole, { blind, panel, images, instead }))) return;
-    write('');
+    // What was written meanwhile is the next question.
+    const now = box.current?.value ?? '';
+    write(now.startsWith(message) ? now.slice(message.length) : now);
     clear();
     // There the box folds, so that the answers are seen.
     if (matchMedia(LOW).matches) box.current?.blur();
@@ -122,6 +126,7 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
 
 /** A longer question is kept and refused, not cut without a word. @param {string} message */
 function tooLong(message) {
+  if (message.length <= MAX_MESSAGE_CHARS) return null;
   const chars = [...message.trim()].length;
   if (chars <= MAX_MESSAGE_CHARS) return null;
   return `The question has ${count(chars)} characters, ${count(chars - MAX_MESSAGE_CHARS)} more than can be asked.`;

@@ -5,6 +5,8 @@ import { IconButton } from '../icons.js';
 import { marks } from '../storage.js';
 import { RUN_STATES, when } from '../words.js';
 
+const STYLE = new URL('./history.css', import.meta.url).href;
+
 /** So long after the last key the server is asked. */
 const SEARCH_MS = 250;
 
@@ -48,6 +50,7 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   const top = pinned.filter((run) => named(run).includes(words) && (sought.status === '' || run.status === sought.status));
   const rest = runs.filter(({ run_id }) => !marked[run_id]?.pinned);
   return html`<aside class="history" aria-label="History">
+    <link rel="stylesheet" href=${STYLE} />
     <div class="history-head">
       <h2>History</h2>
       <${IconButton} icon="close" label="Close the history" onClick=${close} />
