@@ -82,8 +82,9 @@ class _Factory:
     def threads_of(self, agent: object) -> AgentThreads:
         try:
             threads = self._threads.get(agent)
-            if threads is None:
-                threads = self._threads[agent] = AgentThreads()
+            if threads is not None:
+                return threads
+            threads = self._threads[agent] = AgentThreads()
         except (
             TypeError
         ):  # somebody's own backend that cannot be a key, or be forgotten: each attempt has its own

@@ -124,11 +124,13 @@ class RunAgents:
         self._state.join(info)
         return self[info.agent_id]
 
-    def opening(self) -> RunStarted:
-        """Return the run's first event, which says who takes part."""
+    def opening(self, infos: list[AgentInfo] | None = None) -> RunStarted:
+        """Return the run's first event, which says who takes part: *infos*, if they are known already."""
         spec = self._spec
         panel = None if spec.panel is None else info_of(spec.panel, spec)
-        return RunStarted(spec.run_id, spec.channel, self.infos(), panel, spec.blind)
+        return RunStarted(
+            spec.run_id, spec.channel, self.infos() if infos is None else infos, panel, spec.blind
+        )
 
     def infos(self) -> list[AgentInfo]:
         """Describe those that the run begins with."""

@@ -73,13 +73,14 @@ class Run:
         Raises:
             LogUnavailable: Whoever asks for the run is not to wait until the store is back, whenever that is.
         """
-        for info in self._agents.infos():
+        infos = self._agents.infos()
+        for info in infos:
             await self._agents.seal(info.agent_id)
             await self._agents.recall(info.agent_id)
             agent = self._agents.join(info)
             if self.spec.panel is None:
                 self._agents.prepare(agent)
-        await self._writer.append([Batch(RUN, [self._agents.opening()])], patiently=False)
+        await self._writer.append([Batch(RUN, [self._agents.opening(infos)])], patiently=False)
 
     async def resume(self) -> None:
         """Go on with a run of another worker, up to what `execute` starts. Raises as `Resume.go`."""

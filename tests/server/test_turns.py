@@ -62,6 +62,26 @@ async def test_whoever_comes_alone_waits_for_nothing() -> None:
             await asyncio.sleep(0)
 
 
+async def test_whose_turn_a_round_is_needs_no_second_one_in_it() -> None:
+    """A small request's body is there when its turn comes; what came later, or others have begun since, waits."""
+    turns, rounds = Turns(), Rounds()
+
+    async def work() -> list[int]:
+        await turns.take()
+        went = [rounds.now]
+        await turns.keep()
+        went.append(rounds.now)
+        await asyncio.sleep(0)
+        await turns.keep()
+        return [*went, rounds.now]
+
+    found = await soon(asyncio.gather(*(work() for _ in range(3))))
+    rounds.close()
+    for taken, kept, later in found:
+        assert kept == taken
+        assert later >= taken + ROUNDS_BETWEEN
+
+
 async def test_who_is_cancelled_holds_up_nobody() -> None:
     turns = Turns()
     await turns.take()

@@ -106,7 +106,7 @@ class JsonReader:
     async def parse(self, body: bytes | str) -> dict[str, Any]:
         """Parse one JSON object, in a thread if it is large. Raises as `parse_json_object`."""
         if len(body) <= SMALL_BODY_BYTES:
-            await self._turns.take()
+            await self._turns.keep()
             return parse_json_object(body)
         return await self.in_thread(parse_json_object, body)
 

@@ -24,19 +24,28 @@ class Turns:
     def __init__(self) -> None:
         self._taken = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._holder: asyncio.Task[object] | None = None
+        """Whose turn this round is."""
 
     async def take(self) -> None:
         """Return at once if nobody has gone on in the last rounds, else in a later one. Cancelling is safe."""
         loop = asyncio.get_running_loop()
         if not self._taken:
-            self._taken = True
+            self._taken, self._holder = True, asyncio.current_task()
             loop.call_soon(self._pass_on, loop, ROUNDS_BETWEEN)
             return
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
         await turn
+        self._holder = asyncio.current_task()
+
+    async def keep(self) -> None:
+        """Go on in this round if it is the calling task's turn, else take one: a small request needs no second."""
+        if self._holder is None or self._holder is not asyncio.current_task():
+            await self.take()
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
+        self._holder = None
         if rounds > 1:
             loop.call_soon(self._pass_on, loop, rounds - 1)
             return
