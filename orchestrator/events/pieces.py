@@ -50,12 +50,18 @@ def snapshot_by_pieces(snapshot: Snapshot, t: int) -> Generator[bytes, None, byt
     """Return what `encode_snapshot` does; yield nothing at all after each piece of it that is made."""
     if not is_large(snapshot):
         return encode_snapshot(snapshot, t)
-    made = [f'{{"type":"{SNAPSHOT_TYPE}","t":{t},'.encode()]
-    for piece in json_pieces(snapshot):
+    made = []
+    for piece in snapshot_pieces(snapshot, t):
         made.append(piece)
         yield b""
-    made[1] = made[1][1:]
     return b"".join(made)
+
+
+def snapshot_pieces(snapshot: Snapshot, t: int) -> Iterator[bytes]:
+    """Yield what `encode_snapshot` returns, in pieces."""
+    pieces = json_pieces(snapshot)
+    yield f'{{"type":"{SNAPSHOT_TYPE}","t":{t},'.encode() + next(pieces)[1:]
+    yield from pieces
 
 
 def _parts(value: Any, depth: int) -> Iterator[bytes]:

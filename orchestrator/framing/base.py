@@ -65,7 +65,7 @@ class Framing(Protocol):
 
     @property
     def has_rest(self) -> bool:
-        """Whether `rest` has something to yield."""
+        """Whether `rest` has something to yield, or has begun a frame, within which nothing else may be sent."""
         ...
 
     def opening(self, retry_ms: int) -> bytes:
@@ -87,7 +87,8 @@ class Framing(Protocol):
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         """Yield the notice of a cursor that could not be used, and the state that stands instead.
 
-        Empty pieces between them say that more is being made of a large state, and that others may go on meanwhile.
+        Empty pieces between them say that more is being made of a large state, and that others may go on meanwhile;
+        each other one is of whole frames. A state that is too large for one is left to `rest`.
 
         Args:
             t: Milliseconds since the run's start.

@@ -123,14 +123,13 @@ class FoldedFraming:
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         for snapshot in gap.snapshots:
             self._at, self._epoch = gap.cursor.seq, gap.cursor.epoch
-            blocks, size = [], 0
-            for block in self._restore(snapshot):
-                size += len(block)
-                if block:
-                    blocks.append(block)
+            blocks, size = list[bytes](), 0
+            for block in filter(None, self._restore(snapshot)):
                 if size > PIECE_BYTES:
-                    size = 0
-                    yield b""
+                    yield unmarked(blocks)
+                    blocks, size = [], 0
+                size += len(block)
+                blocks.append(block)
             if blocks:
                 cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}\n\n"
                 yield b"\n\n".join(blocks) + b"\nid: " + self.id_prefix + cursor.encode()

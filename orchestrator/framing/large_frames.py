@@ -21,7 +21,7 @@ class LargeFrames:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether `pieces` has something to yield."""
+        """Whether `pieces` has something to yield, or has begun a frame."""
         return bool(self._waiting)
 
     def block(self, head: bytes, value: object, tail: bytes, *, is_large: bool) -> list[bytes]:
@@ -38,9 +38,10 @@ class LargeFrames:
     def pieces(self, end: bytes) -> Iterator[bytes]:
         """Yield what waits in pieces, each frame closed by *end*."""
         while self._waiting:
-            head, value, tail = self._waiting.popleft()
+            head, value, tail = self._waiting[0]
             yield head
             yield from json_pieces(value)
+            self._waiting.popleft()
             yield tail + end
 
 

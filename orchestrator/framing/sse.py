@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
 from ..events.base import RUN
-from ..events.encoding import encode_data
-from ..events.pieces import snapshot_by_pieces
+from ..events.encoding import encode_data, encode_snapshot
+from ..events.pieces import is_large, snapshot_pieces
 from ..events.run import RunGap, RunStarted
-from ..events.snapshot import SNAPSHOT_TYPE
+from ..events.snapshot import SNAPSHOT_TYPE, Snapshot
 from .base import StatelessFraming, Subscriber
 
 HEARTBEAT = b": heartbeat\n\n"
+END = b"\n\n"
 
 
 class SseFraming(StatelessFraming):
@@ -28,6 +30,8 @@ class SseFraming(StatelessFraming):
         super().__init__(subscriber)
         self._with_run = subscriber.run_id is None
         self._shared = self.named and not self._with_run
+        self._states: deque[tuple[bytes, Snapshot, int]] = deque()
+        """Large states that are still to be sent, each with how its frame begins."""
 
     def opening(self, retry_ms: int) -> bytes:
         return b"retry: %d\n: open\n\n" % retry_ms
@@ -40,11 +44,24 @@ class SseFraming(StatelessFraming):
     def gap(self, gap: Gap, t: int) -> Iterator[bytes]:
         cursor = f"{gap.cursor.epoch}-{gap.cursor.seq}"
         if gap.is_first:
-            yield self._notice(RunGap.TYPE, encode_data(None, gap.notice, t))
+            yield self._head(RunGap.TYPE) + encode_data(None, gap.notice, t) + END
         for left, snapshot in zip(range(len(gap.snapshots) - 1, -1, -1), gap.snapshots, strict=True):
             # Only the last of a channel's moves a client's cursor: one that is cut off before it gets all again.
             event_id = None if left or not gap.is_last else cursor
-            yield self._notice(SNAPSHOT_TYPE, (yield from snapshot_by_pieces(snapshot, t)), event_id=event_id)
+            if self.has_rest or is_large(snapshot):
+                self.has_rest = True
+                self._states.append((self._head(SNAPSHOT_TYPE, event_id), snapshot, t))
+            else:
+                yield self._head(SNAPSHOT_TYPE, event_id) + encode_snapshot(snapshot, t) + END
+
+    def rest(self) -> Iterator[bytes]:
+        while self._states:
+            head, snapshot, t = self._states[0]
+            yield head
+            yield from snapshot_pieces(snapshot, t)
+            self._states.popleft()
+            self.has_rest = bool(self._states)
+            yield END
 
     def heartbeat(self) -> bytes:
         return HEARTBEAT
@@ -52,11 +69,11 @@ class SseFraming(StatelessFraming):
     def retry(self, milliseconds: int) -> bytes:
         return b"retry: %d\n\n" % milliseconds
 
-    def _notice(self, type_: str, data: bytes, *, event_id: str | None = None) -> bytes:
-        """Return one frame of the run's own that is not in the log: a gap, a snapshot."""
+    def _head(self, type_: str, event_id: str | None = None) -> bytes:
+        """Return how a frame of the run's own begins that is not in the log: a gap, a snapshot."""
         head = f"id: {event_id}\n" if event_id is not None else ""
         name = f"event: {RUN}.{type_}\n" if self.named else ""
-        return f"{head}{name}data: ".encode() + data + b"\n\n"
+        return f"{head}{name}data: ".encode()
 
     def _frame(self, entry: Entry) -> bytes:
         data = data_with_run(entry) if self._with_run else entry.data

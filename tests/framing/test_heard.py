@@ -37,7 +37,7 @@ def test_ids_tell_turns_attempts_and_parts_apart() -> None:
 def test_no_two_agents_share_what_was_heard() -> None:
     one, other = HeardAgent("a", "Ann"), HeardAgent("b", "Bob")
     one.kept += b"x"
-    assert (other.kept, other.waiting, other.tools, other.asked) == (b"", {}, {}, set())
+    assert (bytes(other.kept), other.waiting, other.tools, other.asked) == (b"", {}, {}, set())
 
 
 def test_what_was_kept_of_a_text_is_json_as_it_was_escaped() -> None:

@@ -13,7 +13,10 @@ def test_a_small_frame_is_a_block_and_a_large_one_waits() -> None:
     assert not list(frames.pieces(b"\n\n"))
     assert frames.block(b"data: ", value, b"", is_large=True) == []
     assert frames.block(b"more: ", [2], b"", is_large=True) == []
-    pieces = list(frames.pieces(b"\n\n"))
+    pieces = []
+    for piece in frames.pieces(b"\n\n"):
+        pieces.append(piece)
+        assert frames.is_waiting is not (piece == b"\n\n" and b"more" in b"".join(pieces)), "within a frame"
     assert len(pieces) > 5
     row = b'"' + b"x" * 50_000 + b'"'
     assert b"".join(pieces) == b'data: {"rows":[' + b",".join([row] * 4) + b"]}\n\nmore: [2]\n\n"

@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.eventlog.gap import Gap
-from orchestrator.events import RunGap, RunStarted, Snapshot
+from orchestrator.events import Data, RunGap, RunStarted, Snapshot
+from orchestrator.events.encoding import encode_snapshot
+from orchestrator.events.snapshot import AgentSnapshot
 from orchestrator.framing.base import Subscriber
 from orchestrator.framing.sse import HEARTBEAT, SseFraming, UnnamedSseFraming, data_with_run
 from orchestrator.sse_parser import SSEParser
@@ -70,6 +72,30 @@ def test_of_a_gap_only_the_last_state_is_a_cursor(framing: SseFraming) -> None:
     parts = [Gap(notice, [state], Cursor("epoch", 9), {}, n == 0, n == 1) for n in range(2)]
     assert [frame for part in parts for frame in framing.gap(part, 5)] == [told, first, last]
     assert (b"event: run.gap\n" in told) is (b"event: run.snapshot\n" in first) is framing.named
+
+
+@pytest.mark.parametrize("framing", [SseFraming(), UnnamedSseFraming()])
+def test_a_large_state_comes_in_pieces_and_all_after_it_in_order(framing: SseFraming) -> None:
+    """Twenty readers of a state of 32 MB took more than a GiB, as each had all of it at once."""
+    said = [Data("rows", ["x" * 50_000]) for _ in range(40)]
+    agent = AgentSnapshot("done", 1, "text", None, None, None, data=said)
+    large = Snapshot("run_1", "c", None, "hi", "running", 1, None, "epoch-7", {"a": agent})
+    small = Snapshot("run_2", "c", None, "hi", "running", 1, None, "epoch-7", {})
+    gap = Gap(
+        RunGap("trimmed", "epoch-1", "epoch-3", "epoch-9"), [small, large, small], Cursor("epoch", 9), {}
+    )
+    told = list(framing.gap(gap, 5))
+    assert all(frame.endswith(b"\n\n") for frame in told), "they are whole"
+    sent = b"".join(told)
+    for piece in framing.rest():
+        sent += piece
+        assert len(piece) < 200_000
+        assert framing.has_rest is not (piece == b"\n\n" and sent.count(b"run_2") == 2), "within a frame"
+    _, *states = SSEParser().feed(sent)
+    assert [json.loads(each.data) for each in states] == [
+        json.loads(encode_snapshot(state, 5)) for state in gap.snapshots
+    ]
+    assert [each.id for each in states] == [None, None, "epoch-9"]
 
 
 def test_a_strict_parser_reads_all_of_it() -> None:

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, WSMsgType
 
+from orchestrator import AgentInput
+from orchestrator.backends.base import Emission
 from orchestrator.eventlog import MemoryLog
+from orchestrator.events import Data
 from orchestrator.server.http import streams
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
@@ -190,6 +193,33 @@ async def test_announcement_comes_between_frames_and_only_once(encoding: str, se
         frames = parse_stream(body)
         assert frames.count(DRAIN_RETRY) == 1
         assert types(frames)[-1] == "run.done"
+
+
+async def rows(request: AgentInput) -> AsyncIterator[Emission]:
+    for n in range(100):
+        yield Data("rows", [n, ["x" * 1000] * 60])
+
+
+async def test_announcement_waits_for_the_end_of_a_large_state(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
+) -> None:
+    """It is sent in pieces, and a line of another kind within its frame would break it."""
+    monkeypatch.setattr(streams, "SEND_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(streams, "USER_TIMEOUT_MS", int(10_000 * PATIENCE_SECONDS))
+    service = await serve({"a": rows, "mute": silent}, log=MemoryLog(max_channel_bytes=1_000_000))
+    run_id = await service.start(agents=["a", "mute"])
+    run = await service.supervisor.get(run_id)
+    await eventually(lambda: run.participants["a"].status == "done")
+    path = f"/v1/runs/{run_id}/events"
+    async with service.stream(path, headers={"Last-Event-ID": "other-1"} | STREAM) as reader:
+        (stream,) = await _opened(service.streams)
+        await eventually(lambda: stream.framing.has_rest and stream._writing.locked())
+        await service.streams.announce_drain()
+        await service.supervisor.drain(0.1)
+        frames = await reader.rest()
+    assert frames.count(DRAIN_RETRY) == 1
+    assert types(frames)[:2] == ["run.gap", "run.snapshot"]
+    assert types(frames)[-1] == "run.done"
 
 
 async def test_stream_that_opens_during_the_drain_hears_it_at_once(serve: Serve) -> None:

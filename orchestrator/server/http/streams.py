@@ -95,7 +95,7 @@ class EventStream:
     @property
     def sending(self) -> bool:
         """Whether frames are on their way, so that ending the stream now would cut one."""
-        return self._writing.locked()
+        return self._writing.locked() or self.framing.has_rest
 
     async def open(self) -> None:
         """Send the headers and the first bytes, in one write with the events that are there already.
@@ -195,8 +195,8 @@ class EventStream:
         yield from render(item, framing, clock)
 
     async def tell_drain(self) -> None:
-        """Send the client once when to come back. Raises as `send`."""
-        if not self._drain_told:
+        """Send the client once when to come back, but not within a frame. Raises as `send`."""
+        if not self._drain_told and not self.framing.has_rest:
             self._drain_told = True
             await self.send(self.framing.retry(DRAIN_RETRY_MS))
 
@@ -294,7 +294,7 @@ class Streams:
                     await stream.send(data)
                 if self._draining:
                     await stream.tell_drain()
-                if self._closing:
+                if self._closing and not framing.has_rest:
                     return
             if framing.is_finished:
                 return
