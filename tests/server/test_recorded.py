@@ -2,6 +2,7 @@
 
 `recorded/*` was made with that release by `recorded/record.py`, but for blind runs: their snapshot says `"blind": true`
 since, and their `status` events no longer carry `detail`, which told who speaks. `blind*` was recorded again for that.
+An agent whose `Finish` has a field of a wrong type, as that of `rich` has, says since which mistake it made.
 """
 
 from __future__ import annotations
