@@ -13,8 +13,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -22,6 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .log_lines import PlainLine, lines_to
+from .redaction import MAX_DEPTH, REDACTED, SECRET_KEY, redact, redact_text, said_by
 
 LogFormat = Literal["json", "console"]
 
@@ -40,48 +40,6 @@ TALKATIVE_LOGGERS = (
     "urllib3",
 )
 """Below WARNING these name addresses with their queries, headers, or whole prompts and answers."""
-
-REDACTED = "[redacted]"
-_MAX_DEPTH = 6
-_OWN_KEYS = frozenset({"timestamp", "level", "logger"})
-"""What `_shared_processors` put into each line themselves."""
-_HARMLESS: set[str] = set()
-"""Short texts that hold no credential; never one that holds any."""
-_HARMLESS_CHARS, _MAX_HARMLESS = 64, 4096
-_SECRET_KEY = re.compile(
-    r"(^|[_.\-\s])(token|secret|passwd|password|passphrase|authorization|cookie|credentials?|api[_-]?key|apikey"
-    r"|(?:access|private|secret)[_-]?key)$",
-    re.IGNORECASE,
-)
-_NAMED = r"(?:[a-z0-9_]*[_-])?(?:token|api[_-]?key|secret|passw(?:or)?d|passphrase|(?:access|private|secret)[_-]key)"
-_SECRET_VALUES: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = (
-    (re.compile(r"(?i)\b(bearer|basic)[ .]+[a-z0-9._~+/=-]{4,}"), rf"\1 {REDACTED}", (" ", ".")),
-    (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*@"), f"{REDACTED}@", ("@",)),
-    (
-        re.compile(r"\b(sk|rk|pk|hf|gsk|xai|gh[opsu]|github_pat|xox[abeprs])[-_][A-Za-z0-9_-]{8,}"),
-        REDACTED,
-        ("-", "_"),
-    ),
-    (re.compile(r"\b(AKIA|ASIA|AIza)[A-Za-z0-9_-]{12,}"), REDACTED, ("AKIA", "ASIA", "AIza")),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?"), REDACTED, ("eyJ",)),
-    # token=x, api_key='x y', and as a dictionary or a JSON text has them: 'token': 'x'
-    (
-        re.compile(rf"(?i)\b({_NAMED}\s*=\s*)(?:(['\"]).*?(?:\2|$)|[^\s&'\"]+)"),
-        rf"\1{REDACTED}",
-        ("=",),
-    ),
-    (
-        re.compile(rf"(?i)((['\"]){_NAMED}\2\s*:\s*)(?:b?(['\"]).*?(?:\3|$)|[^\s,}}'\"]+)"),
-        rf"\1{REDACTED}",
-        (":",),
-    ),
-    (
-        re.compile(r"(?i)((['\"]?)\b(?:proxy-)?authorization\2\s*[:=]\s*)(?:b?(['\"]).*?(?:\3|$)|\S+)"),
-        rf"\1{REDACTED}",
-        (":", "="),
-    ),
-)
-"""What looks like a credential, what stands in its place, and the marks of which at least one is in each of them."""
 
 MAX_CAUSES = 6
 """Exceptions of a chain that are shown."""
@@ -222,7 +180,7 @@ def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
 
 def secrets_in(value: Any, depth: int = 0) -> Iterator[str]:
     """Yield the values of all `SecretStr` in settings, for *hide*."""
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         return
     reveal = getattr(value, "get_secret_value", None)
     if callable(reveal):
@@ -290,11 +248,7 @@ def _frames(traceback: TracebackType) -> Iterator[str]:
 
 
 def _words(exc: BaseException, hidden: tuple[str, ...]) -> str:
-    try:
-        said = str(exc)
-    except Exception:  # noqa: BLE001 - an exception of somebody else's that cannot even say what it is
-        return "<it cannot be printed>"
-    return _clean(said, hidden)
+    return _clean(said_by(exc), hidden)
 
 
 def _clean(text: str, hidden: tuple[str, ...]) -> str:
@@ -312,7 +266,7 @@ def _clean(text: str, hidden: tuple[str, ...]) -> str:
 
 def _hidden(hide: Iterable[str]) -> tuple[str, ...]:
     """Return what must not be quoted, as it is and as `repr` spells it, longest first."""
-    found = {value for name, value in os.environ.items() if _SECRET_KEY.search(name)}
+    found = {value for name, value in os.environ.items() if SECRET_KEY.search(name)}
     for text in hide:
         found |= {text[:MAX_HIDDEN_CHARS], repr(text[:MAX_HIDDEN_CHARS])[1:-1]}
     return tuple(sorted(found, key=len, reverse=True))
@@ -333,66 +287,3 @@ def _without_quotes(text: str, hidden: str) -> str:
         kept.append(REDACTED)
         at = end
     return "".join(kept)
-
-
-# ── secrets ───────────────────────────────────────────────────────────────────────────────────
-
-
-def redact(logger: WrappedLogger, method_name: str, event_dict: EventDict) -> EventDict:
-    """Blank values whose key names a secret, and what looks like one inside any text."""
-    return {
-        key: value
-        if key in _OWN_KEYS
-        else REDACTED
-        if value and _names_secret(key)
-        else value
-        if type(value) is int or (type(value) is str and value in _HARMLESS)
-        else _redact_value(value, 1)
-        for key, value in event_dict.items()
-    }
-
-
-def _redact_mapping(mapping: Mapping[str, Any], depth: int) -> MutableMapping[str, Any]:
-    return {
-        key: REDACTED if value and _names_secret(str(key)) else _redact_value(value, depth + 1)
-        for key, value in mapping.items()
-    }
-
-
-def _redact_value(value: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        return redact_text(value)
-    if value is None or isinstance(value, int | float):
-        return value
-    if depth > _MAX_DEPTH:
-        return REDACTED
-    if isinstance(value, Mapping):
-        return _redact_mapping(value, depth)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_redact_value(each, depth + 1) for each in value]
-    if isinstance(value, BaseException):
-        return redact_text(f"{type(value).__qualname__}({_words(value, ())!r})")
-    return value
-
-
-def redact_text(text: str) -> str:
-    """Blank what looks like a credential in *text*: a bearer token, an API key, a password in a URL."""
-    if text in _HARMLESS:
-        return text
-    redacted = text
-    for pattern, replacement, marks in _SECRET_VALUES:
-        for mark in marks:
-            if mark in redacted:  # to look for a mark costs a tenth of what the pattern does
-                redacted = pattern.sub(replacement, redacted)
-                break
-    if redacted == text and len(text) <= _HARMLESS_CHARS:
-        # The same few words stand in most lines, and to look through them costs more than to print them.
-        if len(_HARMLESS) >= _MAX_HARMLESS:
-            _HARMLESS.clear()
-        _HARMLESS.add(text)
-    return redacted
-
-
-@lru_cache(maxsize=1024)
-def _names_secret(key: str) -> bool:
-    return _SECRET_KEY.search(key) is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from pytest_aiohttp import AiohttpClient
 from rich.logging import RichHandler
 
@@ -324,3 +324,12 @@ def test_secrets_of_settings_are_found_wherever_they_stand() -> None:
 
     settings = Inner(agent_id="a", stream="python:a", key=SecretStr("one"), many={"x": SecretStr("two")})
     assert set(secrets_in({"agents": [settings]})) == {"one", "two"}
+
+
+def test_what_a_validator_was_given_is_not_quoted() -> None:
+    """It may be anybody's message: what a provider or a tool's server sent."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, int]).validate_json('{"hour": "canary-7f3a", "day": 1}')
+    words = str(traceback_text(caught.value))
+    assert "hour: Input should be a valid integer" in words
+    assert "canary-7f3a" not in words

@@ -155,7 +155,7 @@ def _told_by(error: BaseException | None) -> BaseException | None:
 def without_words(exc: BaseException) -> RuntimeError:
     """Return an exception that stands for *exc* in the log: its kind and its frames, and nothing that it says."""
     stand_in = RuntimeError(
-        f"{type(exc).__qualname__}, whose words are not logged: a tool of the user's raised it"
+        f"{type(exc).__qualname__}, whose words are not logged: a tool or its server said them"
     )
     return stand_in.with_traceback(exc.__traceback__)
 

@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 
 from ...errors import ToolError
 from ..hops import counted_for_tool
-from .mcp_keeper import CLOSED, CONNECTION_CLOSED, Keeper, is_closed
+from .mcp_keeper import CLOSED, CONNECTION_CLOSED, Keeper, is_closed, quiet
 from .outbox import note_failed_call
 from .settings import MCPServer as MCPServerSettings
 from .settings import OpenAIAgentsSettings
@@ -71,14 +71,7 @@ class KeptServer(MCPServer):
     async def list_tools(
         self, run_context: RunContextWrapper[Any] | None = None, agent: AgentBase | None = None
     ) -> list[Any]:
-        server = await self._keeper.ready()
-        try:
-            tools = await server.list_tools(run_context, agent)
-        except Exception as exc:
-            if not is_closed(exc):
-                raise self._keeper.failed(exc) from exc
-            server = await self._keeper.ready()
-            tools = await server.list_tools(run_context, agent)
+        tools = await self._listed(run_context, agent)
         own = [tool.name for tool in agent.tools] if agent is not None and self._is_renaming else []
         taken = frozenset(own).union(*(other.names for other in self._before))
         renamed = [(self._name_of(tool.name, taken), tool) for tool in tools]
@@ -86,6 +79,18 @@ class KeptServer(MCPServer):
         return [
             tool if name == tool.name else tool.model_copy(update={"name": name}) for name, tool in renamed
         ]
+
+    async def _listed(self, run_context: RunContextWrapper[Any] | None, agent: AgentBase | None) -> list[Any]:
+        """Return the server's own tools; a list without an end is one that does not come."""
+        for is_last in (False, True):
+            server = await self._keeper.ready()
+            try:
+                async with asyncio.timeout(self._keeper.start_s):
+                    return await server.list_tools(run_context, agent)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, it is this server's
+                if is_last or not is_closed(exc):
+                    raise self._keeper.failed(exc, "did not list its tools") from quiet(exc)
+        raise AssertionError("unreachable")
 
     def _name_of(self, name: str, taken: frozenset[str]) -> str:
         if self._prefix:

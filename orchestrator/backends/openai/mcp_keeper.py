@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from mcp.types import TextContent
 
 from ...errors import AgentError, new_error_id
 from ..redirects import RefuseOtherOrigin, refusal_in
+from .errors import without_words
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +60,7 @@ class Keeper:
         self._make = make
         self._what = what
         self.is_program = is_program
-        self._start_s = start_s
+        self.start_s = start_s
         self._lock = asyncio.Lock()
         self._server: MCPServer | None = None
         self._stop: asyncio.Event | None = None
@@ -92,7 +94,7 @@ class Keeper:
         for it, as for that of any other tool, unless the configuration trusts the server.
         """
         if not result.is_error or self._tells_errors:
-            return result
+            return _readable(result)
         error_id = new_error_id()
         log.warning("tool_failed", tool=tool, error_id=error_id, error="isError", at=self._what)
         failed = TextContent(type="text", text=f"The tool failed ({error_id}).")
@@ -116,9 +118,9 @@ class Keeper:
             started.add_done_callback(_look_at)
             await self._end()
             raise
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - it is translated
             await self._end()
-            raise self.failed(exc) from exc
+            raise self.failed(exc) from quiet(exc)
 
     async def _hold(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
         server = self.server
@@ -126,7 +128,7 @@ class Keeper:
         if isinstance(server, MCPServerStdio):
             _guard(server, is_shown=self._tells_errors)
         try:
-            async with asyncio.timeout(self._start_s):
+            async with asyncio.timeout(self.start_s):
                 await server.connect()  # type: ignore[no-untyped-call]  # the SDK gives it no types
         except BaseException as exc:  # noqa: BLE001 - whoever waits for the start gets it
             if not started.done():
@@ -147,7 +149,7 @@ class Keeper:
             return
         if self._stop is not None:
             self._stop.set()
-        await asyncio.wait({task}, timeout=CLOSE_SECONDS + self._start_s)
+        await asyncio.wait({task}, timeout=CLOSE_SECONDS + self.start_s)
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSE_SECONDS)
@@ -172,11 +174,12 @@ class Keeper:
             return is_closed(exc)
         return False
 
-    def failed(self, exc: BaseException) -> AgentError:
+    def failed(self, exc: BaseException, program_words: str = "did not start") -> AgentError:
+        """Return the error for *exc*, which came of starting, connecting or listing."""
         if (ours := refusal_in(exc)) is not None:
             return ours
         if self.is_program:
-            return AgentError("tool_failed", f"The agent's {self._what} did not start.")
+            return AgentError("tool_failed", f"The agent's {self._what} {program_words}.")
         return AgentError("upstream_unavailable", f"The agent's {self._what} did not answer.")
 
 
@@ -224,6 +227,22 @@ def is_closed(exc: BaseException) -> bool:
     if isinstance(exc, MCPError):
         return bool(exc.error.code == CONNECTION_CLOSED)
     return isinstance(exc, CLOSED)
+
+
+def quiet(exc: BaseException) -> BaseException:
+    """Return *exc* for the log; without its words if they are a server's, which may hold anything."""
+    if isinstance(exc, BaseExceptionGroup):
+        return without_words(exc) if exc.subgroup(MCPError) else exc
+    return without_words(exc) if isinstance(exc, MCPError) else exc
+
+
+def _readable(result: Any) -> Any:
+    """Return a *result* whose content model and clients can read: some servers send it in a structure alone."""
+    structure = getattr(result, "structured_content", None)
+    if result.content or structure is None:
+        return result
+    text = TextContent(type="text", text=json.dumps(structure, ensure_ascii=False))
+    return result.model_copy(update={"content": [text]})
 
 
 def _look_at(future: asyncio.Future[None]) -> None:
