@@ -5,18 +5,19 @@ Owns the course of an attempt. What the events mean is `reading`'s, what is told
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET
 
 from ...errors import AgentError, ErrorCode
-from ...events.agent import ApprovalRequest
+from ...events.agent import ApprovalRequest, Token
 from ...settings.agent import AgentSettings
-from ..base import AgentInput, Emission, Finish
+from ..base import AgentInput, Emission, Finish, Restated
 from ..finish_words import end_of
 from ..framework_errors import framework_error
 from ..own_objects import load_function, load_library, load_own, made_for
@@ -56,6 +57,13 @@ class PydanticAIBackend:
         self._agent = load_own(settings, "agent", settings.agent, "run_stream_events")
         self._threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix=settings.agent_id)
         self._deps = load_function(settings, "deps", settings.deps)
+        if self._deps is None and (wanted := _deps_wanted(self._agent)) is not None:
+            raise settings.problem(
+                "agent",
+                f"{settings.agent!r} wants deps of the type {wanted}; name a function that returns them in `deps`",
+            )
+        if self.model is None and getattr(self._agent, "model", "") is None:
+            raise settings.problem("agent", f"{settings.agent!r} has no model; name one in `model`")
 
     @property
     def model(self) -> str | None:
@@ -79,7 +87,7 @@ class PydanticAIBackend:
         Cancelling and closing return when the run has ended and the model's connection is closed.
         """
         reading = AgentRunReading()
-        arguments: dict[str, Any] = {"output_type": self._output_type()}
+        arguments: dict[str, Any] = self._output_type()
         if self._deps is not None:
             arguments["deps"] = await made_for(request, self._deps)
         if self._settings.model is not None:
@@ -106,12 +114,9 @@ class PydanticAIBackend:
                 async for question in questions:
                     yield question
             prompt, messages = None, result.all_messages()
-        structured = not isinstance(result.output, str)
-        output = plain(result.output) if structured else UNSET
-        if structured and not reading.said:
-            yield msgspec.json.encode(output).decode()
-        elif not structured and not reading.said and result.output:
-            yield result.output
+        output = UNSET if isinstance(result.output, str) else plain(result.output)
+        for emission in _left_to_say(reading, result.output, output):
+            yield emission
         memory = None
         if request.conversation_id is not None:
             memory = self._messages.memory(result.all_messages()[len(earlier) :])
@@ -154,11 +159,43 @@ class PydanticAIBackend:
             denied = self._library.ToolDenied(reason) if reason else self._library.ToolDenied()
             results.approvals[call.tool_call_id] = True if approve else denied
 
-    def _output_type(self) -> Any:
-        """Return the agent's own type of output, and beside it the calls that wait for somebody."""
+    def _output_type(self) -> dict[str, Any]:
+        """Return, as an argument of a run, the agent's own type of output, and beside it the calls that wait.
+
+        An agent that validates its output takes no other type than its own: its calls do not wait, unless it says so.
+        """
         own, deferred = self._agent.output_type, self._library.DeferredToolRequests
         several = list(own) if isinstance(own, list | tuple) else [own]
-        return own if deferred in several else [*several, deferred]
+        if deferred in several or getattr(_innermost(self._agent), "_output_validators", None):
+            return {}
+        return {"output_type": [*several, deferred]}
+
+
+def _left_to_say(reading: AgentRunReading, result: Any, output: Any) -> Iterator[Emission]:
+    """Yield what the run's *result* is, if that was not said: *output* is it as JSON has it, unless it is text."""
+    if output is not UNSET:
+        if not reading.said:
+            yield msgspec.json.encode(output).decode()
+    elif not reading.said:
+        if result:
+            yield result
+    elif not "".join(reading.said.split()).endswith("".join(result.split())):
+        # By a function of the agent's own, after the model had said it otherwise.
+        yield Restated((Token(result),))
+
+
+def _innermost(agent: Any) -> Any:
+    while (inner := getattr(agent, "wrapped", None)) is not None:
+        agent = inner
+    return agent
+
+
+def _deps_wanted(agent: Any) -> str | None:
+    """Return the type of the deps without which an agent cannot run; None if it can."""
+    kind = getattr(agent, "deps_type", None)
+    if kind in (None, NoneType, object, Any) or NoneType in get_args(kind):
+        return None
+    return getattr(kind, "__name__", str(kind))
 
 
 def _known(exc: Exception) -> AgentError | None:

@@ -16,14 +16,19 @@ class AgentRunReading:
     """Reads the events of a run, over as many requests as it takes.
 
     Attributes:
-        said: Whether a text came. result: The run's result, once it is there.
+        result: The run's result, once it is there.
     """
 
     def __init__(self) -> None:
-        self.said = False
+        self._pieces: list[str] = []
         self.result: Any = None
         self._calls: set[str] = set()
         self._attached = Attachments()
+
+    @property
+    def said(self) -> str:
+        """The text that came."""
+        return "".join(self._pieces)
 
     def feed(self, event: Any) -> Iterator[Emission]:
         """Yield what one event says."""
@@ -71,7 +76,7 @@ class AgentRunReading:
         if is_thought:
             yield Reasoning(text)
         else:
-            self.said = True
+            self._pieces.append(text)
             yield text
 
     def _called(self, part: Any) -> Iterator[Emission]:
@@ -109,4 +114,5 @@ def usage_of(used: Any) -> Usage | None:
 
 
 def _words(content: Any) -> str:
-    return content if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False)
+    words = plain(content)
+    return words if isinstance(words, str) else json.dumps(words, ensure_ascii=False)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, ModelRetry, RunContext
+from pydantic_ai.agent import WrapperAgent
 from pydantic_ai.messages import BinaryContent, ImageUrl, ToolReturn, ToolReturnPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -168,3 +169,25 @@ refining = Agent(FunctionModel(stream_function=_play))
 @refining.tool_plain(name="look", retries=5)
 def look_once_more(at: str) -> str:
     raise ModelRetry("look again")
+
+
+async def _draft(messages: list[Any], info: AgentInfo) -> AsyncIterator[str]:
+    yield "quiet "
+    yield "words"
+
+
+shouting = Agent(FunctionModel(stream_function=_draft))
+checking = Agent(FunctionModel(stream_function=_draft))
+wrapping = WrapperAgent(checking)
+modelless: Agent[None, str] = Agent()
+optional = Agent(FunctionModel(stream_function=_draft), deps_type=cast("type[str | None]", str | None))
+
+
+@shouting.output_validator
+def shout(said: str) -> str:
+    return said.upper()
+
+
+@checking.output_validator
+def let_through(said: str) -> str:
+    return said

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orchestrator import AgentError
-from orchestrator.backends.base import AgentInput, Turn
+from orchestrator.backends.base import AgentInput, Restated, Turn
 from orchestrator.errors import ConfigError
-from orchestrator.events import ApprovalRequest, File, Reasoning, ToolCall, ToolResult
+from orchestrator.events import ApprovalRequest, File, Reasoning, Token, ToolCall, ToolResult
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
 from tests.support.parts import require_library
 from tests.support.patience import PATIENCE_SECONDS
@@ -169,7 +169,14 @@ async def test_a_providers_refusal_keeps_its_kind(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("agent", "words"),
-    [("AGENTS", "no 'AGENTS'"), ("later", "is asynchronous"), ("who_asks", "fails"), ("Verdict", "fails")],
+    [
+        ("AGENTS", "no 'AGENTS'"),
+        ("later", "is asynchronous"),
+        ("who_asks", "fails"),
+        ("Verdict", "fails"),
+        ("asking", "wants deps of the type str; name a function"),
+        ("modelless", "has no model; name one"),
+    ],
 )
 def test_what_is_no_agent_is_said(agent: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
@@ -189,6 +196,18 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(ConfigError, match=r"install fanin-orchestrator\[pydantic-ai\]"):
         backend_of("counting")
+
+
+@pytest.mark.parametrize("agent", ["checking", "wrapping", "optional"])
+async def test_an_agent_may_validate_its_answer_and_do_without_deps(agent: str) -> None:
+    """Such an agent takes no other type of output for a run than its own."""
+    said = await ask(backend_of(agent))
+    assert said[:-1] == ["quiet ", "words"]
+
+
+async def test_an_answer_that_the_agent_makes_of_the_models_is_the_answer() -> None:
+    said = await ask(backend_of("shouting"))
+    assert said[:-1] == ["quiet ", "words", Restated((Token("QUIET WORDS"),))]
 
 
 async def test_images_that_tools_return_are_files_and_one_that_is_too_large_is_left_out() -> None:
