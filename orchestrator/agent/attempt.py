@@ -21,6 +21,7 @@ from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
 from ..events.content import CONTENT
 from ..events.encoding import check_types, clean_text, encode_json
+from ..events.nesting import note_depth
 from ..settings.agent import AgentSettings, Limits
 from .approvals import Approvals
 from .budget import Budget, cost_of
@@ -180,6 +181,7 @@ class Attempt:
         all else goes to `_accept`.
         """
         contain(self._backend)
+        note_depth(request.depth)
         deadlines, clock, pieces, more = (
             self._deadlines,
             self._deadlines.clock,

@@ -21,6 +21,8 @@ _P = TypeVar("_P", bound=Payload)
 
 LONG_CHARS = 256 * 1024
 """Of a call's arguments and of a result; what is longer is cut, for nobody but a reader needs it here."""
+MORE_CHARS = 100
+"""Room for the words that say how much is missing."""
 MESSAGE_CHARS = 4_000
 """Of an error's message, and of why an answer ended."""
 MOST_TOKENS = 2**53
@@ -76,10 +78,12 @@ def _count(tokens: int | None) -> int | None:
 
 
 def _shortened(item: Payload, name: str, text: str, most: int) -> str:
+    # So that it is within the bound afterwards, and another instance that passes it on cuts nothing.
+    most = most - MORE_CHARS if name in ("output", "detail") else most // 2 - MORE_CHARS
     more = f"… ({len(text) - most:,} more characters)"
     if name in ("output", "detail"):
         return text[:most] + more
     if isinstance(item, ToolCall) and name == "arguments":
         return encode_json(text[:most] + more).decode()  # a string of JSON still
-    message = f"The agent yielded a {type(item).__name__} whose {name} has more than {most} characters."
+    message = f"The agent yielded a {type(item).__name__} whose {name} is too long: {len(text)} characters."
     raise AgentError("upstream_invalid", message, retryable=False)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import AgentError
+from ..events.nesting import DEPTH_HEADER
 from .base import AgentInput, current_input
 
-DEPTH_HEADER = "Orchestrator-Depth"
 DEPTH_META = "orchestrator/depth"
 """The same in the `_meta` of an MCP call, whose connection is shared by the questions of one agent."""
 MAX_DEPTH = 4

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from ..errors import OrchestratorError
+from ..events.nesting import nesting_headers
 
 HEARTBEAT_LIMIT_SECONDS = 45.0
 """Three of the server's heartbeats. A stream that is silent for longer is taken for dead and opened again."""
@@ -142,7 +143,12 @@ class Http:
             self.base + path,
             json=body,
             params=params,
-            headers={**self._headers, "Accept": "application/json", **(headers or {})},
+            headers={
+                **self._headers,
+                **nesting_headers(),
+                "Accept": "application/json",
+                **(headers or {}),
+            },
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
             allow_redirects=False,
         ) as response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -81,7 +82,8 @@ class SyncClient:
         return self._wait(self._client.scores(**filters))
 
     def _wait(self, what: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(what)
+        # In the caller's context, not the runner's: it may be an agent of this service that asks.
+        return self._runner.run(what, context=copy_context())
 
 
 class SyncRun:

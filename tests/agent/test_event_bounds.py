@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from orchestrator.agent.event_bounds import LONG_CHARS, MOST_TOKENS, bound_event, check_names, countable
+from orchestrator.agent.event_bounds import (
+    LONG_CHARS,
+    MORE_CHARS,
+    MOST_TOKENS,
+    bound_event,
+    check_names,
+    countable,
+)
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Status, ToolCall, ToolResult, Usage
 from orchestrator.events.base import Payload
@@ -33,10 +40,12 @@ def test_what_is_within_the_bounds_goes_out_as_it_is(item: Payload) -> None:
 def test_what_only_a_reader_needs_is_cut() -> None:
     long = "x" * (LONG_CHARS + 1_234)
     result, weight = bound_event(ToolResult("c", long, is_error=True))
-    assert result.output == "x" * LONG_CHARS + "… (1,234 more characters)"
+    assert result.output == "x" * (LONG_CHARS - MORE_CHARS) + "… (1,334 more characters)"
+    assert bound_event(result)[0] is result
     assert weight > 200
     call, _ = bound_event(ToolCall("c", "n", json.dumps({"text": long})))
     assert json.loads(call.arguments).startswith('{"text": "xxx')
+    assert bound_event(call)[0] is call
     assert len(call.arguments) < LONG_CHARS + 1_000
     status, _ = bound_event(Status("working", long))
     assert status.detail.startswith("xxx")
@@ -55,7 +64,7 @@ def test_what_only_a_reader_needs_is_cut() -> None:
     ids=lambda item: item.TYPE,
 )
 def test_what_would_mean_something_else_if_it_was_cut_is_refused(item: Payload) -> None:
-    with pytest.raises(AgentError, match=r"has more than \d+ characters") as caught:
+    with pytest.raises(AgentError, match=r"is too long: \d+ characters") as caught:
         bound_event(item)
     assert caught.value.code == "upstream_invalid"
 

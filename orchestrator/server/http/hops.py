@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from ...backends.hops import DEPTH_HEADER, DEPTH_META, MAX_DEPTH, TOO_DEEP
+from ...backends.hops import DEPTH_META, MAX_DEPTH, TOO_DEEP
+from ...events.nesting import DEPTH_HEADER
 from .problem import ProblemError
 
 TRACEPARENT_CHARS = 55
