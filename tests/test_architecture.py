@@ -272,6 +272,7 @@ FOUND_ELSEWHERE = {
     "panels.methods": "tests/panels/test_methods.py",
     "server.handbook": "tests/handbook/test_pages.py",
     "server.http.a2a_tasks": "tests/dialects/test_a2a.py",  # with its own client, in both bindings
+    "server.http.mcp_calls": "tests/dialects/test_mcp.py",
     "server.keys": "tests/server/test_app.py",  # names alone
     "server.openapi": "tests/server/test_openapi.py",
     "server.routes.agent_cards": "tests/dialects/test_a2a.py",

@@ -208,3 +208,24 @@ async def test_without_a_stream_the_result_is_the_answer(service: Service) -> No
             "POST", "/v1/mcp", json=call, headers={"MCP-Protocol-Version": "1999-01-01"}
         )
         assert other.status == status, "a version that was not agreed on, but for the call that agrees on one"
+        assert other.json.get("error", {}).get("code") == (-32600 if status == 400 else None)
+
+
+@pytest.mark.parametrize("path", ["/v1/mcp", "/v1/a2a/tooled"])
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", -32700),
+        (b'{"id": NaN}', -32700),
+        (b'{"id": 1, "id": 2}', -32700),
+        (b"[]", -32600),
+        (b"1", -32600),
+    ],
+)
+async def test_only_what_is_no_json_is_a_parse_error(
+    service: Service, path: str, body: bytes, code: int
+) -> None:
+    """JSON-RPC tells a broken body from one that is no call."""
+    headers = {"Content-Type": "application/json", "A2A-Version": "1.0"}
+    answer = await service.call("POST", path, data=body, headers=headers)
+    assert answer.json["error"]["code"] == code

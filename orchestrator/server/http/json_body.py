@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
 
-from .problem import ProblemError
+from .problem import MalformedJson, ProblemError
 from .turns import Turns
 
 BODY_TIMEOUT_SECONDS = 30.0
@@ -85,7 +85,7 @@ class JsonReader:
                 detail = f"The body was not complete after {timeout_s:g} s."
                 raise ProblemError(408, detail, headers={"Connection": "close"}) from exc
             except web.RequestPayloadError as exc:
-                raise ProblemError(400, "The body's transfer or content coding is broken.") from exc
+                raise MalformedJson("The body's transfer or content coding is broken.") from exc
             return await self.parse(body)
 
     async def _read_body(self, request: web.Request, max_bytes: int, hold: _Hold) -> bytes:
@@ -222,7 +222,7 @@ def _too_large(max_bytes: int) -> NoReturn:
 
 
 def _malformed(what: str, exc: Exception) -> NoReturn:
-    raise ProblemError(400, f"The body is not valid JSON: {what}.") from exc
+    raise MalformedJson(f"The body is not valid JSON: {what}.") from exc
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -87,6 +87,13 @@ class ProblemError(OrchestratorError):
         self.problem = Problem(status, detail, errors=errors, headers=headers or {})
 
 
+class MalformedJson(ProblemError):
+    """A body that is no JSON, or breaks its coding; JSON-RPC has a code of its own for it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, detail)
+
+
 def problem_response(
     status: int,
     detail: str,

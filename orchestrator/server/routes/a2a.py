@@ -11,7 +11,7 @@ from ...errors import Conflict, InvalidRequest, OrchestratorError
 from ..http import a2a_tasks
 from ..http.a2a_tasks import a2a_error
 from ..http.answers import json_response, send_json
-from ..http.problem import problem_from, refuses_as
+from ..http.problem import MalformedJson, problem_from, refuses_as
 from ..http.question import call_name
 from ..keys import OPTIONS, READER
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, asset, operation
@@ -146,8 +146,10 @@ async def rpc(request: web.Request) -> web.StreamResponse:
         if problem is None:
             raise
         code = a2a_tasks.RPC_CODES.get(
-            getattr(exc, "reason", ""), -32700 if problem.status == 400 else -32602
+            getattr(exc, "reason", ""), -32600 if problem.status == 400 else -32602
         )
+        if isinstance(exc, MalformedJson):
+            code = -32700
         if problem.status >= 500 or problem.status == 429:
             code = -32603
         if isinstance(exc, _UnknownMethod):
