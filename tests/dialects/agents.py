@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from orchestrator import AgentError, AgentInput, Finish, Usage
 from orchestrator.backends.base import Emission
 from orchestrator.events import ApprovalRequest, Data, File, Progress, Reasoning, Source, ToolCall, ToolResult
@@ -117,7 +119,12 @@ AGENTS = {
 
 
 @asynccontextmanager
-async def dialects_served() -> AsyncIterator[Service]:
+async def dialects_served(abandon_after_s: float = 600) -> AsyncIterator[Service]:
+    """Serve the agents above. By default no run is given up within a test, as a busy machine could make it seem."""
     GATE.close()
-    async with serving(AGENTS, limits=RunLimits(abandon_after_s=1)) as service:
+    async with serving(AGENTS, limits=RunLimits(abandon_after_s=abandon_after_s)) as service:
         yield service
+
+
+soon_given_up = pytest.mark.parametrize("service", [1.0], indirect=True, ids=["soon given up"])
+"""For tests of what becomes of a run that nobody follows."""

@@ -13,14 +13,14 @@ from openai import AsyncOpenAI
 from orchestrator.eventlog import subscription
 from tests.support.service import Service
 
-from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served
+from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served, soon_given_up
 
 FOUR = "chatty+tooled+broken+endless"
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    async with dialects_served() as served:
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    async with dialects_served(getattr(request, "param", 600)) as served:
         yield served
 
 
@@ -144,6 +144,7 @@ async def test_a_response_goes_on_from_an_earlier_one(service: Service, client: 
     assert None not in conversations
 
 
+@soon_given_up
 async def test_nobody_listens_any_more_so_it_is_cancelled(service: Service, client: AsyncOpenAI) -> None:
     """As a user of this API expects who closes the stream."""
     async with await client.responses.create(model="endless", input="hi", stream=True) as stream:
@@ -198,6 +199,7 @@ async def test_silence_is_bridged(client: AsyncOpenAI, monkeypatch: pytest.Monke
     assert "".join(said) == "before after"
 
 
+@soon_given_up
 @pytest.mark.parametrize("approve", [True, False])
 async def test_an_approval_is_asked_for_and_answered(client: AsyncOpenAI, approve: bool) -> None:
     """The answer ends while the run waits, for as long as somebody thinks, and the next one goes on from there."""

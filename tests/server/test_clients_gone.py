@@ -174,14 +174,15 @@ async def test_slow_headers_that_end_in_time_are_answered(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the timer ends with them: a stream lives longer than its headers' limit."""
-    monkeypatch.setattr(runner, "HEADERS_SECONDS", 2.0)
+    limit = 4.0
+    monkeypatch.setattr(runner, "HEADERS_SECONDS", limit)
     run_id = await service.start(agents=["a"])
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     for part in (f"GET /v1/runs/{run_id}/events HT", "TP/1.1\r\nHost: ", "localhost\r\n\r\n"):
         writer.write(part.encode())
         await turns()
     await reader.readuntil(b"a.started")
-    await asyncio.sleep(2.2)
+    await asyncio.sleep(limit + 0.2)
     await service.call("POST", f"/v1/runs/{run_id}/cancel")
     await asyncio.wait_for(reader.readuntil(b"run.done"), PATIENCE_SECONDS)
     writer.close()
@@ -196,7 +197,8 @@ async def test_idle_connection_is_closed_after_a_while(monkeypatch: pytest.Monke
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"}")
         writer.write(more)
-        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
+        with suppress(ConnectionResetError):  # it may be closed before there is more
+            assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
         writer.close()
 
 

@@ -321,8 +321,11 @@ async def test_approval_is_answered_once(serve: Serve) -> None:
 async def test_run_that_nobody_follows_is_cancelled_where_it_asked_for_that(serve: Serve) -> None:
     service = await serve({"a": endless}, limits=RunLimits(abandon_after_s=2))
     kept = await service.start()
-    left = await service.start(on_disconnect="cancel")
-    async with service.stream(f"/v1/runs/{left}/events") as stream:
+    # Followed from the start: a busy machine may take longer than the limit between two calls.
+    asked = {"message": "hi", "on_disconnect": "cancel"}
+    heads = {"Accept": "text/event-stream"}
+    async with service.stream("/v1/runs", "POST", json=asked, headers=heads) as stream:
+        left = (await stream.until("run.started"))[-1].data["run_id"]
         await stream.until("a.token")
         await asyncio.sleep(3)
         assert service.run(left).status == "running", "somebody follows it"
