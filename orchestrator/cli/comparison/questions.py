@@ -63,8 +63,11 @@ def _read(line: str, where: str, number: str) -> ComparedQuestion:
     unknown = data.keys() - {"question", "id", "expect"}
     text, expect = data.get("question"), data.get("expect", [])
     expect = [expect] if isinstance(expect, str) else expect
-    if unknown or not isinstance(text, str) or not text.strip():
-        raise InvalidRequest(f"{where}: it has {', '.join(sorted(unknown)) or 'no `question`'}")
+    if unknown:
+        named = ", ".join(f"`{key[:80]}`" for key in sorted(unknown)[:5])
+        raise InvalidRequest(f"{where}: there is no key {named}; a line has `question`, `id` and `expect`")
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidRequest(f"{where}: `question` is a string that says something")
     given = data.get("id", number)
     if not isinstance(given, str | int) or isinstance(given, bool) or given == "":
         raise InvalidRequest(f"{where}: `id` is a string or a number")

@@ -158,8 +158,11 @@ def test_a_judge_says_who_wins(folder: Path) -> None:
     [
         ("", "there is no question"),
         ('"one"\n{', "questions.jsonl:2: this is no JSON"),
-        ('{"text": "x"}', "questions.jsonl:1: it has text"),
-        ('{"question": " "}', "questions.jsonl:1: it has no `question`"),
+        (
+            '{"text": "x"}',
+            "questions.jsonl:1: there is no key `text`; a line has `question`, `id` and `expect`",
+        ),
+        ('{"question": " "}', "questions.jsonl:1: `question` is a string that says something"),
         ('{"question": "x", "expect": 4}', "`expect` is a string or a list"),
         ('{"id": 1, "question": "x"}\n{"id": "1", "question": "y"}', "there is a question '1' already"),
         ("3", "a line is a string, or an object"),
