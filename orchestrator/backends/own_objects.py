@@ -2,38 +2,125 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
+
+import structlog
 
 from ..errors import ConfigError, ConfigProblem
 from ..references import load_attribute
 from ..settings.agent import AgentSettings
 from .base import AgentInput
 
+log = structlog.get_logger(__name__)
+
 ForAttempt = Callable[[AgentInput], Any]
 
 
-def load_own(settings: AgentSettings, key: str, reference: str, method: str) -> Any:
-    """Load what *reference* names: an object with *method*, or a function without arguments that returns one.
+class MadeLater:
+    """An object that a function of the user's makes in the running loop, at the first attempt that needs it.
 
+    Args:
+        make: Returns an awaitable, or an asynchronous context manager, which is left when the agent is closed.
+        check: Raises for what is no such object.
+    """
+
+    def __init__(self, make: Callable[[], Any], check: Callable[[Any], None]) -> None:
+        self._make = make
+        self._check = check
+        self._task: asyncio.Task[None] | None = None
+        self._made: asyncio.Future[Any] | None = None
+        self._released = asyncio.Event()
+
+    async def get(self) -> Any:
+        """Return it; the first call makes it, and one that was cancelled meanwhile does not undo that.
+
+        Raises whatever the function raises; the next call tries again.
+        """
+        if self._made is None or (self._made.done() and self._made.exception() is not None):
+            self._made = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(self._hold(self._made))
+        return await asyncio.shield(self._made)
+
+    async def aclose(self) -> None:
+        """Leave the context in which it was made, in the task that entered it."""
+        self._released.set()
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def _hold(self, made: asyncio.Future[Any]) -> None:
+        try:
+            found = self._make()
+            if inspect.isawaitable(found):
+                result = await found
+                self._check(result)
+                made.set_result(result)
+                return
+            async with found as inner:
+                self._check(inner)
+                made.set_result(inner)
+                await self._released.wait()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the attempt that waits for it fails of it
+            if made.done():
+                log.warning("agent_object_not_closed", error=type(exc).__name__)
+            else:
+                made.set_exception(exc)
+                made.exception()  # fetched, so that asyncio does not report it as forgotten if nobody waits any more
+
+
+def load_own(settings: AgentSettings, key: str, reference: str, method: str, *given: Any) -> Any:
+    """Load what *reference* names: an object with *method*, or a function that returns one.
+
+    Args:
+        given: What the function gets if it cannot do without an argument.
+    Returns:
+        The object; a `MadeLater` if the function is asynchronous.
     Raises:
         ConfigError: It cannot be loaded, or is neither.
     """
     found = load_attribute(reference, file=settings.source, key=key)
+
+    def check(made: Any) -> None:
+        if not hasattr(made, method):
+            kind = type(made).__name__
+            raise settings.problem(key, f"{reference!r} gives a {kind}, which has no {method!r}")
+
     if not hasattr(found, method) and callable(found):
+        make = found
+
+        def call() -> Any:
+            return make(*given) if given and _wants_one(make) else make()
+
+        if inspect.iscoroutinefunction(make) or inspect.isasyncgenfunction(inspect.unwrap(make)):
+            return MadeLater(call, check)
         try:
-            found = found()
+            found = call()
         except (Exception, SystemExit) as exc:
             raise settings.problem(key, f"{reference!r} fails ({type(exc).__name__}: {exc})") from exc
         if inspect.iscoroutine(found):
             found.close()
-            raise settings.problem(key, f"{reference!r} is asynchronous; it must return the object itself")
-    if not hasattr(found, method):
-        kind = type(found).__name__
-        raise settings.problem(key, f"{reference!r} gives a {kind}, which has no {method!r}")
+            return MadeLater(call, check)
+        if isinstance(found, AbstractAsyncContextManager) and not hasattr(found, method):
+            return MadeLater(call, check)
+    check(found)
     return found
+
+
+def _wants_one(make: Callable[..., Any]) -> bool:
+    """Whether a function cannot be called without an argument, but with one."""
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # some callables written in C have none
+        return False
+    try:
+        signature.bind()
+    except TypeError:
+        return True
+    return False
 
 
 def load_function(settings: AgentSettings, key: str, reference: str | None) -> ForAttempt | None:

@@ -13,7 +13,7 @@ from ...errors import AgentError
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
-from ..own_objects import load_function, load_library, load_own, made_for
+from ..own_objects import MadeLater, load_function, load_library, load_own, made_for
 from .questions import GraphQuestions
 from .reading import GraphReading
 from .settings import LangGraphSettings
@@ -44,7 +44,16 @@ class LangGraphBackend:
         self._recursion: type[Exception] = errors.GraphRecursionError
         messages = load_library(settings, "langchain_core.messages", EXTRA)
         self._human, self._ai = messages.HumanMessage, messages.AIMessage
-        graph = load_own(settings, "graph", settings.graph, "nodes")
+        self._graph: Any = None
+        self._keeps = False
+        own = load_own(settings, "graph", settings.graph, "nodes", dict(settings.config))
+        self._later = own if isinstance(own, MadeLater) else None
+        if self._later is None:
+            self._take(own)
+        self._context = load_function(settings, "context", settings.context)
+
+    def _take(self, graph: Any) -> None:
+        settings = self._settings
         if not hasattr(graph, "astream"):
             if not hasattr(graph, "compile"):
                 raise settings.problem("graph", f"{settings.graph!r} is no graph")
@@ -59,7 +68,6 @@ class LangGraphBackend:
                 f"has {has}. Give its input a key `messages`, or ask the graph from a `backend: function`",
             )
         self._graph = graph
-        self._context = load_function(settings, "context", settings.context)
         # True asks for a parent's, and a graph that is run by itself has none.
         self._keeps = graph.checkpointer not in (None, True, False)
 
@@ -69,7 +77,9 @@ class LangGraphBackend:
         return None
 
     async def aclose(self) -> None:
-        """Do nothing: the graph is the user's."""
+        """Let go of a graph that was made here; any other is the user's."""
+        if self._later is not None:
+            await self._later.aclose()
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
         """Answer *request*.
@@ -79,6 +89,8 @@ class LangGraphBackend:
 
         Cancelling and closing return when the graph's own stream is closed, and its thread is as it was before.
         """
+        if self._later is not None and self._graph is None:
+            self._take(await self._later.get())
         options: dict[str, Any] = {"config": self._config(request)}
         if self._context is not None:
             options["context"] = await made_for(request, self._context)

@@ -20,7 +20,7 @@ from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Restated
 from ..finish_words import end_of
 from ..framework_errors import framework_error
-from ..own_objects import load_function, load_library, load_own, made_for
+from ..own_objects import MadeLater, load_function, load_library, load_own, made_for
 from ..plain_values import plain
 from .history import Messages
 from .reading import AgentRunReading, usage_of
@@ -54,9 +54,16 @@ class PydanticAIBackend:
         self._settings = settings
         self._library: Any = load_library(settings, "pydantic_ai", EXTRA)
         self._messages = Messages(load_library(settings, "pydantic_ai.messages", EXTRA))
-        self._agent = load_own(settings, "agent", settings.agent, "run_stream_events")
+        own = load_own(settings, "agent", settings.agent, "run_stream_events")
+        self._later = own if isinstance(own, MadeLater) else None
+        self._agent: Any = None if self._later is not None else own
         self._threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix=settings.agent_id)
         self._deps = load_function(settings, "deps", settings.deps)
+        if self._later is None:
+            self._check()
+
+    def _check(self) -> None:
+        settings = self._settings
         if self._deps is None and (wanted := _deps_wanted(self._agent)) is not None:
             raise settings.problem(
                 "agent",
@@ -75,7 +82,9 @@ class PydanticAIBackend:
         return name if isinstance(name, str) and name else None
 
     async def aclose(self) -> None:
-        """Let go of the threads of synchronous tools, whatever they wait for; the agent is the user's."""
+        """Let go of an agent that was made here, and of the threads of synchronous tools, whatever they wait for."""
+        if self._later is not None:
+            await self._later.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
@@ -86,6 +95,9 @@ class PydanticAIBackend:
 
         Cancelling and closing return when the run has ended and the model's connection is closed.
         """
+        if self._later is not None and self._agent is None:
+            self._agent = await self._later.get()
+            self._check()
         reading = AgentRunReading()
         arguments: dict[str, Any] = self._output_type()
         if self._deps is not None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import operator
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, ClassVar, TypedDict
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -313,6 +314,29 @@ together = (
 too_much = _line(_write_too_much)
 paused = _line(_count, _again, checkpointer=InMemorySaver(), interrupt_before=["again"])
 addressed = _line(_addressed)
+MADE: list[str] = []
+
+
+async def made_later(config: dict[str, Any]) -> Any:
+    MADE.append(str(config["tags"]))
+    return counting
+
+
+def made_of_config(config: dict[str, Any]) -> Any:
+    return _line(_count)
+
+
+@asynccontextmanager
+async def opened(config: dict[str, Any]) -> AsyncIterator[Any]:
+    MADE.append("opened")
+    yield counting
+    MADE.append("closed")
+
+
+async def fails_later() -> Any:
+    raise ValueError("no graph today")
+
+
 writing = StateGraph(MessagesState).add_node("write", _write_anything).add_edge(START, "write").compile()
 
 

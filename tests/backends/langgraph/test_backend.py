@@ -200,7 +200,7 @@ async def test_a_providers_refusal_is_told_in_our_words(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("graph", "words"), [
-        ("nothing", "has no 'nodes'"), ("look", "fails"), ("absent", "no 'absent'"),
+        ("nothing", "has no 'nodes'"), ("look", "gives a str"), ("absent", "no 'absent'"),
         ("leaves", r"fails \(SystemExit: 3\)"),
         ("unheard", "never hear the question: .*has 'question'"),
     ],
@@ -275,6 +275,25 @@ async def test_a_node_that_asks_the_process_to_end_ends_its_own_agent_alone() ->
 
 async def one_word(request: AgentInput) -> AsyncGenerator[str, None]:
     yield "one"
+
+
+async def test_a_graph_may_be_made_in_the_running_loop_of_its_config() -> None:
+    """As LangGraph's own server has them: tools of MCP servers and databases are there only in a loop."""
+    require_library("langgraph")
+    from .graphs import MADE
+
+    MADE.clear()
+    for graph in ("made_later", "made_of_config", "opened"):
+        backend = backend_of(graph, config={"tags": ["a"]})
+        answers = await asyncio.gather(ask(backend), ask(backend))
+        assert {text_in(each) for each in answers} == {"question 1 of 1"}
+        await backend.aclose()
+    assert MADE == ["['a']", "opened", "closed"]
+    failing = backend_of("fails_later")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="today"):
+            await ask(failing)
+    await failing.aclose()
 
 
 async def test_a_builder_is_compiled() -> None:

@@ -126,7 +126,11 @@ def wired() -> Agent:
     return Agent(OpenAIChatModel(Place.model, provider=provider))
 
 
-async def later() -> None: ...
+async def later() -> Any:
+    return counting
+
+
+async def never() -> None: ...
 
 
 async def _draw(messages: list[Any], info: AgentInfo) -> AsyncIterator[Any]:

@@ -171,7 +171,6 @@ async def test_a_providers_refusal_keeps_its_kind(monkeypatch: pytest.MonkeyPatc
     ("agent", "words"),
     [
         ("AGENTS", "no 'AGENTS'"),
-        ("later", "is asynchronous"),
         ("who_asks", "fails"),
         ("Verdict", "fails"),
         ("asking", "wants deps of the type str; name a function"),
@@ -196,6 +195,16 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.M
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(ConfigError, match=r"install fanin-orchestrator\[pydantic-ai\]"):
         backend_of("counting")
+
+
+async def test_an_agent_may_be_made_in_the_running_loop() -> None:
+    backend = backend_of("later")
+    assert backend.model is None
+    assert text_in(await ask(backend)) == "question 1 of 1 with 0"
+    assert backend.model == "abacus"
+    await backend.aclose()
+    with pytest.raises(ConfigError, match="gives a NoneType"):
+        await ask(backend_of("never"))
 
 
 @pytest.mark.parametrize("agent", ["checking", "wrapping", "optional"])
