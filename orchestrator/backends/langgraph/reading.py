@@ -24,6 +24,8 @@ from .ending import GraphEnding, ending_of
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
 MAX_DETAIL_CHARS = 2000
+TOOLS = "tools"
+"""The node that runs the tools of LangGraph's own agents. What a model says in one is the tool's, not the answer."""
 _SPEAKING = ("ai", "AIMessageChunk")
 _ASSISTANTS = ("assistant", "ai", "model")
 """Roles of messages that are of no kind of their own, as `ChatMessage`s are."""
@@ -50,7 +52,7 @@ class GraphReading:
         self._ended: tuple[str, str] = ("", "stop")
         self._spoke: set[str] = set()
         self._speakers = speakers
-        self._calls: set[str] = set()
+        self._calls: dict[str, None] = {}
         self._results: set[str] = set()
         self._parts = PartsReading()
         self._reports = DataReports()
@@ -67,6 +69,10 @@ class GraphReading:
         for used in (self._partial | self._usage).values():
             found = used if found is None else found.plus(used)
         return found
+
+    @property
+    def _open_call(self) -> str | None:
+        return next((call_id for call_id in self._calls if call_id not in self._results), None)
 
     @property
     def reason(self) -> str:
@@ -126,19 +132,20 @@ class GraphReading:
             yield from self._in_turn.end(key)
 
     def _said_in(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
-        speaker = about.get("langgraph_node") if self._speakers else None
-        speaker = speaker if isinstance(speaker, str) and speaker else None
+        path = _path_of(about)
+        speaker = path[0] if path and self._speakers else None
+        parent = self._open_call if TOOLS in path else None
         self._note(message, whole=getattr(message, "type", "") == "ai")
         extra = getattr(message, "additional_kwargs", None)
         thought = extra.get("reasoning_content") if isinstance(extra, Mapping) else None
         if isinstance(thought, str) and thought:
-            yield Reasoning(thought, speaker=speaker)
+            yield Reasoning(thought, speaker, parent)
         content = getattr(message, "content", "")
         for text, is_thought in texts_of(content):
-            if not is_thought:
+            if not is_thought and parent is None:
                 self._has_said = True
                 self._spoke.add(_key(message))
-            yield Reasoning(text, speaker=speaker) if is_thought else Token(text, speaker=speaker)
+            yield Reasoning(text, speaker, parent) if is_thought else Token(text, speaker, parent)
         yield from self._parts.feed(content, speaker)
 
     def _updates(self, chunk: Any) -> Iterator[Emission]:
@@ -174,7 +181,7 @@ class GraphReading:
         for call in getattr(message, "tool_calls", None) or ():
             call_id = str(call.get("id") or f"call.{len(self._calls)}")
             if call_id not in self._calls:
-                self._calls.add(call_id)
+                self._calls[call_id] = None
                 yield ToolCall(call_id, str(call.get("name") or "tool"), as_json(call.get("args") or {}))
 
     def _result(self, message: Any) -> Iterator[Emission]:
@@ -183,7 +190,7 @@ class GraphReading:
             return
         self._results.add(call_id)
         if call_id not in self._calls:
-            self._calls.add(call_id)
+            self._calls[call_id] = None
             yield ToolCall(call_id, str(getattr(message, "name", None) or "tool"), "{}")
         content = getattr(message, "content", "")
         words = words_of(content)
@@ -213,6 +220,15 @@ class GraphReading:
             self._usage[key] = usage
         else:
             self._partial[key] = usage if key not in self._partial else self._partial[key].plus(usage)
+
+
+def _path_of(about: Mapping[str, Any]) -> list[str]:
+    """Return the nodes in which a message was said, the graph's own first, those of graphs within it after it."""
+    places = about.get("langgraph_checkpoint_ns")
+    if isinstance(places, str) and places:
+        return [place.partition(":")[0] for place in places.split("|")]
+    node = about.get("langgraph_node")
+    return [node] if isinstance(node, str) and node else []
 
 
 def _key(message: Any) -> str:

@@ -311,6 +311,27 @@ together = (
     )
     .compile()
 )
+
+
+async def _spell(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [await SpellingModel(words=["spelt "]).ainvoke("go")]}
+
+
+async def _call(state: MessagesState) -> dict[str, Any]:
+    call = {"name": "spell", "args": {}, "id": "c1"}
+    return {"messages": [AIMessage("Let me. ", tool_calls=[call])]}
+
+
+async def _tools(state: MessagesState) -> dict[str, Any]:
+    """Run a tool that is a graph with a model of its own."""
+    said = await _line(_spell).ainvoke({"messages": []})
+    return {"messages": [ToolMessage(said["messages"][-1].content, tool_call_id="c1", name="spell")]}
+
+
+delegating = _line(_call, _tools, _again)
+nested = (
+    StateGraph(MessagesState).add_node("researcher", _line(_spell)).add_edge(START, "researcher").compile()
+)
 too_much = _line(_write_too_much)
 paused = _line(_count, _again, checkpointer=InMemorySaver(), interrupt_before=["again"])
 addressed = _line(_addressed)

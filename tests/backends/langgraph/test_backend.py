@@ -250,6 +250,21 @@ async def test_nodes_that_speak_at_once_are_heard_one_after_the_other() -> None:
     assert text_in(said) == "0a 0b 0c 1a 1b 1c 2a 2b 2c "
 
 
+async def test_what_a_model_says_within_a_tool_is_not_the_answer() -> None:
+    said = await ask(backend_of("delegating"))
+    assert of_kind(said, Token) == [
+        Token("Let me. ", speaker="call"),
+        Token("spelt ", speaker="tools", parent="c1"),
+        Token("again", speaker="again"),
+    ]
+    assert of_kind(said, ToolResult) == [ToolResult("c1", "spelt ", is_error=False)]
+
+
+async def test_the_speaker_is_the_graphs_own_node() -> None:
+    """Agents within a graph have nodes of the same names, so that nobody could tell them apart."""
+    assert of_kind(await ask(backend_of("nested")), Token) == [Token("spelt ", speaker="researcher")]
+
+
 async def test_a_graph_goes_on_beyond_a_breakpoint_if_somebody_lets_it() -> None:
     backend = backend_of("paused")
     said = await gather(backend.stream(Answering().of(AgentInput("hi"))))
