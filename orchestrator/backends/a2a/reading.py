@@ -78,11 +78,11 @@ class TaskReading:
         """Whether the task waits for an answer."""
         return self.state == INPUT_REQUIRED
 
-    def feed(self, update: dict[str, Any]) -> list[Emission]:
-        """Return what one *update* has the agent say.
+    def feed(self, update: dict[str, Any]) -> Iterator[Emission]:
+        """Yield what one *update* has the agent say.
 
         Raises:
-            AgentError: It failed, or sent what cannot be read.
+            AgentError: It failed, or sent what cannot be read; what it had said comes first.
         """
         for kind, read in (
             ("task", self._task),
@@ -92,10 +92,10 @@ class TaskReading:
         ):
             value = update.get(kind)
             if isinstance(value, dict):
-                return list(read(value))
+                yield from read(value)
+                return
         if isinstance(update.get("status"), dict) and isinstance(update.get("id"), str):
-            return list(self._task(update))  # GetTask and CancelTask answer with the task itself
-        return []
+            yield from self._task(update)  # GetTask and CancelTask answer with the task itself
 
     # ── what may come ────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from ...errors import AgentError
 from ...events.agent import ApprovalRequest
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
@@ -104,8 +105,14 @@ class AgUiBackend:
                         yield emission
                     if reading.ended:
                         return
+        except AgentError:
+            for emission in reading.waiting():
+                yield emission
+            raise
         finally:
             answer.close()
+        for emission in reading.waiting():
+            yield emission
         raise ConnectionLost(f"{WHO} ended its stream before its run had ended.")
 
     async def _open(self, body: dict[str, Any], hops: dict[str, str]) -> UpstreamAnswer:

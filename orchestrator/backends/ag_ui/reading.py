@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,10 @@ class RunReading:
         closed = self._close_chunk() if kind != "TOOL_CALL_CHUNK" else []
         read = _READERS.get(kind)
         return closed if read is None else [*closed, *read(self, event)]
+
+    def waiting(self) -> Iterator[Emission]:
+        """Yield what waited for the end of another message, of a run that has broken off."""
+        yield from self._in_turn.end_all()
 
     # ── text ─────────────────────────────────────────────────────────────────────────────────
 

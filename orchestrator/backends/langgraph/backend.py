@@ -133,9 +133,11 @@ class LangGraphBackend:
                         yield emission
             for emission in reading.end():
                 yield emission
-        except self._recursion as exc:
-            raise AgentError("max_turns", "The graph took all the steps that it may take.") from exc
         except Exception as exc:
+            for emission in reading.waiting():
+                yield emission
+            if isinstance(exc, self._recursion):
+                raise AgentError("max_turns", "The graph took all the steps that it may take.") from exc
             known = framework_error(exc)
             if known is None:
                 raise

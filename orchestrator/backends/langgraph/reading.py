@@ -106,9 +106,13 @@ class GraphReading:
         elif chunk is not None:
             yield from self._reports.report("custom", plain(chunk))
 
+    def waiting(self) -> Iterator[Emission]:
+        """Yield what waited for the end of another message, whose stream has broken off."""
+        yield from self._in_turn.end_all()
+
     def end(self) -> Iterator[Emission]:
         """Yield what is left to be said once the graph's stream has ended."""
-        yield from self._in_turn.end_all()
+        yield from self.waiting()
         if self._has_said or self.interrupts or self.is_paused:
             return
         last = GraphEnding(output=self.output) if self.output is not UNSET else ending_of(self._final)

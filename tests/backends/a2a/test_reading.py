@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from orchestrator import AgentError
 from orchestrator.backends.a2a.reading import TaskReading
 from orchestrator.backends.base import Emission
 from orchestrator.events import Data, File
@@ -42,6 +43,21 @@ def test_artifacts_that_come_at_once_are_heard_one_after_the_other() -> None:
         DONE,
     )
     assert text_in(said) == "a1 a2 b1 b2 c whole "
+
+
+def test_what_had_to_wait_is_heard_before_a_failure() -> None:
+    reading, said = TaskReading(), list[Emission]()
+    failed = {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_FAILED"}}}
+    updates = (piece("a", "a1 ", lastChunk=False), piece("b", "b1 ", lastChunk=False), failed)
+
+    def hear() -> None:
+        for update in updates:
+            for each in reading.feed(update):
+                said.append(each)
+
+    with pytest.raises(AgentError, match="failed at its task"):
+        hear()
+    assert text_in(said) == "a1 b1 "
 
 
 def test_one_that_comes_whole_need_not_say_so() -> None:

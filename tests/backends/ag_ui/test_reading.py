@@ -47,10 +47,11 @@ def test_messages_that_come_at_once_are_heard_one_after_the_other() -> None:
 
 
 def test_a_message_that_is_never_ended_holds_back_nothing_for_good() -> None:
-    said, _ = read(
+    said, reading = read(
         text("START", "a"), text("CONTENT", "a", "one "), text("START", "b"), text("CONTENT", "b", "two")
     )
     assert text_in(said) == "one "
+    assert text_in([*reading.waiting()]) == "two"
     rest, _ = read(
         text("START", "a"),
         text("CONTENT", "a", "one "),
