@@ -132,8 +132,8 @@ class Digest:
         return True
 
     def _take_piece(self, entry: Entry, payload: Token | Reasoning) -> None:
-        if payload.parent is not None:
-            return  # a nested agent's words are no part of the answer
+        if payload.parent is not None or not payload.text:
+            return  # a nested agent's words are no part of the answer, and an empty piece opens no part of it
         if (grown := self._growing.get(entry.agent_id)) is not None:
             grown.join()
         span = self._growing[entry.agent_id] = _Span(entry, type(payload), payload.text)

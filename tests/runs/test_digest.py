@@ -25,7 +25,7 @@ from orchestrator.events import (
     ToolResult,
     encode_data,
 )
-from orchestrator.framing.base import DIALECTS, Framing, Subscriber
+from orchestrator.framing.base import DIALECTS, Forkable, Subscriber
 from orchestrator.run import digest as digests
 from orchestrator.run.digest import Digest
 from tests.framing.scene import EPOCH, RUN, done, ended, error, started
@@ -46,6 +46,7 @@ def said(chance: random.Random, number: int) -> list[Payload]:
         [Progress(f"at {n}", step=n, progress_id=chance.choice("xy")) for n in range(5)],
         [Status("thinking"), Source(name, url=f"https://e.org/{number}"), Data("d", number, data_id="one")],
         [Token("nested", parent="p1"), Reasoning("nested", parent="p1")],
+        [call, Reasoning(""), Reasoning(f"r{number} "), Token(""), Token("t ")],
     ]
     return chance.choice(kinds)
 
@@ -84,13 +85,25 @@ def logged(events: Iterator[tuple[str | None, Payload]], digest: Digest) -> list
     return found
 
 
-def opened() -> Framing:
-    return DIALECTS["responses"].open(Subscriber(RUN, RUN))
+FOLDED = [name for name, row in DIALECTS.items() if row.carrier == "stream" and row.framing.folds]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_whoever_takes_it_in_knows_what_the_log_says(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each cursor: what follows is written with the same numbers, places, ids and words, to the last sum."""
+@pytest.mark.parametrize(
+    ("seed", "dialect"), [*enumerate(FOLDED), *((seed, "responses") for seed in range(10, 13))]
+)
+def test_whoever_takes_it_in_knows_what_the_log_says(
+    seed: int, dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each cursor: what follows is written with the same numbers, places, ids and words, to the last sum.
+
+    So it is by one who begins with what another one has heard, which asked for something else.
+    """
+
+    def opened(**options: str) -> Forkable:
+        framing = DIALECTS[dialect].open(Subscriber(RUN, RUN, options={"model": "m", "rpc_id": 1} | options))
+        assert isinstance(framing, Forkable)
+        return framing
+
     monkeypatch.setattr(digests, "SPAN_EVENTS", SPAN)
     digest = Digest()
     entries = logged(run(seed), digest)
@@ -101,11 +114,16 @@ def test_whoever_takes_it_in_knows_what_the_log_says(seed: int, monkeypatch: pyt
         assert at - SPAN < last <= at
         told = list(digest.entries(last))
         between = [entry for entry in entries if last < entry.seq <= at]
-        late, whole = opened(), opened()
+        late, whole, other, forked = opened(), opened(), opened(model="n", rpc_id="7"), opened()
         late.skip(told)
+        late.reach(last)
         late.skip(between)
         whole.skip(entries[: place + 1])
-        assert late.entries(entries[place + 1 :]) == whole.entries(entries[place + 1 :])
+        other.skip(entries[: place + 1])
+        forked.begin_with(other)
+        rest = entries[place + 1 :]
+        other.entries(rest[::2])
+        assert late.entries(rest) == whole.entries(rest) == forked.entries(rest)
         shortened = shortened or len(told) < 0.8 * (place + 1 - len(between))
     assert shortened
 
