@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from ..hops import passed_on
 from ..http_upstream import ConnectionLost, HttpUpstream
 from ..tasks import uninterrupted
 from .calls import A2aCalls, TaskHasEnded
-from .card import WHO, card_url, endpoint_of
+from .card import WHO, card_url, endpoint_of, reached_at
 from .question import TaskQuestion
 from .reading import ENDED, TaskReading
 from .settings import A2aSettings
@@ -109,6 +110,7 @@ class A2aBackend:
             settings = self._settings
             card = await self._http.call("GET", card_url(settings.url))
             endpoint = endpoint_of(card, settings.binding)
+            endpoint = replace(endpoint, url=reached_at(endpoint.url, settings.url))
             if not self._http.reaches(endpoint.url):
                 raise AgentError(
                     "upstream_rejected",

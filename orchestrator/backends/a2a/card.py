@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import yarl
+
 from ...errors import AgentError
 
 WHO = "The A2A agent"
 CARD_PATH = "/.well-known/agent-card.json"
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - read, not bound
 BINDINGS: dict[str, Literal["jsonrpc", "http+json"]] = {"JSONRPC": "jsonrpc", "HTTP+JSON": "http+json"}
 """A binding's name on the wire → as it is configured."""
 
@@ -20,6 +23,19 @@ class Endpoint:
     url: str
     binding: Literal["jsonrpc", "http+json"]
     streams: bool
+
+
+def reached_at(named: str, url: str) -> str:
+    """Return *named*, a card's address, as it is reached from here, where the agent is reached at *url*.
+
+    Servers often name the address that they listen at, which is every one of their machine: nobody else's.
+    """
+    try:
+        host = yarl.URL(named).host
+    except ValueError:
+        return named
+    own = yarl.URL(url).host
+    return str(yarl.URL(named).with_host(own)) if host in _EVERY_ADDRESS and own is not None else named
 
 
 def card_url(url: str) -> str:
