@@ -691,7 +691,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
     async with redis_server(tmp_path / "primary") as primary:
         replicated = f"127.0.0.1 {primary.port}"
         async with redis_server(tmp_path / "replica", replicaof=replicated) as replica:
-            async with opened(primary) as (log,):
+            async with opened(primary, patience_s=PATIENCE_SECONDS) as (log,):
                 await log.append("c", [draft(n) for n in range(1, 11)])
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     while not await replica.ask("EXISTS", "fanin:default:{c}:log"):
@@ -699,7 +699,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
                 await replica.ask("REPLICAOF", "NO", "ONE")
                 at = (await log.append("c", [draft(n) for n in range(11, 16)]))[-1]
             await primary.stop(kill=True)
-            async with opened(replica) as (log,):
+            async with opened(replica, patience_s=PATIENCE_SECONDS) as (log,):
                 await log.append("c", [draft(n) for n in range(90, 99)])
                 with pytest.raises(GapError) as gap:
                     await log.read("c", Cursor(at.epoch, at.seq), most=9)
@@ -707,7 +707,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
                 start = await log.open("c")
                 page = await log.read("c", Cursor(start.epoch, 0), most=99)
                 assert numbers(page) == [*range(1, 11), *range(90, 99)]
-                async with opened(replica) as (other,):
+                async with opened(replica, patience_s=PATIENCE_SECONDS) as (other,):
                     assert (await other.open("c")).epoch == start.epoch, "once is enough"
 
 

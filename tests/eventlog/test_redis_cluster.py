@@ -199,7 +199,7 @@ async def test_command_that_came_twice_is_carried_out_once(
 
     serving = asyncio.ensure_future(serve(workers[1], "worker_1", note))
     async with proxied(server) as (proxy, url):
-        log = RedisLog(url)
+        log = RedisLog(url, patience_s=PATIENCE_SECONDS)
         sender = RedisCluster(log)
         await sender.send("worker_1", b"first")
         losing = asyncio.ensure_future(lose_answer(proxy, b"second"))

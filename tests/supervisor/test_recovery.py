@@ -16,7 +16,7 @@ from orchestrator.errors import Conflict, Gone, NotFound
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.run_list import RunQuery
-from orchestrator.eventlog.subscription import follow
+from orchestrator.eventlog.subscription import IDLE, follow
 from orchestrator.eventlog.view import View
 from orchestrator.events import Approval, Snapshot, Status
 from orchestrator.run.run import Run
@@ -97,8 +97,9 @@ async def follow_to_end(supervisor: Supervisor, run_id: str, after: str | None =
     items = follow(supervisor.log, View(run.spec.channel, run_id), after, snapshots)
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(items) as pages:
         async for page in pages:
-            assert isinstance(page, list)
-            seen += [Seen(entry) for entry in page]
+            if page is not IDLE:  # it says after seconds of silence that the log is alive
+                assert isinstance(page, list)
+                seen += [Seen(entry) for entry in page]
     return seen
 
 
