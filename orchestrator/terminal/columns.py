@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -299,6 +300,7 @@ def _markdown(text: str) -> RenderableType:
     """Draw *text* as Markdown, or as it came if Markdown would leave something out."""
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING}).enable("strikethrough")
     parser.enable("table").disable(["reference", "image"])
+    parser.inline.ruler.before("escape", "formula", _formula)
     parsed = parser.parse(text)
     if any(_loses(token, text) for token in parsed):
         return Text(text)
@@ -307,6 +309,24 @@ def _markdown(text: str) -> RenderableType:
             if title := link.attrs.get("title"):
                 link.attrSet("href", f'{link.attrs.get("href", "")} "{title}"')
     return _Words(text, parsed)
+
+
+_FORMULAS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "\\begin{": "\\end{"}
+_FORMULA_CHARS = 2_000
+
+
+def _formula(state: StateInline, silent: bool) -> bool:
+    """Take a formula in TeX as it stands: its backslashes and stars are its own."""
+    start = next((sign for sign in _FORMULAS if state.src.startswith(sign, state.pos)), "")
+    inside = state.pos + len(start)
+    end = state.src.find(_FORMULAS[start], inside, state.pos + _FORMULA_CHARS) if start else -1
+    if end <= inside:
+        return False
+    end += len(_FORMULAS[start])
+    if not silent:
+        state.pending += state.src[state.pos : end]
+    state.pos = end
+    return True
 
 
 def _loses(token: Token, text: str) -> bool:

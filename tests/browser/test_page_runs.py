@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 from tests.support.listening import free_port
+from tests.support.patience import wait_until
 from tests.support.served import orchestrator
 
 from .conftest import NewPage
@@ -125,6 +128,41 @@ def test_the_history_lists_opens_and_forgets_runs(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("side by side")
     page.go_back()
     expect(page.get_by_role("alert")).to_contain_text("410")
+
+
+def gone(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address).close()
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return refusal.status == 410
+    return False
+
+
+def test_a_store_that_is_away_is_told_of_and_survived(page: Page, server: str) -> None:
+    """No vote is shown that was not taken, no empty history that could not be read; the page comes back by itself."""
+    run_id = ask(page, "essay", message="Kept elsewhere")
+    ended(page)
+    away = {"status": 503, "content_type": "application/problem+json", "json": {"detail": "no log"}}
+    page.context.route("**/v1/**", lambda route: route.fulfill(**away))
+    star = page.get_by_role("button", name="Vote for Essay")
+    star.click()
+    expect(page.get_by_role("alert")).to_contain_text("503: no log")
+    expect(star).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="History", exact=True).click()
+    history = page.get_by_role("complementary", name="History")
+    expect(history.get_by_role("button", name="Try again")).to_be_visible()
+    expect(history.get_by_text("Nothing was asked yet")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("503: no log")
+    page.context.unroute("**/v1/**")
+    state(page, "essay", "done")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="History", exact=True).click()
+    history.get_by_role("button", name="Delete: Kept elsewhere").first.click()
+    history.get_by_role("button", name="Delete", exact=True).click()
+    page.goto("about:blank")  # and nothing is left to take it back
+    wait_until(lambda: gone(f"{server}/v1/runs/{run_id}"), "the run is still there")
 
 
 def test_a_draft_survives_a_reload(page: Page) -> None:

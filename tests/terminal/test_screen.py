@@ -405,6 +405,9 @@ def test_a_lost_connection_is_shown() -> None:
         "*a _b " * 60 + "the end",
         "```python app.py\ncode()\n```",
         "- " * 30 + "item",
+        r"so \(\frac{1}{2} * x_1 * y_2\) and \[\{a\}\] hold",
+        "- $$\\{x\\}_1 * y_1 * z$$ in Korean: \\begin{cases} a \\\\ b \\end{cases}이다",
+        "\\(" * 500 + " and no end",
     ],
 )
 def test_what_an_agent_said_is_what_is_printed(said: str) -> None:
@@ -420,6 +423,8 @@ def test_what_an_agent_said_is_what_is_printed(said: str) -> None:
     assert [word for word in words if word not in printed] == []
     if "<" in said:
         assert "".join(said.split()) in printed
+    for formula in re.findall(r"\\\(.*?\\\)|\\\[.*?\\\]|\$\$.*?\$\$|\\begin.*?\\end", said):
+        assert "".join(formula.split()) in printed
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import { IconButton } from './icons.js';
 import { ask } from './history/other-tabs.js';
 import { settings } from './storage.js';
 
+const STYLE = new URL('./dialogs.css', import.meta.url).href;
+
 const KEYS = [
   ['Ctrl + Enter', 'Ask'],
   ['Esc, Esc', 'Stop the agent whose column has the focus'],
@@ -72,6 +74,7 @@ export function AskToken({ refused, unlock }) {
     if (token.trim() !== '') unlock(token.trim(), stay);
   };
   return html`<form class="token" onSubmit=${submit}>
+    <link rel="stylesheet" href=${STYLE} />
     <h1>This server asks for a token</h1>
     <p class="hint">It was given to <code>orchestrator serve</code> as <code>--token</code> or <code>ORCHESTRATOR_TOKEN</code>.</p>
     ${refused && html`<p class="error" role="alert">That token is not right.</p>`}
@@ -93,6 +96,7 @@ export function Dialog({ title, close, children }) {
   useEffect(() => dialog.current?.showModal(), []);
   const onClick = (/** @type {MouseEvent} */ event) => event.target === dialog.current && close();
   return html`<dialog ref=${dialog} aria-labelledby="dialog-title" onClose=${close} onClick=${onClick}>
+    <link rel="stylesheet" href=${STYLE} />
     <div class="dialog-head">
       <h2 id="dialog-title">${title}</h2>
       <${IconButton} icon="close" label="Close" onClick=${close} />

@@ -2,10 +2,11 @@
 
 import { ClientError, createClient } from '../client/client.js';
 import { randomName } from '../client/sharing/feed.js';
-import { BLOCKED_MESSAGE, Http, reason } from '../client/wire/http.js';
+import { BLOCKED_MESSAGE, Http, sleep } from '../client/wire/http.js';
 import { token as savedToken } from './storage.js';
 import { NOT_FETCHED } from './lazy.js';
 import { RunRecord } from './run/run-record.js';
+import { wordsOf } from './words.js';
 
 /** @typedef {import('../client/types.js').AgentInfo} AgentInfo */
 /** @typedef {import('../client/types.js').RunSnapshot} RunSnapshot */
@@ -13,6 +14,8 @@ import { RunRecord } from './run/run-record.js';
 /** @typedef {import('../client/types.js').InlinePanel} InlinePanel */
 
 const HISTORY_PAGE = 30;
+/** How long the page waits for a server that does not answer before it asks again. */
+const DOWN_MS = 3_000;
 /** An export reads many runs. */
 const TEXT_MS = 120_000;
 
@@ -22,10 +25,7 @@ const baseUrl = () => new URL('.', location.href).href;
 const otherTabs = () => import('./history/other-tabs.js');
 
 /** A first question needs none of it. */
-const lookup = () =>
-  import('./run/lookup.js').catch(() => {
-    throw new Error(NOT_FETCHED);
-  });
+const lookup = () => import('./run/lookup.js').catch(() => Promise.reject(new Error(NOT_FETCHED)));
 
 /**
  * @typedef {object} Turn An earlier question of the conversation that is open.
@@ -100,17 +100,24 @@ export class PageState {
     this.#http = new Http({ baseUrl: baseUrl(), token });
     this.#client = createClient({ baseUrl: baseUrl(), token });
     this.#client.on('blocked', ({ message }) => this.say(message));
-    this.#set({ phase: 'loading', notice: null });
+    if (this.#state.phase !== 'down') this.#set({ phase: 'loading', notice: null });
     try {
       const listed = this.#http.call('GET', '/v1/panels').catch(() => ({}));
       const [{ agents, left_out: leftOut = [] }, { panels = [], methods = [], left_out: leftOutPanels = [] }] = await Promise.all([this.#http.call('GET', '/v1/agents'), listed]);
-      this.#set({ phase: 'ready', agents, leftOut, panels, leftOutPanels, methods, refused: false });
+      this.#set({ phase: 'ready', notice: null, agents, leftOut, panels, leftOutPanels, methods, refused: false });
       if (token !== null) otherTabs().catch(() => {}); // from now on they are answered
     } catch (error) {
       if (isLocked(error)) this.#set({ phase: 'locked', refused: token !== null });
-      else this.#set({ phase: 'down', notice: { text: reason(error), retry: () => void this.connect() } });
+      else this.#down(wordsOf(error));
     }
     return this.#state.phase === 'ready';
+  }
+
+  /** Try again until the server answers. @param {string} text */
+  #down(text) {
+    const http = this.#http;
+    this.#set({ phase: 'down', notice: { text, retry: () => void this.connect() } });
+    void sleep(DOWN_MS).then(() => this.#http === http && this.connect());
   }
 
   /**
@@ -150,6 +157,7 @@ export class PageState {
       const run = await this.#client.start({ message, conversation_id, ...after, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
       this.#leave();
       const about = { message, images, conversation_id, created_at: Date.now() };
+      lookup().catch(() => {}); // for the next time, when the server may be away
       this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, branches: {}, starting: false, opening: null, notice: null });
       // What cannot be looked up now is looked up when the run is opened again.
       if (before.length > 0) {
@@ -249,11 +257,12 @@ export class PageState {
    */
   async steer(call) {
     const run = this.#state.record?.run;
-    if (run === undefined) return;
     try {
-      await call(run);
+      if (run !== undefined) await call(run);
+      return true;
     } catch (error) {
       this.#fail(error);
+      return false;
     }
   }
 
@@ -263,11 +272,11 @@ export class PageState {
    */
   async vote(choice) {
     const { record } = this.#state;
-    if (record === null) return;
+    if (record === null) return false;
     const base = record.given?.base ?? record;
     const { run } = choice !== null && choice in record.run.agents ? record : base;
     const verdict = choice?.startsWith('=') ? /** @type {'tie'} */ (choice.slice(1)) : undefined;
-    await this.steer(async () => {
+    return this.steer(async () => {
       if (choice === null) return run.takeVoteBack();
       const { agents } = await run.vote(verdict ? null : choice, verdict);
       if (record.blind) await this.#reveal(record, agents);
@@ -288,22 +297,15 @@ export class PageState {
   };
 
   /**
-   * Show who is who. What an agent took is sent only once it has ended, so it is asked for again at the run's end.
+   * Show who is who.
    * @param {RunRecord} record
    * @param {import('../client/types.js').RevealedAgent[]} agents
    */
   async #reveal(record, agents) {
-    const { naming } = await import('./panel/reveal.js');
-    record.reveal(agents, naming(agents));
-    this.#set({});
-    if (!record.alive) return;
-    const again = async () => {
-      await record.run.result();
-      if (this.#state.record !== record) return;
-      const { revealed } = await this.#client.snapshot(record.id);
-      if (revealed) await this.#reveal(record, revealed.agents);
-    };
-    again().catch(() => {}); // what is shown already stays
+    const { reveal } = await import('./panel/reveal.js');
+    reveal(record, agents, this.#client, () => {
+      if (this.#state.record === record) this.#set({});
+    });
   }
 
   /** @param {string | null} text null takes the notice away. */
@@ -381,7 +383,7 @@ export class PageState {
    */
   #fail(error, retry) {
     if (isLocked(error)) this.#set({ phase: 'locked', refused: savedToken.get() !== null });
-    else this.#set({ notice: { text: reason(error), retry } });
+    else this.#set({ notice: { text: wordsOf(error), retry } });
   }
 
   /** @param {Partial<PageSnapshot>} changes */

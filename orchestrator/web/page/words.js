@@ -115,3 +115,8 @@ export function when(ms, now = Date.now()) {
   const time = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
   return new Date(now).toDateString() === date.toDateString() ? time : `${date.toLocaleDateString()} ${time}`;
 }
+
+/** What went wrong. @param {unknown} error */
+export function wordsOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}

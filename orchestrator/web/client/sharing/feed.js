@@ -80,10 +80,10 @@ async function follow(http, channel, after, signal, { onEvents, onState, onFailu
 }
 
 /**
- * Make a name that nobody else has. `crypto.randomUUID` is missing on pages without TLS.
+ * Make a name that nobody else has. `crypto.randomUUID` is missing on pages without TLS, all of it in React Native.
  * @param {string} prefix
  */
 export function randomName(prefix) {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const bytes = globalThis.crypto?.getRandomValues(new Uint8Array(16)) ?? Array.from({ length: 16 }, () => Math.floor(Math.random() * 256));
   return `${prefix}_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }

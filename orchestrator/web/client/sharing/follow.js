@@ -4,7 +4,7 @@
  */
 
 import { isOpen, reaches } from '../wire/cursor.js';
-import { Backoff, ClientError, asClientError, pathOf, sleep } from '../wire/http.js';
+import { Backoff, ClientError, asClientError, pathOf, sleep, throwIfAborted } from '../wire/http.js';
 import { readEvents } from '../wire/stream.js';
 import { HELD, HeldWatch } from './held.js';
 
@@ -196,7 +196,7 @@ export class Follower {
       try {
         return await this.#http.call('GET', this.#path, { signal, onBlocked });
       } catch (error) {
-        signal.throwIfAborted();
+        throwIfAborted(signal);
         if (isFinal(error)) throw error;
         const { message, retryAfter } = asClientError(error);
         connection = 'retrying';

@@ -141,7 +141,7 @@ export class Http {
       try {
         return await this.#once(method, path, options);
       } catch (error) {
-        options.signal?.throwIfAborted();
+        throwIfAborted(options.signal);
         if (error instanceof ClientError) throw error;
         if (tries <= 0) throw new ClientError(`${this.#place(path)} does not answer (${reason(error)})`, { cause: error });
       }
@@ -168,7 +168,7 @@ export class Http {
    * @param {CallOptions} options
    */
   async #once(method, path, { body, headers = {}, signal, onBlocked = this.onBlocked }) {
-    const timeout = AbortSignal.timeout(this.timing.request);
+    const { signal: bounded, release } = within(this.timing.request, signal);
     let giveBack = () => {};
     const wanted = setTimeout(() => (giveBack = this.slots.claim()), this.timing.room);
     const blocked = setTimeout(() => onBlocked(BLOCKED_MESSAGE), this.timing.blocked);
@@ -183,7 +183,8 @@ export class Http {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         cache: 'no-store',
-        signal: signal ? either(signal, timeout) : timeout,
+        keepalive: method === 'DELETE', // also of a page that is being closed
+        signal: bounded,
       });
       if (!response.ok) throw await refusal(response);
       if (response.status === 204) return null;
@@ -192,6 +193,7 @@ export class Http {
       if (answer === null) throw new ClientError(`${this.#place(path)} answers, but not as an orchestrator does`);
       return answer;
     } finally {
+      release();
       clearTimeout(blocked);
       clearTimeout(wanted);
       giveBack();
@@ -252,18 +254,27 @@ export function asClientError(error) {
 }
 
 /**
- * Stands in for `AbortSignal.any` if it is missing: Node before 20.3, Safari before 17.4.
- * @param {AbortSignal} a
- * @param {AbortSignal} b
+ * Return a signal that aborts with *signal*, or after *ms*, and what gives up both. React Native and older browsers have
+ * neither `AbortSignal.timeout` nor `AbortSignal.any`.
+ * @param {number} ms
+ * @param {AbortSignal} [signal]
  */
-function either(a, b) {
-  if ('any' in AbortSignal) return AbortSignal.any([a, b]);
+function within(ms, signal) {
   const both = new AbortController();
-  for (const signal of [a, b]) {
-    if (signal.aborted) both.abort(signal.reason);
-    signal.addEventListener('abort', () => both.abort(signal.reason), { once: true });
-  }
-  return both.signal;
+  const abort = () => both.abort(signal?.reason);
+  const timer = setTimeout(() => both.abort(new Error(`no answer within ${ms / 1000} s`)), ms);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort);
+  const release = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  };
+  return { signal: both.signal, release };
+}
+
+/** Stands in for the method of that name, which React Native has not. @param {AbortSignal} [signal] */
+export function throwIfAborted(signal) {
+  if (signal?.aborted) throw signal.reason ?? new Error('aborted');
 }
 
 /**

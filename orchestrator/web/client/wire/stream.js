@@ -126,7 +126,7 @@ class Attempt {
    * @param {Backoff} backoff
    */
   async *read(response, backoff) {
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const reader = readerOf(response.body);
     const parser = new SseParser();
     for (;;) {
       const { done, value } = await this.#watched(reader.read(), this.#http.timing.silence);
@@ -163,8 +163,20 @@ class Attempt {
 }
 
 /**
+ * Read a body as fetch gives it, or as node-fetch and others do: as what can be iterated, of bytes or of text.
+ * @param {any} body
+ * @returns {{read: () => Promise<{done?: boolean, value?: any}>}}
+ */
+function readerOf(body) {
+  if ('getReader' in body) return body.getReader();
+  if (!(Symbol.asyncIterator in body)) throw new ClientError(NO_BODY);
+  const chunks = body[Symbol.asyncIterator]();
+  return { read: () => chunks.next() };
+}
+
+/**
  * @param {SseParser} parser
- * @param {Uint8Array} chunk
+ * @param {Uint8Array | string} chunk
  */
 function parse(parser, chunk) {
   try {

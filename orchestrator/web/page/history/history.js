@@ -64,9 +64,9 @@ export function History({ pageState, state: { runs, history }, current, refreshO
     </div>
     ${top.length > 0 && html`<ul aria-label="Pinned" class="pinned">${top.map(entry)}</ul>`}
     <ul>${rest.map(entry)}</ul>
-    ${top.length + rest.length === 0 && history !== 'loading' && html`<p class="hint">${seeking ? 'No run is like that.' : 'Nothing was asked yet.'}</p>`}
+    ${top.length + rest.length === 0 && history === 'all' && html`<p class="hint">${seeking ? 'No run is like that.' : 'Nothing was asked yet.'}</p>`}
     ${history === 'loading' && html`<p class="hint">Loading…</p>`}
-    ${history === 'more' && html`<button type="button" class="menu-button" onClick=${() => pageState.more()}>Older</button>`}
+    ${history === 'more' && html`<button type="button" class="menu-button" onClick=${() => pageState.more()}>${runs.length > 0 ? 'Older' : 'Try again'}</button>`}
   </aside>`;
 }
 
@@ -91,7 +91,8 @@ function Entry({ run, mark, setMark, current, forget }) {
     if (step === 'named') box.current?.querySelector('input')?.select();
     else if (step !== 'kept') box.current?.querySelector('button')?.focus();
   }, [step]);
-  useEffect(() => {
+  // At once, not after the next frame: the page may be left by then.
+  useLayoutEffect(() => {
     if (step !== 'deleted') return undefined;
     let pending = true;
     const act = () => {
@@ -99,8 +100,10 @@ function Entry({ run, mark, setMark, current, forget }) {
       pending = false;
     };
     const timer = setTimeout(act, UNDO_MS);
+    addEventListener('pagehide', act);
     return () => {
       clearTimeout(timer);
+      removeEventListener('pagehide', act);
       act(); // the list was closed meanwhile: what was deleted stays deleted
     };
   }, [step]);

@@ -6,6 +6,23 @@ import { change } from '../../client/state/store.js';
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
 /**
+ * Show who is who. What an agent took is sent only once it has ended, so it is asked for again at the run's end.
+ * @param {import('../run/run-record.js').RunRecord} record
+ * @param {import('../../client/types.js').RevealedAgent[]} agents
+ * @param {import('../../client/client.js').Client} client
+ * @param {() => void} draw
+ */
+export function reveal(record, agents, client, draw) {
+  const again = record.alive && record.revealed === null;
+  record.reveal(agents, naming(agents));
+  draw();
+  if (!again) return;
+  const known = record.run.result().then(() => client.snapshot(record.id));
+  // What is shown already stays.
+  known.then(({ revealed }) => revealed && reveal(record, revealed.agents, client, draw), () => {});
+}
+
+/**
  * Make what puts names and numbers into a run's state. If nothing has changed, it gives the same object.
  * @param {import('../../client/types.js').RevealedAgent[]} agents
  * @returns {(state: RunState) => RunState}

@@ -83,10 +83,13 @@ export function useActions({ pageState, record, screen, askAgain, vary }) {
     maximise: (id) => setMaximised(maximised === id ? null : id),
     vote(id) {
       const next = best === id ? null : id;
-      votes.set(record.id, next);
+      const mark = (/** @type {string | null} */ choice) => {
+        votes.set(record.id, choice);
+        setBest(choice);
+      };
+      mark(next);
       // A recorded run is no server's, and what has revealed a blind run's names stands there.
-      if (!record.demo && (!record.blind || (record.namesHidden && next !== null))) void pageState.vote(next);
-      setBest(next);
+      if (!record.demo && (!record.blind || (record.namesHidden && next !== null))) void pageState.vote(next).then((kept) => kept || mark(best));
       announce(next === null ? 'Vote taken back' : `Voted for ${VERDICTS[next] ?? source.getAgent(id)?.title}`);
     },
     vary: (id) => vary(id),

@@ -1,8 +1,9 @@
 /** Looks up what belongs to a run: the run, the one whose answers its panel was given, its answers. */
 
 import { ClientError } from '../../client/client.js';
-import { Backoff, TIMING, reason, sleep } from '../../client/wire/http.js';
+import { Backoff, TIMING, sleep, throwIfAborted } from '../../client/wire/http.js';
 import { answerOf } from '../panel/roles.js';
+import { wordsOf } from '../words.js';
 
 /** @typedef {import('../../client/client.js').Client} Client */
 /** @typedef {import('../../client/types.js').RunSnapshot} RunSnapshot */
@@ -24,9 +25,9 @@ export async function findRun(client, runId, signal, say) {
     try {
       return await client.snapshot(runId);
     } catch (error) {
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       if (error instanceof ClientError && error.status !== null && !error.temporary) throw error;
-      say(`${reason(error)}. Trying again.`);
+      say(`${wordsOf(error)}. Trying again.`);
       await sleep(backoff.next(), signal);
     }
   }

@@ -71,7 +71,7 @@ export declare class LocalFeeds implements Feeds {
  */
 export declare function openFeed(http: import('../wire/http.js').Http, channel: string, after: string | null, handlers: FeedHandlers): Feed;
 /**
- * Make a name that nobody else has. `crypto.randomUUID` is missing on pages without TLS.
+ * Make a name that nobody else has. `crypto.randomUUID` is missing on pages without TLS, all of it in React Native.
  * @param {string} prefix
  */
 export declare function randomName(prefix: string): string;

@@ -128,6 +128,8 @@ export declare function refusal(response: Response): Promise<ClientError>;
 export declare function reason(error: unknown): string;
 /** @param {unknown} error */
 export declare function asClientError(error: unknown): ClientError;
+/** Stands in for the method of that name, which React Native has not. @param {AbortSignal} [signal] */
+export declare function throwIfAborted(signal?: AbortSignal): void;
 /**
  * @param {string} text
  * @returns {Record<string, any> | null} null if it is no JSON object.
