@@ -90,6 +90,13 @@ def test_the_table_names_every_example() -> None:
     assert not [name for name in found if f"]({name}/" not in table]
 
 
+def test_no_page_of_an_example_lets_the_browser_look_for_an_icon() -> None:
+    """Which is a 404 in its console."""
+    pages = list(EXAMPLES.glob("*/*.html"))
+    assert len(pages) >= 3
+    assert [page for page in pages if 'rel="icon"' not in page.read_text()] == []
+
+
 def test_no_example_with_agents_of_its_own_asks_another_server() -> None:
     """Whoever has ORCHESTRATOR_SERVER set would ask that server's agents, which are others or none."""
     text = "\n".join(path.read_text() for path in EXAMPLES.rglob("*") if path.suffix in (".md", ".py", ".sh"))

@@ -170,6 +170,7 @@ AS_WRITTEN = {
     r"\(\href{javascript:alert(1)}{x}\)": r"\(\href{javascript:alert(1)}{x}\)",
     r"\(\frac{1\)": r"\(\frac{1\)",  # no formula
     "`$x^2$` and \\$y^2\\$": "$x^2$ and $y^2$",
+    "| a | b |\n| - | - |\n| 1 | 2 | beyond the head |\n| 3 |": "2 | beyond the head",
 }
 
 

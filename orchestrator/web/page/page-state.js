@@ -157,7 +157,6 @@ export class PageState {
       const run = await this.#client.start({ message, conversation_id, ...after, ...whom, ...(images.length > 0 ? { images } : {}), ...(blind ? { blind } : {}) });
       this.#leave();
       const about = { message, images, conversation_id, created_at: Date.now() };
-      lookup().catch(() => {}); // for the next time, when the server may be away
       this.#set({ record: this.#heard(new RunRecord(run, about, null)), earlier, branches: {}, starting: false, opening: null, notice: null });
       // What cannot be looked up now is looked up when the run is opened again.
       if (before.length > 0) {

@@ -207,7 +207,23 @@ const signs = (text) => text.match(/[*_~`[]/g)?.length ?? 0;
 export function lex(text, links) {
   const lexer = new BoundedLexer(marked.defaults);
   lexer.tokens.links = links;
-  return lexer.lex(text);
+  const tokens = lexer.lex(text);
+  for (const token of tokens) if (token.type === 'table') keepCells(/** @type {any} */ (token), lexer);
+  return tokens;
+}
+
+/**
+ * Add to a row's last cell what stands beyond its table's head, which Markdown leaves out: `$|x|$` has such signs.
+ * @param {{raw: string, rows: {text: string, tokens: Token[]}[][]}} table
+ * @param {BoundedLexer} lexer
+ */
+function keepCells({ raw, rows }, lexer) {
+  const lines = raw.split('\n').slice(2);
+  for (const [n, cells] of rows.entries()) {
+    const more = (lines[n] ?? '').trim().replace(/^\||(?<!\\)\|$/g, '').split(/(?<!\\)\|/).slice(cells.length);
+    const last = cells.at(-1);
+    if (last && more.length > 0) last.tokens = lexer.inlineTokens((last.text += ` |${more.join('|')}`));
+  }
 }
 
 /**

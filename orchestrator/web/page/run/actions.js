@@ -10,6 +10,9 @@ import { votes } from '../storage.js';
 /** Retry takes the place of Stop, so the second of two quick clicks is not meant for it. */
 const DOUBLE_CLICK_MS = 700;
 
+/** A page that is being left is gone by then: what it could not wait for is not taken back. */
+const LEFT_MS = 300;
+
 /** @type {Record<string, string>} */
 export const VERDICTS = { '=tie': 'a tie', '=both_bad': 'none of them' };
 
@@ -89,7 +92,7 @@ export function useActions({ pageState, record, screen, askAgain, vary }) {
       };
       mark(next);
       // A recorded run is no server's, and what has revealed a blind run's names stands there.
-      if (!record.demo && (!record.blind || (record.namesHidden && next !== null))) void pageState.vote(next).then((kept) => kept || mark(best));
+      if (!record.demo && (!record.blind || (record.namesHidden && next !== null))) void pageState.vote(next).then((kept) => kept || setTimeout(() => mark(best), LEFT_MS));
       announce(next === null ? 'Vote taken back' : `Voted for ${VERDICTS[next] ?? source.getAgent(id)?.title}`);
     },
     vary: (id) => vary(id),
