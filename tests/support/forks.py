@@ -19,6 +19,7 @@ from itertools import groupby, pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NoReturn, cast
 
 import pytest
@@ -260,9 +261,10 @@ def _begin(config: pytest.Config, connection: Connection, number: int) -> None:
             plugins.unregister(name=name)
     plugins.register(Relay(config, connection))
     capture: Any = plugins.getplugin("capturemanager")
-    capture.stop_global_capturing()  # its files are those of the process before the fork
-    capture.start_global_capturing()
-    capture.suspend_global_capture()
+    for each in filter(None, (capture._global_capturing.out, capture._global_capturing.err)):
+        # Another file behind the same object: a library may keep the `sys.stderr` of its import for good.
+        with suppress(AttributeError, OSError), TemporaryFile() as own:
+            os.dup2(own.fileno(), each.tmpfile.fileno(), inheritable=False)
     factory = tmp_path_factory(config)
     folder = Path(factory.getbasetemp(), f"fork{number}")
     folder.mkdir(mode=0o700)
