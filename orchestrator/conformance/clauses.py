@@ -128,11 +128,12 @@ async def live_cuts_lose_nothing(probe: Probe) -> None:
     path, chance = f"/v1/runs/{run_id}/events", random.Random(run_id)  # noqa: S311  it only chooses where to cut
     received: list[WireEvent] = []
     seen: set[str | None] = set()
-    longest = 1000
+    first = 0
     while not received or received[-1].name != "run.done":
         last = next((event.id for event in reversed(received) if event.id), None)
-        # The first piece is shorter than any run, for a run that is never cut shows nothing.
-        most, longest = chance.randrange(400, longest), 4000
+        # The first piece is hardly longer than its first event, for a run that is never cut shows nothing.
+        first += 300
+        most = chance.randrange(400, 4000) if received else first
         reply = await probe.read(path, after=last, most=most)
         more = reply.events
         # A server that ends each stream before its last event would be asked for ever.
