@@ -228,6 +228,7 @@ def test_keys_ask_stop_and_move(page: Page) -> None:
     for _ in range(3):
         page.keyboard.down("Escape")  # held, which is one press
     page.keyboard.up("Escape")
+    page.evaluate("document.querySelector('.toast').remove()")  # the next one is what `press_twice` waits for
     page.keyboard.press("2")
     assert press_twice(page, "Escape", "Esc again stops this agent")["second"] == "running"
     state(page, "second", "cancelled")
