@@ -228,7 +228,8 @@ def test_keys_ask_stop_and_move(page: Page) -> None:
     for _ in range(3):
         page.keyboard.down("Escape")  # held, which is one press
     page.keyboard.up("Escape")
-    page.evaluate("document.querySelector('.toast').remove()")  # the next one is what `press_twice` waits for
+    # The next hint is what `press_twice` waits for.
+    page.evaluate("document.querySelector('.toast')?.remove()")
     page.keyboard.press("2")
     assert press_twice(page, "Escape", "Esc again stops this agent")["second"] == "running"
     state(page, "second", "cancelled")
