@@ -45,7 +45,8 @@ def run_workers(count: int, prepare: Callable[[], Serve], *, announce: Callable[
     """Fork *count* processes that serve, replace those that die, and pass signals on.
 
     SIGTERM and SIGINT end all of them, and a second one at once. SIGHUP starts as many new ones from what
-    *prepare* makes then, and lets the old ones drain when these are ready. SIGQUIT ends all at once.
+    *prepare* makes then, and lets the old ones drain when these are ready; if they cannot start, the old ones stay.
+    SIGQUIT ends all at once.
 
     Args:
         prepare: Reads the configuration; called for the start, and again for each SIGHUP.
@@ -66,7 +67,8 @@ class _Parent:
         self._born: dict[int, float] = {}
         self._ready: set[int] = set()
         self._retiring: set[int] = set()
-        self._successors: set[int] = set()
+        self._before: tuple[Serve, set[int]] | None = None
+        """What was served before the reload that goes on, and who was leaving already; None between reloads."""
         self._ever_ready = False
         self._missing = 0
         self._stopping = False
@@ -115,16 +117,30 @@ class _Parent:
 
     def _reload(self) -> None:
         """Start workers with what is configured now; those of before go when these are ready."""
-        if self._stopping or self._successors:
+        if self._stopping or self._before is not None:
             return
         try:
-            self._serve = self._prepare()
+            following = self._prepare()
         except OrchestratorError as exc:
             log.error("reload_failed", reason=exception_words(exc))
             return
         log.info("reloading", workers=self._count)
-        self._retiring |= self._born.keys()
-        self._successors = {self._fork() for _ in range(self._count)}
+        self._before, self._serve = (self._serve, self._retiring), following
+        self._retiring = set(self._born)
+        for _ in range(self._count):
+            self._fork()
+
+    def _give_up_reload(self, before: tuple[Serve, set[int]], reason: str) -> None:
+        """Go on with what was served *before*, and with its workers: those of the new configuration cannot start."""
+        log.error("reload_failed", reason=reason)
+        successors = self._serving()
+        self._before, (self._serve, leaving) = None, before
+        self._retiring = (leaving & self._born.keys()) | successors
+        for pid in successors:
+            os.kill(pid, signal.SIGTERM)
+        self._missing = 0
+        for _ in range(self._count - len(self._serving())):
+            self._fork()
 
     def _read_reports(self) -> str | None:
         """Take what workers have said; return why the first of them failed, if any did."""
@@ -140,11 +156,15 @@ class _Parent:
             else:
                 self._ready.add(report["ready"])
                 self._ever_ready = True
-        if self._successors and self._successors <= self._ready:
-            self._successors = set()
+        if self._before is not None and len(self._ready & self._serving()) >= self._count:
+            self._before = None
             for pid in self._retiring:
                 os.kill(pid, signal.SIGHUP)
         return reason
+
+    def _serving(self) -> set[int]:
+        """Return those that nobody has sent away."""
+        return self._born.keys() - self._retiring
 
     # ── one worker ───────────────────────────────────────────────────────────────────────────
 
@@ -202,14 +222,15 @@ class _Parent:
         born = self._born.pop(pid, None)
         if born is None:
             return  # as process 1 of a container, this one inherits everybody's orphans
+        was_retiring = pid in self._retiring
+        self._retiring.discard(pid)  # before reports are read: they may be what sends the others away
         reason = self._read_reports()
-        self._successors.discard(pid)
         self._ready.discard(pid)
         if self._stopping:
             self._exit = self._exit or max(code, 0)
-        elif pid in self._retiring:
-            self._retiring.discard(pid)
-        else:
+        elif self._before is not None and not was_retiring and (reason is not None or code == CONFIG_EXIT):
+            self._give_up_reload(self._before, reason or "a worker cannot start")
+        elif not was_retiring:
             self._replace(pid, code, born, reason)
 
     def _replace(self, pid: int, code: int, born: float, reason: str | None) -> None:

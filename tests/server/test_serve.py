@@ -147,29 +147,35 @@ async def test_a_second_signal_ends_workers_that_drain(redis: RedisServer, http:
 async def test_sighup_takes_new_agents_and_lets_what_runs_end(
     redis: RedisServer, http: ClientSession, tmp_path: Path
 ) -> None:
-    """The old workers go only when the new ones answer; a wrong file changes nothing."""
-    folder = tmp_path / "agents"
+    """The old workers go only when the new ones answer; a wrong file changes nothing, nor does an absent module."""
+    folder, log = tmp_path / "agents", tmp_path / "log"
     folder.mkdir()
     (folder / "one.yaml").write_text(AGENT)
-    async with worker(redis.url, "--workers", "2", "--drain", "60", config=folder) as parent:
-        first = set(children(parent.pid))
-        account = await begin(http, parent.url, "100", agents=["one"])
-        (folder / "two.yaml").write_text("backend: nonsense\n")
+    options = ("--workers", "2", "--drain", "60")
+    with log.open("wb") as stderr:
+        async with worker(redis.url, *options, config=folder, stderr=stderr) as parent:
+            await _reload(http, parent, folder, log)
+
+
+async def _reload(http: ClientSession, parent: Process, folder: Path, log: Path) -> None:
+    first = set(children(parent.pid))
+    account = await begin(http, parent.url, "100", agents=["one"])
+    wrong = ("backend: nonsense\n", AGENT.replace("agents:chain", "nowhere:chain"))
+    for failures, text in enumerate(wrong, 1):
+        (folder / "two.yaml").write_text(text)
         parent.send(signal.SIGHUP)
-        await asyncio.sleep(0.5)
-        assert set(children(parent.pid)) & first, (
-            "not one may have gone; a busy machine may have lost another"
-        )
-        (folder / "two.yaml").write_text(AGENT)
-        parent.send(signal.SIGHUP)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while set(children(parent.pid)) & first:
-                assert await agents_at(http, parent.url), "somebody answers all the while"
-                await asyncio.sleep(0.05)
-        assert await agents_at(http, parent.url) == {"one", "two"}
-        await account.follow(http, parent.url)
-        judge(account.seen, links=100)
-        assert await parent.end() == 0
+        await eventually(lambda failures=failures: log.read_text().count("reload_failed") == failures)
+        assert set(children(parent.pid)) & first, "a busy machine may have lost one, not all"
+    (folder / "two.yaml").write_text(AGENT)
+    parent.send(signal.SIGHUP)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while set(children(parent.pid)) & first:
+            assert await agents_at(http, parent.url), "somebody answers all the while"
+            await asyncio.sleep(0.05)
+    assert await agents_at(http, parent.url) == {"one", "two"}
+    await account.follow(http, parent.url)
+    judge(account.seen, links=100)
+    assert await parent.end() == 0
 
 
 async def test_sighup_reloads_a_process_that_is_alone(http: ClientSession, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from orchestrator.server import workers
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.programs import children
 
@@ -201,3 +202,18 @@ def test_a_worker_that_is_ready_after_its_parent_was_killed_signals_no_stranger(
         env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ran.stdout == "[] [-9, 0]\n", ran.stderr
+
+
+def test_a_worker_that_is_buried_as_the_last_new_one_is_ready_is_sent_no_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its number is nobody's by then, and the parent ended of it."""
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(pid))
+    parent = workers._Parent(1, lambda: lambda ready: 0)
+    dead, leaving, new = 1001, 1002, 1003
+    parent._born = dict.fromkeys((dead, leaving, new), 0.0)
+    parent._before, parent._retiring = (parent._serve, set()), {dead, leaving}
+    os.write(parent._reports[1], f'{{"ready": {new}}}\n'.encode())
+    parent._bury(dead, 0)
+    assert sent == [leaving]
