@@ -43,6 +43,17 @@ async def begin_and_read(
     return [(account, asyncio.create_task(account.connect(http, at.url))) for account in accounts]
 
 
+async def until_under_way(http: ClientSession, url: str, run_ids: list[str]) -> None:
+    """Wait until an agent of each run has said something."""
+    for run_id in run_ids:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async with http.get(f"{url}/v1/runs/{run_id}") as answer:
+                    if any(agent.get("text") for agent in (await answer.json())["agents"].values()):
+                        break
+                await asyncio.sleep(0.05)
+
+
 async def check_ended(http: ClientSession, url: str, account: Account, reading: asyncio.Task[int]) -> None:
     """Come back at *url* for the rest; all is there, once."""
     await let_go(reading, limit=PATIENCE_SECONDS)
@@ -76,10 +87,12 @@ async def kill_workers(
     kills, lost = rounds or KILLS, 0
     async with worker(log) as survivor:
 
-        async def one(delay: float) -> int:
+        async def one(delay: float, *, is_first: bool) -> int:
             gate = gates / f"{store}-{delay}"
             async with worker(log) as victim:
                 read = await begin_and_read(http, victim, survivor, store, gate)
+                if is_first:  # a busy machine may begin the others' runs after they are killed
+                    await until_under_way(http, victim.url, [account.run_id for account, _ in read])
                 await asyncio.sleep(delay)
                 await victim.end(signal.SIGKILL)
             gate.touch()
@@ -89,7 +102,8 @@ async def kill_workers(
 
         for start in range(0, kills, AT_ONCE):
             delays = [chance.uniform(0.0, 1.6) for _ in range(min(AT_ONCE, kills - start))]
-            lost += sum(await asyncio.gather(*map(one, delays)))
+            ends = [one(delay, is_first=start + n == 0) for n, delay in enumerate(delays)]
+            lost += sum(await asyncio.gather(*ends))
     return lost
 
 
