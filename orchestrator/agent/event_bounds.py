@@ -13,7 +13,7 @@ import msgspec
 from ..errors import AgentError
 from ..events.agent import ApprovalRequest, ToolCall, Usage
 from ..events.base import Payload
-from ..events.content import TEXT_CHARS, too_long
+from ..events.content import MOST_COUNTED, TEXT_CHARS, too_long
 from ..events.encoding import encode_json
 from .content_bounds import CHARS_PER_ITEM
 
@@ -25,8 +25,6 @@ MORE_CHARS = 100
 """Room for the words that say how much is missing."""
 MESSAGE_CHARS = 4_000
 """Of an error's message, and of why an answer ended."""
-MOST_TOKENS = 2**53
-"""What counts more was not counted: JSON's readers know no such number."""
 
 
 def bound_event(item: _P) -> tuple[_P, int]:
@@ -74,7 +72,7 @@ def countable(usage: Usage) -> Usage:
 
 
 def _count(tokens: int | None) -> int | None:
-    return tokens if tokens is not None and 0 <= tokens < MOST_TOKENS else None
+    return tokens if tokens is not None and 0 <= tokens < MOST_COUNTED else None
 
 
 def _shortened(item: Payload, name: str, text: str, most: int) -> str:

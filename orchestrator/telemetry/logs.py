@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -21,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .log_lines import PlainLine, lines_to
-from .redaction import MAX_DEPTH, REDACTED, SECRET_KEY, redact, redact_text, said_by
+from .redaction import MAX_DEPTH, SECRET_KEY, clean_words, redact, said_by
 
 LogFormat = Literal["json", "console"]
 
@@ -47,15 +46,8 @@ MAX_MEMBERS = 4
 """Exceptions of a group, and notes of an exception, that are shown."""
 FIRST_FRAMES, LAST_FRAMES = 4, 12
 """Frames of a traceback that are shown: where it began, and where it broke."""
-MAX_WORDS_CHARS = 1000
-"""Of what an exception says itself."""
 MAX_TRACEBACK_CHARS = 8000
-LEAST_SECRET_CHARS = 6
-"""Shorter texts are no secrets: cutting them out of others would make those unreadable."""
-LEAST_QUOTE_CHARS = 16
-"""What an exception has in common with a hidden text for this long is taken for a quotation of it."""
 MAX_HIDDEN_CHARS = 50_000
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def configure_logging(
@@ -221,7 +213,7 @@ def _one_exception(exc: BaseException, hidden: tuple[str, ...], depth: int = 0) 
     lines.append(f"{name[:200]}: {words}" if words else name[:200])
     notes = getattr(exc, "__notes__", None)
     if isinstance(notes, list):
-        lines += [_clean(str(note), hidden) for note in notes[:MAX_MEMBERS]]
+        lines += [clean_words(str(note), hidden) for note in notes[:MAX_MEMBERS]]
     if isinstance(exc, BaseExceptionGroup) and depth < 2:
         for number, member in enumerate(exc.exceptions[:MAX_MEMBERS], 1):
             lines.append(f"  member {number} of {len(exc.exceptions)}:")
@@ -248,20 +240,7 @@ def _frames(traceback: TracebackType) -> Iterator[str]:
 
 
 def _words(exc: BaseException, hidden: tuple[str, ...]) -> str:
-    return _clean(said_by(exc), hidden)
-
-
-def _clean(text: str, hidden: tuple[str, ...]) -> str:
-    # Cut twice: the first one bounds the work, and a credential that it halves ends behind the second one.
-    text = _CONTROLS.sub("\ufffd", text[: 4 * MAX_WORDS_CHARS])
-    for each in hidden:
-        if len(each) >= LEAST_SECRET_CHARS:
-            text = text.replace(each, REDACTED)
-    text = redact_text(text)
-    for each in hidden:
-        if len(each) > LEAST_QUOTE_CHARS:
-            text = _without_quotes(text, each)
-    return text if len(text) <= MAX_WORDS_CHARS else f"{text[:MAX_WORDS_CHARS]}…"
+    return clean_words(said_by(exc), hidden)
 
 
 def _hidden(hide: Iterable[str]) -> tuple[str, ...]:
@@ -270,20 +249,3 @@ def _hidden(hide: Iterable[str]) -> tuple[str, ...]:
     for text in hide:
         found |= {text[:MAX_HIDDEN_CHARS], repr(text[:MAX_HIDDEN_CHARS])[1:-1]}
     return tuple(sorted(found, key=len, reverse=True))
-
-
-def _without_quotes(text: str, hidden: str) -> str:
-    """Cut the parts of *text* that are parts of *hidden*: a validator, say, quotes the beginning and the end."""
-    kept: list[str] = []
-    at = 0
-    while at < len(text):
-        end = at + LEAST_QUOTE_CHARS
-        if end > len(text) or text[at:end] not in hidden:
-            kept.append(text[at])
-            at += 1
-            continue
-        while end < len(text) and text[at : end + 1] in hidden:
-            end += 1
-        kept.append(REDACTED)
-        at = end
-    return "".join(kept)

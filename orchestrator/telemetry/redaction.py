@@ -11,7 +11,13 @@ from structlog.typing import EventDict, WrappedLogger
 
 REDACTED = "[redacted]"
 MAX_DEPTH = 6
-MAX_SAID_CHARS = 4000
+MAX_WORDS_CHARS = 1000
+"""Of what an exception says itself."""
+LEAST_SECRET_CHARS = 6
+"""Shorter texts are no secrets: cutting them out of others would make those unreadable."""
+LEAST_QUOTE_CHARS = 16
+"""What an exception has in common with a hidden text for this long is taken for a quotation of it."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MAX_WRONG = 4
 """Places that are named of those which a validator found wrong."""
 _OWN_KEYS = frozenset({"timestamp", "level", "logger"})
@@ -88,7 +94,7 @@ def _redact_value(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_redact_value(each, depth + 1) for each in value]
     if isinstance(value, BaseException):
-        return redact_text(f"{type(value).__qualname__}({said_by(value)[:MAX_SAID_CHARS]!r})")
+        return redact_text(f"{type(value).__qualname__}({clean_words(said_by(value))!r})")
     return value
 
 
@@ -104,6 +110,37 @@ def _without_input(exc: Any) -> str:
     wrong = exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_WRONG]
     places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong]
     return f"{exc.error_count()} validation errors for {exc.title}: {'; '.join(places)}"
+
+
+def clean_words(text: str, hidden: tuple[str, ...] = ()) -> str:
+    """Return what an exception says, of bounded length, without credentials and quotations of what is *hidden*."""
+    # Cut twice: the first one bounds the work, and a credential that it halves ends behind the second one.
+    text = _CONTROLS.sub("\ufffd", text[: 4 * MAX_WORDS_CHARS])
+    for each in hidden:
+        if len(each) >= LEAST_SECRET_CHARS:
+            text = text.replace(each, REDACTED)
+    text = redact_text(text)
+    for each in hidden:
+        if len(each) > LEAST_QUOTE_CHARS:
+            text = _without_quotes(text, each)
+    return text if len(text) <= MAX_WORDS_CHARS else f"{text[:MAX_WORDS_CHARS]}…"
+
+
+def _without_quotes(text: str, hidden: str) -> str:
+    """Cut the parts of *text* that are parts of *hidden*: a validator, say, quotes the beginning and the end."""
+    kept: list[str] = []
+    at = 0
+    while at < len(text):
+        end = at + LEAST_QUOTE_CHARS
+        if end > len(text) or text[at:end] not in hidden:
+            kept.append(text[at])
+            at += 1
+            continue
+        while end < len(text) and text[at : end + 1] in hidden:
+            end += 1
+        kept.append(REDACTED)
+        at = end
+    return "".join(kept)
 
 
 def redact_text(text: str) -> str:

@@ -9,7 +9,6 @@ import pytest
 from orchestrator.agent.event_bounds import (
     LONG_CHARS,
     MORE_CHARS,
-    MOST_TOKENS,
     bound_event,
     check_names,
     countable,
@@ -17,7 +16,7 @@ from orchestrator.agent.event_bounds import (
 from orchestrator.errors import AgentError
 from orchestrator.events import ApprovalRequest, Handoff, Status, ToolCall, ToolResult, Usage
 from orchestrator.events.base import Payload
-from orchestrator.events.content import TEXT_CHARS
+from orchestrator.events.content import MOST_COUNTED, TEXT_CHARS
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_a_name_that_goes_with_each_piece_of_text_is_bounded() -> None:
     [
         (Usage(1, 2, 0, 3), Usage(1, 2, 0, 3)),
         (Usage(-1, 2, -1, -5), Usage(0, 2)),
-        (Usage(MOST_TOKENS, MOST_TOKENS - 1), Usage(0, MOST_TOKENS - 1)),
+        (Usage(MOST_COUNTED, MOST_COUNTED - 1), Usage(0, MOST_COUNTED - 1)),
     ],
 )
 def test_what_is_no_count_was_not_counted(said: Usage, counted: Usage) -> None:

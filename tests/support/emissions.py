@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from orchestrator.backends.base import AgentInput, Backend, Emission, Finish
+from orchestrator.errors import AgentError
 from orchestrator.events import Reasoning, Token
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -24,6 +25,16 @@ async def gather(
         async for emission in stream:
             found.append(emission)
     return found
+
+
+async def heard(stream: AsyncGenerator[Emission, None]) -> tuple[list[Emission], AgentError | None]:
+    """Read a stream to its end; return what was said, and how it failed."""
+    said: list[Emission] = []
+    try:
+        await gather(stream, said)
+    except AgentError as exc:
+        return said, exc
+    return said, None
 
 
 def text_in(emissions: list[Emission]) -> str:

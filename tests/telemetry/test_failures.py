@@ -18,13 +18,13 @@ from orchestrator import AgentInput, create_app
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.telemetry.logs import (
     MAX_TRACEBACK_CHARS,
-    REDACTED,
     configure_logging,
     exception_words,
     failure,
     secrets_in,
     traceback_text,
 )
+from orchestrator.telemetry.redaction import REDACTED
 from tests.support.loglines import lines, own_logging
 
 QUESTION = "My pin is 8471-QUESTION-CANARY; whom may I tell it?"

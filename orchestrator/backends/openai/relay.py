@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -77,16 +77,19 @@ class RelayModel(Model):
         DETAILS.set(details)
         return details
 
-    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         details = self._begin(args, kwargs)
         relay = RelayedResponse(
             OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details, _names(args, kwargs)
         )
         files: list[Any] = []
         FILES.set(files)
-        async with aclosing(self._events(args, kwargs)) as events:
+        events: Any = self.inner.stream_response(*args, **kwargs)
+        begun, cleaned = False, None
+        async with aclosing(events):
             try:
                 async for event in events:
+                    begun = True
                     while files:
                         await relay.tell(files.pop(0))
                     for_runner = await relay.tell(event)
@@ -97,28 +100,15 @@ class RelayModel(Model):
             except AgentError:
                 raise
             except Exception as exc:
-                raise model_error(exc) from exc
-        relay.finish()
-
-    async def _events(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, None]:
-        """Yield the inner model's events; ask again in clean text if it could not write what it was given.
-
-        A tool's result may hold half of a character, which is no Unicode: no client can put it into a request.
-        """
-        first: Any = self.inner.stream_response(*args, **kwargs)
-        begun = False
-        async with aclosing(first):
-            try:
-                async for event in first:
-                    begun = True
-                    yield event
-                return
-            except UnicodeEncodeError:
-                if begun:
-                    raise
-        second: Any = self.inner.stream_response(**_cleaned(args, kwargs))
-        async with aclosing(second):
-            async for event in second:
+                cleaned = None if begun or not isinstance(exc, UnicodeEncodeError) else _cleaned(args, kwargs)
+                if cleaned is None or cleaned == _given(args, kwargs):
+                    raise model_error(exc) from exc
+        if cleaned is None:
+            relay.finish()
+            return
+        # A tool's result may hold half of a character, which is no Unicode: no client can put it into a request.
+        async with aclosing(self.stream_response(**cleaned)) as again:
+            async for event in again:
                 yield event
 
 

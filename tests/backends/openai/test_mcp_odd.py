@@ -19,6 +19,7 @@ from orchestrator.telemetry.logs import configure_logging, traceback_text
 from tests.backends.openai.replays.server import ReplayServer
 from tests.backends.openai.replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
 from tests.support import odd_mcp_server
+from tests.support.emissions import heard
 from tests.support.loglines import own_logging
 from tests.support.odd_mcp_server import CANARY
 
@@ -34,15 +35,10 @@ async def told(kind: str, **keys: Any) -> tuple[list[Emission], AgentError | Non
             {"agent_id": "a", "model": "m", "base_url": model.url, "api_key": "k", "mcp_servers": [server]}
         )
         backend = OpenAIAgentsBackend(settings, {"a": settings})
-        said: list[Emission] = []
         try:
-            async for emission in backend.stream(AgentInput("go")):
-                said.append(emission)
-        except AgentError as exc:
-            return said, exc
+            return await heard(backend.stream(AgentInput("go")))
         finally:
             await backend.aclose()
-    return said, None
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from orchestrator.events.encoding import clean_text
 from tests.backends.openai.replays.server import ReplayServer, Reply
 from tests.backends.openai.replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
 from tests.backends.openai.test_tool_events import TRANSPORTS, calls_in
+from tests.support.emissions import heard
 
 HERE = "tests.backends.openai.test_tool_failures"
 
@@ -92,15 +93,11 @@ async def told(
         fixed = {"agent_id": "a", "base_url": server.url, "api_key": "k", "api": CHAT, "transport": transport}
         settings = OpenAIAgentsSettings.model_validate({**fixed, **keys})
         backend = OpenAIAgentsBackend(settings, {"a": settings})
-        said: list[Emission] = []
         try:
-            async for emission in backend.stream(AgentInput("go")):
-                said.append(emission)
-        except AgentError as exc:
-            return said, exc, [each.body for each in server.asked]
+            said, error = await heard(backend.stream(AgentInput("go")))
         finally:
             await backend.aclose()
-        return said, None, [each.body for each in server.asked]
+        return said, error, [each.body for each in server.asked]
 
 
 GOES_ON = [
