@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import msgspec
-
 from ..events.agent import (
     Approval,
     ApprovalRequest,
@@ -24,7 +22,7 @@ from ..events.run import RunDone
 from .base import Subscriber
 from .facts import approval_facts, ending_facts, plain
 from .fold import FoldedFraming
-from .heard import HeardAgent, quoted
+from .heard import HeardAgent, decoded
 
 STATES = {
     "queued": "TASK_STATE_SUBMITTED",
@@ -202,7 +200,7 @@ class A2aFraming(FoldedFraming):
             {
                 "artifactId": artifact,
                 **self._about[artifact],
-                "parts": [{"text": _decoded(text)}],
+                "parts": [{"text": decoded(text)}],
             }
             for artifact, text in self._pieces.items()
         ]
@@ -273,8 +271,3 @@ def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
         "name": asked.name,
         "arguments": asked.arguments,
     }
-
-
-def _decoded(text: bytearray) -> str:
-    found: str = msgspec.json.decode(quoted(text))
-    return found

@@ -17,7 +17,7 @@ from ..events.run import RunDone
 from .base import Subscriber
 from .facts import citation, data, plain
 from .fold import FoldedFraming
-from .heard import CONTENT_KEYS, HeardAgent, quoted
+from .heard import CONTENT_KEYS, HeardAgent, decoded
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""
@@ -197,7 +197,7 @@ class ChatFraming(FoldedFraming):
             last = [
                 voice for voice in self.voices.values() if voice.stage == FINAL and voice.status == "done"
             ]
-            said = _decoded(self._heard.get("panel", b""))
+            said = decoded(self._heard.get("panel", b""))
             content = self._text(self._heard, last[-1]) if last else said
             members = [voice for voice in self.voices.values() if voice not in last]
             thoughts = "\n\n".join(
@@ -216,7 +216,7 @@ class ChatFraming(FoldedFraming):
         ]
 
     def _text(self, said: Mapping[str, bytearray], voice: HeardAgent) -> str:
-        return _decoded(said.get(voice.attempt_id, b""))
+        return decoded(said.get(voice.attempt_id, b""))
 
     def _place(self, voice: HeardAgent) -> int:
         return self._places.setdefault(voice.agent_id, len(self._places))
@@ -240,11 +240,6 @@ def approval_question(run_id: str, voice: HeardAgent, call_id: str, asked: Appro
 def chat_id(run_id: str) -> str:
     """Return a run's id as chat completions call it."""
     return f"chatcmpl-{run_id.removeprefix('run_')}"
-
-
-def _decoded(text: bytes | bytearray) -> str:
-    found: str = msgspec.json.decode(quoted(text))
-    return found
 
 
 def _beyond_text(voice: HeardAgent) -> dict[str, Any]:

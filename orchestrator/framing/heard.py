@@ -46,6 +46,12 @@ def quoted(text: bytearray | bytes) -> bytes:
     return b'"' + text + b'"'
 
 
+def decoded(text: bytearray | bytes) -> str:
+    """Return a text that was kept as JSON without its quotes."""
+    found: str = msgspec.json.decode(quoted(text))
+    return found
+
+
 @dataclass(slots=True)
 class HeardAgent:
     """One agent as this connection has heard it.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import msgspec
-
 from ..events.agent import Approval, ApprovalRequest, Cancelled, Done, Error, Retry, Status, ToolCall
 from ..events.base import Payload
 from ..events.content import Content, File, Progress, Source
@@ -14,7 +12,7 @@ from ..events.run import RunDone
 from .base import Subscriber
 from .facts import data
 from .fold import FoldedFraming
-from .heard import HeardAgent, quoted
+from .heard import HeardAgent, decoded
 from .large_frames import says_much
 
 FINAL = "final"
@@ -184,8 +182,7 @@ class McpFraming(FoldedFraming):
         return f"(failed: {error.message})" if error is not None else f"({voice.status})"
 
     def _text(self, voice: HeardAgent) -> str:
-        found: str = msgspec.json.decode(quoted(self._pieces.get(voice.attempt_id, b"")))
-        return found
+        return decoded(self._pieces.get(voice.attempt_id, b""))
 
     def _progress(self, message: str) -> list[bytes]:
         # It may only rise, also for whoever comes back. An event makes one step; what stands after a gap may make more.

@@ -19,7 +19,7 @@ from ..events.snapshot import Snapshot
 from .base import Subscriber
 from .facts import citation
 from .fold import FoldedFraming
-from .heard import HeardAgent, quoted
+from .heard import HeardAgent, decoded, quoted
 from .large_frames import says_much
 from .response_items import (  # fmt: skip
     NOT_CHOSEN,
@@ -368,8 +368,7 @@ class ResponsesFraming(FoldedFraming):
         voice.head, voice.kept = self._heads[place], self._pieces[place]
 
     def _text(self, place: int) -> str:
-        found: str = msgspec.json.decode(quoted(self._pieces[place]))
-        return found
+        return decoded(self._pieces[place])
 
     def _with_whole(self, type_: str, *, in_stream: bool = False) -> list[bytes]:
         """Return a frame with the response as it stands; nothing of one that the client has, or that nobody is sent."""
