@@ -137,60 +137,43 @@ def _evaluate(node: ast.expr) -> Number:
             return _bounded(_OPERATORS[type(op)](_evaluate(left), _evaluate(right)))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
             if not args or (len(args) > 1 and name not in ("min", "max")):
-                most = "at least one number" if name in ("min", "max") else "one number"
-                raise ToolInputError(f"{name}() takes {most}")
+                raise ToolInputError(f"{name}() takes {'at least ' * (name in ('min', 'max'))}one number")
             return _bounded(_FUNCTIONS[name]([_evaluate(argument) for argument in args]))
     raise ToolInputError(f"{ast.unparse(node)[:60]!r} is not arithmetic")
 
 
-def _root(numbers: list[Number]) -> Number:
-    if numbers[0] < 0:
-        raise ToolInputError("a negative number has no real square root")
-    return math.sqrt(numbers[0])
-
-
-def _multiply(left: Number, right: Number) -> Number:
-    if isinstance(left, int) and isinstance(right, int):
-        _refuse_bits(left.bit_length() + right.bit_length())
-    return left * right
-
-
 def _power(base: Number, exponent: Number) -> Number:
-    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0 and abs(base) > 1:
-        _refuse_bits(base.bit_length() * exponent)
-    result = base**exponent
+    # Refused before it is computed: a tower of powers would hold a core for hours.
+    if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1:
+        _refuse(base.bit_length() * exponent > MAX_RESULT_BITS)
+    result: int | float | complex = base**exponent
     if isinstance(result, complex):
         raise ToolInputError("the result is not a real number")
-    return float(result) if isinstance(result, float) else int(result)
+    return result
 
 
 def _divide(left: Number, right: Number) -> Number:
-    if isinstance(left, int) and isinstance(right, int) and left % right == 0:
-        return left // right
-    return left / right
+    is_whole = isinstance(left, int) and isinstance(right, int) and left % right == 0
+    return left // right if is_whole else left / right
 
 
-def _refuse_bits(bits: int) -> None:
-    """Refuse before computing: a tower of powers would hold a core for hours."""
-    if bits > MAX_RESULT_BITS:
+def _refuse(is_too_large: bool) -> None:
+    if is_too_large:
         raise ToolInputError("the result is too large")
 
 
 def _bounded(value: Number) -> Number:
-    if isinstance(value, int):
-        _refuse_bits(value.bit_length())
-    elif not math.isfinite(value):
-        raise ToolInputError("the result is too large")
+    _refuse(value.bit_length() > MAX_RESULT_BITS if isinstance(value, int) else not math.isfinite(value))
     return value
 
 
 _OPERATORS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: _multiply, ast.Div: _divide,
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: _divide,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: _power,
 }  # fmt: skip
 _FUNCTIONS: dict[str, Callable[[list[Number]], Number]] = {
-    "sqrt": _root, "abs": lambda numbers: abs(numbers[0]), "round": lambda numbers: round(numbers[0]),
-    "min": min, "max": max,
+    "sqrt": lambda numbers: _power(numbers[0], 0.5), "abs": lambda numbers: abs(numbers[0]),
+    "round": lambda numbers: round(numbers[0]), "min": min, "max": max,
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def test_calculator_computes(expression: str, value: str) -> None:
         ("1e308*10", "too large"),
         ("1e999", "too large"),
         ("(-8)**0.5", "not a real number"),
-        ("sqrt(-1)", "no real square root"),
+        ("sqrt(-1)", "not a real number"),
         ("sqrt(1, 2)", "takes one number"),
         ("min()", "at least one number"),
         ("round(5, -1000000000)", "takes one number"),

@@ -23,7 +23,8 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from ...events.encoding import clean_text
 from ..base import Part
-from .script import Call, Finding, Scene, announce, answer, next_call, think
+from ..openai.model.events import SummaryDelta, TextDelta
+from .script import Call, Scene, next_call, say, think
 
 MODEL_NAME = "offline"
 THINKING_SECONDS = 0.4
@@ -31,10 +32,6 @@ THINKING_SECONDS = 0.4
 
 _PIECE = re.compile(r"\s*\S{1,24}|\s+")
 """What counts as a token here: a word with the space before it."""
-_THOUGHT, _WORD = "reasoning_summary_text", "output_text"
-_DELTAS: dict[str, Any] = {
-    _THOUGHT: made.ResponseReasoningSummaryTextDeltaEvent, _WORD: made.ResponseTextDeltaEvent,
-}  # fmt: skip
 
 
 class OfflineModel(Model):
@@ -53,20 +50,16 @@ class OfflineModel(Model):
         return model
 
     def rehearse(self) -> None:
-        """Make every kind of item once; blocks for 0.3 s in a new process.
-
-        openai's types build their schemas at first use: better in the loading thread than in an answer.
-        """
-        tool = {"calculator": {"properties": {"expression": {"type": "string"}}}}
-        for scene in (Scene("1+1", tools=tool), Scene("rehearsal")):
-            _respond(scene)
+        """Make every kind of item once, 0.3 s: openai's types build their schemas at first use, not in an answer."""
+        for message in ("1+1", "rehearsal"):
+            _respond(Scene(message, tools={"calculator": {"properties": {"expression": {}}}}))
 
     async def get_response(
         self, system_instructions: str | None, input: str | list[TResponseInputItem],
         model_settings: ModelSettings, tools: list[Tool], *more: Any, **named: Any,
     ) -> ModelResponse:  # fmt: skip
         """Return at once what `stream_response` would say at its pace."""
-        response, _, _ = _respond(self._read(system_instructions, input, tools))
+        response, _ = _respond(self._read(system_instructions, input, tools))
         read, said = response.usage.input_tokens, response.usage.output_tokens
         usage = Usage(1, read, output_tokens=said, total_tokens=read + said)
         return ModelResponse(output=response.output, usage=usage, response_id=response.id)
@@ -76,20 +69,18 @@ class OfflineModel(Model):
         model_settings: ModelSettings, tools: list[Tool], *more: Any, **named: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:  # fmt: skip
         """Yield one response: a thought, then a tool call or the answer. Closing it is immediate."""
-        response, thought, text = _respond(self._read(system_instructions, input, tools))
-        thoughts = _PIECE.findall(thought)
-        thinking = min(self._interval, THINKING_SECONDS / len(thoughts))
-        pieces = [(_THOUGHT, each, thinking) for each in thoughts]
-        pieces += [(_WORD, each, self._interval) for each in _PIECE.findall(text)]
+        response, pieces = _respond(self._read(system_instructions, input, tools))
+        thinking = min(
+            self._interval, THINKING_SECONDS / response.usage.output_tokens_details.reasoning_tokens
+        )
         loop, due = asyncio.get_running_loop(), 0.0
-        for at, (name, piece, seconds) in enumerate(pieces):
+        for piece in pieces:
             now = loop.time()
             await asyncio.sleep(max(0.0, due - now))
             # From the time that was due, so that it does not drift, and never in a burst that catches up.
-            due = max(due, now) + seconds
-            yield _DELTAS[name].model_construct(
-                type=f"response.{name}.delta", delta=piece, sequence_number=at
-            )
+            due = max(due, now) + (thinking if isinstance(piece, SummaryDelta) else self._interval)
+            event: Any = piece
+            yield event
         yield made.ResponseCompletedEvent.model_construct(
             response=response, sequence_number=len(pieces), type="response.completed"
         )
@@ -110,17 +101,17 @@ class OfflineModel(Model):
         )
 
 
-def _read_items(items: Iterable[Any]) -> tuple[list[tuple[str, str]], tuple[Finding, ...]]:
+def _read_items(items: Iterable[Any]) -> tuple[list[tuple[str, str]], tuple[tuple[Call, str], ...]]:
     """Return the questions with their answers, and what tools found since the last question."""
     questions: list[tuple[str, str]] = []
     calls: dict[str, Call] = {}
-    findings: list[Finding] = []
+    findings: list[tuple[Call, str]] = []
     for item in items:
         kind, role = item.get("type", "message"), item.get("role")
         if kind == "function_call":
             calls[item["call_id"]] = Call(item["name"], json.loads(item["arguments"]))
         elif kind == "function_call_output" and item["call_id"] in calls:
-            findings.append(Finding(calls[item["call_id"]], _text(item["output"])))
+            findings.append((calls[item["call_id"]], _text(item["output"])))
         elif kind == "message" and role == "user":
             questions.append((_text(item["content"]), ""))
             findings.clear()
@@ -136,21 +127,16 @@ def _text(content: object) -> str:
     return clean_text(str(content))
 
 
-def _respond(scene: Scene) -> tuple[Any, str, str]:
-    """Return a whole response, and its thought and its words by themselves."""
+def _respond(scene: Scene) -> tuple[Any, list[SummaryDelta | TextDelta]]:
+    """Return a whole response, and the pieces in which its thought and its words are said."""
     call = next_call(scene)
-    thought = think(scene, call)
-    text = answer(scene) if call is None else "" if scene.findings else announce(call)
-    turn = (
-        scene.part.turn if scene.part else 0
-    )  # else the calls of two turns in one run would share their ids
+    thought, text = think(scene, call), say(scene, call)
+    # With the turn: else the calls of two turns in one run would share their ids.
+    turn = scene.part.turn if scene.part else 0
     key = f"{scene.seed}\0{scene.message}\0{len(scene.earlier)}\0{len(scene.findings)}\0{turn}"
     name = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
-    output: list[made.ResponseOutputItem] = [
-        made.ResponseReasoningItem(
-            id=f"rs_{name}", summary=[Summary(text=thought, type="summary_text")], type="reasoning"
-        )
-    ]
+    summary = [Summary(text=thought, type="summary_text")]
+    output: list[Any] = [made.ResponseReasoningItem(id=f"rs_{name}", summary=summary, type="reasoning")]
     if text:
         content: list[Any] = [made.ResponseOutputText(annotations=[], text=text, type="output_text")]
         output.append(made.ResponseOutputMessage(
@@ -161,19 +147,16 @@ def _respond(scene: Scene) -> tuple[Any, str, str]:
         output.append(made.ResponseFunctionToolCall(
             id=f"fc_{name}", call_id=f"call_{name}", name=call.name, arguments=arguments, type="function_call"
         ))  # fmt: skip
-    response = made.Response.model_construct(
-        id=f"resp_{name}", created_at=0.0, model=MODEL_NAME, object="response", output=output,
-        parallel_tool_calls=False, tool_choice="auto", tools=[], usage=_usage(scene, thought, text),
-    )  # fmt: skip
-    return response, thought, text
-
-
-def _usage(scene: Scene, thought: str, text: str) -> Any:
-    heard = [scene.instructions, scene.message, *(finding.output for finding in scene.findings)]
-    read, thoughts = len(" ".join(heard).split()), len(_PIECE.findall(thought))
-    said = thoughts + len(_PIECE.findall(text))
-    return made.ResponseUsage(
+    thoughts, words = _PIECE.findall(thought), _PIECE.findall(text)
+    read = len(" ".join([scene.instructions, scene.message, *(found for _, found in scene.findings)]).split())
+    said = len(thoughts) + len(words)
+    usage = made.ResponseUsage(
         input_tokens=read, output_tokens=said, total_tokens=read + said,
         input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=thoughts),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=len(thoughts)),
     )  # fmt: skip
+    response = made.Response.model_construct(
+        id=f"resp_{name}", created_at=0.0, model=MODEL_NAME, object="response", output=output,
+        parallel_tool_calls=False, tool_choice="auto", tools=[], usage=usage,
+    )  # fmt: skip
+    return response, [*map(SummaryDelta, thoughts), *map(TextDelta, words)]

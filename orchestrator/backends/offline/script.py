@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,22 +26,18 @@ ERROR_PREFIX = "The tool failed: "
 """How a tool's failure is reported to a model, which has nothing but the text."""
 
 _MANNERS = (
-    (r"skepti|sceptic|doubt|critic|risk", (
-        "A skeptic asks: what would have to be true for {topic} to fail, and who would notice first?",
-        "A skeptic asks: who says so about {topic}, and what do they gain if it is believed?",
-    )),
-    (r"optimis|encourag|hope|friendl|coach", (
-        "An optimist begins: choose one small step for {topic} that can be taken before the day ends.",
-        "An optimist begins: keep what works about {topic}, and try one thing more this week.",
-    )),
-    (r"analy|number|measur|figure|data", (
-        "An analyst starts with a figure: what does {topic} cost today, and what did it cost a year ago?",
-        "An analyst fixes a unit first: how would you count {topic}, and what would change your mind?",
-    )),
-    (r"", (
-        "Of {topic} I know no more than your own words; ask me for a sum or the time instead.",
-        "I can’t judge {topic}: I only follow rules, such as working out sums and reading the clock.",
-    )),
+    (r"skepti|sceptic|doubt|critic|risk",
+     "A skeptic asks: what would have to be true for {topic} to fail, and who would notice first?",
+     "A skeptic asks: who says so about {topic}, and what do they gain if it is believed?"),
+    (r"optimis|encourag|hope|friendl|coach",
+     "An optimist begins: choose one small step for {topic} that can be taken before the day ends.",
+     "An optimist begins: keep what works about {topic}, and try one thing more this week."),
+    (r"analy|number|measur|figure|data",
+     "An analyst starts with a figure: what does {topic} cost today, and what did it cost a year ago?",
+     "An analyst fixes a unit first: how would you count {topic}, and what would change your mind?"),
+    (r"$",
+     "Of {topic} I know no more than your own words; ask me for a sum or the time instead.",
+     "I can’t judge {topic}: I only follow rules, such as working out sums and reading the clock."),
 )  # fmt: skip
 """Words of the instructions that ask for a manner, and how it speaks of a topic."""
 _ASKS_TO_COUNT = re.compile(r"\bhow (?:many|long)\b|\bcount\b|\bstatistics\b", re.IGNORECASE)
@@ -59,20 +55,12 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A call that was made and what the tool returned."""
-
-    call: Call
-    output: str
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
     """All that the agent's words depend on.
 
     `tools` maps each tool's name to the JSON schema of its parameters; `earlier` holds the conversation's questions
-    and answers, oldest first; `findings` this answer's tool results; `part` what is asked in a panel, whose question
-    `message` then is.
+    and answers, oldest first; `findings` this answer's calls and what they returned; `part` what is asked in a panel,
+    whose question `message` then is.
     """
 
     message: str
@@ -81,7 +69,7 @@ class Scene:
     seed: int = 0
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     earlier: Sequence[tuple[str, str]] = ()
-    findings: Sequence[Finding] = ()
+    findings: Sequence[tuple[Call, str]] = ()
     agent_id: str = ""
     part: Part | None = None
 
@@ -98,14 +86,11 @@ class Scene:
 
 def next_call(scene: Scene) -> Call | None:
     """Return the tool to call now, None once it is time to speak; one of a known name may take other arguments."""
-    made = {finding.call.name for finding in scene.findings}
+    made = {call.name for call, _ in scene.findings}
     for call in _wishes(scene) if len(made) < MAX_CALLS else ():
         schema = scene.tools.get(call.name)
-        if (
-            schema is not None
-            and call.name not in made
-            and call.arguments.keys() <= schema.get("properties", {}).keys()
-        ):
+        takes = None if schema is None else schema.get("properties", {}).keys()
+        if takes is not None and call.name not in made and call.arguments.keys() <= takes:
             return call
     return None
 
@@ -113,14 +98,17 @@ def next_call(scene: Scene) -> Call | None:
 def think(scene: Scene, call: Call | None) -> str:
     """Return the reasoning before *call*, or before the words if it is None."""
     if scene.findings:
-        return f"{scene.findings[-1].call.name} says: {shorten(scene.findings[-1].output, 60)}"
+        made, output = scene.findings[-1]
+        return f"{made.name} says: {shorten(output, 60)}"
     plan = f"I {_purpose(call)}" if call else "no tool of mine fits, so I go by the words alone"
     return f"There is no language model here, so rules decide: {plan}."
 
 
-def announce(call: Call) -> str:
-    """Return the sentence said before the first tool is called, so that nobody waits in silence."""
-    return f"Let me {_purpose(call)}.\n\n"
+def say(scene: Scene, call: Call | None) -> str:
+    """Return the answer; before the first *call* a sentence, so that nobody waits in silence."""
+    if call is None:
+        return answer(scene)
+    return "" if scene.findings else f"Let me {_purpose(call)}.\n\n"
 
 
 def answer(scene: Scene) -> str:
@@ -129,12 +117,9 @@ def answer(scene: Scene) -> str:
     if part is None or part.task == "answer":
         said = [*(_replies(scene, part) if part else ()), *_facts(scene), *_view(scene), *_recall(scene)]
     elif part.task == "vote":
-        last = (
-            _reckoned(scene.sum)
-            if scene.sum
-            else next(iter(find_key_words(part.question[:TOOL_TEXT_CHARS])), "nothing")
-        )
-        said, last = ["I vote by rule, not by opinion."], f"Answer: {shorten(last, 60)}"
+        topics = find_key_words(part.question[:TOOL_TEXT_CHARS]) or ["nothing"]
+        choice = _reckoned(scene.sum) if scene.sum else topics[0]
+        said, last = ["I vote by rule, not by opinion."], f"Answer: {shorten(choice, 60)}"
     elif not part.heard:
         said, last = ["Nobody has answered."], "Winner: tie" if part.task == "judge" else ""
     else:
@@ -147,30 +132,32 @@ def answer(scene: Scene) -> str:
     return " ".join(said) + (f"\n\n{last}" if last else "")
 
 
-def _wishes(scene: Scene) -> list[Call]:
-    """Return the calls that would serve this message, the most telling first."""
-    text, part, calls = scene.message[:TOOL_TEXT_CHARS], scene.part, list[Call]()
+def _wishes(scene: Scene) -> Iterator[Call]:
+    """Yield the calls that would serve this message, the most telling first."""
+    text, part, serves = scene.message[:TOOL_TEXT_CHARS], scene.part, False
     if part is not None and part.heard and part.task in ("moderate", "judge", "review"):
         share = COMPARED_CHARS // len(part.heard)
         said = [f"{heard.label}: {heard.text[:share]}" for heard in part.heard]
-        calls.append(Call("compare_answers", {"question": text, "answers": said}))
+        yield Call("compare_answers", {"question": text, "answers": said})
     if scene.task not in ("judge", "review") and (expression := scene.sum):
-        calls.append(Call("calculator", {"expression": expression}))
+        serves = True
+        yield Call("calculator", {"expression": expression})
     if scene.task != "answer":
-        return calls
+        return
     if asks_the_time(text):
-        calls.append(Call("clock", {"place": find_place(text)}))
+        serves = True
+        yield Call("clock", {"place": find_place(text)})
     if _ASKS_TO_COUNT.search(text):
-        quoted = _QUOTED.search(text)
-        calls.append(Call("text_statistics", {"text": quoted[1] if quoted else text}))
-    for name in sorted(
-        scene.tools.keys() - KNOWN_TOOLS
-    ):  # those that need nothing, or one string: the message
+        serves, quoted = True, _QUOTED.search(text)
+        yield Call("text_statistics", {"text": quoted[1] if quoted else text})
+    for name in sorted(scene.tools.keys() - KNOWN_TOOLS):
         properties = scene.tools[name].get("properties", {})
         strings = [key for key, value in properties.items() if value.get("type") == "string"]
-        if len(strings) == len(properties) <= 1:
-            calls.append(Call(name, dict.fromkeys(strings, text)))
-    return calls or [Call("key_words", {"text": text})]
+        if len(strings) == len(properties) <= 1:  # it needs nothing, or one string: the message
+            serves = True
+            yield Call(name, dict.fromkeys(strings, text))
+    if not serves:
+        yield Call("key_words", {"text": text})
 
 
 def _purpose(call: Call) -> str:
@@ -184,7 +171,7 @@ def _purpose(call: Call) -> str:
 
 def _facts(scene: Scene) -> list[str]:
     """Say what each tool found, and which one would have helped: an agent that guesses instead is of no use."""
-    said = [_fact(finding.call, finding.output) for finding in scene.findings]
+    said = [_fact(call, output) for call, output in scene.findings]
     if scene.sum and "calculator" not in scene.tools:
         said.append(f"I have no calculator for {shorten(scene.sum, 40)}.")
     if asks_the_time(scene.message) and "clock" not in scene.tools:
@@ -194,9 +181,8 @@ def _facts(scene: Scene) -> list[str]:
 
 def _fact(call: Call, output: str) -> str:
     if output.startswith(ERROR_PREFIX.rstrip(": ")):
-        return (
-            f"My {call.name} could not: {shorten(output.removeprefix(ERROR_PREFIX).removesuffix('.'), 160)}."
-        )
+        reason = output.removeprefix(ERROR_PREFIX).removesuffix(".")
+        return f"My {call.name} could not: {shorten(reason, 160)}."
     match call:
         case Call("calculator", {"expression": expression}):
             return f"{shorten(expression, 60)} = {shorten(output, 120)}."
@@ -207,18 +193,15 @@ def _fact(call: Call, output: str) -> str:
 
 def _view(scene: Scene) -> list[str]:
     """Speak of what no tool has answered, in the manner that the title and the instructions ask for first."""
-    topics = [
-        word for word in find_key_words(scene.message[:TOOL_TEXT_CHARS]) if word.lower() not in _ANSWERED
-    ]
+    asked = find_key_words(scene.message[:TOOL_TEXT_CHARS])
+    topics = [f"“{word}”" for word in asked if word.lower() not in _ANSWERED]
     if not topics:
         return [] if _facts(scene) else ["Ask me for a sum or the time."]
-    asked = f"{scene.title}. {scene.instructions}"
-    found = [(match.start() if cue else len(asked), views)
-             for cue, views in _MANNERS if (match := re.search(cue, asked, re.IGNORECASE))]  # fmt: skip
-    key = f"{scene.message}\0{scene.part.turn if scene.part else 1}"
+    told = f"{scene.title}. {scene.instructions}"
+    found = [(cue.start(), views) for words, *views in _MANNERS if (cue := re.search(words, told, re.I))]
+    key = f"{scene.message}\0{scene.part.turn if scene.part else 1}".encode("utf-8", "replace")
     views = min(found)[1]
-    view = views[(scene.seed + zlib.crc32(key.encode("utf-8", "replace"))) % len(views)]
-    return [view.format(topic=" and ".join(f"“{topic}”" for topic in topics[:2]))]
+    return [views[(scene.seed + zlib.crc32(key)) % len(views)].format(topic=" and ".join(topics[:2]))]
 
 
 def _recall(scene: Scene) -> list[str]:
@@ -231,26 +214,21 @@ def _recall(scene: Scene) -> list[str]:
 def _replies(scene: Scene, part: Part) -> list[str]:
     """Quote what the agent itself and the others said last time."""
     found = compare(part.question, [(heard.label, heard.text) for heard in part.heard])
-    pairs = zip(part.heard, found, strict=True)
-    names = [
-        ("Last time I", one) if heard.agent_id == scene.agent_id else (heard.label, one)
-        for heard, one in pairs
-    ]
-    return [f"{name} said: “{one.gist}”" for name, one in names[:6]]
+    is_own = [heard.agent_id == scene.agent_id for heard in part.heard]
+    pairs = list(zip(is_own, found, strict=True))[:6]
+    return [f"{'Last time I' if own else one.name} said: “{one.gist}”" for own, one in pairs]
 
 
 def _sum_up(scene: Scene, found: Sequence[Compared]) -> list[str]:
     """Give the sum of the question with who said so, else the sentence that carries most; then what is wrong."""
-    best = max(found, key=lambda one: (*one.merit, one.gist))
-    said = [f"What carries most is {best.name}’s word: “{best.gist}”"]
     if expression := scene.sum:
         told = f"{expression} = {_reckoned(expression)}"
-        who = [
-            one.name
-            for one in found
-            if any(told.replace(" ", "") == each.replace(" ", "") for each in one.right)
-        ]
+        plain = told.replace(" ", "")
+        who = [one.name for one in found if plain in [each.replace(" ", "") for each in one.right]]
         said = [f"{shorten(told, 120)}: {'so says ' + ', '.join(who) if who else 'nobody says so'}."]
+    else:
+        best = max(found, key=lambda one: (*one.merit, one.gist))
+        said = [f"What carries most is {best.name}’s word: “{best.gist}”"]
     wrong = [f"{one.name} says {told}" for one in found for told in one.wrong]
     return [*said, *([f"I do not follow what is wrong: {'; '.join(wrong[:6])}."] if wrong else ())]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Part, QuotedAnswer
 from orchestrator.backends.offline.comparison import Compared, compare, compare_answers
-from orchestrator.backends.offline.script import Finding, Scene, answer, next_call, think
+from orchestrator.backends.offline.script import Scene, answer, next_call, think
 from orchestrator.config import load_config
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
@@ -316,7 +316,7 @@ def test_a_tool_of_that_name_that_says_something_else_is_not_believed() -> None:
     )
     assert call is not None
     for output in ("", "{}", "sunny", compare_answers("x", ["only: one"])):
-        assert answer(Scene(**{**fields(plain), "findings": (Finding(call, output),)})) == answer(plain)
+        assert answer(Scene(**{**fields(plain), "findings": ((call, output),)})) == answer(plain)
 
 
 def fields(of_scene: Scene) -> dict[str, Any]:
