@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from agents import Agent
@@ -13,7 +14,8 @@ from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
 from ..openai.runner import conversation_items, stream_agent
 from ..openai.tools import load_tool
-from .model import MODEL_NAME, OfflineModel
+from .model import MODEL_NAME, OfflineModel, rehearse
+from .script import Scene
 from .settings import OfflineSettings
 
 MAX_TURNS = 10
@@ -30,15 +32,13 @@ class OfflineBackend:
     """`offline`, so that nobody takes it for a language model."""
 
     def __init__(self, settings: OfflineSettings, agents: Mapping[str, AgentSettings]) -> None:
-        def load(name: str, key: str) -> Any:
-            return load_tool(name, settings, key, max_turns=MAX_TURNS)
-
-        tools = load_each(settings.tools, load, key="tools")
-        self._model = OfflineModel(settings.title, settings.seed, settings.tokens_per_s)
-        self._model.rehearse()
-        self._agent: Agent[Any] = Agent(
-            name=settings.agent_id, instructions=settings.instructions or None, model=self._model, tools=tools
+        rehearse()
+        self._scene = Scene("", title=settings.title, seed=settings.seed)
+        self._pace, instructions = settings.tokens_per_s, settings.instructions or None
+        tools = load_each(
+            settings.tools, lambda name, key: load_tool(name, settings, key, max_turns=MAX_TURNS), key="tools"
         )
+        self._agent: Agent[Any] = Agent(name=settings.agent_id, instructions=instructions, tools=tools)
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
         """Think, call tools, answer; closing or cancelling stops all of it at once.
@@ -46,9 +46,9 @@ class OfflineBackend:
         Raises:
             AgentError: The run failed.
         """
-        agent = self._agent
-        if request.part is not None:
-            agent = agent.clone(model=self._model.playing(request.part, request.agent_id))
+        # With what a panel asks for: messages alone would not say it.
+        scene = replace(self._scene, part=request.part, agent_id=request.agent_id)
+        agent = self._agent.clone(model=OfflineModel(scene, self._pace))
         async with aclosing(stream_agent(agent, conversation_items(request), request=request)) as emissions:
             async for emission in emissions:
                 yield emission

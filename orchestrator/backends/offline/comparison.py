@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -49,11 +50,10 @@ def compare_answers(question: str, answers: list[str]) -> str:
         question: What was asked.
         answers: The answers, each as "Name: what it says".
     """
-    named = [answer.partition(": ") for answer in answers]
-    if not named:
+    if not answers:
         raise ValueError("there is no answer to compare")
-    pairs = [(name, text) if colon else ("", name) for name, colon, text in named]
-    return msgspec.json.encode(compare(question, pairs)).decode()
+    named = [answer.partition(": ") if ": " in answer else ("", "", answer) for answer in answers]
+    return msgspec.json.encode(compare(question, [(name, text) for name, _, text in named])).decode()
 
 
 def compare(question: str, answers: Sequence[tuple[str, str]]) -> list[Compared]:
@@ -88,22 +88,17 @@ def _compared(name: str, text: str, asked: Sequence[str]) -> Compared:
 
 def _sums(text: str) -> Iterator[tuple[str, str | None]]:
     """Yield each sum in *text* as it stands, and None if it is right, else its true result."""
-    seen: set[str] = set()
-    for found in _SUM.finditer(spell_out(text)):
-        expression, told = " ".join(found[1].split()), found[2].rstrip(",")
-        shown = f"{expression} = {told}"
-        if shown in seen or len(seen) >= MOST_SUMS or not re.search(r"\d\)*\s*[-+*/%]|sqrt", expression):
-            continue
-        seen.add(shown)
-        try:
-            true = calculator(expression)
-        except ValueError:
-            continue
-        yield shown, None if _equal(true, told.replace(",", "")) else true
+    found = dict.fromkeys(
+        (" ".join(sum.split()), told.rstrip(",")) for sum, told in _SUM.findall(spell_out(text))
+    )
+    sums = [(sum, told) for sum, told in found if re.search(r"\d\)*\s*[-+*/%]|sqrt", sum)]
+    for sum, told in sums[:MOST_SUMS]:
+        with suppress(ValueError):
+            true = calculator(sum)
+            yield f"{sum} = {told}", None if _equal(true, told.replace(",", "")) else true
 
 
 def _equal(true: str, said: str) -> bool:
     """Compare numbers as people write them: 0.33 is 1/3 to two places."""
-    if "." not in said:
-        return true == said
-    return abs(float(true) - float(said)) <= 0.5 * 10.0 ** -len(said.partition(".")[2]) * (1 + 1e-9)
+    places = len(said.partition(".")[2])
+    return abs(float(true) - float(said)) <= 0.5 * 10.0**-places * (1 + 1e-9) if places else true == said

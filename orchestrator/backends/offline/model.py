@@ -9,20 +9,19 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
-from copy import copy
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from agents import Model, ModelResponse, ModelSettings, Tool, Usage
-from agents.items import TResponseInputItem, TResponseStreamEvent
+from agents import Model, ModelResponse, Tool, Usage
+from agents.items import TResponseStreamEvent
 from agents.tool import FunctionTool
 from openai.types import responses as made
 from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ...events.encoding import clean_text
-from ..base import Part
+from ..openai.model.chat_items import text_item
 from ..openai.model.events import SummaryDelta, TextDelta
 from .script import Call, Scene, next_call, say, think
 
@@ -37,39 +36,20 @@ _PIECE = re.compile(r"\s*\S{1,24}|\s+")
 class OfflineModel(Model):
     """A model of rules: the same words for the same input, at *tokens_per_s* words a second; 0 says all at once."""
 
-    def __init__(self, title: str, seed: int, tokens_per_s: float) -> None:
-        self._scene = Scene("", title=title, seed=seed)
+    def __init__(self, scene: Scene, tokens_per_s: float) -> None:
+        self._scene = scene
         self._interval = 1 / tokens_per_s if tokens_per_s > 0 else 0.0
 
-    def playing(self, part: Part, agent_id: str) -> OfflineModel:
-        """Return this model as it speaks in one turn of a panel; messages alone would not say what is asked."""
-        heard = tuple(replace(each, text=clean_text(each.text)) for each in part.heard)
-        model = copy(self)
-        said = replace(part, question=clean_text(part.question), heard=heard)
-        model._scene = replace(self._scene, part=said, agent_id=agent_id)
-        return model
-
-    def rehearse(self) -> None:
-        """Make every kind of item once, 0.3 s: openai's types build their schemas at first use, not in an answer."""
-        for message in ("1+1", "rehearsal"):
-            _respond(Scene(message, tools={"calculator": {"properties": {"expression": {}}}}))
-
-    async def get_response(
-        self, system_instructions: str | None, input: str | list[TResponseInputItem],
-        model_settings: ModelSettings, tools: list[Tool], *more: Any, **named: Any,
-    ) -> ModelResponse:  # fmt: skip
+    async def get_response(self, *asked: Any, **named: Any) -> ModelResponse:
         """Return at once what `stream_response` would say at its pace."""
-        response, _ = _respond(self._read(system_instructions, input, tools))
+        response, _ = _respond(self._read(*asked, **named))
         read, said = response.usage.input_tokens, response.usage.output_tokens
         usage = Usage(1, read, output_tokens=said, total_tokens=read + said)
         return ModelResponse(output=response.output, usage=usage, response_id=response.id)
 
-    async def stream_response(
-        self, system_instructions: str | None, input: str | list[TResponseInputItem],
-        model_settings: ModelSettings, tools: list[Tool], *more: Any, **named: Any,
-    ) -> AsyncIterator[TResponseStreamEvent]:  # fmt: skip
+    async def stream_response(self, *asked: Any, **named: Any) -> AsyncIterator[TResponseStreamEvent]:
         """Yield one response: a thought, then a tool call or the answer. Closing it is immediate."""
-        response, pieces = _respond(self._read(system_instructions, input, tools))
+        response, pieces = _respond(self._read(*asked, **named))
         thinking = min(
             self._interval, THINKING_SECONDS / response.usage.output_tokens_details.reasoning_tokens
         )
@@ -86,64 +66,67 @@ class OfflineModel(Model):
         )
 
     def _read(
-        self, instructions: str | None, input: str | list[TResponseInputItem], tools: Iterable[Tool]
+        self,
+        system_instructions: str | None,
+        input: Any,
+        model_settings: object,
+        tools: list[Tool],
+        *_: Any,
+        **__: Any,
     ) -> Scene:
-        items: list[Any] = [{"role": "user", "content": input}] if isinstance(input, str) else [*input]
-        questions, findings = _read_items(items)
-        part = self._scene.part
+        """Return the scene that a request comes to: the questions with their answers, what tools found since the last."""
+        questions: list[tuple[str, str]] = []
+        findings: list[tuple[Call, str]] = []
+        calls: dict[str, Call] = {}
+        for item in [{"role": "user", "content": input}] if isinstance(input, str) else input:
+            kind, role = item.get("type", "message"), item.get("role")
+            if kind == "function_call":
+                calls[item["call_id"]] = Call(item["name"], json.loads(item["arguments"]))
+            elif kind == "function_call_output" and item["call_id"] in calls:
+                findings.append((calls[item["call_id"]], _text(item["output"])))
+            elif kind == "message" and role == "user":
+                questions.append((_text(item["content"]), ""))
+                findings.clear()
+            elif kind == "message" and role == "assistant" and questions:
+                questions[-1] = (questions[-1][0], questions[-1][1] + _text(item["content"]))
+        part, functions = self._scene.part, [tool for tool in tools if isinstance(tool, FunctionTool)]
         return replace(
             self._scene,
             message=part.question if part else questions[-1][0] if questions else "",
-            instructions=instructions or "",
-            tools={tool.name: tool.params_json_schema for tool in tools if isinstance(tool, FunctionTool)},
-            earlier=tuple(questions[:-1]),
+            instructions=system_instructions or "",
+            tools={tool.name: tool.params_json_schema for tool in functions},
+            earlier=questions[:-1],
             findings=findings,
         )
 
 
-def _read_items(items: Iterable[Any]) -> tuple[list[tuple[str, str]], tuple[tuple[Call, str], ...]]:
-    """Return the questions with their answers, and what tools found since the last question."""
-    questions: list[tuple[str, str]] = []
-    calls: dict[str, Call] = {}
-    findings: list[tuple[Call, str]] = []
-    for item in items:
-        kind, role = item.get("type", "message"), item.get("role")
-        if kind == "function_call":
-            calls[item["call_id"]] = Call(item["name"], json.loads(item["arguments"]))
-        elif kind == "function_call_output" and item["call_id"] in calls:
-            findings.append((calls[item["call_id"]], _text(item["output"])))
-        elif kind == "message" and role == "user":
-            questions.append((_text(item["content"]), ""))
-            findings.clear()
-        elif kind == "message" and role == "assistant" and questions:
-            questions[-1] = (questions[-1][0], questions[-1][1] + _text(item["content"]))
-    return questions, tuple(findings)
-
-
 def _text(content: object) -> str:
-    """Return the text of a content that is a string or a list of parts; the SDK fails on lone surrogates."""
+    """Return the text of a content that is a string or a list of parts."""
     if isinstance(content, list):
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
-    return clean_text(str(content))
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    return str(content)
+
+
+def rehearse() -> None:
+    """Make every kind of item once, 0.3 s: openai's types build their schemas at first use, not in an answer."""
+    for message in ("1+1", "rehearsal"):
+        _respond(Scene(message, tools={"calculator": {"properties": {"expression": {}}}}))
 
 
 def _respond(scene: Scene) -> tuple[Any, list[SummaryDelta | TextDelta]]:
     """Return a whole response, and the pieces in which its thought and its words are said."""
     call = next_call(scene)
-    thought, text = think(scene, call), say(scene, call)
+    # The SDK fails on lone surrogates.
+    thought, text = clean_text(think(scene, call)), clean_text(say(scene, call))
     # With the turn: else the calls of two turns in one run would share their ids.
     turn = scene.part.turn if scene.part else 0
-    key = f"{scene.seed}\0{scene.message}\0{len(scene.earlier)}\0{len(scene.findings)}\0{turn}"
-    name = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
+    key = repr((scene.seed, scene.message, len(scene.earlier), len(scene.findings), turn))
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
     summary = [Summary(text=thought, type="summary_text")]
     output: list[Any] = [made.ResponseReasoningItem(id=f"rs_{name}", summary=summary, type="reasoning")]
-    if text:
-        content: list[Any] = [made.ResponseOutputText(annotations=[], text=text, type="output_text")]
-        output.append(made.ResponseOutputMessage(
-            id=f"msg_{name}", content=content, role="assistant", status="completed", type="message"
-        ))  # fmt: skip
+    output += [text_item(text, {})] if text else []
     if call is not None:
-        arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+        arguments = clean_text(json.dumps(dict(call.arguments), ensure_ascii=False))
         output.append(made.ResponseFunctionToolCall(
             id=f"fc_{name}", call_id=f"call_{name}", name=call.name, arguments=arguments, type="function_call"
         ))  # fmt: skip

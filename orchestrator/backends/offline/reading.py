@@ -10,12 +10,11 @@ import re
 SCAN_CHARS = 4_000
 """How much of a text is searched for sums and places."""
 
+_SIGNS = str.maketrans(
+    {**dict.fromkeys("×·∙", "*"), **dict.fromkeys("÷∶", "/"), "−": "-", "–": "-", "^": "**"}
+)
 _SPOKEN = (
     (r"(?<=\d),(?=\d{3}(?!\d))", ""),
-    (r"[×·∙]", "*"),
-    (r"[÷∶]", "/"),
-    (r"[−–]", "-"),
-    (r"\^", "**"),
     (r"(?<=\d)\s*x\s*(?=\d)", " * "),
     (r"\b(?:multiplied by|times)\b", "*"),
     (r"\bdivided by\b", "/"),
@@ -25,19 +24,16 @@ _SPOKEN = (
     (r"\bsquare root of\s+(\d+(?:\.\d+)?)", r"sqrt(\1)"),
 )
 _ARITHMETIC = re.compile(r"(?:sqrt(?=\s*\()|\d+(?:\.\d+)?|\.\d+|[-+*/%()]|[ \t])+")
-_ASKS_TO_COMPUTE = re.compile(r"\b(?:calculate|compute|how much|what is|what's|work out)\b|=", re.IGNORECASE)
+_ASKS_TO_COMPUTE = re.compile(r"(?i)\b(?:calculate|compute|how much|what is|what's|work out)\b|=")
 _ASKS_THE_TIME = re.compile(
-    r"\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b|\b(?:time is it|time in|right now|o'clock)\b"
-    r"|\b(?:the|current|local) (?:time|date)\b|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b|几点|何時",
-    re.IGNORECASE,
+    r"(?i)\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b|\b(?:time is it|time in|right now|o'clock)\b"
+    r"|\b(?:the|current|local) (?:time|date)\b|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b|几点|何時"
 )
 _NAMED_PLACE = re.compile(r"\bin ([A-Z][\w'-]*(?:[ /_][A-Z][\w'-]*){0,3})")
 _ANY_PLACE = re.compile(
-    r"\b(?:time|date|day|it|now) in (?!the\b|a\b|an\b|my\b|your\b)([a-z][\w/]*)", re.IGNORECASE
+    r"\b(?:time|date|day|it|now) in (?!(?:the|an?|my|your)\b)([a-z][\w/]*)", re.IGNORECASE
 )
-_CONTINUES = re.compile(
-    r"^\W*(?:(?:and|now|then|so|ok|that)\W+)*((?:[+*/%]|-(?=\s)).*)", re.DOTALL | re.IGNORECASE
-)
+_CONTINUES = re.compile(r"(?is)^\W*(?:(?:and|now|then|so|ok|that)\W+)*((?:[+*/%]|-(?=\s)).*)")
 _RESULT = re.compile(r"= (-?\d+(?:\.\d+)?)(?![\w.]*e)")
 
 
@@ -58,14 +54,11 @@ def find_expression(message: str, earlier_answer: str = "") -> str | None:
     return None
 
 
-def asks_the_time(message: str) -> bool:
-    """Return whether *message* asks for the time or the date."""
-    return _ASKS_THE_TIME.search(message[:SCAN_CHARS]) is not None
-
-
-def find_place(message: str) -> str:
-    """Return the place whose time *message* asks for, "UTC" if it names none."""
+def find_place(message: str) -> str | None:
+    """Return the place whose time or date *message* asks for, "UTC" if it names none; None if it asks for neither."""
     text = message[:SCAN_CHARS]
+    if not _ASKS_THE_TIME.search(text):
+        return None
     found = _NAMED_PLACE.search(text) or _ANY_PLACE.search(text)
     return found[1] if found else "UTC"
 
@@ -82,6 +75,7 @@ def shorten(text: str, limit: int) -> str:
 
 def spell_out(text: str) -> str:
     """Return *text* with its arithmetic in a calculator's signs: "6 times 7" becomes "6 * 7"."""
+    text = text.translate(_SIGNS)
     for pattern, sign in _SPOKEN:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     return text

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..base import Part
 from ..tools import calculator, find_key_words
 from .comparison import RULE, Compared, compare
-from .reading import asks_the_time, find_expression, find_place, shorten
+from .reading import find_expression, find_place, shorten
 
 MAX_CALLS = 2
 KNOWN_TOOLS = frozenset({"calculator", "clock", "text_statistics", "key_words", "compare_answers"})
@@ -132,41 +132,38 @@ def answer(scene: Scene) -> str:
     return " ".join(said) + (f"\n\n{last}" if last else "")
 
 
-def _wishes(scene: Scene) -> Iterator[Call]:
-    """Yield the calls that would serve this message, the most telling first."""
-    text, part, serves = scene.message[:TOOL_TEXT_CHARS], scene.part, False
+def _wishes(scene: Scene) -> list[Call]:
+    """Return the calls that would serve this message, the most telling first."""
+    text, part, calls = scene.message[:TOOL_TEXT_CHARS], scene.part, list[Call]()
     if part is not None and part.heard and part.task in ("moderate", "judge", "review"):
         share = COMPARED_CHARS // len(part.heard)
         said = [f"{heard.label}: {heard.text[:share]}" for heard in part.heard]
-        yield Call("compare_answers", {"question": text, "answers": said})
+        calls.append(Call("compare_answers", {"question": text, "answers": said}))
     if scene.task not in ("judge", "review") and (expression := scene.sum):
-        serves = True
-        yield Call("calculator", {"expression": expression})
+        calls.append(Call("calculator", {"expression": expression}))
     if scene.task != "answer":
-        return
-    if asks_the_time(text):
-        serves = True
-        yield Call("clock", {"place": find_place(text)})
+        return calls
+    if place := find_place(text):
+        calls.append(Call("clock", {"place": place}))
     if _ASKS_TO_COUNT.search(text):
-        serves, quoted = True, _QUOTED.search(text)
-        yield Call("text_statistics", {"text": quoted[1] if quoted else text})
+        quoted = _QUOTED.search(text)
+        calls.append(Call("text_statistics", {"text": quoted[1] if quoted else text}))
     for name in sorted(scene.tools.keys() - KNOWN_TOOLS):
         properties = scene.tools[name].get("properties", {})
         strings = [key for key, value in properties.items() if value.get("type") == "string"]
         if len(strings) == len(properties) <= 1:  # it needs nothing, or one string: the message
-            serves = True
-            yield Call(name, dict.fromkeys(strings, text))
-    if not serves:
-        yield Call("key_words", {"text": text})
+            calls.append(Call(name, dict.fromkeys(strings, text)))
+    return calls or [Call("key_words", {"text": text})]
 
 
 def _purpose(call: Call) -> str:
-    match call:
-        case Call("calculator", {"expression": expression}):
-            return f"work out {shorten(expression, 40)}"
-        case Call("clock", {"place": place}):
-            return f"look at the clock for {shorten(place, 40)}"
-    return "compare the answers" if call.name == "compare_answers" else f"ask {call.name}"
+    known = {
+        "calculator": "work out",
+        "clock": "look at the clock for",
+        "compare_answers": "compare the answers",
+    }
+    about = (shorten(value, 40) for value in call.arguments.values() if call.name in ("calculator", "clock"))
+    return " ".join([known.get(call.name, f"ask {call.name}"), *about])
 
 
 def _facts(scene: Scene) -> list[str]:
@@ -174,7 +171,7 @@ def _facts(scene: Scene) -> list[str]:
     said = [_fact(call, output) for call, output in scene.findings]
     if scene.sum and "calculator" not in scene.tools:
         said.append(f"I have no calculator for {shorten(scene.sum, 40)}.")
-    if asks_the_time(scene.message) and "clock" not in scene.tools:
+    if find_place(scene.message) and "clock" not in scene.tools:
         said.append("I have no clock.")
     return said
 
@@ -183,12 +180,9 @@ def _fact(call: Call, output: str) -> str:
     if output.startswith(ERROR_PREFIX.rstrip(": ")):
         reason = output.removeprefix(ERROR_PREFIX).removesuffix(".")
         return f"My {call.name} could not: {shorten(reason, 160)}."
-    match call:
-        case Call("calculator", {"expression": expression}):
-            return f"{shorten(expression, 60)} = {shorten(output, 120)}."
-        case Call("clock"):
-            return f"It is {output}."
-    return f"{call.name} answered: {shorten(output, 160)}."
+    if call.name == "calculator":
+        return f"{shorten(call.arguments['expression'], 60)} = {shorten(output, 120)}."
+    return f"It is {output}." if call.name == "clock" else f"{call.name} answered: {shorten(output, 160)}."
 
 
 def _view(scene: Scene) -> list[str]:
@@ -214,9 +208,8 @@ def _recall(scene: Scene) -> list[str]:
 def _replies(scene: Scene, part: Part) -> list[str]:
     """Quote what the agent itself and the others said last time."""
     found = compare(part.question, [(heard.label, heard.text) for heard in part.heard])
-    is_own = [heard.agent_id == scene.agent_id for heard in part.heard]
-    pairs = list(zip(is_own, found, strict=True))[:6]
-    return [f"{'Last time I' if own else one.name} said: “{one.gist}”" for own, one in pairs]
+    names = ["Last time I" if each.agent_id == scene.agent_id else each.label for each in part.heard]
+    return [f"{name} said: “{one.gist}”" for name, one in list(zip(names, found, strict=True))[:6]]
 
 
 def _sum_up(scene: Scene, found: Sequence[Compared]) -> list[str]:

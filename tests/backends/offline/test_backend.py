@@ -21,6 +21,7 @@ from openai.types.responses import ResponseCompletedEvent
 from orchestrator.backends.base import AgentInput, Emission, Finish, Turn
 from orchestrator.backends.offline.backend import OfflineBackend
 from orchestrator.backends.offline.model import OfflineModel
+from orchestrator.backends.offline.script import Scene
 from orchestrator.backends.offline.settings import OfflineSettings
 from orchestrator.backends.openai.model.events import SummaryDelta, TextDelta
 from orchestrator.backends.registry import create_backend
@@ -316,7 +317,7 @@ def request_of(message: str) -> dict[str, Any]:
 @pytest.mark.looptime
 async def test_it_speaks_at_its_pace_after_a_short_thought() -> None:
     """On virtual time: the words come evenly, and the first of them well within a second."""
-    model = OfflineModel(title="T", seed=0, tokens_per_s=4)
+    model = OfflineModel(Scene("", title="T"), tokens_per_s=4)
     loop = asyncio.get_running_loop()
     started = loop.time()
     thoughts: list[float] = []
@@ -336,7 +337,7 @@ async def test_it_speaks_at_its_pace_after_a_short_thought() -> None:
 
 async def test_both_ways_to_call_the_model_say_the_same() -> None:
     """`Runner.run` asks for a whole response, `run_streamed` for its events."""
-    model = OfflineModel(title="T", seed=0, tokens_per_s=5000)
+    model = OfflineModel(Scene("", title="T"), tokens_per_s=5000)
     whole = await model.get_response(**request_of("Why do cats purr?"))
     events = [event async for event in model.stream_response(**request_of("Why do cats purr?"))]
     last = events[-1]
