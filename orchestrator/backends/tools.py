@@ -80,15 +80,14 @@ def text_statistics(text: str) -> str:
         text: The text to measure.
     """
     found = words(text)
-    counts = {
+    return json.dumps({
         "characters": len(text),
         "words": len(found),
         "distinct_words": len({word.lower() for word in found}),
         "sentences": len([part for part in re.split(r"[.!?…。！？]+", text) if re.search(r"\w", part)]),
         "lines": len(text.splitlines()),
         "longest_word": max(found, key=len, default=""),
-    }
-    return json.dumps(counts, ensure_ascii=False)
+    }, ensure_ascii=False)  # fmt: skip
 
 
 def key_words(text: str) -> str:
@@ -117,8 +116,7 @@ def find_key_words(text: str, limit: int = 5) -> list[str]:
         if lowered not in STOP_WORDS and (len(word) > 1 or not word.isascii()):
             counts[lowered] += 1
             first.setdefault(lowered, word[:24])
-    order = {word: place for place, word in enumerate(first)}
-    ranked = sorted(counts, key=lambda word: (-counts[word], -min(len(word), 9), order[word]))
+    ranked = sorted(counts, key=lambda word: (-counts[word], -min(len(word), 9)))
     return [first[word] for word in ranked[:limit]]
 
 

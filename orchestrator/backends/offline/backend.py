@@ -41,11 +41,7 @@ class OfflineBackend:
         self._agent: Agent[Any] = Agent(name=settings.agent_id, instructions=instructions, tools=tools)
 
     async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
-        """Think, call tools, answer; closing or cancelling stops all of it at once.
-
-        Raises:
-            AgentError: The run failed.
-        """
+        """Think, call tools, answer; closing or cancelling stops all of it at once."""
         # With what a panel asks for: messages alone would not say it.
         scene = replace(self._scene, part=request.part, agent_id=request.agent_id)
         agent = self._agent.clone(model=OfflineModel(scene, self._pace))

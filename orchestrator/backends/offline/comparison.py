@@ -95,10 +95,7 @@ def _sums(text: str) -> Iterator[tuple[str, str | None]]:
     for sum, told in sums[:MOST_SUMS]:
         with suppress(ValueError):
             true = calculator(sum)
-            yield f"{sum} = {told}", None if _equal(true, told.replace(",", "")) else true
-
-
-def _equal(true: str, said: str) -> bool:
-    """Compare numbers as people write them: 0.33 is 1/3 to two places."""
-    places = len(said.partition(".")[2])
-    return abs(float(true) - float(said)) <= 0.5 * 10.0**-places * (1 + 1e-9) if places else true == said
+            said, places = told.replace(",", ""), len(told.partition(".")[2])
+            error = abs(float(true) - float(said)) if places else float(true != said)
+            # As people write numbers: 0.33 is 1/3 to two places.
+            yield f"{sum} = {told}", None if error <= 0.5 * 10.0**-places * (1 + 1e-9) else true

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from agents import Model, ModelResponse, Tool, Usage
+from agents import Model, ModelResponse, Usage
 from agents.items import TResponseStreamEvent
 from agents.tool import FunctionTool
 from openai.types import responses as made
@@ -23,7 +23,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 from ...events.encoding import clean_text
 from ..openai.model.chat_items import text_item
 from ..openai.model.events import SummaryDelta, TextDelta
-from .script import Call, Scene, next_call, say, think
+from .script import Call, Scene, answer, next_call, purpose, think
 
 MODEL_NAME = "offline"
 THINKING_SECONDS = 0.4
@@ -66,15 +66,9 @@ class OfflineModel(Model):
         )
 
     def _read(
-        self,
-        system_instructions: str | None,
-        input: Any,
-        model_settings: object,
-        tools: list[Tool],
-        *_: Any,
-        **__: Any,
-    ) -> Scene:
-        """Return the scene that a request comes to: the questions with their answers, what tools found since the last."""
+        self, system_instructions: str | None, input: Any, model_settings: Any, tools: Any, *_: Any, **__: Any,
+    ) -> Scene:  # fmt: skip
+        """Return what is asked, what was before, and what tools have found since."""
         questions: list[tuple[str, str]] = []
         findings: list[tuple[Call, str]] = []
         calls: dict[str, Call] = {}
@@ -116,8 +110,9 @@ def rehearse() -> None:
 def _respond(scene: Scene) -> tuple[Any, list[SummaryDelta | TextDelta]]:
     """Return a whole response, and the pieces in which its thought and its words are said."""
     call = next_call(scene)
-    # The SDK fails on lone surrogates.
-    thought, text = clean_text(think(scene, call)), clean_text(say(scene, call))
+    # Something is said before the first call, so that nobody waits in silence. The SDK fails on lone surrogates.
+    words = answer(scene) if call is None else "" if scene.findings else f"Let me {purpose(call)}.\n\n"
+    thought, text = clean_text(think(scene, call)), clean_text(words)
     # With the turn: else the calls of two turns in one run would share their ids.
     turn = scene.part.turn if scene.part else 0
     key = repr((scene.seed, scene.message, len(scene.earlier), len(scene.findings), turn))
@@ -130,9 +125,9 @@ def _respond(scene: Scene) -> tuple[Any, list[SummaryDelta | TextDelta]]:
         output.append(made.ResponseFunctionToolCall(
             id=f"fc_{name}", call_id=f"call_{name}", name=call.name, arguments=arguments, type="function_call"
         ))  # fmt: skip
-    thoughts, words = _PIECE.findall(thought), _PIECE.findall(text)
+    thoughts, pieces = _PIECE.findall(thought), _PIECE.findall(text)
     read = len(" ".join([scene.instructions, scene.message, *(found for _, found in scene.findings)]).split())
-    said = len(thoughts) + len(words)
+    said = len(thoughts) + len(pieces)
     usage = made.ResponseUsage(
         input_tokens=read, output_tokens=said, total_tokens=read + said,
         input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
@@ -142,4 +137,4 @@ def _respond(scene: Scene) -> tuple[Any, list[SummaryDelta | TextDelta]]:
         id=f"resp_{name}", created_at=0.0, model=MODEL_NAME, object="response", output=output,
         parallel_tool_calls=False, tool_choice="auto", tools=[], usage=usage,
     )  # fmt: skip
-    return response, [*map(SummaryDelta, thoughts), *map(TextDelta, words)]
+    return response, [*map(SummaryDelta, thoughts), *map(TextDelta, pieces)]

@@ -10,29 +10,21 @@ import re
 SCAN_CHARS = 4_000
 """How much of a text is searched for sums and places."""
 
-_SIGNS = str.maketrans(
-    {**dict.fromkeys("×·∙", "*"), **dict.fromkeys("÷∶", "/"), "−": "-", "–": "-", "^": "**"}
-)
+_SIGNS = str.maketrans("×·∙÷∶−–", "***//--") | {ord("^"): "**"}
 _SPOKEN = (
-    (r"(?<=\d),(?=\d{3}(?!\d))", ""),
-    (r"(?<=\d)\s*x\s*(?=\d)", " * "),
-    (r"\b(?:multiplied by|times)\b", "*"),
-    (r"\bdivided by\b", "/"),
-    (r"\bplus\b", "+"),
-    (r"\bminus\b", "-"),
-    (r" ?(?:%|\bpercent\b)\s*of\b", " / 100 *"),
-    (r"\bsquare root of\s+(\d+(?:\.\d+)?)", r"sqrt(\1)"),
-)
+    (r"(?<=\d),(?=\d{3}(?!\d))", ""), (r"(?<=\d)\s*x\s*(?=\d)", " * "),
+    (r"\b(?:multiplied by|times)\b", "*"), (r"\bdivided by\b", "/"), (r"\bplus\b", "+"), (r"\bminus\b", "-"),
+    (r" ?(?:%|\bpercent\b)\s*of\b", " / 100 *"), (r"\bsquare root of\s+(\d+(?:\.\d+)?)", r"sqrt(\1)"),
+)  # fmt: skip
 _ARITHMETIC = re.compile(r"(?:sqrt(?=\s*\()|\d+(?:\.\d+)?|\.\d+|[-+*/%()]|[ \t])+")
+_SUM = re.compile(r"\d[\s)]*[-+*/%]|sqrt")
 _ASKS_TO_COMPUTE = re.compile(r"(?i)\b(?:calculate|compute|how much|what is|what's|work out)\b|=")
 _ASKS_THE_TIME = re.compile(
     r"(?i)\bwhat(?:'s|’s| is)? (?:the )?(?:current )?(?:time|date|day)\b|\b(?:time is it|time in|right now|o'clock)\b"
     r"|\b(?:the|current|local) (?:time|date)\b|\b(?:wie spät|uhrzeit|quelle heure|qué hora|che ora)\b|几点|何時"
 )
 _NAMED_PLACE = re.compile(r"\bin ([A-Z][\w'-]*(?:[ /_][A-Z][\w'-]*){0,3})")
-_ANY_PLACE = re.compile(
-    r"\b(?:time|date|day|it|now) in (?!(?:the|an?|my|your)\b)([a-z][\w/]*)", re.IGNORECASE
-)
+_ANY_PLACE = re.compile(r"(?i)\b(?:time|date|day|it|now) in (?!(?:the|an?|my|your)\b)([a-z][\w/]*)")
 _CONTINUES = re.compile(r"(?is)^\W*(?:(?:and|now|then|so|ok|that)\W+)*((?:[+*/%]|-(?=\s)).*)")
 _RESULT = re.compile(r"= (-?\d+(?:\.\d+)?)(?![\w.]*e)")
 
@@ -47,9 +39,13 @@ def find_expression(message: str, earlier_answer: str = "") -> str | None:
         rest = _ARITHMETIC.match(continued[1])
         if rest and re.search(r"\d", rest[0]):
             return _balanced(f"{results[-1]} {rest[0]}".strip().rstrip("-+*/%( "))
+    asked = _ASKS_TO_COMPUTE.search(text)
     for found in _ARITHMETIC.finditer(text):
         expression = _balanced(found[0].strip().lstrip("+*/%) ").rstrip("-+*/%( "))
-        if _is_sum(expression, text):
+        if not _SUM.search(expression) or not expression.rstrip(")")[-1:].isdigit():
+            continue
+        # A date or a range, 2026-10-12 or 24/7, is a sum only if asked to compute.
+        if asked or not re.fullmatch(r"\d+(?:[-/]\d+)+", expression):
             return expression
     return None
 
@@ -79,13 +75,6 @@ def spell_out(text: str) -> str:
     for pattern, sign in _SPOKEN:
         text = re.sub(pattern, sign, text, flags=re.IGNORECASE)
     return text
-
-
-def _is_sum(expression: str, text: str) -> bool:
-    """Distinguish a sum from a number, a date or a range: 2026-10-12 and 24/7 count only if asked to compute."""
-    if not re.search(r"\d\s*\)*\s*[-+*/%]\s*|sqrt", expression) or not re.search(r"\d\)*$", expression):
-        return False
-    return not re.fullmatch(r"\d+(?:[-/]\d+)+", expression) or _ASKS_TO_COMPUTE.search(text) is not None
 
 
 def _balanced(expression: str) -> str:

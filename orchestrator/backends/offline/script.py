@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..base import Part
 from ..tools import calculator, find_key_words
@@ -26,17 +26,13 @@ ERROR_PREFIX = "The tool failed: "
 """How a tool's failure is reported to a model, which has nothing but the text."""
 
 _MANNERS = (
-    (r"skepti|sceptic|doubt|critic|risk",
-     "A skeptic asks: what would have to be true for {topic} to fail, and who would notice first?",
+    ("skepti|sceptic|doubt|critic|risk", "A skeptic asks: what can go wrong with {topic}, and who would notice first?",
      "A skeptic asks: who says so about {topic}, and what do they gain if it is believed?"),
-    (r"optimis|encourag|hope|friendl|coach",
-     "An optimist begins: choose one small step for {topic} that can be taken before the day ends.",
+    ("optimis|encourag|hope|friendl|coach", "An optimist begins: take one small step for {topic} before the day ends.",
      "An optimist begins: keep what works about {topic}, and try one thing more this week."),
-    (r"analy|number|measur|figure|data",
-     "An analyst starts with a figure: what does {topic} cost today, and what did it cost a year ago?",
+    ("analy|number|measur|figure|data", "An analyst asks: what is the cost of {topic}, and what was it last year?",
      "An analyst fixes a unit first: how would you count {topic}, and what would change your mind?"),
-    (r"$",
-     "Of {topic} I know no more than your own words; ask me for a sum or the time instead.",
+    ("$", "Of {topic} I know no more than your own words; ask me for a sum or the time instead.",
      "I can’t judge {topic}: I only follow rules, such as working out sums and reading the clock."),
 )  # fmt: skip
 """Words of the instructions that ask for a manner, and how it speaks of a topic."""
@@ -46,8 +42,7 @@ _ANSWERED = {"time", "date", "clock", "times", "plus", "minus", "divided", "perc
 """Words of questions that a tool answers; nobody wants a view of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A tool to call and its arguments."""
 
     name: str
@@ -74,11 +69,6 @@ class Scene:
     part: Part | None = None
 
     @property
-    def task(self) -> str:
-        """What is asked in a panel; `answer` outside of one."""
-        return self.part.task if self.part is not None else "answer"
-
-    @property
     def sum(self) -> str | None:
         """The sum that the message asks for, be it on top of the last answer's."""
         return find_expression(self.message, self.earlier[-1][1] if self.earlier else "")
@@ -88,9 +78,8 @@ def next_call(scene: Scene) -> Call | None:
     """Return the tool to call now, None once it is time to speak; one of a known name may take other arguments."""
     made = {call.name for call, _ in scene.findings}
     for call in _wishes(scene) if len(made) < MAX_CALLS else ():
-        schema = scene.tools.get(call.name)
-        takes = None if schema is None else schema.get("properties", {}).keys()
-        if takes is not None and call.name not in made and call.arguments.keys() <= takes:
+        is_open = call.name in scene.tools and call.name not in made
+        if is_open and call.arguments.keys() <= scene.tools[call.name].get("properties", {}).keys():
             return call
     return None
 
@@ -100,22 +89,17 @@ def think(scene: Scene, call: Call | None) -> str:
     if scene.findings:
         made, output = scene.findings[-1]
         return f"{made.name} says: {shorten(output, 60)}"
-    plan = f"I {_purpose(call)}" if call else "no tool of mine fits, so I go by the words alone"
+    plan = f"I {purpose(call)}" if call else "no tool of mine fits, so I go by the words alone"
     return f"There is no language model here, so rules decide: {plan}."
-
-
-def say(scene: Scene, call: Call | None) -> str:
-    """Return the answer; before the first *call* a sentence, so that nobody waits in silence."""
-    if call is None:
-        return answer(scene)
-    return "" if scene.findings else f"Let me {_purpose(call)}.\n\n"
 
 
 def answer(scene: Scene) -> str:
     """Return what is said once no tool is to be called any more, and that an offline stand-in says it."""
     part, last = scene.part, ""
     if part is None or part.task == "answer":
-        said = [*(_replies(scene, part) if part else ()), *_facts(scene), *_view(scene), *_recall(scene)]
+        said = [*(_replies(scene, part) if part else ()), *_facts(scene), *_view(scene)]
+        on = "; I go on from its result" if scene.sum != find_expression(scene.message) else ""
+        said += [f"Earlier you asked “{shorten(asked, 70)}”{on}." for asked, _ in scene.earlier[-1:]]
     elif part.task == "vote":
         topics = find_key_words(part.question[:TOOL_TEXT_CHARS]) or ["nothing"]
         choice = _reckoned(scene.sum) if scene.sum else topics[0]
@@ -135,13 +119,14 @@ def answer(scene: Scene) -> str:
 def _wishes(scene: Scene) -> list[Call]:
     """Return the calls that would serve this message, the most telling first."""
     text, part, calls = scene.message[:TOOL_TEXT_CHARS], scene.part, list[Call]()
-    if part is not None and part.heard and part.task in ("moderate", "judge", "review"):
+    task = part.task if part else "answer"
+    if part and part.heard and task in ("moderate", "judge", "review"):
         share = COMPARED_CHARS // len(part.heard)
         said = [f"{heard.label}: {heard.text[:share]}" for heard in part.heard]
         calls.append(Call("compare_answers", {"question": text, "answers": said}))
-    if scene.task not in ("judge", "review") and (expression := scene.sum):
+    if task not in ("judge", "review") and (expression := scene.sum):
         calls.append(Call("calculator", {"expression": expression}))
-    if scene.task != "answer":
+    if task != "answer":
         return calls
     if place := find_place(text):
         calls.append(Call("clock", {"place": place}))
@@ -156,14 +141,12 @@ def _wishes(scene: Scene) -> list[Call]:
     return calls or [Call("key_words", {"text": text})]
 
 
-def _purpose(call: Call) -> str:
-    known = {
-        "calculator": "work out",
-        "clock": "look at the clock for",
-        "compare_answers": "compare the answers",
-    }
-    about = (shorten(value, 40) for value in call.arguments.values() if call.name in ("calculator", "clock"))
-    return " ".join([known.get(call.name, f"ask {call.name}"), *about])
+def purpose(call: Call) -> str:
+    """Return what *call* is for, as a part of a sentence."""
+    if call.name == "compare_answers":
+        return "compare the answers"
+    verb = {"calculator": "work out", "clock": "look at the clock for"}.get(call.name)
+    return f"{verb} {shorten(next(iter(call.arguments.values())), 40)}" if verb else f"ask {call.name}"
 
 
 def _facts(scene: Scene) -> list[str]:
@@ -192,17 +175,11 @@ def _view(scene: Scene) -> list[str]:
     if not topics:
         return [] if _facts(scene) else ["Ask me for a sum or the time."]
     told = f"{scene.title}. {scene.instructions}"
-    found = [(cue.start(), views) for words, *views in _MANNERS if (cue := re.search(words, told, re.I))]
+    _, views = min(
+        (cue.start(), views) for words, *views in _MANNERS if (cue := re.search(words, told, re.I))
+    )
     key = f"{scene.message}\0{scene.part.turn if scene.part else 1}".encode("utf-8", "replace")
-    views = min(found)[1]
     return [views[(scene.seed + zlib.crc32(key)) % len(views)].format(topic=" and ".join(topics[:2]))]
-
-
-def _recall(scene: Scene) -> list[str]:
-    if not scene.earlier:
-        return []
-    on = "; I go on from its result" if scene.sum != find_expression(scene.message) else ""
-    return [f"Earlier you asked “{shorten(scene.earlier[-1][0], 70)}”{on}."]
 
 
 def _replies(scene: Scene, part: Part) -> list[str]:
