@@ -80,6 +80,8 @@ class _Parent:
 
     def run(self, announce: Callable[[], None]) -> int:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
+        # Whoever starts a service may ignore SIGCHLD: the kernel would bury the workers, and this would wait for ever.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             announce()
             for _ in range(self._count):
@@ -88,6 +90,10 @@ class _Parent:
                 self._take(signal.sigwait(_TAKEN))
             return self._exit
         finally:
+            # A worker that ended as it got ready has left its word behind, which would end this process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number in (signal.SIGUSR1, signal.SIGALRM):
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _take(self, number: int) -> None:

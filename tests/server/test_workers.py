@@ -204,6 +204,30 @@ def test_a_worker_that_is_ready_after_its_parent_was_killed_signals_no_stranger(
     assert ran.stdout == "[] [-9, 0]\n", ran.stderr
 
 
+IGNORES_ITS_CHILDREN = """
+import os, signal
+from orchestrator.server import workers
+
+class Parent(workers._Parent):
+    def _bury(self, pid, code):
+        super()._bury(pid, code)
+        os.kill(os.getpid(), signal.SIGUSR1)  # as a worker does that is ready at the moment of its end
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+code = Parent(2, lambda: lambda ready: 0).run(lambda: os.kill(os.getpid(), signal.SIGTERM))
+print("ended with", code)
+"""
+
+
+def test_a_parent_that_was_started_deaf_to_its_children_ends_with_them() -> None:
+    """The kernel buried the workers itself, and the parent waited for ever; a late word of one ended it by a signal."""
+    ran = subprocess.run(
+        [sys.executable, "-c", IGNORES_ITS_CHILDREN],
+        env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert (ran.stdout, ran.returncode) == ("ended with 0\n", 0), ran.stderr
+
+
 def test_a_worker_that_is_buried_as_the_last_new_one_is_ready_is_sent_no_signal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

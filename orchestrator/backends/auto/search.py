@@ -6,6 +6,7 @@ happens to run on this machine.
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class ModelSearch:
         if self._in_background is None and not self.is_off and self._named is None:
             # A name that does not resolve holds its thread for many seconds, and nobody can end it.
             self._in_background = threading.Thread(target=self._ask_ollama, daemon=True)
-            self._in_background.start()
+            _start_without_signals(self._in_background)
 
     @cached_property
     def found(self) -> FoundModel | None:
@@ -102,6 +103,22 @@ class ModelSearch:
         if name is not None:
             keys = {"base_url": f"{address}/v1", "api_key": NO_KEY}
             self._at_ollama = FoundModel(name, f"Ollama at {shown(address)}", "it runs here", keys)
+
+
+def _start_without_signals(thread: threading.Thread) -> None:
+    """Start *thread* such that no signal is delivered to it.
+
+    The parent of several workers blocks its signals and waits for them: another thread would take them away, and a
+    worker's death go unnoticed, or the service end at once.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        thread.start()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def environ_for(environ: Mapping[str, str], *, offline: bool) -> Mapping[str, str]:

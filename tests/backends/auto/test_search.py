@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from typing import Any
@@ -165,3 +166,17 @@ def test_a_name_that_does_not_resolve_in_time_holds_nobody(monkeypatch: pytest.M
     assert models.found is None
     release.set()
     assert models.found is None, "who was told that there is none is not told otherwise later"
+
+
+def test_no_signal_reaches_the_thread_that_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's parent blocks its signals and waits for them: a thread beside it took a worker's end away."""
+    blocked: set[int] = set()
+
+    def find_model(address: str, wanted: str | None) -> None:
+        blocked.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    monkeypatch.setattr(client, "find_model", find_model)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert ModelSearch({}).found is None
+    assert blocked >= {signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD}
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
