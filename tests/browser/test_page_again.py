@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from .conftest import VOICES
 from .desk import ask, choose, column, ended, heard
@@ -41,16 +41,20 @@ def test_files_are_chosen_pasted_and_dropped_and_shown_in_the_question(page: Pag
     expect(listed).to_have_count(2)
     page.evaluate(DROP, ["drop", "gone.txt", "text/plain", "gone"])
     expect(listed).to_have_count(3)
+    western = FilePayload(name="western.txt", mimeType="text/plain", buffer="“Über” café".encode("cp1252"))
+    page.locator("input[type=file]").set_input_files([western])
+    expect(listed.last).to_contain_text("western.txt Windows-1252")
     page.get_by_role("button", name="Remove gone.txt").click()
     page.get_by_role("textbox", name="uestion").fill("What is this?")
     page.keyboard.press("Enter")
     page.wait_for_function("() => location.hash.startsWith('#run/')")
     (body,) = sent
-    assert body["message"] == "What is this?\n\nnotes.md:\n`````md\nA fence:\n````\nx\n````\n`````"
+    notes = "notes.md:\n`````md\nA fence:\n````\nx\n````\n`````"
+    assert body["message"] == f"What is this?\n\n{notes}\n\nwestern.txt:\n```txt\n“Über” café\n```"
     assert body["images"] == ["data:image/png;base64," + base64.b64encode(PNG).decode()]
     expect(page.get_by_alt_text("Image 1 of the question")).to_be_visible()
     expect(listed).to_have_count(0)
-    expect(column(page, "parrot").locator("pre")).to_have_text("A fence:\n````\nx\n````")
+    expect(column(page, "parrot").locator("pre").first).to_have_text("A fence:\n````\nx\n````")
 
 
 def say(page: Page, message: str) -> str:

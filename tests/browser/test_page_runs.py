@@ -1,20 +1,26 @@
-"""Covers the page: runs that are left and found again, conversations, the history, the token."""
+"""Covers the page: runs that are left, cut, held back and found again, conversations, the history, the token."""
 
 from __future__ import annotations
 
+import random
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.listening import free_port
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from tests.support.served import orchestrator
+from tests.support.shares import share
 
 from .conftest import NewPage
 from .crash import crashing
 from .desk import ask, choose, click_at_once, column, ended, state, talks, text
+from .relay import Trouble, noting
+from .test_page_screens import SEEN, SIZES
 from .voices import write_config
 
 
@@ -36,6 +42,70 @@ def test_a_reload_in_the_middle_loses_nothing_and_doubles_nothing(page: Page) ->
     assert seen == [f"Line {n} of a long speech." for n in range(1, len(seen) + 1)]
     page.get_by_role("button", name="Stop all").click()
     ended(page)
+
+
+KEEP_LOSSES = """() => {
+    window.losses = 0;
+    new MutationObserver(changes => changes.forEach(({ addedNodes }) => addedNodes.forEach(node => {
+        if (node.textContent.includes('connection lost, coming back')) window.losses += 1;
+    }))).observe(document.body, { childList: true, subtree: true });
+}"""
+
+
+@pytest.mark.parametrize("seed", range(share(3, 1)))
+def test_a_stream_that_is_cut_loses_nothing_and_doubles_nothing(
+    new_page: NewPage, server: str, seed: int
+) -> None:
+    """Three times, wherever the bytes are torn, for both tabs that share it; each says that it comes back."""
+    trouble, chance = Trouble(), random.Random(seed)
+    with noting(server, trouble) as (address, _):
+        asking = new_page(url=address)
+        looking = new_page(url=address, context=asking.context)
+        run_id = ask(asking, "talker", "second")
+        looking.evaluate("run => { location.hash = `run/${run}` }", run_id)
+        for page in (asking, looking):
+            page.evaluate(KEEP_LOSSES)
+            talks(page, "talker", 1)
+        trouble.cuts += [chance.randrange(400) for _ in range(3)]
+        assert trouble.all_cut.wait(PATIENCE_SECONDS), trouble.cuts
+        for page in (asking, looking):
+            talks(page, "talker", len(lines(page, "talker")) + 3)
+            for agent in ("talker", "second"):
+                seen = lines(page, agent)
+                assert seen == [f"Line {n} of a long speech." for n in range(1, len(seen) + 1)]
+            assert page.evaluate("losses") > 0
+        asking.get_by_role("button", name="Stop all").click()
+        for page in (asking, looking):
+            ended(page)
+            page.close()
+
+
+def test_a_stream_that_is_held_back_is_told_and_shown_on_any_screen(new_page: NewPage, server: str) -> None:
+    """Nothing covers the answers, which grow by snapshots; once it flows all is as ever."""
+    trouble = Trouble(holds=True)
+    with noting(server, trouble) as (address, _):
+        page = new_page(url=address)
+        page.clock.install()
+        ask(page, "talker", message="Does it come?")
+        told = page.locator(".summary .lost")
+        while told.count() == 0:
+            page.clock.fast_forward(6_000)
+        expect(told).to_have_text("⧗ held back on the way, shown every few seconds")
+        talks(page, "talker", 3)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.locator(".summary .hint")).not_to_have_text(re.compile(r" 0\.0 s"))
+        page.get_by_role("textbox", name="uestion").blur()
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+            told.scroll_into_view_if_needed()
+            expect(told).to_be_in_viewport(ratio=1)
+            assert page.locator(".column .body").evaluate(SEEN) >= 0.4 * height, (width, height)
+        trouble.holds = False
+        expect(told).to_have_count(0)
+        page.get_by_role("button", name="Stop all").click()
+        ended(page)
+        page.close()
 
 
 def test_an_address_restores_a_run_that_has_ended(new_page: NewPage) -> None:

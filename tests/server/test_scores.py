@@ -88,6 +88,15 @@ async def test_scores_say_what_answers_took_and_which_question_it_was(service: S
     assert (await scores(service, "?by=judge"))["compared"] == 0
 
 
+@pytest.mark.parametrize("path", ["", ".csv", "/pairs"])
+async def test_an_unknown_by_is_told_what_there_is(service: Service, path: str) -> None:
+    """An empty table would look like an answer."""
+    for by in ("nobody", "moderator", "Judge"):
+        answer = await service.call("GET", f"/v1/scores{path}?by={by}")
+        assert (answer.status, answer.json["detail"]) == (400, "by must be one of vote, judge, rank.")
+    assert (await service.call("GET", f"/v1/scores{path}?by=")).status == 200
+
+
 async def test_a_blind_vote_counts_for_who_it_was(service: Service) -> None:
     run_id = await service.start("Tea?", agents=["a", "b"], blind=True)
     await service.ended(run_id)

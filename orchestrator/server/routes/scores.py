@@ -14,11 +14,13 @@ from aiohttp import web
 
 from ...errors import FieldProblem, Gone, InvalidRequest, NotFound
 from ...events.encoding import clean_text, encode_json
-from ...run.ballots import Ballot
+from ...panels.methods.registry import METHODS
+from ...run.ballots import VOTE, Ballot
 from ...run.panel import answer_of
 from ...supervisor.scores import ScoredAgent
 from ...supervisor.supervisor import Supervisor
 from ..http.answers import json_response
+from ..http.problem import ProblemError
 from ..keys import READER, SUPERVISOR
 from ..openapi.operation import Parameter, ResponseDoc, operation
 from .runs import MAX_SEARCHED_CHARS, run_of
@@ -26,10 +28,15 @@ from .runs import MAX_SEARCHED_CHARS, run_of
 MAX_PAIRED_RUNS = 1000
 """Runs that an export of pairs reads, the newest: each is read from the log."""
 
+_SAYS = (VOTE, *(name for name, kind in METHODS.items() if kind.compares))
+"""Who may have said which answer is better: a person, or a panel's method that compares answers."""
+
 routes = web.RouteTableDef()
 
 _FILTERS = (
-    Parameter("by", "query", "Only what `vote` said, or a panel's method such as `judge`."),
+    Parameter(
+        "by", "query", "Only what a person's `vote` said, or panels of this method.", {"enum": list(_SAYS)}
+    ),
     Parameter("q", "query", "Only questions that have this in them, in whatever case."),
 )
 
@@ -81,7 +88,7 @@ async def take_vote_back(request: web.Request) -> web.StreamResponse:
     ),
     answers={200: ResponseDoc("The scores.", "Scores")},
     parameters=_FILTERS,
-    errors=(503,),
+    errors=(400, 503),
 )
 async def show_scores(request: web.Request) -> web.StreamResponse:
     return json_response(await request.app[SUPERVISOR].scores.scores(**_filters(request)))
@@ -93,7 +100,7 @@ async def show_scores(request: web.Request) -> web.StreamResponse:
     tag="scores",
     answers={200: ResponseDoc("A row for each agent.", {"type": "string"}, media="text/csv")},
     parameters=_FILTERS,
-    errors=(503,),
+    errors=(400, 503),
 )
 async def export_scores(request: web.Request) -> web.StreamResponse:
     scores = await request.app[SUPERVISOR].scores.scores(**_filters(request))
@@ -115,7 +122,7 @@ async def export_scores(request: web.Request) -> web.StreamResponse:
     ),
     answers={200: ResponseDoc("The pairs.", {"type": "string"}, media="application/jsonl")},
     parameters=_FILTERS,
-    errors=(503,),
+    errors=(400, 503),
 )
 async def export_pairs(request: web.Request) -> web.StreamResponse:
     supervisor = request.app[SUPERVISOR]
@@ -133,8 +140,11 @@ async def export_pairs(request: web.Request) -> web.StreamResponse:
 
 def _filters(request: web.Request) -> dict[str, str]:
     query = request.query
+    by = query.get("by", "")
+    if by not in ("", *_SAYS):
+        raise ProblemError(400, f"by must be one of {', '.join(_SAYS)}.")
     return {
-        "by": clean_text(query.get("by", ""))[:MAX_SEARCHED_CHARS],
+        "by": by,
         "text": clean_text(query.get("q", ""))[:MAX_SEARCHED_CHARS],
     }
 

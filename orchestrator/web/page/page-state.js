@@ -240,12 +240,12 @@ export class PageState {
   }
 
   /**
-   * Take the notice away that the browser's connections are used up, once one is there.
+   * Take the notice away that the browser's connections are used up, once one is there or answers come in another way.
    * @param {RunRecord} record
    */
   #heard(record) {
-    record.run.on('connection', ({ connection }) => {
-      if (connection === 'open' && this.#state.notice?.text === BLOCKED_MESSAGE) this.say(null);
+    record.run.on('connection', ({ connection, detail }) => {
+      if ((connection === 'open' || detail?.code === 'held') && this.#state.notice?.text === BLOCKED_MESSAGE) this.say(null);
     });
     return record;
   }

@@ -218,7 +218,9 @@ export class Follower {
    */
   #report(connection, detail) {
     this.#reported = [connection, detail];
-    this.#sink.onState(connection, detail ?? (this.#watch.held ? HELD : null));
+    // Snapshots are answered while events are held back, so no connections are used up.
+    const held = this.#watch.held && (detail === null || detail.code === 'blocked');
+    this.#sink.onState(connection, held ? HELD : detail);
   }
 
   async #look() {

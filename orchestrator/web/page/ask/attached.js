@@ -1,4 +1,4 @@
-/** Lets files be attached to a question: chosen, pasted or dropped; lists what is attached. */
+/** Lets files be attached to a question: chosen, pasted or dropped. */
 
 import { html, useRef, useState } from '../html.js';
 import { IconButton } from '../icons.js';
@@ -52,15 +52,4 @@ export function AttachButton({ add }) {
   };
   return html`<input ref=${input} type="file" multiple hidden onChange=${pick} />
     <${IconButton} icon="attach" label="Attach images or text files" onClick=${() => input.current?.click()} />`;
-}
-
-/** @param {{attached: readonly Attachment[], remove: ((one: Attachment) => void) | null}} props */
-export function AttachedList({ attached, remove }) {
-  if (attached.length === 0) return null;
-  return html`<ul class="attached" aria-label="Attached">
-    ${attached.map((one) => html`<li key=${one.name}>
-      ${one.image === null ? html`<span>${one.name}</span>` : html`<img src=${one.image} alt=${one.name} title=${one.name} />`}
-      ${remove && html`<${IconButton} icon="close" label=${`Remove ${one.name}`} onClick=${() => remove(one)} />`}
-    </li>`)}
-  </ul>`;
 }

@@ -5,6 +5,7 @@
  * @property {string} name
  * @property {string | null} image A data: URL; null for a text.
  * @property {string} text Empty for an image.
+ * @property {string} encoding How the bytes of a text were read, unless they were UTF-8; else empty.
  */
 
 const IMAGES = /^image\/(?:png|jpeg|gif|webp)$/;
@@ -29,16 +30,45 @@ export async function readFiles(files, images) {
     const name = file.name || 'pasted';
     if (IMAGES.test(file.type)) {
       if (images + read.filter(({ image }) => image !== null).length >= MAX_IMAGES) wrong.push(`${name}: a question has at most ${MAX_IMAGES} images`);
-      else await imageOf(file).then((image) => read.push({ name, image, text: '' }), () => wrong.push(`${name} is no image that can be read`));
+      else await imageOf(file).then((image) => read.push({ name, image, text: '', encoding: '' }), () => wrong.push(`${name} is no image that can be read`));
     } else if (file.size > MAX_TEXT_BYTES) wrong.push(`${name} is too long`);
     else {
-      const text = await file.text();
-      // A file that is no text has signs that no text has.
-      if (/[\0\ufffd]/.test(text.slice(0, 10_000))) wrong.push(`${name} is neither a text nor a PNG, JPEG, GIF or WebP image`);
-      else read.push({ name, image: null, text });
+      const found = decoded(new Uint8Array(await file.arrayBuffer()));
+      if (found === null) wrong.push(`${name} is neither a text nor a PNG, JPEG, GIF or WebP image`);
+      else read.push({ name, image: null, ...found });
     }
   }
   return { read, wrong };
+}
+
+/** What says at a text's beginning how it is encoded. */
+const MARKS = /** @type {const} */ ([
+  ['utf-8', [0xef, 0xbb, 0xbf]],
+  ['utf-16le', [0xff, 0xfe]],
+  ['utf-16be', [0xfe, 0xff]],
+]);
+
+/** Signs that are in no text of Windows, but in programs' files. */
+const NO_TEXT = /[\0-\x07\x0e-\x19\x1c-\x1f]/;
+
+/**
+ * Read the bytes of a text as its mark says, else as UTF-8, else as Windows writes the languages of western Europe;
+ * null if they are none. What Latin-1 prints is the same there; browsers read it so, too.
+ * @param {Uint8Array} bytes
+ * @returns {{text: string, encoding: string} | null}
+ */
+export function decoded(bytes) {
+  const marked = MARKS.find(([, mark]) => mark.every((byte, n) => bytes[n] === byte))?.[0] ?? 'utf-8';
+  const text = new TextDecoder(marked).decode(bytes);
+  if (text.includes('\0')) return null;
+  const encoding = marked === 'utf-8' ? '' : marked.toUpperCase();
+  const faults = text.match(/\ufffd/g)?.length ?? 0;
+  if (faults === 0) return { text, encoding };
+  // A log that was cut within a sign, or a few bytes gone wrong, do not make it another encoding.
+  const foreign = text.match(/[^\0-\x7f\ufffd]/gu)?.length ?? 0;
+  if (marked !== 'utf-8' || faults < foreign) return { text, encoding: `${encoding || 'UTF-8'}, not all of it readable` };
+  const western = new TextDecoder('windows-1252').decode(bytes);
+  return NO_TEXT.test(western) ? null : { text: western, encoding: 'Windows-1252' };
 }
 
 /**

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
-import { AttachButton, AttachedList, useAttachments } from './attached.js';
+import { AttachButton, useAttachments } from './attached.js';
 import { Chips } from './chips.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';
@@ -12,6 +12,7 @@ import { draft, settings } from '../storage.js';
 import { count } from '../words.js';
 
 const SetItems = lazy(async () => (await import('./sets.js')).SetItems);
+const AttachedList = lazy(async () => (await import('./attached-list.js')).AttachedList);
 
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
 
@@ -95,7 +96,7 @@ export function Composer({ agents, leftOut, panels, leftOutPanels, methods, chos
     if (event.key === 'Enter' && plain && !composing && settings.get().enterSends) void submit(event);
   };
   return html`<form class="composer" onSubmit=${submit} ...${takes}>
-    <${AttachedList} attached=${attached} remove=${remove} />
+    ${attached.length > 0 && html`<${AttachedList} attached=${attached} remove=${remove} />`}
     <label class="unseen" for="message">${followUp ? 'Follow-up question' : 'Question'}</label>
     <textarea
       id="message"

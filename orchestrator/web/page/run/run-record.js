@@ -94,10 +94,11 @@ export class RunRecord {
   joined = (state) =>
     this.#named(this.given === null ? state : this.given.join(state, this.given.base?.getSnapshot() ?? null));
 
-  /** Milliseconds since the run's start; stands still once it has ended. */
+  /** Milliseconds since the run's start; stands still once it has ended. Before any event has come the clocks' difference counts. */
   now = () => {
-    if (!this.alive || this.#start === Infinity) return this.timeline.end;
-    return Math.max(performance.now() - this.#start, this.timeline.end);
+    if (!this.alive) return this.timeline.end;
+    const since = this.#start === Infinity ? Date.now() - this.about.created_at : performance.now() - this.#start;
+    return Math.max(since, this.timeline.end);
   };
 
   /**

@@ -9,15 +9,15 @@ import { collect, names, until, withServer } from '../../support/harness.js';
 
 const TIMING = { held: 40, poll: 15 };
 
-/** A proxy that gives an event stream's bytes only in whole blocks of *bytes*, or at the answer's end. */
-async function holding(target, bytes = Infinity) {
+/** A proxy that gives an event stream's bytes only in whole blocks of *bytes*, or at the answer's end; *heads*: its head too. */
+async function holding(target, bytes = Infinity, heads = false) {
   const held = { bytes };
   const proxy = http.createServer((request, response) => {
     const upstream = http.request(target + request.url, { method: request.method, headers: request.headers }, (answer) => {
       const stream = (answer.headers['content-type'] ?? '').startsWith('text/event-stream');
       let kept = Buffer.alloc(0);
       response.writeHead(answer.statusCode, answer.headers);
-      response.flushHeaders();
+      if (!stream || !heads) response.flushHeaders();
       const give = () => {
         if (kept.length > 0) response.write(kept);
         kept = Buffer.alloc(0);
@@ -45,7 +45,7 @@ async function holding(target, bytes = Infinity) {
 /** Run *body* with a client behind such a proxy. */
 const behind = (options, body) =>
   withServer(async ({ server }) => {
-    const proxy = await holding(server.url, options.bytes);
+    const proxy = await holding(server.url, options.bytes, options.heads);
     const client = createClient({ baseUrl: proxy.url, timing: { room: 60_000, ...TIMING, ...options.timing }, ...(options.own ? { channel: null } : {}) });
     try {
       await body({ server, proxy, client });
@@ -77,6 +77,17 @@ for (const own of [false, true]) {
     assert.deepEqual(names(await events), ['run.started', 'a.started', 'a.token', 'a.token', 'a.tool_call', 'a.done', 'b.started', 'b.token', 'b.done', 'run.done']);
   }));
 }
+
+test('where heads are held back too, no connections are said to be used up once snapshots come', behind({ heads: true, timing: { blocked: 15, silence: 90, retry: 1 } }, async ({ server, client }) => {
+  const run = await client.start({ message: 'hi', agents: ['a'] });
+  server.say(run.id, 'a', 'started', { attempt: 1 });
+  server.say(run.id, 'a', 'token', { text: 'one' });
+  await until(() => run.detail?.code === 'held');
+  const codes = [];
+  run.on('connection', ({ detail }) => codes.push(detail?.code ?? null));
+  await until(() => codes.filter((code) => code === 'lost').length === 3);
+  assert.deepEqual([...new Set(codes)].sort(), ['held', 'lost']);
+}));
 
 test('once bytes flow, nothing is held any more, and the text never shrinks', behind({}, async ({ server, proxy, client }) => {
   const run = await client.start({ message: 'hi', agents: ['a'] });
