@@ -7,33 +7,30 @@ Knows nothing of retries and of runs.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 import structlog
-from msgspec import UNSET
 
-from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent
+from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent, Unchecked, close_iterator
 from ..errors import AgentError, ErrorCode
 from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
 from ..events.content import CONTENT
-from ..events.encoding import check_types, clean_text, encode_json
+from ..events.encoding import clean_text
 from ..events.nesting import note_depth
 from ..settings.agent import AgentSettings, Limits
 from .approvals import Approvals
 from .budget import Budget, cost_of
 from .containment import ENDING, asked_to_end, contain
-from .content_bounds import ContentBounds, bound_output
+from .content_bounds import ContentBounds
 from .deadlines import Deadlines
-from .event_bounds import MESSAGE_CHARS, bound_event, check_names, countable
-from .mailbox import MAX_EVENT_CHARS, Mailbox
+from .emissions import checked, plain_text, sound_error, sound_finish
+from .event_bounds import bound_event, check_names, countable
+from .mailbox import MAX_EVENT_CHARS, Mailbox, cut
 from .pace import Pace
 
 log = structlog.get_logger(__name__)
-_S = TypeVar("_S", bound=msgspec.Struct)
 
 STOP_SECONDS = 5.0
 """How long a cancelled agent may take to close its stream before it is cancelled again."""
@@ -169,10 +166,15 @@ class Attempt:
         if exc is None:
             return Ending(finish=finish)
         if isinstance(exc, AgentError):
-            return Ending(error=_sound(exc), cause=exc)
+            return Ending(error=sound_error(exc), cause=exc)
         return Ending(
             error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
         )
+
+    def _opened(self, request: AgentInput) -> Unchecked:
+        """Return the agent's stream, past a generator that only checks what goes through it."""
+        unchecked = getattr(self._backend, "unchecked", None)
+        return Unchecked(self._backend.stream(request)) if unchecked is None else unchecked(request)
 
     async def _consume(self, request: AgentInput) -> None:
         """Take every item of the agent's stream; what would end the process ends the attempt instead.
@@ -190,11 +192,13 @@ class Attempt:
         )
         count = 0
         try:
-            async with aclosing(self._backend.stream(request)) as items:
+            opened = self._opened(request)
+            items, check = opened.items, opened.check
+            try:
                 async for item in items:
                     deadlines.last = clock()
-                    if type(item) is Token and item.speaker is None and item.parent is None:
-                        item = item.text
+                    if type(item) is not str:
+                        item = plain_text(item if check is None else check(item))
                     if (
                         type(item) is str
                         and self._plain
@@ -208,11 +212,15 @@ class Attempt:
                             await self._wait_for_room()
                     elif self._live:
                         await self._accept(item)
+                        if check is not None and isinstance(item, Finish):
+                            return
                     else:
                         return
                     count += 1
                     if not count % ITEMS_PER_TURN:
                         await asyncio.sleep(0)
+            finally:
+                await close_iterator(items)
         except ENDING as exc:
             raise asked_to_end() from exc
 
@@ -249,30 +257,30 @@ class Attempt:
     async def _accept_event(self, item: Any) -> None:
         """Take an item that is no `str`: text with a speaker, an event, what was spent, or how the answer ended."""
         if isinstance(item, Token | Reasoning) and (item.speaker is not None or item.parent is not None):
-            check_names(_checked(item).speaker, item.parent)
+            check_names(checked(item).speaker, item.parent)
         if type(item) is Token:
             await self._accept_text(item.text, item.speaker, item.parent)
         elif type(item) is Reasoning:
-            for text in _cut(clean_text(item.text)):
+            for text in cut(clean_text(item.text)):
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
                     await self._wait_for_room()
         elif isinstance(item, Spent):
-            self._charge(countable(_checked(item.usage)))
+            self._charge(countable(checked(item.usage)))
         elif isinstance(item, Restated):
             self._restated = item
         elif isinstance(item, Finish):
-            self._finish = finish = _sound_finish(item)
+            self._finish = finish = sound_finish(item)
             if finish.usage is not None:
                 self._charge(finish.usage.minus(self._used), cut=finish.reason == "length")
         elif isinstance(item, CONTENT):
             self._bounds = self._bounds or ContentBounds()
-            content, weight = self._bounds.take(_checked(item))
+            content, weight = self._bounds.take(checked(item))
             if not self._mailbox.post(content, weight=weight):
                 await self._wait_for_room()
         elif isinstance(item, Payload):
             if isinstance(item, ApprovalRequest):
                 self.approvals.open(item.call_id)
-            event, weight = bound_event(_checked(item))
+            event, weight = bound_event(checked(item))
             if not self._mailbox.post(event, weight=weight):
                 await self._wait_for_room()
         else:
@@ -295,7 +303,7 @@ class Attempt:
         if self.first_token_at is None:
             self.first_token_at = self._deadlines.last
             self._plain = self._pace is None
-        for piece in _cut(text[:room]):
+        for piece in cut(text[:room]):
             for part in self._pace.split(piece) if self._pace else (piece,):
                 if self._pace:
                     with self._deadlines.paused():
@@ -333,56 +341,6 @@ async def _first_of(one: asyncio.Future[Any], other: asyncio.Future[Any], second
         timer.cancel()
         one.remove_done_callback(wake)
         other.remove_done_callback(wake)
-
-
-def _sound(exc: AgentError) -> AgentError:
-    """Return what *exc* says: a subclass of the user's own may have left fields out, or changed them."""
-    try:
-        message = exc.message[:MESSAGE_CHARS]
-        return AgentError(exc.code, message, retryable=exc.retryable, retry_after=exc.retry_after)
-    except Exception:  # noqa: BLE001 - whatever it is, only this agent may fail of it
-        return AgentError("internal", "The agent failed; the server's log has the details.")
-
-
-def _sound_finish(finish: Finish) -> Finish:
-    """Return *finish* with what can be passed on and kept."""
-    reason: object = finish.reason
-    usage: object = finish.usage
-    if not isinstance(reason, str) or not isinstance(usage, Usage | None):
-        wrong = "The agent yielded a Finish with a field of a wrong type."
-        raise AgentError("upstream_invalid", wrong, retryable=False)
-    return Finish(
-        clean_text(reason[:MESSAGE_CHARS]),
-        None if usage is None else countable(_checked(usage)),
-        _kept(finish.memory),
-        finish.output if finish.output is UNSET else bound_output(finish.output),
-    )
-
-
-def _checked(item: _S) -> _S:
-    """Return *item* with the types it declares: what cannot be encoded would break the run, not the agent."""
-    try:
-        return check_types(item)
-    except (TypeError, ValueError, RecursionError) as exc:
-        wrong = f"The agent yielded a {type(item).__name__} with a field of a wrong type."
-        raise AgentError("upstream_invalid", wrong, retryable=False) from exc
-
-
-def _kept(memory: Any) -> Any:
-    """Return *memory* if it can be kept: it is stored as JSON."""
-    if memory is None:
-        return None
-    try:
-        return msgspec.json.decode(encode_json(memory))
-    except (TypeError, ValueError, RecursionError) as exc:
-        wrong = "The agent's Finish has a memory that is no JSON."
-        raise AgentError("upstream_invalid", wrong, retryable=False) from exc
-
-
-def _cut(text: str) -> tuple[str, ...] | list[str]:
-    if len(text) <= MAX_EVENT_CHARS:
-        return (text,) if text else ()
-    return [text[i : i + MAX_EVENT_CHARS] for i in range(0, len(text), MAX_EVENT_CHARS)]
 
 
 def _swallow(task: asyncio.Task[None]) -> None:

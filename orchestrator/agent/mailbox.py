@@ -235,3 +235,10 @@ class Mailbox:
     def _wake_writer(self) -> None:
         if self._writer is not None and not self._writer.done():
             self._writer.set_result(None)
+
+
+def cut(text: str) -> tuple[str, ...] | list[str]:
+    """Return *text* in pieces of which each may be an event."""
+    if len(text) <= MAX_EVENT_CHARS:
+        return (text,) if text else ()
+    return [text[i : i + MAX_EVENT_CHARS] for i in range(0, len(text), MAX_EVENT_CHARS)]

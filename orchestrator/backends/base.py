@@ -6,6 +6,7 @@ Owns no agent. A kind of agent is one folder beside this file and one row in `re
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -228,3 +229,27 @@ class Backend(Protocol):
 
 StreamFunction = Callable[[AgentInput], AsyncIterator[Any]]
 """A user's function that answers: it yields `str`, event payloads or a `Finish`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """An app's own iterator, for whoever takes each item from it at the cost of no generator around it.
+
+    A backend that has an `unchecked` beside its `stream`, with the same argument, returns this from it.
+
+    Attributes:
+        items: Gives `str`, which may be taken as it is, and anything else.
+        check: Returns an item that is no `str` as it may be passed on, or raises AgentError; None if all may.
+            Nothing is asked for after a `Finish`, and `close_iterator` is called in the end.
+    """
+
+    items: AsyncIterator[Any]
+    check: Callable[[Any], Emission] | None = None
+
+
+async def close_iterator(iterator: AsyncIterator[Any]) -> None:
+    """Close what may be a generator, and may be an iterator that knows no closing."""
+    if callable(close := getattr(iterator, "aclose", None)):
+        closing = close()
+        if inspect.isawaitable(closing):
+            await closing

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from itertools import islice
+from time import thread_time
 from typing import NamedTuple
 
 from aiostream import operator
@@ -29,7 +30,7 @@ LOOK_TURNS = 4
 """After so many of them it is asked whether they have brought anything; of fewer, after each."""
 
 BUSY_SECONDS = 0.005
-"""Most time that those turns may take."""
+"""Most time of the processor that those turns may take."""
 
 CLOSE_SECONDS = 0.001
 """What comes so soon after a take may be the first of more."""
@@ -124,15 +125,17 @@ class Joining:
 
     async def _gather(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give way to the agents, for longer and longer while that brings more and more."""
+        has_grown: bool | None
         if self._turns == 1:
             held = self._held()
             await asyncio.sleep(0)
             has_grown = self._held() != held
         else:
-            gathered = loop.create_future()
+            gathered: asyncio.Future[bool | None] = loop.create_future()
             loop.call_soon(_Turns(self._turns, self._held, gathered).count)
             has_grown = await gathered
-        self._turns = min(self._turns * 2, BUSY_TURNS) if has_grown else max(1, self._turns // 2)
+        if has_grown is not None:
+            self._turns = min(self._turns * 2, BUSY_TURNS) if has_grown else max(1, self._turns // 2)
 
     def _held(self) -> int:
         return sum(map(len, islice(self._queue, LOOKED_AT)))
@@ -152,19 +155,21 @@ class _Turns:
     """Counts turns of the loop without a task that wakes in each, for a round may take a hundred.
 
     Args:
-        most: After so many it ends *gathered*, with True if they kept bringing something.
+        most: After so many it ends *gathered*, with True if they kept bringing something; None if time was up before.
         held: Counts what has been brought.
     """
 
-    __slots__ = ("_before", "_gathered", "_held", "_left", "_loop", "_until")
+    __slots__ = ("_before", "_gathered", "_held", "_left", "_loop", "_until", "_until_cpu")
 
-    def __init__(self, most: int, held: Callable[[], int], gathered: asyncio.Future[bool]) -> None:
+    def __init__(self, most: int, held: Callable[[], int], gathered: asyncio.Future[bool | None]) -> None:
         self._left = most
         self._held = held
         self._gathered = gathered
         self._loop = gathered.get_loop()
         self._before = held()
-        self._until = self._loop.time() + BUSY_SECONDS
+        # Beside other programs the processor is somewhere else for most of the time: rounds must not shrink of that.
+        self._until = self._loop.time() + GATHER_SECONDS
+        self._until_cpu = thread_time() + BUSY_SECONDS
 
     def count(self) -> None:
         """Note that a turn is over; nothing more if whoever waited was cancelled."""
@@ -173,8 +178,11 @@ class _Turns:
         self._left = left = self._left - 1
         if not left or not left % LOOK_TURNS or left < LOOK_TURNS:
             before, self._before = self._before, self._held()
-            if self._before == before or self._loop.time() > self._until:
+            if self._before == before:
                 self._gathered.set_result(False)
+                return
+            if self._loop.time() > self._until or thread_time() > self._until_cpu:
+                self._gathered.set_result(None)
                 return
         if left:
             self._loop.call_soon(self.count)

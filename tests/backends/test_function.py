@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.backends.base import AgentInput, Emission, Finish
+from orchestrator.agent.attempt import Attempt
+from orchestrator.agent.budget import Budget
+from orchestrator.agent.mailbox import Mailbox
+from orchestrator.backends.base import AgentInput, Backend, Emission, Finish
 from orchestrator.backends.function.backend import FunctionBackend
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.backends.registry import create_backend
@@ -232,6 +235,39 @@ async def test_whatever_gives_an_async_iterator_is_accepted(name: str, expected:
 async def test_a_partial_is_accepted() -> None:
     """A function with some arguments given is the usual way to configure one."""
     assert (await answers("partial"))[-1] == Finish(reason="length", memory={"n": 1})
+
+
+class Checked:
+    """A backend of which nothing but `stream` can be asked."""
+
+    model = None
+
+    def __init__(self, backend: FunctionBackend) -> None:
+        self.stream = backend.stream
+
+    async def aclose(self) -> None: ...
+
+
+async def attempted(backend: Backend) -> tuple[list[Payload], Finish | None, str, list[str]]:
+    """Return what one attempt said, how it ended, and which functions it has closed."""
+    closed.clear()
+    mailbox = Mailbox("mine")
+    settings = FunctionSettings(agent_id="mine", stream=f"{__name__}:everything")
+    attempt = Attempt(backend, mailbox, settings, Budget("agent"))
+    ending = await attempt.run(AgentInput("hi"), asyncio.get_running_loop().create_future())
+    return mailbox.take(100), ending.finish, repr(ending.error), list(closed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "everything", "talks_on", "yields_int", "yields_none", "yields_started", "breaks", "yields_str_subclass",
+        "opens_rows", "opens_iterator", "partial", "returns_text", "returns_coroutine",
+    ],
+)  # fmt: skip
+async def test_past_the_generator_that_checks_it_the_same_is_said(name: str) -> None:
+    """An attempt takes what is text from the function itself, for that generator costs as much as a token."""
+    assert await attempted(build(name)) == await attempted(Checked(build(name)))
 
 
 async def test_errors_of_the_function_pass_as_they_are() -> None:

@@ -15,7 +15,7 @@ from ...events.agent import ApprovalRequest, Handoff, Reasoning, Status, Token, 
 from ...events.content import Data, File, Progress, Source
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
-from ..base import AgentInput, Emission, Finish, Spent, StreamFunction
+from ..base import AgentInput, Emission, Finish, Spent, StreamFunction, Unchecked, close_iterator
 from .settings import FunctionSettings
 
 ALLOWED: tuple[type, ...] = (
@@ -90,17 +90,15 @@ class FunctionBackend:
         iterator = self._call(request)
         try:
             async for item in iterator:
-                if type(item) is str:
-                    yield item
-                    continue
                 yield self._checked(item)
                 if isinstance(item, Finish):
                     return
         finally:
-            if callable(close := getattr(iterator, "aclose", None)):
-                closing = close()
-                if inspect.isawaitable(closing):
-                    await closing
+            await close_iterator(iterator)
+
+    def unchecked(self, request: AgentInput, /) -> Unchecked:
+        """Return what `stream` goes through. Raises as `stream` does when it begins."""
+        return Unchecked(self._call(request), self._checked)
 
     async def aclose(self) -> None:
         """Do nothing: a function holds nothing between its streams."""
