@@ -19,7 +19,8 @@ from tests.bench.plot import Line, draw
 from tests.bench.result import Promise
 from tests.bench.scenarios import HOMES, dialects, find
 from tests.bench.scenarios.load import model_upstream
-from tests.bench.sources import Plan
+from tests.bench.servers.ours import OWN_KINDS
+from tests.bench.sources import KINDS, Plan
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -85,9 +86,18 @@ def test_each_dialect_is_measured_beside_the_own_stream(monkeypatch: pytest.Monk
     spoken = {row.name for row in DIALECTS.values() if row.carrier == "stream" and row.says_pieces}
     assert set(dialects.SPEAKERS) == spoken
     monkeypatch.setattr(dialects, "SPEAKERS", ("event", "a2a"))
+    monkeypatch.setattr(dialects, "PLANS", {"turns": dialects.PLANS["turns in bursts"]})
     found = find("r")(Options(rounds=1, quick=True, uvloop=False))
     assert all(sample["native_us"] > 0 for rounds in found.rows.values() for sample in rounds)
-    assert [promise.text for promise in found.promises] == ["CPU a token, a2a : own stream"]
+    wanted = {promise.text: promise.at_most for promise in found.promises}
+    assert wanted == {
+        "CPU an event, event, turns : own stream": None,
+        "CPU an event, a2a, turns : own stream": 1.5,
+    }
+
+
+def test_agents_that_call_and_think_are_asked_for_by_plans_of_their_own() -> None:
+    assert {full.kind for full, _ in dialects.PLANS.values()} <= set(KINDS) | set(OWN_KINDS)
 
 
 def test_unknown_scenario_is_named() -> None:

@@ -40,6 +40,8 @@ def encode_json(value: object) -> bytes:
         data = _encoder.encode(value)
     except UnicodeEncodeError:
         data = _encoder.encode(clean_values(msgspec.to_builtins(value)))
+    if data.isascii():
+        return data  # a fifth of the time of two searches, for nearly every event
     if b"\xe2\x80" in data:
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     if b"\xc2\x85" in data:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from orchestrator.backends.base import AgentInput, Backend, Emission, StreamFunction
@@ -18,7 +19,7 @@ from orchestrator.backends.function.backend import FunctionBackend
 from orchestrator.backends.function.settings import FunctionSettings
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
-from orchestrator.events import Reasoning
+from orchestrator.events import Reasoning, ToolCall, ToolResult
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app
@@ -29,7 +30,7 @@ from orchestrator.server.serve import keep_loaded
 from orchestrator.settings.limits import RunLimits
 from orchestrator.telemetry.logs import configure_logging
 
-from ..sources import KINDS, Plan, flood, parse_plan
+from ..sources import KINDS, MARK, Plan, flood, parse_plan
 from .launch import launch, listen
 
 AGENTS = 256
@@ -38,6 +39,9 @@ MAX_RUNS = 2000
 MAX_CHARS = 1_000_000_000
 CHANNEL_BYTES = 2**30
 """A flood of seconds is longer than any answer: beyond the usual 64 MiB its oldest events would go."""
+
+BURST = 32
+"""Events that an agent says before it gives way, as it does if one read of its model's socket brings them."""
 
 
 async def distinct(plan: Plan, number: int) -> AsyncGenerator[Emission, None]:
@@ -48,10 +52,47 @@ async def distinct(plan: Plan, number: int) -> AsyncGenerator[Emission, None]:
         yield text if count % 2 else Reasoning(text)
 
 
+def calling(plan: Plan, number: int) -> AsyncGenerator[Emission, None]:
+    """Say two pieces, call a tool, hear its result, and again."""
+    return _by_turns(plan, lambda n: (f" however{MARK}", f" it{MARK}", *_looked(n)))
+
+
+def thinking(plan: Plan, number: int) -> AsyncGenerator[Emission, None]:
+    """Think a piece, call a tool, hear its result, say a piece, and again: each event begins or ends a part."""
+    return _by_turns(plan, lambda n: (Reasoning(f" however{MARK}"), *_looked(n), f" it{MARK}"))
+
+
+def _looked(n: int) -> tuple[ToolCall, ToolResult]:
+    return ToolCall(f"c{n}", "look", '{"at":"sky"}'), ToolResult(f"c{n}", "blue", is_error=False)
+
+
+async def _by_turns(
+    plan: Plan, turn: Callable[[int], tuple[Emission, ...]]
+) -> AsyncGenerator[Emission, None]:
+    """Yield `tokens` events at `rate`; without one `BURST` of them between two rounds of the loop."""
+    start = time.monotonic()
+    for n in range(0, plan.tokens, 4):
+        for at, emission in enumerate(turn(n), n):
+            if plan.rate and (left := start + at / plan.rate - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+            elif not plan.rate and not at % BURST:
+                await asyncio.sleep(0)
+            yield emission
+
+
+OWN_KINDS: dict[str, Callable[[Plan, int], AsyncGenerator[Emission, None]]] = {
+    "distinct": distinct,
+    "calling": calling,
+    "thinking": thinking,
+}
+"""What no rival knows: more than pieces of text."""
+
+
 def follows_plan(number: int) -> StreamFunction:
     def talk(request: AgentInput) -> AsyncIterator[Emission]:
         plan = parse_plan(request.message)
-        return distinct(plan, number) if plan.kind == "distinct" else KINDS[plan.kind](plan, number)
+        own = OWN_KINDS.get(plan.kind)
+        return own(plan, number) if own is not None else KINDS[plan.kind](plan, number)
 
     return talk
 
