@@ -29,6 +29,7 @@ from .emissions import checked, plain_text, sound_error, sound_finish
 from .event_bounds import bound_event, check_names, countable
 from .mailbox import MAX_EVENT_CHARS, Mailbox, cut
 from .pace import Pace
+from .watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +38,6 @@ STOP_SECONDS = 5.0
 
 ABANDON_SECONDS = 3.0
 """How long after that it is left behind."""
-
-LEAST_WAIT_SECONDS = 0.001
-"""How exactly a time limit is kept."""
 
 ITEMS_PER_TURN = 64
 """Items taken from an agent that never waits before the event loop gets its turn."""
@@ -113,32 +111,29 @@ class Attempt:
         Returns only when the agent's stream is closed, or was abandoned.
         """
         task = asyncio.create_task(self._consume(request), name=f"{request.run_id}/{request.agent_id}")
+        watch = Watch(self._deadlines, task, stopped)
         try:
-            verdict = await self._guard(task, stopped)
-            if verdict is None:
+            await watch.over
+            if task.done():
                 return self._ending(task)
+            verdict = self._verdict(watch, stopped)
             request.cancelled.set()
             verdict.abandoned = not await self._close(task)
         except asyncio.CancelledError:
             request.cancelled.set()
             await self._close(task)
             raise
+        finally:
+            watch.end()
         if verdict.abandoned:
             log.error("agent_abandoned", run_id=request.run_id, agent_id=request.agent_id)
         return verdict
 
-    async def _guard(self, task: asyncio.Task[None], stopped: asyncio.Future[Stop]) -> Ending | None:
-        """Wait until the task ends (None), or say why it must."""
-        while True:
-            left, code = self._deadlines.remaining()
-            if left <= 0:
-                return Ending(error=AgentError(code, _limit_text(code, self._limits)))
-            # A clock's rounding may leave less than it can count: waiting for that would spin.
-            await _first_of(task, stopped, max(left, LEAST_WAIT_SECONDS))
-            if task.done():
-                return None
-            if stopped.done():
-                return Ending(stop=stopped.result())
+    def _verdict(self, watch: Watch, stopped: asyncio.Future[Stop]) -> Ending:
+        """Say why the agent must end that has not ended by itself."""
+        if stopped.done():
+            return Ending(stop=stopped.result())
+        return Ending(error=AgentError(watch.code, _limit_text(watch.code, self._limits)))
 
     async def _close(self, task: asyncio.Task[None]) -> bool:
         """Cancel the task until it ends; False if it does not."""
@@ -321,26 +316,6 @@ class Attempt:
         """Wait until the mailbox has room; this time is not the agent's."""
         with self._deadlines.paused():
             await self._mailbox.room()
-
-
-async def _first_of(one: asyncio.Future[Any], other: asyncio.Future[Any], seconds: float) -> None:
-    """Wait until one of two is done, or for *seconds*; `asyncio.wait` holds a kilobyte more while it waits."""
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    timer = loop.call_later(seconds, wake)
-    one.add_done_callback(wake)
-    other.add_done_callback(wake)
-    try:
-        await woken
-    finally:
-        timer.cancel()
-        one.remove_done_callback(wake)
-        other.remove_done_callback(wake)
 
 
 def _swallow(task: asyncio.Task[None]) -> None:

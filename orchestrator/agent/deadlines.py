@@ -56,12 +56,13 @@ class Deadlines:
             return min(1.0, self._idle_s), "timeout_idle"
         total = self._total_from + self._total_s - now
         quiet = self.last + (self._idle_s if self.heard else self._first_s) - now
-        if total <= quiet:
-            return total, "timeout_total"
-        if self.heard:
-            return quiet, "timeout_idle"
+        left: tuple[float, ErrorCode] = (total, "timeout_total")
+        if quiet < total:
+            left = (quiet, "timeout_idle" if self.heard else "timeout_first_token")
+        if self.heard or left[0] <= 0:
+            return left
         # The first event starts the idle limit, which may be the shorter one.
-        return (quiet if quiet <= 0 else min(quiet, self._idle_s)), "timeout_first_token"
+        return min(left[0], self._idle_s), left[1]
 
 
 def _clock() -> Callable[[], float]:

@@ -64,7 +64,7 @@ class Pump:
         budget: Budget,
         listeners: Listeners,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._settings = settings
         self._backend = backend
         self._request = request
@@ -73,7 +73,6 @@ class Pump:
         self._observer = listeners.observer
         self._on_done = listeners.on_done
         self._traceparent = listeners.traceparent
-        self._clock = loop.time
         self._queued_at = loop.time()
         self._stopped: asyncio.Future[Stop] = loop.create_future()
         self._current: Attempt | None = None
@@ -106,23 +105,17 @@ class Pump:
 
     async def run(self) -> None:
         """Run all attempts; close the mailbox. Raises nothing but CancelledError."""
+        number = first = self._request.attempt
         try:
-            await self._attempts()
+            while retry := await self._one(number, last=number - first + 1 >= self._settings.retry.attempts):
+                number += 1
+                self._observer.retried(self._settings.agent_id)
+                self._mailbox.post(retry)
+                self._queued_at = self._loop.time()
+                if retry.delay_s > 0 and not self._stopped.done():
+                    await asyncio.wait((self._stopped,), timeout=retry.delay_s)
         finally:
             self._mailbox.close()
-
-    async def _attempts(self) -> None:
-        number = first = self._request.attempt
-        while True:
-            retry = await self._one(number, last=number - first + 1 >= self._settings.retry.attempts)
-            if retry is None:
-                return
-            number += 1
-            self._observer.retried(self._settings.agent_id)
-            self._mailbox.post(retry)
-            self._queued_at = self._clock()
-            if retry.delay_s > 0 and not self._stopped.done():
-                await asyncio.wait((self._stopped,), timeout=retry.delay_s)
 
     async def _one(self, number: int, *, last: bool) -> Retry | None:
         """Make one attempt and say how it ended; return the announcement of the next, if any."""
@@ -258,7 +251,7 @@ class Pump:
         yield from secrets_in(self._settings)
 
     def _metrics(self, ending: Ending, attempt: Attempt | None, number: int) -> AgentMetrics:
-        now = self._clock()
+        now = self._loop.time()
         if attempt is None:
             return AgentMetrics(_ms(now - self._queued_at), None, 0, 0, None, number - 1)
         first = attempt.first_token_at

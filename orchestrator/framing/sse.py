@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -30,7 +29,7 @@ class SseFraming(StatelessFraming):
         super().__init__(subscriber)
         self._with_run = subscriber.run_id is None
         self._shared = self.named and not self._with_run
-        self._states: deque[tuple[bytes, Snapshot, int]] = deque()
+        self._states: list[tuple[bytes, Snapshot, int]] = []  # an empty deque holds 0.7 KiB
         """Large states that are still to be sent, each with how its frame begins."""
 
     def opening(self, retry_ms: int) -> bytes:
@@ -59,7 +58,7 @@ class SseFraming(StatelessFraming):
             head, snapshot, t = self._states[0]
             yield head
             yield from snapshot_pieces(snapshot, t)
-            self._states.popleft()
+            del self._states[0]
             self.has_rest = bool(self._states)
             yield END
 

@@ -9,8 +9,13 @@ from msgspec import UNSET
 
 from ..events.agent import Done, Retry, Started
 from ..events.base import Payload
-from ..events.content import Data, File, Progress, Source
+from ..events.content import CONTENT, Data, File, Progress, Source
 from ..events.encoding import packed
+
+
+def brings_content(payload: Payload) -> bool:
+    """Whether there is something of *payload* to be kept here."""
+    return isinstance(payload, CONTENT) or (isinstance(payload, Done) and payload.output is not UNSET)
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelS
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
-from .content import ContentState
+from .content import ContentState, brings_content
 from .digest import Digest
 from .spec import RunSpec
 
@@ -58,13 +58,14 @@ class Participant:
     round: int | None = None
     layer: int | None = None
     turn: int | None = None
-    inputs: list[InputRef] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-    turns: list[EarlierTurn] = field(default_factory=list)
-    content: ContentState = field(default_factory=ContentState)
+    inputs: Sequence[InputRef] = ()
+    missing: Sequence[Missing] = ()
+    turns: tuple[EarlierTurn, ...] = ()
+    content: ContentState | None = None
+    """None as long as there is nothing but text: thousands of agents wait at a time."""
     approvals: dict[str, ApprovalRequest] = field(default_factory=dict)
     """The calls of its newest attempt that nobody has answered; they wait unless it has ended."""
-    spent: list[tuple[AgentMetrics | None, Usage | None]] = field(default_factory=list)
+    spent: tuple[tuple[AgentMetrics | None, Usage | None], ...] = ()
     """Of each earlier turn."""
 
     @property
@@ -85,7 +86,10 @@ class Participant:
             if payload.parent is None:
                 self.pieces.append(payload.text)
             return self.status
-        self.content.fold(payload)
+        if self.content is None and brings_content(payload):
+            self.content = ContentState()
+        if self.content is not None:
+            self.content.fold(payload)
         match payload:
             case Status(anchor=str(anchor)):
                 self.anchor = anchor
@@ -135,8 +139,8 @@ class Participant:
                 round=self.round,
                 layer=self.layer,
             )
-            self.turns.append(earlier)
-            self.spent.append((self.metrics, self.usage))
+            self.turns += (earlier,)
+            self.spent += ((self.metrics, self.usage),)
             self._begin(opening.attempt)
         self.stage, self.round, self.layer = opening.stage, opening.round, opening.layer
         self.turn, self.inputs, self.missing = opening.turn, opening.inputs, opening.missing
@@ -148,11 +152,12 @@ class Participant:
     def _begin(self, attempt: int) -> None:
         self.attempt = attempt
         self.pieces.clear()
-        self.content.clear()
+        self.content = None
         self.approvals.clear()
         self.error = self.metrics = self.usage = self.anchor = None
 
     def snapshot(self) -> AgentSnapshot:
+        content = self.content or ContentState()
         return AgentSnapshot(
             self.status,
             self.attempt,
@@ -164,14 +169,14 @@ class Participant:
             round=self.round,
             layer=self.layer,
             turn=self.turn,
-            inputs=self.inputs,
-            missing=self.missing,
+            inputs=list(self.inputs),
+            missing=list(self.missing),
             turns=list(self.turns),
-            output=self.content.output,
-            progress=self.content.progress,
-            data=list(self.content.data),
-            sources=list(self.content.sources),
-            files=list(self.content.files),
+            output=content.output,
+            progress=content.progress,
+            data=list(content.data),
+            sources=list(content.sources),
+            files=list(content.files),
             approvals=[] if self.ended else list(self.approvals.values()),
             variant=self.info.variant,
         )

@@ -209,7 +209,7 @@ async def size_of(state: RunState) -> int:
     for each in list(state.participants.values()):
         size += len(each.text) + sum(len(turn.text) for turn in each.turns)
         content = each.content
-        for item in (*content.data, *content.sources, *content.files):
+        for item in () if content is None else (*content.data, *content.sources, *content.files):
             measured += len(msgspec.json.encode(item))
             if measured > PIECE_BYTES:
                 size, measured = size + measured, 0

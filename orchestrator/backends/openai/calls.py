@@ -49,30 +49,34 @@ class HostedCall:
 class LocalCalls:
     """Calls of tools to which the SDK gives no id at work: their ids and arguments, in the order of the response."""
 
+    __slots__ = ("_running", "_waiting")
+
     def __init__(self) -> None:
-        self._waiting: defaultdict[str, deque[tuple[str, str]]] = defaultdict(deque)
-        self._running: dict[str, str] = {}
+        self._waiting: defaultdict[str, deque[tuple[str, str]]] | None = None  # most runs have none
+        self._running: dict[str, str] | None = None
 
     def expect(self, output: Iterable[Any]) -> None:
         """Note the calls in a completed response that will be run here."""
         for item in output:
             if is_run_here(item):
                 call_id = getattr(item, "call_id", None) or getattr(item, "id", None) or _minted()
-                self._waiting[_RUN_HERE[item.type]].append((call_id, arguments_in(item)))
+                self._waiting = waiting = self._waiting or defaultdict(deque)
+                waiting[_RUN_HERE[item.type]].append((call_id, arguments_in(item)))
 
     def begin(self, tool: Tool) -> tuple[str, str] | None:
         """Return id and arguments of the call that *tool* begins now; None if no such call was noted."""
         kind = _kind_of(tool)
-        if kind is None or not self._waiting[kind]:
+        if kind is None or not self._waiting or not self._waiting[kind]:
             return None
         call_id, arguments = self._waiting[kind].popleft()
+        self._running = self._running or {}
         self._running[kind] = call_id
         return call_id, arguments
 
     def end(self, tool: Tool) -> str | None:
         """Return the id of the call that *tool* ends now: the SDK runs those of one kind one after another."""
         kind = _kind_of(tool)
-        return None if kind is None else self._running.pop(kind, None)
+        return None if kind is None or self._running is None else self._running.pop(kind, None)
 
 
 def _kind_of(tool: Tool) -> str | None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from agents import Agent
 from msgspec import UNSET
+from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 from pydantic_core import to_jsonable_python
 
 from ...events.agent import Usage
@@ -167,3 +168,11 @@ def _dumped(value: Any) -> dict[str, Any]:
     dump = getattr(value, "model_dump", None)
     plain = dump(mode="json", exclude_none=True) if callable(dump) else {}
     return plain if isinstance(plain, dict) else {}
+
+
+def message_of(text: str) -> ResponseOutputMessage:
+    """Return the item of a message that is *text*."""
+    part = ResponseOutputText(type="output_text", text=text, annotations=[])
+    return ResponseOutputMessage(
+        id="msg_said", type="message", role="assistant", status="completed", content=[part]
+    )

@@ -10,7 +10,7 @@ from collections.abc import Set
 from typing import Any
 
 from msgspec.structs import replace
-from openai.types.responses import ResponseCompletedEvent, ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult
@@ -19,7 +19,7 @@ from ...events.content import MOST, File
 from ..base import Spent
 from ..finish_words import CONTENT_FILTER, finish_of, withheld
 from .calls import asked_in, hosted_call, is_hosted, tell_apart, untaken
-from .content import files_of_item, sources_in, usage_of
+from .content import files_of_item, message_of, sources_in, usage_of
 from .details import with_details
 from .errors import failed_response
 from .model.client import is_cut, known_items
@@ -78,14 +78,15 @@ class RelayedResponse:
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
         self._told = Told()
-        self._reasoning = Told()
-        self._details = [] if details is None else details
+        # What few answers need is made when it is needed: hundreds of answers wait at a time.
+        self._thought: Told | None = None
+        self._details = details
         self._hosted_told: set[str] | None = None
         self._reasoned = False
         self._half = ""
         self._refused = False
-        self._hosted_pieces: dict[str, str] = {}
-        self._files: set[str] = set()
+        self._hosted_pieces: dict[str, str] | None = None
+        self._files: frozenset[str] = frozenset()
         self._left_out: str | None = None  # why a file could not be passed on
         self.incomplete = False
 
@@ -116,7 +117,8 @@ class RelayedResponse:
             self._say_rest_of_part(event)
         elif kind in _CALL_ARGUMENTS:
             item_id = getattr(event, "item_id", "")
-            self._hosted_pieces[item_id] = self._hosted_pieces.get(item_id, "") + event.delta
+            self._hosted_pieces = pieces = self._hosted_pieces or {}
+            pieces[item_id] = pieces.get(item_id, "") + event.delta
         elif kind == FileEvent.type:
             self._say_file(event)
             return None
@@ -168,7 +170,7 @@ class RelayedResponse:
             for made in files_in(_taken_out(item, "images")):
                 self._say_file(made)
         self._say_unheard(response)
-        response.output = with_details(response.output, self._details)
+        response.output = with_details(response.output, self._details or [])
         tell_apart(response.output, self._taken, self._names)
         if self._outbox is not None:
             self._outbox.local_calls.expect(response.output)
@@ -206,7 +208,7 @@ class RelayedResponse:
                 self._outbox.record.replace_text(self._since, whole, self._speaker, self._parent)
         if self._told.pieces and not any(item.type == "message" for item in response.output):
             # A server may complete a response without the message that it has said.
-            response.output.append(_message("".join(self._told.pieces)))
+            response.output.append(message_of("".join(self._told.pieces)))
 
     def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
@@ -293,19 +295,19 @@ class RelayedResponse:
         if known:
             self._hosted_told = self._hosted_told or set()
             self._hosted_told.add(known)
-        call = hosted_call(item, self._hosted_pieces.pop(known, ""))
+        call = hosted_call(item, (self._hosted_pieces or {}).pop(known, ""))
         call_id = untaken(call.call_id, self._hosted_taken)
         self._put(ToolCall(call_id, call.name, call.arguments, parent=self._parent))
         self._put(ToolResult(call_id, call.output, call.failed, parent=self._parent))
         for file in files_of_item(item):
-            self._files.add(file.url)
+            self._files |= {file.url}
             self._pass_on(file)
 
     def _say_file(self, made: FileEvent) -> None:
         """Pass a file on, once: some servers repeat all of them in the message at the end."""
         if made.url in self._files:
             return
-        self._files.add(made.url)
+        self._files |= {made.url}
         number = 1 if self._outbox is None else self._outbox.files + 1
         kind = made.media_type.partition("/")[0]
         self._pass_on(File(f"{kind}_{number}", made.name, made.media_type, made.url))
@@ -350,6 +352,12 @@ class RelayedResponse:
         self._told.hear(item_id or "", text)
 
     @property
+    def _reasoning(self) -> Told:
+        """What it has said of its reasoning."""
+        self._thought = self._thought or Told()
+        return self._thought
+
+    @property
     def holds_half(self) -> bool:
         """Whether it waits for the other half of a character."""
         return bool(self._half)
@@ -390,10 +398,3 @@ def _reasoning_of(output: list[Any]) -> list[str]:
     said = [getattr(item, "summary", None) or getattr(item, "content", None) or () for item in items]
     parts = [part for parts in said for part in parts]
     return [text for part in parts if isinstance(text := getattr(part, "text", None), str) and text]
-
-
-def _message(text: str) -> ResponseOutputMessage:
-    part = ResponseOutputText(type="output_text", text=text, annotations=[])
-    return ResponseOutputMessage(
-        id="msg_said", type="message", role="assistant", status="completed", content=[part]
-    )

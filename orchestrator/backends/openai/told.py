@@ -14,6 +14,9 @@ FAKE_ID = "__fake_id__"
 REPEATED_CHARS = 8
 """A message of fewer may well be said twice."""
 
+_NONE: dict[str, list[str]] = {}
+"""In the place of what was never sorted; nothing is put into it."""
+
 
 class Told:
     """The text of one response.
@@ -29,8 +32,7 @@ class Told:
         self._item_id = ""
         self._sorted = 0
         # What most answers never need is made when it is needed: hundreds of answers wait at a time.
-        self._by_item: dict[str, list[str]] = {}
-        self._open: dict[str, list[str]] = {}  # not yet seen in a whole text
+        self._by_item = self._open = _NONE  # the second has those not yet seen in a whole text
         self._settled: set[tuple[str, int, str]] | None = None
         self._wholes: defaultdict[str, Counter[str]] | None = None
 
@@ -44,6 +46,8 @@ class Told:
     def _sort(self) -> None:
         """Put the pieces that were said since the last time with their item."""
         new = self.pieces[self._sorted :]
+        if self._by_item is _NONE and new:
+            self._by_item, self._open = {}, {}
         if new:
             self._sorted = len(self.pieces)
             self._by_item.setdefault(self._item_id, []).extend(new)

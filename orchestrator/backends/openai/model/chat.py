@@ -53,7 +53,7 @@ class OpenAnswer:
         self._body = body
         self._decoder = decoder
         self._say: Callable[[list[Any]], bool] | None = None
-        self._left: list[Any] = []
+        self._left: list[Any] | None = None
         self._eventless = Eventless()
 
     async def events(self, say: Callable[[list[Any]], bool] | None = None) -> list[Any]:
@@ -75,7 +75,7 @@ class OpenAnswer:
                     raise
                 data = b""  # what broke is a connection that had nothing more to say
             if data is None:
-                events, self._left = self._left, []
+                events, self._left = self._left or [], None
             else:
                 events = decoder.feed(data) if data else decoder.end()
                 self._eventless.note(data, events)

@@ -95,8 +95,8 @@ class ChatDecoder:
         self._slots: CallSlots | None = None
         self._calls: dict[int, ChatCall] = {}
         self._thinking: StreamingState | None = None
-        self._annotations: list[Any] = []
-        self._logprobs: list[ChatCompletionTokenLogprob] = []
+        self._annotations: list[Any] | None = None
+        self._logprobs: list[ChatCompletionTokenLogprob] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -218,6 +218,7 @@ class ChatDecoder:
             self._finish_reason = last_word(self._finish_reason, word)
         if choice.logprobs is not None:
             probabilities = choice.logprobs.get("content") or ()
+            self._logprobs = self._logprobs or []
             self._logprobs += [ChatCompletionTokenLogprob.construct(**one) for one in probabilities]
         if choice.delta is not None:
             self._take_said(choice.delta, is_last=self._finish_reason is not None)
@@ -289,7 +290,7 @@ class ChatDecoder:
         for block in said.thinking_blocks or ():
             self._thinking = self._thinking or StreamingState()
             self._thinking.accumulate_thinking_block(block)
-        self._annotations += said.annotations or ()
+        self._annotations = [*(self._annotations or ()), *(said.annotations or ())]
 
     def _call(self, piece: CallPiece) -> None:
         function = piece.function or Function(piece.name, arguments_of(piece.arguments))
@@ -393,7 +394,7 @@ class ChatDecoder:
             if is_cut:  # nobody asked for a call whose arguments are not whole
                 calls = [call for call in calls if is_whole(call.arguments)]
             blocks = [] if self._thinking is None else self._thinking.thinking_blocks
-            message = whole_message(self._said, calls, self._annotations, blocks)
+            message = whole_message(self._said, calls, self._annotations or [], blocks)
             items = Converter.message_to_output_items(message, provider_data=provider_data)
-        attach_logprobs(items, self._logprobs)
+        attach_logprobs(items, self._logprobs or [])
         return items

@@ -64,7 +64,8 @@ class Beside:
 
     def __init__(self, habit: Habit | None = None) -> None:
         self.said: list[str] = []
-        self._so_far, self._thought = SoFar(habit), SoFar()
+        self._so_far = SoFar(habit)
+        self._thought: SoFar | None = None  # most answers have no reasoning
         self._thought_in = ""
         self.details: list[dict[str, Any]] = []
         self.is_filtered = self.has_files = False
@@ -98,6 +99,7 @@ class Beside:
     def new_thought(self, field: str, text: str) -> str:
         """Return what of a piece of reasoning is to be said; *field* is where it stands."""
         self._thought_in = field
+        self._thought = self._thought or SoFar()
         return self._thought.new(text)
 
     def new_files(self, parts: list[Any] | None) -> list[FileEvent]:
@@ -129,7 +131,7 @@ class Beside:
             text = said_in(text)[0]
         if held := self._so_far.rest(text or None):
             rest["content"] = held
-        if thought := self._thought.rest():
+        if self._thought is not None and (thought := self._thought.rest()):
             rest[self._thought_in] = thought
         said = "".join([*self.said, held])
         if isinstance(text, str) and text.startswith(said) and len(text) > len(said):
