@@ -31,6 +31,12 @@ def content_of(kind: object, about: Mapping[str, Any]) -> Content | None:
         return None
 
 
+def speaker_in(about: object) -> str | None:
+    """Return who an agent of this service says is speaking; None if it does not say."""
+    named = about.get("speaker") if isinstance(about, Mapping) else None
+    return named if isinstance(named, str) and named else None
+
+
 def handoff_of(kind: object, about: Mapping[str, Any]) -> Handoff | None:
     """Return the handoff that an object of the type *kind* says, after which another speaks; None if it is none."""
     to = about.get("to")

@@ -38,8 +38,11 @@ INPUT_REQUIRED = "TASK_STATE_INPUT_REQUIRED"
 class A2aFraming(FoldedFraming):
     """Frames of one `StreamResponse` each, in a JSON-RPC answer if the client speaks that.
 
+    Who speaks for an agent stands in the `metadata` of the part.
     Options: `context_id`, `rpc_id` (present for JSON-RPC), `with_task`: a later reader first gets the whole task.
     """
+
+    tells_speakers = True
 
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
@@ -52,8 +55,8 @@ class A2aFraming(FoldedFraming):
         update = encode_json({**self._of, "status": {"state": "TASK_STATE_WORKING"}})[:-1]
         self._works = self._before + b'{"statusUpdate":%b,"metadata":' % update, b"}}" + self._after
         """What stands before and after what a working task tells: nearly every frame that is no text is one."""
-        self._pieces: dict[str, bytearray] = {}
-        """What each artifact says, as JSON without its quotes."""
+        self._pieces: dict[str, list[tuple[str | None, bytearray]]] = {}
+        """What each artifact says, by speakers one after the other, as JSON without its quotes."""
         self._about: dict[str, dict[str, Any]] = {}
         self._around: dict[str, tuple[bytes, bytes]] = {}
         """What stands before and after a piece, by its artifact; of reasoning by its agent, after a slash."""
@@ -61,10 +64,13 @@ class A2aFraming(FoldedFraming):
 
     @property
     def size(self) -> int:
-        return super().size + sum(map(len, self._pieces.values()))
+        return super().size + sum(len(text) for parts in self._pieces.values() for _, text in parts)
 
     def copy_from(self, other: Self) -> None:
-        self._pieces = {artifact: bytearray(text) for artifact, text in other._pieces.items()}
+        self._pieces = {
+            artifact: [(speaker, bytearray(text)) for speaker, text in parts]
+            for artifact, parts in other._pieces.items()
+        }
         self._about, self._failures = dict(other._about), list(other._failures)
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
@@ -73,7 +79,8 @@ class A2aFraming(FoldedFraming):
         self._pieces.clear()
         self._about.clear()
         self._around.clear()
-        task = {"id": self.run_id, "contextId": self._context, "status": {"state": "TASK_STATE_SUBMITTED"}}
+        task: dict[str, Any] = {"id": self.run_id, "contextId": self._context}
+        task |= {"status": {"state": "TASK_STATE_SUBMITTED"}, "metadata": {"agent_count": len(self.voices)}}
         return [self._frame({"task": task}), self._working({"type": "started"})]
 
     def queued(self) -> list[bytes]:
@@ -93,20 +100,27 @@ class A2aFraming(FoldedFraming):
     def opened(self, voice: HeardAgent) -> list[bytes]:
         if voice.open == "reasoning":
             voice.head, voice.tail = self._around_thought(voice.agent_id)
+            if voice.speaker is not None:
+                voice.tail = b',"speaker":' + encode_json(voice.speaker) + voice.tail
             return []
         if voice.attempt_id not in self._about:
             about: dict[str, Any] = {"agent_id": voice.agent_id, "attempt": voice.attempt}
             if voice.stage:
                 about["stage"] = voice.stage
             self._about[voice.attempt_id] = {"name": voice.title, "metadata": about}
-        voice.kept = self._pieces.setdefault(voice.attempt_id, bytearray())
+        pieces = self._pieces.setdefault(voice.attempt_id, [])
+        if not pieces or pieces[-1][0] != voice.speaker:
+            pieces.append((voice.speaker, bytearray()))
+        voice.kept = pieces[-1][1]
         voice.head, voice.tail = self._split(voice.attempt_id)
+        if voice.speaker is not None:
+            voice.tail = b',"metadata":' + encode_json({"speaker": voice.speaker}) + voice.tail
         return []
 
     def delta(self, voice: HeardAgent, text: bytes) -> bytes:
         if voice.open == "reasoning":
             return voice.head + text + voice.tail
-        is_first = not voice.kept
+        is_first = not voice.kept and len(self._pieces[voice.attempt_id]) == 1
         voice.kept += text[1:-1]
         if not is_first:
             return voice.head + text + voice.tail
@@ -200,9 +214,12 @@ class A2aFraming(FoldedFraming):
             {
                 "artifactId": artifact,
                 **self._about[artifact],
-                "parts": [{"text": decoded(text)}],
+                "parts": [
+                    {"text": decoded(text)} | ({} if speaker is None else {"metadata": {"speaker": speaker}})
+                    for speaker, text in parts
+                ],
             }
-            for artifact, text in self._pieces.items()
+            for artifact, parts in self._pieces.items()
         ]
         artifacts += [
             _whole_artifact(voice, name, said)["artifact"]
@@ -217,7 +234,7 @@ class A2aFraming(FoldedFraming):
             "contextId": self._context,
             "status": {"state": state},
             "artifacts": artifacts,
-            "metadata": {"run_status": run_status},
+            "metadata": {"run_status": run_status, "agent_count": len(self.voices)},
         }
 
     def _working(self, about: dict[str, Any]) -> bytes:
@@ -257,10 +274,9 @@ def _whole_artifact(voice: HeardAgent, name: str, said: Data | File) -> dict[str
 
 
 def _called(said: Data | File) -> dict[str, str]:
-    """Return what the agent itself calls it."""
-    if isinstance(said, File):
-        return {"file_id": said.file_id}
-    return {} if said.data_id is None else {"data_id": said.data_id}
+    """Return what the agent itself calls it, and who of it says so."""
+    named = {"file_id": said.file_id} if isinstance(said, File) else {"data_id": said.data_id}
+    return {key: value for key, value in {**named, "speaker": said.speaker}.items() if value is not None}
 
 
 def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:

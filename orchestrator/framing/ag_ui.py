@@ -27,7 +27,7 @@ from .heard import HeardAgent
 
 _TEXT = (
     b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":"%b"%b,"delta":',
-    b'data: {"type":"TEXT_MESSAGE_START","messageId":"%b","role":"assistant","name":"%b"%b}',
+    b'data: {"type":"TEXT_MESSAGE_START","messageId":"%b","role":"assistant","name":%b%b}',
     b'data: {"type":"TEXT_MESSAGE_END","messageId":"%b"%b}',
 )
 """A part's frames, filled in instead of encoded: with reasoning and text by turns, each token opens one."""
@@ -53,8 +53,11 @@ _TOOL_ENDED = (
 class AgUiFraming(FoldedFraming):
     """Data-only frames. All that was begun is ended before `RUN_FINISHED`; an optional field is left out, never null.
 
+    Who speaks for an agent is the `name` of the message and stands in its `metadata`, as that of reasoning does.
     Options: `thread_id`, `client_run_id` (the run as the client calls it), `subagents`: the client speaks 1.0.
     """
+
+    tells_speakers = True
 
     def __init__(self, subscriber: Subscriber) -> None:
         super().__init__(subscriber)
@@ -103,12 +106,13 @@ class AgUiFraming(FoldedFraming):
     def opened(self, voice: HeardAgent) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         part, owner = self._part(voice)
+        speaks = b"" if voice.speaker is None else b',"metadata":%b' % encode_json({"speaker": voice.speaker})
         if voice.open == "text":
             head, start, _ = _TEXT
-            opening = start % (part, voice.agent_id.encode(), owner)
+            opening = start % (part, encode_json(voice.speaker or voice.agent_id), owner + speaks)
         else:
             head, start, _ = _REASONING
-            opening = start % (part, owner, part, owner)
+            opening = start % (part, owner, part, owner + speaks)
         voice.head, voice.tail = head % (part, owner), b"}"
         return [*begun, opening]
 

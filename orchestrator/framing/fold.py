@@ -38,7 +38,6 @@ from .heard import HeardAgent, Kind, said
 from .large_frames import LargeFrames
 
 _KINDS: dict[str, Kind] = {Token.TYPE: "text", Reasoning.TYPE: "reasoning"}
-_APPROVAL = "approval"
 
 VOICE_BYTES = 2048
 """What is noted of an agent takes about so many bytes."""
@@ -56,6 +55,8 @@ class FoldedFraming:
     content_type: ClassVar[str] = "text/event-stream"
     headers: ClassVar[Mapping[str, str]] = {}
     folds: ClassVar[bool] = True
+    tells_speakers: ClassVar[bool] = False
+    """Whether another speaker of an agent begins another part: the dialect can say who it is."""
     pauses: bool = True
     """Whether the answer ends once every agent that runs waits for an approval."""
     id_prefix: bytes = b""
@@ -171,15 +172,17 @@ class FoldedFraming:
         kind, agent_id = _KINDS.get(entry.type), entry.agent_id
         if kind is None or agent_id is None:
             return as_one(self._other(entry))
-        if not (text := said(entry.data)):
+        text, speaker = said(entry.data)
+        if not text:
             return b""
         voice = self.voices.get(agent_id) or self.voice(agent_id)
         if voice.waiting:
             voice.waiting.clear()
-        if voice.open == kind:
+        speaker = speaker if self.tells_speakers else None
+        if voice.open == kind and voice.speaker == speaker:
             return self.delta(voice, text)  # nearly every event is such a piece of the part that is open
         blocks = self.closed(voice) if voice.open else []
-        voice.begin_part(kind)
+        voice.begin_part(kind, speaker)
         return as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
 
     def reach(self, seq: int) -> None:
@@ -212,7 +215,7 @@ class FoldedFraming:
 
     def _of_agent(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
         if voice.waiting and payload.TYPE not in _LEAVES_WAITING:
-            self._answered(voice, payload)
+            voice.note_answer(payload)
         match payload:
             case Started():
                 closed = self._close(voice)
@@ -258,12 +261,6 @@ class FoldedFraming:
                 voice.tools.clear()
                 return [*closed, *frames]
         return self.agent_said(voice, payload)
-
-    def _answered(self, voice: HeardAgent, payload: Payload) -> None:
-        if payload.TYPE == _APPROVAL:
-            voice.waiting.pop(getattr(payload, "call_id", ""), None)
-        else:
-            voice.waiting.clear()
 
     def _join(self, info: AgentInfo) -> HeardAgent:
         voice = self.voices[info.agent_id] = HeardAgent(info.agent_id, info.title)

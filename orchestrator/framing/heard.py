@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..events.agent import ApprovalRequest, ToolCall
+from ..events.agent import Approval, ApprovalRequest, ToolCall
+from ..events.base import Payload
 from ..events.content import Content, Data, File, Progress, Source
 
 Kind = Literal["", "text", "reasoning"]
@@ -24,6 +25,7 @@ class _Said(msgspec.Struct):
     """What a frame takes of a piece of text; its JSON goes on as it is, for `encode_json` has escaped it."""
 
     text: msgspec.Raw
+    speaker: str | None = None
     parent: str | None = None
 
 
@@ -31,14 +33,14 @@ _decode = msgspec.json.Decoder(_Said).decode
 _EMPTY = b'""'
 
 
-def said(data: bytes) -> bytes:
-    """Return a piece's text, as a JSON string; nothing for an empty one.
+def said(data: bytes) -> tuple[bytes, str | None]:
+    """Return a piece's text, as a JSON string, and who speaks if the agent said so; no text for an empty one.
 
-    Nothing for a nested agent's words, too: they are no part of the answer.
+    None for a nested agent's words, too: they are no part of the answer.
     """
     read = _decode(data)
     text = bytes(read.text)
-    return b"" if read.parent is not None or text == _EMPTY else text
+    return b"" if read.parent is not None or text == _EMPTY else text, read.speaker
 
 
 def quoted(text: bytearray | bytes) -> bytes:
@@ -68,6 +70,8 @@ class HeardAgent:
     stage: str | None = None
     open: Kind = ""
     part: int = 0
+    speaker: str | None = None
+    """Who speaks in the open part, in a dialect that tells it."""
     waiting: dict[str, ApprovalRequest] = field(default_factory=dict)
     tools: dict[str, ToolCall] = field(default_factory=dict)
     head: bytes = b""
@@ -98,11 +102,18 @@ class HeardAgent:
         self.output = msgspec.UNSET
         self._name_parts()
 
-    def begin_part(self, kind: Kind) -> None:
+    def begin_part(self, kind: Kind, speaker: str | None = None) -> None:
         """Let the next part grow."""
-        self.open = kind
+        self.open, self.speaker = kind, speaker
         self.part += 1
         self.part_id = f"{self.attempt_id}.{self.part}"
+
+    def note_answer(self, payload: Payload) -> None:
+        """Take in that a call was answered; after any event but an answer nothing waits."""
+        if isinstance(payload, Approval):
+            self.waiting.pop(payload.call_id, None)
+        else:
+            self.waiting.clear()
 
     @property
     def parts(self) -> list[str]:

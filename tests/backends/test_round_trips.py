@@ -132,6 +132,48 @@ async def test_all_that_is_said_comes_back_as_it_was(way: str) -> None:
             assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
 
 
+VOICES: list[Emission] = [
+    Reasoning("hm", speaker="planner " + ODD),
+    Reasoning("so"),
+    "I say. ",
+    Token("He says. ", speaker='Bob "B" \\ ' + ODD),
+    ToolCall("c1", "look", "{}"),
+    ToolResult("c1", "seen", is_error=False),
+    Token("He says more. ", speaker='Bob "B" \\ ' + ODD),
+    Token("She says. ", speaker="voiced"),
+    "I end.",
+    Data("weights", 1, speaker="voiced"),
+    File("f1", "a.pdf", "application/pdf", "https://example.org/a.pdf", speaker="Bob"),
+    Source("s1", url="https://example.org/a", speaker="Bob"),
+]
+
+
+async def voiced(request: AgentInput) -> AsyncGenerator[Emission, None]:
+    for each in VOICES:
+        yield each
+
+
+def voices_in(said: list[Emission]) -> list[tuple[str, str | None, str]]:
+    """Return what was said by whom, neighbouring words of one joined."""
+    found: list[tuple[str, str | None, str]] = []
+    for each in said:
+        kind, text = ("", each) if isinstance(each, str) else (type(each).__name__, getattr(each, "text", ""))
+        kind = "" if kind == "Token" else kind
+        speaker = getattr(each, "speaker", None)
+        if isinstance(each, str | Token | Reasoning) and found and found[-1][:2] == (kind, speaker):
+            text = found.pop()[2] + text
+        if text or isinstance(each, Data | File | Source):
+            found.append((kind, speaker, text))
+    return found
+
+
+@every_way
+async def test_who_speaks_comes_back_without_a_handoff(way: str) -> None:
+    """Also an agent whose speaker is called as the agent itself."""
+    async with serving({"voiced": voiced}) as service, reaching(service, way, "voiced") as backend:
+        assert voices_in(await ask(backend)) == voices_in(VOICES)
+
+
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "remote"])
 async def test_a_handoff_comes_back(way: str) -> None:
     async with serving({"handing": handing}) as service, reaching(service, way, "handing") as backend:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
@@ -16,7 +16,7 @@ from ...events.content import OUTPUT_BYTES, Data, File, Source
 from ..base import Emission
 from ..in_turn import InTurn
 from ..media import Attachments, DataReports
-from ..own_events import OwnEndings, content_of, failure_of, handoff_of
+from ..own_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
 from .card import WHO
 from .question import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
@@ -70,8 +70,8 @@ class TaskReading:
         self.output: Any = UNSET
         self._value: Any = UNSET
         self._failure: AgentError | None = None
-        self._speakers: dict[object, str] = {}
-        """Who goes on for an agent of this very service that has handed over, by its id."""
+        self._is_one_of_many = False
+        """Whether several agents of this very service answer, so that each is a speaker."""
 
     @property
     def asks(self) -> bool:
@@ -101,6 +101,8 @@ class TaskReading:
 
     def _task(self, task: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(task.get("id"), task.get("contextId"))
+        about = task.get("metadata")
+        self._is_one_of_many |= isinstance(about, dict) and about.get("agent_count", 1) != 1
         for artifact in objects_in(task.get("artifacts")):
             yield from self._artifact(artifact, append=False)
         yield from self._status(task.get("status"), task.get("metadata"))
@@ -128,30 +130,34 @@ class TaskReading:
         self._note_ids(message.get("taskId"), message.get("contextId"))
         yield from self._complete(objects_in(message.get("parts")))
 
+    def _speaker_of(self, about: Any) -> str | None:
+        """Return which agent of several speaks, by what is said of an artifact or a thought."""
+        named = about.get("agent_id") if self._is_one_of_many and isinstance(about, dict) else None
+        return named[:MAX_ID_CHARS] if isinstance(named, str) and named else None
+
     # ── artifacts ────────────────────────────────────────────────────────────────────────────
 
     def _artifact(self, artifact: dict[str, Any], *, append: bool) -> Iterator[Emission]:
         name = str(artifact.get("artifactId", ""))[:MAX_ID_CHARS]
         parts = objects_in(artifact.get("parts"))
         known = self._artifacts.setdefault(name, _Artifact())
-        about = artifact.get("metadata")
-        speaker = self._speakers.get(about.get("agent_id")) if isinstance(about, dict) else None
+        speaker = self._speaker_of(artifact.get("metadata"))
         if append:
-            yield from (_spoken(each, speaker) for each in self._parts(parts, known, name))
+            yield from self._parts(parts, known, name, speaker=speaker)
             return
         if (own := _own_artifact(artifact, parts)) is not None:
             yield own
             return
         known.parts = 0
         whole = _Artifact()
-        rest = list(self._parts(parts, whole, name, known.files, artifact.get("name")))
-        for kind, said, now in (("text", known.text, whole.text), ("thought", known.thought, whole.thought)):
-            if not now.startswith(said):
-                raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
-            if added := now[len(said) :]:
-                yield _spoken(added, speaker) if kind == "text" else Reasoning(added)
+        rest = list(self._parts(parts, whole, name, known.files, artifact.get("name"), speaker))
+        if not (whole.text.startswith(known.text) and whole.thought.startswith(known.thought)):
+            raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
+        texts = [each for each in rest if isinstance(each, str | Token)]
+        thoughts = [each for each in rest if isinstance(each, Reasoning)]
+        yield from (*_after(len(known.text), texts), *_after(len(known.thought), thoughts))
         known.text, known.thought, known.parts = whole.text, whole.thought, whole.parts
-        yield from (each for each in rest if not isinstance(each, str | Reasoning))
+        yield from (each for each in rest if not isinstance(each, str | Token | Reasoning))
 
     def _parts(
         self,
@@ -160,8 +166,9 @@ class TaskReading:
         name: str,
         files: set[str] | None = None,
         title: object = None,
+        speaker: str | None = None,
     ) -> Iterator[Emission]:
-        """Yield what parts say; *files* were given already, and *title* is what the agent calls them."""
+        """Yield what parts say; *files* were given already, and *title* is what *speaker* calls them."""
         given = into.files if files is None else files
         for part in parts:
             about = part.get("metadata")
@@ -175,7 +182,8 @@ class TaskReading:
                     yield Reasoning(text)
                 elif text:
                     into.text += text
-                    yield text
+                    said_by = speaker_in(about) or speaker
+                    yield text if said_by is None else Token(text, speaker=said_by)
             elif "data" in part:
                 called = title if isinstance(title, str) and title else name
                 yield from self._data(part["data"], about, called, part_id)
@@ -253,7 +261,7 @@ class TaskReading:
     def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:
         kind, text = about.get("type"), about.get("text")
         if kind == "reasoning" and isinstance(text, str):
-            yield Reasoning(text)
+            yield Reasoning(text, speaker=speaker_in(about) or self._speaker_of(about))
         elif kind == "tool_call":
             yield from self._tool_call(about.get("call_id"), about.get("name"), about.get("arguments"))
         elif kind == "tool_result":
@@ -262,7 +270,6 @@ class TaskReading:
         elif kind == "agent":
             self._note_agent(about)
         elif (handed := handoff_of(kind, about)) is not None:
-            self._speakers[about["agent_id"]] = handed.to[:MAX_ID_CHARS]
             yield handed
         elif (said := content_of(kind, about)) is not None:
             yield said
@@ -305,8 +312,13 @@ class TaskReading:
             self.context_id = context_id
 
 
-def _spoken(emission: Emission, speaker: str | None) -> Emission:
-    return Token(emission, speaker=speaker) if isinstance(emission, str) and speaker else emission
+def _after(chars: int, pieces: Iterable[str | Token | Reasoning]) -> Iterator[Emission]:
+    """Yield what *pieces* say beyond their first *chars* characters."""
+    for piece in pieces:
+        text = piece if isinstance(piece, str) else piece.text
+        if rest := text[chars:]:
+            yield rest if isinstance(piece, str) else structs.replace(piece, text=rest)
+        chars = max(0, chars - len(text))
 
 
 def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data | File | None:

@@ -12,7 +12,7 @@ from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
 from ..in_turn import InTurn
-from ..own_events import OwnEndings, content_of, failure_of, handoff_of
+from ..own_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
 from ..upstream_errors import verdict_in
 from .documents import Documents
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
@@ -52,12 +52,12 @@ class RunReading:
         self.interrupts: list[RunInterrupt] = []
         self.usage: Usage | None = None
         self.endings = OwnEndings()
-        self._is_own = False
+        self._is_own = self._is_alone = False
         self._transcript = transcript
         self._speakers: dict[str, str | None] = {}
         self._subagents: dict[str, str] = {}
-        self._handed: dict[object, str] = {}
-        """Who goes on for an agent of this very service that has handed over, by its id."""
+        self._thinkers: dict[str, str] = {}
+        """Who thinks in a message of reasoning, if an agent of this very service says so."""
         self._calls: dict[str, _Call] = {} if before is None else before._calls
         self._chunked: str | None = None
         self._message = ""
@@ -101,8 +101,7 @@ class RunReading:
     def _text_of_new(self, event: dict[str, Any]) -> list[Emission]:
         self._message = message = _id(event, "messageId")
         # Only what the agent says is an answer; some servers repeat the question.
-        named = event.get("name")
-        speaker = self._owner(event) or (named[:MAX_ID_CHARS] if isinstance(named, str) and named else None)
+        speaker = self._speaker(event)
         self._speakers[message] = speaker if event.get("role", "assistant") == "assistant" else ""
         return []
 
@@ -115,7 +114,7 @@ class RunReading:
             return []
         self._spoke = True
         self._transcript.say(message, delta)
-        return [*self._in_turn.take(message, [Token(delta, speaker=self._handed.get(speaker, speaker))])]
+        return [*self._in_turn.take(message, [Token(delta, speaker=speaker)])]
 
     def _text_chunk(self, event: dict[str, Any]) -> list[Emission]:
         """Return what a piece says that is begun and ended by no event of its own."""
@@ -127,7 +126,20 @@ class RunReading:
 
     def _reasoning(self, event: dict[str, Any]) -> list[Emission]:
         delta = event.get("delta")
-        return [Reasoning(delta, speaker=self._owner(event))] if isinstance(delta, str) and delta else []
+        if not isinstance(delta, str) or not delta:
+            return []
+        message = _id(event, "messageId")
+        known = self._thinkers.get(message) if message else None
+        return [Reasoning(delta, speaker=known or self._speaker(event))]
+
+    def _reasoning_start(self, event: dict[str, Any]) -> list[Emission]:
+        if self._is_own and (speaker := speaker_in(event.get("metadata"))) is not None:
+            self._thinkers[_id(event, "messageId")] = speaker
+        return []
+
+    def _reasoning_end(self, event: dict[str, Any]) -> list[Emission]:
+        self._thinkers.pop(_id(event, "messageId"), None)
+        return []
 
     # ── tools ────────────────────────────────────────────────────────────────────────────────
 
@@ -192,6 +204,8 @@ class RunReading:
         about = event.get("metadata")
         # An instance of this service says so; its agents' words have forms of their own.
         self._is_own = isinstance(about, dict) and {"run_id", "agents"} <= about.keys()
+        agents = about.get("agents") if isinstance(about, dict) else None
+        self._is_alone = self._is_own and isinstance(agents, list) and len(agents) == 1
         return []
 
     def _subagent_ended(self, event: dict[str, Any]) -> list[Emission]:
@@ -254,7 +268,6 @@ class RunReading:
     def _own(self, name: object, value: dict[str, Any]) -> list[Emission]:
         """Return what an agent of this very service says in a form of its own."""
         if (handed := handoff_of(name, value)) is not None:
-            self._handed[value["agent_id"]] = handed.to[:MAX_ID_CHARS]
             return [handed]
         if name == "agent_done":
             self.endings.note(value)
@@ -320,6 +333,14 @@ class RunReading:
             )
             self.usage = usage if self.usage is None else self.usage.plus(usage)
 
+    def _speaker(self, event: dict[str, Any]) -> str | None:
+        """Return who speaks in a message; of an agent of this very service it is as the agent said."""
+        if self._is_own and (told := speaker_in(event.get("metadata"))) is not None:
+            return told
+        named = event.get("name")
+        owner = self._owner(event) or (named[:MAX_ID_CHARS] if isinstance(named, str) and named else None)
+        return None if self._is_alone else owner
+
     def _owner(self, event: dict[str, Any]) -> str | None:
         return self._subagents.get(_id(event, "subagentRunId"))
 
@@ -337,7 +358,9 @@ _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {
     "TEXT_MESSAGE_CONTENT": RunReading._text,
     "TEXT_MESSAGE_END": RunReading._text_end,
     "TEXT_MESSAGE_CHUNK": RunReading._text_chunk,
+    "REASONING_MESSAGE_START": RunReading._reasoning_start,
     "REASONING_MESSAGE_CONTENT": RunReading._reasoning,
+    "REASONING_MESSAGE_END": RunReading._reasoning_end,
     "REASONING_MESSAGE_CHUNK": RunReading._reasoning,
     "THINKING_TEXT_MESSAGE_CONTENT": RunReading._reasoning,
     "TOOL_CALL_START": RunReading._call_start,
