@@ -26,6 +26,7 @@ def test_an_attempt_is_an_artifact_that_grows() -> None:
         "id": "run_1",
         "contextId": "ctx",
         "status": {"state": "TASK_STATE_SUBMITTED"},
+        "metadata": {"agent_count": 1},
     }
     told = scene.say(("a", Started(1)), ("a", Token("Ye")), ("a", Token("s.")), ("a", done("Yes.")))
     assert artifacts(told) == [("Ye", False, False), ("s.", True, False), ("", True, True)]

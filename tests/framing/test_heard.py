@@ -13,15 +13,16 @@ from orchestrator.framing.heard import HeardAgent, quoted, said
 @pytest.mark.parametrize("text", ["x", 'a "quoted"\nline', "\u2028", "😀", "\\"])
 def test_a_pieces_text_goes_on_as_the_json_that_it_came_as(text: str) -> None:
     """It was escaped when its event was encoded, and no reader may take one line for two."""
-    piece = said(encode_data("a", Token(text), 1))
+    piece, speaker = said(encode_data("a", Token(text, speaker="b"), 1))
+    assert speaker == "b"
     assert json.loads(piece) == text
     assert len(piece.decode().splitlines()) == 1
-    assert said(encode_data("a", Reasoning(text), 1)) == piece
+    assert said(encode_data("a", Reasoning(text), 1)) == (piece, None)
 
 
 def test_a_nested_agents_words_and_empty_ones_are_nothing() -> None:
-    assert said(encode_data("a", Token("inner", parent="c1"), 1)) == b""
-    assert said(encode_data("a", Token(""), 1)) == b""
+    assert said(encode_data("a", Token("inner", parent="c1"), 1))[0] == b""
+    assert said(encode_data("a", Token(""), 1))[0] == b""
 
 
 def test_ids_tell_turns_attempts_and_parts_apart() -> None:
