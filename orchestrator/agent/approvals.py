@@ -18,6 +18,8 @@ class Approvals:
         reasons, names: What people said with their answers, and who they said they are, by `call_id`.
     """
 
+    __slots__ = ("_deadlines", "_mailbox", "_timeout_s", "_waiting", "names", "reasons")
+
     def __init__(self, mailbox: Mailbox, deadlines: Deadlines, timeout_s: float) -> None:
         self._mailbox = mailbox
         self._deadlines = deadlines

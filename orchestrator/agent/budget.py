@@ -41,6 +41,8 @@ class Budget:
         parent: Charged too, with the same amounts.
     """
 
+    __slots__ = ("_max_cost", "_max_output_tokens", "_parent", "_whose", "cost", "output_tokens")
+
     def __init__(
         self,
         whose: str,

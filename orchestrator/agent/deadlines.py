@@ -17,6 +17,19 @@ class Deadlines:
         first_s: Until the first event. idle_s: Between events. total_s: The whole attempt.
     """
 
+    __slots__ = (
+        "_first_s",
+        "_idle_s",
+        "_paused_at",
+        "_pauses",
+        "_total_from",
+        "_total_s",
+        "clock",
+        "heard",
+        "last",
+        "started",
+    )
+
     def __init__(self, *, first_s: float, idle_s: float, total_s: float) -> None:
         self.clock = _clock()
         self._first_s = first_s

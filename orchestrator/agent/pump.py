@@ -144,7 +144,7 @@ class Pump:
                 reasons=attempt.approvals.reasons,
                 answered_by=attempt.approvals.names,
                 say=attempt.say if getattr(backend, "says_at_once", False) else None,
-                cancelled=StopEvent(),
+                cancelled=StopEvent() if number > self._request.attempt else self._request.cancelled,
             )
             ending = await attempt.run(request, self._stopped)
             self._current = None

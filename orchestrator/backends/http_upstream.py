@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import yarl
+from multidict import CIMultiDict, istr
 
 from ..errors import AgentError
 from ..events.encoding import clean_values, encode_json
@@ -190,6 +191,14 @@ def new_session(connect_s: float = CONNECT_SECONDS) -> aiohttp.ClientSession:
         max_headers=MAX_HEADERS,
         headers={"Accept-Encoding": "identity"},
     )
+
+
+_shared_name = lru_cache(maxsize=256)(istr)
+
+
+def with_shared_names(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return *headers* with names that all requests share: aiohttp makes each anew, and holds them with the answer."""
+    return CIMultiDict([(_shared_name(name), value) for name, value in headers.items()])
 
 
 def body_of(data: bytes) -> bytes | io.BytesIO | None:

@@ -39,6 +39,15 @@ class MendedConnector(aiohttp.TCPConnector):
         self._factory = make
 
 
+class _Few(list[Any]):
+    """A queue of few: an empty deque holds 0.7 KiB, and a connection awaits one answer at a time."""
+
+    __slots__ = ()
+
+    def popleft(self) -> Any:
+        return self.pop(0)
+
+
 class MendedHandler(ResponseHandler):
     """One connection of a `MendedConnector`.
 
@@ -49,6 +58,8 @@ class MendedHandler(ResponseHandler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_head_bytes: int) -> None:
         super().__init__(loop)
+        heads: Any = _Few()
+        self._buffer = heads
         self._max_head_bytes = max_head_bytes
         self._head: bytes | None = (
             None  # of the awaited answer, as far as it has come; None once it is passed on

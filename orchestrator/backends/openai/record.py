@@ -27,6 +27,8 @@ class Record:
         corrected: A text was replaced by another.
     """
 
+    __slots__ = ("_closed", "_entries", "corrected")
+
     def __init__(self) -> None:
         self.corrected = False
         self._entries: list[Payload | _Stretch] = []

@@ -32,13 +32,12 @@ _REASONING_DELTAS = frozenset({"response.reasoning_summary_text.delta", "respons
 _CALL_ARGUMENTS = frozenset(
     {"response.mcp_call_arguments.delta", "response.code_interpreter_call_code.delta"}
 )
-
+_NO_FILES: frozenset[str] = frozenset()
 
 _WHOLE_PARTS = frozenset(
     {"response.output_text.done", "response.refusal.done", "response.content_part.done",
      "response.reasoning_text.done", "response.reasoning_summary_text.done", "response.reasoning_summary_part.done"}
 )  # fmt: skip
-
 
 _DRAWN = frozenset({"reasoning", "message", "image_generation_call"})
 """Items of an answer that may be nothing but an image."""
@@ -86,7 +85,7 @@ class RelayedResponse:
         self._half = ""
         self._refused = False
         self._hosted_pieces: dict[str, str] | None = None
-        self._files: frozenset[str] = frozenset()
+        self._files = _NO_FILES
         self._left_out: str | None = None  # why a file could not be passed on
         self.incomplete = False
 

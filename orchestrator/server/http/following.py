@@ -16,6 +16,7 @@ from ...eventlog.subscription import Idle, Item, Sink, follow, history
 from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Dialect, Forkable, Framing, Subscriber
+from ...framing.shared import Shared
 from ...supervisor.supervisor import AnyRun
 from ..keys import CHECKPOINTS, METRICS, STREAMS, SUPERVISOR
 from .connections import CONNECTIONS
@@ -52,12 +53,14 @@ class DialectReader:
         """Return a framing for this connection."""
         newest = parse_cursor(self.run.state.last_event_id or "")
         way = self._way(dialect.framing, "" if newest is None else newest.epoch)
+        # A framing that does not fold holds nothing in common; to look for that costs a kilobyte for each run.
+        known = self.request.app[CHECKPOINTS] if dialect.framing.folds else None
         subscriber = Subscriber(
             self.run.spec.run_id,
             newest=newest.seq if newest is not None else 0,
             titles={name: each.info.title for name, each in self.run.participants.items()},
             options=self.options,
-            shared=self.request.app[CHECKPOINTS].shared(self.run.state, way),
+            shared=Shared() if known is None else known.shared(self.run.state, way),
         )
         return dialect.open(subscriber)
 

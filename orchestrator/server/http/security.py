@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from ...errors import ConfigError, ConfigProblem
 from .origin import (
@@ -29,11 +30,11 @@ from .proxies import TrustedProxies
 from .tokens import Tokens, check_sendable, check_strength, require_token
 
 SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
+    istr("X-Content-Type-Options"): "nosniff",
     # `no-referrer` would turn the Origin of our own page's same-origin requests into "null".
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": (
+    istr("Referrer-Policy"): "same-origin",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Content-Security-Policy"): (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     ),

@@ -10,7 +10,8 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from ...errors import RequestError
 from ...eventlog.base import Entry
@@ -37,6 +38,9 @@ USER_TIMEOUT_MS = 12_000
 
 PAGE_EVENTS = 32
 """From so many at once a reader is one who catches up; what comes live goes at once."""
+
+_HEADERS: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store, no-transform", istr("X-Accel-Buffering"): "no",
+                            hdrs.VARY: "Accept-Encoding"}  # fmt: skip
 
 RETRY_MS = 1_000
 DRAIN_RETRY_MS = 2_000
@@ -80,17 +84,14 @@ class EventStream:
         make them again."""
         self._held = b""
         """What goes with the next write, or when this turn of the loop is over."""
-        self.response = web.StreamResponse(
-            headers={
-                "Content-Type": framing.content_type,
-                "Cache-Control": "no-store, no-transform",
-                "X-Accel-Buffering": "no",
-                "Vary": "Accept-Encoding",
-                **({"Content-Encoding": encoding} if encoding else {}),
-                **framing.headers,
-                **headers,
-            }
-        )
+        sent: dict[str, str] = {
+            hdrs.CONTENT_TYPE: framing.content_type,
+            **_HEADERS,
+            **({hdrs.CONTENT_ENCODING: encoding} if encoding else {}),
+            **framing.headers,
+            **headers,
+        }
+        self.response = web.StreamResponse(headers=sent)
 
     @property
     def sending(self) -> bool:

@@ -12,6 +12,7 @@ from ...errors import FieldProblem, InvalidRequest, NotFound
 from ...eventlog.run_list import RunQuery
 from ...events.base import RunStatus
 from ...events.encoding import clean_text
+from ...framing.base import Dialect
 from ...run.blind import reveal
 from ...run.commands import Command, Verb
 from ...settings.variants import variable_keys
@@ -103,6 +104,18 @@ async def list_agents(request: web.Request) -> web.StreamResponse:
     errors=(409, 429, 503),
 )
 async def start_run(request: web.Request) -> web.StreamResponse:
+    run, dialect = await _started(request)
+    headers = {
+        "Run-Id": run.spec.run_id,
+        "Location": outside(request, str(request.app.router["run"].url_for(run_id=run.spec.run_id))),
+    }
+    if wants_stream(request, dialect.framing.content_type):
+        return await stream_run(request, run, dialect, headers=headers)
+    return await snapshot_response(request, run.snapshot(), status=201, headers=headers)
+
+
+async def _started(request: web.Request) -> tuple[AnyRun, Dialect]:
+    """Start the run that the body asks for; what was read is let go, however long the run's stream is open."""
     options = request.app[OPTIONS]
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = await read_start(body, request.app[READER], registry=request.app[REGISTRY], limits=options)
@@ -113,13 +126,7 @@ async def start_run(request: web.Request) -> web.StreamResponse:
     run, _ = await request.app[SUPERVISOR].start(
         wanted, key=_idempotency_key(request), traceparent=read_traceparent(request)
     )
-    headers = {
-        "Run-Id": run.spec.run_id,
-        "Location": outside(request, str(request.app.router["run"].url_for(run_id=run.spec.run_id))),
-    }
-    if wants_stream(request, dialect.framing.content_type):
-        return await stream_run(request, run, dialect, headers=headers)
-    return await snapshot_response(request, run.snapshot(), status=201, headers=headers)
+    return run, dialect
 
 
 @routes.get("/v1/runs")

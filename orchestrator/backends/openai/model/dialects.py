@@ -62,6 +62,18 @@ class Beside:
         is_filtered: A filter said that it took something out.
     """
 
+    __slots__ = (
+        "_message",
+        "_place",
+        "_so_far",
+        "_thought",
+        "_thought_in",
+        "details",
+        "has_files",
+        "is_filtered",
+        "said",
+    )
+
     def __init__(self, habit: Habit | None = None) -> None:
         self.said: list[str] = []
         self._so_far = SoFar(habit)

@@ -19,6 +19,8 @@ _DATA = b"data: "
 class DataSplitter:
     """Turns the chunks of one response into the data of its events, however they are cut."""
 
+    __slots__ = ("_begun", "_body", "_held", "_limit", "_parser", "_pieces")
+
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._limit = max_event_bytes
         self._pieces: list[bytes] = []  # begin where an event begins

@@ -27,6 +27,7 @@ from ...http_upstream import (
     new_session,
     proxy_for,
     read_whole,
+    with_shared_names,
 )
 from ...response_head import MendedHandler
 from ...upstream_errors import PROVIDER
@@ -126,7 +127,9 @@ class FastTransport:
         self, path: str, body: bytes, accept: dict[str, str], options: Mapping[str, Any]
     ) -> aiohttp.ClientResponse:
         url = self._target(path)
-        headers = {**accept, **self._json_headers, **options.get("headers", {}), **counted_for_model()}
+        headers = with_shared_names(
+            {**accept, **self._json_headers, **options.get("headers", {}), **counted_for_model()}
+        )
         data = body_of(body)
         session = self._open_session()
         if query := options.get("query"):
@@ -193,21 +196,18 @@ class StreamBody:
                 return await content.readany()
             connection = self._response.connection
             handler = None if connection is None else connection.protocol
-            if isinstance(handler, MendedHandler) and await self._hand(handler, take):
-                return None
+            if isinstance(handler, MendedHandler):
+                # Here and in no coroutine of its own, which would be a frame more for each answer that waits.
+                self._take, self._waiter = take, asyncio.get_running_loop().create_future()
+                handler.on_arrival = self._arrived
+                try:
+                    if await self._waiter:
+                        return None
+                finally:
+                    self._take = self._waiter = handler.on_arrival = None
             return await content.readany()
         except (aiohttp.ClientError, OSError) as exc:
             raise _lost(exc) from exc
-
-    async def _hand(self, handler: MendedHandler, take: Callable[[bytes], bool]) -> bool:
-        """Hand on what arrives; False once nothing more does."""
-        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._take, self._waiter = take, waiter
-        handler.on_arrival = self._arrived
-        try:
-            return await waiter
-        finally:
-            self._take = self._waiter = handler.on_arrival = None
 
     def _arrived(self, is_lost: bool) -> None:
         """Hand on what has arrived. Raises nothing: this is the connection's own callback."""
