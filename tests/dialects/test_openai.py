@@ -10,8 +10,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from orchestrator.backends.base import AgentInput
 from orchestrator.eventlog import subscription
-from tests.support.service import Service
+from tests.support.service import Service, serving
 
 from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served, soon_given_up
 
@@ -142,6 +143,40 @@ async def test_a_response_goes_on_from_an_earlier_one(service: Service, client: 
     conversations = {(await service.find(run_of(each.id))).spec.conversation_id for each in (first, second)}
     assert len(conversations) == 1
     assert None not in conversations
+
+
+async def remembers(request: AgentInput) -> AsyncIterator[str]:
+    """Say what it knows of the conversation."""
+    yield ",".join([*(turn.message for turn in request.history), request.message])
+
+
+async def test_two_that_go_on_from_one_response_do_not_know_each_other() -> None:
+    """As with OpenAI: what was asked beside the response that is named is no part of what led to it."""
+    async with serving({"remembers": remembers}) as service:
+        url = f"{service.url}/v1"
+        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+            first = await client.responses.create(model="remembers", input="one")
+            for asked in ("two", "three"):
+                further = await client.responses.create(
+                    model="remembers", input=asked, previous_response_id=first.id
+                )
+                assert further.output_text == f"one,{asked}"
+            last = await client.responses.create(
+                model="remembers", input="four", previous_response_id=further.id
+            )
+            assert last.output_text == "one,three,four"
+            alone = (await service.start(agents=["remembers"])).removeprefix("run_")
+            with pytest.raises(openai.UnprocessableEntityError, match="previous_response_id is of a run"):
+                await client.responses.create(
+                    model="remembers", input="x", previous_response_id=f"resp_{alone}"
+                )
+
+
+async def test_a_number_that_no_frame_has_is_refused(client: AsyncOpenAI) -> None:
+    """Whoever is ahead of a response would be sent nothing of it, and would not hear that it ended."""
+    done = await client.responses.create(model="tooled", input="hi")
+    with pytest.raises(openai.UnprocessableEntityError, match="starting_after is beyond"):
+        await client.responses.retrieve(done.id, stream=True, starting_after=10**6)
 
 
 @soon_given_up

@@ -105,6 +105,50 @@ async def test_each_refusal_has_the_dialect_s_shape(service: Service, full: str,
     assert len((await service.call("GET", "/v1/runs", headers=KEY)).json["runs"]) == 1, "none was started"
 
 
+TYPED = {"type": "text", "text": "hi"}
+ODD: list[tuple[str, dict[str, Any], str]] = [
+    ("responses", {"input": 5}, "input"),
+    ("responses", {"input": ""}, "input"),
+    ("responses", {"input": [{"role": "user", "content": [5]}]}, "input"),
+    ("responses", {"input": [{"role": "user", "content": [TYPED, {"image_url": "ftp://x"}]}]}, "input"),
+    ("responses", {"stream": "true"}, "stream"),
+    ("responses", {"background": 1}, "background"),
+    ("responses", {"instructions": 5}, "instructions"),
+    ("responses", {"model": "endless+endless"}, "model"),
+    ("responses", {"model": ""}, "model"),
+    ("chat", {"messages": "hi"}, "messages"),
+    ("chat", {"messages": [{"role": "user"}]}, "messages"),
+    ("chat", {"stream": "yes"}, "stream"),
+    ("chat", {"stream_options": 5}, "stream_options"),
+    ("chat", {"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+    ("ai-sdk", {"messages": [5]}, "messages"),
+    ("ai-sdk", {"messages": [{"role": "user", "parts": [{"type": "text", "text": 5}]}]}, "messages"),
+    ("ai-sdk", {"labels": "yes"}, "labels"),
+    ("ai-sdk", {"approvals": []}, "approvals"),
+    ("ag-ui", {"messages": [{"role": "user", "content": {}}]}, "messages"),
+    ("ag-ui", {"resume": {}}, "resume"),
+    ("a2a", {"message": 5}, "message"),
+    ("a2a", {"message": {"parts": [{"text": 5}]}}, "message.parts"),
+    ("a2a", {"message": {"parts": [{"text": "hi"}], "contextId": "a b"}}, "message.contextId"),
+    ("a2a", {"configuration": []}, "configuration"),
+]
+
+
+async def test_what_is_wrong_is_said_once_and_where_the_client_put_it() -> None:
+    """A flag that is a word was taken for off, and a place was named that the client's request does not have."""
+    async with serving({"endless": endless}) as service:
+        for name, odd, place in ODD:
+            path, body = CALLS[name]
+            answer = await service.call("POST", path, json=body | odd, headers={"A2A-Version": "1.0"})
+            said = words(name, answer)
+            assert answer.status == 422, (name, odd, said)
+            assert place in said, (name, odd, said)
+            assert said.count(" must ") <= 1, (name, odd, said)
+            if name in ("responses", "chat"):
+                assert answer.json["error"]["param"] == place
+        assert not (await service.call("GET", "/v1/runs")).json["runs"], "none was started"
+
+
 class UnavailableLog(MemoryLog):
     """A store that does not answer."""
 

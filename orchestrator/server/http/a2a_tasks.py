@@ -20,7 +20,7 @@ from .answers import json_response
 from .approvals import give_answers, read_approval_id, read_decision
 from .following import fold_run, require_stream, stream_run
 from .problem import Problem, ProblemError
-from .question import Question, addressed, parts_of, start_asked
+from .question import Question, addressed, parts_of, read_flag, read_object, start_asked, wrong
 from .requests import NAME_PATTERN
 
 VERSION = "1.0"
@@ -68,12 +68,8 @@ def a2a_error(problem: Problem) -> web.Response:
         "reason": reason,
         "domain": "a2a-protocol.org",
     }
-    error = {"code": problem.status, "status": status, "message": refusal_words(problem), "details": [info]}
+    error = {"code": problem.status, "status": status, "message": problem.words(), "details": [info]}
     return json_response({"error": error}, status=problem.status, headers=dict(problem.headers))
-
-
-def refusal_words(problem: Problem) -> str:
-    return " ".join([problem.document()["detail"], *(f"{each.at}: {each.detail}" for each in problem.errors)])
 
 
 def check_version(request: web.Request) -> None:
@@ -99,7 +95,7 @@ async def _send(request: web.Request, params: Mapping[str, Any]) -> tuple[AnyRun
     """Start a run, or answer what one waits for; return it, and where its stream goes on."""
     message = params.get("message")
     if not isinstance(message, Mapping):
-        raise InvalidRequest("message is required.", [FieldProblem("message", "must be a message")])
+        raise wrong("message", "must be a message: an object with parts")
     parts = parts_of(message)
     text = "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
     if message.get("taskId"):
@@ -107,11 +103,13 @@ async def _send(request: web.Request, params: Mapping[str, Any]) -> tuple[AnyRun
     about = message.get("metadata")
     own = about if isinstance(about, Mapping) else {}
     who = addressed(request.app[REGISTRY], request.match_info["model"], own)
-    context = message.get("contextId")
-    conversation = (
-        context if isinstance(context, str) and re.fullmatch(NAME_PATTERN, context, re.ASCII) else None
-    )
-    return await start_asked(request, Question(text), who, conversation_id=conversation), None
+    context = message.get("contextId") or None
+    if context is not None and (
+        not isinstance(context, str) or re.fullmatch(NAME_PATTERN, context, re.ASCII) is None
+    ):
+        raise wrong("message.contextId", "must have 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
+    run = await start_asked(request, Question(text), who, at="message.parts", conversation_id=context)
+    return run, None
 
 
 async def _answer(
@@ -151,9 +149,8 @@ async def _fold(
 
 
 async def send_message(request: web.Request, params: Mapping[str, Any]) -> dict[str, Any]:
+    at_once = read_flag(read_object(params, "configuration"), "returnImmediately", below="configuration")
     run, cursor = await _send(request, params)
-    wants = params.get("configuration")
-    at_once = isinstance(wants, Mapping) and wants.get("returnImmediately") is True
     return {"task": (await _fold(request, run, {}, to_end=not at_once, cursor=cursor)).task()}
 
 
@@ -194,12 +191,9 @@ async def list_tasks(request: web.Request, params: Mapping[str, Any]) -> dict[st
     """Return tasks, the newest first, without what agents said. They are not counted: `totalSize` is left out."""
     size, token = params.get("pageSize") or LISTED, params.get("pageToken") or None
     if not str(size).isdecimal() or not 0 < int(size) <= MOST_LISTED:
-        wrong = f"must be a whole number from 1 to {MOST_LISTED}"
-        raise InvalidRequest(f"pageSize {wrong}.", [FieldProblem("pageSize", wrong)])
+        raise wrong("pageSize", f"must be a whole number from 1 to {MOST_LISTED}")
     if token is not None and not (str(token).isdecimal() and len(str(token)) < 17):
-        raise InvalidRequest(
-            "pageToken is none of ours.", [FieldProblem("pageToken", "must be a nextPageToken")]
-        )
+        raise wrong("pageToken", "must be the nextPageToken of the page before")
     context, state = params.get("contextId") or None, params.get("status")
     query = RunQuery(
         int(size),

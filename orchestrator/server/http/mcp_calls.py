@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest, NotFound, RequestError
+from ...errors import InvalidRequest, NotFound, RequestError
 from ...eventlog.base import parse_cursor
 from ...events.encoding import encode_json
 from ...framing.base import DIALECTS
@@ -30,8 +30,8 @@ from .answers import json_response, send_json
 from .approvals import give_answers, read_approval_id
 from .following import fold_run, require_stream, stream_run
 from .hops import depth_in_meta
-from .problem import Problem, ProblemError, problem_from
-from .question import Question, addressed, call_name, start_asked
+from .problem import ProblemError, problem_from
+from .question import Question, addressed, call_name, start_asked, wrong
 from .reading import wants_stream
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -42,11 +42,6 @@ PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, INTERNAL = -32700, -326
 _PANEL_TOOL = "ask_"
 _ELICITS = ".e"
 """Ends the id of a session whose client can be asked."""
-
-
-def words_of(problem: Problem) -> str:
-    """Return what was wrong, for a person or a model."""
-    return " ".join([problem.document()["detail"], *(f"{each.at}: {each.detail}" for each in problem.errors)])
 
 
 def check_version(request: web.Request) -> None:
@@ -122,19 +117,19 @@ async def call_tool(request: web.Request, call_id: object, about: Mapping[str, A
     try:
         message = wanted.get("message")
         if not isinstance(message, str):
-            raise InvalidRequest("message is required.", [FieldProblem("message", "must be a string")])
+            raise wrong("arguments.message", "must be a string")
         model = None if panel is None else f"panel:{panel}"
         who = addressed(registry, model, wanted if panel is None else {})
         run = await start_asked(
             request, Question(message), who, key=_key(request, call_id), depth=depth_in_meta(about.get("_meta")),
-            on_disconnect="cancel",
+            at="arguments.message", on_disconnect="cancel",
         )  # fmt: skip
     except (RequestError, ProblemError) as exc:
         problem = problem_from(exc)
         if problem is None or problem.status in (429, 503):
             raise
         # The model that called can mend what it asked for, so it has to see what was wrong.
-        words = {"type": "text", "text": words_of(problem)}
+        words = {"type": "text", "text": problem.words()}
         return rpc_result(call_id, {"content": [words], "isError": True})
     meta = about.get("_meta")
     token = call_name(meta.get("progressToken"), "progressToken") if isinstance(meta, Mapping) else None

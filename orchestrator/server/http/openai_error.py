@@ -20,7 +20,5 @@ def openai_error(problem: Problem) -> web.Response:
     first = problem.errors[0] if problem.errors else None
     kind = _TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
     code = "model_not_found" if problem.status == 404 and "model" in problem.detail else None
-    detail = problem.document()["detail"]
-    message = detail if first is None else f"{detail} {first.at}: {first.detail}"
-    error = {"message": message, "type": kind, "param": first.at if first else None, "code": code}
+    error = {"message": problem.words(), "type": kind, "param": first.at if first else None, "code": code}
     return json_response({"error": error}, status=problem.status, headers=dict(problem.headers))

@@ -63,6 +63,14 @@ class Problem:
             ]
         return found
 
+    def words(self) -> str:
+        """Return what was wrong as one text, for an API whose clients show no more; what was said is not repeated."""
+        said = str(self.document()["detail"])
+        for each in self.document().get("errors", ()):
+            if each["detail"] not in said:
+                said += f" {each['at']}: {each['detail']}."
+        return said
+
     def response(self) -> web.Response:
         return web.Response(
             status=self.status,

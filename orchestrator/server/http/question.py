@@ -13,7 +13,8 @@ from ...run.registry import AgentRegistry
 from ...supervisor.supervisor import AnyRun
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from .hops import read_depth, read_traceparent
-from .requests import read_start
+from .problem import ProblemError
+from .requests import fields_wrong, read_start
 
 DEFAULT = "default"
 PANEL_PREFIX = "panel:"
@@ -22,6 +23,31 @@ MAX_NAME_CHARS = 256
 
 MAX_MODEL_CHARS = 4096
 """Of the names of all agents that are asked together: each piece of an answer repeats it."""
+
+
+def wrong(at: str, detail: str) -> InvalidRequest:
+    """Return what says that the field *at* is wrong, and how."""
+    return InvalidRequest(f"{at} {detail}.", [FieldProblem(at, detail)])
+
+
+def read_flag(body: Mapping[str, Any], key: str, *, below: str = "") -> bool:
+    """Return a flag of *body*, which is `below` of the request; one that is not there is off.
+
+    Raises:
+        InvalidRequest: It is neither true nor false; "true" would be taken for off.
+    """
+    value = body.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise wrong(f"{below}.{key}".lstrip("."), "must be true or false")
+    return bool(value)
+
+
+def read_object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return an object of *body*, an empty one if it is not there. Raises InvalidRequest if it is none."""
+    value = body.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise wrong(key, "must be an object")
+    return value or {}
 
 
 @dataclass(slots=True)
@@ -52,7 +78,9 @@ def read_messages(messages: object, *, at: str = "messages") -> Question:
         InvalidRequest: It is no list, or no message of the user's ends it.
     """
     if not isinstance(messages, list):
-        raise InvalidRequest(f"{at} must be a list.", [FieldProblem(at, "must be a list of messages")])
+        raise wrong(
+            at, "must be a list of messages" if at == "messages" else "must be a string or a list of messages"
+        )
     found = Question()
     said: list[tuple[str, str, list[str]]] = []
     for message in messages:
@@ -62,9 +90,7 @@ def read_messages(messages: object, *, at: str = "messages") -> Question:
             said.append((role, text, images))
     asked = [place for place, (role, _, _) in enumerate(said) if role == "user"]
     if not asked:
-        raise InvalidRequest(
-            f"{at} has no message of the user's.", [FieldProblem(at, "needs a user message")]
-        )
+        raise wrong(at, "must have a message whose role is user")
     last = asked[-1]
     found.text, found.images = said[last][1], said[last][2]
     found.earlier = [(_SPEAKERS[role], text) for role, text, _ in said[:last] if text]
@@ -96,8 +122,7 @@ def own_name(value: object, at: str) -> str:
         InvalidRequest: It is no string, empty, or too long to be said back with each piece of an answer.
     """
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS:
-        wrong = f"must be a string of 1 to {MAX_NAME_CHARS} characters"
-        raise InvalidRequest(f"{at} {wrong}.", [FieldProblem(at, wrong)])
+        raise wrong(at, f"must be a string of 1 to {MAX_NAME_CHARS} characters")
     return value
 
 
@@ -109,8 +134,7 @@ def call_name(value: object, at: str = "id") -> str | int | float | None:
 def check_model(model: object) -> None:
     """Raise InvalidRequest if *model* is no string, or too long to be said back."""
     if model is not None and (not isinstance(model, str) or len(model) > MAX_MODEL_CHARS):
-        wrong = f"must be a string of at most {MAX_MODEL_CHARS} characters"
-        raise InvalidRequest(f"model {wrong}.", [FieldProblem("model", wrong)])
+        raise wrong("model", f"must be a string of at most {MAX_MODEL_CHARS} characters")
 
 
 def parts_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -133,7 +157,7 @@ def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -
     if model is None or model == DEFAULT:
         return {}
     if not isinstance(model, str) or not model:
-        raise InvalidRequest("model must be a string.", [FieldProblem("model", "must be a string")])
+        raise wrong("model", "must name an agent, several as a+b, or a panel as panel:id")
     if model.startswith(PANEL_PREFIX):
         panel = model.removeprefix(PANEL_PREFIX)
         if panel not in registry.panels:
@@ -143,6 +167,8 @@ def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -
     for agent_id in agents:
         if agent_id not in registry.agents:
             raise _nobody(model, registry.why_not(agent_id), is_left_out=agent_id in registry.left_out)
+    if twice := sorted({each for each in agents if agents.count(each) > 1}):
+        raise wrong("model", f"names {twice[0]!r} twice; name each agent once")
     return {"agents": agents}
 
 
@@ -151,6 +177,14 @@ def _nobody(model: str, why: str, *, is_left_out: bool) -> NotFound:
     return NotFound(
         f"Model {shown} cannot be asked: {why}." if is_left_out else f"There is no model {shown}: {why}."
     )
+
+
+def _as_asked(problem: FieldProblem, at: str) -> FieldProblem:
+    """Return *problem* at the place where the client's own request has what is wrong."""
+    own, _, rest = problem.at.partition("[")
+    if own == "message":
+        return FieldProblem(at, problem.detail)
+    return FieldProblem(at, f"image {rest[:-1]} {problem.detail}") if own == "images" else problem
 
 
 def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
@@ -162,16 +196,21 @@ def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
 
 
 async def start_asked(
-    request: web.Request, question: Question, who: Mapping[str, Any], *, key: str | None = None, depth: int = 0,
-    **keys: Any,
+    request: web.Request, question: Question, who: Mapping[str, Any], *, at: str = "messages", key: str | None = None,
+    depth: int = 0, **keys: Any,
 ) -> AnyRun:  # fmt: skip
     """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body, *key* an
     idempotency key, and *depth* what the dialect itself says of who passed the question on.
+
+    Args:
+        at: Where the client's own request has the question; refusals name that place.
 
     Raises:
         As `parse_start` and `Supervisor.start`.
     """
     app = request.app
+    if not question.text:
+        raise wrong(at, "must have text: the last message of the user's has none")
     body = {
         "message": question.message,
         **who,
@@ -180,7 +219,14 @@ async def start_asked(
     if question.images:
         body["images"] = question.images
     depth = max(depth, read_depth(request))
-    wanted = await read_start(body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
+    try:
+        wanted = await read_start(body, app[READER], registry=app[REGISTRY], limits=app[OPTIONS])
+    except InvalidRequest as exc:
+        raise fields_wrong([_as_asked(each, at) for each in exc.fields]) from exc
+    except ProblemError as exc:
+        told = exc.problem
+        errors = [_as_asked(each, at) for each in told.errors]
+        raise ProblemError(told.status, told.detail, errors=errors, headers=told.headers) from exc
     wanted = replace(wanted, depth=depth)
     run, _ = await app[SUPERVISOR].start(wanted, key=key, traceparent=read_traceparent(request))
     return run

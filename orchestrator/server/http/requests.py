@@ -6,7 +6,7 @@ Checks shape and names; whether the run can be started now is the supervisor's t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -114,6 +114,13 @@ class _TooLong(_Wrong):
     """A text exceeds its limit, which HTTP reports by a status of its own."""
 
 
+def fields_wrong(problems: Sequence[FieldProblem]) -> InvalidRequest:
+    """Return what refuses a body whose fields are wrong; its text says how many, and what is wrong with the first."""
+    count = len(problems)
+    what = "1 field of the request is wrong." if count == 1 else f"{count} fields of the request are wrong."
+    return InvalidRequest(f"{what} {problems[0].at}: {problems[0].detail}.", problems)
+
+
 class _Check:
     """Gathers what is wrong with one body."""
 
@@ -145,13 +152,7 @@ class _Check:
         if self._too_long is not None:
             raise ProblemError(413, f"The message {self._too_long}.", errors=self.problems)
         if self.problems:
-            count = len(self.problems)
-            what = (
-                "1 field of the request is wrong."
-                if count == 1
-                else f"{count} fields of the request are wrong."
-            )
-            raise InvalidRequest(f"{what} {self.problems[0].at}: {self.problems[0].detail}.", self.problems)
+            raise fields_wrong(self.problems)
 
 
 def _message(value: Any, limit: int) -> str:

@@ -154,7 +154,7 @@ async def rpc(request: web.Request) -> web.StreamResponse:
             code = -32603
         if isinstance(exc, _UnknownMethod):
             code = -32601
-        error = {"code": code, "message": a2a_tasks.refusal_words(problem)}
+        error = {"code": code, "message": problem.words()}
         return json_response({"jsonrpc": "2.0", "id": call_id, "error": error})
     if isinstance(result, web.StreamResponse):
         return result

@@ -13,7 +13,7 @@ from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.following import require_stream, stream_run
-from ..http.question import addressed, own_name, read_messages, start_asked
+from ..http.question import addressed, own_name, read_messages, start_asked, wrong
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -110,7 +110,9 @@ def _conversation(thread: str) -> str:
 def _answers(resume: object) -> list[ApprovalAnswer]:
     """Read `[{interruptId, status, payload: {approved}}]`; a cancelled interrupt is a refusal."""
     found = []
-    for each in resume if isinstance(resume, list) else ():
+    if resume is not None and not isinstance(resume, list):
+        raise wrong("resume", "must be a list of answers to interrupts")
+    for each in resume or ():
         if isinstance(each, Mapping):
             payload = each.get("payload")
             said = payload.get("approved") if isinstance(payload, Mapping) else None

@@ -9,14 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...errors import NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
 from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.following import require_stream, stream_run
 from ..http.problem import Problem, refuses_as
-from ..http.question import Question, addressed, own_name, parts_of, start_asked
+from ..http.question import Question, addressed, own_name, parts_of, read_flag, start_asked, wrong
 from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -29,9 +29,8 @@ routes = web.RouteTableDef()
 
 def plain_error(problem: Problem) -> web.Response:
     """Return a failure as words: the SDK shows the body of a refusal as it is."""
-    words = [problem.document()["detail"], *(f"{each.at}: {each.detail}" for each in problem.errors)]
     headers = {"Cache-Control": "no-store", **problem.headers}
-    return web.Response(text=" ".join(words), status=problem.status, headers=headers)
+    return web.Response(text=problem.words(), status=problem.status, headers=headers)
 
 
 @routes.post("/v1/ai-sdk/chat")
@@ -49,13 +48,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
     require_stream(request)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-        raise InvalidRequest(
-            "messages must be a list of UI messages.", [FieldProblem("messages", "is required")]
-        )
+        raise wrong("messages", "must be a list of UI messages, of which the last one asks or answers")
     answers = _answers(messages[-1])
     options = {
-        "labels": body.get("labels") is True,
-        "approvals": body.get("approvals") is True or bool(answers),
+        "labels": read_flag(body, "labels"),
+        "approvals": read_flag(body, "approvals") or bool(answers),
     }
     if answers:
         run, cursor = await give_answers(request, answers)
@@ -124,12 +121,11 @@ def _question(messages: list[Any]) -> Question:
     for message in reversed(messages):
         if isinstance(message, Mapping) and message.get("role") == "user":
             parts = parts_of(message)
-            text = "\n".join(str(part.get("text")) for part in parts if part.get("type") == "text")
+            texts = [part.get("text") for part in parts if part.get("type") == "text"]
+            text = "\n".join(each for each in texts if isinstance(each, str))
             images = [str(part.get("url")) for part in parts if part.get("type") == "file"]
             return Question(text, images)
-    raise InvalidRequest(
-        "messages has none of the user's.", [FieldProblem("messages", "needs a user message")]
-    )
+    raise wrong("messages", "must have a message of the user's")
 
 
 def _answers(message: Mapping[str, Any]) -> list[ApprovalAnswer]:

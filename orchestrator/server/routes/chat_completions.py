@@ -13,7 +13,7 @@ from ..http.approvals import give_answers, read_chat_answers
 from ..http.following import fold_run, require_stream, stream_run
 from ..http.openai_error import openai_error
 from ..http.problem import refuses_as
-from ..http.question import addressed, check_model, read_messages, start_asked
+from ..http.question import addressed, check_model, read_flag, read_messages, read_object, start_asked
 from ..keys import OPTIONS, READER, REGISTRY
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
 
@@ -35,7 +35,9 @@ routes = web.RouteTableDef()
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     check_model(body.get("model"))
-    if body.get("stream") is True:
+    streams = read_flag(body, "stream")
+    usage = read_flag(read_object(body, "stream_options"), "include_usage", below="stream_options")
+    if streams:
         require_stream(request)
     answers, cursor = read_chat_answers(body.get("messages")), None
     if answers:
@@ -43,14 +45,13 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     else:
         who = addressed(request.app[REGISTRY], body.get("model"), body)
         run = await start_asked(request, read_messages(body.get("messages")), who, on_disconnect="cancel")
-    wants = body.get("stream_options")
     options = {
         "model": body.get("model") or "default",
         "created": run.state.created_at // 1000,
-        "include_usage": isinstance(wants, dict) and wants.get("include_usage") is True,
+        "include_usage": usage,
         "fresh": bool(answers),
     }
-    if body.get("stream") is True:
+    if streams:
         return await stream_run(request, run, DIALECTS["chat"], cursor=cursor, options=options)
     folded = await fold_run(request, run, DIALECTS["chat"], to_end=True, cursor=cursor, options=options)
     framing = cast(ChatFraming, folded)

@@ -18,7 +18,6 @@ from ..http.mcp_calls import (
     PARSE_ERROR,
     rpc_refusal,
     rpc_result,
-    words_of,
 )
 from ..http.problem import MalformedJson, Problem, refuses_as
 from ..http.question import call_name
@@ -30,7 +29,7 @@ routes = web.RouteTableDef()
 
 def rpc_error(problem: Problem, code: int = INVALID_REQUEST) -> web.Response:
     """Return a failure as JSON-RPC, with its status: no call is known whose answer it is."""
-    error = {"code": INTERNAL if problem.status >= 500 else code, "message": words_of(problem)}
+    error = {"code": INTERNAL if problem.status >= 500 else code, "message": problem.words()}
     body = {"jsonrpc": "2.0", "id": None, "error": error}
     return json_response(body, status=problem.status, headers=dict(problem.headers))
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from ...errors import FieldProblem, InvalidRequest, NotFound
+from ...errors import NotFound
 from ...eventlog.base import parse_cursor
 from ...framing.base import DIALECTS
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
@@ -24,8 +24,10 @@ from ..http.question import (
     Question,
     addressed,
     check_model,
+    read_flag,
     read_messages,
     start_asked,
+    wrong,
 )
 from ..http.reading import requested_cursor
 from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
@@ -51,7 +53,7 @@ routes = web.RouteTableDef()
 )
 async def create_response(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
-    background, streams = body.get("background") is True, body.get("stream") is True
+    background, streams = read_flag(body, "background"), read_flag(body, "stream")
     check_model(body.get("model"))
     if streams:
         require_stream(request)
@@ -89,10 +91,8 @@ async def show_response(request: web.Request) -> web.StreamResponse:
     number = request.query.get("starting_after")
     if number is not None:
         if not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise InvalidRequest(
-                "starting_after must be a whole number.",
-                [FieldProblem("starting_after", "must be a whole number")],
-            )
+            raise wrong("starting_after", "must be a whole number")
+        await _check_is_sent(request, run, int(number))
         options["after"] = int(number)
         cursor = _cursor_before(run, int(number))
     return await stream_run(request, run, DIALECTS["responses"], cursor=cursor, options=options)
@@ -120,18 +120,29 @@ async def _start(request: web.Request, body: dict[str, Any], *, background: bool
     asked = body.get("input")
     question = Question(asked) if isinstance(asked, str) else read_messages(asked, at="input")
     instructions = body.get("instructions")
-    if isinstance(instructions, str) and instructions:
+    if instructions is not None and not isinstance(instructions, str):
+        raise wrong("instructions", "must be a string")
+    if instructions:
         question.earlier.insert(0, ("Instructions", instructions))
-    previous = body.get("previous_response_id")
-    conversation = f"resp-{secrets.token_hex(12)}"
+    previous, after = body.get("previous_response_id"), None
+    conversation: str | None = f"resp-{secrets.token_hex(12)}"
     if previous is not None:
-        earlier = await _find(request, previous)
-        conversation = earlier.spec.conversation_id or conversation
+        spec = (await _find(request, previous)).spec
+        conversation, after = spec.conversation_id, spec.run_id
+        if conversation is None:
+            words = "is of a run outside any conversation, so that none can go on from it; send what was said in input"
+            raise wrong("previous_response_id", words)
         question.earlier = [each for each in question.earlier if each[0] == "Instructions"]
     who = addressed(request.app[REGISTRY], body.get("model"), body)
     on_disconnect = "continue" if background else "cancel"
     return await start_asked(
-        request, question, who, conversation_id=conversation, on_disconnect=on_disconnect
+        request,
+        question,
+        who,
+        at="input",
+        conversation_id=conversation,
+        after=after,
+        on_disconnect=on_disconnect,
     )
 
 
@@ -189,6 +200,14 @@ def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(previous, str) and len(previous) <= MAX_NAME_CHARS
         else None,
     }
+
+
+async def _check_is_sent(request: web.Request, run: AnyRun, number: int) -> None:
+    """Raise InvalidRequest if no frame has that *number* yet: whoever asks would wait for what it thinks it has."""
+    newest = (await request.app[SUPERVISOR].log.open(run.spec.channel)).last
+    most = (newest + 1) * FRAMES_PER_EVENT - 1
+    if number > most:
+        raise wrong("starting_after", f"is beyond the newest event, whose sequence_number is at most {most}")
 
 
 def _cursor_before(run: AnyRun, number: int) -> str | None:
