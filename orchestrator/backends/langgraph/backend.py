@@ -16,6 +16,7 @@ from ..framework_errors import framework_error
 from ..own_objects import MadeLater, load_function, load_library, load_own, made_for
 from .questions import GraphQuestions
 from .reading import GraphReading
+from .runs import GraphRuns
 from .settings import LangGraphSettings
 from .thread import GraphThread, thread_of
 
@@ -44,6 +45,8 @@ class LangGraphBackend:
         self._recursion: type[Exception] = errors.GraphRecursionError
         messages = load_library(settings, "langchain_core.messages", EXTRA)
         self._human, self._ai = messages.HumanMessage, messages.AIMessage
+        handler = load_library(settings, "langchain_core.callbacks", EXTRA).BaseCallbackHandler
+        self._runs: type[GraphRuns] = type("Runs", (GraphRuns, handler), {})
         self._graph: Any = None
         self._keeps = False
         own = load_own(settings, "graph", settings.graph, "nodes", dict(settings.config))
@@ -95,7 +98,9 @@ class LangGraphBackend:
         if self._context is not None:
             options["context"] = await made_for(request, self._context)
         thread = GraphThread(self._graph, options["config"]) if self._keeps else None
-        reading = GraphReading(speakers=self._settings.speaker_nodes)
+        runs = self._runs()
+        options["config"]["callbacks"] = [runs, *(options["config"].get("callbacks") or ())]
+        reading = GraphReading(runs, speakers=self._settings.speaker_nodes)
         given: Any = {"messages": self._messages(request)}
         well = False
         if thread is not None:
@@ -120,6 +125,8 @@ class LangGraphBackend:
         finally:
             if thread is not None and not well:
                 await thread.put_back()
+        if (restated := reading.restated) is not None:
+            yield restated
         yield Finish(reading.reason, reading.usage, output=reading.output)
 
     async def _chunks(

@@ -5,7 +5,7 @@ What it says if it said nothing on its way is `ending`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -13,13 +13,15 @@ from msgspec import UNSET
 from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.base import Payload
 from ...events.content import CONTENT
-from ..base import Emission
+from ..base import Emission, Restated
 from ..finish_words import end_of
 from ..in_turn import InTurn
 from ..media import DataReports
 from ..plain_values import as_json, plain
 from .content import PartsReading, texts_of, words_of
 from .ending import GraphEnding, ending_of
+from .runs import GraphRuns
+from .said import SaidByMessage
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
@@ -38,6 +40,7 @@ class GraphReading:
 
     Args:
         speakers: Whether a node's name is the speaker.
+        runs: What LangChain tells of the graph's runs.
 
     Attributes:
         interrupts: What the graph waits for, as `(id, value)`.
@@ -45,7 +48,9 @@ class GraphReading:
         output: The structured answer, if there is one.
     """
 
-    def __init__(self, *, speakers: bool) -> None:
+    def __init__(self, runs: GraphRuns, *, speakers: bool) -> None:
+        self._runs = runs
+        self._said = SaidByMessage()
         self.interrupts: list[tuple[str, Any]] = []
         self.is_paused = False
         self.output: Any = UNSET
@@ -57,6 +62,7 @@ class GraphReading:
         self._parts = PartsReading()
         self._reports = DataReports()
         self._in_turn = InTurn()
+        self._ended_void: set[str] = set()
         self._has_said = False
         self._final: Any = None
         self._usage: dict[str, Usage] = {}
@@ -89,12 +95,25 @@ class GraphReading:
         self.interrupts.clear()
         self.is_paused = False
 
+    @property
+    def restated(self) -> Restated | None:
+        """The answer without words of a model that failed, or of a node that was run again; None if it has none."""
+        void = self._runs.void
+        return Restated(self._said.without(void)) if void and self._said.holds(void) else None
+
     def feed(self, mode: str, chunk: Any, *, is_inner: bool = False) -> Iterator[Emission]:
         """Yield what one chunk says; *is_inner*: of a graph within the graph."""
         if mode == "messages":
             message, about = chunk
             yield from self._message(message, about if isinstance(about, Mapping) else {})
-        elif mode == "updates":
+            return
+        for said in self._beside(mode, chunk, is_inner):
+            self._said.add("", said)
+            yield said
+
+    def _beside(self, mode: str, chunk: Any, is_inner: bool) -> Iterator[Emission]:
+        """Yield what a chunk says that is no message as it is being said."""
+        if mode == "updates":
             yield from self._updates(chunk)
         elif mode == "values":
             self._final = self._final if is_inner else chunk
@@ -119,26 +138,35 @@ class GraphReading:
         self.output = last.output
         if text := last.words():
             self._has_said = True
+            self._said.add("", text)
             yield text
 
     def _message(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
         kind = getattr(message, "type", "")
         if kind == "tool":
-            yield from self._result(message)
+            yield from self._kept("", self._result(message))
             return
         if kind not in _SPEAKING and getattr(message, "role", None) not in _ASSISTANTS:
             return  # what a node adds of the user's or the system's is nothing that it says
         whole, key = not kind.endswith("Chunk"), _key(message)
-        yield from self._in_turn.take(key, self._said_in(message, about))
+        for void in self._runs.void - self._ended_void:
+            self._ended_void.add(void)
+            yield from self._in_turn.end(void)  # nothing more comes of it
+        yield from self._in_turn.take(key, self._kept(key, self._said_in(message, about)))
         if whole:
-            yield from self._called(message)
+            yield from self._kept("", self._called(message))
         if whole or getattr(message, "chunk_position", None) == "last":
             yield from self._in_turn.end(key)
+
+    def _kept(self, key: str, emissions: Iterable[Emission]) -> Iterator[Emission]:
+        for each in emissions:
+            self._said.add(key, each)
+            yield each
 
     def _said_in(self, message: Any, about: Mapping[str, Any]) -> Iterator[Emission]:
         path = _path_of(about)
         speaker = path[0] if path and self._speakers else None
-        parent = self._open_call if TOOLS in path else None
+        parent = self._runs.call_of(_key(message)) or (self._open_call if TOOLS in path else None)
         self._note(message, whole=getattr(message, "type", "") == "ai")
         extra = getattr(message, "additional_kwargs", None)
         thought = extra.get("reasoning_content") if isinstance(extra, Mapping) else None
