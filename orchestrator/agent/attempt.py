@@ -25,7 +25,7 @@ from .budget import Budget, cost_of
 from .containment import ENDING, asked_to_end, contain
 from .content_bounds import ContentBounds
 from .deadlines import Deadlines
-from .emissions import checked, plain_text, sound_error, sound_finish
+from .emissions import Halves, checked, plain_text, sound_error, sound_finish
 from .event_bounds import bound_event, check_names, countable
 from .mailbox import MAX_EVENT_CHARS, Mailbox, cut
 from .pace import Pace
@@ -95,6 +95,7 @@ class Attempt:
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
+        self._halves = Halves()
         self.pieces: list[str] = []
         self.first_token_at: float | None = None
         self.started_at = self._deadlines.started
@@ -214,6 +215,7 @@ class Attempt:
                     count += 1
                     if not count % ITEMS_PER_TURN:
                         await asyncio.sleep(0)
+                await self._end_halves()
             finally:
                 await close_iterator(items)
         except ENDING as exc:
@@ -256,7 +258,7 @@ class Attempt:
         if type(item) is Token:
             await self._accept_text(item.text, item.speaker, item.parent)
         elif type(item) is Reasoning:
-            for text in cut(clean_text(item.text)):
+            for text in cut(self._halves.take(item.text, (Reasoning, item.speaker, item.parent))):
                 if not self._mailbox.say(text, Reasoning, item.speaker, item.parent):
                     await self._wait_for_room()
         elif isinstance(item, Spent):
@@ -264,6 +266,7 @@ class Attempt:
         elif isinstance(item, Restated):
             self._restated = item
         elif isinstance(item, Finish):
+            await self._end_halves()
             self._finish = finish = sound_finish(item)
             if finish.usage is not None:
                 self._charge(finish.usage.minus(self._used), cut=finish.reason == "length")
@@ -289,15 +292,19 @@ class Attempt:
         self.cost = cost_of(self._used, self._prices)
         self._budget.charge(usage, cost_of(usage, self._prices), cut=cut)
 
+    async def _end_halves(self) -> None:
+        for each in self._halves.end() if self._live else ():
+            await self._accept_event(each)
+
     async def _accept_text(self, text: str, speaker: str | None = None, parent: str | None = None) -> None:
         """Put text into the mailbox, cut into events, at the agent's pace and within its output limit."""
-        if not text:
+        if not text or not (text := self._halves.take(text, (Token, speaker, parent))):
+            self._plain = self._plain and not self._halves.held
             return
-        text = clean_text(text)
         room = self._left if parent is None else len(text)
         if self.first_token_at is None:
             self.first_token_at = self._deadlines.last
-            self._plain = self._pace is None
+        self._plain = self._live and self._pace is None and not self._halves.held
         for piece in cut(text[:room]):
             for part in self._pace.split(piece) if self._pace else (piece,):
                 if self._pace:

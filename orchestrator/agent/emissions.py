@@ -12,12 +12,34 @@ from msgspec import UNSET
 
 from ..backends.base import Finish
 from ..errors import AgentError
-from ..events.agent import Token, Usage
-from ..events.encoding import check_types, clean_text, encode_json
+from ..events.agent import Reasoning, Token, Usage
+from ..events.encoding import check_types, clean_text, encode_json, is_first_half
 from .content_bounds import bound_output
 from .event_bounds import MESSAGE_CHARS, countable
 
 _S = TypeVar("_S", bound=msgspec.Struct)
+Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
+"""What is said, by which speaker, in which call: only pieces of one voice are one text."""
+
+
+class Halves:
+    """Halves of characters, which JavaScript leaves where it cuts a text: each is held until the other comes."""
+
+    def __init__(self) -> None:
+        self.held: dict[Voice, str] = {}
+
+    def take(self, text: str, voice: Voice) -> str:
+        """Return *text* after the half that *voice* ended with, and without the one that it ends with now."""
+        if self.held:
+            text = self.held.pop(voice, "") + text
+        if is_first_half(text):
+            self.held[voice], text = text[-1], text[:-1]
+        return clean_text(text)
+
+    def end(self) -> list[Token | Reasoning]:
+        """Return what stands for halves that stayed alone."""
+        held, self.held = self.held, {}
+        return [kind("\ufffd", speaker, parent) for kind, speaker, parent in held]
 
 
 def plain_text(item: Any) -> Any:

@@ -21,7 +21,7 @@ import yarl
 from multidict import CIMultiDict, istr
 
 from ..errors import AgentError
-from ..events.encoding import clean_values, encode_json
+from ..events.encoding import clean_text, clean_values, encode_json, is_first_half
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .response_head import MendedConnector
@@ -304,14 +304,23 @@ def decode_json(data: bytes | str, who: str) -> Any:
 
 
 def _with_half_characters(data: bytes | str) -> Any:
-    """Read JSON with halves of UTF-16's pairs, as JavaScript sends a text cut within an emoji; None if it is none."""
+    """Read JSON with halves of UTF-16's pairs, as JavaScript sends a text cut within an emoji; None if it is none.
+
+    A half at the end of a text stays: the other may begin the next.
+    """
     text = data if isinstance(data, str) else data.decode(errors="replace")
     if "\\ud" not in text and "\\uD" not in text:
         return None
     try:
-        return clean_values(json.loads(text, parse_constant=_no_json))
+        return clean_values(json.loads(text, parse_constant=_no_json), _clean_within)
     except (ValueError, RecursionError):
         return None
+
+
+def _clean_within(text: str) -> str:
+    first = "\udc00" <= text[:1] <= "\udfff"
+    last = len(text) > first and is_first_half(text)
+    return text[:first] + clean_text(text[first : len(text) - last]) + text[len(text) - last :]
 
 
 def _no_json(word: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +31,18 @@ def clean_text(text: str) -> str:
     return text
 
 
+def is_first_half(text: str) -> bool:
+    """Return whether *text* ends with the first half of a surrogate pair, as a cut within an emoji leaves it."""
+    return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def joined(before: str, text: str) -> str:
+    """Return *text* after *before*, with a surrogate pair that was cut between them made one character."""
+    if not is_first_half(before) or not "\udc00" <= text[:1] <= "\udfff":
+        return before + text
+    return before[:-1] + clean_text(before[-1] + text[0]) + text[1:]
+
+
 def encode_json(value: object) -> bytes:
     """Encode *value* as one line of JSON that no reader can take for two.
 
@@ -49,13 +62,13 @@ def encode_json(value: object) -> bytes:
     return data
 
 
-def clean_values(value: Any) -> Any:
+def clean_values(value: Any, clean: Callable[[str], str] = clean_text) -> Any:
     """Return plain *value* with every text in it cleaned."""
     if isinstance(value, str):
-        return clean_text(value)
+        return clean(value)
     if isinstance(value, dict):
-        return {clean_values(key): clean_values(item) for key, item in value.items()}
-    return [clean_values(item) for item in value] if isinstance(value, list) else value
+        return {clean_values(key, clean): clean_values(item, clean) for key, item in value.items()}
+    return [clean_values(item, clean) for item in value] if isinstance(value, list) else value
 
 
 def check_types(value: _S) -> _S:

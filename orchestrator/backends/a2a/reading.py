@@ -13,6 +13,7 @@ from msgspec import UNSET, structs
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import OUTPUT_BYTES, Data, File, Source
+from ...events.encoding import joined
 from ..base import Emission
 from ..in_turn import InTurn
 from ..media import Attachments, DataReports
@@ -178,10 +179,10 @@ class TaskReading:
             text = part.get("text")
             if isinstance(text, str):
                 if about.get("adk_thought") is True:
-                    into.thought += text
+                    into.thought = joined(into.thought, text)
                     yield Reasoning(text)
                 elif text:
-                    into.text += text
+                    into.text = joined(into.text, text)
                     said_by = speaker_in(about) or speaker
                     yield text if said_by is None else Token(text, speaker=said_by)
             elif "data" in part:

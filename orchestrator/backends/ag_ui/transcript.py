@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
+from ...events.encoding import clean_text, encode_json
 from ...sse_parser import MAX_EVENT_BYTES
 from ..base import AgentInput
 from .tool_content import text_of
@@ -36,7 +35,7 @@ class Transcript:
         for message_id, pieces in self._said.items():
             message = self._by_id.get(message_id)
             if message is not None and len(message.get("content") or "") < sum(map(len, pieces)):
-                message["content"] = "".join(pieces)
+                message["content"] = clean_text("".join(pieces))
         return self._messages
 
     def say(self, message_id: str, text: str) -> None:
@@ -52,14 +51,14 @@ class Transcript:
         Servers send a message whole only there if its model did not stream it, and LangGraph's the end of one whose
         last piece came with the reason to finish. What begins otherwise than it was said is another wording of it.
         """
-        whole = "".join("".join(pieces) for pieces in self._said.values())
+        whole = clean_text("".join("".join(pieces) for pieces in self._said.values()))
         found = []
         for message in self._messages:
             content, message_id = message.get("content"), str(message.get("id"))
             content = text_of(content) if isinstance(content, list) else content
             if message.get("role") != "assistant" or not isinstance(content, str):
                 continue
-            said = "".join(self._said.get(message_id, ()))
+            said = clean_text("".join(self._said.get(message_id, ())))
             rest = content[len(said) :] if content.startswith(said) else ""
             if rest and (said or rest not in whole):
                 found.append((message_id, rest))
@@ -101,7 +100,7 @@ class Transcript:
         """Return what the next turn needs."""
         kept = {"thread": thread, **({"state": state} if state else {}), "messages": self.messages}
         try:
-            fits = len(msgspec.json.encode(kept)) <= MEMORY_BYTES
+            fits = len(encode_json(kept)) <= MEMORY_BYTES
         except (TypeError, ValueError, RecursionError):
             fits = False
         return kept if fits else {"thread": thread}

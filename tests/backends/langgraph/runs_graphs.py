@@ -166,3 +166,29 @@ def two_tools() -> Any:
 def other_name() -> Any:
     """Make the same with another name of the node than LangGraph's own agents give it."""
     return _two_tools("hands")
+
+
+class _Halves(Failing):
+    """Says an emoji in two halves, as a provider's server in JavaScript may."""
+
+    async def _astream(
+        self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for piece in ("It is \ud83d", "\ude00 and \ud83d", "", "\ude42\ud83d", "\ude00."):
+            yield ChatGenerationChunk(
+                message=AIMessageChunk.model_construct(content=piece, type="AIMessageChunk")
+            )
+
+
+def halves() -> Any:
+    """Make a graph whose model cuts characters in half."""
+
+    async def say(state: MessagesState) -> dict[str, Any]:
+        async for _ in _Halves(words=[]).astream(state["messages"]):
+            pass
+        return {}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("say", say)
+    builder.add_edge(START, "say")
+    return builder.compile()
