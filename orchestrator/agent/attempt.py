@@ -25,7 +25,7 @@ from .budget import Budget, cost_of
 from .containment import ENDING, asked_to_end, contain
 from .content_bounds import ContentBounds
 from .deadlines import Deadlines
-from .emissions import Halves, checked, plain_text, sound_error, sound_finish
+from .emissions import HeldHalves, checked, plain_text, sound_error, sound_finish
 from .event_bounds import bound_event, check_names, countable
 from .mailbox import MAX_EVENT_CHARS, Mailbox, cut
 from .pace import Pace
@@ -95,7 +95,7 @@ class Attempt:
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
-        self._halves = Halves()
+        self._halves = HeldHalves()
         self.pieces: list[str] = []
         self.first_token_at: float | None = None
         self.started_at = self._deadlines.started

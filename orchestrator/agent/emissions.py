@@ -22,8 +22,8 @@ Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
 """What is said, by which speaker, in which call: only pieces of one voice are one text."""
 
 
-class Halves:
-    """Halves of characters, which JavaScript leaves where it cuts a text: each is held until the other comes."""
+class HeldHalves:
+    """HeldHalves of characters, which JavaScript leaves where it cuts a text: each is held until the other comes."""
 
     def __init__(self) -> None:
         self.held: dict[Voice, str] = {}
