@@ -23,7 +23,7 @@ Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
 
 
 class HeldHalves:
-    """HeldHalves of characters, which JavaScript leaves where it cuts a text: each is held until the other comes."""
+    """Halves of characters, which JavaScript leaves where it cuts a text: each is held until the other comes."""
 
     def __init__(self) -> None:
         self.held: dict[Voice, str] = {}
