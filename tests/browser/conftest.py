@@ -22,8 +22,9 @@ from .desk import KEEP_HEARD
 from .voices import write_config
 
 VOICES = (
-    "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "rememberer",
-    "attacker", "polyglot", "silent", "parrot", "murmurer", "worker",
+    "essay", "variant", "talker", "talker:second", "failing", "toolsmith", "careful", "careful:wary", "rememberer",
+    "attacker", "polyglot", "silent", "parrot", "murmurer", "murmurer:lister",
+    "murmurer:quoter", "murmurer:titler", "worker",
     "flood:flood1", "flood:flood2", "flood:flood3", "flood:flood4", "flood:flood5",
 )  # fmt: skip
 DEFAULT = ("essay", "toolsmith", "rememberer")

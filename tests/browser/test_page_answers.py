@@ -114,18 +114,30 @@ def test_blocks_that_never_end_are_laid_out_in_boxes_of_a_bounded_size(
     assert max(again) < 5_000
 
 
+MURMURERS = ("murmurer", "lister", "quoter", "titler")
+LONGER = """([agent, more]) => {
+    const grown = document.querySelector(`.column[data-agent=${agent}] .prose`).textContent.length;
+    window.grown ??= {};
+    return grown > (window.grown[agent] ??= grown) + more;
+}"""
+
+
 def test_what_still_grows_keeps_its_links_and_what_is_selected(page: Page) -> None:
-    """A paragraph that goes on is not drawn anew: the same link is there after more words."""
-    ask(page, "murmurer")
-    link = column(page, "murmurer").locator(".prose a")
-    expect(link).to_be_attached()
-    link.evaluate("link => { window.link = link; getSelection().selectAllChildren(link); }")
-    before = column(page, "murmurer").locator(".prose").evaluate("e => e.textContent.length")
-    page.wait_for_function(
-        "before => document.querySelector('.column[data-agent=murmurer] .prose').textContent.length > before + 200",
-        arg=before,
-    )
-    assert page.evaluate("window.link.isConnected")
-    assert page.evaluate("getSelection().toString()") == "the notes"
+    """A paragraph, list, quotation or heading that goes on is not drawn anew: its link is the same after more words."""
+    page.context.route("https://example.com/**", lambda route: route.fulfill(body="The notes."))
+    ask(page, *MURMURERS)
+    for agent in MURMURERS:
+        link = column(page, agent).locator(".prose a")
+        expect(link).to_be_attached()
+        link.evaluate(
+            "link => { window.link = link; getSelection().selectAllChildren(link); window.grown = {}; }"
+        )
+        page.wait_for_function(LONGER, arg=[agent, 100])
+        assert page.evaluate("window.link.isConnected"), agent
+        assert page.evaluate("getSelection().toString()") == "the notes", agent
+        with page.context.expect_page() as opened:
+            link.click()
+        opened.value.wait_for_url("https://example.com/notes")
+        opened.value.close()
     page.get_by_role("button", name="Stop all").click()
     ended(page)

@@ -134,12 +134,19 @@ def test_an_agent_that_waits_for_a_person_says_so_everywhere(new_page: NewPage) 
     page.keyboard.press("?")
     page.get_by_label("A notification").check()
     page.get_by_role("button", name="Close").click()
-    ask(page, "careful", "essay")
-    expect(column(page, "careful").locator(".title-row .state")).to_contain_text("waits for you")
+    ask(page, "careful", "wary", "essay")
+    names = {"careful": "Careful", "wary": "Wary"}
+    for agent, name in names.items():
+        expect(column(page, agent).locator(".title-row .state")).to_contain_text("waits for you")
+        heard(page, f"{name} waits for you")
     expect(page).to_have_title(re.compile("^✋ "))
-    heard(page, "Careful waits for you")
-    assert page.evaluate("window.notes") == ["Careful waits for you"]
-    page.get_by_role("button", name="Allow").click()
+    assert sorted(page.evaluate("window.notes")) == ["Careful waits for you", "Wary waits for you"]
+    column(page, "careful").get_by_role("button", name="Allow").click()
+    state(page, "careful", "done")
+    page.reload()  # somebody still waits, and who comes back is told
+    expect(column(page, "wary").locator(".title-row .state")).to_contain_text("waits for you")
+    expect(page).to_have_title(re.compile("^✋ "))
+    column(page, "wary").get_by_role("button", name="Refuse").click()
     ended(page)
     expect(page).to_have_title(re.compile("^[^✋]"))
 
@@ -228,6 +235,9 @@ def test_an_address_says_whom_to_ask_what_and_how(new_page: NewPage) -> None:
     assert chosen(page) == ["essay", "variant"]
     expect(page.get_by_role("alert")).to_contain_text("nobody")
     assert page.evaluate("location.hash") == "", "nothing is asked before the user does"
+    for unknown in ("nosuch", "method:nosuch", "Judges"):
+        page.goto(page.url.split("?")[0] + f"?panel={unknown}&q=Well%3F")
+        expect(page.get_by_role("alert")).to_contain_text(unknown)
 
 
 def test_who_lacks_a_key_is_shown_with_its_name_and_cannot_be_chosen(page: Page) -> None:

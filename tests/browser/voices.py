@@ -189,9 +189,13 @@ async def flood(request: AgentInput) -> AsyncIterator[Emission]:
         await asyncio.sleep(0.0005)
 
 
+GROWS = {"lister": "- A point\n- ", "quoter": "> ", "titler": "## "}
+"""What begins the block of a murmurer of that name; else it is a paragraph."""
+
+
 async def murmurer(request: AgentInput) -> AsyncIterator[Emission]:
-    """Say one paragraph without end, with a link at its beginning, until it is stopped."""
-    yield "See [the notes](https://example.com/notes) for **more**,"
+    """Say one block without end, with a link at its beginning, until it is stopped."""
+    yield GROWS.get(request.agent_id, "") + "See [the notes](https://example.com/notes) for **more**,"
     while True:
         yield " and more words,"
         await asyncio.sleep(0.02)

@@ -1,13 +1,15 @@
 """Measures how long the page's tasks are while twelve agents say 200 KB each of code, table, list and prose.
 
-`python -m tests.browser.walls [agents of each kind]` prints the longest task and the slowest keystroke, live and again
-after a reload. The tests hold what makes it so (`test_page_answers.py`): a busy machine proves nothing about times.
+`python -m tests.browser.walls [agents of each kind]` prints the longest task, the slowest keystroke and when all was
+drawn, live and again after a reload. The tests hold what makes it so (`test_page_answers.py`): a busy machine proves
+nothing about times.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,10 +83,16 @@ def longest_cpu_ms(trace: bytes) -> float:
 
 def measure(browser: Browser, page: Page, agents: list[str], what: str) -> None:
     browser.start_tracing(page=page, categories=["toplevel", "__metadata"])
+    began = time.monotonic()
     type_until_drawn(page, agents)
+    drawn_after = time.monotonic() - began
     cpu = longest_cpu_ms(browser.stop_tracing())
     task, key = page.evaluate("[longest, slowest]")
-    print(f"{what}: longest task {task:.0f} ms ({cpu:.0f} of CPU), slowest key {key:.0f} ms", flush=True)
+    print(
+        f"{what}: longest task {task:.0f} ms ({cpu:.0f} of CPU), slowest key {key:.0f} ms, "
+        f"all drawn after {drawn_after:.0f} s",
+        flush=True,
+    )
 
 
 def main(of_each: int) -> None:

@@ -22,6 +22,9 @@ const TYPING_MS = 300;
 /** While somebody types, the next turn waits so long for a key, whose frame goes before: a frame cannot be broken off. */
 const NEXT_KEY_MS = 150;
 
+/** Between two keys of a quick hand another turn is taken if it and its frame are over so long after the first one. */
+const KEY_GAP_MS = 90;
+
 /** What the browser may need to lay out and paint what a task drew; if it needs more, tasks get shorter. */
 const FRAME_MS = 24;
 
@@ -68,10 +71,15 @@ export class Turns {
     this.#waitForFrame();
   }
 
-  /** Go on after a frame: at once, or, if a key was followed by its turn already, once no further one comes. */
+  /**
+   * Go on after a frame: at once, or, if a key was followed by its turn already and another one as long as that would
+   * meet the next key, once no further one comes.
+   */
   #afterFrame() {
-    const since = performance.now() - this.#typedAt;
-    if (since < NEXT_KEY_MS && this.#drewAt > this.#typedAt) this.#wait(NEXT_KEY_MS - since);
+    const now = performance.now();
+    const since = now - this.#typedAt;
+    const over = since + now - this.#drewAt;
+    if (since < NEXT_KEY_MS && this.#drewAt > this.#typedAt && over > KEY_GAP_MS) this.#wait(NEXT_KEY_MS - since);
     else this.#run();
   }
 

@@ -1,7 +1,7 @@
 /** Draws the form in which an agent is copied under another name, with other settings. */
 
 import { Dialog } from '../dialogs.js';
-import { html, useState } from '../html.js';
+import { html, useEffect, useRef, useState } from '../html.js';
 import { changesOf, freeName, labelOf } from './changes.js';
 
 /** @typedef {import('../../client/types.js').AgentInfo} AgentInfo */
@@ -18,6 +18,9 @@ import { changesOf, freeName, labelOf } from './changes.js';
  */
 export function VariantForm({ agent, changes, taken, take, close }) {
   const [wrong, setWrong] = useState('');
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  // Later than the dialog, which gives the focus to what closes it.
+  useEffect(() => form.current?.querySelector('input')?.select(), []);
   const keys = agent.variants ?? [];
   const submit = (/** @type {any} */ event) => {
     event.preventDefault();
@@ -28,7 +31,7 @@ export function VariantForm({ agent, changes, taken, take, close }) {
     }
   };
   return html`<${Dialog} title=${`${agent.title} with other settings`} close=${close}>
-    <form class="variant-form" onSubmit=${submit}>
+    <form ref=${form} class="variant-form" onSubmit=${submit}>
       <label>Name<input name="as" required maxlength="64" pattern="[a-z0-9][a-z0-9_\\-]*" title="a-z, 0-9, _ and -" defaultValue=${freeName(agent.agent_id, taken)} /></label>
       ${keys.map((each) => html`<label key=${each.key}>${labelOf(each.key)}<${Field} field=${each} value=${valueAt(changes, each.key)} /></label>`)}
       <p class="hint">What is left empty stays as it is.</p>

@@ -7,6 +7,9 @@ import { RUN_STATES, when } from '../words.js';
 
 const STYLE = new URL('./history.css', import.meta.url).href;
 
+/** As the styles have it: there the history lies over the run. */
+const OVER = '(max-width: 899px), (max-height: 560px)';
+
 /** So long after the last key the server is asked. */
 const SEARCH_MS = 250;
 
@@ -22,6 +25,19 @@ const SEARCH_MS = 250;
 export function History({ pageState, state: { runs, history }, current, refreshOn, close, forgotten }) {
   const [sought, seek] = useState({ q: '', status: '' });
   const [marked, setMarked] = useState(marks.all);
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const moved = useRef(/** @type {string | null} */ (null));
+  // Who opens it by a key is in it; who closes it is where it was opened.
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    box.current?.focus();
+    return () => before instanceof HTMLElement && before.focus();
+  }, []);
+  // A run that is pinned stands in the other list: what was pressed goes along.
+  useLayoutEffect(() => {
+    if (moved.current !== null) /** @type {HTMLElement | null} */ (box.current?.querySelector(`[data-run="${moved.current}"] [aria-pressed]`))?.focus();
+    moved.current = null;
+  });
   const seeking = sought.q !== '' || sought.status !== '';
   useEffect(() => {
     const timer = setTimeout(() => void pageState.refresh({ ...sought, q: sought.q.trim() }), sought.q === '' ? 0 : SEARCH_MS);
@@ -30,10 +46,12 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   const mark = (/** @type {string} */ runId, /** @type {Parameters<typeof marks.set>[1]} */ changes) => {
     marks.set(runId, changes);
     setMarked(marks.all());
+    if ('pinned' in changes) moved.current = runId;
   };
   const forget = async (/** @type {string} */ runId) => {
     if (!(await pageState.forget(runId))) return;
-    mark(runId, { name: undefined, pinned: undefined });
+    marks.set(runId, { name: undefined, pinned: undefined });
+    setMarked(marks.all());
     forgotten(runId);
   };
   const entry = (/** @type {import('../../client/types.js').ListedRun} */ run) => html`<${Entry}
@@ -43,13 +61,15 @@ export function History({ pageState, state: { runs, history }, current, refreshO
     setMark=${(/** @type {object} */ changes) => mark(run.run_id, changes)}
     current=${run.run_id === current}
     forget=${forget}
+    opened=${() => matchMedia(OVER).matches && close()}
   />`;
   const words = sought.q.trim().toLowerCase();
   const named = (/** @type {import('../../client/types.js').ListedRun} */ run) => `${marked[run.run_id]?.name ?? ''} ${run.title}`.toLowerCase();
   const pinned = Object.values(marked).flatMap(({ pinned: run }) => (run ? [runs.find(({ run_id }) => run_id === run.run_id) ?? run] : []));
   const top = pinned.filter((run) => named(run).includes(words) && (sought.status === '' || run.status === sought.status));
   const rest = runs.filter(({ run_id }) => !marked[run_id]?.pinned);
-  return html`<aside class="history" aria-label="History">
+  const leave = (/** @type {any} */ event) => event.key === 'Escape' && !event.target.value && close();
+  return html`<aside ref=${box} class="history" aria-label="History" tabindex="-1" onKeyDown=${leave}>
     <link rel="stylesheet" href=${STYLE} />
     <div class="history-head">
       <h2>History</h2>
@@ -82,20 +102,26 @@ const UNDO_MS = 8_000;
  * @param {(changes: {name?: string | undefined, pinned?: object | undefined}) => void} props.setMark
  * @param {boolean} props.current
  * @param {(runId: string) => void} props.forget
+ * @param {() => void} props.opened Hears that it was chosen.
  */
-function Entry({ run, mark, setMark, current, forget }) {
+function Entry({ run, mark, setMark, current, forget, opened }) {
   const [step, setStep] = useState(/** @type {'kept' | 'named' | 'asks' | 'deleted'} */ ('kept'));
   const box = useRef(/** @type {HTMLLIElement | null} */ (null));
   const undone = useRef(false);
+  const was = useRef(step);
+  // What was pressed is gone with each step, and the focus would be with it.
   useLayoutEffect(() => {
     if (step === 'named') box.current?.querySelector('input')?.select();
-    else if (step !== 'kept') box.current?.querySelector('button')?.focus();
+    else if (step !== was.current) box.current?.querySelector(step === 'kept' ? 'a' : 'button')?.focus();
+    was.current = step;
   }, [step]);
+  const leave = (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && (event.stopPropagation(), setStep('kept'));
   // At once, not after the next frame: the page may be left by then.
   useLayoutEffect(() => {
     if (step !== 'deleted') return undefined;
     let pending = true;
     const act = () => {
+      if (box.current?.contains(document.activeElement)) /** @type {HTMLElement | null} */ (box.current.closest('.history'))?.focus();
       if (pending && !undone.current) forget(run.run_id);
       pending = false;
     };
@@ -114,14 +140,14 @@ function Entry({ run, mark, setMark, current, forget }) {
       setMark({ name: name === '' || name === run.title ? undefined : name });
       setStep('kept');
     };
-    const leave = (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && (event.stopPropagation(), setStep('kept'));
     return html`<li ref=${box}><form class="asks" onSubmit=${keep} onKeyDown=${leave}>
-      <input name="name" aria-label="Name of the run" maxlength="200" defaultValue=${mark.name ?? run.title} />
+      <input name="name" dir="auto" aria-label="Name of the run" maxlength="200" defaultValue=${mark.name ?? run.title} />
       <button class="menu-button">Keep</button>
     </form></li>`;
   }
+  const shown = (mark.name ?? run.title).slice(0, 60);
   if (step === 'asks') {
-    return html`<li ref=${box} class="asks" role="group" aria-label=${`Delete ${run.title.slice(0, 60)}?`}>
+    return html`<li ref=${box} class="asks" role="group" onKeyDown=${leave} aria-label=${`Delete ${shown}?`}>
       <span>Delete it for everybody?</span>
       <button type="button" class="menu-button" onClick=${() => setStep('kept')}>Keep</button>
       <button type="button" class="menu-button danger" onClick=${() => ((undone.current = false), setStep('deleted'))}>Delete</button>
@@ -133,15 +159,15 @@ function Entry({ run, mark, setMark, current, forget }) {
   const [glyph, word] = RUN_STATES[run.status];
   const asked = Object.keys(run.agents).length;
   const varied = Object.entries(run.agents).flatMap(([id, { variant_of }]) => (variant_of ? [`${id} of ${variant_of}`] : []));
-  return html`<li data-status=${run.status}>
-    <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined}>
+  return html`<li ref=${box} data-status=${run.status} data-run=${run.run_id}>
+    <a href=${`#run/${run.run_id}`} aria-current=${current ? 'page' : undefined} onClick=${opened}>
       <span class="history-question">${run.unreadable ? 'Cannot be read by this version' : (mark.name ?? run.title)}</span>
       <span class="hint">
         <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${varied.length > 0 ? ` (${varied.join(', ')})` : ''}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
-    <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${run.title.slice(0, 60)}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark({ pinned: mark.pinned ? undefined : run })} />
-    <${IconButton} icon="edit" label=${`Rename: ${run.title.slice(0, 60)}`} onClick=${() => setStep('named')} />
-    <${IconButton} icon="trash" label=${`Delete: ${run.title.slice(0, 60)}`} onClick=${() => setStep('asks')} />
+    <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${shown}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark({ pinned: mark.pinned ? undefined : run })} />
+    <${IconButton} icon="edit" label=${`Rename: ${shown}`} onClick=${() => setStep('named')} />
+    <${IconButton} icon="trash" label=${`Delete: ${shown}`} onClick=${() => setStep('asks')} />
   </li>`;
 }

@@ -1,11 +1,14 @@
 /** Draws a conversation's branches: what was asked before, and the way to what else was asked in each place. */
 
 import { Answer } from '../answer/answer.js';
-import { html } from '../html.js';
+import { html, useLayoutEffect, useRef } from '../html.js';
 import { IconButton } from '../icons.js';
 import { AGENT_STATES } from '../words.js';
 
 /** @typedef {import('../page-state.js').Turn} Turn */
+
+/** The way that was taken last: it leads to another run, whose way on has the focus then. @type {{branches: string, to: string | undefined, label: string} | null} */
+let taken = null;
 
 /**
  * Which of several questions asked in one place is shown, and the way to those beside it.
@@ -13,11 +16,18 @@ import { AGENT_STATES } from '../words.js';
  */
 export function Branches({ branches, open }) {
   const at = branches.indexOf(open);
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => {
+    if (taken === null || taken.to !== open || taken.branches !== String(branches)) return;
+    const way = box.current?.querySelector(`[aria-label="${taken.label}"]`) ?? box.current?.querySelector('a');
+    /** @type {HTMLElement | null | undefined} */ (way)?.focus();
+    taken = null;
+  });
   const way = (/** @type {number} */ to, /** @type {string} */ sign, /** @type {string} */ label) =>
     branches[to] === undefined
       ? html`<span class="icon-button" aria-hidden="true">${sign}</span>`
-      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label}>${sign}</a>`;
-  return html`<span class="branches" role="group" aria-label="What was asked here">
+      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label} onClick=${() => (taken = { branches: String(branches), to: branches[to], label })}>${sign}</a>`;
+  return html`<span ref=${box} class="branches" role="group" aria-label="What was asked here">
     ${way(at - 1, '‹', 'The question asked before')}
     <span>${at + 1} of ${branches.length}</span>
     ${way(at + 1, '›', 'The question asked after')}
