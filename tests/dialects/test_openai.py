@@ -165,6 +165,10 @@ async def test_two_that_go_on_from_one_response_do_not_know_each_other() -> None
                 model="remembers", input="four", previous_response_id=further.id
             )
             assert last.output_text == "one,three,four"
+            with pytest.raises(openai.NotFoundError, match="no response 'resp_unknown'"):
+                await client.responses.create(
+                    model="remembers", input="x", previous_response_id="resp_unknown"
+                )
             alone = (await service.start(agents=["remembers"])).removeprefix("run_")
             with pytest.raises(openai.UnprocessableEntityError, match="previous_response_id is of a run"):
                 await client.responses.create(

@@ -130,6 +130,7 @@ ODD: list[tuple[str, dict[str, Any], str]] = [
     ("a2a", {"message": 5}, "message"),
     ("a2a", {"message": {"parts": [{"text": 5}]}}, "message.parts"),
     ("a2a", {"message": {"parts": [{"text": "hi"}], "contextId": "a b"}}, "message.contextId"),
+    ("a2a", {"message": {"parts": [{"text": "hi"}], "taskId": 5}}, "message.taskId"),
     ("a2a", {"configuration": []}, "configuration"),
 ]
 

@@ -41,8 +41,12 @@ async def blind_run(service: Service, **keys: object) -> tuple[str, str]:
     run_id = answer.json["run_id"]
     await service.ended(run_id)
     parts = [answer.body, await service.body(f"/v1/runs/{run_id}/events")]
-    for path in (f"/v1/runs/{run_id}", "/v1/runs"):
-        parts.append((await service.call("GET", path)).body)
+    response, tasks = f"/v1/responses/resp_{run_id.removeprefix('run_')}", "/v1/a2a/default/tasks"
+    elsewhere = (response, f"{response}?stream=true", tasks, f"{tasks}/{run_id}")
+    for path in (f"/v1/runs/{run_id}", "/v1/runs", *elsewhere):
+        shown = await service.call("GET", path, headers={"A2A-Version": "1.0"})
+        assert shown.status == 200, path
+        parts.append(shown.body)
     return run_id, b"\n".join(parts).decode()
 
 

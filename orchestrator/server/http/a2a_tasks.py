@@ -80,11 +80,13 @@ def check_version(request: web.Request) -> None:
         )
 
 
-async def _task_run(request: web.Request, task_id: object) -> AnyRun:
+async def _task_run(request: web.Request, task_id: object, *, at: str = "id") -> AnyRun:
+    if not isinstance(task_id, str):
+        raise wrong(at, "must be a task's id, a string")
     try:
-        return await request.app[SUPERVISOR].get(str(task_id))
+        return await request.app[SUPERVISOR].get(task_id)
     except NotFound as exc:
-        raise Refused(404, "TASK_NOT_FOUND", f"There is no task {str(task_id)[:80]!r}.") from exc
+        raise Refused(404, "TASK_NOT_FOUND", f"There is no task {task_id[:80]!r}.") from exc
 
 
 def _options(run: AnyRun, rpc: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +101,9 @@ async def _send(request: web.Request, params: Mapping[str, Any]) -> tuple[AnyRun
     parts = parts_of(message)
     text = "\n".join(str(part["text"]) for part in parts if isinstance(part.get("text"), str))
     if message.get("taskId"):
-        return await _answer(request, await _task_run(request, message["taskId"]), parts, text)
+        return await _answer(
+            request, await _task_run(request, message["taskId"], at="message.taskId"), parts, text
+        )
     about = message.get("metadata")
     own = about if isinstance(about, Mapping) else {}
     who = addressed(request.app[REGISTRY], request.match_info["model"], own)

@@ -21,6 +21,7 @@ from ..http.openai_error import openai_error
 from ..http.problem import refuses_as
 from ..http.question import (
     MAX_NAME_CHARS,
+    PANEL_PREFIX,
     Question,
     addressed,
     check_model,
@@ -85,7 +86,10 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 )
 async def show_response(request: web.Request) -> web.StreamResponse:
     run = await _run_of(request)
-    if request.query.get("stream", "").lower() != "true":
+    streams = request.query.get("stream", "false").lower()
+    if streams not in ("true", "false"):
+        raise wrong("stream", "must be true or false")
+    if streams == "false":
         return await _show(request, run, to_end=False)
     options, cursor = _options(run, {}), requested_cursor(request)
     number = request.query.get("starting_after")
@@ -161,9 +165,12 @@ def _answers(asked: object) -> list[ApprovalAnswer]:
 
 
 async def _find(request: web.Request, name: object) -> AnyRun:
-    if not isinstance(name, str) or not name.startswith("resp_"):
-        raise NotFound(f"There is no response {str(name)[:80]!r}.")
-    return await request.app[SUPERVISOR].get(f"run_{name.removeprefix('resp_')}")
+    try:
+        if isinstance(name, str) and name.startswith("resp_"):
+            return await request.app[SUPERVISOR].get(f"run_{name.removeprefix('resp_')}")
+    except NotFound:
+        pass  # it would be named as a run, which the client does not know
+    raise NotFound(f"There is no response {str(name)[:80]!r}.")
 
 
 async def _run_of(request: web.Request) -> AnyRun:
@@ -189,12 +196,18 @@ async def _show(
     return await send_json(request, whole, headers={"Run-Id": run.spec.run_id}, depth=depth)
 
 
-def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:
+def _model_of(run: AnyRun) -> str:
+    """Return what would be asked to ask the same; of a blind run nothing but the names that it goes by."""
     spec = run.spec
+    if spec.panel is not None and spec.panel.panel_id is not None:
+        return f"{PANEL_PREFIX}{spec.panel.panel_id}"
+    return "+".join(run.participants if spec.blind else spec.agents)
+
+
+def _options(run: AnyRun, body: dict[str, Any]) -> dict[str, Any]:
     previous = body.get("previous_response_id")
-    named = f"panel:{spec.panel.panel_id}" if spec.panel is not None else "+".join(spec.agents)
     return {
-        "model": body.get("model") or named,
+        "model": body.get("model") or _model_of(run),
         "created": run.state.created_at // 1000,
         "previous_response_id": previous
         if isinstance(previous, str) and len(previous) <= MAX_NAME_CHARS
