@@ -39,6 +39,8 @@ STOP_SECONDS = 5.0
 ABANDON_SECONDS = 3.0
 """How long after that it is left behind."""
 
+_NOTHING_USED = Usage(0, 0)
+
 ITEMS_PER_TURN = 64
 """Items taken from an agent that never waits before the event loop gets its turn."""
 
@@ -87,7 +89,7 @@ class Attempt:
         )
         self._finish: Finish | None = None
         self._restated: Restated | None = None
-        self._used = Usage(0, 0)
+        self._used = _NOTHING_USED
         self.cost: float | None = None
         self._live = True
         self.approvals = Approvals(mailbox, self._deadlines, limits.approval_timeout_s)

@@ -94,6 +94,7 @@ class _Reading:
                                 return
                             self._cursor, self._seen, self._told_at = item.cursor, item.seen, self._clock()
                             self._replayed = self._view.run_id in (None, self._view.channel)
+                        del item  # a state may be megabytes, and this waits long
                 requested = stranded = None
             try:
                 page = await self._read()
@@ -108,6 +109,7 @@ class _Reading:
                 yield kept
                 if self._view.run_id is not None and _is_end(kept[-1]):
                     return
+                del kept
                 self._told_at = self._alive_at = self._clock()
             # Others' events are silence to a subscriber who filters them out.
             if self._clock() - self._told_at >= self._silence_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -252,6 +253,26 @@ async def test_an_end_that_was_never_logged_here_ends_the_reading_all_the_same(l
     reader = Reader(log, heartbeat_s=0.01, told=[snapshot(entry.id, "failed")])
     await reader.read()
     assert reader.seqs == [1]
+
+
+@pytest.mark.parametrize("after", [None, "elsewhere-9"])
+async def test_a_reader_that_waits_holds_nothing_of_what_it_was_told(
+    log: MemoryLog, after: str | None
+) -> None:
+    """A state may be megabytes, and readers of it wait for as long as their run does."""
+
+    async def snapshots() -> list[Snapshot]:
+        return [snapshot()]
+
+    await log.append("run_1", [draft(1), draft(2)])
+    async with aclosing(follow(log, RUN, after, snapshots)) as items:
+        item = await anext(items)
+        assert isinstance(item, Gap if after else list)
+        waits = asyncio.ensure_future(anext(items))
+        await eventually(lambda: log._channels["run_1"].readers)
+        assert sys.getrefcount(item) == 2  # here, and by the call itself
+        waits.cancel()
+        await asyncio.wait((waits,))
 
 
 async def test_cancelling_loses_nothing(log: MemoryLog) -> None:

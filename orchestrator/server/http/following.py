@@ -99,12 +99,12 @@ class DialectReader:
         async with aclosing(follow(supervisor.log, self.view, cursor, snapshots, sink=take)) as items:
             async for item in items:
                 yield item
-                if whole is None:
-                    continue
                 if isinstance(item, list):
-                    self._keep(whole, item[-1].epoch)
+                    if whole is not None:
+                        self._keep(whole, item[-1].epoch)
                 elif not isinstance(item, Idle):
                     whole = None
+                del item  # a state may be megabytes, and the wait for the next item long
 
     def _keep(self, framing: Forkable, epoch: str) -> None:
         """Keep what *framing* has heard, if that is much more than what is kept."""

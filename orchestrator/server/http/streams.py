@@ -283,8 +283,7 @@ class Streams:
         if self._draining:
             await stream.tell_drain()
         async for item in items:
-            is_live = _is_live(item)
-            is_last = is_live and _is_end(item)
+            is_last = (is_live := _is_live(item)) and _is_end(item)
             pieces = stream.frames(item, clock)
             while True:
                 if not is_live:
@@ -299,6 +298,7 @@ class Streams:
                     return
             if framing.is_finished:
                 return
+            del item, pieces  # a state may be megabytes
         await stream.send(framing.closing())
 
     async def _catch_up(self, stream: EventStream, seen: AsyncGenerator[list[Entry], None]) -> None:
