@@ -133,7 +133,7 @@ async def test_what_a_service_takes_stays_flat(
     redis: RedisServer, http: ClientSession, tmp_path: Path, chance: random.Random
 ) -> None:
     bounds = ("--retention", f"{KEPT_S}s", "--max-tombstones", str(TOMBSTONES))
-    async with worker(redis.url, "--workers", str(WORKERS), *bounds) as parent:
+    async with worker(redis.url, "--workers", str(WORKERS), *bounds, fresh=True) as parent:
         fresh = most_files(parent)
         soak = Soak(http, redis, parent, chance)
         beside = [asyncio.ensure_future(soak.killer()), asyncio.ensure_future(soak.sampler())]

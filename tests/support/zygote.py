@@ -2,7 +2,8 @@
 
 A fresh interpreter takes 3.5 s of a core to import the Agents SDK, and the tests start such commands many dozen
 times. `command` returns what to start instead: a small process with the same output, signals and exit code, in whose
-name the zygote forks the real one; if the small one is killed, so is the other. `TEST_ZYGOTE=0` does without.
+name the zygote forks the real one; if the small one is killed, so is the other. `TEST_ZYGOTE=0` does without. Who stops
+or watches the real one asks for its number: `real_pid`.
 
 One zygote serves all processes of a test session; it ends when the last of them has.
 """
@@ -17,6 +18,7 @@ import runpy
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,9 @@ BUILT = (
 
 _leases: dict[str, socket.socket] = {}
 
+_ASKS = 1 << 31
+"""Beside a process's number: which process runs in its name? No command is as long."""
+
 
 def command(*arguments: str) -> list[str]:
     """Return the command that runs `python -m orchestrator` with *arguments*."""
@@ -58,6 +63,22 @@ def module_command(module: str, *arguments: str) -> list[str]:
     if os.environ.get("TEST_ZYGOTE") == "0" or not hasattr(os, "fork") or not hasattr(socket, "send_fds"):
         return [sys.executable, "-m", module, *arguments]
     return [sys.executable, "-I", "-S", __file__, _address(), module, *arguments]
+
+
+def real_pid(pid: int) -> int:
+    """Return the process in whose name *pid* runs: the one to be signalled and looked at.
+
+    Raises:
+        ProcessLookupError: It has ended.
+    """
+    for address in _leases:
+        with socket.socket(socket.AF_UNIX) as zygote:
+            zygote.connect(address)
+            _exactly(zygote, 1)
+            zygote.sendall((_ASKS | pid).to_bytes(4, "big"))
+            if found := int.from_bytes(_exactly(zygote, 4), "big"):
+                return found
+    raise ProcessLookupError(pid)
 
 
 # ── for the tests ─────────────────────────────────────────────────────────────────────────────
@@ -148,6 +169,7 @@ class Zygote:
         self._selector.register(server, selectors.EVENT_READ)
         self._children: dict[int, socket.socket] = {}
         self._clients: dict[socket.socket, int | None] = {}
+        self._stand_ins: dict[int, int] = {}
         self._ended, self._wake = socket.socketpair()
         for end in (self._ended, self._wake):
             end.setblocking(False)
@@ -182,18 +204,24 @@ class Zygote:
             # A lease that has ended, or a stand-in that was killed.
             self._selector.unregister(client)
             del self._clients[client]
+            self._stand_ins.pop(_peer(client), None)
             client.close()
             if pid in self._children:
                 del self._children[pid]
                 os.kill(pid, signal.SIGKILL)
             return
-        asked = json.loads(_exactly(client, int.from_bytes(head, "big")))
+        if (asks := int.from_bytes(head, "big")) & _ASKS:
+            with suppress(OSError):  # who asked was killed
+                client.sendall(self._stand_ins.get(asks ^ _ASKS, 0).to_bytes(4, "big"))
+            return
+        asked = json.loads(_exactly(client, asks))
         pid = os.fork()
         if pid == 0:
             self._become(asked, files)
         for file in files:
             os.close(file)
         self._clients[client], self._children[pid] = pid, client
+        self._stand_ins[_peer(client)] = pid
         client.sendall(pid.to_bytes(4, "big"))
 
     def _become(self, asked: dict[str, Any], files: list[int]) -> None:
@@ -217,6 +245,7 @@ class Zygote:
         os.chdir(asked["cwd"])
         sys.path[0] = asked["cwd"]
         sys.argv[:] = asked["argv"]
+        sys.orig_argv[:] = [sys.executable, "-m", *asked["argv"]]
         code = 1
         try:
             runpy.run_module(asked["argv"][0], run_name="__main__", alter_sys=True)
@@ -243,8 +272,14 @@ class Zygote:
                 return
             client = self._children.pop(pid, None)
             if client is not None:
+                self._stand_ins.pop(_peer(client), None)
                 with suppress(OSError):  # the stand-in was killed at the same moment
                     client.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+
+
+def _peer(client: socket.socket) -> int:
+    """Return the number of the process at the other end, also once it has ended."""
+    return int(struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
 
 def _serve(file: int) -> None:

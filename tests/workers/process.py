@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from aiohttp import ClientError, ClientSession
 
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import command, real_pid
 
 CONFIG = "tests/workers/agents_config"
 STARTS = 10
@@ -23,19 +25,17 @@ STARTS = 10
 
 
 class Process:
-    """One `orchestrator serve`. `url` is its address."""
+    """One `orchestrator serve`. `url` is its address, `pid` what serves; `process` may only stand for that."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, url: str, pid: int) -> None:
         self.process = process
         self.url = url
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+        self.pid = pid
 
     def send(self, number: int) -> None:
         if self.process.returncode is None:
-            self.process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Signal it, and return its exit code."""
@@ -51,23 +51,26 @@ async def worker(
     config: str | Path = CONFIG,
     module: str = "orchestrator",
     stderr: int | IO[bytes] = subprocess.DEVNULL,
+    fresh: bool = False,
     **env: str,
 ) -> AsyncIterator[Process]:
     """Run a worker on *log* while inside; it is ready when this enters.
 
     Args:
         module: What is run in the place of `orchestrator`. stderr: Where its log goes.
+        fresh: Start an interpreter, whose memory is its own, and not a fork of one that has loaded all.
         env: Further variables of its environment.
     """
+    own = fresh or module != "orchestrator"  # such a module changes what others find when they are loaded
 
     async def start() -> asyncio.subprocess.Process:
+        program = (sys.executable, "-m", module) if own else command()
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, "serve", "--port", str(port), "--config", str(config),
-            "--log", log, "--drain", "0", *options,
+            *program, "serve", "--port", str(port), "--config", str(config), "--log", log, "--drain", "0", *options,
             stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT, env=environment(**env),
         )  # fmt: skip
 
-    process = await start()
+    process, serving = await start(), None
     try:
         for _ in range(STARTS):
             if (url := await _address_once_ready(process)) is not None:
@@ -76,9 +79,11 @@ async def worker(
             process = await start()
         else:
             raise AssertionError("it ends instead of serving, however often it is started")
-        yield Process(process, url)
+        yield (serving := Process(process, url, process.pid if own else real_pid(process.pid)))
     finally:
-        if process.returncode is None:
+        if serving is not None:
+            await serving.end(signal.SIGKILL)
+        elif process.returncode is None:
             process.kill()
             await process.wait()
 
