@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.zygote import program_command
 
 from .pages import blocks
 
@@ -34,10 +35,16 @@ def lay_out(page: str, folder: Path) -> Path:
     return folder
 
 
-def run_python(folder: Path, code: str, **env: str) -> str:
-    """Run *code* in a folder whose modules it can import; return what it printed."""
+def run_python(folder: Path, code: str, *, fresh: bool = False, **env: str) -> str:
+    """Run *code* in a folder whose modules it can import; return what it printed.
+
+    Args:
+        fresh: Run it in an interpreter of its own, as pytest needs, which rewrites what nobody has imported.
+    """
+    program = folder / "what_the_test_runs.py"
+    program.write_text(code)
     ran = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, str(program)] if fresh else program_command(program),
         cwd=folder, env=environment(PYTHONPATH=f"{ROOT}{os.pathsep}{folder}", **env),
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip

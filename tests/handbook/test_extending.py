@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 from tests.support.commands import ROOT, environment
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.served import serving
+from tests.support.zygote import program_command
 
 from .layout import lay_out, run_python
 from .pages import blocks
@@ -83,7 +83,7 @@ asyncio.run(main())
 
 def service(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "service.py", *arguments],
+        program_command("service.py", *arguments),
         cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
 
@@ -126,7 +126,9 @@ def read_run(address: str, accept: str, path: str = "/v1/runs", **keys: object) 
 def test_the_running_server_has_the_store_the_dialect_and_the_method_of_the_page(tmp_path: Path) -> None:
     folder = lay_out("extending", tmp_path)
     (block,) = [block for block in blocks("extending") if block.about == "serve"]
-    command = [sys.executable, *shlex.split(block.text)[1:], "--port", "0", "--drain", "0"]
+    python, *shown = shlex.split(block.text)
+    assert python == "python"
+    command = program_command(*shown, "--port", "0", "--drain", "0")
     with serving(command, cwd=folder) as address:
         lines = read_run(
             address, "application/x-ndjson", "/v1/runs?framing=lines", message="go", agents=["rocket"]
@@ -172,4 +174,4 @@ os.chdir({str(ROOT)!r})
 suites = ["tests/contract/test_eventlog.py", "tests/contract/test_runstore.py"]
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *suites]))
 """
-    assert " passed" in run_python(folder, code)
+    assert " passed" in run_python(folder, code, fresh=True)

@@ -38,7 +38,7 @@ def run(command: str, place: Path, **more: str) -> str:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy what a clone would have, as it lies here now, and run the README's first command in it.
+    """Copy what a clone would have, as it lies here now, and set it up by the README's first command, which asks.
 
     Modules are compiled when they are imported: compiling all of every package takes longer than the rest.
     """
@@ -80,8 +80,7 @@ def built(copy: Path) -> Path:
 
 
 def test_the_first_command_sets_everything_up(copy: Path) -> None:
-    asked = run('.venv/bin/orchestrator run --json "What is 17 * 23?" | tail -n 1', copy)
-    assert '"run.done"' in asked
+    assert "analyst" in run(".venv/bin/orchestrator check --no-load", copy)
 
 
 @pytest.mark.parametrize("block", of("sh", "install", "operations"))

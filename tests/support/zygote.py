@@ -1,4 +1,4 @@
-"""Starts `python -m orchestrator`, or another module, quickly: forks it from a process that has loaded the SDK already.
+"""Starts `python -m orchestrator`, or another program, quickly: forks it from a process that has loaded the SDK.
 
 A fresh interpreter takes 3.5 s of a core to import the Agents SDK, and the tests start such commands many dozen
 times. `command` returns what to start instead: a small process with the same output, signals and exit code, in whose
@@ -60,9 +60,18 @@ def command(*arguments: str) -> list[str]:
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs `python -m` *module* with *arguments*."""
+    return _stand_in_command(module, *arguments) or [sys.executable, "-m", module, *arguments]
+
+
+def program_command(program: str | Path, *arguments: str) -> list[str]:
+    """Return the command that runs `python` *program*, a file, with *arguments*."""
+    return _stand_in_command(str(program), *arguments) or [sys.executable, str(program), *arguments]
+
+
+def _stand_in_command(*argv: str) -> list[str] | None:
     if os.environ.get("TEST_ZYGOTE") == "0" or not hasattr(os, "fork") or not hasattr(socket, "send_fds"):
-        return [sys.executable, "-m", module, *arguments]
-    return [sys.executable, "-I", "-S", __file__, _address(), module, *arguments]
+        return None
+    return [sys.executable, "-I", "-S", __file__, _address(), *argv]
 
 
 def real_pid(pid: int) -> int:
@@ -225,7 +234,7 @@ class Zygote:
         client.sendall(pid.to_bytes(4, "big"))
 
     def _become(self, asked: dict[str, Any], files: list[int]) -> None:
-        """Be a fresh `python -m` of the module that was asked for from here on."""
+        """Be a fresh Python that runs the module, or the file, that was asked for from here on."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -243,12 +252,17 @@ class Zygote:
         os.environ.clear()
         os.environ.update(asked["env"])
         os.chdir(asked["cwd"])
-        sys.path[0] = asked["cwd"]
         sys.argv[:] = asked["argv"]
-        sys.orig_argv[:] = [sys.executable, "-m", *asked["argv"]]
+        program = sys.argv[0]
+        of_file = program.endswith(".py")
+        sys.path[0] = str(Path(program).resolve().parent) if of_file else asked["cwd"]
+        sys.orig_argv[:] = [sys.executable, *([] if of_file else ["-m"]), *sys.argv]
         code = 1
         try:
-            runpy.run_module(asked["argv"][0], run_name="__main__", alter_sys=True)
+            if of_file:
+                runpy.run_path(program, run_name="__main__")
+            else:
+                runpy.run_module(program, run_name="__main__", alter_sys=True)
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
