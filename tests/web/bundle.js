@@ -19,7 +19,7 @@ export const folder = join(web, 'bundle');
 const STYLES = ['page.css', 'prose.css'];
 
 /** Styles of what most visits never open: fetched with the script beside which they lie. */
-const LATE_STYLES = ['scores/scores.css', 'history/history.css', 'dialogs.css'];
+const LATE_STYLES = ['scores/scores.css', 'history/history.css', 'run/panel.css', 'dialogs.css'];
 
 /** Libraries keep their names, versions and licences beside the bundle, where they are served too. */
 const BANNER = '/*! Licences: ../vendor/manifest.json */';

@@ -1,12 +1,12 @@
-import{html as t,count as s,AGENT_STATES as e,Answer as a,isAnswer as n,stageWord as $}from"./page.js";import{MISSING_STATES as l}from"./panel-words.js";function r({agent:s,face:{speakers:e,title:a}}){const{stage:l,turns:r}=s,o=n(l)?-1:r.findLastIndex(t=>n(t.stage));return t`${r.map((s,e)=>t`<${i} key=${e} turn=${s} name=${$(s)} open=${e===o} />`)}
-${e.includes(s.agent_id)?t`<p class="hint">Has the last word, above.</p>`:t`${r.length>0&&t`<h3 class="stage-name">${$(s)}</h3>`}
-<${c} agent=${s} lettered=${!n(l)} title=${a} />`}`}function i({turn:{status:n,text:$},name:l,open:r=!1}){const[i,c]=e[n];return t`<details class="part speech" open=${r}>
-<summary><strong>${l}</strong> <span class="hint">${"done"===n?`${s($.length)} characters`:`${i} ${c}`}</span></summary>
-<div class="speech-text"><${a} text=${$} ended=${!0} /></div>
-</details>`}function c({agent:{inputs:e,missing:a},lettered:n,title:$}){return e.length+a.length===0?null:t`<ul class="inputs" aria-label="Read">
-${e.map(({agent:e,chars:a,of_chars:l},r)=>t`<li key=${e} class=${void 0===l?"":"cut"}>
-${n&&t`<b>${String.fromCharCode(65+r%26)}</b>`} ${$(e)}${" "}
-<span class="hint">${void 0===l?s(a):`cut: ${s(a)} of ${s(l)}`} chars</span>
+import{html as e,count as t,AGENT_STATES as s,Answer as n,isAnswer as a,stageWord as r}from"./page.js";import{MISSING_STATES as l}from"./panel-words.js";const i=new Promise(e=>{const t=document.createElement("link");t.onload=t.onerror=e,Object.assign(t,{rel:"stylesheet",href:new URL("./panel.css",import.meta.url).href}),document.head.append(t)});function o({agent:t,face:{speakers:s,title:n}}){const{stage:l,turns:i}=t,o=a(l)?-1:i.findLastIndex(e=>a(e.stage));return e`${i.map((t,s)=>e`<${$} key=${s} turn=${t} name=${r(t)} open=${s===o} />`)}
+${s.includes(t.agent_id)?e`<p class="hint">Has the last word, above.</p>`:e`${i.length>0&&e`<h3 class="stage-name">${r(t)}</h3>`}
+<${c} agent=${t} lettered=${!a(l)} title=${n} />`}`}function $({turn:{status:a,text:r},name:l,open:i=!1}){const[o,$]=s[a];return e`<details class="part speech" open=${i}>
+<summary><strong>${l}</strong> <span class="hint">${"done"===a?`${t(r.length)} characters`:`${o} ${$}`}</span></summary>
+<div class="speech-text"><${n} text=${r} ended=${!0} /></div>
+</details>`}function c({agent:{inputs:s,missing:n},lettered:a,title:r}){return s.length+n.length===0?null:e`<ul class="inputs" aria-label="Read">
+${s.map(({agent:s,chars:n,of_chars:l},i)=>e`<li key=${s} class=${void 0===l?"":"cut"}>
+${a&&e`<b>${String.fromCharCode(65+i%26)}</b>`} ${r(s)}${" "}
+<span class="hint">${void 0===l?t(n):`cut: ${t(n)} of ${t(l)}`} chars</span>
 </li>`)}
-${a.map(({agent:s,status:e})=>t`<li key=${s} class="without">${$(s)} <span class="hint">${l[e]}</span></li>`)}
-</ul>`}export{i as EarlierSpeech,c as Inputs,r as Turns};
+${n.map(({agent:t,status:s})=>e`<li key=${t} class="without">${r(t)} <span class="hint">${l[s]}</span></li>`)}
+</ul>`}export{$ as EarlierSpeech,c as Inputs,o as Turns,i as styled};

@@ -9,6 +9,8 @@ import { panelProgress, verdict } from './words.js';
 import { EarlierSpeech, Inputs } from '../run/turns.js';
 import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
+export { styled } from '../run/turns.js';
+
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 /** @typedef {import('../../client/types.js').PanelState} PanelState */
 /** @typedef {import('../run/column.js').Face} Face */

@@ -11,7 +11,11 @@ import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
 const Content = lazy(async () => (await import('./content.js')).Content);
 const Approvals = lazy(async () => (await import('./approvals.js')).Approvals);
-const Turns = lazy(async () => (await import('./turns.js')).Turns);
+const Turns = lazy(async () => {
+  const { Turns, styled } = await import('./turns.js');
+  await styled;
+  return Turns;
+});
 const EarlierTurn = lazy(async () => (await import('./branches.js')).EarlierTurn);
 const Difference = lazy(async () => (await import('./difference.js')).Difference);
 

@@ -17,7 +17,11 @@ import { AGENT_STATES, progress } from '../words.js';
 
 /** @typedef {import('../timeline/replay.js').Replay} Replay */
 
-const PanelCard = lazy(async () => (await import('../panel/card.js')).PanelCard);
+const PanelCard = lazy(async () => {
+  const { PanelCard, styled } = await import('../panel/card.js');
+  await styled;
+  return PanelCard;
+});
 const Branches = lazy(async () => (await import('./branches.js')).Branches);
 const ReplayBar = lazy(async () => (await import('../timeline/replay-bar.js')).ReplayBar);
 

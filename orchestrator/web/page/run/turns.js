@@ -8,6 +8,14 @@ import { AGENT_STATES, count } from '../words.js';
 
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
+/** Most visits see no panel, so its style is fetched with it. Until it counts nothing is drawn: it would have another size. */
+export const styled = new Promise((done) => {
+  const link = document.createElement('link');
+  link.onload = link.onerror = done;
+  Object.assign(link, { rel: 'stylesheet', href: new URL('./panel.css', import.meta.url).href });
+  document.head.append(link);
+});
+
 /**
  * What an agent said before, and what it speaks about now. Its answer is open if it now speaks about answers.
  * @param {{agent: AgentState, face: import('./column.js').Face}} props
