@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ DEFAULT_ADDRESS = "http://127.0.0.1:11434"
 REPLY_SECONDS = 0.8
 """How long one reply may take to begin; whoever asks bounds the whole."""
 MAX_BYTES = 1_000_000
+MAX_NAME_CHARS = 200
 MOST_ASKED = 8
 """Models that are looked at one by one, the newest first."""
 
@@ -47,26 +47,31 @@ def find_model(address: str, wanted: str | None = None) -> str | None:
     connection = kind(parts.hostname or "", parts.port, timeout=REPLY_SECONDS)
     try:
         listed = _fetch(connection, "GET", f"{parts.path}/api/tags")
-        names = [str(each["name"]) for each in listed["models"]]
+        names = [name for each in listed["models"] if _is_name(name := each["name"])]
         if wanted is not None:
             return next((name for name in (wanted, f"{wanted}:latest") if name in names), None)
-        shown = (
-            (name, _fetch(connection, "POST", f"{parts.path}/api/show", {"model": name}))
-            for name in names[:MOST_ASKED]
-        )
-        return next(_with_tools(shown), None)
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return next((name for name in names[:MOST_ASKED] if _calls_tools(connection, parts.path, name)), None)
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return None  # nobody is there, or somebody else
     finally:
         connection.close()
 
 
-def _with_tools(shown: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
-    for name, about in shown:
-        # Before 0.6.4 an Ollama names no capabilities; its templates speak of tools where a model takes them.
-        capabilities = about.get("capabilities")
-        if "tools" in capabilities if isinstance(capabilities, list) else ".Tools" in str(about["template"]):
-            yield name
+def _is_name(name: object) -> bool:
+    """Return whether a model may be called so: the name stands in a line of output."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_NAME_CHARS and name.isprintable()
+
+
+def _calls_tools(connection: http.client.HTTPConnection, path: str, name: str) -> bool:
+    try:
+        about = _fetch(connection, "POST", f"{path}/api/show", {"model": name})
+    except ValueError:
+        return False  # removed meanwhile, say: others may be there
+    # Before 0.6.4 an Ollama names no capabilities; its templates speak of tools where a model takes them.
+    capabilities = about.get("capabilities")
+    return (
+        "tools" in capabilities if isinstance(capabilities, list) else ".Tools" in str(about.get("template"))
+    )
 
 
 def _fetch(

@@ -90,6 +90,8 @@ def test_a_key_keeps_it_from_being_asked() -> None:
         ({"a": TOOLS}, "b", None),
         ({"a": {"template": "{{ .Prompt }}"}, "b": {"template": "{{ if .Tools }}"}}, None, "b"),
         ({"a": {"odd": True}}, None, None),
+        ({"a": {"odd": True}, "b": TOOLS}, None, "b"),
+        ({"a\x1b[2J": TOOLS, "x" * 201: TOOLS, "b": TOOLS}, None, "b"),
     ],
 )
 def test_which_model_of_an_ollama(
@@ -99,7 +101,22 @@ def test_which_model_of_an_ollama(
         assert client.find_model(f"http://{here.host}", wanted) == name
 
 
-@pytest.mark.parametrize("said", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"])
+DEEP = b'{"models":' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"SSH-2.0-x\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 302 Found\r\nLocation: http://example.org/\r\nContent-Length: 0\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n{"models":[{"name": null}]}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(DEEP), DEEP),
+    ],
+    ids=["nothing", "ssh", "list", "500", "redirect", "null", "deep"],
+)
 def test_somebody_else_at_the_port_is_no_ollama(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
