@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 from orchestrator.backends.base import AgentInput, Emission, Finish
 from orchestrator.errors import AgentError
@@ -17,13 +18,13 @@ from ..support.spine import Script
 OWN_KEYS = ("agent_id", "t", "call_id", "parent", "progress_id")
 """What differs between any two agents; ids are all of one shape."""
 
-SECRETS = ("skeptic", "optimist", "Wording of the provider", "Captain", "4711")
+SECRETS = ("skeptic", "optimist", "Wording of the provider", "Captain", "47110815")
 
 
 async def counted(request: AgentInput) -> AsyncIterator[object]:
     yield Token("hello", speaker="Captain")
     yield Handoff("Captain")
-    yield Finish(usage=Usage(1, 4711))
+    yield Finish(usage=Usage(1, 47110815))
 
 
 async def fails(request: AgentInput) -> AsyncIterator[str]:
@@ -79,6 +80,37 @@ async def test_nothing_that_can_be_read_tells_who_is_who() -> None:
         )
 
 
+ASKED: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "default", "messages": [{"role": "user", "content": "hi"}]},
+    "/v1/responses": {"model": "default", "input": "hi"},
+    "/v1/ai-sdk/chat": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
+    "/v1/ag-ui": {"threadId": "t", "runId": "r", "messages": [{"role": "user", "content": "hi"}]},
+    "/v1/a2a/default/message:send": {"message": {"messageId": "m", "parts": [{"text": "hi"}]}},
+}
+
+
+async def test_each_dialect_asks_blind_and_says_what_becomes_of_a_run_that_is_left() -> None:
+    """What a dialect has no word for stands in its body as in a run's own; left out, agents would be named."""
+    own: dict[str, Any] = {"blind": True, "on_disconnect": "continue"}
+    async with serving(AGENTS) as service:
+        for path, asked in ASKED.items():
+            if path == "/v1/ag-ui":
+                body = asked | {"forwardedProps": own}
+            elif "message" in asked:
+                body = {"message": asked["message"] | {"metadata": own}}
+            else:
+                body = asked | own
+            answer = await service.call("POST", path, json=body, headers={"A2A-Version": "1.0"})
+            assert answer.status == 200, (path, answer.body)
+            assert b"agent-" in answer.body, path
+            assert not any(secret.encode() in answer.body for secret in SECRETS), path
+        runs = (await service.call("GET", "/v1/runs")).json["runs"]
+        specs = [(await service.find(run["run_id"])).spec for run in runs]
+        assert [(spec.blind, spec.on_disconnect) for spec in specs] == [(True, "continue")] * len(ASKED)
+        wrong = await service.call("POST", "/v1/responses", json=ASKED["/v1/responses"] | {"blind": "yes"})
+        assert (wrong.status, wrong.json["error"]["param"]) == (422, "blind")
+
+
 async def test_vote_tells_who_is_who() -> None:
     async with serving(AGENTS) as service:
         run_id, _ = await blind_run(service)
@@ -86,7 +118,7 @@ async def test_vote_tells_who_is_who() -> None:
         assert answer.status == 200
         assert answer.json["vote"] == "agent-2"
         agents = {agent["configured"]: agent for agent in answer.json["agents"]}
-        assert agents["skeptic"]["usage"] == {"input_tokens": 1, "output_tokens": 4711}
+        assert agents["skeptic"]["usage"] == {"input_tokens": 1, "output_tokens": 47110815}
         assert agents["skeptic"]["metrics"]["output_chars"] == 5
         assert agents["optimist"]["error"]["message"] == "Wording of the provider."
         snapshot = (await service.call("GET", f"/v1/runs/{run_id}")).json

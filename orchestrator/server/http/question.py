@@ -18,6 +18,9 @@ from .requests import fields_wrong, read_start
 
 DEFAULT = "default"
 PANEL_PREFIX = "panel:"
+OWN_KEYS = ("agents", "panel", "blind", "on_disconnect")
+"""What the body of any dialect may have of a run's own, where the API that it copies has no word for it."""
+
 MAX_NAME_CHARS = 256
 """Of a name that the client chose for a thing of its own, such as a thread or a call: answers repeat it."""
 
@@ -144,16 +147,21 @@ def parts_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def addressed(registry: AgentRegistry, model: object, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `agents` or `panel` of a run: what *body* says of its own, else what *model* names.
+    """Return who is asked, and how, as a run's body has it: what *body* says of its own, else what *model* names.
 
     Raises:
         NotFound: There is no such agent or panel.
         InvalidRequest: *model* is no string, or too long.
     """
     check_model(model)
-    own = {key: body[key] for key in ("agents", "panel") if body.get(key) is not None}
-    if own:
+    own = {key: body[key] for key in OWN_KEYS if body.get(key) is not None}
+    if "agents" in own or "panel" in own:
         return own
+    return _named(registry, model) | own
+
+
+def _named(registry: AgentRegistry, model: object) -> dict[str, Any]:
+    """Return the `agents` or `panel` that *model* names. Raises as `addressed`."""
     if model is None or model == DEFAULT:
         return {}
     if not isinstance(model, str) or not model:
@@ -213,8 +221,8 @@ async def start_asked(
         raise wrong(at, "must have text: the last message of the user's has none")
     body = {
         "message": question.message,
-        **who,
         **{name: value for name, value in keys.items() if value is not None},
+        **who,  # over what the dialect's users expect stands what this one says
     }
     if question.images:
         body["images"] = question.images
