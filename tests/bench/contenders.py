@@ -34,6 +34,7 @@ TITLES = {
     "limit": "the limit (bare aiohttp, batches)",
     "hand": "a loop written by hand (aiohttp, msgspec)",
     "bare": "the limit (a Protocol on both sides)",
+    "steps": "the agents' own steps, and nothing else",
     "langgraph": "LangGraph's server (langgraph-api, in memory)",
     "llamaindex": "LlamaIndex's server (llama-agents-server)",
     "ai_sdk": "an AI SDK route on node",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..contenders import Contender, all_running, holding, read, running
+from ..contenders import UVLOOP, Contender, all_running, holding, read, running
 from ..options import Options
 from ..result import Column, Promise, Result, Rows, Sample, ratios, take_turns
 from ..sources import Plan
@@ -122,7 +122,8 @@ def carried(options: Options) -> Result:
 def giving_way(options: Options) -> Result:
     """Eight agents that never wait, but give way to the loop at each token."""
     plan = Plan("giving", 8, options.pick(20_000, 500))
-    names = ("ours", "tutorial", "hand")
+    names = ["ours", "tutorial", "hand", "steps"]
+    names += [name + UVLOOP for name in names if options.uvloop]
     with all_running(names) as contenders:
         by_name = {one.name: one for one in contenders}
         for one in contenders:
@@ -136,7 +137,11 @@ def giving_way(options: Options) -> Result:
     promises = [
         Promise("CPU/token, tutorial : ours", ratios(rows, "tutorial", "ours", "cpu_us"), at_least=8),
         Promise("tokens/s, ours : tutorial", ratios(rows, "ours", "tutorial", "rate"), at_least=8),
+        Promise("CPU/token, tutorial : steps alone", ratios(rows, "tutorial", "steps", "cpu_us")),
     ]
+    if options.uvloop:
+        on_uvloop = ratios(rows, "tutorial" + UVLOOP, "ours" + UVLOOP, "cpu_us")
+        promises.append(Promise("CPU/token, tutorial : ours, uvloop", on_uvloop))
     columns = (Column("rate", "tokens/s"), Column("cpu_us", "server CPU µs/token", 2))
     title = "(p) 8 agents that give way to the loop at each token"
     return Result(title, columns, rows, promises if not options.quick else [])
