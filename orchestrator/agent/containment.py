@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from ..backends.base import AtOnce
+
 ENDING = (SystemExit, KeyboardInterrupt)
 """What asyncio lets end the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent."""
 AGENT_THREADS = 32
@@ -73,7 +75,10 @@ class _Factory:
         loop.set_default_executor(self._executor)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Future[Any]:
-        if _inside.get() is not None:
+        if type(coro) is AtOnce:
+            if (ended := coro.begin(loop)) is not None:
+                return ended
+        elif _inside.get() is not None:
             coro = _Contained(coro)
         if self._former is not None:
             return self._former(loop, coro, **named)

@@ -20,6 +20,7 @@ from msgspec import UNSET
 from ..errors import AgentError
 from ..events.agent import Missing, Usage
 from ..events.base import Payload
+from .at_once import AtOnce as AtOnce
 from .stop_event import StopEvent as StopEvent
 
 Approve = Callable[[str], Awaitable[bool]]

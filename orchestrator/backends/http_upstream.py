@@ -11,7 +11,7 @@ import io
 import json
 import os
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from multidict import CIMultiDict, istr
 from ..errors import AgentError
 from ..events.encoding import clean_text, clean_values, encode_json, is_first_half
 from ..sse_parser import EventTooLarge, ServerSentEvent, SSEParser
+from .at_once import AtOnce
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .response_head import MendedConnector
 from .upstream_errors import Eventless
@@ -190,6 +191,7 @@ def new_session(connect_s: float = CONNECT_SECONDS) -> aiohttp.ClientSession:
         max_field_size=MAX_HEADER_BYTES,
         max_headers=MAX_HEADERS,
         headers={"Accept-Encoding": "identity"},
+        request_class=_RequestAtOnce,
     )
 
 
@@ -199,6 +201,13 @@ _shared_name = lru_cache(maxsize=256)(istr)
 def with_shared_names(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """Return *headers* with names that all requests share: aiohttp makes each anew, and holds them with the answer."""
     return CIMultiDict([(_shared_name(name), value) for name, value in headers.items()])
+
+
+class _RequestAtOnce(aiohttp.ClientRequest):
+    """A request whose body is written with its headers, if there is room, in place of a task that wakes for it."""
+
+    def write_bytes(self, *written: Any) -> Coroutine[Any, Any, None]:
+        return AtOnce(super().write_bytes(*written))
 
 
 def body_of(data: bytes) -> bytes | io.BytesIO | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..eventlog.base import Store
 from ..eventlog.run_store import Fence, RunRecord
 from ..settings.limits import RunLimits
@@ -15,7 +13,7 @@ from .conversation import Conversations
 from .live_bytes import LiveBytes
 from .registry import AgentRegistry
 from .run import Run
-from .spec import RunSpec, spec_of
+from .spec import RunSpec, StartRequest, spec_of
 from .state import RunState
 from .writer import Writer
 
@@ -40,10 +38,10 @@ class RunFactory:
         self._blind_records = BlindRecords(store)
         self._live_bytes = LiveBytes(limits.max_live_bytes, observer.live_bytes)
 
-    def spec(self, record: RunRecord) -> RunSpec:
+    def spec(self, record: RunRecord, request: StartRequest | None = None) -> RunSpec:
         """Return what a run was started with, and what it may spend here."""
         limits = self._limits
-        return replace(spec_of(record), max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
+        return spec_of(record, request, max_output_tokens=limits.max_run_tokens, max_cost=limits.max_run_cost)
 
     def make(self, record: RunRecord, state: RunState) -> Run:
         """Make a run that may append as long as *record*'s token is the newest."""
@@ -64,6 +62,6 @@ class RunFactory:
         )
         return Run(state, agents, writer, self._observer)
 
-    def make_new(self, record: RunRecord) -> Run:
-        """Make a run that has not begun."""
-        return self.make(record, RunState(self.spec(record), record.created_at))
+    def make_new(self, record: RunRecord, request: StartRequest | None = None) -> Run:
+        """Make a run that has not begun; *request* is its record's, if that is known."""
+        return self.make(record, RunState(self.spec(record, request), record.created_at))

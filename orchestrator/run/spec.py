@@ -83,14 +83,24 @@ class RunSpec:
     branch: tuple[str, ...] | None = None
 
 
-def spec_of(record: RunRecord) -> RunSpec:
+def spec_of(
+    record: RunRecord,
+    request: StartRequest | None = None,
+    *,
+    max_output_tokens: int | None = None,
+    max_cost: float | None = None,
+) -> RunSpec:
     """Return what a run was started with.
 
+    Args:
+        request: What the record's request is, if that is known.
+        max_output_tokens: What the agents may spend together, and max_cost.
     Raises:
         UnreadableRequest: It is broken, or of another release: nobody may execute what was not asked for.
     """
-    request = _read(record)
-    return _spec(record, request, _panel(record.run_id, request))
+    request = _read(record) if request is None else request
+    panel = _panel(record.run_id, request)
+    return _spec(record, request, panel, max_output_tokens=max_output_tokens, max_cost=max_cost)
 
 
 def known_spec_of(record: RunRecord) -> RunSpec:
@@ -105,7 +115,14 @@ def known_spec_of(record: RunRecord) -> RunSpec:
         return _spec(record, StartRequest(record.message, blind=blind), None)
 
 
-def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None) -> RunSpec:
+def _spec(
+    record: RunRecord,
+    request: StartRequest,
+    panel: PanelSettings | None,
+    *,
+    max_output_tokens: int | None = None,
+    max_cost: float | None = None,
+) -> RunSpec:
     return RunSpec(
         run_id=record.run_id,
         channel=record.channel,
@@ -114,6 +131,8 @@ def _spec(record: RunRecord, request: StartRequest, panel: PanelSettings | None)
         conversation_id=record.conversation_id,
         on_disconnect=record.on_disconnect,
         images=request.images,
+        max_output_tokens=max_output_tokens,
+        max_cost=max_cost,
         panel=panel,
         given=request.given,
         of=request.of,

@@ -239,9 +239,10 @@ class Executor:
 
     async def _note_ended(self, state: RunState, record: RunRecord) -> None:
         fence, ended_at = Fence(record.run_id, record.token), state.ended_at or int(time.time() * 1000)
+        request = without_images(record) if state.spec.images else None
         await until_available(
             lambda: self._store.end_run(
-                fence, state.status, ended_at, agents=state.outcomes(), request=without_images(record)
+                fence, state.status, ended_at, agents=state.outcomes(), request=request
             )
         )
 

@@ -127,8 +127,8 @@ class Starter:
         self._cluster = cluster
         self._conversations = Conversations(store)
 
-    async def start(self, record: RunRecord) -> tuple[AnyRun, bool]:
-        """Start the run of *record*; return it with its `run.started` in the log, and whether it is new.
+    async def start(self, record: RunRecord, request: StartRequest) -> tuple[AnyRun, bool]:
+        """Start the run of *record*, made of *request*; return it with `run.started` in the log, and whether it is new.
 
         Raises:
             Unavailable: Draining. LimitReached: Too many runs. Conflict: The conversation is busy, or the
@@ -144,7 +144,7 @@ class Starter:
                     raise Conflict("This Idempotency-Key was used for another request; use a new one.")
                 return await self._following.find(kept.run_id), False
             await self._let_in(record, refusal)
-            return await self._begin(record), True
+            return await self._begin(record, request), True
 
     async def _let_in(self, record: RunRecord, refusal: RequestError | None) -> None:
         """Refuse a run that was kept, or give it its conversation; a refused one is forgotten."""
@@ -158,8 +158,8 @@ class Starter:
             await self._store.forget_run(record.run_id, "was refused")
             raise
 
-    async def _begin(self, record: RunRecord) -> AnyRun:
-        run = self._factory.make_new(record)
+    async def _begin(self, record: RunRecord, request: StartRequest) -> AnyRun:
+        run = self._factory.make_new(record, request)
         self._executor.hold(run)
         try:
             await run.begin()

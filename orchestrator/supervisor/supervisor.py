@@ -162,7 +162,7 @@ class Supervisor:
         make = partial(self._records.make, request, key, traceparent)
         # Written and hashed, the images of one request would hold up every stream.
         is_large = sum(map(len, request.images)) > LARGE_CHARS
-        return await self._starter.start(await asyncio.to_thread(make) if is_large else make())
+        return await self._starter.start(await asyncio.to_thread(make) if is_large else make(), request)
 
     async def get(self, run_id: str) -> AnyRun:
         """Find a run. Raises as `Following.find`."""

@@ -63,6 +63,8 @@ class ProblemProtocol(RequestHandler):
     _headers_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
     _unsent = 0
+    is_limited = True
+    """For streams, which limit the sockets of another runner's connections themselves."""
     connections: Connections
     intake: Intake
     crowded = False

@@ -42,8 +42,7 @@ PAGE_EVENTS = 32
 _HEADERS: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store, no-transform", istr("X-Accel-Buffering"): "no",
                             hdrs.VARY: "Accept-Encoding"}  # fmt: skip
 
-RETRY_MS = 1_000
-DRAIN_RETRY_MS = 2_000
+RETRY_MS, DRAIN_RETRY_MS = 1_000, 2_000
 ANNOUNCE_SECONDS = 1.0
 """How long the announcement of a drain waits for clients; the slower ones hear it with their next event."""
 
@@ -103,7 +102,8 @@ class EventStream:
 
         If there are none, they go when this turn of the loop is over.
         """
-        limit_socket(self._request.transport)
+        if not getattr(self._request.protocol, "is_limited", False):
+            limit_socket(self._request.transport)
         opening = self.framing.opening(RETRY_MS)
         self.response._send_headers_immediately = not opening  # else they go with it
         await self.response.prepare(self._request)

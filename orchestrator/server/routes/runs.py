@@ -119,7 +119,8 @@ async def _started(request: web.Request) -> tuple[AnyRun, Dialect]:
     options = request.app[OPTIONS]
     body = await request.app[READER].read(request, max_bytes=options.max_body_bytes)
     wanted = await read_start(body, request.app[READER], registry=request.app[REGISTRY], limits=options)
-    wanted = replace(wanted, depth=read_depth(request))
+    if depth := read_depth(request):
+        wanted = replace(wanted, depth=depth)
     dialect = wanted_dialect(request)
     if wants_stream(request, dialect.framing.content_type):
         request.app[CONNECTIONS].require_room("streams")
