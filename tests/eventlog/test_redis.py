@@ -59,15 +59,19 @@ async def durable(tmp_path: Path) -> AsyncIterator[RedisServer]:
         yield running
 
 
+BRIEF: dict[str, float] = {"patience_s": 4.0}
+"""For a log of which a test expects that it gives up: the others wait long for a Redis that a busy machine holds up."""
+
+
 @asynccontextmanager
 async def opened(
-    server: RedisServer, count: int = 1, url: str = "", **options: float
+    server: RedisServer, count: int = 1, url: str = "", *, patience_s: float = PATIENCE_SECONDS
 ) -> AsyncIterator[list[RedisLog]]:
     """That many workers' logs on one server."""
     async with AsyncExitStack() as stack:
         logs = []
         for _ in range(count):
-            log = RedisLog(url or server.url, **options)
+            log = RedisLog(url or server.url, patience_s=patience_s)
             stack.push_async_callback(log.aclose)
             await log.start()
             logs.append(log)
@@ -76,8 +80,7 @@ async def opened(
 
 @pytest.fixture
 async def log(server: RedisServer) -> AsyncIterator[RedisLog]:
-    """A log that waits long for a Redis that a busy machine holds up."""
-    async with opened(server, patience_s=PATIENCE_SECONDS) as (one,):
+    async with opened(server) as (one,):
         yield one
 
 
@@ -233,7 +236,7 @@ async def test_forgotten_scripts_are_loaded_again(server: RedisServer, log: Redi
 
 
 async def test_channel_beyond_its_bytes_loses_its_oldest_entries(server: RedisServer) -> None:
-    log = RedisLog(server.url, max_channel_bytes=50_000)
+    log = RedisLog(server.url, max_channel_bytes=50_000, patience_s=PATIENCE_SECONDS)
     for _ in range(200):
         await log.append("c", [Draft(RUN, "a", "token", b"x" * 400)])
     bounds = await log.open("c")
@@ -461,7 +464,7 @@ async def test_redis_that_lost_its_newest_events_says_so(tmp_path: Path) -> None
 
 async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: RedisServer) -> None:
     """The write waits in the frozen server's socket and is carried out later: its answer is lost."""
-    async with opened(server) as (log,):
+    async with opened(server, **BRIEF) as (log,):
         await log.create_run(record())
         await log.append(RUN, [draft(1)], fence=FENCE)
         cursor = Cursor((await log.open(RUN)).epoch, 0)
@@ -486,7 +489,7 @@ async def test_frozen_redis_is_unavailable_and_the_retry_adds_once(server: Redis
 
 async def test_leases_outlive_an_outage(server: RedisServer) -> None:
     """Nobody could beat meanwhile; the first to come back must not take the others for dead."""
-    async with opened(server, 2) as (a, b):
+    async with opened(server, 2, **BRIEF) as (a, b):
         await a.beat("worker_a", 2.0)
         await b.beat("worker_b", 2.0)
         assert await a.living() == {"worker_a", "worker_b"}
@@ -503,7 +506,7 @@ async def test_leases_outlive_an_outage(server: RedisServer) -> None:
 
 async def test_full_redis_refuses_whole_appends_and_recovers(tmp_path: Path) -> None:
     limits = {"maxmemory": "5mb", "maxmemory_policy": "noeviction"}
-    async with redis_server(tmp_path / "redis", **limits) as server, opened(server) as (log,):
+    async with redis_server(tmp_path / "redis", **limits) as server, opened(server, **BRIEF) as (log,):
         await log.create_run(record())
         await log.create_run(record("run_2", "run_2"))
         added = 0
@@ -529,7 +532,7 @@ async def test_full_redis_refuses_whole_appends_and_recovers(tmp_path: Path) -> 
 
 
 async def test_redis_that_became_a_replica_is_unavailable(server: RedisServer) -> None:
-    async with opened(server) as (log,):
+    async with opened(server, **BRIEF) as (log,):
         await log.append("c", [draft(1)])
         await server.ask("REPLICAOF", "127.0.0.1", str(free_port()))
         with pytest.raises(LogUnavailable):
@@ -594,7 +597,7 @@ async def test_write_whose_answer_was_lost_is_there_once(server: RedisServer) ->
 
 async def test_retry_by_the_caller_adds_once_too(server: RedisServer) -> None:
     """No answer got through for so long that the caller was told; its retry finds what was added."""
-    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+    async with proxied(server) as (proxy, url), opened(server, url=url, **BRIEF) as (log,):
         await log.append("c", [draft(0)])
         proxy.marker = b'{"n":7}'
         at_once = [log.append("c", [draft(n)]) for n in (6, 7, 8)]
@@ -609,7 +612,7 @@ async def test_retry_by_the_caller_adds_once_too(server: RedisServer) -> None:
 
 async def test_write_that_comes_too_late_is_refused(server: RedisServer) -> None:
     """It hung in the network until its retry was through; nothing may come twice, or after its successors."""
-    async with proxied(server) as (proxy, url), opened(server, url=url) as (log,):
+    async with proxied(server) as (proxy, url), opened(server, url=url, **BRIEF) as (log,):
         await log.append("c", [draft(0)])
         proxy.delayed = b'{"n":1}'
         with pytest.raises(LogUnavailable):
@@ -691,7 +694,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
     async with redis_server(tmp_path / "primary") as primary:
         replicated = f"127.0.0.1 {primary.port}"
         async with redis_server(tmp_path / "replica", replicaof=replicated) as replica:
-            async with opened(primary, patience_s=PATIENCE_SECONDS) as (log,):
+            async with opened(primary) as (log,):
                 await log.append("c", [draft(n) for n in range(1, 11)])
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     while not await replica.ask("EXISTS", "fanin:default:{c}:log"):
@@ -699,7 +702,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
                 await replica.ask("REPLICAOF", "NO", "ONE")
                 at = (await log.append("c", [draft(n) for n in range(11, 16)]))[-1]
             await primary.stop(kill=True)
-            async with opened(replica, patience_s=PATIENCE_SECONDS) as (log,):
+            async with opened(replica) as (log,):
                 await log.append("c", [draft(n) for n in range(90, 99)])
                 with pytest.raises(GapError) as gap:
                     await log.read("c", Cursor(at.epoch, at.seq), most=9)
@@ -707,7 +710,7 @@ async def test_replica_that_lacks_the_tail_is_a_gap_for_whoever_has_seen_it(tmp_
                 start = await log.open("c")
                 page = await log.read("c", Cursor(start.epoch, 0), most=99)
                 assert numbers(page) == [*range(1, 11), *range(90, 99)]
-                async with opened(replica, patience_s=PATIENCE_SECONDS) as (other,):
+                async with opened(replica) as (other,):
                     assert (await other.open("c")).epoch == start.epoch, "once is enough"
 
 
