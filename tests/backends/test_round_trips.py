@@ -27,7 +27,7 @@ from orchestrator.events import (
 )
 from tests.dialects.agents import ODD
 from tests.support.emissions import Answering, ask, gather, of_kind, text_in
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service, serving
 from tests.support.upstream import Call, Text, Upstream
 from tests.support.upstream_script import Script, Turn
 
@@ -110,26 +110,26 @@ async def made(keys: dict[str, Any]) -> AsyncIterator[Backend]:
 
 
 @every_way
-async def test_all_that_is_said_comes_back_as_it_was(way: str) -> None:
+async def test_all_that_is_said_comes_back_as_it_was(serve: Serve, way: str) -> None:
     agents = {"rich": rich, "asking": asking, "failing": failing}
-    async with serving(agents) as service:
-        async with reaching(service, way, "rich") as backend:
-            said = [each for each in await ask(backend) if not isinstance(each, Status)]
-            assert text_in(said) == "It is so" + ODD
-            assert [each for each in said if isinstance(each, Progress | Data | Source | File)] == CONTENT
-            assert said[-1] == END
-            (result,) = of_kind(said, ToolResult)
-            assert (result.output, result.is_error) == ("It is broken.", True)
-            beside = (str, Token, Reasoning, ToolCall, ToolResult, Progress, Data, Source, File, Finish)
-            assert all(isinstance(each, beside) for each in said), "nothing else was said"
-        async with reaching(service, way, "asking") as backend:
-            # Half of a surrogate pair, as a client's cut leaves it.
-            answers = Answering(False, f"no {ODD} \ud83e")
-            assert text_in(await gather(backend.stream(answers.of(AgentInput("hi"))))) == f"False: no {ODD} �"
-        async with reaching(service, way, "failing") as backend:
-            with pytest.raises(AgentError) as caught:
-                await ask(backend)
-            assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
+    service = await serve(agents)
+    async with reaching(service, way, "rich") as backend:
+        said = [each for each in await ask(backend) if not isinstance(each, Status)]
+        assert text_in(said) == "It is so" + ODD
+        assert [each for each in said if isinstance(each, Progress | Data | Source | File)] == CONTENT
+        assert said[-1] == END
+        (result,) = of_kind(said, ToolResult)
+        assert (result.output, result.is_error) == ("It is broken.", True)
+        beside = (str, Token, Reasoning, ToolCall, ToolResult, Progress, Data, Source, File, Finish)
+        assert all(isinstance(each, beside) for each in said), "nothing else was said"
+    async with reaching(service, way, "asking") as backend:
+        # Half of a surrogate pair, as a client's cut leaves it.
+        answers = Answering(False, f"no {ODD} \ud83e")
+        assert text_in(await gather(backend.stream(answers.of(AgentInput("hi"))))) == f"False: no {ODD} �"
+    async with reaching(service, way, "failing") as backend:
+        with pytest.raises(AgentError) as caught:
+            await ask(backend)
+        assert (caught.value.code, caught.value.message) == ("budget", "The purse of " + ODD)
 
 
 VOICES: list[Emission] = [
@@ -168,9 +168,12 @@ def voices_in(said: list[Emission]) -> list[tuple[str, str | None, str]]:
 
 
 @every_way
-async def test_who_speaks_comes_back_without_a_handoff(way: str) -> None:
+async def test_who_speaks_comes_back_without_a_handoff(serve: Serve, way: str) -> None:
     """Also an agent whose speaker is called as the agent itself."""
-    async with serving({"voiced": voiced}) as service, reaching(service, way, "voiced") as backend:
+    service = await serve({"voiced": voiced})
+    async with (
+        reaching(service, way, "voiced") as backend,
+    ):
         assert voices_in(await ask(backend)) == voices_in(VOICES)
 
 

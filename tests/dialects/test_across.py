@@ -19,7 +19,7 @@ from orchestrator.framing.base import DIALECTS
 from orchestrator.run import digest
 from orchestrator.server.http import checkpoints, following
 from orchestrator.sse_parser import SSEParser
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service
 
 from .agents import AGENTS, CHATTY, TOOLED, dialects_served
 
@@ -133,37 +133,38 @@ async def steady(request: AgentInput) -> AsyncGenerator[Emission, None]:
 
 
 async def test_the_first_late_reader_of_each_reads_little_of_a_long_run(
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody has read the run in that dialect before, and yet what it says is what the whole stream ends with."""
     monkeypatch.setattr(following, "LONG_EVENTS", 200)
     monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
     log = CountingLog()
-    async with serving({"steady": steady, "tooled": AGENTS["tooled"]}, log=log) as service:
-        run_id = await service.start(agents=["steady", "tooled"])
-        await service.ended(run_id)
-        events = await service.events(run_id)
-        assert len(events) > 3 * FEW
-        path = f"/v1/runs/{run_id}/events?framing="
-        for name in SPEAKERS:
-            for place in (len(events) - 8, len(events) - 90):
-                cursor = str(events[place].id)
-                before = log.entries_read
-                body = await service.body(path + name, **{"Last-Event-ID": cursor})
-                assert log.entries_read - before < FEW, name
-                told = [each for event in SSEParser().feed(body) for each in pieces(name, event.data)]
-                rest = [e.data["text"] for e in events[place + 1 :] if e.data["type"] == "token"]
-                assert "".join(text for _, text in told) == "".join(rest), name
-        # The sums in the end are whole, too, and numbered as in the stream that was never cut.
-        late = SSEParser().feed(body := await service.body(path + "responses", **{"Last-Event-ID": cursor}))
-        whole = SSEParser().feed(await service.body(path + "responses"))
-        assert body
-        assert [e.data for e in late] == [e.data for e in whole[-len(late) :]]
-        before = log.entries_read
-        answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
-        assert log.entries_read - before < FEW
-        output = json.loads(whole[-1].data)["response"]["output"]
-        assert (answer.json["output"], len(output)) == (output, ROUNDS * 2 + 3)
+    service = await serve({"steady": steady, "tooled": AGENTS["tooled"]}, log=log)
+    run_id = await service.start(agents=["steady", "tooled"])
+    await service.ended(run_id)
+    events = await service.events(run_id)
+    assert len(events) > 3 * FEW
+    path = f"/v1/runs/{run_id}/events?framing="
+    for name in SPEAKERS:
+        for place in (len(events) - 8, len(events) - 90):
+            cursor = str(events[place].id)
+            before = log.entries_read
+            body = await service.body(path + name, **{"Last-Event-ID": cursor})
+            assert log.entries_read - before < FEW, name
+            told = [each for event in SSEParser().feed(body) for each in pieces(name, event.data)]
+            rest = [e.data["text"] for e in events[place + 1 :] if e.data["type"] == "token"]
+            assert "".join(text for _, text in told) == "".join(rest), name
+    # The sums in the end are whole, too, and numbered as in the stream that was never cut.
+    late = SSEParser().feed(body := await service.body(path + "responses", **{"Last-Event-ID": cursor}))
+    whole = SSEParser().feed(await service.body(path + "responses"))
+    assert body
+    assert [e.data for e in late] == [e.data for e in whole[-len(late) :]]
+    before = log.entries_read
+    answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
+    assert log.entries_read - before < FEW
+    output = json.loads(whole[-1].data)["response"]["output"]
+    assert (answer.json["output"], len(output)) == (output, ROUNDS * 2 + 3)
 
 
 FOLDED = [name for name, row in DIALECTS.items() if row.carrier == "stream" and row.framing.folds]
@@ -179,7 +180,7 @@ def _seq(cursor: str) -> int:
 
 @pytest.mark.parametrize("name", FOLDED)
 async def test_a_late_reader_gets_what_the_whole_stream_ends_with(
-    monkeypatch: pytest.MonkeyPatch, name: str
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """To the byte, names of parts and numbers of frames too, wherever it was cut; and others read little after it.
 
@@ -192,29 +193,28 @@ async def test_a_late_reader_gets_what_the_whole_stream_ends_with(
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
     monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
     log = CountingLog()
-    async with serving({"steady": steady, "tooled": AGENTS["tooled"]}, log=log) as service:
-        run_id = await service.start(agents=["steady", "tooled"])
-        await service.ended(run_id)
-        path = f"/v1/runs/{run_id}/events"
-        whole, events = _frames(await service.body(f"{path}?framing={name}")), await service.events(run_id)
-        monkeypatch.setattr(checkpoints, "PER_VIEW", 1000)
-        for way in ("", "&agents=steady,tooled"):  # of the second one nothing is kept
-            for behind in (2 * len(events) // 3, len(events) // 2, 9):
-                cursor = str(events[-behind].id)
-                seen = [
-                    n for n, (at, _, _) in enumerate(whole) if at is not None and _seq(at) <= _seq(cursor)
-                ]
-                rest = whole[seen[-1] + 1 if seen else 0 :]
-                before = log.entries_read
-                late = [
-                    _frames(await service.body(f"{path}?framing={name}{way}", **{"Last-Event-ID": cursor}))
-                    for _ in range(2)
-                ]
-                assert [frames[-len(rest) :] for frames in late] == [rest, rest], cursor
-                assert log.entries_read - before < 2 * behind + FEW, "it has read from the first event"
+    service = await serve({"steady": steady, "tooled": AGENTS["tooled"]}, log=log)
+    run_id = await service.start(agents=["steady", "tooled"])
+    await service.ended(run_id)
+    path = f"/v1/runs/{run_id}/events"
+    whole, events = _frames(await service.body(f"{path}?framing={name}")), await service.events(run_id)
+    monkeypatch.setattr(checkpoints, "PER_VIEW", 1000)
+    for way in ("", "&agents=steady,tooled"):  # of the second one nothing is kept
+        for behind in (2 * len(events) // 3, len(events) // 2, 9):
+            cursor = str(events[-behind].id)
+            seen = [n for n, (at, _, _) in enumerate(whole) if at is not None and _seq(at) <= _seq(cursor)]
+            rest = whole[seen[-1] + 1 if seen else 0 :]
+            before = log.entries_read
+            late = [
+                _frames(await service.body(f"{path}?framing={name}{way}", **{"Last-Event-ID": cursor}))
+                for _ in range(2)
+            ]
+            assert [frames[-len(rest) :] for frames in late] == [rest, rest], cursor
+            assert log.entries_read - before < 2 * behind + FEW, "it has read from the first event"
 
 
 async def test_a_crowd_of_late_readers_takes_in_what_lies_before_once(
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each by itself would read, and hold, all of it: twenty of a long run took half a GiB and twenty seconds."""
@@ -223,27 +223,27 @@ async def test_a_crowd_of_late_readers_takes_in_what_lies_before_once(
     monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
     monkeypatch.setattr(digest, "MOST_BYTES", 1)
     log = CountingLog()
-    async with serving({"steady": steady}, log=log) as service:
-        run_id = await service.start(agents=["steady"])
-        await service.ended(run_id)
-        events = await service.events(run_id)
-        cursor = str(events[-20].id)
-        for name in FOLDED:
-            before = log.entries_read
-            async with asyncio.TaskGroup() as group:
-                readers = [
-                    group.create_task(
-                        service.body(f"/v1/runs/{run_id}/events?framing={name}", **{"Last-Event-ID": cursor})
-                    )
-                    for _ in range(8)
-                ]
-            assert len({reader.result() for reader in readers}) == 1
-            assert log.entries_read - before < len(events) + 8 * 150, name
+    service = await serve({"steady": steady}, log=log)
+    run_id = await service.start(agents=["steady"])
+    await service.ended(run_id)
+    events = await service.events(run_id)
+    cursor = str(events[-20].id)
+    for name in FOLDED:
         before = log.entries_read
-        answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
-        assert log.entries_read - before < 200
-        last = _frames(await service.body(f"/v1/runs/{run_id}/events?framing=responses"))[-1]
-        assert answer.json["output"] == json.loads(last[2])["response"]["output"]
+        async with asyncio.TaskGroup() as group:
+            readers = [
+                group.create_task(
+                    service.body(f"/v1/runs/{run_id}/events?framing={name}", **{"Last-Event-ID": cursor})
+                )
+                for _ in range(8)
+            ]
+        assert len({reader.result() for reader in readers}) == 1
+        assert log.entries_read - before < len(events) + 8 * 150, name
+    before = log.entries_read
+    answer = await service.call("GET", f"/v1/responses/{run_id.replace('run_', 'resp_')}")
+    assert log.entries_read - before < 200
+    last = _frames(await service.body(f"/v1/runs/{run_id}/events?framing=responses"))[-1]
+    assert answer.json["output"] == json.loads(last[2])["response"]["output"]
 
 
 @pytest.mark.parametrize("name", SPEAKERS)

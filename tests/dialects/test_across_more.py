@@ -13,7 +13,7 @@ from orchestrator import AgentError, AgentInput
 from orchestrator.backends.base import Emission
 from orchestrator.sse_parser import SSEParser
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service
 
 from .agents import AGENTS, CHATTY, ODD, TOOLED
 from .test_across import SPEAKERS, pieces, read_up_to_last_id
@@ -76,25 +76,25 @@ def number(cursor: str | None) -> int:
 
 
 @pytest.mark.parametrize("which", RUNS)
-async def test_it_goes_on_in_every_other(which: str, pytestconfig: pytest.Config) -> None:
+async def test_it_goes_on_in_every_other(serve: Serve, which: str, pytestconfig: pytest.Config) -> None:
     """At random bytes of each. What each tells of it differs, so the rest is held against its own whole stream."""
     ask, words = RUNS[which]
     chance = random.Random(f"{which} {pytestconfig.getoption('fuzz_seed')}")
     policy = {"retry": {"attempts": 2, "backoff_s": 0.001, "after_first_token": True}}
-    async with serving({**AGENTS, "flaky": flaky}, keys={"flaky": policy}) as service:
-        run_id = await ask(service)
-        await service.ended(run_id)
-        path = f"/v1/runs/{run_id}/events?framing="
-        whole = {name: await service.body(path + name) for name in SPEAKERS}
-        native = "".join(text for _, text in told_in("event", whole["event"]))
-        assert all(word in native for word in words)
-        assert all(told_in(name, whole[name]) for name in SPEAKERS)
-        for first in SPEAKERS:
-            for _ in range(CUTS):
-                cursor, _ = read_up_to_last_id(first, whole[first][: chance.randrange(len(whole[first]))])
-                headers = {} if cursor is None else {"Last-Event-ID": cursor}
-                for second in SPEAKERS:
-                    answer = await service.call("GET", path + second, headers=headers)
-                    rest = told_in(second, answer.body) if answer.status == 200 else []
-                    expected = [text for at, text in told_in(second, whole[second]) if at > number(cursor)]
-                    assert "".join(text for _, text in rest) == "".join(expected), (first, second, cursor)
+    service = await serve({**AGENTS, "flaky": flaky}, keys={"flaky": policy})
+    run_id = await ask(service)
+    await service.ended(run_id)
+    path = f"/v1/runs/{run_id}/events?framing="
+    whole = {name: await service.body(path + name) for name in SPEAKERS}
+    native = "".join(text for _, text in told_in("event", whole["event"]))
+    assert all(word in native for word in words)
+    assert all(told_in(name, whole[name]) for name in SPEAKERS)
+    for first in SPEAKERS:
+        for _ in range(CUTS):
+            cursor, _ = read_up_to_last_id(first, whole[first][: chance.randrange(len(whole[first]))])
+            headers = {} if cursor is None else {"Last-Event-ID": cursor}
+            for second in SPEAKERS:
+                answer = await service.call("GET", path + second, headers=headers)
+                rest = told_in(second, answer.body) if answer.status == 200 else []
+                expected = [text for at, text in told_in(second, whole[second]) if at > number(cursor)]
+                assert "".join(text for _, text in rest) == "".join(expected), (first, second, cursor)

@@ -15,7 +15,7 @@ from mcp.types import ElicitResult
 
 from orchestrator.eventlog import subscription
 from tests.support.patience import eventually
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service
 
 from .agents import BROKEN, CHATTY, FILE, GATE, ODD, SOURCE, TOOLED, dialects_served, gated, tooled
 from .cutting import cutting
@@ -79,14 +79,17 @@ async def test_four_at_once_one_fails_and_one_is_cancelled(service: Service) -> 
     assert any("failed: The provider went away." in message for message in heard)
 
 
-async def test_a_cut_stream_is_taken_up_again() -> None:
+async def test_a_cut_stream_is_taken_up_again(serve: Serve) -> None:
     """By the client itself, at whatever byte, before the run is taken for abandoned: the result is whole."""
     heard: list[float] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         heard.append(done)
 
-    async with serving({"gated": gated, "tooled": tooled}) as service, cutting(service) as proxy:
+    service = await serve({"gated": gated, "tooled": tooled})
+    async with (
+        cutting(service) as proxy,
+    ):
         async with (
             streamable_http_client(f"{proxy.url}/v1/mcp") as streams,
             ClientSession(streams[0], streams[1]) as session,

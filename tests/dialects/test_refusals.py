@@ -22,7 +22,7 @@ from orchestrator.eventlog.run_store import RunRecord
 from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import ConnectionLimits, RunLimits
-from tests.support.service import Service, serving, silent
+from tests.support.service import Serve, Service, serving, silent
 
 from .agents import endless
 from .node import install, run_node
@@ -183,28 +183,28 @@ async def test_what_no_run_can_begin_with_is_refused_in_the_dialect_s_shape(name
         assert b"hunter2" not in answer.body
 
 
-async def test_what_no_route_takes_is_refused_in_the_dialect_s_shape() -> None:
+async def test_what_no_route_takes_is_refused_in_the_dialect_s_shape(serve: Serve) -> None:
     """Another method, a path below, a page's preflight, another kind of body: a client reads all of them alike."""
     version = {"A2A-Version": "1.0"}
     foreign = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
-    async with serving({"endless": endless}) as service:
-        for name, (path, body) in CALLS.items():
-            below = path.replace("/v1/ag-ui", "/v1/ag-ui/endless")
-            answers = {
-                405: await service.call("PUT", path, json=body),
-                403: await service.call("OPTIONS", path, headers=foreign),
-                415: await service.call(
-                    "POST", path, data=b"{}", headers=version | {"Content-Type": "text/plain"}
-                ),
-            }
-            if name != "responses":  # there is a response at each address below
-                answers[404] = await service.call("POST", f"{below}/nothing", json=body)
-            for status, answer in answers.items():
-                assert answer.status == status
-                assert words(name, answer)
-            assert answers[405].headers["Allow"]
-            head = await service.call("HEAD", path)
-            assert (head.status, head.body) == (405, b"")
+    service = await serve({"endless": endless})
+    for name, (path, body) in CALLS.items():
+        below = path.replace("/v1/ag-ui", "/v1/ag-ui/endless")
+        answers = {
+            405: await service.call("PUT", path, json=body),
+            403: await service.call("OPTIONS", path, headers=foreign),
+            415: await service.call(
+                "POST", path, data=b"{}", headers=version | {"Content-Type": "text/plain"}
+            ),
+        }
+        if name != "responses":  # there is a response at each address below
+            answers[404] = await service.call("POST", f"{below}/nothing", json=body)
+        for status, answer in answers.items():
+            assert answer.status == status
+            assert words(name, answer)
+        assert answers[405].headers["Allow"]
+        head = await service.call("HEAD", path)
+        assert (head.status, head.body) == (405, b"")
 
 
 async def test_what_is_too_many_is_refused_in_the_dialect_s_shape() -> None:

@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientSession
 from orchestrator.eventlog import subscription
 from tests.support.parts import require
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.service import Comment, Event, Frame, Puppet, StreamReader, parse_frame, serving
+from tests.support.service import Comment, Event, Frame, Puppet, Serve, StreamReader, parse_frame, serving
 
 from .nginx import Addresses, nginx
 
@@ -109,15 +109,15 @@ async def test_each_event_passes_before_the_next_is_said(tmp_path: Path, connect
 
 @pytest.mark.parametrize("connect", [over_http1, over_http2])
 async def test_idle_stream_outlives_the_proxys_patience(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int | None, connect: Connect
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int | None, connect: Connect
 ) -> None:
     """60 s against a heartbeat of 15 s; in a usual run both at a tenth."""
     scale = 1.0 if rounds else 1 / 10
     patience = 60 * scale
     monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", subscription.HEARTBEAT_SECONDS * scale)
     puppet = Puppet()
+    service = await serve({"a": puppet}, keys={"a": {"limits": IDLE}})
     async with (
-        serving({"a": puppet}, keys={"a": {"limits": IDLE}}) as service,
         nginx(service.port, tmp_path, read_timeout=patience) as at,
     ):
         run_id = await service.start()
@@ -134,12 +134,15 @@ async def test_idle_stream_outlives_the_proxys_patience(
 
 
 async def test_nginx_gives_up_a_stream_without_heartbeats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the heartbeat is for: without it this proxy ends the stream, and the client misses nothing either."""
     monkeypatch.setattr(subscription, "HEARTBEAT_SECONDS", 600.0)
     puppet = Puppet()
-    async with serving({"a": puppet}) as service, nginx(service.port, tmp_path, read_timeout=5) as at:
+    service = await serve({"a": puppet})
+    async with (
+        nginx(service.port, tmp_path, read_timeout=5) as at,
+    ):
         run_id = await service.start()
         path = f"{at.plain}/v1/runs/{run_id}/events"
         async with ClientSession() as http:

@@ -25,7 +25,7 @@ from orchestrator.server.http.runner import site_of
 from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import Service, serving, words
+from ..support.service import Serve, Service, serving, words
 from .inputs import PATHS_OF_OPERATORS, Odd
 
 AGENTS = {"a": words("x", "y"), "b": words("z")}
@@ -70,22 +70,22 @@ async def test_requests(fuzzed: Service, request: pytest.FixtureRequest) -> None
     await ask_all(fuzzed.port, share(request, 0.55), lambda odd: odd.request(run_id, fuzzed.port))
 
 
-async def test_requests_at_the_operators_port(request: pytest.FixtureRequest) -> None:
+async def test_requests_at_the_operators_port(serve: Serve, request: pytest.FixtureRequest) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    async with serving(AGENTS, security=SecuritySettings(admin_port=port)) as service:
-        site = site_of(service.runner, listener)
-        await site.start()
-        with capture_logs() as logs:
-            run_id = await service.start(agents=["a"])
-            make = partial(Odd.request, run_id=run_id, port=port, paths=PATHS_OF_OPERATORS)
-            await ask_all(port, share(request, 0.05), make)
-            status, _ = await exchange(
-                port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-            )
-            assert status == 200
-            assert (await service.call("GET", "/metrics")).status == 404, "it is at the other port alone"
-        assert failures(logs) == []
+    service = await serve(AGENTS, security=SecuritySettings(admin_port=port))
+    site = site_of(service.runner, listener)
+    await site.start()
+    with capture_logs() as logs:
+        run_id = await service.start(agents=["a"])
+        make = partial(Odd.request, run_id=run_id, port=port, paths=PATHS_OF_OPERATORS)
+        await ask_all(port, share(request, 0.05), make)
+        status, _ = await exchange(
+            port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        assert status == 200
+        assert (await service.call("GET", "/metrics")).status == 404, "it is at the other port alone"
+    assert failures(logs) == []
 
 
 async def ask_all(port: int, seeds: Iterable[int], make: Callable[[Odd], bytes]) -> None:

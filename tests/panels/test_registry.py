@@ -10,7 +10,7 @@ from orchestrator.panels.loader import load_method
 from orchestrator.panels.methods.registry import METHODS, MethodKind, method_kind
 
 from ..server.test_panels import AGENTS, finished, of
-from ..support.service import serving
+from ..support.service import Serve
 
 LONGEST = '''
 """Panel method `longest`: the longest answer wins."""
@@ -35,27 +35,27 @@ def longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("longest")
-async def test_a_new_method_is_served_after_one_file_and_one_row() -> None:
-    async with serving(AGENTS) as service:
-        _, events = await finished(service, panel={"method": "longest", "members": ["a", "b"]})
-        (result,) = of(events, "panel.result")
-        assert result["winner"] == "b"
-        assert result["method"] == "longest"
-        listed = (await service.call("GET", "/v1/panels")).json["methods"][-1]
-        assert (listed["method"], listed["title"]) == ("longest", "Longest")  # so the page offers it
+async def test_a_new_method_is_served_after_one_file_and_one_row(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    _, events = await finished(service, panel={"method": "longest", "members": ["a", "b"]})
+    (result,) = of(events, "panel.result")
+    assert result["winner"] == "b"
+    assert result["method"] == "longest"
+    listed = (await service.call("GET", "/v1/panels")).json["methods"][-1]
+    assert (listed["method"], listed["title"]) == ("longest", "Longest")  # so the page offers it
 
 
 @pytest.mark.usefixtures("longest")
-async def test_what_its_row_asks_for_is_checked_before_the_run() -> None:
-    async with serving(AGENTS) as service:
-        few = {"message": "Who?", "panel": {"method": "longest", "members": ["a"]}}
-        led = {"message": "Who?", "panel": {"method": "longest", "members": ["a", "b"], "moderator": "chair"}}
-        answer = await service.call("POST", "/v1/runs", json=few)
-        assert answer.status == 422
-        assert "needs 2 members" in answer.json["errors"][0]["detail"]
-        answer = await service.call("POST", "/v1/runs", json=led)
-        assert answer.status == 422
-        assert answer.json["errors"][0]["at"] == "panel.moderator"
+async def test_what_its_row_asks_for_is_checked_before_the_run(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    few = {"message": "Who?", "panel": {"method": "longest", "members": ["a"]}}
+    led = {"message": "Who?", "panel": {"method": "longest", "members": ["a", "b"], "moderator": "chair"}}
+    answer = await service.call("POST", "/v1/runs", json=few)
+    assert answer.status == 422
+    assert "needs 2 members" in answer.json["errors"][0]["detail"]
+    answer = await service.call("POST", "/v1/runs", json=led)
+    assert answer.status == 422
+    assert answer.json["errors"][0]["at"] == "panel.moderator"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -12,7 +12,7 @@ from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCal
 from orchestrator.events.content import Data, File, Progress, Source
 from orchestrator.framing.base import DIALECTS
 
-from ..support.service import Puppet, Service, serving, words
+from ..support.service import Puppet, Serve, Service, serving, words
 from ..support.spine import Script
 
 OWN_KEYS = ("agent_id", "t", "call_id", "parent", "progress_id")
@@ -51,33 +51,33 @@ async def blind_run(service: Service, **keys: object) -> tuple[str, str]:
     return run_id, b"\n".join(parts).decode()
 
 
-async def test_a_snapshot_says_that_its_run_is_blind() -> None:
+async def test_a_snapshot_says_that_its_run_is_blind(serve: Serve) -> None:
     """Who comes after a gap has no `run.started` that says so."""
-    async with serving(AGENTS) as service:
-        run_id, _ = await blind_run(service)
-        for path in (f"/v1/runs/{run_id}", "/v1/runs"):
-            answer = (await service.call("GET", path)).json
-            assert answer.get("runs", [answer])[0]["blind"] is True
-        plain = await service.call("POST", "/v1/runs", json={"message": "hi"})
-        assert "blind" not in plain.json
+    service = await serve(AGENTS)
+    run_id, _ = await blind_run(service)
+    for path in (f"/v1/runs/{run_id}", "/v1/runs"):
+        answer = (await service.call("GET", path)).json
+        assert answer.get("runs", [answer])[0]["blind"] is True
+    plain = await service.call("POST", "/v1/runs", json={"message": "hi"})
+    assert "blind" not in plain.json
 
 
-async def test_nothing_that_can_be_read_tells_who_is_who() -> None:
-    async with serving(AGENTS) as service:
-        run_id, text = await blind_run(service)
-        assert not [secret for secret in SECRETS if secret in text]
-        events = await service.events(run_id)
-        started = events[0].data
-        assert started["blind"] is True
-        assert [a["agent_id"] for a in started["agents"]] == ["agent-1", "agent-2"]
-        assert {a["title"] for a in started["agents"]} == {"Agent 1", "Agent 2"}
-        done = next(e.data for e in events if e.data["type"] == "done" and "agent_id" in e.data)
-        assert (done["metrics"], done["usage"], done["text"]) == (None, None, "hello")
-        error = next(e.data for e in events if e.data["type"] == "error")
-        assert (error["code"], error["message"]) == (
-            "upstream_rejected",
-            "The agent failed (upstream_rejected).",
-        )
+async def test_nothing_that_can_be_read_tells_who_is_who(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    run_id, text = await blind_run(service)
+    assert not [secret for secret in SECRETS if secret in text]
+    events = await service.events(run_id)
+    started = events[0].data
+    assert started["blind"] is True
+    assert [a["agent_id"] for a in started["agents"]] == ["agent-1", "agent-2"]
+    assert {a["title"] for a in started["agents"]} == {"Agent 1", "Agent 2"}
+    done = next(e.data for e in events if e.data["type"] == "done" and "agent_id" in e.data)
+    assert (done["metrics"], done["usage"], done["text"]) == (None, None, "hello")
+    error = next(e.data for e in events if e.data["type"] == "error")
+    assert (error["code"], error["message"]) == (
+        "upstream_rejected",
+        "The agent failed (upstream_rejected).",
+    )
 
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -89,64 +89,64 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_each_dialect_asks_blind_and_says_what_becomes_of_a_run_that_is_left() -> None:
+async def test_each_dialect_asks_blind_and_says_what_becomes_of_a_run_that_is_left(serve: Serve) -> None:
     """What a dialect has no word for stands in its body as in a run's own; left out, agents would be named."""
     own: dict[str, Any] = {"blind": True, "on_disconnect": "continue"}
-    async with serving(AGENTS) as service:
-        for path, asked in ASKED.items():
-            if path == "/v1/ag-ui":
-                body = asked | {"forwardedProps": own}
-            elif "message" in asked:
-                body = {"message": asked["message"] | {"metadata": own}}
-            else:
-                body = asked | own
-            answer = await service.call("POST", path, json=body, headers={"A2A-Version": "1.0"})
-            assert answer.status == 200, (path, answer.body)
-            assert b"agent-" in answer.body, path
-            assert not any(secret.encode() in answer.body for secret in SECRETS), path
-        runs = (await service.call("GET", "/v1/runs")).json["runs"]
-        specs = [(await service.find(run["run_id"])).spec for run in runs]
-        assert [(spec.blind, spec.on_disconnect) for spec in specs] == [(True, "continue")] * len(ASKED)
-        wrong = await service.call("POST", "/v1/responses", json=ASKED["/v1/responses"] | {"blind": "yes"})
-        assert (wrong.status, wrong.json["error"]["param"]) == (422, "blind")
+    service = await serve(AGENTS)
+    for path, asked in ASKED.items():
+        if path == "/v1/ag-ui":
+            body = asked | {"forwardedProps": own}
+        elif "message" in asked:
+            body = {"message": asked["message"] | {"metadata": own}}
+        else:
+            body = asked | own
+        answer = await service.call("POST", path, json=body, headers={"A2A-Version": "1.0"})
+        assert answer.status == 200, (path, answer.body)
+        assert b"agent-" in answer.body, path
+        assert not any(secret.encode() in answer.body for secret in SECRETS), path
+    runs = (await service.call("GET", "/v1/runs")).json["runs"]
+    specs = [(await service.find(run["run_id"])).spec for run in runs]
+    assert [(spec.blind, spec.on_disconnect) for spec in specs] == [(True, "continue")] * len(ASKED)
+    wrong = await service.call("POST", "/v1/responses", json=ASKED["/v1/responses"] | {"blind": "yes"})
+    assert (wrong.status, wrong.json["error"]["param"]) == (422, "blind")
 
 
-async def test_vote_tells_who_is_who() -> None:
-    async with serving(AGENTS) as service:
-        run_id, _ = await blind_run(service)
-        answer = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-2"})
-        assert answer.status == 200
-        assert answer.json["vote"] == "agent-2"
-        agents = {agent["configured"]: agent for agent in answer.json["agents"]}
-        assert agents["skeptic"]["usage"] == {"input_tokens": 1, "output_tokens": 47110815}
-        assert agents["skeptic"]["metrics"]["output_chars"] == 5
-        assert agents["optimist"]["error"]["message"] == "Wording of the provider."
+async def test_vote_tells_who_is_who(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    run_id, _ = await blind_run(service)
+    answer = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-2"})
+    assert answer.status == 200
+    assert answer.json["vote"] == "agent-2"
+    agents = {agent["configured"]: agent for agent in answer.json["agents"]}
+    assert agents["skeptic"]["usage"] == {"input_tokens": 1, "output_tokens": 47110815}
+    assert agents["skeptic"]["metrics"]["output_chars"] == 5
+    assert agents["optimist"]["error"]["message"] == "Wording of the provider."
+    snapshot = (await service.call("GET", f"/v1/runs/{run_id}")).json
+    assert snapshot["revealed"] == answer.json
+    # The events stay as they were: cursors and what was read before go on being true.
+    body = (await service.body(f"/v1/runs/{run_id}/events")).decode()
+    assert not [secret for secret in SECRETS if secret in body]
+
+
+async def test_order_does_not_tell_who_is_who(serve: Serve) -> None:
+    service = await serve({name: words(name) for name in ("a", "b", "c", "d")})
+    orders = set()
+    for _ in range(12):
+        run_id = await service.start(blind=True)
+        await service.ended(run_id)
         snapshot = (await service.call("GET", f"/v1/runs/{run_id}")).json
-        assert snapshot["revealed"] == answer.json
-        # The events stay as they were: cursors and what was read before go on being true.
-        body = (await service.body(f"/v1/runs/{run_id}/events")).decode()
-        assert not [secret for secret in SECRETS if secret in body]
+        orders.add(json.dumps([agent["text"] for agent in snapshot["agents"].values()]))
+    assert len(orders) > 1
 
 
-async def test_order_does_not_tell_who_is_who() -> None:
-    async with serving({name: words(name) for name in ("a", "b", "c", "d")}) as service:
-        orders = set()
-        for _ in range(12):
-            run_id = await service.start(blind=True)
-            await service.ended(run_id)
-            snapshot = (await service.call("GET", f"/v1/runs/{run_id}")).json
-            orders.add(json.dumps([agent["text"] for agent in snapshot["agents"].values()]))
-        assert len(orders) > 1
-
-
-async def test_agents_of_a_blind_run_are_steered_by_their_neutral_ids() -> None:
-    async with serving(AGENTS) as service:
-        run_id, _ = await blind_run(service)
-        assert (await service.call("POST", f"/v1/runs/{run_id}/agents/agent-1/cancel")).status == 202
-        assert (await service.call("POST", f"/v1/runs/{run_id}/agents/skeptic/cancel")).status == 404
-        wrong = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "skeptic"})
-        assert wrong.status == 404
-        assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json={})).status == 422
+async def test_agents_of_a_blind_run_are_steered_by_their_neutral_ids(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    run_id, _ = await blind_run(service)
+    assert (await service.call("POST", f"/v1/runs/{run_id}/agents/agent-1/cancel")).status == 202
+    assert (await service.call("POST", f"/v1/runs/{run_id}/agents/skeptic/cancel")).status == 404
+    wrong = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "skeptic"})
+    assert wrong.status == 404
+    assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json={})).status == 422
 
 
 async def test_blind_conversation_is_each_agents_own() -> None:
@@ -168,21 +168,21 @@ async def test_blind_conversation_is_each_agents_own() -> None:
     assert set(heard["b"]) == {"b"}
 
 
-async def test_blind_panel_is_refused() -> None:
-    async with serving(AGENTS) as service:
-        body = {"message": "hi", "blind": True, "panel": {"method": "debate"}}
-        answer = await service.call("POST", "/v1/runs", json=body)
-        assert answer.status == 422
-        assert [problem["at"] for problem in answer.json["errors"]] == ["blind"]
+async def test_blind_panel_is_refused(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    body = {"message": "hi", "blind": True, "panel": {"method": "debate"}}
+    answer = await service.call("POST", "/v1/runs", json=body)
+    assert answer.status == 422
+    assert [problem["at"] for problem in answer.json["errors"]] == ["blind"]
 
 
-async def test_vote_in_a_run_that_is_not_blind_is_kept_too() -> None:
-    async with serving({"a": words("x"), "b": words("y")}) as service:
-        run_id = await service.start(agents=["a", "b"])
-        await service.ended(run_id)
-        answer = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "b"})
-        assert answer.json["vote"] == "b"
-        assert [agent["configured"] for agent in answer.json["agents"]] == ["a", "b"]
+async def test_vote_in_a_run_that_is_not_blind_is_kept_too(serve: Serve) -> None:
+    service = await serve({"a": words("x"), "b": words("y")})
+    run_id = await service.start(agents=["a", "b"])
+    await service.ended(run_id)
+    answer = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "b"})
+    assert answer.json["vote"] == "b"
+    assert [agent["configured"] for agent in answer.json["agents"]] == ["a", "b"]
 
 
 def telling(prefix: str, reason: str) -> Script:
@@ -203,64 +203,62 @@ def telling(prefix: str, reason: str) -> Script:
     return script
 
 
-async def test_nothing_but_words_tells_one_from_another_before_the_vote() -> None:
+async def test_nothing_but_words_tells_one_from_another_before_the_vote(serve: Serve) -> None:
     """Details, finish words, call ids, tool names, and numbers in the metrics gave it away."""
     scripts = {"openai": telling("chatcomp", "end_turn"), "letta": telling("toolu", "stop")}
-    async with serving(scripts) as service:
-        run_id, text = await blind_run(service)
-        shapes: dict[str, list[object]] = {}
-        for event in await service.events(run_id):
-            if "agent_id" in event.data:
-                told = {key: value for key, value in event.data.items() if key not in OWN_KEYS}
-                shapes.setdefault(event.data["agent_id"], []).append(
-                    (told, len(event.data.get("call_id", "")))
-                )
-        assert shapes["agent-1"] == shapes["agent-2"]
-        numbers = (await service.call("GET", "/metrics")).body.decode()
-        for dialect in (name for name, row in DIALECTS.items() if row.carrier == "stream"):
-            text += (await service.body(f"/v1/runs/{run_id}/events?framing={dialect}")).decode()
-        for word in ("chatcomp", "toolu", "end_turn", "openai", "letta"):
-            assert word not in text + numbers
-        for name in ("time_to_first_token", "agent_duration", "output_tokens_total", "token_events_total"):
-            assert not [line for line in numbers.splitlines() if name in line and "agent=" in line]
-        revealed = (await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-1"})).json
-        assert {agent["usage"]["input_tokens"] for agent in revealed["agents"]} == {8, 5}
-        assert all(agent["metrics"]["duration_ms"] >= 0 for agent in revealed["agents"])
-        told = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]
-        assert {"".join(agent["output"]) for agent in told.values()} == {"chatcomp", "toolu"}
-        assert [len(told["agent-1"][kind]) for kind in ("progress", "data", "sources", "files")] == [1] * 4
+    service = await serve(scripts)
+    run_id, text = await blind_run(service)
+    shapes: dict[str, list[object]] = {}
+    for event in await service.events(run_id):
+        if "agent_id" in event.data:
+            told = {key: value for key, value in event.data.items() if key not in OWN_KEYS}
+            shapes.setdefault(event.data["agent_id"], []).append((told, len(event.data.get("call_id", ""))))
+    assert shapes["agent-1"] == shapes["agent-2"]
+    numbers = (await service.call("GET", "/metrics")).body.decode()
+    for dialect in (name for name, row in DIALECTS.items() if row.carrier == "stream"):
+        text += (await service.body(f"/v1/runs/{run_id}/events?framing={dialect}")).decode()
+    for word in ("chatcomp", "toolu", "end_turn", "openai", "letta"):
+        assert word not in text + numbers
+    for name in ("time_to_first_token", "agent_duration", "output_tokens_total", "token_events_total"):
+        assert not [line for line in numbers.splitlines() if name in line and "agent=" in line]
+    revealed = (await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": "agent-1"})).json
+    assert {agent["usage"]["input_tokens"] for agent in revealed["agents"]} == {8, 5}
+    assert all(agent["metrics"]["duration_ms"] >= 0 for agent in revealed["agents"])
+    told = (await service.call("GET", f"/v1/runs/{run_id}")).json["agents"]
+    assert {"".join(agent["output"]) for agent in told.values()} == {"chatcomp", "toolu"}
+    assert [len(told["agent-1"][kind]) for kind in ("progress", "data", "sources", "files")] == [1] * 4
 
 
-async def test_a_vote_that_is_not_blind_is_refused() -> None:
+async def test_a_vote_that_is_not_blind_is_refused(serve: Serve) -> None:
     puppets = {"a": Puppet(), "b": Puppet()}
-    async with serving(puppets) as service:
-        run_id = await service.start(blind=True)
-        vote = {"agent_id": "agent-1"}
-        early = await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)
-        assert (early.status, "answered" in early.problem["detail"]) == (409, True)
-        for puppet in puppets.values():
-            puppet.say("x")
-            puppet.end()
-        await service.ended(run_id)
-        assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)).status == 200
-        for agent_id in ("agent-1", "agent-2"):
-            late = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": agent_id})
-            assert (late.status, "known" in late.problem["detail"]) == (409, True)
-        assert (await service.call("GET", f"/v1/runs/{run_id}")).json["revealed"]["vote"] == "agent-1"
+    service = await serve(puppets)
+    run_id = await service.start(blind=True)
+    vote = {"agent_id": "agent-1"}
+    early = await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)
+    assert (early.status, "answered" in early.problem["detail"]) == (409, True)
+    for puppet in puppets.values():
+        puppet.say("x")
+        puppet.end()
+    await service.ended(run_id)
+    assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json=vote)).status == 200
+    for agent_id in ("agent-1", "agent-2"):
+        late = await service.call("POST", f"/v1/runs/{run_id}/vote", json={"agent_id": agent_id})
+        assert (late.status, "known" in late.problem["detail"]) == (409, True)
+    assert (await service.call("GET", f"/v1/runs/{run_id}")).json["revealed"]["vote"] == "agent-1"
 
 
-async def test_an_approval_of_a_blind_run_is_answered_by_its_neutral_id() -> None:
+async def test_an_approval_of_a_blind_run_is_answered_by_its_neutral_id(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet, "b": words("x")}) as service:
-        run_id = await service.start(agents=["a", "b"], blind=True)
-        puppet.say(ApprovalRequest("toolu_01ABC", "pay", '{"euros":5}'))
-        async with service.stream(f"/v1/runs/{run_id}/events") as stream:
-            while (event := await stream.event()).data["type"] != "approval_request":
-                pass
-        agent_id, call_id = event.data["agent_id"], event.data["call_id"]
-        assert "toolu" not in call_id
-        # Nobody can answer for what he does not see, so this alone of all tools is named before the vote.
-        assert (event.data["name"], event.data["arguments"]) == ("pay", '{"euros":5}')
-        path = f"/v1/runs/{run_id}/agents/{agent_id}/approvals/"
-        assert (await service.call("POST", path + call_id, json={"approve": True})).status == 202
-        await service.call("POST", f"/v1/runs/{run_id}/cancel")
+    service = await serve({"a": puppet, "b": words("x")})
+    run_id = await service.start(agents=["a", "b"], blind=True)
+    puppet.say(ApprovalRequest("toolu_01ABC", "pay", '{"euros":5}'))
+    async with service.stream(f"/v1/runs/{run_id}/events") as stream:
+        while (event := await stream.event()).data["type"] != "approval_request":
+            pass
+    agent_id, call_id = event.data["agent_id"], event.data["call_id"]
+    assert "toolu" not in call_id
+    # Nobody can answer for what he does not see, so this alone of all tools is named before the vote.
+    assert (event.data["name"], event.data["arguments"]) == ("pay", '{"euros":5}')
+    path = f"/v1/runs/{run_id}/agents/{agent_id}/approvals/"
+    assert (await service.call("POST", path + call_id, json={"approve": True})).status == 202
+    await service.call("POST", f"/v1/runs/{run_id}/cancel")

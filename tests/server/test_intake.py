@@ -11,7 +11,7 @@ import pytest
 from orchestrator.server.http import runner
 from orchestrator.server.http.intake import ROUND_SECONDS, Intake
 from tests.support.patience import eventually, soon
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service, serving
 
 from .test_turns import Rounds
 
@@ -48,27 +48,27 @@ async def test_a_round_parses_a_little_of_each_in_turn() -> None:
 
 @pytest.mark.parametrize("room", [True, False])
 async def test_pipelined_requests_in_odd_pieces_are_answered_in_order(
-    monkeypatch: pytest.MonkeyPatch, room: bool
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, room: bool
 ) -> None:
     """Whether or not what comes is put off, in pieces that end anywhere."""
     monkeypatch.setattr(runner, "MOST_BYTES", 64)
     monkeypatch.setattr(runner, "FEWEST_BYTES", 7)
     if not room:
         monkeypatch.setattr(Intake, "has_room", False)
-    async with serving() as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-        for n in range(30):
-            body = json.dumps({"message": f"question {n}", "agents": ["nobody"]}).encode()
-            writer.write(
-                b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-N: %d\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (n, len(body), body)
-            )
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answers = await soon(reader.read())
-        assert answers.count(b"HTTP/1.1 422") == 30
-        assert answers.count(b"HTTP/1.1 200") == 1
-        assert answers.rindex(b"HTTP/1.1 200") > answers.rindex(b"HTTP/1.1 422")
-        writer.close()
+    service = await serve()
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    for n in range(30):
+        body = json.dumps({"message": f"question {n}", "agents": ["nobody"]}).encode()
+        writer.write(
+            b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-N: %d\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (n, len(body), body)
+        )
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answers = await soon(reader.read())
+    assert answers.count(b"HTTP/1.1 422") == 30
+    assert answers.count(b"HTTP/1.1 200") == 1
+    assert answers.rindex(b"HTTP/1.1 200") > answers.rindex(b"HTTP/1.1 422")
+    writer.close()
 
 
 async def _post_in_chunks(service: Service, body: bytes) -> bytes:

@@ -17,7 +17,7 @@ from orchestrator.server.http.json_body import SMALL_BODY_BYTES, JsonReader, par
 from orchestrator.server.http.problem import ProblemError
 from orchestrator.server.http.turns import Turns
 
-from ..support.service import Serve, Service, serving, words
+from ..support.service import Serve, Service, words
 
 JSON = {"Content-Type": "application/json"}
 
@@ -146,10 +146,10 @@ async def test_an_unknown_coding_is_named_as_such(coding: str, status: int, serv
         "[]", "nonsense", "{", '{"op":"start","message":NaN}', "{" + '"a":1,' * 5000,
     ],
 )  # fmt: skip
-async def test_a_socket_survives_what_is_no_operation(message: str) -> None:
+async def test_a_socket_survives_what_is_no_operation(serve: Serve, message: str) -> None:
     """Deep JSON closed the socket with all its runs."""
+    service = await serve({"a": words("x")})
     async with (
-        serving({"a": words("x")}) as service,
         service.session.ws_connect(f"{service.url}/v1/ws") as ws,
     ):
         await ws.send_str(message)

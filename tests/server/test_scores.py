@@ -16,7 +16,7 @@ from orchestrator.client import Client as OwnClient
 from orchestrator.client import ClientError
 from orchestrator.events import Usage
 from tests.contract.stores import STORES, Clock
-from tests.support.service import Service, serving, words
+from tests.support.service import Serve, Service, serving, words
 
 
 def counted(text: str) -> Callable[[AgentInput], AsyncIterator[object]]:
@@ -177,18 +177,18 @@ async def prefers_tea(request: AgentInput) -> AsyncIterator[str]:
     yield "Winner: " + next(heard.label for heard in request.part.heard if heard.text == "tea")
 
 
-async def test_a_judges_verdict_is_counted_when_its_run_ends() -> None:
-    async with serving({**SCRIPTS, "j": prefers_tea}) as service:
-        run_id = await service.start("Tea?", agents=["a", "b"], panel={"method": "judge", "moderator": "j"})
-        await service.ended(run_id)
-        assert rows(await scores(service, "?by=judge")) == {"a": (1, 0, 0, 0), "b": (0, 1, 0, 0)}
-        over = await service.call(
-            "POST", f"/v1/runs/{run_id}/panel", json={"panel": {"method": "judge", "moderator": "j"}}
-        )
-        await service.ended(over.json["run_id"])
-        assert rows(await uncached(service)) == {"a": (2, 0, 0, 0), "b": (0, 2, 0, 0)}
-        assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
-        assert (await uncached(service))["agents"] == [], "what sat over its answers goes with it"
+async def test_a_judges_verdict_is_counted_when_its_run_ends(serve: Serve) -> None:
+    service = await serve({**SCRIPTS, "j": prefers_tea})
+    run_id = await service.start("Tea?", agents=["a", "b"], panel={"method": "judge", "moderator": "j"})
+    await service.ended(run_id)
+    assert rows(await scores(service, "?by=judge")) == {"a": (1, 0, 0, 0), "b": (0, 1, 0, 0)}
+    over = await service.call(
+        "POST", f"/v1/runs/{run_id}/panel", json={"panel": {"method": "judge", "moderator": "j"}}
+    )
+    await service.ended(over.json["run_id"])
+    assert rows(await uncached(service)) == {"a": (2, 0, 0, 0), "b": (0, 2, 0, 0)}
+    assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
+    assert (await uncached(service))["agents"] == [], "what sat over its answers goes with it"
 
 
 async def test_the_python_client_votes_and_reads_the_scores(service: Service) -> None:

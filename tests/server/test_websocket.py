@@ -18,7 +18,7 @@ from orchestrator.server.http.security import SecuritySettings
 from orchestrator.server.routes import websocket
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
-from ..support.service import FLOOD_KEYS, Puppet, Serve, Service, endless, flood, serving, silent, words
+from ..support.service import FLOOD_KEYS, Puppet, Serve, Service, endless, flood, silent, words
 
 
 class Socket:
@@ -54,8 +54,11 @@ async def connected(service: Service, **options: Any) -> AsyncIterator[Socket]:
         yield Socket(ws)
 
 
-async def test_start_answers_with_the_streams_data_plus_id_and_run_id() -> None:
-    async with serving({"a": words("x", "y"), "b": words("z")}) as service, connected(service) as sock:
+async def test_start_answers_with_the_streams_data_plus_id_and_run_id(serve: Serve) -> None:
+    service = await serve({"a": words("x", "y"), "b": words("z")})
+    async with (
+        connected(service) as sock,
+    ):
         for ref in ("r1", 7, {"n": [1]}, None):
             await sock.send("start", ref=ref, message="hi", agents=["a", "b"])
             seen = await sock.until("run.done")
@@ -87,8 +90,11 @@ async def test_many_runs_on_one_socket_do_not_mix(serve: Serve) -> None:
         assert [message["id"] for message in messages] == [e.id for e in await service.events(run_id)]
 
 
-async def test_cancel_of_an_agent_and_of_a_run() -> None:
-    async with serving({"a": endless, "b": endless}) as service, connected(service) as sock:
+async def test_cancel_of_an_agent_and_of_a_run(serve: Serve) -> None:
+    service = await serve({"a": endless, "b": endless})
+    async with (
+        connected(service) as sock,
+    ):
         await sock.send("start", ref=1, message="hi")
         run_id = (await sock.receive())["run_id"]
         await sock.until("a.token")
@@ -104,9 +110,12 @@ async def test_cancel_of_an_agent_and_of_a_run() -> None:
         assert (problem["op"], problem["ref"], problem["problem"]["status"]) == ("error", "x", 404)
 
 
-async def test_attach_goes_on_after_the_cursor_and_detach_ends_it() -> None:
+async def test_attach_goes_on_after_the_cursor_and_detach_ends_it(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service, connected(service) as sock:
+    service = await serve({"a": puppet})
+    async with (
+        connected(service) as sock,
+    ):
         run_id = await service.start()
         puppet.say("one ")
         await sock.send("attach", ref="r", run_id=run_id)
@@ -129,9 +138,12 @@ async def test_attach_goes_on_after_the_cursor_and_detach_ends_it() -> None:
         assert (await service.find(run_id)).status == "completed"
 
 
-async def test_socket_follows_a_channel_with_one_cursor() -> None:
+async def test_socket_follows_a_channel_with_one_cursor(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service, connected(service) as sock:
+    service = await serve({"a": puppet})
+    async with (
+        connected(service) as sock,
+    ):
         await sock.send("attach", channel="tab")
         run_id = await service.start(channel="tab")
         puppet.say("one ")
@@ -149,8 +161,11 @@ async def test_socket_follows_a_channel_with_one_cursor() -> None:
         assert (await sock.receive())["problem"]["status"] == 422
 
 
-async def test_socket_filters_by_run_and_agent() -> None:
-    async with serving({"a": words("x"), "b": words("y")}) as service, connected(service) as sock:
+async def test_socket_filters_by_run_and_agent(serve: Serve) -> None:
+    service = await serve({"a": words("x"), "b": words("y")})
+    async with (
+        connected(service) as sock,
+    ):
         first, second = await service.start(channel="tab"), await service.start(channel="tab")
         for run_id in (first, second):
             await service.ended(run_id)
@@ -166,9 +181,12 @@ async def test_socket_filters_by_run_and_agent() -> None:
             assert (problem["status"], problem["errors"][0]["at"]) == (422, next(iter(wrong)))
 
 
-async def test_only_the_last_snapshot_of_a_gap_moves_the_cursor() -> None:
+async def test_only_the_last_snapshot_of_a_gap_moves_the_cursor(serve: Serve) -> None:
     """Cut off between two of them, a client comes back with its old cursor and hears all of them again."""
-    async with serving({"a": words("x")}) as service, connected(service) as sock:
+    service = await serve({"a": words("x")})
+    async with (
+        connected(service) as sock,
+    ):
         for _ in range(3):
             await service.ended(await service.start(channel="tab"))
         await sock.send("attach", channel="tab", after="zzzz-1")
@@ -189,9 +207,12 @@ async def test_leaving_does_not_cancel_the_runs(serve: Serve) -> None:
     assert (await service.find(run_id)).status == "completed"
 
 
-async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
+async def test_attaching_at_the_end_of_an_ended_run_tells_its_state(serve: Serve) -> None:
     """Where HTTP says 204 a socket needs a message, or the client would wait for ever."""
-    async with serving({"a": words("x")}) as service, connected(service) as sock:
+    service = await serve({"a": words("x")})
+    async with (
+        connected(service) as sock,
+    ):
         run_id = await service.start()
         await service.ended(run_id)
         last = service.run(run_id).state.last_event_id
@@ -204,9 +225,12 @@ async def test_attaching_at_the_end_of_an_ended_run_tells_its_state() -> None:
 
 
 @pytest.mark.parametrize(("after", "reason"), [("zzzz-1", "epoch"), ("-1", "malformed"), ("\0", "malformed")])
-async def test_useless_cursor_gives_a_gap_and_the_snapshot(after: str, reason: str) -> None:
+async def test_useless_cursor_gives_a_gap_and_the_snapshot(serve: Serve, after: str, reason: str) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet}) as service, connected(service) as sock:
+    service = await serve({"a": puppet})
+    async with (
+        connected(service) as sock,
+    ):
         run_id = await service.start()
         puppet.say("said")
         await eventually(lambda: service.run(run_id).snapshot().agents["a"].text == "said")
@@ -237,8 +261,13 @@ async def test_useless_cursor_gives_a_gap_and_the_snapshot(after: str, reason: s
         ('{"op": "detach", "ref": "a", "run_id": "run_x"}', "a", 404),
     ],
 )
-async def test_refusals_name_the_ref_and_leave_the_socket_open(text: str, ref: object, status: int) -> None:
-    async with serving({"a": words("x")}) as service, connected(service) as sock:
+async def test_refusals_name_the_ref_and_leave_the_socket_open(
+    serve: Serve, text: str, ref: object, status: int
+) -> None:
+    service = await serve({"a": words("x")})
+    async with (
+        connected(service) as sock,
+    ):
         if text == "\ud800":
             await sock.ws.send_bytes(b"binary")
         else:
@@ -251,8 +280,11 @@ async def test_refusals_name_the_ref_and_leave_the_socket_open(text: str, ref: o
         await sock.until("run.done")
 
 
-async def test_deleted_run_ends_with_an_error_and_is_410_afterwards() -> None:
-    async with serving({"a": silent}) as service, connected(service) as sock:
+async def test_deleted_run_ends_with_an_error_and_is_410_afterwards(serve: Serve) -> None:
+    service = await serve({"a": silent})
+    async with (
+        connected(service) as sock,
+    ):
         await sock.send("start", ref="r", message="hi")
         run_id = (await sock.receive())["run_id"]
         await service.call("DELETE", f"/v1/runs/{run_id}")
@@ -312,27 +344,27 @@ async def test_plain_get_is_told_to_upgrade(serve: Serve) -> None:
 # ── slow ones ─────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_client_that_never_reads_its_socket_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_never_reads_its_socket_is_dropped(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(websocket, "SEND_SECONDS", 1.0)
     scripts = {"a": flood, "b": words("fine", pause=0.2)}
-    async with serving(
-        scripts, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000)
-    ) as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        key = base64.b64encode(b"0123456789abcdef").decode()
-        writer.write(
-            f"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
-        )
-        assert b" 101 " in await reader.readline()
-        run_id = await service.start()
-        writer.write(_masked(json.dumps({"op": "attach", "run_id": run_id}).encode()))
-        await eventually(lambda: service.streams.sockets)
-        await eventually(lambda: not service.streams.sockets)
-        assert service.run(run_id).status == "running", "the agents do not care"
-        assert service.dropped() == 1
-        writer.close()
+    service = await serve(scripts, keys={"a": FLOOD_KEYS}, log=MemoryLog(max_channel_bytes=4_000_000))
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port, limit=1024)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    key = base64.b64encode(b"0123456789abcdef").decode()
+    writer.write(
+        f"GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+    )
+    assert b" 101 " in await reader.readline()
+    run_id = await service.start()
+    writer.write(_masked(json.dumps({"op": "attach", "run_id": run_id}).encode()))
+    await eventually(lambda: service.streams.sockets)
+    await eventually(lambda: not service.streams.sockets)
+    assert service.run(run_id).status == "running", "the agents do not care"
+    assert service.dropped() == 1
+    writer.close()
 
 
 def _masked(data: bytes) -> bytes:

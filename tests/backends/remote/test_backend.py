@@ -32,7 +32,7 @@ from orchestrator.events import (
 from tests.dialects.agents import AGENTS, CHATTY, ODD, TOOLED
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, reasoning_in, text_in
 from tests.support.patience import PATIENCE_SECONDS, eventually
-from tests.support.service import Puppet, Service, serving, words
+from tests.support.service import Puppet, Serve, Service, serving, words
 
 RICH: list[Emission] = [
     Progress("Reading", step=1, steps=3),
@@ -59,8 +59,11 @@ async def reaching(service: Service, **keys: Any) -> AsyncIterator[RemoteBackend
         await backend.aclose()
 
 
-async def test_all_that_the_agent_says_comes_through() -> None:
-    async with serving(AGENTS | {"rich": rich}) as service, reaching(service, agent="rich") as backend:
+async def test_all_that_the_agent_says_comes_through(serve: Serve) -> None:
+    service = await serve(AGENTS | {"rich": rich})
+    async with (
+        reaching(service, agent="rich") as backend,
+    ):
         said = [e for e in await ask(backend) if not isinstance(e, Status)]
         assert [e.text if isinstance(e, Token) and e.speaker is None else e for e in said] == RICH
         async with reaching(service, agent="chatty") as chatty:
@@ -75,8 +78,11 @@ async def test_all_that_the_agent_says_comes_through() -> None:
             assert text_in(said) == "".join(TOOLED)
 
 
-async def test_a_failure_keeps_its_code() -> None:
-    async with serving(AGENTS) as service, reaching(service, agent="failing") as backend:
+async def test_a_failure_keeps_its_code(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    async with (
+        reaching(service, agent="failing") as backend,
+    ):
         said: list[Emission] = []
         with pytest.raises(AgentError) as caught:
             await gather(backend.stream(AgentInput("hi")), said)
@@ -96,11 +102,16 @@ async def test_a_failure_keeps_its_code() -> None:
         ({"agent": "chatty"}, "upstream_auth", "HTTP 401"),
     ],
 )
-async def test_what_the_other_instance_refuses(keys: dict[str, Any], code: str | None, words: str) -> None:
+async def test_what_the_other_instance_refuses(
+    serve: Serve, keys: dict[str, Any], code: str | None, words: str
+) -> None:
     from orchestrator.server.http.security import SecuritySettings
 
     security = SecuritySettings(token="sesame-open-now") if code != "upstream_rejected" else None
-    async with serving(AGENTS, security=security) as service, reaching(service, **keys) as backend:
+    service = await serve(AGENTS, security=security)
+    async with (
+        reaching(service, **keys) as backend,
+    ):
         if code is None:
             assert text_in(await ask(backend)) == "".join(CHATTY)
             return
@@ -121,10 +132,13 @@ async def test_no_instance_there_is_unavailable_at_once() -> None:
     await backend.aclose()
 
 
-async def test_a_dropped_connection_is_taken_up_where_it_was() -> None:
+async def test_a_dropped_connection_is_taken_up_where_it_was(serve: Serve) -> None:
     """Twenty cuts, and each word comes once and in order."""
     puppet = Puppet()
-    async with serving({"puppet": puppet}) as service, reaching(service, agent="puppet") as backend:
+    service = await serve({"puppet": puppet})
+    async with (
+        reaching(service, agent="puppet") as backend,
+    ):
         said: list[Emission] = []
         running = asyncio.create_task(gather(backend.stream(AgentInput("hi")), said))
         for n in range(20):
@@ -140,9 +154,12 @@ async def test_a_dropped_connection_is_taken_up_where_it_was() -> None:
         assert len(puppet.requests) == 1
 
 
-async def test_a_cancel_ends_the_run_there_before_it_returns() -> None:
+async def test_a_cancel_ends_the_run_there_before_it_returns(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"puppet": puppet}) as service, reaching(service, agent="puppet") as backend:
+    service = await serve({"puppet": puppet})
+    async with (
+        reaching(service, agent="puppet") as backend,
+    ):
         under_way = asyncio.Event()
 
         async def consume() -> None:
@@ -163,10 +180,13 @@ async def test_a_cancel_ends_the_run_there_before_it_returns() -> None:
         assert run["status"] == "cancelled"
 
 
-async def test_a_run_that_another_worker_has_is_left_at_work() -> None:
+async def test_a_run_that_another_worker_has_is_left_at_work(serve: Serve) -> None:
     """Its worker was lost for a while: what it began upstream is the other worker's now, who finds it by its anchor."""
     puppet = Puppet()
-    async with serving({"puppet": puppet}) as service, reaching(service, agent="puppet") as backend:
+    service = await serve({"puppet": puppet})
+    async with (
+        reaching(service, agent="puppet") as backend,
+    ):
         request = AgentInput("hi")
         stream = backend.stream(request)
         puppet.say("one ")
@@ -190,8 +210,11 @@ def there_anew(backend: RemoteBackend, puppet: Puppet) -> AsyncGenerator[Emissio
 
 
 @pytest.mark.parametrize("approve", [True, False])
-async def test_an_approval_is_asked_here_and_answered_there(approve: bool) -> None:
-    async with serving(AGENTS) as service, reaching(service, agent="asking") as backend:
+async def test_an_approval_is_asked_here_and_answered_there(serve: Serve, approve: bool) -> None:
+    service = await serve(AGENTS)
+    async with (
+        reaching(service, agent="asking") as backend,
+    ):
         answering = Answering(approve, "because", "Ann")
         said = await gather(backend.stream(answering.of(AgentInput("hi"))))
         assert of_kind(said, ApprovalRequest) == [ApprovalRequest("c9", "send", '{"to":"all"}')]
@@ -203,9 +226,12 @@ async def test_an_approval_is_asked_here_and_answered_there(approve: bool) -> No
         assert (told.data["approve"], told.data["reason"], told.data["by"]) == (approve, "because", "Ann")
 
 
-async def test_an_approval_may_be_answered_at_the_other_instance() -> None:
+async def test_an_approval_may_be_answered_at_the_other_instance(serve: Serve) -> None:
     """Then nobody needs to answer here, and the agent goes on."""
-    async with serving(AGENTS) as service, reaching(service, agent="asking") as backend:
+    service = await serve(AGENTS)
+    async with (
+        reaching(service, agent="asking") as backend,
+    ):
         said: list[Emission] = []
         never = asyncio.Event()
 
@@ -224,8 +250,11 @@ async def test_an_approval_may_be_answered_at_the_other_instance() -> None:
         assert of_kind(said, Approval) == [Approval("c9", True, by="Ann there")]
 
 
-async def test_an_approval_that_nobody_answers_ends_the_attempt_and_the_run_there() -> None:
-    async with serving(AGENTS) as service, reaching(service, agent="asking") as backend:
+async def test_an_approval_that_nobody_answers_ends_the_attempt_and_the_run_there(serve: Serve) -> None:
+    service = await serve(AGENTS)
+    async with (
+        reaching(service, agent="asking") as backend,
+    ):
         with pytest.raises(AgentError) as caught:
             await ask(backend)
         assert caught.value.code == "approval_timeout"
@@ -233,26 +262,26 @@ async def test_an_approval_that_nobody_answers_ends_the_attempt_and_the_run_ther
         assert run["status"] == "cancelled"
 
 
-async def test_a_panels_last_word_is_the_answer() -> None:
+async def test_a_panels_last_word_is_the_answer(serve: Serve) -> None:
     scripts = {"a": words("from a"), "b": words("from b"), "chair": words("Both ", "agree.")}
-    async with serving(scripts) as service:
-        from orchestrator.panels.settings import PanelSettings
+    service = await serve(scripts)
+    from orchestrator.panels.settings import PanelSettings
 
-        council = {"method": "moderator", "members": ["a", "b"], "moderator": "chair", "panel_id": "council"}
-        vote = {"method": "vote", "members": ["a", "b"], "panel_id": "poll"}
-        for panel in (council, vote):
-            service.supervisor.registry.panels[str(panel["panel_id"])] = PanelSettings.model_validate(panel)
-        async with reaching(service, panel="council") as backend:
-            said = await ask(backend)
-            assert text_in(said) == "Both agree."
-            (result,) = of_kind(said, Data)
-            assert (result.name, result.value["status"]) == ("panel.result", "decided")
-        async with reaching(service, panel="nobody") as backend:
-            with pytest.raises(AgentError, match="HTTP 422"):
-                await ask(backend)
+    council = {"method": "moderator", "members": ["a", "b"], "moderator": "chair", "panel_id": "council"}
+    vote = {"method": "vote", "members": ["a", "b"], "panel_id": "poll"}
+    for panel in (council, vote):
+        service.supervisor.registry.panels[str(panel["panel_id"])] = PanelSettings.model_validate(panel)
+    async with reaching(service, panel="council") as backend:
+        said = await ask(backend)
+        assert text_in(said) == "Both agree."
+        (result,) = of_kind(said, Data)
+        assert (result.name, result.value["status"]) == ("panel.result", "decided")
+    async with reaching(service, panel="nobody") as backend:
+        with pytest.raises(AgentError, match="HTTP 422"):
+            await ask(backend)
 
 
-async def test_a_retry_there_after_words_is_followed_by_the_next_attempt_here() -> None:
+async def test_a_retry_there_after_words_is_followed_by_the_next_attempt_here(serve: Serve) -> None:
     """What was said is void here too; the run there is asked once, whatever is retried."""
     calls: list[int] = []
 
@@ -265,7 +294,10 @@ async def test_a_retry_there_after_words_is_followed_by_the_next_attempt_here() 
 
     retry = {"attempts": 2, "backoff_s": 0.01, "max_backoff_s": 0.01, "after_first_token": True}
     keys = {"flaky": {"retry": retry}}
-    async with serving({"flaky": flaky}, keys=keys) as service, reaching(service, agent="flaky") as backend:
+    service = await serve({"flaky": flaky}, keys=keys)
+    async with (
+        reaching(service, agent="flaky") as backend,
+    ):
         request = AgentInput("hi", run_id="run_1", agent_id="mine")
         with pytest.raises(AgentError) as caught:
             await gather(backend.stream(request))
@@ -275,11 +307,14 @@ async def test_a_retry_there_after_words_is_followed_by_the_next_attempt_here() 
         assert len((await service.call("GET", "/v1/runs")).json["runs"]) == 1
 
 
-async def test_a_conversation_goes_on_at_the_other_instance() -> None:
+async def test_a_conversation_goes_on_at_the_other_instance(serve: Serve) -> None:
     async def counting(request: AgentInput) -> AsyncGenerator[Emission, None]:
         yield f"question {len(request.history) + 1}"
 
-    async with serving({"counting": counting}) as service, reaching(service, agent="counting") as backend:
+    service = await serve({"counting": counting})
+    async with (
+        reaching(service, agent="counting") as backend,
+    ):
         first = await ask(backend, conversation_id="c")
         turn = Turn("hi", text_in(first), finish_of(first).memory)
         assert text_in(await ask(backend, conversation_id="c", history=(turn,))) == "question 2"
@@ -287,7 +322,7 @@ async def test_a_conversation_goes_on_at_the_other_instance() -> None:
         assert finish_of(await ask(backend)).memory is None
 
 
-async def test_the_trace_and_the_images_are_passed_on() -> None:
+async def test_the_trace_and_the_images_are_passed_on(serve: Serve) -> None:
     heard: list[AgentInput] = []
 
     async def hearing(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -296,7 +331,10 @@ async def test_the_trace_and_the_images_are_passed_on() -> None:
 
     trace = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
     image = "data:image/png;base64,iVBORw0KGgo="
-    async with serving({"hearing": hearing}) as service, reaching(service, agent="hearing") as backend:
+    service = await serve({"hearing": hearing})
+    async with (
+        reaching(service, agent="hearing") as backend,
+    ):
         await ask(backend, traceparent=trace, images=(image,))
         assert (heard[0].traceparent, heard[0].images, heard[0].depth) == (trace, (image,), 1)
 
