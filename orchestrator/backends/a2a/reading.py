@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,7 @@ class TaskReading:
         self._is_one_of_many |= isinstance(about, dict) and about.get("agent_count", 1) != 1
         for artifact in objects_in(task.get("artifacts")):
             yield from self._artifact(artifact, append=False)
-        yield from self._status(task.get("status"), task.get("metadata"))
+        yield from self._status(task.get("status"), task.get("metadata"), _last_words(task.get("history")))
 
     def _artifact_update(self, update: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(update.get("taskId"), update.get("contextId"))
@@ -220,7 +220,8 @@ class TaskReading:
 
     # ── states ───────────────────────────────────────────────────────────────────────────────
 
-    def _status(self, status: Any, about: Any) -> Iterator[Emission]:
+    def _status(self, status: Any, about: Any, earlier: Sequence[dict[str, Any]] = ()) -> Iterator[Emission]:
+        """Yield what a *status* says; *earlier* are the parts of the agent's last message before it."""
         if not isinstance(status, dict):
             return
         about = about if isinstance(about, dict) else {}
@@ -232,7 +233,8 @@ class TaskReading:
         if self.state in ENDED or self.state in (INPUT_REQUIRED, AUTH_REQUIRED):
             yield from self._in_turn.end_all()
         if self.state == COMPLETED:
-            yield from self._complete(parts if not self._has_said else [])
+            is_mute = not parts and not self._artifacts
+            yield from self._complete([] if self._has_said else [*earlier] if is_mute else parts)
         elif self.state == INPUT_REQUIRED:
             self.question = question_of(about, parts)
         elif self.state == AUTH_REQUIRED:
@@ -311,6 +313,12 @@ class TaskReading:
             self.task_id = task_id
         if isinstance(context_id, str) and 0 < len(context_id) <= MAX_ID_CHARS:
             self.context_id = context_id
+
+
+def _last_words(history: Any) -> list[dict[str, Any]]:
+    """Return the parts of the agent's last message since the question: some servers answer nowhere else."""
+    last: dict[str, Any] = next(reversed(objects_in(history)), {})
+    return objects_in(last.get("parts")) if last.get("role") == "ROLE_AGENT" else []
 
 
 def _after(chars: int, pieces: Iterable[str | Token | Reasoning]) -> Iterator[Emission]:

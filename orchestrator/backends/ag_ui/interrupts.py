@@ -34,6 +34,8 @@ class RunInterrupt:
     asked: Any = field(default=_NOT_ASKED, repr=False)
     is_older: bool = False
     takes_reason: bool = True
+    is_draft: bool = False
+    """Asked as the draft of AG-UI's interrupts has it, one in a run, and answered so."""
 
     def payload(self, approved: bool, reason: str | None) -> Any:
         """Return what the agent is answered."""
@@ -60,6 +62,13 @@ def interrupt_of(
     return RunInterrupt(interrupt_id, "input", arguments, takes_reason=takes_reason)
 
 
+def draft_interrupt(value: Mapping[str, Any]) -> RunInterrupt:
+    """Read the one interrupt of a run whose `outcome` is the bare word, as AG-UI's draft had it."""
+    said = {key: value[key] for key in ("reason", "payload") if value.get(key) is not None}
+    arguments = json.dumps(said, ensure_ascii=False)[:MAX_ARGUMENT_CHARS]
+    return RunInterrupt(_id(value, "id") or "interrupt.0", "input", arguments, is_draft=True)
+
+
 def older_interrupt(event: Mapping[str, Any], number: int) -> RunInterrupt:
     """Read LangGraph's `on_interrupt`, after which its server says that the run has finished."""
     value, raw = event.get("value"), event.get("rawEvent")
@@ -81,6 +90,9 @@ def answers_to(
     if any(each.is_older for each in interrupts):
         only = next(iter(payloads.values())) if len(payloads) == 1 else payloads
         return {"forwardedProps": {"command": {"resume": only}}}
+    if interrupts[0].is_draft:
+        ((interrupt_id, payload),) = payloads.items()
+        return {"resume": {"interruptId": interrupt_id, "payload": payload}}
     return {
         "resume": [
             {"interruptId": interrupt_id, "status": "resolved", "payload": payload}

@@ -16,7 +16,7 @@ from ..own_events import OwnEndings, content_of, failure_of, handoff_of, speaker
 from ..upstream_errors import verdict_in
 from .documents import Documents
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
-from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, interrupt_of, older_interrupt
+from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, draft_interrupt, interrupt_of, older_interrupt
 from .tool_content import files_in, text_of
 from .transcript import MAX_ID_CHARS, Transcript
 
@@ -290,6 +290,9 @@ class RunReading:
         for message_id, text in self._transcript.unsaid():
             self._transcript.say(message_id, text)
             found.append(text)
+        if outcome == "interrupt" and isinstance(event.get("interrupt"), dict):
+            self.interrupts = [draft_interrupt(event["interrupt"])]
+            return found
         if "interrupt" in (kind, outcome):
             waiting = outcome.get("interrupts") if isinstance(outcome, dict) else None
             calls = {call_id: (each.name, each.arguments or "{}") for call_id, each in self._calls.items()}

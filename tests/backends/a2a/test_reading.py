@@ -90,3 +90,30 @@ def test_what_is_too_large_or_too_much_costs_no_answer() -> None:
 def test_an_answer_of_data_alone_is_structured(updates: list[Any], text: str, output: Any) -> None:
     said, reading = read(*updates)
     assert (text_in(said), reading.output) == (text, output)
+
+
+ASKED = {"role": "ROLE_USER", "parts": [{"text": "hi"}]}
+WORKS = {"role": "ROLE_AGENT", "parts": [{"text": "I begin"}]}
+SAYS = {"role": "ROLE_AGENT", "parts": [{"text": "It is "}, {"text": "so."}]}
+MESSAGE = {"role": "ROLE_AGENT", "parts": [{"text": "The last word."}]}
+
+
+@pytest.mark.parametrize(
+    ("history", "more", "heard"),
+    [
+        ([ASKED, WORKS, SAYS], {}, "It is so."),
+        ([SAYS, ASKED], {}, ""),
+        ([ASKED, SAYS], {"artifacts": [{"artifactId": "a", "parts": [{"text": "This."}]}]}, "This."),
+        ([ASKED, SAYS], {"artifacts": [{"artifactId": "a", "parts": [{"data": 1}]}]}, "1"),
+        ([ASKED, WORKS], {"status": {"state": "TASK_STATE_COMPLETED", "message": MESSAGE}}, "The last word."),
+        ("odd", {}, ""),
+        ([1, {"role": "ROLE_AGENT", "parts": "x"}], {}, ""),
+    ],
+)
+def test_the_last_message_of_the_history_is_the_answer_if_there_is_no_other(
+    history: Any, more: dict[str, Any], heard: str
+) -> None:
+    """As servers without artifacts have it: the answer is one of the task's messages."""
+    task = {"id": "t", "status": {"state": "TASK_STATE_COMPLETED"}, "history": history, **more}
+    said, reading = read({"task": task})
+    assert (text_in(said), reading.done) == (heard, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -144,6 +145,25 @@ async def test_an_answer_that_is_not_streamed_is_in_the_messages() -> None:
         assert [m["content"] for m in asked[1]["messages"]] == ["one", "Whole.", "two"]
         assert asked[0]["threadId"] == asked[1]["threadId"]
         assert asked[1]["messages"][0]["id"] == asked[0]["messages"][0]["id"]
+
+
+async def test_an_interrupt_of_the_draft_is_answered_in_its_form() -> None:
+    """`outcome` is the bare word there, the question stands beside it, and `resume` is no list."""
+    asked_for = {"id": "i1", "reason": "human_approval", "payload": {"sum": 3}}
+
+    async def stream(body: dict[str, Any]) -> AsyncIterator[dict[str, Any] | str]:
+        if "resume" not in body:
+            yield {**FINISHED, "outcome": "interrupt", "interrupt": asked_for}
+            return
+        yield {"type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "role": "assistant", "delta": "Done."}
+        yield FINISHED
+
+    async with ag_ui_frames(stream) as (server, asked), reaching(f"{server.url}/") as backend:
+        said = await gather(backend.stream(Answering(True, "well").of(AgentInput("hi"))))
+    (question,) = of_kind(said, ApprovalRequest)
+    assert json.loads(question.arguments) == {"reason": "human_approval", "payload": {"sum": 3}}
+    assert asked[1]["resume"] == {"interruptId": "i1", "payload": {"approved": True, "reason": "well"}}
+    assert text_in(said) == "Done."
 
 
 async def test_closing_closes_the_connection() -> None:
