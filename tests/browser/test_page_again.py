@@ -91,8 +91,9 @@ def test_a_question_is_edited_and_a_done_answer_asked_for_again(page: Page) -> N
     page.goto(page.url.split("#")[0] + f"#run/{first}")
     expect(page.locator(".run-question")).to_have_text("One?")
     expect(page.locator(".branches")).to_contain_text("1 of 2")
-    page.get_by_role("link", name="The question asked after").click()
+    page.get_by_role("link", name="The question asked after").press("Enter")
     expect(page.locator(".run-question")).to_have_text("Three?")
+    expect(page.get_by_role("link", name="The question asked before")).to_be_focused()
 
 
 def test_a_question_in_the_middle_of_a_conversation_is_edited_and_each_branch_goes_on(page: Page) -> None:
