@@ -23,7 +23,7 @@ from ..events.base import Payload
 BATCH_EVENTS = 16
 """Most events of one agent in a row; joined tokens are one."""
 
-BUSY_TURNS = 128
+BUSY_TURNS = 192
 """Most loop turns before mailboxes that keep filling are emptied: more is gathered into one round."""
 
 LOOK_TURNS = 4
