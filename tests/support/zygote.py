@@ -80,6 +80,8 @@ def real_pid(pid: int) -> int:
     Raises:
         ProcessLookupError: It has ended.
     """
+    if not _leases:  # without a zygote each is itself
+        return pid
     for address in _leases:
         with socket.socket(socket.AF_UNIX) as zygote:
             zygote.connect(address)
