@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .events.content import File as File
     from .events.content import Progress as Progress
     from .events.content import Source as Source
-    from .events.nesting import nesting_headers as nesting_headers
+    from .events.hops import nesting_headers as nesting_headers
     from .server.app import create_app as create_app
     from .server.embedding import run_app as run_app
     from .server.http.runner import ProblemRunner as ProblemRunner
@@ -60,7 +60,7 @@ _PLACES = {
         "ToolResult",
         "Usage",
     ),
-    "events.nesting": ("nesting_headers",),
+    "events.hops": ("nesting_headers",),
     "server.app": ("create_app",),
     "server.embedding": ("run_app",),
     "server.http.runner": ("ProblemRunner",),

@@ -4,7 +4,7 @@
 strings that need no key, no network and no SDK.
 """
 
-from .backends.offline.comparison import compare_answers
-from .backends.tools import calculator, clock, key_words, text_statistics
+from .backends.builtin_tools import calculator, clock, key_words, text_statistics
+from .backends.offline.compare_answers import compare_answers
 
 __all__ = ["calculator", "clock", "compare_answers", "key_words", "text_statistics"]

@@ -18,7 +18,7 @@ from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
 from ..events.content import CONTENT
 from ..events.encoding import clean_text
-from ..events.nesting import note_depth
+from ..events.hops import note_depth
 from ..settings.agent import AgentSettings, Limits
 from .approvals import Approvals
 from .budget import Budget, cost_of

@@ -21,7 +21,7 @@ from ..errors import AgentError
 from ..events.agent import Missing, Usage
 from ..events.base import Payload
 from .at_once import AtOnce as AtOnce
-from .stop_event import StopEvent as StopEvent
+from .lazy_event import StopEvent as StopEvent
 
 Approve = Callable[[str], Awaitable[bool]]
 """Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import AgentError
-from .http_errors import status_error
+from .upstream.http_errors import status_error
 
 _HTTP_LIBRARIES = frozenset(
     {"httpx", "httpx2", "httpcore", "aiohttp", "requests", "urllib3", "openai", "anthropic"}

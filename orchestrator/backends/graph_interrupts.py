@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plain_values import as_json
+from .json_values import as_json
 
 
 def asked_by_graph(value: Any) -> tuple[str, str]:

@@ -11,10 +11,10 @@ from weakref import WeakSet
 from ..events.base import RUN
 from ..events.run import RunGap
 from ..sse_parser import ServerSentEvent
+from .buffering import HeldWatch
+from .channel_buffering import HeldRuns
 from .event import Event, SeenCursor, is_snapshot, parse_event, reaches
 from .follow import Follower, events_of
-from .held import HeldWatch
-from .held_channel import HeldRuns
 from .http import Http, path_of, refusal
 from .run_view import ConnectionDetail, RunView
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from ..errors import OrchestratorError
-from ..events.nesting import nesting_headers
+from ..events.hops import nesting_headers
 
 HEARTBEAT_LIMIT_SECONDS = 45.0
 """Three of the server's heartbeats. A stream that is silent for longer is taken for dead and opened again."""

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 from ..events.base import OPEN_STATUSES
+from .buffering import HeldWatch
 from .event import Event, reaches
 from .follow import Follower
-from .held import HeldWatch
 from .http import TRIES, ClientError, Http, path_of
 from .panel_view import PanelView
 from .run_view import ConnectionDetail, RunHandle, RunView

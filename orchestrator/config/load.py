@@ -19,7 +19,7 @@ from ..errors import ConfigError, ConfigProblem
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
 from ..settings.scalars import Enabled
-from .notice import describe_models
+from .auto_notice import describe_models
 from .panels import SkippedPanel, load_panels
 from .problems import explain, explain_backend, nearest, quoted
 from .yamlfile import YamlFile, decode_utf8, key_name, read_yaml

@@ -19,10 +19,10 @@ from ..events.base import Payload
 from ..events.content import Content, Data, File
 from ..events.encoding import encode_json
 from ..events.run import RunDone
+from .agent_stream import HeardAgent, decoded
 from .base import Subscriber
-from .facts import approval_facts, ending_facts, plain
-from .fold import FoldedFraming
-from .heard import HeardAgent, decoded
+from .folded import FoldedFraming
+from .payload_fields import approval_facts, ending_facts, plain
 
 STATES = {
     "queued": "TASK_STATE_SUBMITTED",

@@ -20,10 +20,10 @@ from ..events.base import Payload
 from ..events.content import Content
 from ..events.encoding import encode_json
 from ..events.run import RunDone
+from .agent_stream import HeardAgent
 from .base import Subscriber
-from .facts import approval_facts, data, ending_facts, plain
-from .fold import FoldedFraming
-from .heard import HeardAgent
+from .folded import FoldedFraming
+from .payload_fields import approval_facts, data, ending_facts, plain
 
 _TEXT = (
     b'data: {"type":"TEXT_MESSAGE_CONTENT","messageId":"%b"%b,"delta":',

@@ -11,10 +11,10 @@ from ..events.content import Content, Data, File, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
+from .agent_stream import HeardAgent
 from .base import Subscriber
-from .facts import approval_facts, data, ending_facts, plain, tool_input
-from .fold import FoldedFraming
-from .heard import HeardAgent
+from .folded import FoldedFraming
+from .payload_fields import approval_facts, data, ending_facts, plain, tool_input
 
 DONE = b"data: [DONE]"
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
-from .shared import Shared
+from .interning import Shared
 
 Carrier = Literal["stream", "websocket"]
 """What takes the bytes to the client: an HTTP answer that goes on, or a WebSocket's text messages."""

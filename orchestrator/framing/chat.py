@@ -14,10 +14,10 @@ from ..events.content import Content, Progress, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
+from .agent_stream import CONTENT_KEYS, HeardAgent, decoded
 from .base import Subscriber
-from .facts import citation, data, plain
-from .fold import FoldedFraming
-from .heard import CONTENT_KEYS, HeardAgent, decoded
+from .folded import FoldedFraming
+from .payload_fields import citation, data, plain
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from ..events.encoding import encode_json
-from ..events.pieces import ITEM_CHARS, PIECE_BYTES, json_pieces
-from .heard import HeardAgent
+from ..events.json_chunks import ITEM_CHARS, PIECE_BYTES, json_pieces
+from .agent_stream import HeardAgent
 
 
 class LargeFrames:

@@ -9,11 +9,11 @@ from ..events.base import Payload
 from ..events.content import Content, File, Progress, Source
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
+from .agent_stream import HeardAgent, decoded
 from .base import Subscriber
-from .facts import data
-from .fold import FoldedFraming
-from .heard import HeardAgent, decoded
+from .folded import FoldedFraming
 from .large_frames import says_much
+from .payload_fields import data
 
 FINAL = "final"
 """The stage of a panel whose text is the answer."""

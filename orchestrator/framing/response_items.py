@@ -12,7 +12,7 @@ import msgspec
 
 from ..events.agent import ApprovalRequest, Usage
 from ..events.content import Source
-from .heard import HeardAgent
+from .agent_stream import HeardAgent
 
 ITEM_BYTES = 200
 """What an item takes beside what was said in it."""

@@ -16,11 +16,12 @@ from ..events.content import Content, Source
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
+from .agent_stream import HeardAgent, decoded, quoted
 from .base import Subscriber
-from .facts import citation
-from .fold import FoldedFraming
-from .heard import HeardAgent, decoded, quoted
+from .folded import FoldedFraming
+from .interning import Shared
 from .large_frames import says_much
+from .payload_fields import citation
 from .response_items import (  # fmt: skip
     NOT_CHOSEN,
     Thought,
@@ -33,7 +34,6 @@ from .response_items import (  # fmt: skip
     response_id,
     sum_usage,
 )
-from .shared import Shared
 
 FRAMES_PER_EVENT = 16
 

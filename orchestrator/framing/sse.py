@@ -9,7 +9,7 @@ from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
 from ..events.base import RUN
 from ..events.encoding import encode_data, encode_snapshot
-from ..events.pieces import is_large, snapshot_pieces
+from ..events.json_chunks import is_large, snapshot_pieces
 from ..events.run import RunGap, RunStarted
 from ..events.snapshot import SNAPSHOT_TYPE, Snapshot
 from .base import StatelessFraming, Subscriber

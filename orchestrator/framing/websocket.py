@@ -10,7 +10,7 @@ from ..errors import FieldProblem, InvalidRequest
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
 from ..events.encoding import encode_data, encode_json
-from ..events.pieces import snapshot_by_pieces
+from ..events.json_chunks import snapshot_by_pieces
 from ..events.run import RunStarted
 from ..events.snapshot import Snapshot
 from .base import StatelessFraming, Subscriber

@@ -18,7 +18,7 @@ from ..events.base import Payload
 from ..events.run import AgentInfo, RunStarted
 from ..telemetry.observer import Observer
 from .blind import BlindNames, BlindRecords
-from .content import ContentState
+from .content_state import ContentState
 from .conversation import Conversations
 from .merge import Batch
 from .panel import TurnRequest, info_of

@@ -34,7 +34,7 @@ from ..events.base import WAITS_FOR_WORKER, Payload
 from ..events.content import Data, File, Progress, Source
 from ..events.run import AgentAdded, AgentInfo, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import Revealed, RevealedAgent, Snapshot
-from .content import ContentState
+from .content_state import ContentState
 
 _SEALED, _VOTE = "sealed {}", "vote {}"
 """Conversations of the store that no request can name: a conversation's id holds no space."""

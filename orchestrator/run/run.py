@@ -27,11 +27,11 @@ from ..panels.base import Answer
 from ..panels.settings import PanelSettings
 from ..telemetry.observer import Observer
 from .agents import RunAgent, RunAgents
-from .conditions import Conditions
 from .merge import Batch, Joining, fan_in
 from .panel import RunPanel, TurnRequest, answer_of
 from .resume import Resume, loss_of
 from .state import Participant, RunState
+from .state_waiters import Conditions
 from .writer import Writer
 
 log = structlog.get_logger(__name__)

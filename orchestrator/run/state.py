@@ -33,8 +33,8 @@ from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelS
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
-from .content import ContentState, brings_content
-from .digest import Digest
+from .compaction import Digest
+from .content_state import ContentState, brings_content
 from .spec import RunSpec
 
 

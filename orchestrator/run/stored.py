@@ -13,12 +13,12 @@ import msgspec
 from ..agent.attempt import Stop
 from ..errors import Conflict, GapError, LogUnavailable, NotFound
 from ..eventlog.base import Cursor, Entry, EventLog
-from ..eventlog.queued import shown_status
+from ..eventlog.queued_status import shown_status
 from ..eventlog.run_store import RunRecord
 from ..events.agent import Approval
 from ..events.base import RunStatus
 from ..events.encoding import decode_time, decode_to_pass_on
-from ..events.pieces import PIECE_BYTES
+from ..events.json_chunks import PIECE_BYTES
 from ..events.snapshot import Snapshot
 from ..panels.settings import PanelSettings
 from .spec import known_spec_of

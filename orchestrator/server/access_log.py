@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from .http.proxies import CLIENT
-from .http.tokens import TOKEN_NAME
+from .http.guards.proxies import CLIENT
+from .http.guards.tokens import TOKEN_NAME
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -20,14 +20,14 @@ from ..settings.limits import RunLimits
 from ..supervisor.supervisor import Supervisor
 from ..telemetry.metrics import LoopLag, Metrics
 from ..telemetry.observer import Observer, Observers
-from .http.checkpoints import Checkpoints
-from .http.connections import Connections, setup_connections
+from .app_keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from .http.dialects.fold_cache import Checkpoints
+from .http.guards.connections import Connections, setup_connections
+from .http.guards.request_scheduler import Turns, setup_turns
+from .http.guards.security import SecuritySettings, mark_api, setup_security
 from .http.json_body import JsonReader
 from .http.problem import setup_problems
-from .http.security import SecuritySettings, mark_api, setup_security
 from .http.streams import Streams
-from .http.turns import Turns, setup_turns
-from .keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .options import ServerOptions
 from .routes import (  # fmt: skip
     a2a,

@@ -6,7 +6,7 @@ import structlog
 from aiohttp import web
 
 from .app import CLEANUP_SECONDS
-from .keys import STREAMS, SUPERVISOR
+from .app_keys import STREAMS, SUPERVISOR
 from .routes.websocket import close_sockets
 
 log = structlog.get_logger(__name__)

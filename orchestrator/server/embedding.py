@@ -8,11 +8,11 @@ import signal
 from aiohttp import web
 
 from .app import CLEANUP_SECONDS
+from .app_keys import SUPERVISOR
 from .drain import drain
 from .fair_loop import fair_loop
-from .http.connections import CONNECTIONS
+from .http.guards.connections import CONNECTIONS
 from .http.runner import ProblemRunner, site_of
-from .keys import SUPERVISOR
 from .listener import ServeSockets
 
 DRAIN_SECONDS = 15.0

@@ -23,15 +23,15 @@ from ..settings.serve import ServeSettings
 from ..telemetry.logs import configure_logging
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
+from .app_keys import LOADED, SIBLINGS
 from .drain import drain
 from .fair_loop import fair_loop
-from .http.connections import CONNECTIONS
+from .http.guards.connections import CONNECTIONS
+from .http.guards.security import SecuritySettings, check_bind
 from .http.images import ImageRule
 from .http.runner import ProblemRunner, site_of
-from .http.security import SecuritySettings, check_bind
-from .keys import LOADED, SIBLINGS
 from .listener import BACKLOG, ServeSockets, remove_left_over
-from .memory import FreedMemory
+from .malloc_trim import FreedMemory
 from .options import ServerOptions
 from .sibling_metrics import SiblingMetrics
 from .workers import CONFIG_EXIT, Serve, run_workers

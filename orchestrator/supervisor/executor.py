@@ -16,7 +16,7 @@ from ..agent.attempt import Stop
 from ..errors import Fenced, Gone, UnreadableRequest
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.queued import UNCLAIMED
+from ..eventlog.queued_status import UNCLAIMED
 from ..eventlog.retry import until_available
 from ..eventlog.run_store import Fence, OwnedRun, RunRecord
 from ..run.ballots import Ballots, ballot_of_verdict

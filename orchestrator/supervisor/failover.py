@@ -11,7 +11,7 @@ import structlog
 
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.queued import QUEUED_SECONDS, UNCLAIMED
+from ..eventlog.queued_status import QUEUED_SECONDS, UNCLAIMED
 from ..eventlog.run_store import OwnedRun, RunRecord
 from ..telemetry.logs import failure
 from ..telemetry.observer import Observer

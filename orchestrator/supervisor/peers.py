@@ -11,7 +11,7 @@ import structlog
 from ..errors import LogUnavailable, RequestError
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.queued import UNCLAIMED
+from ..eventlog.queued_status import UNCLAIMED
 from ..eventlog.retry import until_available
 from ..run.commands import answer, decode
 from ..telemetry.logs import exception_words, failure

@@ -17,7 +17,7 @@ from ..run.ballots import Ballots
 from ..run.blind import BlindRecords
 from ..run.channels import SYSTEM_CHANNEL
 from ..run.conversation import Conversations
-from ..run.panels_over import PanelsOver
+from ..run.panel_index import PanelsOver
 from ..run.spec import known_spec_of
 from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..eventlog.base import Store
 from ..eventlog.cluster import Cluster
-from ..eventlog.queued import CLAIMED, UNCLAIMED
+from ..eventlog.queued_status import CLAIMED, UNCLAIMED
 from ..eventlog.run_store import RunRecord
 from ..panels.settings import PanelSettings
 from ..run.commands import AnyRun
@@ -37,8 +37,8 @@ from ..run.spec import StartRequest, digest
 from ..run.stored import StoredRun
 from .admission import Admission
 from .executor import Executor
-from .following import Following
 from .run_list import summary_of
+from .run_lookup import Following
 
 log = structlog.get_logger(__name__)
 

@@ -28,17 +28,17 @@ from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits
 from ..telemetry.observer import Observer
 from .admission import ADMISSION_SECONDS, Admission
-from .branch import with_branch
+from .ancestry import with_branch
 from .executor import Executor
 from .failover import FAILOVER_SECONDS, Failover
-from .following import Following
 from .heartbeat import BEAT_SECONDS, Heartbeat
 from .panel_request import given, panel_over
 from .peers import answer_commands, take_work
+from .periodic import repeat
 from .presence import PRESENCE_SECONDS, Presence, cancel_abandoned
 from .retention import RETENTION_SECONDS, TIDY_SECONDS, Retention
-from .rounds import repeat
 from .run_list import RunList
+from .run_lookup import Following
 from .scores import ScoreBoard
 from .starter import RecordMaker, Starter
 from .votes import Votes

@@ -1,4 +1,4 @@
-"""Covers how `orchestrator/backends/response_head.py` takes much that arrives at once: in portions, in order, whole."""
+"""Covers `backends/upstream/lenient_connector.py`: much that arrives at once is taken in portions, in order, whole."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from aiohttp import ClientSession, web
 from pytest_aiohttp import AiohttpServer
 
-from orchestrator.backends.http_upstream import new_session
-from orchestrator.backends.response_head import PORTION_BYTES, MendedHandler
+from orchestrator.backends.upstream.connections import new_session
+from orchestrator.backends.upstream.lenient_connector import PORTION_BYTES, MendedHandler
 
 SIZE = 40 * PORTION_BYTES + 17
 WHOLE = b"".join(b"%08d" % number for number in range(SIZE // 8 + 1))

@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator import AgentError, Finish, Usage
 from orchestrator.backends.base import AgentInput, Backend, Emission
-from orchestrator.backends.hops import MAX_DEPTH, TOO_DEEP
 from orchestrator.backends.registry import create_backend, settings_classes
+from orchestrator.backends.upstream.hops import MAX_DEPTH, TOO_DEEP
 from orchestrator.events import (
     ApprovalRequest,
     Data,

@@ -40,8 +40,8 @@ from orchestrator.backends.openai.model.fast import FastChatModel, FastResponses
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.config import Config
 from orchestrator.server.app import create_app
+from orchestrator.server.app_keys import LOADED
 from orchestrator.server.http.runner import ProblemRunner
-from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
 from orchestrator.telemetry.logs import configure_logging
 

@@ -20,12 +20,12 @@ from unittest.mock import patch
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.memory.log import MemoryLog
-from orchestrator.eventlog.redis import endpoints
-from orchestrator.eventlog.redis.address import parse_address as parse_redis_address
 from orchestrator.eventlog.redis.cluster import RedisCluster
+from orchestrator.eventlog.redis.connection import endpoints
+from orchestrator.eventlog.redis.connection.address import parse_address as parse_redis_address
 from orchestrator.eventlog.redis.log import RedisLog
-from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
-from orchestrator.eventlog.redis.partitioned_work import PartitionedWork
+from orchestrator.eventlog.redis.partitioned.log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.work import PartitionedWork
 from orchestrator.eventlog.sqlite.cluster import SQLiteCluster
 from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.sqlite.schema import parse_address

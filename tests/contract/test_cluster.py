@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import LogUnavailable
-from orchestrator.eventlog import taking
+from orchestrator.eventlog import work_taker as taking
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as redis_cluster

@@ -11,8 +11,8 @@ import pytest
 
 from orchestrator.backends.a2a.reading import TaskReading
 from orchestrator.backends.base import AgentInput, Emission
-from orchestrator.backends.http_upstream import decode_object
 from orchestrator.backends.registry import create_backend, settings_classes
+from orchestrator.backends.upstream.connections import decode_object
 from orchestrator.events import Reasoning, Status, Token
 
 from ..support.ag_ui_server import ag_ui_frames

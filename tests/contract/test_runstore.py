@@ -14,7 +14,7 @@ import pytest
 from orchestrator.errors import Fenced, Gone, NotFound
 from orchestrator.eventlog import Cursor, Draft
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.queued import CLAIMED, UNCLAIMED
+from orchestrator.eventlog.queued_status import CLAIMED, UNCLAIMED
 from orchestrator.eventlog.run_list import SCANNED_ROWS, RunQuery, RunSummary
 from orchestrator.eventlog.run_store import GONE_SECONDS, Fence, OwnedRun, RunRecord
 from orchestrator.events.base import RunStatus

@@ -16,8 +16,8 @@ from orchestrator.eventlog import MemoryLog, subscription
 from orchestrator.eventlog.base import Cursor, Entry
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.framing.base import DIALECTS
-from orchestrator.run import digest
-from orchestrator.server.http import checkpoints, following
+from orchestrator.run import compaction
+from orchestrator.server.http.dialects import dialect_run, fold_cache
 from orchestrator.sse_parser import SSEParser
 from tests.support.service import Serve, Service
 
@@ -137,8 +137,8 @@ async def test_the_first_late_reader_of_each_reads_little_of_a_long_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody has read the run in that dialect before, and yet what it says is what the whole stream ends with."""
-    monkeypatch.setattr(following, "LONG_EVENTS", 200)
-    monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
+    monkeypatch.setattr(dialect_run, "LONG_EVENTS", 200)
+    monkeypatch.setattr(compaction, "SPAN_EVENTS", 40)
     log = CountingLog()
     service = await serve({"steady": steady, "tooled": AGENTS["tooled"]}, log=log)
     run_id = await service.start(agents=["steady", "tooled"])
@@ -187,18 +187,18 @@ async def test_a_late_reader_gets_what_the_whole_stream_ends_with(
     The digest of the run is as far as its first cut, the first reader leaves checkpoints, and one reader at a time
     takes in what lies before.
     """
-    monkeypatch.setattr(following, "LONG_EVENTS", 100)
-    monkeypatch.setattr(following, "PAGE_EVENTS", 25)
+    monkeypatch.setattr(dialect_run, "LONG_EVENTS", 100)
+    monkeypatch.setattr(dialect_run, "PAGE_EVENTS", 25)
     monkeypatch.setattr(subscription, "PAGE_EVENTS", 25)
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
-    monkeypatch.setattr(digest, "SPAN_EVENTS", 40)
+    monkeypatch.setattr(fold_cache, "CHECKPOINT_EVENTS", 50)
+    monkeypatch.setattr(compaction, "SPAN_EVENTS", 40)
     log = CountingLog()
     service = await serve({"steady": steady, "tooled": AGENTS["tooled"]}, log=log)
     run_id = await service.start(agents=["steady", "tooled"])
     await service.ended(run_id)
     path = f"/v1/runs/{run_id}/events"
     whole, events = _frames(await service.body(f"{path}?framing={name}")), await service.events(run_id)
-    monkeypatch.setattr(checkpoints, "PER_VIEW", 1000)
+    monkeypatch.setattr(fold_cache, "PER_VIEW", 1000)
     for way in ("", "&agents=steady,tooled"):  # of the second one nothing is kept
         for behind in (2 * len(events) // 3, len(events) // 2, 9):
             cursor = str(events[-behind].id)
@@ -218,10 +218,10 @@ async def test_a_crowd_of_late_readers_takes_in_what_lies_before_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each by itself would read, and hold, all of it: twenty of a long run took half a GiB and twenty seconds."""
-    monkeypatch.setattr(following, "LONG_EVENTS", 100)
+    monkeypatch.setattr(dialect_run, "LONG_EVENTS", 100)
     monkeypatch.setattr(subscription, "PAGE_EVENTS", 25)
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_EVENTS", 50)
-    monkeypatch.setattr(digest, "MOST_BYTES", 1)
+    monkeypatch.setattr(fold_cache, "CHECKPOINT_EVENTS", 50)
+    monkeypatch.setattr(compaction, "MOST_BYTES", 1)
     log = CountingLog()
     service = await serve({"steady": steady}, log=log)
     run_id = await service.start(agents=["steady"])

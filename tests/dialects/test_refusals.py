@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_store import RunRecord
-from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import ConnectionLimits, RunLimits
 from tests.support.service import Serve, Service, serving, silent

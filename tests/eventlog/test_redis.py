@@ -16,8 +16,8 @@ import pytest
 from orchestrator.errors import ConfigError, Fenced, GapError, LogUnavailable
 from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.redis import listener as listener_module
-from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
-from orchestrator.eventlog.redis.link import unfit
+from orchestrator.eventlog.redis.connection.address import Place, RedisAddress, parse_address
+from orchestrator.eventlog.redis.connection.client import unfit
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.redis.runs import UNTIDIED_MS
 from orchestrator.eventlog.run_list import RunQuery, RunSummary

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.eventlog import taking as taking_module
+from orchestrator.eventlog import work_taker as taking_module
 from orchestrator.eventlog.cluster import Cluster
 from orchestrator.eventlog.redis import cluster as cluster_module
 from orchestrator.eventlog.redis.cluster import RedisCluster

@@ -18,16 +18,18 @@ import pytest
 from redis.crc import key_slot
 
 from orchestrator.errors import GapError, LogUnavailable
-from orchestrator.eventlog import taking as taking_module
+from orchestrator.eventlog import work_taker as taking_module
 from orchestrator.eventlog.base import Cursor, Draft
 from orchestrator.eventlog.open import open_log
-from orchestrator.eventlog.redis import endpoints, key_claim, listener
+from orchestrator.eventlog.redis import listener
+from orchestrator.eventlog.redis.connection import endpoints
 from orchestrator.eventlog.redis.layout import PARTITIONS, Layout, partition_tags
-from orchestrator.eventlog.redis.partition import RedisPartition
-from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
-from orchestrator.eventlog.redis.partitioned_runs import merge_pages
-from orchestrator.eventlog.redis.partitioned_work import PartitionedWork
-from orchestrator.eventlog.redis.partitions import Partitions
+from orchestrator.eventlog.redis.partitioned import idempotency
+from orchestrator.eventlog.redis.partitioned.log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.partition import RedisPartition
+from orchestrator.eventlog.redis.partitioned.partitions import Partitions
+from orchestrator.eventlog.redis.partitioned.runs import merge_pages
+from orchestrator.eventlog.redis.partitioned.work import PartitionedWork
 from orchestrator.eventlog.run_list import RunPage, RunQuery, RunRow
 from orchestrator.eventlog.run_store import Fence, KeptBounds, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
@@ -58,7 +60,7 @@ def url(nodes: RedisNodes) -> str:
 async def logs(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[PartitionedLog]]:
     """Two workers' logs. No node is given up because the machine is slow."""
     monkeypatch.setattr(endpoints, "LOOK_UP_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(key_claim, "LATE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(idempotency, "LATE_SECONDS", PATIENCE_SECONDS)
     opened = [PartitionedLog(url, patience_s=PATIENCE_SECONDS) for _ in range(2)]
     for log in opened:
         await log.start()
@@ -263,7 +265,7 @@ async def test_key_whose_creator_crashed_before_its_run_starts_another(
     logs: list[PartitionedLog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the run that came too late is not created beside it."""
-    monkeypatch.setattr(key_claim, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(idempotency, "LATE_SECONDS", 0.2)
     key, first, second = apart(logs[0], "key", "run_a", "run_b")
     late = record(first, key=key)
     await partitions_of(logs[0]).of(key).reserve(late, b"")
@@ -277,7 +279,7 @@ async def test_key_whose_creator_crashed_before_its_run_starts_another(
 async def test_creator_that_is_only_late_is_waited_for(
     logs: list[PartitionedLog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_claim, "LATE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(idempotency, "LATE_SECONDS", PATIENCE_SECONDS)
     key, first, second = apart(logs[0], "key", "run_a", "run_b")
     late = record(first, key=key)
     await partitions_of(logs[0]).of(key).reserve(late, b"")
@@ -291,7 +293,7 @@ async def test_creator_that_is_only_late_is_waited_for(
 async def test_key_is_told_free_if_who_made_its_run_impossible_crashed(
     logs: list[PartitionedLog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_claim, "LATE_SECONDS", 0.1)
+    monkeypatch.setattr(idempotency, "LATE_SECONDS", 0.1)
     key, first, second = apart(logs[0], "key", "run_a", "run_b")
     await partitions_of(logs[0]).of(key).reserve(record(first, key=key), b"")
     assert await partitions_of(logs[1]).of(first).void(first) is None

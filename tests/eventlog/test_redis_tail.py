@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from orchestrator.eventlog.base import Cursor, Entry
-from orchestrator.eventlog.redis.frames import pack, unpack
+from orchestrator.eventlog.redis.entry_packing import pack, unpack
 from orchestrator.eventlog.redis.tail import TAIL_BYTES, Tail
-from tests.eventlog.test_redis_frames import drafts
+from tests.eventlog.test_redis_entry_packing import drafts
 
 
 def entries(first: int, last: int, epoch: str = "abcd", size: int = 2) -> list[Entry]:

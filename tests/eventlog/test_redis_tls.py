@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog.base import Cursor, Draft
-from orchestrator.eventlog.redis import endpoints
+from orchestrator.eventlog.redis.connection import endpoints
 from orchestrator.eventlog.redis.log import RedisLog
-from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.log import PartitionedLog
 from tests.support.patience import PATIENCE_SECONDS, soon
 
 from ..support.redis_server import redis_server

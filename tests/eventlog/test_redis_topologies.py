@@ -15,10 +15,10 @@ from redis.crc import key_slot
 from orchestrator.errors import ConfigError, GapError, LogUnavailable
 from orchestrator.eventlog.base import Cursor, Draft, Store
 from orchestrator.eventlog.open import open_log
-from orchestrator.eventlog.redis.address import Place, RedisAddress, parse_address
+from orchestrator.eventlog.redis.connection.address import Place, RedisAddress, parse_address
 from orchestrator.eventlog.redis.log import RedisLog
-from orchestrator.eventlog.redis.partition import RedisPartition
-from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.partition import RedisPartition
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon

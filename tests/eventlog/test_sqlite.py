@@ -23,7 +23,7 @@ from orchestrator.eventlog import Cursor, Draft, open_log
 from orchestrator.eventlog.base import Bounds, Entry
 from orchestrator.eventlog.gap import Gap
 from orchestrator.eventlog.run_store import Fence, RunRecord
-from orchestrator.eventlog.sqlite import channels as sqlite_channels
+from orchestrator.eventlog.sqlite import channel_cache as sqlite_channels
 from orchestrator.eventlog.sqlite import conversations as sqlite_conversations
 from orchestrator.eventlog.sqlite import log as sqlite_log
 from orchestrator.eventlog.sqlite import schema as sqlite_schema

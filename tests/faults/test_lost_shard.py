@@ -17,7 +17,7 @@ from aiohttp import ClientSession, ClientTimeout
 from redis.crc import key_slot
 
 from orchestrator.eventlog.redis.layout import PARTITIONS, Layout, partition_tags
-from orchestrator.eventlog.redis.partition_runs import number_of
+from orchestrator.eventlog.redis.partitioned.partition_runs import number_of
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.redis_server import RedisServer
 from tests.support.redis_topologies import RedisNodes, redis_nodes, redis_watched

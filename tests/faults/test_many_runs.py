@@ -20,7 +20,7 @@ import pytest
 from aiohttp import ClientSession
 
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.queued import CLAIMED
+from orchestrator.eventlog.queued_status import CLAIMED
 from orchestrator.eventlog.run_store import Fence, RunRecord
 from tests.contract.stores import known_to_be_slow, log_of
 from tests.support.patience import PATIENCE_SECONDS

@@ -24,7 +24,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import MemoryLog, subscription
 from orchestrator.framing.sse import SseFraming
 from orchestrator.server.http import streams
-from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.http.guards.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.service import FLOOD_KEYS, Serve, Service, endless, flood, serving, silent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.events import Data
-from orchestrator.framing.heard import HeardAgent
+from orchestrator.framing.agent_stream import HeardAgent
 from orchestrator.framing.large_frames import LargeFrames, says_much
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from orchestrator.events import Source
-from orchestrator.framing.heard import HeardAgent
+from orchestrator.framing.agent_stream import HeardAgent
 from orchestrator.framing.response_items import Thought, cited_pages
 
 

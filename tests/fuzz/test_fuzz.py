@@ -21,8 +21,8 @@ from structlog.testing import capture_logs
 from orchestrator.config import load_config
 from orchestrator.errors import ConfigError
 from orchestrator.eventlog import open_log
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.server.http.runner import site_of
-from orchestrator.server.http.security import SecuritySettings
 from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.service import Serve, Service, serving, words

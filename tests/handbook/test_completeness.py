@@ -23,13 +23,13 @@ from orchestrator.client.channel import Channel
 from orchestrator.client.client import Client
 from orchestrator.client.run import Run
 from orchestrator.errors import ERROR_CODES, RETRYABLE_CODES, GapReason
-from orchestrator.eventlog.redis.address import OPTIONS as REDIS_OPTIONS
+from orchestrator.eventlog.redis.connection.address import OPTIONS as REDIS_OPTIONS
 from orchestrator.framing.base import DIALECTS
 from orchestrator.panels.base import Outcome
 from orchestrator.panels.methods.registry import METHODS
 from orchestrator.panels.settings import Moderator, PanelLimits, PanelSettings
 from orchestrator.server.app import create_app
-from orchestrator.server.http.security import (
+from orchestrator.server.http.guards.security import (
     CORS_EXPOSED_HEADERS,
     CORS_METHODS,
     CORS_REQUEST_HEADERS,

@@ -31,7 +31,7 @@ from orchestrator.events.content import Data, File, Progress, Source
 from orchestrator.events.encoding import encode_json
 from orchestrator.events.snapshot import AgentSnapshot, Revealed, RevealedAgent, Snapshot
 from orchestrator.run.blind import BlindNames, BlindRecords, neutral_id, reveal
-from orchestrator.run.content import ContentState
+from orchestrator.run.content_state import ContentState
 
 METRICS = AgentMetrics(1, 2, 3, 4, 5.5, 0, 0.25)
 SECRET = "Claudia"

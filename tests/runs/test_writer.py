@@ -33,7 +33,7 @@ from orchestrator.events import (
     Usage,
     decode_payload,
 )
-from orchestrator.run import digest
+from orchestrator.run import compaction
 from orchestrator.run.blind import BlindNames
 from orchestrator.run.channels import SYSTEM_CHANNEL, RunChannels
 from orchestrator.run.merge import Batch
@@ -127,7 +127,7 @@ async def test_all_that_is_logged_is_in_the_states_digest(
     log: UnsteadyLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tokens too, whatever way they are folded: a late reader is given it in place of the log."""
-    monkeypatch.setattr(digest, "SPAN_EVENTS", 1)
+    monkeypatch.setattr(compaction, "SPAN_EVENTS", 1)
     made = writer(log)
     await made.append([Batch("a", [Started(1), Token("Hel"), Reasoning("hm"), Token("lo")])])
     entries = await logged(log)
@@ -153,7 +153,7 @@ async def test_what_a_failed_attempt_has_said_is_not_held_any_more_be_it_in_the_
 async def test_tokens_in_a_row_are_taken_in_as_one_by_one(
     log: UnsteadyLog, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(digest, "SPAN_EVENTS", 8)
+    monkeypatch.setattr(compaction, "SPAN_EVENTS", 8)
     rng, heard = random.Random(seed), Heard()
     made, apart = writer(log, heard), writer(log)
     for each in (made, apart):

@@ -17,8 +17,8 @@ from orchestrator.config.panels import check_panel
 from orchestrator.errors import ConfigError
 from orchestrator.eventlog import MemoryLog
 from orchestrator.server.app import create_app
-from orchestrator.server.http.security import SecuritySettings
-from orchestrator.server.keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from orchestrator.server.app_keys import LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from orchestrator.server.http.guards.security import SecuritySettings
 from tests.support.spine import ScriptedBackend, ScriptedRegistry, settings
 
 

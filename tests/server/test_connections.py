@@ -10,8 +10,9 @@ from contextlib import ExitStack
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.server.http import connections, runner
-from orchestrator.server.http.connections import CONNECTIONS, Connections
+from orchestrator.server.http import runner
+from orchestrator.server.http.guards import connections
+from orchestrator.server.http.guards.connections import CONNECTIONS, Connections
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import ConnectionLimits
 from tests.support.patience import eventually

@@ -13,7 +13,7 @@ from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.eventlog import open_log
 from orchestrator.eventlog.base import Store
 from orchestrator.eventlog.redis.log import RedisLog
-from orchestrator.eventlog.redis.partitioned_log import PartitionedLog
+from orchestrator.eventlog.redis.partitioned.log import PartitionedLog
 from orchestrator.events import Data, Reasoning, ToolCall, ToolResult
 from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.redis_server import redis_server

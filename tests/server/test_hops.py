@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.base import AgentInput
-from orchestrator.backends.hops import MAX_DEPTH
+from orchestrator.backends.upstream.hops import MAX_DEPTH
 from tests.support.service import serving
 
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from orchestrator.panels import matching
+from orchestrator.panels import regex_process
 from orchestrator.server.http import json_body
+from orchestrator.server.http.guards.request_scheduler import Turns
 from orchestrator.server.http.json_body import SMALL_BODY_BYTES, JsonReader, parse_json_object
 from orchestrator.server.http.problem import ProblemError
-from orchestrator.server.http.turns import Turns
 
 from ..support.service import Serve, Service, words
 
@@ -122,7 +122,7 @@ async def test_bodies_of_all_together_are_bounded(serve: Serve) -> None:
 
 
 def json_body_key() -> Any:
-    from orchestrator.server.keys import READER
+    from orchestrator.server.app_keys import READER
 
     return READER
 
@@ -168,7 +168,7 @@ async def test_an_inline_pattern_is_compiled_in_a_child_one_at_a_time(
     """Compiling took 2.4 s on the loop; and a process for each request would be a bomb of its own."""
     asked = []
     open_, most = 0, 0
-    ask = matching._ask
+    ask = regex_process._ask
 
     async def count(pattern: str, text: str | None) -> Any:
         nonlocal open_, most
@@ -183,7 +183,7 @@ async def test_an_inline_pattern_is_compiled_in_a_child_one_at_a_time(
     def refuse(*_: object) -> None:
         raise AssertionError("a request's pattern was compiled on the loop")
 
-    monkeypatch.setattr(matching, "_ask", count)
+    monkeypatch.setattr(regex_process, "_ask", count)
     pattern = "never seen before [a-z]{2}"
     panel = {"method": "race", "members": ["a", "b"], "valid": pattern}
     service = await serve({"a": words("x"), "b": words("y")})
@@ -203,7 +203,7 @@ async def test_an_inline_pattern_is_compiled_in_a_child_one_at_a_time(
 
 
 async def test_patterns_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    monkeypatch.setattr(matching, "MAX_WAITING", 1)
+    monkeypatch.setattr(regex_process, "MAX_WAITING", 1)
     panel = {"method": "race", "members": ["a", "b"], "valid": "x"}
     service = await serve({"a": words("x"), "b": words("y")})
     answers = await asyncio.gather(

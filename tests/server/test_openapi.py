@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from orchestrator import events
 from orchestrator.config import load_config
 from orchestrator.server.app import create_app
+from orchestrator.server.http.guards.security import SecuritySettings, setup_security
 from orchestrator.server.http.problem import setup_problems
-from orchestrator.server.http.security import SecuritySettings, setup_security
 from orchestrator.server.openapi.operation import (
     EVENT_STREAM,
     SNAPSHOT,

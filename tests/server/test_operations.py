@@ -14,7 +14,7 @@ from pytest_aiohttp import AiohttpClient
 from orchestrator.backends.base import AgentInput
 from orchestrator.eventlog import MemoryLog
 from orchestrator.server.app import create_app
-from orchestrator.server.keys import LOADED, SIBLINGS, SUPERVISOR
+from orchestrator.server.app_keys import LOADED, SIBLINGS, SUPERVISOR
 from orchestrator.server.sibling_metrics import ALONE, SiblingMetrics
 from tests.support.spine import ScriptedRegistry
 

@@ -8,9 +8,9 @@ import pytest
 
 from orchestrator.errors import InvalidRequest
 from orchestrator.server.app import create_app
+from orchestrator.server.app_keys import OPTIONS
 from orchestrator.server.http.problem import ProblemError
 from orchestrator.server.http.requests import parse_start
-from orchestrator.server.keys import OPTIONS
 from orchestrator.server.options import ServerOptions
 from tests.support.spine import ScriptedRegistry
 

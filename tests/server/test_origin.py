@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/http/origin.py`: hosts and origins as browsers write them."""
+"""Covers `orchestrator/server/http/guards/origin.py`: hosts and origins as browsers write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.server.http.origin import (
+from orchestrator.server.http.guards.origin import (
     Authority,
     Origin,
     is_loopback_name,

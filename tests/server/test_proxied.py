@@ -13,7 +13,7 @@ from aiohttp import web
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.server.app import create_app
-from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.server.options import ServerOptions
 from tests.support.commands import environment
 from tests.support.patience import soon

@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/http/proxies.py`: whose address a request comes from."""
+"""Covers `orchestrator/server/http/guards/proxies.py`: whose address a request comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from orchestrator.errors import ConfigError
-from orchestrator.server.http.proxies import MAX_HOPS, TrustedProxies
+from orchestrator.server.http.guards.proxies import MAX_HOPS, TrustedProxies
 
 PROXY = "10.0.0.1"
 

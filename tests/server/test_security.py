@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/http/security.py` and `origin.py`: requests over real sockets, spellings without."""
+"""Covers `server/http/guards/security.py` and `origin.py`: requests over real sockets, spellings without."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pytest_aiohttp import AiohttpClient
 from orchestrator.backends.base import AgentInput
 from orchestrator.errors import ConfigError, Conflict
 from orchestrator.server.app import create_app
-from orchestrator.server.http.origin import parse_authority
-from orchestrator.server.http.problem import setup_problems
-from orchestrator.server.http.security import (
+from orchestrator.server.http.guards.origin import parse_authority
+from orchestrator.server.http.guards.security import (
     SECURITY_HEADERS,
     HostRule,
     SecuritySettings,
     check_bind,
     setup_security,
 )
-from orchestrator.server.http.tokens import TOKEN_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL
+from orchestrator.server.http.guards.tokens import TOKEN_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL
+from orchestrator.server.http.problem import setup_problems
 from tests.support.probe import Answer, Ask, Listen
 
 FRIEND = "https://app.example"

@@ -1,4 +1,4 @@
-"""Covers `orchestrator/server/http/tokens.py`: the tokens that callers must have."""
+"""Covers `orchestrator/server/http/guards/tokens.py`: the tokens that callers must have."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from orchestrator.errors import ConfigError
-from orchestrator.server.http import tokens as module
-from orchestrator.server.http.problem import ProblemError
-from orchestrator.server.http.tokens import (
+from orchestrator.server.http.guards import tokens as module
+from orchestrator.server.http.guards.tokens import (
     TOKEN_NAME,
     Tokens,
     bits_of,
@@ -21,6 +20,7 @@ from orchestrator.server.http.tokens import (
     read_tokens,
     require_token,
 )
+from orchestrator.server.http.problem import ProblemError
 
 STRONG = "6f1c9b0d4e8a27355bd0c41f9e7a8832"
 

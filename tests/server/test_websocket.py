@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from orchestrator.eventlog import MemoryLog
-from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.server.routes import websocket
 from tests.support.patience import PATIENCE_SECONDS, eventually
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.backends.base import AgentInput
-from orchestrator.eventlog import open_log, queued
+from orchestrator.eventlog import open_log, queued_status
 from orchestrator.eventlog.run_list import RunQuery
 from orchestrator.eventlog.run_store import OwnedRun
 from orchestrator.framing.a2a import A2aFraming
@@ -32,7 +32,7 @@ async def test_a_run_that_waits_for_a_worker_says_so(
     keys: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failover, "QUEUED_SECONDS", 0.05)
-    monkeypatch.setattr(queued, "QUEUED_SECONDS", 0.05)
+    monkeypatch.setattr(queued_status, "QUEUED_SECONDS", 0.05)
     monkeypatch.setattr(peers, "BUSY_SECONDS", 0.02)
     log = open_log(f"sqlite:///{tmp_path}/log.db")
     registry = ScriptedRegistry({"a": words, "b": words})

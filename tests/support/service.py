@@ -26,8 +26,8 @@ from orchestrator.eventlog.base import Store
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.app import create_app
-from orchestrator.server.http.security import SecuritySettings
-from orchestrator.server.keys import LOADED, METRICS, STREAMS, SUPERVISOR
+from orchestrator.server.app_keys import LOADED, METRICS, STREAMS, SUPERVISOR
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor.supervisor import AnyRun

@@ -22,7 +22,7 @@ from orchestrator.errors import AgentError
 from orchestrator.eventlog.memory.log import MemoryLog
 from orchestrator.events import Reasoning, Status, ToolCall, ToolResult, Usage
 from orchestrator.run.spec import StartRequest
-from orchestrator.server.http.security import SecuritySettings
+from orchestrator.server.http.guards.security import SecuritySettings
 from orchestrator.supervisor.supervisor import Supervisor
 from orchestrator.telemetry.observer import Observer
 from orchestrator.telemetry.tracing import Tracing, find_tracing
@@ -329,7 +329,7 @@ def test_package_may_be_missing() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "from orchestrator.server.app import create_app\n"
-        "from orchestrator.server.keys import METRICS, SUPERVISOR\n"
+        "from orchestrator.server.app_keys import METRICS, SUPERVISOR\n"
         "app = create_app()\n"
         "sys.exit(app[SUPERVISOR]._observer is not app[METRICS])"
     )

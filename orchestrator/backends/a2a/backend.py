@@ -21,12 +21,12 @@ from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
-from ..hops import passed_on
-from ..http_upstream import ConnectionLost, HttpUpstream
 from ..tasks import uninterrupted
+from ..upstream.connections import ConnectionLost, HttpUpstream
+from ..upstream.hops import passed_on
 from .calls import A2aCalls, TaskHasEnded
 from .card import WHO, card_url, endpoint_of, reached_at
-from .question import TaskQuestion
+from .input_required import TaskQuestion
 from .reading import ENDED, TaskReading
 from .settings import A2aSettings
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import AgentError
-from ..http_upstream import HttpUpstream, UpstreamRefused, decode_object
+from ..upstream.connections import HttpUpstream, UpstreamRefused, decode_object
 from .card import WHO, Endpoint
 
 HEADERS = {"A2A-Version": "1.0"}

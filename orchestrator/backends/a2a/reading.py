@@ -15,11 +15,11 @@ from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usag
 from ...events.content import OUTPUT_BYTES, Data, File, Source
 from ...events.encoding import joined
 from ..base import Emission
-from ..in_turn import InTurn
+from ..interleaved_messages import InTurn
 from ..media import Attachments, DataReports
-from ..own_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
+from ..native_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
 from .card import WHO
-from .question import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
+from .input_required import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
 ENDED = frozenset({"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"})
 COMPLETED, INPUT_REQUIRED, AUTH_REQUIRED = (

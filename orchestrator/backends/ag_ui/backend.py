@@ -15,8 +15,14 @@ from ...errors import AgentError
 from ...events.agent import ApprovalRequest
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
-from ..hops import passed_on
-from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused, decode_object
+from ..upstream.connections import (
+    ConnectionLost,
+    HttpUpstream,
+    UpstreamAnswer,
+    UpstreamRefused,
+    decode_object,
+)
+from ..upstream.hops import passed_on
 from .interrupts import answers_to
 from .reading import WHO, RunReading
 from .settings import AgUiSettings

@@ -11,12 +11,12 @@ import msgspec
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
-from ..in_turn import InTurn
-from ..own_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
-from ..upstream_errors import verdict_in
-from .documents import Documents
+from ..interleaved_messages import InTurn
+from ..native_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
+from ..upstream.errors import verdict_in
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
 from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, draft_interrupt, interrupt_of, older_interrupt
+from .shared_state import Documents
 from .tool_content import files_in, text_of
 from .transcript import MAX_ID_CHARS, Transcript
 

@@ -13,8 +13,8 @@ from ...errors import AgentError
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
-from ..own_objects import MadeLater, load_function, load_library, load_own, made_for
-from .questions import GraphQuestions
+from ..user_objects import MadeLater, load_function, load_library, load_own, made_for
+from .interrupts import GraphQuestions
 from .reading import GraphReading
 from .runs import GraphRuns
 from .settings import LangGraphSettings

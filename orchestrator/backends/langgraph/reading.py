@@ -14,12 +14,12 @@ from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolRes
 from ...events.base import Payload
 from ...events.content import CONTENT
 from ..base import Emission, Restated
-from ..finish_words import end_of
-from ..in_turn import InTurn
+from ..interleaved_messages import InTurn
+from ..json_values import as_json, plain
 from ..media import DataReports
-from ..plain_values import as_json, plain
+from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
-from .ending import GraphEnding, ending_of
+from .final_state import GraphEnding, ending_of
 from .runs import GraphRuns
 from .said import SaidByMessage
 

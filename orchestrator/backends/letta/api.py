@@ -27,10 +27,10 @@ from letta_client import (
 )
 
 from ...errors import AgentError
-from ..http_bodies import BoundBody, ask_unpackable, read_as_stream
-from ..http_errors import endless_redirect
-from ..redirects import RefuseOtherOrigin, is_endless, refusal_in
 from ..tasks import cancelled_once
+from ..upstream.body_limits import BoundBody, ask_unpackable, read_as_stream
+from ..upstream.http_errors import endless_redirect
+from ..upstream.redirects import RefuseOtherOrigin, is_endless, refusal_in
 from .errors import LettaRefused, LettaUnreachable, refused
 
 WHO = "The Letta server"

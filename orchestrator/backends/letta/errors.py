@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import AgentError, ErrorCode
-from ..finish_words import end_of
-from ..http_errors import status_error
+from ..upstream.finish_reasons import end_of
+from ..upstream.http_errors import status_error
 
 _FAILURES: dict[str, tuple[ErrorCode, str]] = {
     "llm_authentication": ("upstream_auth", "The model's provider refused the Letta server's credentials."),

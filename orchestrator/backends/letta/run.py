@@ -16,7 +16,7 @@ import structlog
 from ...errors import AgentError
 from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from ..tasks import cancelled_once, uninterrupted
-from ..upstream_errors import Eventless
+from ..upstream.errors import Eventless
 from .api import WHO, LettaApi
 from .decoder import Message, decode
 from .errors import LettaRefused, LettaUnreachable, failed

@@ -21,7 +21,7 @@ from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from ...events.encoding import clean_text
-from ..openai.model.chat_items import text_item
+from ..openai.model.chat.output_items import text_item
 from ..openai.model.events import SummaryDelta, TextDelta
 from .script import Call, Scene, answer, next_call, purpose, think
 

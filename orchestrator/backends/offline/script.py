@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..base import Part
-from ..tools import calculator, find_key_words
-from .comparison import RULE, Compared, compare
+from ..builtin_tools import calculator, find_key_words
+from .compare_answers import RULE, Compared, compare
 from .reading import find_expression, find_place, shorten
 
 MAX_CALLS = 2

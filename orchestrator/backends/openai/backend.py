@@ -24,11 +24,11 @@ from agents.tracing import TracingConfig
 from ...references import load_attribute, load_each
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
-from .alone import LoneAgent, are_plain, stream_alone
+from .app_provider import AppProvider
+from .direct_turn import LoneAgent, are_plain, stream_alone
 from .endpoints import Endpoints, secret_text
-from .mcp import McpServers
-from .mcp_hints import hints_of
-from .providers import AppProvider
+from .mcp.name_collisions import hints_of
+from .mcp.servers import McpServers
 from .runner import RunOptions, conversation_items, stream_agent
 from .settings import OpenAIAgentsSettings
 from .tools import load_tool

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from .model.any_llm import keeping_origin
 from .model.fast import FastChatModel, FastResponsesModel, FastTransport
-from .model.stock import CheckedClient
+from .model.sdk_client import CheckedClient
 from .settings import OpenAIAgentsSettings
 
 CONNECT_SECONDS = 10.0

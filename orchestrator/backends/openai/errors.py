@@ -28,9 +28,9 @@ from agents.exceptions import (
 )
 
 from ...errors import AgentError, ToolError, new_error_id
-from ..http_errors import endless_redirect, status_error
-from ..redirects import is_endless, refusal_in
-from ..upstream_errors import error_in_stream
+from ..upstream.errors import error_in_stream
+from ..upstream.http_errors import endless_redirect, status_error
+from ..upstream.redirects import is_endless, refusal_in
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ from agents.tool_context import ToolContext
 
 from ...errors import ToolError
 from .errors import failure_text
-from .model.stock import checked_model
+from .model.sdk_client import checked_model
 from .outbox import NESTED, note_failed_call, note_rejected_call, note_tripwire
 from .relay import RelayHooks, RelayModel
 

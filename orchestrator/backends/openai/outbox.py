@@ -17,8 +17,8 @@ from ...events.agent import ToolCall, ToolResult
 from ...events.base import Payload
 from ..base import Spent
 from .calls import LocalCalls
+from .emission_record import Record
 from .model.events import FileEvent
-from .record import Record
 
 PENDING_LIMIT = 64
 """Payloads of one run that may wait for its consumer; then the model is held back."""

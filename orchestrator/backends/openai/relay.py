@@ -25,11 +25,11 @@ from ...events.agent import ToolCall, ToolResult
 from ...events.encoding import clean_values
 from .calls import call_ids_in, tell_apart, tool_names
 from .content import files_of_result, without_data
-from .details import GOING_BACK, details_of_calls, with_details
 from .errors import failure_text, model_error
-from .model.stock import checked_model
+from .model.sdk_client import checked_model
 from .outbox import DETAILS, FILES, NESTED, OUTBOX, OpenCall, note_failed_call, note_unknown_call
-from .response import RelayedResponse
+from .reasoning_details import GOING_BACK, details_of_calls, with_details
+from .response_reader import RelayedResponse
 
 _ARGUMENTS = (
     "system_instructions", "input", "model_settings", "tools", "output_schema", "handoffs", "tracing",

@@ -28,7 +28,7 @@ from ..base import AgentInput, Emission, Finish, Restated, set_current_input
 from .content import output_of, usage_of
 from .errors import agent_error, of_a_tool, without_words
 from .instrumented import BothHooks, relayed, relayed_model, watched
-from .mcp import McpServers
+from .mcp.servers import McpServers
 from .outbox import Outbox
 from .relay import RelayHooks, RelayProvider, noting_failures, output_text
 

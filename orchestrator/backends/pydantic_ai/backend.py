@@ -18,10 +18,10 @@ from ...errors import AgentError, ErrorCode
 from ...events.agent import ApprovalRequest, Token
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Restated
-from ..finish_words import end_of
 from ..framework_errors import framework_error
-from ..own_objects import MadeLater, load_function, load_library, load_own, made_for
-from ..plain_values import plain
+from ..json_values import plain
+from ..upstream.finish_reasons import end_of
+from ..user_objects import MadeLater, load_function, load_library, load_own, made_for
 from .history import Messages
 from .reading import AgentRunReading, usage_of
 from .settings import PydanticAISettings

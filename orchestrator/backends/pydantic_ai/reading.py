@@ -8,8 +8,8 @@ from typing import Any
 
 from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
 from ..base import Emission
+from ..json_values import plain
 from ..media import Attachments
-from ..plain_values import plain
 
 
 class AgentRunReading:

@@ -17,9 +17,9 @@ from ...errors import AgentError
 from ...events.agent import Approval, Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
-from ..forwarded import ForwardedApprovals
-from ..hops import passed_on
-from ..http_upstream import HttpUpstream
+from ..forwarded_approvals import ForwardedApprovals
+from ..upstream.connections import HttpUpstream
+from ..upstream.hops import passed_on
 from .reading import AgentReading, PanelReading, Voided
 from .run import RemoteRun
 from .settings import RemoteSettings

@@ -29,7 +29,7 @@ from ...events.encoding import decode_payload
 from ...events.panel import PanelResult, PanelStage
 from ...sse_parser import ServerSentEvent
 from ..base import Emission, Finish
-from ..http_upstream import decode_object
+from ..upstream.connections import decode_object
 
 FINAL = "final"
 """The stage whose texts are a panel's answer."""

@@ -17,8 +17,8 @@ import structlog
 from ...errors import AgentError
 from ...events.agent import Approval
 from ...sse_parser import ServerSentEvent
-from ..http_upstream import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused
 from ..tasks import uninterrupted
+from ..upstream.connections import ConnectionLost, HttpUpstream, UpstreamAnswer, UpstreamRefused
 
 log = structlog.get_logger(__name__)
 

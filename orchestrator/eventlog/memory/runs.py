@@ -14,7 +14,7 @@ import msgspec
 
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
-from ..queued import shown_status
+from ..queued_status import shown_status
 from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
 from ..run_store import GONE_SECONDS, Fence, KeptBounds, OwnedRun, RunRecord, record_bytes
 

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest, Reply
-from ..taking import WorkTaker
-from .cluster_scripts import COUNT, FINISH, INBOX_LENGTH, OFFER, POST, TAKE
+from ..work_taker import WorkTaker
+from .connection.client import Script
 from .keys import Keys
-from .link import Script
 from .listener import Fields, Listener
+from .scripts.cluster import COUNT, FINISH, INBOX_LENGTH, OFFER, POST, TAKE
 
 
 class SharedRedis(Protocol):

@@ -12,12 +12,12 @@ from typing import Any
 
 from ..base import Cursor, Entry, new_epoch
 from ..run_store import Fence
-from .failures import Denied, Lost, Refusal
-from .frames import unpack
+from .connection.client import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
+from .connection.connection import Command, Exchange
+from .connection.failures import Denied, Lost, Refusal
+from .entry_packing import unpack
 from .keys import Keys
-from .line import Command, Exchange
-from .link import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
-from .scripts import TICK
+from .scripts.channels import TICK
 from .tail import Tail
 
 BLOCK_SECONDS = 1.0

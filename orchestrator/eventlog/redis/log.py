@@ -11,14 +11,14 @@ import structlog
 
 from ...errors import LogUnavailable
 from ..cluster import Cluster
-from .address import parse_address
 from .cluster import RedisCluster
-from .failures import Refusal
+from .connection.address import parse_address
+from .connection.client import PATIENCE_SECONDS, Link
+from .connection.connection import Exchange
+from .connection.failures import Refusal
 from .keys import Keys
 from .layout import SECOND, Layout, choose_layout, read_layout
-from .line import Exchange
-from .link import PATIENCE_SECONDS, Link
-from .partition import RedisPartition
+from .partitioned.partition import RedisPartition
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import OPEN_STATUSES, AgentStatus, RunStatus
 from ..leases import Leases
-from ..queued import shown_status, stored_status
+from ..queued_status import shown_status, stored_status
 from ..run_list import (
     SCANNED_ROWS,
     SMALL_RECORD_BYTES,
@@ -34,11 +34,11 @@ from ..run_store import (
     RunRecord,
     unreadable_record,
 )
-from . import conversation_scripts as talks
-from . import run_scripts as scripts
+from .connection.client import Link, Script
 from .keys import Keys
-from .link import Link, Script
-from .own_records import OwnRecords
+from .record_cache import OwnRecords
+from .scripts import conversations as talks
+from .scripts import runs as scripts
 
 CREATED = 1
 """What `CREATE` answers if it has created the run."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .address import parse_address
+from .connection.address import parse_address
 from .log import RedisLog
-from .partitioned_log import PartitionedLog
+from .partitioned.log import PartitionedLog
 
 
 def open_store(url: str) -> RedisLog | PartitionedLog:

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 from ...errors import Fenced, LogUnavailable
 from ..base import Draft, Entry, new_epoch
 from ..run_store import Fence
-from .failures import Refusal
-from .frames import pack
+from .connection.client import Link
+from .connection.connection import Command
+from .connection.failures import Refusal
+from .entry_packing import pack
 from .keys import Keys
-from .line import Command
-from .link import Link
-from .scripts import APPEND, RESOLVE
+from .scripts.channels import APPEND, RESOLVE
 
 EXCHANGE_BYTES = 256 * 1024
 """No further part joins what is sent together beyond this: a token must not wait for all of somebody's long answers."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ..open import wrong_log
-from .lineage import become_copy
+from .rollback_check import become_copy
 from .schema import FILE_MODE, connect, parse_address
 
 PAGES_AT_ONCE = 1024

@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar
 
 from ...errors import LogUnavailable
 from ..cluster import SEND_SECONDS, PeerRequest
-from ..taking import WorkTaker
-from .queries import all_rows, one_row
+from ..work_taker import WorkTaker
 from .sockets import EVERYTHING, WorkerSockets
+from .statements import all_rows, one_row
 
 REQUESTS_WAITING = 1000
 WORK = b"!"

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 
 from ..run_store import KeptBounds
-from .queries import all_rows, change, one_row
+from .statements import all_rows, change, one_row
 
 MAX_CONVERSATIONS = 100_000
 """The conversation unused for longest goes first beyond this, so that the file does not grow for ever."""

@@ -30,10 +30,10 @@ from .blocks import (
     total_bytes,
     trim_channel,
 )
-from .channels import Book, Shelf
+from .channel_cache import Book, Shelf
 from .cluster import SQLiteCluster
-from .lineage import Lineage
 from .readers import Readers
+from .rollback_check import Lineage
 from .runs import SQLiteRuns
 from .schema import Address, empty_wal, open_database, parse_address
 from .wal_checkpoints import WalCheckpoints

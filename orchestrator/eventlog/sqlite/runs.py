@@ -16,7 +16,7 @@ import msgspec
 from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..leases import KEPT_SECONDS, Leases
-from ..queued import shown_status, stored_status
+from ..queued_status import shown_status, stored_status
 from ..run_list import (
     SMALL_RECORD_BYTES,
     RunPage,
@@ -38,7 +38,7 @@ from ..run_store import (
 )
 from . import conversations
 from .blocks import Dropped, erase_run
-from .queries import all_rows, change, one_row
+from .statements import all_rows, change, one_row
 from .writer import LARGE_BYTES
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from .blocks import (
     make_blocks,
     make_channel,
 )
-from .lineage import Lineage
+from .rollback_check import Lineage
 from .wal_checkpoints import WRITE_BYTES, WalCheckpoints
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base import Answer, TurnPrompt, Verdict
-from ..choices import normal_form, read_answer
+from ..choice_parser import normal_form, read_answer
 from ..session import Session
 from .moderator import PROMPT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base import Answer, Verdict
-from ..choices import read_choice
+from ..choice_parser import read_choice
 from ..prompts import letter
 from ..session import Session
 

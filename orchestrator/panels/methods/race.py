@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from ..base import Answer, Verdict
-from ..matching import matches
+from ..regex_process import matches
 from ..session import Session
 
 

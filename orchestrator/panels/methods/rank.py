@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from ..base import Answer, TurnPrompt, Verdict
-from ..choices import read_ranking
+from ..choice_parser import read_ranking
 from ..prompts import letter
 from ..session import Session
 

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import aclosing
 
 from ..base import Verdict
-from ..choices import normal_form, read_answer
+from ..choice_parser import normal_form, read_answer
 from ..session import Session
 
 PROMPT = """\

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from ...backends.hops import DEPTH_META, MAX_DEPTH, TOO_DEEP
-from ...events.nesting import DEPTH_HEADER
+from ...backends.upstream.hops import DEPTH_META, MAX_DEPTH, TOO_DEEP
+from ...events.hops import DEPTH_HEADER
 from .problem import ProblemError
 
 TRACEPARENT_CHARS = 55

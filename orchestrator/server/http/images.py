@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 from ...settings.serve import Images
-from .origin import is_loopback_name, parse_address
+from .guards.origin import is_loopback_name, parse_address
 
 DATA_HEAD = re.compile(r"data:image/(png|jpeg|gif|webp);base64,")
 LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

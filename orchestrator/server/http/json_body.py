@@ -18,8 +18,8 @@ from typing import Any, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
 
+from .guards.request_scheduler import Turns
 from .problem import MalformedJson, ProblemError
-from .turns import Turns
 
 BODY_TIMEOUT_SECONDS = 30.0
 """How long a client may take to send a body; a slower one would hold a connection for nothing."""

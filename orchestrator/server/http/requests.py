@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ...errors import FieldProblem, InvalidRequest
 from ...events.base import AGENT_ID_PATTERN
 from ...events.encoding import clean_text
-from ...panels.matching import explain_pattern
+from ...panels.regex_process import explain_pattern
 from ...run.channels import SYSTEM_CHANNEL
 from ...run.registry import AgentRegistry
 from ...run.spec import BEGINNING, StartRequest

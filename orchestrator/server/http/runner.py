@@ -19,10 +19,10 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
-from ..keys import OPTIONS
+from ..app_keys import OPTIONS
 from ..listener import BACKLOG
-from .connections import CONNECTIONS, Connections
-from .intake import Intake
+from .guards.connections import CONNECTIONS, Connections
+from .guards.read_budget import Intake
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
 from .streams import limit_socket
 

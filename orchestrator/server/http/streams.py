@@ -19,7 +19,7 @@ from ...eventlog.subscription import Idle, Item
 from ...events.run import RunDone
 from ...framing.base import Framing
 from .compression import Compressor, choose_encoding
-from .turns import RoundShare
+from .guards.request_scheduler import RoundShare
 
 SEND_SECONDS = 8.0
 """A client that takes longer to make room for one piece is dropped."""

@@ -8,12 +8,12 @@ from typing import Any
 from aiohttp import web
 
 from ...errors import Conflict, InvalidRequest, OrchestratorError
-from ..http import a2a_tasks
-from ..http.a2a_tasks import a2a_error
-from ..http.answers import json_response, send_json
+from ..app_keys import OPTIONS, READER
+from ..http.dialects import a2a_tasks
+from ..http.dialects.a2a_tasks import a2a_error
+from ..http.dialects.prompt import call_name
+from ..http.json_response import json_response, send_json
 from ..http.problem import MalformedJson, problem_from, refuses_as
-from ..http.question import call_name
-from ..keys import OPTIONS, READER
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, asset, operation
 
 _TASK = ResponseDoc("The task.", {"type": "object"})

@@ -11,12 +11,12 @@ from aiohttp import web
 from ...errors import NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
-from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.following import require_stream, stream_run
-from ..http.question import addressed, own_name, read_messages, start_asked, wrong
-from ..http.reading import requested_cursor
+from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.dialects.approvals import ApprovalAnswer, give_answers, read_approval_id
+from ..http.dialects.dialect_run import require_stream, stream_run
+from ..http.dialects.prompt import addressed, own_name, read_messages, start_asked, wrong
 from ..http.requests import NAME_PATTERN
-from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.stream_params import requested_cursor
 from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, ResponseDoc, operation
 
 _STREAM = ResponseDoc("AG-UI events.", None, EVENT_STREAM, headers=("Run-Id",))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..http.a2a_tasks import VERSION, a2a_error
-from ..http.answers import json_response
+from ..app_keys import REGISTRY
+from ..http.dialects.a2a_tasks import VERSION, a2a_error
+from ..http.dialects.prompt import addressed, models
+from ..http.guards.proxies import SCHEME, outside
+from ..http.json_response import json_response
 from ..http.problem import refuses_as
-from ..http.proxies import SCHEME, outside
-from ..http.question import addressed, models
-from ..keys import REGISTRY
 from ..openapi.operation import ResponseDoc, operation
 
 CARD = ".well-known/agent-card.json"

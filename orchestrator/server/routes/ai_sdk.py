@@ -13,13 +13,13 @@ from ...errors import NotFound
 from ...framing.base import DIALECTS
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.following import require_stream, stream_run
+from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.dialects.approvals import ApprovalAnswer, give_answers, read_approval_id
+from ..http.dialects.dialect_run import require_stream, stream_run
+from ..http.dialects.prompt import Question, addressed, own_name, parts_of, read_flag, start_asked, wrong
 from ..http.problem import Problem, refuses_as
-from ..http.question import Question, addressed, own_name, parts_of, read_flag, start_asked, wrong
-from ..http.reading import requested_cursor
 from ..http.requests import NAME_PATTERN
-from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.stream_params import requested_cursor
 from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, Parameter, ResponseDoc, operation
 
 _STREAM = ResponseDoc("A UI message stream.", None, EVENT_STREAM, headers=("Run-Id",))

@@ -14,10 +14,10 @@ from ...eventlog.view import View
 from ...events.snapshot import Snapshot
 from ...framing.base import Subscriber
 from ...run.channels import SYSTEM_CHANNEL
-from ..http.connections import CONNECTIONS
-from ..http.reading import requested_cursor, wanted_agents, wanted_dialect, wanted_runs
+from ..app_keys import METRICS, STREAMS, SUPERVISOR
+from ..http.guards.connections import CONNECTIONS
+from ..http.stream_params import requested_cursor, wanted_agents, wanted_dialect, wanted_runs
 from ..http.streams import EventStream
-from ..keys import METRICS, STREAMS, SUPERVISOR
 from ..openapi.operation import CHANNEL_PARAMETERS, STREAM, operation
 
 CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from ...framing.base import DIALECTS
 from ...framing.chat import ChatFraming
-from ..http.answers import json_response, send_json
-from ..http.approvals import give_answers, read_chat_answers
-from ..http.following import fold_run, require_stream, stream_run
-from ..http.openai_error import openai_error
+from ..app_keys import OPTIONS, READER, REGISTRY
+from ..http.dialects.approvals import give_answers, read_chat_answers
+from ..http.dialects.dialect_run import fold_run, require_stream, stream_run
+from ..http.dialects.openai_error import openai_error
+from ..http.dialects.prompt import addressed, check_model, read_flag, read_messages, read_object, start_asked
+from ..http.json_response import json_response, send_json
 from ..http.problem import refuses_as
-from ..http.question import addressed, check_model, read_flag, read_messages, read_object, start_asked
-from ..keys import OPTIONS, READER, REGISTRY
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
 
 _ANY = {"type": "object"}

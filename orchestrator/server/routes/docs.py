@@ -7,7 +7,7 @@ from importlib import metadata, resources
 from aiohttp import web
 
 from ...events.encoding import encode_json
-from ..http.proxies import outside
+from ..http.guards.proxies import outside
 from ..openapi.operation import ResponseDoc, asset, build_openapi, operation
 from ..openapi.page import render_docs
 from ..openapi.schemas import Schema

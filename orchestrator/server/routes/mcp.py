@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp import web
 
 from ...framing.base import DIALECTS
-from ..http import mcp_calls
-from ..http.answers import json_response
-from ..http.following import stream_run
-from ..http.mcp_calls import (
+from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.dialects import mcp_calls
+from ..http.dialects.dialect_run import stream_run
+from ..http.dialects.mcp_calls import (
     INTERNAL,
     INVALID_REQUEST,
     NO_METHOD,
@@ -19,9 +19,9 @@ from ..http.mcp_calls import (
     rpc_refusal,
     rpc_result,
 )
+from ..http.dialects.prompt import call_name
+from ..http.json_response import json_response
 from ..http.problem import MalformedJson, Problem, refuses_as
-from ..http.question import call_name
-from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import EVENT_STREAM, LAST_EVENT_ID, ResponseDoc, operation
 
 routes = web.RouteTableDef()

@@ -6,11 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
-from ..http.answers import json_response
-from ..http.openai_error import openai_error
+from ..app_keys import REGISTRY
+from ..http.dialects.openai_error import openai_error
+from ..http.dialects.prompt import addressed, models
+from ..http.json_response import json_response
 from ..http.problem import refuses_as
-from ..http.question import addressed, models
-from ..keys import REGISTRY
 from ..openapi.operation import ResponseDoc, operation
 
 _ANY = {"type": "object"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..http.answers import json_response
+from ..app_keys import METRICS, REGISTRY, SIBLINGS, SUPERVISOR
+from ..http.json_response import json_response
 from ..http.problem import problem_response
-from ..keys import METRICS, REGISTRY, SIBLINGS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
 from ..sibling_metrics import ALONE
 

@@ -10,10 +10,10 @@ from ...errors import FieldProblem, InvalidRequest
 from ...panels.methods.registry import METHODS, MethodKind
 from ...panels.settings import MOST_STAGES, PanelSettings
 from ...references import load_attribute
-from ..http.answers import json_response, snapshot_response
-from ..http.proxies import outside
+from ..app_keys import READER, REGISTRY, SUPERVISOR
+from ..http.guards.proxies import outside
+from ..http.json_response import json_response, snapshot_response
 from ..http.requests import check_pattern
-from ..keys import READER, REGISTRY, SUPERVISOR
 from ..openapi.operation import SNAPSHOT, ResponseDoc, operation
 
 routes = web.RouteTableDef()

@@ -14,12 +14,11 @@ from ...framing.base import DIALECTS
 from ...framing.responses import FRAMES_PER_EVENT, ResponsesFraming
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun
-from ..http.answers import send_json
-from ..http.approvals import ApprovalAnswer, give_answers, read_approval_id
-from ..http.following import fold_run, require_stream, stream_run
-from ..http.openai_error import openai_error
-from ..http.problem import refuses_as
-from ..http.question import (
+from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.dialects.approvals import ApprovalAnswer, give_answers, read_approval_id
+from ..http.dialects.dialect_run import fold_run, require_stream, stream_run
+from ..http.dialects.openai_error import openai_error
+from ..http.dialects.prompt import (
     MAX_NAME_CHARS,
     PANEL_PREFIX,
     Question,
@@ -30,8 +29,9 @@ from ..http.question import (
     start_asked,
     wrong,
 )
-from ..http.reading import requested_cursor
-from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.json_response import send_json
+from ..http.problem import refuses_as
+from ..http.stream_params import requested_cursor
 from ..openapi.operation import EVENT_STREAM, Parameter, ResponseDoc, operation
 
 CANCEL_SECONDS = 5.0

@@ -17,16 +17,16 @@ from ...run.blind import reveal
 from ...run.commands import Command, Verb
 from ...settings.variants import variable_keys
 from ...supervisor.supervisor import AnyRun
-from ..http.answers import json_response, snapshot_response
-from ..http.approvals import MAX_BY_CHARS, MAX_REASON_CHARS
-from ..http.connections import CONNECTIONS
-from ..http.following import stream_run
+from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.dialects.approvals import MAX_BY_CHARS, MAX_REASON_CHARS
+from ..http.dialects.dialect_run import stream_run
+from ..http.guards.connections import CONNECTIONS
+from ..http.guards.proxies import outside
 from ..http.hops import read_depth, read_traceparent
+from ..http.json_response import json_response, snapshot_response
 from ..http.problem import ProblemError
-from ..http.proxies import outside
-from ..http.reading import requested_cursor, wanted_dialect, wants_stream
 from ..http.requests import NAME_PATTERN, read_start
-from ..keys import OPTIONS, READER, REGISTRY, SUPERVISOR
+from ..http.stream_params import requested_cursor, wanted_dialect, wants_stream
 from ..openapi.operation import (
     AGENTS_FILTER,
     DEPTH,

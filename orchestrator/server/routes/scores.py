@@ -19,9 +19,9 @@ from ...run.ballots import VOTE, Ballot
 from ...run.panel import answer_of
 from ...supervisor.scores import ScoredAgent
 from ...supervisor.supervisor import Supervisor
-from ..http.answers import json_response
+from ..app_keys import READER, SUPERVISOR
+from ..http.json_response import json_response
 from ..http.problem import ProblemError
-from ..keys import READER, SUPERVISOR
 from ..openapi.operation import Parameter, ResponseDoc, operation
 from .runs import MAX_SEARCHED_CHARS, run_of
 

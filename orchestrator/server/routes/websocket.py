@@ -18,13 +18,13 @@ from ...framing.base import Dialect, Framing, Subscriber
 from ...framing.websocket import Operation, encode_problem, encode_state, operation_of
 from ...run.commands import Command
 from ...supervisor.supervisor import AnyRun, Supervisor
-from ..http.connections import CONNECTIONS
+from ..app_keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
+from ..http.guards.connections import CONNECTIONS
+from ..http.guards.tokens import WEBSOCKET_PROTOCOL
 from ..http.problem import ProblemError, problem_from
-from ..http.reading import wanted_dialect
 from ..http.requests import read_start
+from ..http.stream_params import wanted_dialect
 from ..http.streams import PAGE_EVENTS, SEND_SECONDS, ClientTooSlow, limit_socket, render
-from ..http.tokens import WEBSOCKET_PROTOCOL
-from ..keys import METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from ..openapi.operation import ResponseDoc, operation
 from .channels import CHANNEL
 

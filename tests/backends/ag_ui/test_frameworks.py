@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from orchestrator import Usage
-from orchestrator.backends.ag_ui.documents import MAX_ACTIVITIES, MAX_STATE_CHARS, Documents
 from orchestrator.backends.ag_ui.reading import RunReading
+from orchestrator.backends.ag_ui.shared_state import MAX_ACTIVITIES, MAX_STATE_CHARS, Documents
 from orchestrator.backends.ag_ui.transcript import Transcript
 from orchestrator.backends.base import AgentInput, Emission, Turn
 from orchestrator.events import ApprovalRequest, Data, ToolCall, ToolResult

@@ -10,7 +10,7 @@ from orchestrator import AgentError
 from orchestrator.backends.ag_ui.reading import RunReading
 from orchestrator.backends.ag_ui.transcript import Transcript
 from orchestrator.backends.base import Emission
-from orchestrator.backends.http_upstream import decode_object
+from orchestrator.backends.upstream.connections import decode_object
 from orchestrator.events import Token
 from tests.support.emissions import of_kind, text_in
 

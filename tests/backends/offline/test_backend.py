@@ -381,10 +381,10 @@ def test_only_the_backend_itself_loads_the_sdk() -> None:
         "letta.settings",
         "openai.settings",
         "offline.settings",
-        "tools",
+        "builtin_tools",
         "offline.reading",
         "offline.script",
-        "offline.comparison",
+        "offline.compare_answers",
     )
     imports = ", ".join(f"orchestrator.backends.{name}" for name in names)
     code = f"import sys, {imports}; print(sorted({{'agents', 'openai'}} & set(sys.modules)))"

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from orchestrator.agent.attempt import Stop
 from orchestrator.backends.base import Part, QuotedAnswer
-from orchestrator.backends.offline.comparison import Compared, compare, compare_answers
+from orchestrator.backends.offline.compare_answers import Compared, compare, compare_answers
 from orchestrator.backends.offline.script import Scene, answer, next_call, think
 from orchestrator.config import load_config
 from orchestrator.eventlog import MemoryLog
 from orchestrator.events import Missing
-from orchestrator.panels.choices import read_choice, read_ranking
+from orchestrator.panels.choice_parser import read_choice, read_ranking
 from orchestrator.panels.prompts import letter
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor

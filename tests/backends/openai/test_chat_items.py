@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.models.chatcmpl_converter import Converter
 from openai.types.chat import ChatCompletionMessage
 
-from orchestrator.backends.openai.model.chat_items import text_item
+from orchestrator.backends.openai.model.chat.output_items import text_item
 
 
 def test_an_answer_of_text_is_the_item_that_the_sdk_makes() -> None:

@@ -22,10 +22,10 @@ from openai.types.responses import (
     ResponseOutputText,
 )
 
-from orchestrator.backends.openai.model.chat_chunk import Chunk, is_bare_end
-from orchestrator.backends.openai.model.chat_decoder import ChatDecoder
+from orchestrator.backends.openai.model.chat.chunk import Chunk, is_bare_end
+from orchestrator.backends.openai.model.chat.decoder import ChatDecoder
 from orchestrator.backends.openai.model.events import PlainEnd
-from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
+from orchestrator.backends.openai.model.responses.decoder import ResponsesDecoder
 from orchestrator.backends.openai.model.sse import DataSplitter
 from orchestrator.errors import AgentError
 from orchestrator.sse_parser import SSEParser

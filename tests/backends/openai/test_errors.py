@@ -18,8 +18,8 @@ from agents.exceptions import (
     UserError,
 )
 
-from orchestrator.backends.http_errors import retry_after_seconds, status_error
 from orchestrator.backends.openai.errors import agent_error, model_error
+from orchestrator.backends.upstream.http_errors import retry_after_seconds, status_error
 from orchestrator.errors import AgentError
 
 SECRET = "sk-live-123"

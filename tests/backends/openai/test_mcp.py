@@ -20,7 +20,7 @@ from agents.mcp import MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
 
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.backends.openai.backend import OpenAIAgentsBackend
-from orchestrator.backends.openai.mcp_keeper import GUARD
+from orchestrator.backends.openai.mcp.keeper import GUARD
 from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult

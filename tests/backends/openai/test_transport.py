@@ -12,9 +12,9 @@ import pytest
 import yarl
 from aiohttp import web
 
-from orchestrator.backends.openai.model.chat import decoded
+from orchestrator.backends.openai.model.chat.model import decoded
 from orchestrator.backends.openai.model.fast import FastTransport
-from orchestrator.backends.openai.model.responses_decoder import ResponsesDecoder
+from orchestrator.backends.openai.model.responses.decoder import ResponsesDecoder
 from orchestrator.backends.openai.model.transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
 from tests.support.patience import PATIENCE_SECONDS, soon

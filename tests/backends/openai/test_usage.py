@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.backends.openai.model import usage
-from orchestrator.backends.openai.model.filters import _BLOCK_REASONS, _FLAGS, _FLAGS_OF_FILTERS
-from orchestrator.backends.openai.model.signs import may_count, may_judge
+from orchestrator.backends.openai.model.content_filter import _BLOCK_REASONS, _FLAGS, _FLAGS_OF_FILTERS
+from orchestrator.backends.openai.model.stream_markers import may_count, may_judge
 from orchestrator.backends.openai.model.usage import _INPUT, _OUTPUT, _PLACES, usage_as_chat
 
 PLAIN = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}

@@ -12,10 +12,10 @@ import pytest
 
 from orchestrator import AgentError, Finish, Usage
 from orchestrator.backends.base import AgentInput, Emission, Turn
-from orchestrator.backends.http_upstream import HttpUpstream, UpstreamRefused
 from orchestrator.backends.remote.backend import RemoteBackend
 from orchestrator.backends.remote.run import RemoteRun
 from orchestrator.backends.remote.settings import RemoteSettings
+from orchestrator.backends.upstream.connections import HttpUpstream, UpstreamRefused
 from orchestrator.events import (
     Approval,
     ApprovalRequest,
@@ -105,7 +105,7 @@ async def test_a_failure_keeps_its_code(serve: Serve) -> None:
 async def test_what_the_other_instance_refuses(
     serve: Serve, keys: dict[str, Any], code: str | None, words: str
 ) -> None:
-    from orchestrator.server.http.security import SecuritySettings
+    from orchestrator.server.http.guards.security import SecuritySettings
 
     security = SecuritySettings(token="sesame-open-now") if code != "upstream_rejected" else None
     service = await serve(AGENTS, security=security)

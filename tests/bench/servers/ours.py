@@ -23,8 +23,8 @@ from orchestrator.events import Reasoning, ToolCall, ToolResult
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.server.access_log import AccessLog
 from orchestrator.server.app import CLEANUP_SECONDS, create_app
+from orchestrator.server.app_keys import LOADED
 from orchestrator.server.http.runner import ProblemRunner
-from orchestrator.server.keys import LOADED
 from orchestrator.server.options import ServerOptions
 from orchestrator.server.serve import keep_loaded
 from orchestrator.settings.limits import RunLimits

@@ -6,7 +6,7 @@ from typing import Any
 
 from agents import Model
 
-from ...redirects import guard_client
+from ...upstream.redirects import guard_client
 
 
 def keeping_origin(model: Any) -> Model:

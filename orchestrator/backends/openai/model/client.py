@@ -17,15 +17,15 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response, ResponseOutputItem
 
 from ....errors import AgentError
-from ...finish_words import CONTENT_FILTER, finish_of, withheld
-from ...upstream_errors import error_in_stream, is_error
-from ..details import send_back
+from ...upstream.errors import error_in_stream, is_error
+from ...upstream.finish_reasons import CONTENT_FILTER, finish_of, withheld
 from ..outbox import note_reasoning_details
+from ..reasoning_details import send_back
 from .arguments import whole_arguments
-from .repair import repaired_completion
-from .responses_repair import ResponsesRepair
+from .chat.repair import repaired_completion
+from .coercion import INVALID
+from .responses.repair import ResponsesRepair
 from .transport import FastTransport, StreamBody
-from .values import INVALID
 
 _NO_VALUE = (Omit, NotGiven)
 

@@ -13,7 +13,7 @@ from agents import ModelSettings
 from agents.extensions.models.litellm_model import LitellmModel
 from litellm.caching.llm_caching_handler import LLMClientCache
 
-from ...redirects import guard_client
+from ...upstream.redirects import guard_client
 
 ASKS_ONCE = {"max_retries": 0, "num_retries": 0}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ....errors import AgentError
 from ....sse_parser import MAX_EVENT_BYTES, EventTooLarge, SSEParser
-from .signs import named
+from .stream_markers import named
 
 MAX_SIMPLE_BYTES = 256 * 1024
 """Of an event that is still split in the simple way."""

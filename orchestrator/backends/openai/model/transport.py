@@ -16,10 +16,8 @@ import aiohttp
 import yarl
 
 from ....errors import AgentError
-from ...hops import counted_for_model
-from ...http_bodies import MAX_WHOLE_BYTES
-from ...http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
-from ...http_upstream import (
+from ...upstream.body_limits import MAX_WHOLE_BYTES
+from ...upstream.connections import (
     CONNECT_SECONDS,
     ERROR_BODY_SECONDS,
     MAX_REDIRECTS,
@@ -29,10 +27,12 @@ from ...http_upstream import (
     read_whole,
     with_shared_names,
 )
-from ...response_head import MendedHandler
-from ...upstream_errors import PROVIDER
+from ...upstream.errors import PROVIDER
+from ...upstream.hops import counted_for_model
+from ...upstream.http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
+from ...upstream.lenient_connector import MendedHandler
 from ..errors import transport_error
-from .so_far import Habit
+from .chat.cumulative_pieces import Habit
 from .sse import check_label
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"

@@ -9,7 +9,7 @@ from agents.usage import _attach_raw_usage_snapshot, _mark_request_completed_wit
 from openai.types.responses import Response, ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from .values import is_number, plain_key
+from .coercion import is_number, plain_key
 
 _INPUT = ["prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "prompttokenscount",
           "inputtokenscount", "promptevalcount", "promptn", "tokensin"]  # fmt: skip

@@ -1,0 +1,74 @@
+"""What a graph answers that said nothing on its way: the state, or the value, that it ended with. Imports no library.
+
+A node may return its answer as a mapping or a tuple that only the state makes a message of, a functional graph as plain
+text, and a state may have a key of its own for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from ...events.content import OUTPUT_BYTES
+from ..json_values import plain
+from .content import texts_of
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEnding:
+    """What a graph ended with: a text, or a structured answer."""
+
+    text: str = ""
+    output: Any = UNSET
+
+    def words(self) -> str:
+        """Return it as text: of a structured answer its compact JSON."""
+        return self.text if self.output is UNSET else msgspec.json.encode(self.output).decode()
+
+
+def ending_of(final: Any) -> GraphEnding:
+    """Return the answer in what a graph ended with."""
+    if isinstance(final, Mapping):
+        return _ending_of_state(final)
+    if isinstance(final, str):
+        return GraphEnding(final)
+    if hasattr(final, "content"):
+        return GraphEnding(_text_of(final))
+    return _structured(final)
+
+
+def _ending_of_state(state: Mapping[Any, Any]) -> GraphEnding:
+    messages = state.get("messages")
+    said: list[str] = []
+    for message in reversed(messages if isinstance(messages, list | tuple) else ()):
+        if getattr(message, "type", "") == "human":
+            break
+        if getattr(message, "type", "") == "ai":
+            said.insert(0, _text_of(message))
+    if any(said):
+        return GraphEnding("\n\n".join(filter(None, said)))
+    rest = {
+        key: value
+        for key, value in state.items()
+        if key != "messages" and value is not None and not str(key).startswith("__")
+    }
+    if len(rest) == 1 and isinstance(only := next(iter(rest.values())), str):
+        return GraphEnding(only)
+    return _structured(rest or None)
+
+
+def _structured(value: Any) -> GraphEnding:
+    output = plain(value)
+    try:
+        fits = output is not None and len(msgspec.json.encode(output)) <= OUTPUT_BYTES
+    except (TypeError, ValueError):
+        fits = False
+    return GraphEnding(output=output) if fits else GraphEnding()
+
+
+def _text_of(message: Any) -> str:
+    return "".join(text for text, is_thought in texts_of(getattr(message, "content", "")) if not is_thought)

@@ -1,0 +1,1 @@
+"""Chat completions: the fast model, and the decoding of what any vendor streams."""

@@ -1,0 +1,1 @@
+"""The Responses API: the fast model, and the decoding of what any vendor streams."""

@@ -1,0 +1,1 @@
+"""The Lua scripts that Redis runs, by what they work on. Owns no connection."""

@@ -1,0 +1,1 @@
+"""What the routes of the other APIs share: their requests, runs, refusals. Owns no route."""
