@@ -13,7 +13,7 @@ The tree::
     │   ├── Conflict           the state forbids it now
     │   ├── LimitReached       a limit; `.retry_after` seconds
     │   └── Unavailable        starting, draining or without its log
-    ├── ClientError            the Python client was refused, or lost its server (`client_http`)
+    ├── ClientError            the Python client was refused, or lost its server (`client.http`)
     ├── EventTooLarge          an event outgrew the reader's bound (`sse_parser`)
     └── LogError
         ├── GapError           a cursor this log cannot go on from

@@ -12,7 +12,16 @@ from typing import Any
 
 import structlog
 
-from ..backends.base import AgentInput, Backend, Emission, Finish, Restated, Spent, Unchecked, close_iterator
+from ..backends.base import (
+    AgentInput,
+    Backend,
+    Correction,
+    Emission,
+    Finish,
+    Spent,
+    Unchecked,
+    close_iterator,
+)
 from ..errors import AgentError, ErrorCode
 from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
@@ -88,7 +97,7 @@ class Attempt:
             first_s=limits.first_token_timeout_s, idle_s=limits.idle_timeout_s, total_s=limits.timeout_s
         )
         self._finish: Finish | None = None
-        self._restated: Restated | None = None
+        self._restated: Correction | None = None
         self._used = _NOTHING_USED
         self.cost: float | None = None
         self._live = True
@@ -265,7 +274,7 @@ class Attempt:
                     await self._wait_for_room()
         elif isinstance(item, Spent):
             self._charge(countable(checked(item.usage)))
-        elif isinstance(item, Restated):
+        elif isinstance(item, Correction):
             self._restated = item
         elif isinstance(item, Finish):
             await self._end_halves()

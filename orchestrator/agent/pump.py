@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from ..backends.base import AgentInput, Backend, Emission, Part, StopEvent, Turn
+from ..backends.base import AgentInput, Backend, Emission, LazyEvent, Part, Turn
 from ..errors import AgentError, LogUnavailable, OrchestratorError, new_error_id
 from ..events.agent import AgentMetrics, Approval, Cancelled, Done, Error, InputRef, Retry, Started, Status
 from ..events.base import Payload
@@ -124,7 +124,7 @@ class Pump:
             # Before anything can end it: only `started` distinguishes this turn from the one before.
             self._mailbox.post(opening_of(part, number))
         again, self._again = self._again, ()
-        backend = Retelling(again) if again else await self._ready()
+        backend = CorrectedAnswer(again) if again else await self._ready()
         attempt: Attempt | None = None
         if isinstance(backend, Ending):
             ending = backend
@@ -144,7 +144,7 @@ class Pump:
                 reasons=attempt.approvals.reasons,
                 answered_by=attempt.approvals.names,
                 say=attempt.say if getattr(backend, "says_at_once", False) else None,
-                cancelled=StopEvent() if number > self._request.attempt else self._request.cancelled,
+                cancelled=LazyEvent() if number > self._request.attempt else self._request.cancelled,
             )
             ending = await attempt.run(request, self._stopped)
             self._current = None
@@ -282,7 +282,7 @@ class Pump:
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
 
 
-class Retelling:
+class CorrectedAnswer:
     """Says what a corrected answer is, without asking upstream again."""
 
     model: str | None = None

@@ -21,7 +21,7 @@ from ..errors import AgentError
 from ..events.agent import Missing, Usage
 from ..events.base import Payload
 from .at_once import AtOnce as AtOnce
-from .lazy_event import StopEvent as StopEvent
+from .lazy_event import LazyEvent as LazyEvent
 
 Approve = Callable[[str], Awaitable[bool]]
 """Waits for the answer to an `ApprovalRequest` that was yielded; takes its `call_id`.
@@ -108,7 +108,7 @@ class AgentInput:
         answered_by: Who that was, as they said themselves, likewise.
         say: Takes plain text from a callback of the agent's connection, while its stream waits for more and all that
             it has yielded was taken: a task that wakes for each piece costs as much as the piece. None unless the
-            backend's `says_at_once` is true, for whoever stands between would miss it.
+            backend's `emits_at_once` is true, for whoever stands between would miss it.
         cancelled: Set as soon as the attempt is stopped, from whatever thread: a synchronous tool cannot be
             interrupted, so a long one should look at it.
         taken: Set before the attempt is stopped if another worker has the run now, and with it what `anchor`
@@ -130,8 +130,8 @@ class AgentInput:
     answered_by: Mapping[str, str] = field(default_factory=lambda: _NOTHING_SAID, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
     say: SayAtOnce | None = field(default=None, compare=False, repr=False)
-    cancelled: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
-    taken: threading.Event = field(default_factory=StopEvent, compare=False, repr=False)
+    cancelled: threading.Event = field(default_factory=LazyEvent, compare=False, repr=False)
+    taken: threading.Event = field(default_factory=LazyEvent, compare=False, repr=False)
 
 
 _CURRENT: ContextVar[AgentInput | None] = ContextVar("orchestrator_current_input", default=None)
@@ -192,7 +192,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
+class Correction:
     """The answer as it really is, if its provider completed it in other words than it had said. Not an event.
 
     Yielded before `Finish`: what was said is void, and *payloads* are said in an attempt of their own, for which
@@ -202,7 +202,7 @@ class Restated:
     payloads: tuple[Payload, ...]
 
 
-Emission = str | Payload | Spent | Restated | Finish
+Emission = str | Payload | Spent | Correction | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""
 
 

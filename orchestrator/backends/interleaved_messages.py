@@ -15,7 +15,7 @@ SILENT_PIECES = 64
 """So many pieces of others, and none of its own: the message whose turn it is has ended, or its model has failed."""
 
 
-class InTurn:
+class InterleavedMessages:
     """Says what belongs to one message, and holds what belongs to others back until that has ended."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ import threading
 _MAKING = threading.Lock()
 
 
-class StopEvent(threading.Event):
+class LazyEvent(threading.Event):
     """A `threading.Event` whose lock and queue are made when it is first waited for.
 
     Every attempt has such events, and hardly any is ever waited for; Python's own holds a kilobyte.

@@ -53,7 +53,7 @@ def failure_of(about: Mapping[str, Any]) -> AgentError | None:
 
 
 @dataclass(slots=True)
-class OwnEndings:
+class NativeEndings:
     """How the agents of one run have ended, of which only the last words are an answer's.
 
     Attributes:

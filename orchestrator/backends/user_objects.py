@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 ForAttempt = Callable[[AgentInput], Any]
 
 
-class MadeLater:
+class LazyObject:
     """An object that a function of the user's makes in the running loop, at the first attempt that needs it.
 
     Args:
@@ -78,7 +78,7 @@ def load_own(settings: AgentSettings, key: str, reference: str, method: str, *gi
     Args:
         given: What the function gets if it cannot do without an argument.
     Returns:
-        The object; a `MadeLater` if the function is asynchronous.
+        The object; a `LazyObject` if the function is asynchronous.
     Raises:
         ConfigError: It cannot be loaded, or is neither.
     """
@@ -96,16 +96,16 @@ def load_own(settings: AgentSettings, key: str, reference: str, method: str, *gi
             return make(*given) if given and _wants_one(make) else make()
 
         if inspect.iscoroutinefunction(make) or inspect.isasyncgenfunction(inspect.unwrap(make)):
-            return MadeLater(call, check)
+            return LazyObject(call, check)
         try:
             found = call()
         except (Exception, SystemExit) as exc:
             raise settings.problem(key, f"{reference!r} fails ({type(exc).__name__}: {exc})") from exc
         if inspect.iscoroutine(found):
             found.close()
-            return MadeLater(call, check)
+            return LazyObject(call, check)
         if isinstance(found, AbstractAsyncContextManager) and not hasattr(found, method):
-            return MadeLater(call, check)
+            return LazyObject(call, check)
     check(found)
     return found
 

@@ -22,13 +22,13 @@ from .options import (
     config_option,
     offline_option,
     option,
-    pass_over_service_links,
     serve_options,
+    skip_service_links,
     take_files,
     token_option,
     variants_option,
 )  # fmt: skip
-from .process_one import end_when_told
+from .process_one import end_on_signal
 from .screens import DISTRIBUTION, watch
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def serve(links: dict[str, str] | None, /, **given: Any) -> Any:
         check_address(settings.log, workers=settings.workers)
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
-    _see_own_modules()
+    _allow_local_modules()
     from ..server.serve import serve as listen
 
     return listen(settings)
@@ -148,25 +148,25 @@ def run(
 
     Ctrl-C cancels, a second one quits. Exit code: 0 all done, 3 some, 1 none.
     """
-    from .handles import PanelWish, agents_here, all_asked, start_at, start_here
+    from .handles import PanelChoice, agents_here, all_asked, start_at, start_here
 
     question = sys.stdin.read() if question == "-" else question
     if not question.strip():
         raise click.UsageError("the question is empty")
     if moderator and not panel:
         raise click.UsageError("--moderator needs a --panel: the method that it has the last word in")
-    wish = PanelWish(panel, moderator) if panel else None
+    wish = PanelChoice(panel, moderator) if panel else None
     asked = all_asked(agents, changed)
     server = _chosen_server(server)
     if server:
         client = _client(server, token)
         if not as_json:
-            _say_whom(server)
+            _print_whom(server)
         return watch(start_at(client, question, asked, wish), as_json)
-    _see_own_modules()
+    _allow_local_modules()
     here = agents_here(config, offline=offline)
     opening = start_here(here, question, asked, wish)  # refuses what cannot be asked, before anything is said
-    _say_who_answers(here)
+    _print_who_answers(here)
     return watch(opening, as_json)
 
 
@@ -185,9 +185,9 @@ def panel(
     Who has answered is not asked again. It happens in that run while it is open, else in a new one. Ctrl-C
     cancels that run, a second one quits. Exit code as `run`.
     """
-    from .handles import PanelWish, panel_over
+    from .handles import PanelChoice, panel_over
 
-    return watch(panel_over(_client(server, token), run_id, PanelWish(panel, moderator)), as_json)
+    return watch(panel_over(_client(server, token), run_id, PanelChoice(panel, moderator)), as_json)
 
 
 @cli.command()
@@ -241,13 +241,13 @@ def compare(config: Path, offline: bool, server: str | None, token: str | None, 
     from .comparison.compare import ComparisonPlan, compare
     from .handles import agents_here, compared_by
 
-    _see_own_modules()
+    _allow_local_modules()
     server = _chosen_server(server)
     here = None if server else agents_here(config, offline=offline)
     if here is None:
-        _say_whom(server or "")
+        _print_whom(server or "")
     else:
-        _say_who_answers(here)
+        _print_who_answers(here)
     comparison = ComparisonPlan(**given | {"agents": _joined(given["agents"])})
     opening = compared_by(comparison, here, lambda: _client(server or "", token))
     return run_and_leave(compare(comparison, opening))
@@ -283,7 +283,7 @@ def check(config: Path, offline: bool, no_load: bool) -> int:
     from ..backends.auto.search import environ_for
     from ..config.check import check_agents
 
-    _see_own_modules()
+    _allow_local_modules()
     report = check_agents(config, environ_for(os.environ, offline=offline), load=not no_load)
     for line in report.lines:
         click.echo(line)
@@ -312,7 +312,7 @@ def _joined(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(part for parts in values for part in parts)
 
 
-def _see_own_modules() -> None:
+def _allow_local_modules() -> None:
     """Let `module:function` mean a file in the folder where the command is given, as with `python -m`."""
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -331,12 +331,12 @@ def _chosen_server(server: str | None) -> str | None:
     return None
 
 
-def _say_whom(server: str) -> None:
+def _print_whom(server: str) -> None:
     from_variable = click.get_current_context().get_parameter_source("server") is ParameterSource.ENVIRONMENT
     click.echo(f"asking {server}{' (ORCHESTRATOR_SERVER)' if from_variable else ''}", err=True)
 
 
-def _say_who_answers(config: Config) -> None:
+def _print_who_answers(config: Config) -> None:
     if config.notice:
         click.echo(config.notice, err=True)
 
@@ -352,10 +352,10 @@ def _client(server: str, token: str | None) -> Client:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 2 for misuse, 1 for a failure, each with one line that says why."""
-    end_when_told()
+    end_on_signal()
     try:
         parameters = [parameter for command in cli.commands.values() for parameter in command.params]
-        links = pass_over_service_links(os.environ, parameters)
+        links = skip_service_links(os.environ, parameters)
         take_files(os.environ, parameters)
         code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=links)
     except click.exceptions.NoArgsIsHelpError as exc:

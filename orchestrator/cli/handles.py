@@ -27,7 +27,7 @@ Asked = tuple[str | Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PanelWish:
+class PanelChoice:
     """A panel as a command line names it: a configured one's id, or a method with who has the last word."""
 
     name: str
@@ -71,7 +71,7 @@ def all_asked(agents: tuple[str, ...] | None, changed: tuple[dict[str, Any], ...
 
 @asynccontextmanager
 async def start_at(
-    client: Client, question: str, agents: Asked | None, wish: PanelWish | None
+    client: Client, question: str, agents: Asked | None, wish: PanelChoice | None
 ) -> AsyncIterator[RunHandle]:
     """Start a run at a server."""
     async with client:
@@ -88,7 +88,7 @@ async def attach_to(client: Client, run_id: str, after: str | None) -> AsyncIter
 
 
 @asynccontextmanager
-async def panel_over(client: Client, run_id: str, wish: PanelWish) -> AsyncIterator[RunHandle]:
+async def panel_over(client: Client, run_id: str, wish: PanelChoice) -> AsyncIterator[RunHandle]:
     """Let a panel work over a run's answers; the run is that in which it happens."""
     async with client:
         panel = wish.spelled_out(*await _panels_of(client))
@@ -111,7 +111,7 @@ def agents_here(directory: Path, *, offline: bool = False) -> Config:
 
 
 def start_here(
-    config: Config, question: str, agents: Asked | None, wish: PanelWish | None
+    config: Config, question: str, agents: Asked | None, wish: PanelChoice | None
 ) -> AbstractAsyncContextManager[RunHandle]:
     """Start a run in this process.
 
@@ -139,7 +139,7 @@ def compared_by(
     comparison: ComparisonPlan, config: Config | None, client: Callable[[], Client]
 ) -> Callable[[str], AbstractAsyncContextManager[RunHandle]]:
     """Return what starts a run of a question with all that are compared: here with *config*, else at a server."""
-    wish = None if comparison.judge is None else PanelWish("judge", comparison.judge)
+    wish = None if comparison.judge is None else PanelChoice("judge", comparison.judge)
 
     def open_run(question: str) -> AbstractAsyncContextManager[RunHandle]:
         if config is not None:

@@ -288,7 +288,7 @@ def serve_options(command: F) -> F:
     return command
 
 
-def pass_over_service_links(
+def skip_service_links(
     environ: MutableMapping[str, str], parameters: Iterable[click.Parameter]
 ) -> dict[str, str]:
     """Remove those variables of ours that Kubernetes has set, and return them.

@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 
-def end_when_told() -> None:
+def end_on_signal() -> None:
     """Let signals end process 1, as they end any other.
 
     The kernel passes over what process 1 has no handler for: a container that is stopped while it starts would go on

@@ -46,7 +46,7 @@ class Watched(Protocol):
         """Hear that events are held back, or that they flow again."""
 
 
-class HeldWatch:
+class BufferingWatch:
     """Looks for events that are held back, beside the reading of them."""
 
     def __init__(self, watched: Watched) -> None:

@@ -11,8 +11,8 @@ from weakref import WeakSet
 from ..events.base import RUN
 from ..events.run import RunGap
 from ..sse_parser import ServerSentEvent
-from .buffering import HeldWatch
-from .channel_buffering import HeldRuns
+from .buffering import BufferingWatch
+from .channel_buffering import BufferedRuns
 from .event import Event, SeenCursor, is_snapshot, parse_event, reaches
 from .follow import Follower, events_of
 from .http import Http, path_of, refusal
@@ -56,7 +56,7 @@ class Channel(Follower):
         self._told: dict[str, SeenCursor] = {}
         self._ahead: dict[str, tuple[RunView, str]] = {}
         """Run id → its view by events alone, and the event from which that is shown; until then a snapshot's is."""
-        self._watch = HeldWatch(HeldRuns(http, _Watched(self)))
+        self._watch = BufferingWatch(BufferedRuns(http, _Watched(self)))
         self._taking = asyncio.Lock()
         """Held while an event is handed on: a run that ended may be read beside the channel."""
 
@@ -186,7 +186,7 @@ class Channel(Follower):
 
 
 class _Watched:
-    """A channel as its watch sees it. A `HeldChannel`."""
+    """A channel as its watch sees it. A `BufferedChannel`."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -26,7 +26,7 @@ READ_SECONDS = 30.0
 """The other runs are looked at again after so long, however slowly an ended one comes."""
 
 
-class HeldChannel(Protocol):
+class BufferedChannel(Protocol):
     """What is watched: a channel that is followed."""
 
     name: str
@@ -53,10 +53,10 @@ class HeldChannel(Protocol):
         """Hand on what is still to come of a run that has ended."""
 
 
-class HeldRuns:
+class BufferedRuns:
     """A channel as its watch sees it: its runs' snapshots as if they were one. A `Watched`."""
 
-    def __init__(self, http: Http, channel: HeldChannel) -> None:
+    def __init__(self, http: Http, channel: BufferedChannel) -> None:
         self._http = http
         self._channel = channel
         self._past: set[str] = set()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from weakref import WeakSet
 
 from ..events.base import OPEN_STATUSES
-from .buffering import HeldWatch
+from .buffering import BufferingWatch
 from .event import Event, reaches
 from .follow import Follower
 from .http import TRIES, ClientError, Http, path_of
@@ -43,7 +43,7 @@ class Run(Follower, RunHandle):
         self.view = view
         self._folded: tuple[RunView, str] | None = None
         """The view by events alone, and the event from which it is shown, while a snapshot shows what is ahead."""
-        self._watch = HeldWatch(_WatchedRun(self))
+        self._watch = BufferingWatch(_WatchedRun(self))
         self._endings = 0
 
     @property

@@ -13,7 +13,7 @@ import sys
 from aiohttp import ClientError, ClientSession
 
 from .clauses import CLAUSES, Clause
-from .probe import Broken, OutOfTime, Probe
+from .probe import Broken, Probe, ProbeTimeout
 from .silence import SILENCE_SECONDS
 
 MESSAGE = "Say a few sentences about tea."
@@ -35,14 +35,14 @@ async def check(probe: Probe, clause: Clause) -> str | None:
     try:
         async with asyncio.timeout(CLAUSE_PATIENCES * probe.patience + SILENCE_SECONDS):
             await clause.check(probe)
-    except OutOfTime:
+    except ProbeTimeout:
         raise
     except Broken as exc:
         return str(exc)
     except ClientError as exc:
         return f"the connection failed: {type(exc).__name__}"
     except TimeoutError:
-        raise OutOfTime("all answers together took too long") from None
+        raise ProbeTimeout("all answers together took too long") from None
     except (AttributeError, LookupError, TypeError, ValueError) as exc:
         return f"an answer has another shape: {type(exc).__name__} {exc}"
     return None
@@ -57,7 +57,7 @@ async def report(url: str, token: str | None, agents: list[str] | None, message:
         for clause in CLAUSES:
             try:
                 how, hung = await check(probe, clause), 0
-            except OutOfTime as exc:
+            except ProbeTimeout as exc:
                 how, hung = str(exc), hung + 1
             held += how is None
             verdict = "pass" if how is None else "FAIL"

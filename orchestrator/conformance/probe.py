@@ -24,7 +24,7 @@ class Broken(Exception):
     """The server breaks a promise; the text says how."""
 
 
-class OutOfTime(Broken):
+class ProbeTimeout(Broken):
     """The server let the kit wait for what it has to do."""
 
 
@@ -117,7 +117,7 @@ class ProbeSocket:
                     expect(isinstance(message, dict), "a message is no JSON object")
                     received.append(message)
         except TimeoutError:
-            raise OutOfTime(f"the WebSocket did not say all within {self._patience:g} s") from None
+            raise ProbeTimeout(f"the WebSocket did not say all within {self._patience:g} s") from None
         return received
 
 
@@ -146,7 +146,7 @@ class Probe:
             ) as response:
                 return Reply(response.status, response.headers, await response.read())
         except TimeoutError:
-            raise OutOfTime(f"{method} {path} was not answered within {self.patience:g} s") from None
+            raise ProbeTimeout(f"{method} {path} was not answered within {self.patience:g} s") from None
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[ProbeSocket]:
@@ -157,7 +157,7 @@ class Probe:
                     self._url + "/v1/ws", timeout=ClientWSTimeout(ws_close=2)
                 )
         except TimeoutError:
-            raise OutOfTime(f"no WebSocket was opened within {self.patience:g} s") from None
+            raise ProbeTimeout(f"no WebSocket was opened within {self.patience:g} s") from None
         async with opened:
             yield ProbeSocket(opened, self.patience)
 
@@ -203,7 +203,7 @@ class Probe:
                     if is_enough is not None and is_enough(events):
                         break
         except TimeoutError:
-            raise OutOfTime(f"the stream {path} did not end within {self.patience:g} s") from None
+            raise ProbeTimeout(f"the stream {path} did not end within {self.patience:g} s") from None
         reply.body = body
         return reply
 
@@ -233,4 +233,4 @@ class Probe:
                                 return chunk.splitlines()
                 return []
         except TimeoutError:
-            raise OutOfTime(f"the stream {path} did not begin within {self.patience:g} s") from None
+            raise ProbeTimeout(f"the stream {path} did not begin within {self.patience:g} s") from None

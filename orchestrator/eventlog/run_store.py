@@ -80,7 +80,7 @@ def record_bytes(record: RunRecord) -> int:
     return RECORD_OVERHEAD_BYTES + len(record.message) + len(record.request)
 
 
-class KeptBounds(NamedTuple):
+class RetentionBounds(NamedTuple):
     """Bounds on what is kept beside runs and their events.
 
     Args:
@@ -230,7 +230,7 @@ class RunStore(Protocol):
         """Forget a conversation's turns and who has it; False if there was nothing."""
         ...
 
-    async def tidy(self, bounds: KeptBounds) -> None:
+    async def tidy(self, bounds: RetentionBounds) -> None:
         """Let go of what is older, or more, than *bounds*: those unused for longest go first."""
         ...
 

@@ -19,7 +19,7 @@ from ..events.base import Payload
 from ..events.content import Content, Data, File
 from ..events.encoding import encode_json
 from ..events.run import RunDone
-from .agent_stream import HeardAgent, decoded
+from .agent_stream import StreamedAgent, decoded
 from .base import Subscriber
 from .folded import FoldedFraming
 from .payload_fields import approval_facts, ending_facts, plain
@@ -93,11 +93,11 @@ class A2aFraming(FoldedFraming):
             whole.pop("artifacts", None)
         return [self._frame({"task": whole})]
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "running", "attempt": voice.attempt}
         return [self._working(about)]
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         if voice.open == "reasoning":
             voice.head, voice.tail = self._around_thought(voice.agent_id)
             if voice.speaker is not None:
@@ -117,7 +117,7 @@ class A2aFraming(FoldedFraming):
             voice.tail = b',"metadata":' + encode_json({"speaker": voice.speaker}) + voice.tail
         return []
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         if voice.open == "reasoning":
             return voice.head + text + voice.tail
         is_first = not voice.kept and len(self._pieces[voice.attempt_id]) == 1
@@ -151,29 +151,29 @@ class A2aFraming(FoldedFraming):
             known = self._around[f"/{agent_id}"] = before, after
         return known
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         about = {"type": "tool_call", "agent_id": voice.agent_id, "call_id": call.call_id, "name": call.name}
         return [self._working(about | {"arguments": call.arguments})]
 
-    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: StreamedAgent, result: ToolResult) -> list[bytes]:
         about = {"type": "tool_result", "agent_id": voice.agent_id, "call_id": result.call_id}
         return [self._working(about | {"output": result.output, "is_error": result.is_error})]
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         return [self._working(_question(voice, asked))]
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
         about = {"type": "agent", "agent_id": voice.agent_id, "status": "retrying", "code": retry.code}
         return [self._working(about | {"void": [voice.attempt_id]})]
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         if isinstance(said, Data | File):
             return [self._frame({"artifactUpdate": {**self._of, **_whole_artifact(voice, name, said)}})]
         about = {"type": said.TYPE, "agent_id": voice.agent_id, "id": name, **plain(said)}
         return [self._working(about)]
 
-    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def on_agent_event(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         if isinstance(payload, Handoff):
             handed = {"type": "handoff", "agent_id": voice.agent_id, "to": payload.to}
             return [self._status("TASK_STATE_WORKING", handed)]
@@ -182,7 +182,7 @@ class A2aFraming(FoldedFraming):
         about = {"type": "approval", "agent_id": voice.agent_id, **approval_facts(payload)}
         return [self._working(about)]
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks = []
         if voice.attempt_id in self._pieces:
             head, tail = self._split(voice.attempt_id)
@@ -257,7 +257,7 @@ class A2aFraming(FoldedFraming):
         return self._before + encode_json(value) + self._after
 
 
-def _whole_artifact(voice: HeardAgent, name: str, said: Data | File) -> dict[str, Any]:
+def _whole_artifact(voice: StreamedAgent, name: str, said: Data | File) -> dict[str, Any]:
     """Return an artifact that comes at once: a file, or any JSON."""
     part: dict[str, Any] = (
         {"data": said.value}
@@ -279,7 +279,7 @@ def _called(said: Data | File) -> dict[str, str]:
     return {key: value for key, value in {**named, "speaker": said.speaker}.items() if value is not None}
 
 
-def _question(voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
+def _question(voice: StreamedAgent, asked: ApprovalRequest) -> dict[str, Any]:
     return {
         "type": "approval_request",
         "agent_id": voice.agent_id,

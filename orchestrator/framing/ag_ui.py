@@ -20,7 +20,7 @@ from ..events.base import Payload
 from ..events.content import Content
 from ..events.encoding import encode_json
 from ..events.run import RunDone
-from .agent_stream import HeardAgent
+from .agent_stream import StreamedAgent
 from .base import Subscriber
 from .folded import FoldedFraming
 from .payload_fields import approval_facts, data, ending_facts, plain
@@ -80,7 +80,7 @@ class AgUiFraming(FoldedFraming):
         about = {"run_id": self.run_id, "agents": agents}
         return [_event("RUN_STARTED", threadId=self._thread, runId=self._run, metadata=about)]
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         closed = self._finish(voice, {"status": "superseded"})
         self._begun[voice.agent_id] = voice.attempt_id
         if self._subagents:
@@ -103,7 +103,7 @@ class AgUiFraming(FoldedFraming):
                 blocks += self.opened(voice)
         return blocks
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         part, owner = self._part(voice)
         speaks = b"" if voice.speaker is None else b',"metadata":%b' % encode_json({"speaker": voice.speaker})
@@ -116,18 +116,18 @@ class AgUiFraming(FoldedFraming):
         voice.head, voice.tail = head % (part, owner), b"}"
         return [*begun, opening]
 
-    def closed(self, voice: HeardAgent) -> list[bytes]:
+    def closed(self, voice: StreamedAgent) -> list[bytes]:
         named = self._part(voice)
         return [_TEXT[2] % named if voice.open == "text" else _REASONING[2] % (*named, *named)]
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         tool, (_, owner) = encode_json(voice.call_name(call.call_id)), self._part(voice)
         start, args, end = _TOOL_CALLED
         given = [args % (tool, encode_json(call.arguments), owner)] if call.arguments else []
         return [*begun, start % (tool, encode_json(call.name), owner), *given, end % (tool, owner)]
 
-    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: StreamedAgent, result: ToolResult) -> list[bytes]:
         tool = voice.call_name(result.call_id)
         known = result.call_id in voice.tools
         called = [] if known else self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
@@ -136,21 +136,21 @@ class AgUiFraming(FoldedFraming):
         named = encode_json(f"{tool}.result"), encode_json(tool), encode_json(str(result.output))
         return [*called, _TOOL_ENDED % (*named, about, self._part(voice)[1])]
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         if asked.call_id in voice.tools:
             return []
         return self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         about = {"agent_id": voice.agent_id, "status": "retrying", "code": retry.code, "void": void}
         event = _event("CUSTOM", name="agent_retry", value=about, **self._owner(voice))
         return [event, *self._finish(voice, {"status": "retrying", "code": retry.code})]
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         about = {"agent_id": voice.agent_id, "id": name, **plain(said)}
         return [_event("CUSTOM", name=said.TYPE, value=about, **self._owner(voice))]
 
-    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def on_agent_event(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         if isinstance(payload, Handoff):
             handed = {"agent_id": voice.agent_id, "to": payload.to}
             return [_event("CUSTOM", name="handoff", value=handed, **self._owner(voice))]
@@ -159,7 +159,7 @@ class AgUiFraming(FoldedFraming):
         about = {"agent_id": voice.agent_id, **approval_facts(payload)}
         return [_event("CUSTOM", name="approval", value=about, **self._owner(voice))]
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         begun = [] if voice.agent_id in self._begun else self.agent_started(voice)
         facts = ending_facts(ending)
         if isinstance(ending, Done) and ending.usage is not None:
@@ -217,7 +217,7 @@ class AgUiFraming(FoldedFraming):
         voices = list(self.voices.values())
         return [block for voice in voices for block in self._finish(voice, {"status": voice.status})]
 
-    def _finish(self, voice: HeardAgent, result: dict[str, Any]) -> list[bytes]:
+    def _finish(self, voice: StreamedAgent, result: dict[str, Any]) -> list[bytes]:
         """End an agent's subagent or step, if one is open."""
         owner = self._begun.pop(voice.agent_id, None)
         if owner is None:
@@ -226,14 +226,14 @@ class AgUiFraming(FoldedFraming):
             return [_event("SUBAGENT_FINISHED", subagentRunId=owner, result=result)]
         return [_event("STEP_FINISHED", stepName=voice.agent_id)]
 
-    def _part(self, voice: HeardAgent) -> tuple[bytes, bytes]:
+    def _part(self, voice: StreamedAgent) -> tuple[bytes, bytes]:
         """Return what the frames of the open part are filled with: names of the wire, which need no escape."""
         if not self._subagents:
             return voice.part_id.encode(), b""
         owner = self._begun.get(voice.agent_id, voice.attempt_id)
         return voice.part_id.encode(), b',"subagentRunId":"%b"' % owner.encode()
 
-    def _owner(self, voice: HeardAgent) -> dict[str, str]:
+    def _owner(self, voice: StreamedAgent) -> dict[str, str]:
         return {"subagentRunId": self._begun.get(voice.agent_id, voice.attempt_id)} if self._subagents else {}
 
 

@@ -55,7 +55,7 @@ def decoded(text: bytearray | bytes) -> str:
 
 
 @dataclass(slots=True)
-class HeardAgent:
+class StreamedAgent:
     """One agent as this connection has heard it.
 
     `open` is the kind of the part that grows, and `part` its number within the attempt; `waiting` are the calls
@@ -120,7 +120,7 @@ class HeardAgent:
         """What the parts of this attempt are called."""
         return [f"{self.attempt_id}.{part}" for part in range(1, self.part + 1)]
 
-    def copied(self) -> HeardAgent:
+    def copied(self) -> StreamedAgent:
         """Return a copy that goes on by itself; what a dialect keeps of the open part is its own to copy."""
         return replace(
             self,

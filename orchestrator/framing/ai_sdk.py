@@ -11,7 +11,7 @@ from ..events.content import Content, Data, File, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
-from .agent_stream import HeardAgent
+from .agent_stream import StreamedAgent
 from .base import Subscriber
 from .folded import FoldedFraming
 from .payload_fields import approval_facts, data, ending_facts, plain, tool_input
@@ -60,13 +60,13 @@ class AiSdkFraming(FoldedFraming):
             about["panel"] = self.panel.panel_id or self.panel.method
         return [data({"type": "start", "messageId": self.run_id, "messageMetadata": about})]
 
-    def joined(self, voice: HeardAgent) -> list[bytes]:
+    def joined(self, voice: StreamedAgent) -> list[bytes]:
         return [self._agent(voice, status="queued")]
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         return [self._agent(voice)]
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         kind, part = voice.open, voice.part_id
         named = (kind.encode(), part.encode())
         start = b'data: {"type":"%b-start","id":"%b","providerMetadata":%b}' % (*named, self._said_by(voice))
@@ -76,10 +76,10 @@ class AiSdkFraming(FoldedFraming):
             return [start, b"%b%b}" % (head, encode_json(f"**{voice.title}:** "))]
         return [start]
 
-    def closed(self, voice: HeardAgent) -> list[bytes]:
+    def closed(self, voice: StreamedAgent) -> list[bytes]:
         return [b'data: {"type":"%b-end","id":"%b"}' % (voice.open.encode(), voice.part_id.encode())]
 
-    def _said_by(self, voice: HeardAgent) -> bytes:
+    def _said_by(self, voice: StreamedAgent) -> bytes:
         """Return whose a part is, encoded once per attempt: each part of it says the same."""
         known = self._speakers.get(voice.agent_id)
         if known is None or known[:2] != (voice.attempt_id, voice.stage):
@@ -87,12 +87,12 @@ class AiSdkFraming(FoldedFraming):
             self._speakers[voice.agent_id] = known
         return known[2]
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         tool = encode_json(voice.call_name(call.call_id))
         given = encode_json(call.name), encode_json(tool_input(call.arguments)), self._said_by(voice)
         return [_TOOL_CALLED % (tool, *given)]
 
-    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: StreamedAgent, result: ToolResult) -> list[bytes]:
         called = []
         if result.call_id not in voice.tools:
             called = self.tool_called(voice, ToolCall(result.call_id, "tool", "{}"))
@@ -101,7 +101,7 @@ class AiSdkFraming(FoldedFraming):
             return [*called, _TOOL_FAILED % (tool, encode_json(str(result.output)))]
         return [*called, _TOOL_ENDED % (tool, encode_json(result.output))]
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         blocks = []
         if asked.call_id not in voice.tools:
             blocks = self.tool_called(voice, ToolCall(asked.call_id, asked.name, asked.arguments))
@@ -111,17 +111,17 @@ class AiSdkFraming(FoldedFraming):
             blocks.append(data({"type": "tool-approval-request", "approvalId": approval, "toolCallId": tool}))
         return [*blocks, self._agent(voice, status="waiting", call_id=asked.call_id)]
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return [self._agent(voice, code=retry.code, delay_s=retry.delay_s, void=void)]
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         if isinstance(ending, Error):
             self._failures.append(ending.message)
         # A call without an outcome would stay open in the page, and one that was refused be answered again.
         left = [self._unfinished(voice, call_id) for call_id in voice.tools]
         return [*left, self._agent(voice, **ending_facts(ending))]
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         speaker = {"providerMetadata": _speaker(voice)}
         match said:
             case Source(url=str(url)):
@@ -140,18 +140,18 @@ class AiSdkFraming(FoldedFraming):
         # The id is the agent's own too, for a data part cannot say whose it is in any other place than its data.
         return [data({"type": kind, "id": name, "data": {"agent_id": voice.agent_id, **plain(said)}})]
 
-    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def on_agent_event(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         if not isinstance(payload, Approval):
             return []
         return [self._agent(voice, approval=approval_facts(payload))]
 
-    def _unfinished(self, voice: HeardAgent, call_id: str) -> bytes:
+    def _unfinished(self, voice: StreamedAgent, call_id: str) -> bytes:
         tool = voice.call_name(call_id)
         if self.pauses and call_id in voice.asked:
             return data({"type": "tool-output-denied", "toolCallId": tool})
         return _TOOL_FAILED % (encode_json(tool), b'"The tool was not run."')
 
-    def panel_said(self, payload: Payload) -> list[bytes]:
+    def on_panel_event(self, payload: Payload) -> list[bytes]:
         match payload:
             case PanelStage(stage=stage):
                 return [data({"type": "data-panel", "id": "panel", "data": {"stage": stage}})]
@@ -186,7 +186,7 @@ class AiSdkFraming(FoldedFraming):
         self._is_closed = True
         return [data({"type": "finish", "messageMetadata": {"status": "waiting"}}), DONE]
 
-    def _agent(self, voice: HeardAgent, **more: Any) -> bytes:
+    def _agent(self, voice: StreamedAgent, **more: Any) -> bytes:
         about = {
             "agent_id": voice.agent_id,
             "title": voice.title,
@@ -197,7 +197,7 @@ class AiSdkFraming(FoldedFraming):
         return data({"type": "data-agent", "id": voice.agent_id, "data": about | more})
 
 
-def _speaker(voice: HeardAgent) -> dict[str, Any]:
+def _speaker(voice: StreamedAgent) -> dict[str, Any]:
     """Say whose a part is, where every part can say it."""
     about = {"agent_id": voice.agent_id, "title": voice.title, "attempt": voice.attempt}
     return {"orchestrator": about | ({"stage": voice.stage} if voice.stage else {})}

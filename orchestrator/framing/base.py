@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
-from .interning import Shared
+from .interning import Interned
 
 Carrier = Literal["stream", "websocket"]
 """What takes the bytes to the client: an HTTP answer that goes on, or a WebSocket's text messages."""
@@ -40,7 +40,7 @@ class Subscriber:
     newest: int = 0
     titles: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    shared: Shared = field(default_factory=Shared)
+    shared: Interned = field(default_factory=Interned)
 
 
 class Framing(Protocol):

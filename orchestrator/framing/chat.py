@@ -14,7 +14,7 @@ from ..events.content import Content, Progress, Source
 from ..events.encoding import encode_json
 from ..events.panel import PanelResult
 from ..events.run import RunDone
-from .agent_stream import CONTENT_KEYS, HeardAgent, decoded
+from .agent_stream import CONTENT_KEYS, StreamedAgent, decoded
 from .base import Subscriber
 from .folded import FoldedFraming
 from .payload_fields import citation, data, plain
@@ -88,14 +88,14 @@ class ChatFraming(FoldedFraming):
             return [self._chunk(0, b'{"role":"assistant","content":""}')]
         return [block for voice in self.voices.values() for block in self.joined(voice)]
 
-    def joined(self, voice: HeardAgent) -> list[bytes]:
+    def joined(self, voice: StreamedAgent) -> list[bytes]:
         place = self._place(voice)
         if self.panel is not None:
             return []
         first = encode_json({"role": "assistant", "content": "", "agent_id": voice.agent_id})
         return [self._chunk(place, first)]
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         is_text = voice.open == "text"
         voice.kept = (self._heard if is_text else self._thoughts).setdefault(voice.attempt_id, bytearray())
         if self.panel is not None and voice.stage != FINAL:
@@ -107,11 +107,11 @@ class ChatFraming(FoldedFraming):
         voice.head, _, voice.tail = said.partition(b"%b")
         return []
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         voice.kept += text[1:-1]
         return voice.head + text + voice.tail if voice.head else b""
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         if self.panel is not None and voice.stage != FINAL:
             return []
         if isinstance(said, Progress):
@@ -124,7 +124,7 @@ class ChatFraming(FoldedFraming):
         index = self._listed[place, key] = self._listed.get((place, key), -1) + 1
         return [self._chunk(place, encode_json({key: [entry | {"index": index}]}))]
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         reason = "stop"
         if isinstance(ending, Error):
             self._failures.append(ending)
@@ -143,7 +143,7 @@ class ChatFraming(FoldedFraming):
             return []
         return [self._chunk(0, encode_json({"reasoning_content": f"{voice.title}:\n{said}\n\n"}))]
 
-    def panel_said(self, payload: Payload) -> list[bytes]:
+    def on_panel_event(self, payload: Payload) -> list[bytes]:
         if not isinstance(payload, PanelResult) or self._has_answer or payload.answer is None:
             return []
         self._has_answer = True
@@ -215,10 +215,10 @@ class ChatFraming(FoldedFraming):
             for voice in self.voices.values()
         ]
 
-    def _text(self, said: Mapping[str, bytearray], voice: HeardAgent) -> str:
+    def _text(self, said: Mapping[str, bytearray], voice: StreamedAgent) -> str:
         return decoded(said.get(voice.attempt_id, b""))
 
-    def _place(self, voice: HeardAgent) -> int:
+    def _place(self, voice: StreamedAgent) -> int:
         return self._places.setdefault(voice.agent_id, len(self._places))
 
     def _chunk(self, place: int, delta: bytes, reason: str | None = None) -> bytes:
@@ -231,7 +231,7 @@ class ChatFraming(FoldedFraming):
         )
 
 
-def approval_question(run_id: str, voice: HeardAgent, call_id: str, asked: ApprovalRequest) -> str:
+def approval_question(run_id: str, voice: StreamedAgent, call_id: str, asked: ApprovalRequest) -> str:
     """Return the question whether a tool may be run; `read_chat_answers` of the server finds the id in it again."""
     named = f"{run_id}/{voice.agent_id}/{quote(call_id, safe='')}"
     return f"{voice.title} wants to run {asked.name}({asked.arguments}). Yes or no? [{named}]"
@@ -242,7 +242,7 @@ def chat_id(run_id: str) -> str:
     return f"chatcmpl-{run_id.removeprefix('run_')}"
 
 
-def _beyond_text(voice: HeardAgent) -> dict[str, Any]:
+def _beyond_text(voice: StreamedAgent) -> dict[str, Any]:
     """Return what a message has beside its text: pages that are cited in this API's words, all else in ours."""
     found = {key: content for key, content in voice.whole_content().items() if key != "progress"}
     sources = found.pop("sources", [])

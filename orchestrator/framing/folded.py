@@ -31,7 +31,7 @@ from ..events.json_chunks import PIECE_BYTES
 from ..events.panel import PanelInfo
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, Snapshot
-from .agent_stream import HeardAgent, Kind, said
+from .agent_stream import Kind, StreamedAgent, said
 from .base import Subscriber
 from .frame_lines import as_one, unmarked
 from .large_frames import LargeFrames
@@ -66,7 +66,7 @@ class FoldedFraming:
         self.subscriber = subscriber
         self.options = subscriber.options
         self.run_id = subscriber.run_id or ""
-        self.voices: dict[str, HeardAgent] = {}
+        self.voices: dict[str, StreamedAgent] = {}
         self.status: RunStatus = "running"
         self.is_queued = False
         """Whether the run waits for a worker."""
@@ -194,7 +194,7 @@ class FoldedFraming:
         if payload is None:
             return []
         if entry.agent_id == PANEL:
-            return self.panel_said(payload)
+            return self.on_panel_event(payload)
         if entry.agent_id is None:
             return self._of_run(payload)
         return self._of_agent(self.voice(entry.agent_id), payload)
@@ -213,7 +213,7 @@ class FoldedFraming:
                 return self.ended(payload)
         return []
 
-    def _of_agent(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def _of_agent(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         if voice.waiting and payload.TYPE not in _LEAVES_WAITING:
             voice.note_answer(payload)
         match payload:
@@ -248,9 +248,9 @@ class FoldedFraming:
                 return [*closed, *frames]
             case Status(status="queued", detail=detail) if detail == WAITS_FOR_WORKER and not self.is_queued:
                 self.is_queued = True
-                return [*self.queued(), *self.agent_said(voice, payload)]
+                return [*self.queued(), *self.on_agent_event(voice, payload)]
             case Progress() | Data() | Source() | File():
-                return self.content_said(voice, voice.keep(payload), payload)
+                return self.on_content(voice, voice.keep(payload), payload)
             case Done() | Error() | Cancelled():
                 closed = self._close(voice)
                 voice.status = payload.TYPE
@@ -260,21 +260,21 @@ class FoldedFraming:
                 frames = self.agent_ended(voice, payload)
                 voice.tools.clear()
                 return [*closed, *frames]
-        return self.agent_said(voice, payload)
+        return self.on_agent_event(voice, payload)
 
-    def _join(self, info: AgentInfo) -> HeardAgent:
-        voice = self.voices[info.agent_id] = HeardAgent(info.agent_id, info.title)
+    def _join(self, info: AgentInfo) -> StreamedAgent:
+        voice = self.voices[info.agent_id] = StreamedAgent(info.agent_id, info.title)
         return voice
 
-    def voice(self, agent_id: str) -> HeardAgent:
+    def voice(self, agent_id: str) -> StreamedAgent:
         """Return what was heard of an agent; one whose first events were trimmed begins here."""
         found = self.voices.get(agent_id)
         if found is None:
             title = self.subscriber.titles.get(agent_id, agent_id)
-            found = self.voices[agent_id] = HeardAgent(agent_id, title, "running")
+            found = self.voices[agent_id] = StreamedAgent(agent_id, title, "running")
         return found
 
-    def _close(self, voice: HeardAgent) -> list[bytes]:
+    def _close(self, voice: StreamedAgent) -> list[bytes]:
         if not voice.open:
             return []
         blocks = self.closed(voice)
@@ -288,7 +288,7 @@ class FoldedFraming:
             panel_info = {name: getattr(snapshot.panel, name) for name in PanelInfo.__struct_fields__}
             self.panel = PanelInfo(**panel_info)
         for agent_id in snapshot.agents:
-            self.voices[agent_id] = HeardAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
+            self.voices[agent_id] = StreamedAgent(agent_id, self.subscriber.titles.get(agent_id, agent_id))
         self.is_queued = snapshot.status == "queued"
         yield from self.started()
         for agent_id, agent in snapshot.agents.items():
@@ -301,7 +301,7 @@ class FoldedFraming:
             metrics = RunMetrics(0, sum(len(a.text) for a in snapshot.agents.values()), None, None, 0)
             yield from self.ended(RunDone(snapshot.status, outcomes, metrics))
 
-    def _restore_agent(self, voice: HeardAgent, agent: AgentSnapshot) -> Iterator[bytes]:
+    def _restore_agent(self, voice: StreamedAgent, agent: AgentSnapshot) -> Iterator[bytes]:
         voice.begin(agent.turn or 0, agent.attempt)
         voice.stage = agent.stage
         if agent.status == "queued":
@@ -314,7 +314,7 @@ class FoldedFraming:
             yield self.delta(voice, encode_json(agent.text))
         content: list[Content] = [*agent.progress, *agent.data, *agent.sources, *agent.files]
         for each in content:
-            yield from self.content_said(voice, voice.keep(each), each)
+            yield from self.on_content(voice, voice.keep(each), each)
         if (ending := ending_of(agent)) is not None:
             yield from self._of_agent(voice, ending)
 
@@ -331,50 +331,50 @@ class FoldedFraming:
         """Return the blocks for a run that waits for a worker."""
         return []
 
-    def joined(self, voice: HeardAgent) -> list[bytes]:
+    def joined(self, voice: StreamedAgent) -> list[bytes]:
         return []
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         return []
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         """Return the blocks that begin a part of kind `voice.open`; sets what is before and after its pieces."""
         return []
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         """Return the block of a piece of text, which is given as a JSON string."""
         return voice.head + text + voice.tail
 
-    def closed(self, voice: HeardAgent) -> list[bytes]:
+    def closed(self, voice: StreamedAgent) -> list[bytes]:
         """Return the blocks that end the open part."""
         return []
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         return []
 
-    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: StreamedAgent, result: ToolResult) -> list[bytes]:
         return []
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         """Return the blocks of a question; its tool may not have been shown yet."""
         return []
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         """Return the blocks of what is neither text nor a tool; a later one of the same *name* replaces it."""
         return []
 
-    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def on_agent_event(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         """Return the blocks of any other event of an agent, such as the answer to an approval."""
         return []
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         """Return the blocks that declare the parts *void* to be of no account."""
         return []
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         return []
 
-    def panel_said(self, payload: Payload) -> list[bytes]:
+    def on_panel_event(self, payload: Payload) -> list[bytes]:
         return []
 
     def ended(self, done: RunDone) -> list[bytes]:

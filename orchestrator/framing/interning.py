@@ -8,7 +8,7 @@ KEPT_BYTES = 150
 """What is held beside the bytes themselves, about."""
 
 
-class Shared:
+class Interned:
     """Values by name. Whoever makes another value of a name goes on with its own."""
 
     __slots__ = ("__weakref__", "_known", "size")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from ..events.encoding import encode_json
 from ..events.json_chunks import ITEM_CHARS, PIECE_BYTES, json_pieces
-from .agent_stream import HeardAgent
+from .agent_stream import StreamedAgent
 
 
 class LargeFrames:
@@ -45,7 +45,7 @@ class LargeFrames:
             yield tail + end
 
 
-def says_much(voices: Iterable[HeardAgent], texts: Iterable[int]) -> bool:
+def says_much(voices: Iterable[StreamedAgent], texts: Iterable[int]) -> bool:
     """Whether what agents said may be longer than a piece; *texts* are the lengths of their texts, or of parts."""
     size = sum(ITEM_CHARS * len(voice.content) for voice in voices)
     for length in texts:

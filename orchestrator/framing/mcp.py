@@ -9,7 +9,7 @@ from ..events.base import Payload
 from ..events.content import Content, File, Progress, Source
 from ..events.panel import PanelResult, PanelStage
 from ..events.run import RunDone
-from .agent_stream import HeardAgent, decoded
+from .agent_stream import StreamedAgent, decoded
 from .base import Subscriber
 from .folded import FoldedFraming
 from .large_frames import says_much
@@ -62,27 +62,27 @@ class McpFraming(FoldedFraming):
         self._pieces = {attempt: bytearray(text) for attempt, text in other._pieces.items()}
         self._errors, self._answer, self._step = dict(other._errors), other._answer, other._step
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         if voice.open == "text":
             voice.kept += text[1:-1]
         return b""
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         return self._progress(f"{voice.title} works" + (f" ({voice.stage})" if voice.stage else ""))
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         if voice.open == "text":
             voice.kept = self._pieces.setdefault(voice.attempt_id, bytearray())
         return self._progress(f"{voice.title} {'answers' if voice.open == 'text' else 'thinks'}")
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         if not isinstance(said, Progress):
             return []  # it comes with the result
         share = "" if said.fraction is None else f", {said.fraction:.0%}"
         steps = "" if said.step is None else f", {said.step}" + (f" of {said.steps}" if said.steps else "")
         return self._progress(f"{voice.title}: {said.label}{share}{steps}")
 
-    def agent_said(self, voice: HeardAgent, payload: Payload) -> list[bytes]:
+    def on_agent_event(self, voice: StreamedAgent, payload: Payload) -> list[bytes]:
         if isinstance(payload, Approval):
             why = f": {payload.reason}" if payload.reason else ""
             return self._progress(f"{voice.title} {'may go on' if payload.approve else 'was refused'}{why}")
@@ -92,10 +92,10 @@ class McpFraming(FoldedFraming):
             f"{voice.title}: {payload.status}" + (f", {payload.detail}" if payload.detail else "")
         )
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         return self._progress(f"{voice.title} runs {call.name}")
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         waits = self._progress(f"{voice.title} waits for an approval of {asked.name}")
         if not self.options.get("elicits"):
             return waits
@@ -105,18 +105,18 @@ class McpFraming(FoldedFraming):
         call = {"jsonrpc": "2.0", "id": named, "method": "elicitation/create", "params": params}
         return [*waits, data(call)]
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         self._pieces.pop(voice.attempt_id, None)
         return self._progress(f"{voice.title} tries again: {retry.code}")
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         if isinstance(ending, Error):
             self._errors[voice.agent_id] = ending
             return self._progress(f"{voice.title} failed: {ending.message}")
         self._errors.pop(voice.agent_id, None)
         return self._progress(f"{voice.title} {'is done' if isinstance(ending, Done) else 'was cancelled'}")
 
-    def panel_said(self, payload: Payload) -> list[bytes]:
+    def on_panel_event(self, payload: Payload) -> list[bytes]:
         if isinstance(payload, PanelStage):
             return self._progress(f"Stage: {payload.stage}")
         if isinstance(payload, PanelResult):
@@ -177,11 +177,11 @@ class McpFraming(FoldedFraming):
             return self._text(voices[0])
         return "\n\n".join(f"{voice.title}:\n{self._text(voice) or self._why(voice)}" for voice in voices)
 
-    def _why(self, voice: HeardAgent) -> str:
+    def _why(self, voice: StreamedAgent) -> str:
         error = self._errors.get(voice.agent_id)
         return f"(failed: {error.message})" if error is not None else f"({voice.status})"
 
-    def _text(self, voice: HeardAgent) -> str:
+    def _text(self, voice: StreamedAgent) -> str:
         return decoded(self._pieces.get(voice.attempt_id, b""))
 
     def _progress(self, message: str) -> list[bytes]:

@@ -12,7 +12,7 @@ import msgspec
 
 from ..events.agent import ApprovalRequest, Usage
 from ..events.content import Source
-from .agent_stream import HeardAgent
+from .agent_stream import StreamedAgent
 
 ITEM_BYTES = 200
 """What an item takes beside what was said in it."""
@@ -147,7 +147,7 @@ def lengths(output: Sequence[Any], pieces: Mapping[int, bytearray]) -> Iterator[
             yield ITEM_BYTES + len(pieces.get(place, b"")) + len(getattr(item, "arguments", b""))
 
 
-def message_item(short: str, voice: HeardAgent) -> dict[str, Any]:
+def message_item(short: str, voice: StreamedAgent) -> dict[str, Any]:
     """Return the message of an attempt as it begins; *short* is the run's id without its prefix."""
     return {
         "id": f"msg_{short}_{voice.agent_id}_{voice.turn}_{voice.attempt}",
@@ -159,7 +159,7 @@ def message_item(short: str, voice: HeardAgent) -> dict[str, Any]:
     }
 
 
-def approval_item(run_id: str, voice: HeardAgent, asked: ApprovalRequest) -> dict[str, Any]:
+def approval_item(run_id: str, voice: StreamedAgent, asked: ApprovalRequest) -> dict[str, Any]:
     """Return the question whether a tool may be run."""
     return {
         "id": f"mcpr_{run_id}/{voice.agent_id}/{asked.call_id}",
@@ -170,7 +170,7 @@ def approval_item(run_id: str, voice: HeardAgent, asked: ApprovalRequest) -> dic
     }
 
 
-def cited_pages(voice: HeardAgent) -> list[Source]:
+def cited_pages(voice: StreamedAgent) -> list[Source]:
     """Return the pages of the web that an agent has cited."""
     return [each for each in voice.content.values() if isinstance(each, Source) and each.url is not None]
 

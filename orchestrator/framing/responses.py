@@ -16,10 +16,10 @@ from ..events.content import Content, Source
 from ..events.encoding import encode_json
 from ..events.run import RunDone
 from ..events.snapshot import Snapshot
-from .agent_stream import HeardAgent, decoded, quoted
+from .agent_stream import StreamedAgent, decoded, quoted
 from .base import Subscriber
 from .folded import FoldedFraming
-from .interning import Shared
+from .interning import Interned
 from .large_frames import says_much
 from .payload_fields import citation
 from .response_items import (  # fmt: skip
@@ -113,7 +113,7 @@ class ResponsesFraming(FoldedFraming):
     def _begin_anew(self) -> None:
         """Have no items; the places of those to come are this connection's own."""
         self.output, self._messages, self._thoughts, self._calls = [], {}, {}, {}
-        self._pieces, self._heads, self._shared = {}, {}, Shared()
+        self._pieces, self._heads, self._shared = {}, {}, Interned()
 
     # ── the fold ─────────────────────────────────────────────────────────────────────────────
 
@@ -132,7 +132,7 @@ class ResponsesFraming(FoldedFraming):
     def queued(self) -> list[bytes]:
         return [self._frame("response.queued", response=self.response())]
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         if voice.open == "reasoning":
             if (open_ := self._thoughts.get(voice.attempt_id)) is None:
                 return self._open_thought(voice)
@@ -143,7 +143,7 @@ class ResponsesFraming(FoldedFraming):
             return []
         return self._open_message(voice)
 
-    def _open_message(self, voice: HeardAgent) -> list[bytes]:
+    def _open_message(self, voice: StreamedAgent) -> list[bytes]:
         place = self._add(message_item(self._short, voice))
         self._messages[voice.attempt_id] = place
         item = self.output[place]
@@ -159,19 +159,19 @@ class ResponsesFraming(FoldedFraming):
             self._told(b"response.content_part.added", b'%b,"part":%b' % (where, encode_json(part))),
         ]
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         voice.kept += text[1:-1]
         self._number += 1
         if self._number <= self._after:
             return b""
         return b'%b%b,"sequence_number":%d}' % (voice.head, text, self._number)
 
-    def closed(self, voice: HeardAgent) -> list[bytes]:
+    def closed(self, voice: StreamedAgent) -> list[bytes]:
         if voice.open == "text":
             return []  # a message goes on until its attempt ends: some clients take only the last one
         return self._end_thought(voice) if voice.part < MOST_PARTS else []
 
-    def _end_thought(self, voice: HeardAgent) -> list[bytes]:
+    def _end_thought(self, voice: StreamedAgent) -> list[bytes]:
         thought = self._thoughts.pop(voice.attempt_id, None)
         if thought is None:
             return []
@@ -179,7 +179,7 @@ class ResponsesFraming(FoldedFraming):
         item = self._close_item(thought.place, thought.item(text))
         return self._several(3, thought.ended(self._number + 1, text, item))
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         place = len(self.output)
         item_id = encode_json(f"mcp_{self._short}_{voice.attempt_id}_{call.call_id}")
         where = b'"item_id":%b,"output_index":%d' % (item_id, place)
@@ -189,7 +189,7 @@ class ResponsesFraming(FoldedFraming):
         self._calls[voice.agent_id, call.call_id] = found
         return self._several(4, found.begun(self._number + 1))
 
-    def tool_ended(self, voice: HeardAgent, result: ToolResult) -> list[bytes]:
+    def tool_ended(self, voice: StreamedAgent, result: ToolResult) -> list[bytes]:
         blocks: list[bytes] = []
         if (voice.agent_id, result.call_id) not in self._calls:
             unheard = voice.tools.get(result.call_id) or ToolCall(result.call_id, "tool", "{}")
@@ -210,7 +210,7 @@ class ResponsesFraming(FoldedFraming):
         found = self.output[place] = self._shared.one(place, item)
         return found
 
-    def approval_asked(self, voice: HeardAgent, asked: ApprovalRequest) -> list[bytes]:
+    def approval_asked(self, voice: StreamedAgent, asked: ApprovalRequest) -> list[bytes]:
         place = self._add(None)
         item = self._close_item(place, encode_json(approval_item(self.run_id, voice, asked)))
         about = b'"output_index":%d,"item":%b' % (place, item)
@@ -219,7 +219,7 @@ class ResponsesFraming(FoldedFraming):
             self._told(b"response.output_item.done", about),
         ]
 
-    def content_said(self, voice: HeardAgent, name: str, said: Content) -> list[bytes]:
+    def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
         """Tell a citation as its message's annotation; what this API has no event for stands in `response.agents`."""
         place = self._messages.get(voice.attempt_id)
         if not isinstance(said, Source) or said.url is None or place is None:
@@ -237,10 +237,10 @@ class ResponsesFraming(FoldedFraming):
             )
         ]
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return [*self._end_thought(voice), *self._end_message(voice, "incomplete", {"void": True})]
 
-    def agent_ended(self, voice: HeardAgent, ending: Done | Error | Cancelled) -> list[bytes]:
+    def agent_ended(self, voice: StreamedAgent, ending: Done | Error | Cancelled) -> list[bytes]:
         blocks, calls = self._end_thought(voice), [key for key in self._calls if key[0] == voice.agent_id]
         for n, key in enumerate(calls):
             number, ended = self._number, self._end_call(self._calls.pop(key), _UNFINISHED, is_error=True)
@@ -265,7 +265,7 @@ class ResponsesFraming(FoldedFraming):
             blocks += self._open_message(voice)
         return [*blocks, *self._end_message(voice, status, said)]
 
-    def _end_message(self, voice: HeardAgent, status: str, said: dict[str, Any]) -> list[bytes]:
+    def _end_message(self, voice: StreamedAgent, status: str, said: dict[str, Any]) -> list[bytes]:
         place = self._messages.pop(voice.attempt_id, None)
         if place is None:
             return []
@@ -343,7 +343,7 @@ class ResponsesFraming(FoldedFraming):
             found["content"] = [item["content"][0] | {"text": self._text(place)}]
         return found
 
-    def _open_thought(self, voice: HeardAgent) -> list[bytes]:
+    def _open_thought(self, voice: StreamedAgent) -> list[bytes]:
         place, item_id = len(self.output), f"rs_{self._short}_{voice.part_id}".encode()
         where = b'"item_id":"%b","output_index":%d,"summary_index":0' % (item_id, place)
         head = delta_head(b"response.reasoning_summary_text.delta", where)
@@ -363,7 +363,7 @@ class ResponsesFraming(FoldedFraming):
         self._pieces[place] = bytearray()
         self._heads[place] = delta_head(type_, where)
 
-    def _go_on(self, voice: HeardAgent, place: int) -> None:
+    def _go_on(self, voice: StreamedAgent, place: int) -> None:
         """Let the next pieces of an agent be those of the item at *place*."""
         voice.head, voice.kept = self._heads[place], self._pieces[place]
 

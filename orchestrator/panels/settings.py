@@ -72,7 +72,7 @@ def _check_regex(value: str, info: ValidationInfo) -> str:
     if len(value) > MOST_PATTERN_CHARS:
         raise ValueError(f"has {len(value)} characters, more than {MOST_PATTERN_CHARS}; shorten it")
     if not (isinstance(info.context, Mapping) and info.context.get("file")):
-        # Compiling takes seconds if its author wants it to, so one of a request is `matching`'s to check.
+        # Compiling takes seconds if its author wants it to, so one of a request is `regex_process`'s to check.
         return value
     try:
         re.compile(value)

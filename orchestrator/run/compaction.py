@@ -48,7 +48,7 @@ class _Span:
         return Entry(first.epoch, first.seq, first.run_id, first.agent_id, first.type, data)
 
 
-class Digest:
+class Compactor:
     """The digest of one run, which grows with it."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ _PANELS, _RUNS = "panels {}", "runs"
 MAX_PANELS = 10_000
 
 
-class PanelsOver:
+class PanelIndex:
     """The runs over each run's answers. Raises LogUnavailable where the store does not answer."""
 
     def __init__(self, store: RunStore) -> None:

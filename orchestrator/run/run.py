@@ -1,6 +1,6 @@
 """One run on the worker that owns it: its agents' tasks, from the first to the last event.
 
-What it has come to is `runstate`'s; which runs there are, and for how long, is the supervisor's.
+What it has come to is `state`'s; which runs there are, and for how long, is the supervisor's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .merge import Batch, Joining, fan_in
 from .panel import RunPanel, TurnRequest, answer_of
 from .resume import Resume, loss_of
 from .state import Participant, RunState
-from .state_waiters import Conditions
+from .state_waiters import StateWaiters
 from .writer import Writer
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,7 @@ class Run:
         self._writer = writer
         self._observer = observer
         self._panel: RunPanel | None = None
-        self._conditions = Conditions()
+        self._conditions = StateWaiters()
         self._joining = Joining()
         self._tasks: asyncio.TaskGroup | None = None
         writer.live_bytes.on_full = partial(self.cancel, TOO_LARGE)
@@ -86,7 +86,7 @@ class Run:
         """Go on with a run of another worker, up to what `execute` starts. Raises as `Resume.go`."""
         await Resume(self.state, self._agents, self._writer, self._observer).go()
 
-    async def tell_queued(self) -> None:
+    async def report_queued(self) -> None:
         """Log that the run waits for a worker, for each agent that has not begun.
 
         Raises:

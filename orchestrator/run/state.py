@@ -33,7 +33,7 @@ from ..events.panel import PanelInfo, PanelLate, PanelResult, PanelStage, PanelS
 from ..events.run import AgentAdded, AgentInfo, AgentOutcome, RunDone, RunMetrics, RunStarted
 from ..events.snapshot import AgentSnapshot, EarlierTurn, Snapshot
 from ..telemetry.observer import RunFacts
-from .compaction import Digest
+from .compaction import Compactor
 from .content_state import ContentState, brings_content
 from .spec import RunSpec
 
@@ -198,7 +198,7 @@ class RunState:
         self.created_at = created_at
         self.ended_at: int | None = None
         self.last_event_id: str | None = None
-        self.digest = Digest()
+        self.digest = Compactor()
         """Taken by whoever has the events as they are logged."""
         self.t = 0
         """What its newest event said, if it was read from the log."""

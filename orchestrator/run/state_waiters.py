@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class Conditions:
+class StateWaiters:
     """Conditions on the state of one run, and who waits for each."""
 
     def __init__(self) -> None:

@@ -109,7 +109,7 @@ async def _close(made: asyncio.Future[Backend]) -> None:
 class VariantBackend:
     """Answers for a variant by a backend that is held for an attempt alone. A `Backend`."""
 
-    says_at_once = True  # what the variant's own backend may not know how to do
+    emits_at_once = True  # what the variant's own backend may not know how to do
 
     def __init__(self, settings: AgentSettings, variant: AgentVariant, backends: VariantBackends) -> None:
         self._settings = settings

@@ -23,7 +23,7 @@ from ..telemetry.observer import Observer, Observers
 from .app_keys import CHECKPOINTS, LOADED, METRICS, OPTIONS, READER, REGISTRY, STREAMS, SUPERVISOR
 from .http.dialects.fold_cache import Checkpoints
 from .http.guards.connections import Connections, setup_connections
-from .http.guards.request_scheduler import Turns, setup_turns
+from .http.guards.request_scheduler import RequestScheduler, setup_turns
 from .http.guards.security import SecuritySettings, mark_api, setup_security
 from .http.json_body import JsonReader
 from .http.problem import setup_problems
@@ -83,7 +83,7 @@ def create_app(
     app = web.Application()
     setup_problems(app)
     app[OPTIONS] = options or ServerOptions()
-    turns = Turns()
+    turns = RequestScheduler()
     setup_turns(app, turns)
     connections = Connections(app[OPTIONS].connections)
     setup_connections(app, connections)

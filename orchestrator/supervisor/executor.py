@@ -112,7 +112,7 @@ class Executor:
         finally:
             self._coming.discard(record.run_id)
 
-    async def tell_queued(self, waiting: OwnedRun) -> None:
+    async def report_queued(self, waiting: OwnedRun) -> None:
         """Let a run's readers know that it waits for a worker, unless one has taken it. Raises LogUnavailable."""
         with suppress(Fenced, Gone, UnreadableRequest):
             record = await self._store.find_run(waiting.run_id)
@@ -120,7 +120,7 @@ class Executor:
                 return
             state = await self._stored.fold(record)
             state.spec = self._factory.spec(record)
-            await self._factory.make(record, state).tell_queued()
+            await self._factory.make(record, state).report_queued()
 
     async def _resume(self, record: RunRecord) -> None:
         state = await self._stored.fold(record)

@@ -137,7 +137,7 @@ class Failover:
             adrift_s = now - self._adrift_since[run.run_id]
             if self._cluster is not None and adrift_s >= QUEUED_SECONDS and run.run_id not in self._queued:
                 self._queued.add(run.run_id)
-                await self._executor.tell_queued(run)
+                await self._executor.report_queued(run)
             if adrift_s < ADRIFT_SECONDS:
                 continue
             self._adrift_since[run.run_id] = now

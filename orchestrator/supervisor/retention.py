@@ -12,12 +12,12 @@ from ..agent.attempt import Stop
 from ..errors import Conflict, Gone, LogUnavailable, NotFound
 from ..eventlog.base import Store
 from ..eventlog.run_list import RunQuery
-from ..eventlog.run_store import KeptBounds, RunRecord
+from ..eventlog.run_store import RetentionBounds, RunRecord
 from ..run.ballots import Ballots
 from ..run.blind import BlindRecords
 from ..run.channels import SYSTEM_CHANNEL
 from ..run.conversation import Conversations
-from ..run.panel_index import PanelsOver
+from ..run.panel_index import PanelIndex
 from ..run.spec import known_spec_of
 from ..run.stored import StoredRuns
 from ..settings.limits import RunLimits
@@ -46,7 +46,7 @@ class Retention:
         self._limits = limits
         self._blind_records = BlindRecords(store)
         self._conversations = Conversations(store)
-        self._panels_over = PanelsOver(store)
+        self._panels_over = PanelIndex(store)
         self._ballots = Ballots(store)
         self._clock_jumps = ClockJumps(limits.retention_s)
         self._is_scrubbed = True
@@ -128,7 +128,7 @@ class Retention:
         limits = self._limits
         # What a blind run hides is kept as a conversation, and must not go before the run.
         stays_s = max(limits.conversation_retention_s, limits.retention_s) + self._clock_jumps.now()
-        await self._store.tidy(KeptBounds(stays_s, limits.max_conversation_bytes, limits.max_tombstones))
+        await self._store.tidy(RetentionBounds(stays_s, limits.max_conversation_bytes, limits.max_tombstones))
 
     async def _require_free(self, conversation_id: str, *, but: str | None = None) -> None:
         holder = await self._conversations.holder(conversation_id)

@@ -22,7 +22,7 @@ SYSTEM_SNAPSHOTS = 50
 """Of every run there is, how many of the newest are sent to a dashboard whose cursor could not be used."""
 
 
-class Following:
+class RunLookup:
     """Serves those that follow a run, or a channel."""
 
     def __init__(self, store: Store, executor: Executor, stored: StoredRuns, presence: Presence) -> None:

@@ -38,7 +38,7 @@ from ..run.stored import StoredRun
 from .admission import Admission
 from .executor import Executor
 from .run_list import summary_of
-from .run_lookup import Following
+from .run_lookup import RunLookup
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class Starter:
         store: Store,
         executor: Executor,
         admission: Admission,
-        following: Following,
+        following: RunLookup,
         *,
         cluster: Cluster | None,
     ) -> None:

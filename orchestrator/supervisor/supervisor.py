@@ -38,7 +38,7 @@ from .periodic import repeat
 from .presence import PRESENCE_SECONDS, Presence, cancel_abandoned
 from .retention import RETENTION_SECONDS, TIDY_SECONDS, Retention
 from .run_list import RunList
-from .run_lookup import Following
+from .run_lookup import RunLookup
 from .scores import ScoreBoard
 from .starter import RecordMaker, Starter
 from .votes import Votes
@@ -90,7 +90,7 @@ class Supervisor:
         self._presence = Presence(store, limits, worker=self.worker if cluster is not None else None)
         self._executor = Executor(factory, store, stored, cluster=cluster, tasks=self._tasks)
         self._admission = Admission(self._executor, limits)
-        self.following = Following(store, self._executor, stored, self._presence)
+        self.following = RunLookup(store, self._executor, stored, self._presence)
         self._records = RecordMaker(registry, worker=self.worker, shared=cluster is not None)
         self._starter = Starter(
             factory, store, self._executor, self._admission, self.following, cluster=cluster
@@ -165,11 +165,11 @@ class Supervisor:
         return await self._starter.start(await asyncio.to_thread(make) if is_large else make(), request)
 
     async def get(self, run_id: str) -> AnyRun:
-        """Find a run. Raises as `Following.find`."""
+        """Find a run. Raises as `RunLookup.find`."""
         return await self.following.find(run_id)
 
     async def page(self, query: RunQuery, *, before: str | None = None) -> RunList:
-        """Return a page of a list of runs, as `Following.page`."""
+        """Return a page of a list of runs, as `RunLookup.page`."""
         return await self.following.page(query, before=before)
 
     async def nothing_after(self, run: AnyRun, cursor: str) -> bool:

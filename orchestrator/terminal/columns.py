@@ -30,7 +30,7 @@ from ..client.agent_view import AgentView, TurnView
 from ..client.event import Event
 from ..client.run_view import RunHandle
 from .content_words import content_lines, progress_words
-from .held_logs import HeldLogs
+from .held_logs import DeferredLogs
 from .panel_words import missing_words, reading_words, result_words, stage_words
 from .text import clean, one_line, speed
 from .words import state_word
@@ -68,7 +68,7 @@ class Columns:
         self._began: float | None = None
         self._heights: dict[int, int] = {}
         self._note = ""
-        self._logs = HeldLogs()
+        self._logs = DeferredLogs()
         self._live = Live(console=self.console, auto_refresh=False, screen=True)
         self._live.start()
         self._live.update(Text("starting …", "dim"), refresh=True)

@@ -11,7 +11,7 @@ from typing import Any
 HELD_LINES = 1000
 
 
-class HeldLogs:
+class DeferredLogs:
     """Keeps the process's log lines back from now on: on the alternate screen they break the drawing and are lost.
 
     Of very many lines the oldest are written all the same.

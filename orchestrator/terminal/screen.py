@@ -43,7 +43,7 @@ class Screen(Protocol):
         ...
 
 
-class HeldNotices:
+class BufferingNotices:
     """Says once when events are held back on the way, what waits for an answer meanwhile, and when they flow."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class JsonLines:
     def __init__(self, out: TextIO, notices: TextIO) -> None:
         self._out = out
         self._notices = notices
-        self._held = HeldNotices()
+        self._held = BufferingNotices()
 
     def event(self, event: Event, run: RunHandle) -> None:
         print(json.dumps({"id": event.id, "event": event.name, **event.data}), file=self._out, flush=True)
@@ -99,7 +99,7 @@ class PrefixedLines:
         self._notices = notices
         self._width = len(RUN)
         self._partial: dict[str, tuple[str, list[str]]] = {}
-        self._held = HeldNotices()
+        self._held = BufferingNotices()
 
     def event(self, event: Event, run: RunHandle) -> None:
         self._width = max([self._width, *(len(agent_id) for agent_id in run.agents)])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrator.backends.interleaved_messages import MAX_HELD, SILENT_PIECES, InTurn
+from orchestrator.backends.interleaved_messages import MAX_HELD, SILENT_PIECES, InterleavedMessages
 
 
 def test_what_others_say_waits_for_its_turn() -> None:
-    turns = InTurn()
+    turns = InterleavedMessages()
     assert [*turns.take("a", ["a1"]), *turns.take("b", ["b1"]), *turns.take("c", ["c1", "c2"])] == [
         "a1",
         "",
@@ -21,13 +21,13 @@ def test_what_others_say_waits_for_its_turn() -> None:
 
 
 def test_one_that_says_nothing_takes_no_turn() -> None:
-    turns = InTurn()
+    turns = InterleavedMessages()
     assert [*turns.take("a", []), *turns.take("b", ["b1"]), *turns.end("a")] == ["b1"]
 
 
 def test_one_that_has_failed_holds_nobody_back() -> None:
     """Its model broke off, is asked anew, and says so by no end of the message."""
-    turns = InTurn()
+    turns = InterleavedMessages()
     said = [*turns.take("a", ["a1"])]
     for number in range(SILENT_PIECES + 1):
         said += turns.take("b", [f"b{number}"])
@@ -36,7 +36,7 @@ def test_one_that_has_failed_holds_nobody_back() -> None:
 
 
 def test_what_waits_is_bounded_and_goes_out_in_the_end() -> None:
-    turns = InTurn()
+    turns = InterleavedMessages()
     said = [*turns.take("a", ["a"])]
     for _ in range(MAX_HELD // 50 + 1):
         said += [*turns.take("b", ["b"] * 50), *turns.take("a", ["a"])]

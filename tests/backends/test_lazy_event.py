@@ -1,16 +1,16 @@
-"""`StopEvent` behaves as `threading.Event` does, between threads too."""
+"""`LazyEvent` behaves as `threading.Event` does, between threads too."""
 
 from __future__ import annotations
 
 import threading
 
 from orchestrator.backends.base import AgentInput
-from orchestrator.backends.lazy_event import StopEvent
+from orchestrator.backends.lazy_event import LazyEvent
 from tests.support.patience import PATIENCE_SECONDS
 
 
 def test_who_waits_is_woken_by_another_thread() -> None:
-    event, woken = StopEvent(), []
+    event, woken = LazyEvent(), []
     threads = [threading.Thread(target=lambda: woken.append(event.wait(PATIENCE_SECONDS))) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -23,7 +23,7 @@ def test_who_waits_is_woken_by_another_thread() -> None:
 
 
 def test_a_wait_ends_at_its_time_or_at_once() -> None:
-    event = StopEvent()
+    event = LazyEvent()
     assert not event.wait(0.01)
     event.set()
     assert event.wait()

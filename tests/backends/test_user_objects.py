@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from orchestrator.backends.user_objects import MadeLater
+from orchestrator.backends.user_objects import LazyObject
 
 
 def accept(made: object) -> None:
@@ -23,7 +23,7 @@ async def test_what_is_made_later_is_made_once_whoever_leaves() -> None:
         await going.wait()
         return "it"
 
-    later = MadeLater(make, accept)
+    later = LazyObject(make, accept)
     first, second = asyncio.create_task(later.get()), asyncio.create_task(later.get())
     await asyncio.sleep(0)
     first.cancel()
@@ -45,7 +45,7 @@ async def test_a_context_is_left_by_the_task_that_entered_it() -> None:
         finally:
             tasks.append(asyncio.current_task())
 
-    later = MadeLater(opened, accept)
+    later = LazyObject(opened, accept)
     assert await later.get() == "it"
     await later.aclose()
     assert tasks[0] is tasks[1] is not asyncio.current_task()
@@ -60,9 +60,9 @@ async def test_one_that_fails_is_tried_again() -> None:
             raise answer
         return str(answer)
 
-    later = MadeLater(make, accept)
+    later = LazyObject(make, accept)
     with pytest.raises(ValueError, match="not yet"):
         await later.get()
     assert await later.get() == "it"
     await later.aclose()
-    await MadeLater(make, accept).aclose()
+    await LazyObject(make, accept).aclose()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from orchestrator.cli.handles import PanelWish, agents_here, start_here
+from orchestrator.cli.handles import PanelChoice, agents_here, start_here
 from orchestrator.cli.options import ChangedAgent
 from orchestrator.errors import InvalidRequest
 from orchestrator.panels.methods.registry import METHODS
@@ -82,15 +82,15 @@ def events(out: str) -> list[dict[str, Any]]:
 
 
 def test_a_configured_panel_goes_before_a_method_of_that_name() -> None:
-    assert PanelWish("council").spelled_out(["council"], METHODS) == "council"
-    assert PanelWish("judge").spelled_out(["judge"], METHODS) == "judge"
-    assert PanelWish("judge", "mod").spelled_out(["council"], METHODS) == {
+    assert PanelChoice("council").spelled_out(["council"], METHODS) == "council"
+    assert PanelChoice("judge").spelled_out(["judge"], METHODS) == "judge"
+    assert PanelChoice("judge", "mod").spelled_out(["council"], METHODS) == {
         "method": "judge",
         "moderator": "mod",
     }
-    assert PanelWish("race").spelled_out([], METHODS) == {"method": "race"}
+    assert PanelChoice("race").spelled_out([], METHODS) == {"method": "race"}
     with pytest.raises(InvalidRequest, match="--moderator goes with a method"):
-        PanelWish("council", "mod").spelled_out(["council"], METHODS)
+        PanelChoice("council", "mod").spelled_out(["council"], METHODS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.eventlog import Cursor, Draft, MemoryLog
 from orchestrator.eventlog.base import Entry
 from orchestrator.eventlog.memory import log as memory
-from orchestrator.eventlog.run_store import KeptBounds
+from orchestrator.eventlog.run_store import RetentionBounds
 from tests.support.patience import soon
 
 
@@ -156,7 +156,7 @@ async def test_a_long_run_of_a_shared_channel_is_erased_in_portions(monkeypatch:
 async def test_turns_beyond_the_bound_go_at_once_once_it_is_known() -> None:
     """A crowd brings more before somebody tidies again than all of them may have."""
     log = MemoryLog()
-    await log.tidy(KeptBounds(3600, 2500, 100))
+    await log.tidy(RetentionBounds(3600, 2500, 100))
     for n in range(4):
         await log.add_turn(f"talk{n}", "a", b"x" * 1000, keep=9)
     assert [len(await log.turns(f"talk{n}", "a")) for n in range(4)] == [0, 0, 1, 1]

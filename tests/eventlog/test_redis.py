@@ -21,7 +21,7 @@ from orchestrator.eventlog.redis.connection.client import unfit
 from orchestrator.eventlog.redis.log import RedisLog
 from orchestrator.eventlog.redis.runs import UNTIDIED_MS
 from orchestrator.eventlog.run_list import RunQuery, RunSummary
-from orchestrator.eventlog.run_store import Fence, KeptBounds, RunRecord
+from orchestrator.eventlog.run_store import Fence, RetentionBounds, RunRecord
 from tests.support.listening import free_port
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
@@ -740,7 +740,7 @@ async def test_a_list_marks_a_run_whose_record_cannot_be_read(server: RedisServe
 async def test_conversations_end_by_themselves_where_no_worker_is_left_to_tidy(server: RedisServer) -> None:
     async with opened(server) as (log,):
         for n, stays in enumerate((60.0, 3600.0)):
-            await log.tidy(KeptBounds(stays, 10**9, 10**6))
+            await log.tidy(RetentionBounds(stays, 10**9, 10**6))
             await log.add_turn(f"talk{n}", "a", b"hello", keep=5)
             for key in (log.keys.turns(f"talk{n}", "a"), f"{log.keys.prefix}speakers:talk{n}"):
                 left_s = int(await log._link.call("PTTL", key)) / 1000

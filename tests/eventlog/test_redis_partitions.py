@@ -31,7 +31,7 @@ from orchestrator.eventlog.redis.partitioned.partitions import Partitions
 from orchestrator.eventlog.redis.partitioned.runs import merge_pages
 from orchestrator.eventlog.redis.partitioned.work import PartitionedWork
 from orchestrator.eventlog.run_list import RunPage, RunQuery, RunRow
-from orchestrator.eventlog.run_store import Fence, KeptBounds, RunRecord
+from orchestrator.eventlog.run_store import Fence, RetentionBounds, RunRecord
 from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 
 from ..support.redis_topologies import SLOTS, RedisNodes, redis_nodes
@@ -127,7 +127,7 @@ async def test_channels_are_spread_and_what_belongs_to_one_is_in_one_slot(
         slots.update(key_slot(key) for key in keys)
     assert len(slots) <= PARTITIONS + 1, "and the home"
     assert all(share >= 5 for share in shares), shares
-    await logs[1].tidy(KeptBounds(60, 10**6, 10))
+    await logs[1].tidy(RetentionBounds(60, 10**6, 10))
     assert logs[1].size == logs[0].size > 0
 
 
@@ -241,9 +241,9 @@ async def test_the_bound_on_conversations_is_that_of_all_partitions(log: Partiti
     talks = apart(log, "a", "b", "c")
     for talk in talks:
         await log.add_turn(talk, "a", b"x" * 1000, keep=5)
-    await log.tidy(KeptBounds(3600, 4000, 10))
+    await log.tidy(RetentionBounds(3600, 4000, 10))
     assert all([await log.turns(talk, "a") for talk in talks]), "together they are not too many"
-    await log.tidy(KeptBounds(3600, 1, 10))
+    await log.tidy(RetentionBounds(3600, 1, 10))
     assert not any([await log.turns(talk, "a") for talk in talks])
 
 

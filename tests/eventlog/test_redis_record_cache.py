@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.eventlog.redis.record_cache import OFFERED_BYTES, OwnRecords
+from orchestrator.eventlog.redis.record_cache import OFFERED_BYTES, RecordCache
 from orchestrator.eventlog.run_store import RunRecord
 
 
@@ -11,7 +11,7 @@ def record(run_id: str, size: int = 0) -> RunRecord:
 
 
 def test_offered_run_is_nobodys_until_it_is_claimed() -> None:
-    records = OwnRecords()
+    records = RecordCache()
     records.keep(record("run_1"))
     assert "run_1" in records
     records.offer("run_1")
@@ -26,7 +26,7 @@ def test_offered_run_is_nobodys_until_it_is_claimed() -> None:
 
 def test_records_of_runs_that_others_execute_are_not_kept_for_ever() -> None:
     """Each run that another worker took left its images in the memory of the one that it was sent to."""
-    records = OwnRecords()
+    records = RecordCache()
     for n in range(10):
         records.keep(record(f"run_{n}", OFFERED_BYTES // 3))
         records.offer(f"run_{n}")

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.errors import GapError
 from orchestrator.eventlog.base import Cursor, Draft
-from orchestrator.eventlog.run_store import KeptBounds
+from orchestrator.eventlog.run_store import RetentionBounds
 from orchestrator.eventlog.sqlite import blocks, conversations, wal_checkpoints
 from orchestrator.eventlog.sqlite import log as sqlite_log
 from orchestrator.eventlog.sqlite.blocks import erase_run, make_blocks
@@ -98,7 +98,7 @@ async def test_tidying_goes_in_portions_to_its_end(log: SQLiteLog, monkeypatch: 
     monkeypatch.setattr(conversations, "TIDIED_BYTES", 100)
     for n in range(20):
         await log.add_turn(f"talk_{n}", "a", b"t" * 90, keep=9)
-    bounds = KeptBounds(3600, 5 * 90, 1000)
+    bounds = RetentionBounds(3600, 5 * 90, 1000)
     assert await log.write(lambda db: conversations.tidy(db, bounds, log.now()))
     left = sum([bool(await log.turns(f"talk_{n}", "a")) for n in range(20)])
     assert 5 < left < 20

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.events import Reasoning, Token, encode_data
-from orchestrator.framing.agent_stream import HeardAgent, quoted, said
+from orchestrator.framing.agent_stream import StreamedAgent, quoted, said
 
 
 @pytest.mark.parametrize("text", ["x", 'a "quoted"\nline', "\u2028", "😀", "\\"])
@@ -26,7 +26,7 @@ def test_a_nested_agents_words_and_empty_ones_are_nothing() -> None:
 
 
 def test_ids_tell_turns_attempts_and_parts_apart() -> None:
-    voice = HeardAgent("a", "Ann")
+    voice = StreamedAgent("a", "Ann")
     assert (voice.attempt_id, voice.part_id) == ("a.0.1", "a.0.1.0")
     assert voice.call_name("c1") == "a:c1"
     voice.begin(2, 3)
@@ -36,13 +36,13 @@ def test_ids_tell_turns_attempts_and_parts_apart() -> None:
 
 
 def test_no_two_agents_share_what_was_heard() -> None:
-    one, other = HeardAgent("a", "Ann"), HeardAgent("b", "Bob")
+    one, other = StreamedAgent("a", "Ann"), StreamedAgent("b", "Bob")
     one.kept += b"x"
     assert (bytes(other.kept), other.waiting, other.tools, other.asked) == (b"", {}, {}, set())
 
 
 def test_what_was_kept_of_a_text_is_json_as_it_was_escaped() -> None:
-    voice = HeardAgent("a", "Ann")
+    voice = StreamedAgent("a", "Ann")
     for piece in (b'"a\\""', b'"\\u2028"', b'"b"'):
         voice.kept += piece[1:-1]
     assert json.loads(quoted(voice.kept)) == 'a"\u2028b'

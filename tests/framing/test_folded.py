@@ -20,7 +20,7 @@ from orchestrator.events import (
     encode_data,
 )
 from orchestrator.framing.base import Subscriber
-from orchestrator.framing.folded import FoldedFraming, HeardAgent
+from orchestrator.framing.folded import FoldedFraming, StreamedAgent
 
 from .scene import EPOCH, RUN, done, ended, started
 
@@ -31,22 +31,22 @@ class Log(FoldedFraming):
     def started(self) -> list[bytes]:
         return [b"data: started %d" % len(self.voices)]
 
-    def agent_started(self, voice: HeardAgent) -> list[bytes]:
+    def agent_started(self, voice: StreamedAgent) -> list[bytes]:
         return [f"data: begin {voice.attempt_id}".encode()]
 
-    def opened(self, voice: HeardAgent) -> list[bytes]:
+    def opened(self, voice: StreamedAgent) -> list[bytes]:
         return [f"data: open {voice.open} {voice.part_id}".encode()]
 
-    def delta(self, voice: HeardAgent, text: bytes) -> bytes:
+    def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
         return b"data: delta " + text
 
-    def closed(self, voice: HeardAgent) -> list[bytes]:
+    def closed(self, voice: StreamedAgent) -> list[bytes]:
         return [f"data: close {voice.part_id}".encode()]
 
-    def tool_called(self, voice: HeardAgent, call: ToolCall) -> list[bytes]:
+    def tool_called(self, voice: StreamedAgent, call: ToolCall) -> list[bytes]:
         return [f"data: call {call.call_id}".encode()]
 
-    def retried(self, voice: HeardAgent, retry: Retry, void: list[str]) -> list[bytes]:
+    def retried(self, voice: StreamedAgent, retry: Retry, void: list[str]) -> list[bytes]:
         return [f"data: void {','.join(void)}".encode()]
 
     def pause(self) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.events import Data
-from orchestrator.framing.agent_stream import HeardAgent
+from orchestrator.framing.agent_stream import StreamedAgent
 from orchestrator.framing.large_frames import LargeFrames, says_much
 
 
@@ -24,7 +24,7 @@ def test_a_small_frame_is_a_block_and_a_large_one_waits() -> None:
 
 
 def test_texts_and_what_is_beside_them_count() -> None:
-    voice = HeardAgent("a", "A")
+    voice = StreamedAgent("a", "A")
     assert not says_much([voice], [1000, 1000])
     assert says_much([voice], [60_000, 60_000])
     for n in range(100):

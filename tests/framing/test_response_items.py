@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from orchestrator.events import Source
-from orchestrator.framing.agent_stream import HeardAgent
+from orchestrator.framing.agent_stream import StreamedAgent
 from orchestrator.framing.response_items import Thought, cited_pages
 
 
@@ -17,7 +17,7 @@ def test_an_item_of_reasoning_has_its_words() -> None:
 
 
 def test_only_pages_of_the_web_are_cited() -> None:
-    voice = HeardAgent("a", "Ann")
+    voice = StreamedAgent("a", "Ann")
     voice.keep(Source("s1", url="https://example.org"))
     voice.keep(Source("s2", document="A book"))
     assert [each.source_id for each in cited_pages(voice)] == ["s1"]

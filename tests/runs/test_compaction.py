@@ -27,7 +27,7 @@ from orchestrator.events import (
 )
 from orchestrator.framing.base import DIALECTS, Forkable, Subscriber
 from orchestrator.run import compaction as digests
-from orchestrator.run.compaction import Digest
+from orchestrator.run.compaction import Compactor
 from tests.framing.scene import EPOCH, RUN, done, ended, error, started
 
 SPAN = 16
@@ -74,7 +74,7 @@ def run(seed: int) -> Iterator[tuple[str | None, Payload]]:
     yield ended("partial")
 
 
-def logged(events: Iterator[tuple[str | None, Payload]], digest: Digest) -> list[Entry]:
+def logged(events: Iterator[tuple[str | None, Payload]], digest: Compactor) -> list[Entry]:
     """Let *digest* take *events* in; return them as a log of several runs has them."""
     found = []
     for seq, (agent_id, payload) in enumerate(events, 1):
@@ -105,7 +105,7 @@ def test_whoever_takes_it_in_knows_what_the_log_says(
         return framing
 
     monkeypatch.setattr(digests, "SPAN_EVENTS", SPAN)
-    digest = Digest()
+    digest = Compactor()
     entries = logged(run(seed), digest)
     shortened = False
     for place in range(0, len(entries), 23):
@@ -129,7 +129,7 @@ def test_whoever_takes_it_in_knows_what_the_log_says(
 
 
 def test_many_pieces_are_few_entries() -> None:
-    digest = Digest()
+    digest = Compactor()
     words = ((agent, Token("word ")) for _ in range(5_000) for agent in "abcd")
     entries = logged(words, digest)
     last = digest.exact_at(Cursor(EPOCH, entries[-1].seq))
@@ -139,7 +139,7 @@ def test_many_pieces_are_few_entries() -> None:
 
 
 def test_a_bar_that_moves_stands_once_in_each_span() -> None:
-    digest = Digest()
+    digest = Compactor()
     logged((("a", Progress("Looking", step=n)) for n in range(2_000)), digest)
     last = digest.exact_at(Cursor(EPOCH, 9_999))
     assert [entry.seq <= last for entry in digest.entries(last)] == [True] * (last // digests.SPAN_EVENTS)
@@ -147,7 +147,7 @@ def test_a_bar_that_moves_stands_once_in_each_span() -> None:
 
 @pytest.mark.parametrize("cursor", [Cursor("other", 5_000), Cursor(EPOCH, 3), Cursor("", 0)])
 def test_nothing_stands_for_another_log_or_for_what_is_too_new(cursor: Cursor) -> None:
-    digest = Digest()
+    digest = Compactor()
     logged((("a", Token("word ")) for _ in range(4_000)), digest)
     assert digest.exact_at(cursor) == 0
     assert list(digest.entries(0)) == []
@@ -155,7 +155,7 @@ def test_nothing_stands_for_another_log_or_for_what_is_too_new(cursor: Cursor) -
 
 def test_it_gives_up_on_what_it_would_not_shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digests, "MOST_BYTES", 10_000)
-    digest = Digest()
+    digest = Compactor()
     entries = logged((("a", kind("x")) for _ in range(2_000) for kind in (Token, Reasoning)), digest)
     assert digest.size == 0
     assert digest.exact_at(Cursor(EPOCH, entries[-1].seq)) == 0
@@ -163,7 +163,7 @@ def test_it_gives_up_on_what_it_would_not_shorten(monkeypatch: pytest.MonkeyPatc
 
 def test_it_gives_up_on_a_log_that_is_another_now() -> None:
     """A store that came back older has another epoch, and may lack what was taken in."""
-    digest = Digest()
+    digest = Compactor()
     logged((("a", Token("word ")) for _ in range(2_000)), digest)
     data = encode_data("a", Token("x"), 1)
     digest.take(Entry("other", 4_000, RUN, "a", "token", data), Token("x"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.eventlog.base import Store
-from orchestrator.run.panel_index import PanelsOver
+from orchestrator.run.panel_index import PanelIndex
 from tests.contract.stores import STORES, Clock
 
 
@@ -19,7 +19,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_the_panels_over_a_run_are_known_until_they_are_forgotten(store: Store) -> None:
-    panels = PanelsOver(store)
+    panels = PanelIndex(store)
     assert await panels.of("run_1") == []
     for of, panel in (("run_1", "run_2"), ("run_1", "run_3"), ("run_4", "run_5")):
         await panels.note(of, panel)

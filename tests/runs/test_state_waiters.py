@@ -6,18 +6,18 @@ import asyncio
 
 import pytest
 
-from orchestrator.run.state_waiters import Conditions
+from orchestrator.run.state_waiters import StateWaiters
 from tests.support.patience import soon, turns
 
 
 async def test_what_is_true_already_is_not_waited_for() -> None:
-    conditions = Conditions()
+    conditions = StateWaiters()
     await soon(conditions.wait(lambda: True))
     assert not conditions
 
 
 async def test_a_look_wakes_those_whose_condition_has_come_true_and_no_others() -> None:
-    conditions, reached = Conditions(), 0
+    conditions, reached = StateWaiters(), 0
     first = asyncio.ensure_future(conditions.wait(lambda: reached >= 1))
     second = asyncio.ensure_future(conditions.wait(lambda: reached >= 2))
     await turns()
@@ -37,7 +37,7 @@ async def test_a_look_wakes_those_whose_condition_has_come_true_and_no_others() 
 
 async def test_a_change_that_nobody_looks_at_wakes_nobody() -> None:
     """So whoever changes the state has to look: nothing polls."""
-    conditions, true = Conditions(), False
+    conditions, true = StateWaiters(), False
     waiting = asyncio.ensure_future(conditions.wait(lambda: true))
     await turns()
     true = True
@@ -48,7 +48,7 @@ async def test_a_change_that_nobody_looks_at_wakes_nobody() -> None:
 
 
 async def test_whoever_gives_up_is_forgotten() -> None:
-    conditions = Conditions()
+    conditions = StateWaiters()
     waiting = asyncio.ensure_future(conditions.wait(lambda: False))
     await turns()
     assert conditions
@@ -60,7 +60,7 @@ async def test_whoever_gives_up_is_forgotten() -> None:
 
 
 async def test_looking_twice_before_a_waiter_had_its_turn_is_safe() -> None:
-    conditions, true = Conditions(), False
+    conditions, true = StateWaiters(), False
     waiting = asyncio.ensure_future(conditions.wait(lambda: true))
     await turns()
     true = True

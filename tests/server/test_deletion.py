@@ -16,7 +16,7 @@ import pytest
 from orchestrator.backends.base import AgentInput, Emission, Turn
 from orchestrator.eventlog import MemoryLog, open_log
 from orchestrator.eventlog.base import Store
-from orchestrator.eventlog.run_store import KeptBounds
+from orchestrator.eventlog.run_store import RetentionBounds
 from orchestrator.events import Data
 from orchestrator.run.conversation import Conversations
 from orchestrator.settings.limits import RunLimits
@@ -251,18 +251,18 @@ async def test_records_are_counted_and_images_go_at_the_end(serve: Serve, store:
 async def test_conversations_and_tombstones_end(store: Store) -> None:
     for n in range(5):
         await store.add_turn(f"talk{n}", "a", b"x" * 1000, keep=9)
-    await store.tidy(KeptBounds(3600, 3500, 100))
+    await store.tidy(RetentionBounds(3600, 3500, 100))
     assert [bool(await store.turns(f"talk{n}", "a")) for n in range(5)] == [False, False, True, True, True]
-    await store.tidy(KeptBounds(-10, 10**9, 100))
+    await store.tidy(RetentionBounds(-10, 10**9, 100))
     assert [bool(await store.turns(f"talk{n}", "a")) for n in range(5)] == [False] * 5
     assert await store.forget_conversation("talk4") is False
 
 
 async def test_housekeeping_tidies() -> None:
-    asked: list[KeptBounds] = []
+    asked: list[RetentionBounds] = []
 
     class Log(MemoryLog):
-        async def tidy(self, bounds: KeptBounds) -> None:
+        async def tidy(self, bounds: RetentionBounds) -> None:
             asked.append(bounds)
 
     async with serving({"a": words("x")}, log=Log(), limits=RunLimits(max_tombstones=7)):

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType
 
 from orchestrator.panels import regex_process
 from orchestrator.server.http import json_body
-from orchestrator.server.http.guards.request_scheduler import Turns
+from orchestrator.server.http.guards.request_scheduler import RequestScheduler
 from orchestrator.server.http.json_body import SMALL_BODY_BYTES, JsonReader, parse_json_object
 from orchestrator.server.http.problem import ProblemError
 
@@ -89,14 +89,14 @@ async def test_a_packed_body_is_unpacked_in_several_turns(
     """A few kilobytes on the wire may be megabytes; all of it was unpacked and read in one round of the loop."""
     service = await serve({"a": words("x")})
     turns = 0
-    take = Turns.take
+    take = RequestScheduler.take
 
-    async def spy(self: Turns) -> None:
+    async def spy(self: RequestScheduler) -> None:
         nonlocal turns
         turns += 1
         await take(self)
 
-    monkeypatch.setattr(Turns, "take", spy)
+    monkeypatch.setattr(RequestScheduler, "take", spy)
     monkeypatch.setattr(json_body, "READ_SECONDS", 0.0)
     body = gzip.compress(json.dumps({"message": "x" * 6_000_000}).encode())
     assert (await post(service, "/v1/runs", body, **{"Content-Encoding": "gzip"})).status == 413

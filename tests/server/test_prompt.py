@@ -9,7 +9,13 @@ import pytest
 from orchestrator.config.panels import check_panel
 from orchestrator.errors import InvalidRequest, NotFound
 from orchestrator.run.registry import AgentRegistry
-from orchestrator.server.http.dialects.prompt import Question, addressed, models, read_content, read_messages
+from orchestrator.server.http.dialects.prompt import (
+    ParsedPrompt,
+    addressed,
+    models,
+    read_content,
+    read_messages,
+)
 from tests.support.spine import settings
 
 
@@ -33,7 +39,7 @@ def test_the_users_last_message_is_the_question_and_the_others_stand_before_it()
 
 
 def test_a_question_alone_is_asked_as_it_is() -> None:
-    assert Question("hi").message == "hi"
+    assert ParsedPrompt("hi").message == "hi"
     assert read_messages([{"role": "user", "content": "hi"}]).message == "hi"
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from orchestrator.server.http import runner
-from orchestrator.server.http.guards.read_budget import ROUND_SECONDS, Intake
+from orchestrator.server.http.guards.read_budget import ROUND_SECONDS, ReadBudget
 from tests.support.patience import eventually, soon
 from tests.support.service import Serve, Service, serving
 
@@ -33,7 +33,7 @@ class _Reader:
 
 
 async def test_a_round_parses_a_little_of_each_in_turn() -> None:
-    intake, rounds = Intake(), Rounds()
+    intake, rounds = ReadBudget(), Rounds()
     log: list[tuple[int, str]] = []
     assert intake.has_room
     for name in "abcd":
@@ -54,7 +54,7 @@ async def test_pipelined_requests_in_odd_pieces_are_answered_in_order(
     monkeypatch.setattr(runner, "MOST_BYTES", 64)
     monkeypatch.setattr(runner, "FEWEST_BYTES", 7)
     if not room:
-        monkeypatch.setattr(Intake, "has_room", False)
+        monkeypatch.setattr(ReadBudget, "has_room", False)
     service = await serve()
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     for n in range(30):

@@ -14,8 +14,8 @@ from orchestrator.server.http.guards import request_scheduler as module
 from orchestrator.server.http.guards.request_scheduler import (
     ROUND_SECONDS,
     ROUNDS_BETWEEN,
+    RequestScheduler,
     RoundShare,
-    Turns,
     setup_turns,
 )
 from orchestrator.server.http.problem import setup_problems
@@ -40,7 +40,7 @@ class Rounds:
 
 async def test_of_a_crowd_one_goes_on_every_few_rounds_and_nobody_overtakes() -> None:
     """A stream's event takes some rounds from its agent to its clients, and shall meet one of the crowd at most."""
-    turns, rounds = Turns(), Rounds()
+    turns, rounds = RequestScheduler(), Rounds()
     went: list[tuple[int, int]] = []
 
     async def work(n: int) -> None:
@@ -55,7 +55,7 @@ async def test_of_a_crowd_one_goes_on_every_few_rounds_and_nobody_overtakes() ->
 
 
 async def test_whoever_comes_alone_waits_for_nothing() -> None:
-    turns = Turns()
+    turns = RequestScheduler()
     for _ in range(3):
         taking = turns.take()
         try:
@@ -70,7 +70,7 @@ async def test_whoever_comes_alone_waits_for_nothing() -> None:
 
 async def test_whose_turn_a_round_is_needs_no_second_one_in_it() -> None:
     """A small request's body is there when its turn comes; what came later, or others have begun since, waits."""
-    turns, rounds = Turns(), Rounds()
+    turns, rounds = RequestScheduler(), Rounds()
 
     async def work() -> list[int]:
         await turns.take()
@@ -89,7 +89,7 @@ async def test_whose_turn_a_round_is_needs_no_second_one_in_it() -> None:
 
 
 async def test_who_is_cancelled_holds_up_nobody() -> None:
-    turns = Turns()
+    turns = RequestScheduler()
     await turns.take()
     tasks = [asyncio.create_task(turns.take()) for _ in range(5)]
     await asyncio.sleep(0)
@@ -165,7 +165,7 @@ async def test_one_who_catches_up_alone_goes_on_at_once() -> None:
             await asyncio.sleep(0)
 
 
-class Crowded(Turns):
+class Crowded(RequestScheduler):
     """Nobody's turn ever comes."""
 
     async def take(self) -> None:

@@ -33,7 +33,7 @@ class Executing:
     def __contains__(self, run_id: object) -> bool:
         return run_id in self.here
 
-    async def tell_queued(self, waiting: OwnedRun) -> None:
+    async def report_queued(self, waiting: OwnedRun) -> None:
         self.told.append(waiting.run_id)
 
     async def resume(self, record: RunRecord) -> None:

@@ -70,6 +70,6 @@ async def test_a_run_that_waits_for_a_worker_says_so(
         assert seen[-1].data["status"] == "completed"
         assert (await supervisor.page(RunQuery(5, status="queued"))).runs == []
         # What has ended, or is another's by now, is left alone.
-        await supervisor._executor.tell_queued(OwnedRun(run_id, 1))
-        await supervisor._executor.tell_queued(OwnedRun("run_of_nobody", 1))
+        await supervisor._executor.report_queued(OwnedRun(run_id, 1))
+        await supervisor._executor.report_queued(OwnedRun("run_of_nobody", 1))
     await log.aclose()

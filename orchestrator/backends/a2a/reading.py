@@ -15,9 +15,9 @@ from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usag
 from ...events.content import OUTPUT_BYTES, Data, File, Source
 from ...events.encoding import joined
 from ..base import Emission
-from ..interleaved_messages import InTurn
+from ..interleaved_messages import InterleavedMessages
 from ..media import Attachments, DataReports
-from ..native_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
+from ..native_events import NativeEndings, content_of, failure_of, handoff_of, speaker_in
 from .card import WHO
 from .input_required import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
@@ -62,10 +62,10 @@ class TaskReading:
         self.done = False
         self.question: TaskQuestion | None = None
         self.usage: Usage | None = None
-        self.endings = OwnEndings()
+        self.endings = NativeEndings()
         self._artifacts: dict[str, _Artifact] = {}
         self._calls: set[str] = set()
-        self._in_turn = InTurn()
+        self._in_turn = InterleavedMessages()
         self._reports = DataReports()
         self._attached = Attachments()
         self.output: Any = UNSET

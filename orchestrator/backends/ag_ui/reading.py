@@ -11,12 +11,12 @@ import msgspec
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
-from ..interleaved_messages import InTurn
-from ..native_events import OwnEndings, content_of, failure_of, handoff_of, speaker_in
+from ..interleaved_messages import InterleavedMessages
+from ..native_events import NativeEndings, content_of, failure_of, handoff_of, speaker_in
 from ..upstream.errors import verdict_in
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
 from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, draft_interrupt, interrupt_of, older_interrupt
-from .shared_state import Documents
+from .shared_state import SharedState
 from .tool_content import files_in, text_of
 from .transcript import MAX_ID_CHARS, Transcript
 
@@ -51,7 +51,7 @@ class RunReading:
         self.ended = False
         self.interrupts: list[RunInterrupt] = []
         self.usage: Usage | None = None
-        self.endings = OwnEndings()
+        self.endings = NativeEndings()
         self._is_own = self._is_alone = False
         self._transcript = transcript
         self._speakers: dict[str, str | None] = {}
@@ -62,9 +62,9 @@ class RunReading:
         self._chunked: str | None = None
         self._message = ""
         self._begun: set[str] = set()
-        self._in_turn = InTurn()
+        self._in_turn = InterleavedMessages()
         self._spoke = False
-        self._documents = Documents(state)
+        self._documents = SharedState(state)
         self._counted: Usage | None = None
         self._older: list[RunInterrupt] = []
 

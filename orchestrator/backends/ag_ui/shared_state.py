@@ -43,7 +43,7 @@ class _Document:
                 self.value = _GONE
 
 
-class Documents:
+class SharedState:
     """The state and the activities of one run, and how much `data` it has sent.
 
     Args:

@@ -13,8 +13,8 @@ from ...errors import AgentError
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
-from ..user_objects import MadeLater, load_function, load_library, load_own, made_for
-from .interrupts import GraphQuestions
+from ..user_objects import LazyObject, load_function, load_library, load_own, made_for
+from .interrupts import GraphInterrupts
 from .reading import GraphReading
 from .runs import GraphRuns
 from .settings import LangGraphSettings
@@ -50,7 +50,7 @@ class LangGraphBackend:
         self._graph: Any = None
         self._keeps = False
         own = load_own(settings, "graph", settings.graph, "nodes", dict(settings.config))
-        self._later = own if isinstance(own, MadeLater) else None
+        self._later = own if isinstance(own, LazyObject) else None
         if self._later is None:
             self._take(own)
         self._context = load_function(settings, "context", settings.context)
@@ -115,7 +115,7 @@ class LangGraphBackend:
                     break
                 if thread is None:
                     raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
-                questions = GraphQuestions(request, reading)
+                questions = GraphInterrupts(request, reading)
                 upcoming = await thread.upcoming() if reading.is_paused else ()
                 async with aclosing(questions.ask(upcoming)) as asked:
                     async for question in asked:

@@ -19,7 +19,7 @@ from .content import texts_of
 
 
 @dataclass(frozen=True, slots=True)
-class GraphEnding:
+class FinalState:
     """What a graph ended with: a text, or a structured answer."""
 
     text: str = ""
@@ -30,18 +30,18 @@ class GraphEnding:
         return self.text if self.output is UNSET else msgspec.json.encode(self.output).decode()
 
 
-def ending_of(final: Any) -> GraphEnding:
+def ending_of(final: Any) -> FinalState:
     """Return the answer in what a graph ended with."""
     if isinstance(final, Mapping):
         return _ending_of_state(final)
     if isinstance(final, str):
-        return GraphEnding(final)
+        return FinalState(final)
     if hasattr(final, "content"):
-        return GraphEnding(_text_of(final))
+        return FinalState(_text_of(final))
     return _structured(final)
 
 
-def _ending_of_state(state: Mapping[Any, Any]) -> GraphEnding:
+def _ending_of_state(state: Mapping[Any, Any]) -> FinalState:
     messages = state.get("messages")
     said: list[str] = []
     for message in reversed(messages if isinstance(messages, list | tuple) else ()):
@@ -50,24 +50,24 @@ def _ending_of_state(state: Mapping[Any, Any]) -> GraphEnding:
         if getattr(message, "type", "") == "ai":
             said.insert(0, _text_of(message))
     if any(said):
-        return GraphEnding("\n\n".join(filter(None, said)))
+        return FinalState("\n\n".join(filter(None, said)))
     rest = {
         key: value
         for key, value in state.items()
         if key != "messages" and value is not None and not str(key).startswith("__")
     }
     if len(rest) == 1 and isinstance(only := next(iter(rest.values())), str):
-        return GraphEnding(only)
+        return FinalState(only)
     return _structured(rest or None)
 
 
-def _structured(value: Any) -> GraphEnding:
+def _structured(value: Any) -> FinalState:
     output = plain(value)
     try:
         fits = output is not None and len(msgspec.json.encode(output)) <= OUTPUT_BYTES
     except (TypeError, ValueError):
         fits = False
-    return GraphEnding(output=output) if fits else GraphEnding()
+    return FinalState(output=output) if fits else FinalState()
 
 
 def _text_of(message: Any) -> str:

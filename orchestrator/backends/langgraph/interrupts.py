@@ -13,7 +13,7 @@ from ..json_values import as_json
 from .reading import GraphReading
 
 
-class GraphQuestions:
+class GraphInterrupts:
     """Asks all that a graph waits for at one point.
 
     Args:

@@ -1,6 +1,6 @@
 """What a graph's stream means: a fold over the chunks of one attempt. Does no I/O and imports no library.
 
-What it says if it said nothing on its way is `ending`'s.
+What it says if it said nothing on its way is `final_state`'s.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from msgspec import UNSET
 from ...events.agent import Handoff, Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.base import Payload
 from ...events.content import CONTENT
-from ..base import Emission, Restated
-from ..interleaved_messages import InTurn
+from ..base import Correction, Emission
+from ..interleaved_messages import InterleavedMessages
 from ..json_values import as_json, plain
 from ..media import DataReports
 from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
-from .final_state import GraphEnding, ending_of
+from .final_state import FinalState, ending_of
 from .runs import GraphRuns
 from .said import SaidByMessage
 
@@ -61,7 +61,7 @@ class GraphReading:
         self._results: set[str] = set()
         self._parts = PartsReading()
         self._reports = DataReports()
-        self._in_turn = InTurn()
+        self._in_turn = InterleavedMessages()
         self._ended_void: set[str] = set()
         self._has_said = False
         self._final: Any = None
@@ -96,10 +96,10 @@ class GraphReading:
         self.is_paused = False
 
     @property
-    def restated(self) -> Restated | None:
+    def restated(self) -> Correction | None:
         """The answer without words of a model that failed, or of a node that was run again; None if it has none."""
         void = self._runs.void
-        return Restated(self._said.without(void)) if void and self._said.holds(void) else None
+        return Correction(self._said.without(void)) if void and self._said.holds(void) else None
 
     def feed(self, mode: str, chunk: Any, *, is_inner: bool = False) -> Iterator[Emission]:
         """Yield what one chunk says; *is_inner*: of a graph within the graph."""
@@ -134,7 +134,7 @@ class GraphReading:
         yield from self.waiting()
         if self._has_said or self.interrupts or self.is_paused:
             return
-        last = GraphEnding(output=self.output) if self.output is not UNSET else ending_of(self._final)
+        last = FinalState(output=self.output) if self.output is not UNSET else ending_of(self._final)
         self.output = last.output
         if text := last.words():
             self._has_said = True

@@ -1,7 +1,7 @@
 """The requests that we make of a Letta server, and their failures as `AgentError`.
 
 The only module that knows Letta's SDK. It never sends anything twice, and leaves a stream's body unread:
-that is `letta_run`'s, for the SDK's own decoder reads unknown kinds wrongly and does not report whether the
+that is `run`'s, for the SDK's own decoder reads unknown kinds wrongly and does not report whether the
 stream came to its end.
 """
 

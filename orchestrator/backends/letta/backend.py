@@ -1,7 +1,7 @@
 """The letta backend: an agent that lives in a Letta server answers.
 
-Owns the course of a turn: its runs, its approvals and its finish. What is sent is `letta_turn`'s, a request's
-connection `letta_run`'s, what the messages say `letta_stream`'s, and the SDK is known in `letta_api` alone.
+Owns the course of a turn: its runs, its approvals and its finish. What is sent is `turn`'s, a request's
+connection `run`'s, what the messages say `decoder`'s, and the SDK is known in `api` alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ...events.agent import ApprovalRequest, Status, ToolCall
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from .api import LettaApi, tls_context
-from .decoder import Translator
+from .decoder import MessageDecoder
 from .errors import finish_reason
-from .run import LettaRun, NeverBegan
+from .run import LettaRun, RunNotFound
 from .settings import LettaSettings
 from .turn import LettaTurn, open_turn
 
@@ -69,14 +69,14 @@ class LettaBackend:
         """
         api = self._api()
         turn = await open_turn(api, request)
-        translator = Translator()
+        translator = MessageDecoder()
         heard = False
         while True:
             try:
                 async with aclosing(self._run(api, request, turn, translator)) as emissions:
                     async for emission in emissions:
                         yield emission
-            except NeverBegan as exc:
+            except RunNotFound as exc:
                 if heard:
                     lost = "The answer to an approval was lost with the worker that had it; ask again."
                     raise AgentError("worker_lost", lost, retryable=False) from exc
@@ -97,7 +97,7 @@ class LettaBackend:
         yield Finish(reason, translator.usage, turn.memory if request.conversation_id is not None else None)
 
     async def _run(
-        self, api: LettaApi, request: AgentInput, turn: LettaTurn, translator: Translator
+        self, api: LettaApi, request: AgentInput, turn: LettaTurn, translator: MessageDecoder
     ) -> AsyncGenerator[Emission, None]:
         """Send the turn's messages, or find the run that a lost worker began with them; yield what the agent says.
 
@@ -168,7 +168,7 @@ class _Pulse:
         return True
 
 
-async def _dropped(api: LettaApi, turn: LettaTurn, translator: Translator) -> list[ToolCall]:
+async def _dropped(api: LettaApi, turn: LettaTurn, translator: MessageDecoder) -> list[ToolCall]:
     """Return the waiting calls that the server will not run.
 
     It streams all that the model called. If its agent makes one call at a time it keeps the first alone, and
@@ -181,7 +181,7 @@ async def _dropped(api: LettaApi, turn: LettaTurn, translator: Translator) -> li
 
 
 async def _approvals(
-    request: AgentInput, turn: LettaTurn, translator: Translator
+    request: AgentInput, turn: LettaTurn, translator: MessageDecoder
 ) -> AsyncGenerator[Emission, None]:
     """Ask for each waiting call, one after the other, and send the answers next.
 

@@ -41,7 +41,7 @@ class _Call:
             return False
 
 
-class Translator:
+class MessageDecoder:
     """Follows what one answer's messages say, over all of its runs.
 
     Attributes:

@@ -1,6 +1,6 @@
 """One request to a Letta agent and the run that answers it, over as many connections as it takes.
 
-Owns the connection, its re-attachment and the run's cancel. What the messages mean is `letta_stream`'s.
+Owns the connection, its re-attachment and the run's cancel. What the messages mean is `decoder`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from ...errors import AgentError
 from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from ..tasks import cancelled_once, uninterrupted
-from ..upstream.errors import Eventless
+from ..upstream.errors import SilenceLimit
 from .api import WHO, LettaApi
 from .decoder import Message, decode
 from .errors import LettaRefused, LettaUnreachable, failed
@@ -41,7 +41,7 @@ FINALIZER_TURNS = 5
 """Turns of the loop in which httpx's nested generators close: each level takes one."""
 
 
-class NeverBegan(Exception):
+class RunNotFound(Exception):
     """The server knows of no run that was to be found: the messages were never sent."""
 
 
@@ -147,7 +147,7 @@ class LettaRun:
             if exc.status != 404:
                 raise
             self._ended = True
-            raise NeverBegan from exc
+            raise RunNotFound from exc
         except LettaUnreachable as exc:
             await self._attach(1, exc)
 
@@ -197,7 +197,7 @@ class LettaRun:
             raise LettaUnreachable
         parser = SSEParser()
         chunks = response.aiter_bytes()
-        eventless = Eventless(WHO)
+        eventless = SilenceLimit(WHO)
         try:
             while (chunk := await cancelled_once(_next(chunks))) is not None:
                 events = parser.feed(chunk)

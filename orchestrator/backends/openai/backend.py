@@ -1,7 +1,7 @@
 """The openai-agents backend: settings, or an `agents.Agent` of the user's own, become a running agent.
 
-Owns how the agents of one entry of agents_config are put together. If their models are reached is
-`openai_endpoints`', what they call is `openai_tools`' and `openai_mcp`'s, the run `openai_stream`'s.
+Owns how the agents of one entry of agents_config are put together. How their models are reached is
+`endpoints`', what they call is `tools`' and `mcp`'s, the run `runner`'s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...references import load_attribute, load_each
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission
 from .app_provider import AppProvider
-from .direct_turn import LoneAgent, are_plain, stream_alone
+from .direct_turn import DirectAgent, are_plain, stream_alone
 from .endpoints import Endpoints, secret_text
 from .mcp.name_collisions import hints_of
 from .mcp.servers import McpServers
@@ -83,7 +83,7 @@ class OpenAIAgentsBackend:
         self._lone = self._lone_agent()
 
     @property
-    def says_at_once(self) -> bool:
+    def emits_at_once(self) -> bool:
         """Whether nobody stands between the model and the log, as a subclass's own `stream` would."""
         return type(self).stream is OpenAIAgentsBackend.stream
 
@@ -130,13 +130,13 @@ class OpenAIAgentsBackend:
         items = conversation_items(request)
         return stream_alone(self._lone, items, request=request) if are_plain(items) else None
 
-    def _lone_agent(self) -> LoneAgent | None:
+    def _lone_agent(self) -> DirectAgent | None:
         """Return the agent if its model alone can answer for it, whatever it is asked."""
         settings = self._settings
         if settings.agent is not None or self._functions or settings.mcp_servers:
             return None
         options = RunOptions(self._run_config, settings.max_turns)
-        return LoneAgent.of(self._assemble(settings.agent_id, {}), self._run_config, options)
+        return DirectAgent.of(self._assemble(settings.agent_id, {}), self._run_config, options)
 
     async def aclose(self) -> None:
         """Close the models' connections and end the MCP servers."""

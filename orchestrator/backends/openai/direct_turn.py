@@ -3,7 +3,7 @@
 Such an agent has no tools, handoffs, guardrails, session, hooks or tracing, so the Runner would ask its model once,
 hand on what it says and stop; to set that up costs many times what the answer does, and two more tasks wake for each
 piece of it. Whatever else a model answers with (a call that nobody offered, an item of another kind) goes to the
-Runner all the same, as if that had asked. Owns the turn; what is said is read by `response`.
+Runner all the same, as if that had asked. Owns the turn; what is said is read by `response_reader`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from openai.types.responses import ResponseCompletedEvent
 
 from ...errors import AgentError
 from ...events.agent import Usage
-from ..base import AgentInput, Emission, Finish, Restated, SayAtOnce, Spent, as_current_input
+from ..base import AgentInput, Correction, Emission, Finish, SayAtOnce, Spent, as_current_input
 from .calls import call_ids_in
 from .content import usage_of, usage_of_chat
 from .errors import model_error
 from .model.chat.model import OpenAnswer
-from .model.chat.request_template import PlainChat
+from .model.chat.request_template import RequestTemplate
 from .model.events import PlainEnd, TextDelta
 from .model.fast import FastChatModel, FastResponsesModel
 from .outbox import Outbox
 from .relay import RelayModel
-from .response_reader import RelayedResponse
+from .response_reader import ResponseReader
 from .runner import InputItems, RunOptions, plain_json, stream_agent
 
 _PLAIN_KEYS = frozenset({"role", "content", "type", "id", "status"})
@@ -43,7 +43,7 @@ _ITEMS: dict[str, type[MessageOutputItem] | type[ReasoningItem]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LoneAgent:
+class DirectAgent:
     """An agent that its model alone can answer for.
 
     Args:
@@ -57,10 +57,10 @@ class LoneAgent:
     model: FastChatModel | FastResponsesModel
     model_settings: ModelSettings
     options: RunOptions
-    chat: PlainChat | None
+    chat: RequestTemplate | None
 
     @classmethod
-    def of(cls, agent: Agent[Any], config: RunConfig, options: RunOptions) -> LoneAgent | None:
+    def of(cls, agent: Agent[Any], config: RunConfig, options: RunOptions) -> DirectAgent | None:
         """Return *agent* as one that needs no Runner under *config*; None if it does need one."""
         settings = agent.model_settings.resolve(config.model_settings)
         has_parts = bool(
@@ -82,7 +82,9 @@ class LoneAgent:
         told = agent.instructions
         if told is not None and not isinstance(told, str):
             return None
-        chat = PlainChat(agent.model, told, settings) if isinstance(agent.model, FastChatModel) else None
+        chat = (
+            RequestTemplate(agent.model, told, settings) if isinstance(agent.model, FastChatModel) else None
+        )
         return cls(agent, agent.model, settings, options, chat)
 
     async def ask(self, items: InputItems, *, may_end_plain: bool = False) -> OpenAnswer:
@@ -108,7 +110,7 @@ def are_plain(items: InputItems) -> bool:
 
 
 async def stream_alone(
-    lone: LoneAgent, items: InputItems, *, request: AgentInput
+    lone: DirectAgent, items: InputItems, *, request: AgentInput
 ) -> AsyncGenerator[Emission, None]:
     """Ask the model of *lone* for *items* and yield its payloads live, a `Finish` last; else as `stream_agent`."""
     outbox = Outbox(lead=lone.agent.name)
@@ -144,7 +146,7 @@ async def stream_alone(
                 yield emission
         return
     if outbox.record.corrected:
-        yield Restated(outbox.record.payloads())
+        yield Correction(outbox.record.payloads())
     memory = turn.memory() if request.conversation_id is not None else None  # nobody else reads it
     yield Finish(outbox.finish_reason or "stop", turn.usage(), memory)
 
@@ -153,11 +155,11 @@ async def stream_alone(
 class _Turn:
     """The one call of the model, and what it has come to."""
 
-    lone: LoneAgent
+    lone: DirectAgent
     items: InputItems
     outbox: Outbox
     say_at_once: SayAtOnce | None
-    response: RelayedResponse = field(init=False)
+    response: ResponseReader = field(init=False)
     completed: ResponseCompletedEvent | None = None
     is_plain: bool = False
     spent: Usage | None = None
@@ -165,7 +167,7 @@ class _Turn:
 
     def __post_init__(self) -> None:
         self.outbox.call_ids |= call_ids_in(self.items)
-        self.response = RelayedResponse(self.outbox, None, self.outbox.call_ids)
+        self.response = ResponseReader(self.outbox, None, self.outbox.call_ids)
 
     def say(self, events: list[Any]) -> bool:
         """Say at once a piece of text, if *events* are no more; False, and nothing was said, if `hear` has to."""

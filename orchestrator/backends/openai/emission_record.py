@@ -20,7 +20,7 @@ class _Stretch:
     pieces: list[str] = field(default_factory=list)
 
 
-class Record:
+class EmissionRecord:
     """A run's payloads in order, texts as the pieces that they came in.
 
     Attributes:

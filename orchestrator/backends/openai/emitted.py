@@ -18,7 +18,7 @@ _NONE: dict[str, list[str]] = {}
 """In the place of what was never sorted; nothing is put into it."""
 
 
-class Told:
+class EmittedParts:
     """The text of one response.
 
     Attributes:
@@ -95,7 +95,7 @@ class Told:
             items, whole = once, "".join(text for _, text in once)
         if whole.startswith(said):
             return whole[len(said) :]
-        if _is_said_again(said, whole):
+        if _is_repeated(said, whole):
             return None
         if _squeezed(whole) == _squeezed(said):
             return None if len(whole.strip()) > len(said.strip()) and _has_holes(said.strip(), whole) else ""
@@ -141,7 +141,7 @@ def _without_repeated(items: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _is_said_again(said: str, whole: str) -> bool:
+def _is_repeated(said: str, whole: str) -> bool:
     """Whether *said* is *whole* after beginnings of it: a server sent all so far in each piece, or all in the last."""
     if not whole or len(said) <= len(whole) or not said.endswith(whole):
         return False

@@ -1,7 +1,7 @@
 """The clients by which models are reached: one for each server and key, made once and closed with the backend.
 
-Owns the choice of transport and key. What a client does on the wire is its own: `openai_model` (fast) or
-`openai_stock` (the SDK's), or any-llm's for a model's name that begins with `any-llm/`.
+Owns the choice of transport and key. What a client does on the wire is its own: `model` (fast) or
+`model.sdk_client` (the SDK's), or any-llm's for a model's name that begins with `any-llm/`.
 """
 
 from __future__ import annotations
@@ -116,12 +116,12 @@ class Endpoints:
 
     def _litellm_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
         try:
-            from .model.litellm import KeptLitellmModel
+            from .model.litellm import GuardedLitellmModel
         except ImportError as exc:
             message = f"{name!r} needs litellm: pip install 'fanin-orchestrator[litellm]'"
             raise settings.problem("model", message) from exc
 
-        return KeptLitellmModel(name.removeprefix(LITELLM), api_key=secret_text(settings.api_key))
+        return GuardedLitellmModel(name.removeprefix(LITELLM), api_key=secret_text(settings.api_key))
 
     def _any_llm_model(self, settings: OpenAIAgentsSettings, name: str) -> Model:
         try:

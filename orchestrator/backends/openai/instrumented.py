@@ -1,5 +1,5 @@
 """Copies of agents that report to the current outbox what they say and do: with models, tools and guardrails of their
-own, the originals unchanged. Owns no outbox (`openai_relay`) and no run (`openai_stream`).
+own, the originals unchanged. Owns no outbox (`outbox`) and no run (`runner`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ...events.agent import ToolCall, ToolResult
 from ...events.base import Payload
 from ..base import Spent
 from .calls import LocalCalls
-from .emission_record import Record
+from .emission_record import EmissionRecord
 from .model.events import FileEvent
 
 PENDING_LIMIT = 64
@@ -70,7 +70,7 @@ class Outbox:
     cited: set[str] | None = None
     files: int = 0
     local_calls: LocalCalls = field(default_factory=LocalCalls)
-    record: Record = field(default_factory=Record)
+    record: EmissionRecord = field(default_factory=EmissionRecord)
     _items: list[Payload | Spent] = field(default_factory=list)
     _ready: asyncio.Event | None = None
     _room: asyncio.Event | None = None

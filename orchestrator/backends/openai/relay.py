@@ -3,7 +3,7 @@
 The SDK's own event queue loses what is in it when a run fails, and knows no bound. So nothing is read
 from there: a `RelayModel` around each model and `RelayHooks` put payloads into one bounded `Outbox` as
 they happen, in order, and wait while it is full; that holds the model's stream back, and with it the
-upstream connection. Owns no run: `openai_stream` starts and ends it.
+upstream connection. Owns no run: `runner` starts and ends it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .errors import failure_text, model_error
 from .model.sdk_client import checked_model
 from .outbox import DETAILS, FILES, NESTED, OUTBOX, OpenCall, note_failed_call, note_unknown_call
 from .reasoning_details import GOING_BACK, details_of_calls, with_details
-from .response_reader import RelayedResponse
+from .response_reader import ResponseReader
 
 _ARGUMENTS = (
     "system_instructions", "input", "model_settings", "tools", "output_schema", "handoffs", "tracing",
@@ -79,7 +79,7 @@ class RelayModel(Model):
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         details = self._begin(args, kwargs)
-        relay = RelayedResponse(
+        relay = ResponseReader(
             OUTBOX.get(), NESTED.get(), _taken(args, kwargs), details, _names(args, kwargs)
         )
         files: list[Any] = []

@@ -1,6 +1,6 @@
 """One model response on its way to the SDK's runner: what of it is said, once, and in which words it ended.
 
-Owns no stream (`openai_relay`) and no queue (`openai_outbox`). Reads the Responses API's events, which every model of
+Owns no stream (`relay`) and no queue (`outbox`). Reads the Responses API's events, which every model of
 the SDK speaks.
 """
 
@@ -20,7 +20,7 @@ from ..base import Spent
 from ..upstream.finish_reasons import CONTENT_FILTER, finish_of, withheld
 from .calls import asked_in, hosted_call, is_hosted, tell_apart, untaken
 from .content import files_of_item, message_of, sources_in, usage_of
-from .emitted import FAKE_ID, Told
+from .emitted import FAKE_ID, EmittedParts
 from .errors import failed_response
 from .model.client import is_cut, known_items
 from .model.events import FileEvent
@@ -43,7 +43,7 @@ _DRAWN = frozenset({"reasoning", "message", "image_generation_call"})
 """Items of an answer that may be nothing but an image."""
 
 
-class RelayedResponse:
+class ResponseReader:
     """Reports to an outbox what one response says, and judges it at its end.
 
     Args:
@@ -76,9 +76,9 @@ class RelayedResponse:
                 self._outbox.finish_reason = None  # of the response before
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
-        self._told = Told()
+        self._told = EmittedParts()
         # What few answers need is made when it is needed: hundreds of answers wait at a time.
-        self._thought: Told | None = None
+        self._thought: EmittedParts | None = None
         self._details = details
         self._hosted_told: set[str] | None = None
         self._reasoned = False
@@ -107,19 +107,19 @@ class RelayedResponse:
             self.say_text(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind in _REASONING_DELTAS:
-            self._say_reasoning(event.item_id, event.delta)
+            self._emit_reasoning(event.item_id, event.delta)
             return None if self._unwatched else event
         if kind == "response.refusal.delta":
             self._refused = True
             self.say_text(event.item_id, event.delta)
         elif kind in _WHOLE_PARTS:
-            self._say_rest_of_part(event)
+            self._emit_rest_of_part(event)
         elif kind in _CALL_ARGUMENTS:
             item_id = getattr(event, "item_id", "")
             self._hosted_pieces = pieces = self._hosted_pieces or {}
             pieces[item_id] = pieces.get(item_id, "") + event.delta
         elif kind == FileEvent.type:
-            self._say_file(event)
+            self._emit_file(event)
             return None
         elif kind in {"response.output_item.added", "response.output_item.done"}:
             self._hosted(event)
@@ -167,8 +167,8 @@ class RelayedResponse:
         for item in response.output:
             self._hosted_done(item)
             for made in files_in(_taken_out(item, "images")):
-                self._say_file(made)
-        self._say_unheard(response)
+                self._emit_file(made)
+        self._emit_missing(response)
         response.output = with_details(response.output, self._details or [])
         tell_apart(response.output, self._taken, self._names)
         if self._outbox is not None:
@@ -185,11 +185,11 @@ class RelayedResponse:
             type="response.completed",
         )
 
-    def _say_unheard(self, response: Any) -> None:
+    def _emit_missing(self, response: Any) -> None:
         """Say what stands in the whole response and was not said in pieces."""
         if not self._reasoned:
             for text in _reasoning_of(response.output):
-                self._say_reasoning("", text)
+                self._emit_reasoning("", text)
         parts = [
             (item.id or "", part)
             for item in response.output
@@ -252,7 +252,7 @@ class RelayedResponse:
 
     # ── what is said ──────────────────────────────────────────────────────────────────────────────
 
-    def _say_rest_of_part(self, event: Any) -> None:
+    def _emit_rest_of_part(self, event: Any) -> None:
         part = _plain_part(getattr(event, "part", None) or event)
         whole = part.get("text") or part.get("refusal")
         if not isinstance(whole, str) or not whole:
@@ -264,7 +264,7 @@ class RelayedResponse:
         if not rest:
             return
         if is_reasoning:
-            self._say_reasoning(item_id, rest)
+            self._emit_reasoning(item_id, rest)
             return
         self._refused = self._refused or bool(part.get("refusal"))
         self.say_text(item_id, rest)
@@ -278,7 +278,7 @@ class RelayedResponse:
         item = event.item
         if event.type == "response.output_item.done" and not self._reasoned:
             for text in _reasoning_of([item]):
-                self._say_reasoning("", text)
+                self._emit_reasoning("", text)
         if not is_hosted(item):
             return
         if event.type == "response.output_item.added":
@@ -302,7 +302,7 @@ class RelayedResponse:
             self._files |= {file.url}
             self._pass_on(file)
 
-    def _say_file(self, made: FileEvent) -> None:
+    def _emit_file(self, made: FileEvent) -> None:
         """Pass a file on, once: some servers repeat all of them in the message at the end."""
         if made.url in self._files:
             return
@@ -321,7 +321,7 @@ class RelayedResponse:
             self._outbox.files += 1
             self._put(replace(file, speaker=self._speaker, parent=self._parent))
 
-    def _say_reasoning(self, item_id: Any, text: Any) -> None:
+    def _emit_reasoning(self, item_id: Any, text: Any) -> None:
         self._reasoned = True
         self._say(Reasoning, text)
         if text:
@@ -351,9 +351,9 @@ class RelayedResponse:
         self._told.hear(item_id or "", text)
 
     @property
-    def _reasoning(self) -> Told:
+    def _reasoning(self) -> EmittedParts:
         """What it has said of its reasoning."""
-        self._thought = self._thought or Told()
+        self._thought = self._thought or EmittedParts()
         return self._thought
 
     @property

@@ -1,7 +1,7 @@
 """Drives one run of the Agents SDK and yields what it says as it says it.
 
-Owns the run's task and its end: whoever stops reading stops the run. Knows no settings (`openai_agents`,
-`offline`) and no SDK event (`openai_relay`).
+Owns the run's task and its end: whoever stops reading stops the run. Knows no settings (`backend`) and no SDK event
+(`relay`).
 
 The shape of it: `Runner.run_streamed` starts the SDK's task; a collector task empties the SDK's queue of
 events so that it never grows, and ends as the run ends; this generator takes payloads from the outbox
@@ -24,7 +24,7 @@ from agents.items import ToolApprovalItem, ToolCallOutputItem
 from ...errors import AgentError
 from ...events.agent import ApprovalRequest, Token, ToolResult, Usage
 from ...events.base import Payload
-from ..base import AgentInput, Emission, Finish, Restated, set_current_input
+from ..base import AgentInput, Correction, Emission, Finish, set_current_input
 from .content import output_of, usage_of
 from .errors import agent_error, of_a_tool, without_words
 from .instrumented import BothHooks, relayed, relayed_model, watched
@@ -112,7 +112,7 @@ def _ending(result: RunResultStreaming, outbox: Outbox, known: int | None) -> It
     if (answer := _answer_of_tools(result)) is not None:
         yield Token(answer, speaker=outbox.speaker(result.last_agent.name, None))
     if outbox.record.corrected:
-        yield Restated(outbox.record.payloads())
+        yield Correction(outbox.record.payloads())
     yield Finish(
         reason=outbox.finish_reason or "stop",
         usage=_usage(result),

@@ -17,11 +17,11 @@ from msgspec import UNSET
 from ...errors import AgentError, ErrorCode
 from ...events.agent import ApprovalRequest, Token
 from ...settings.agent import AgentSettings
-from ..base import AgentInput, Emission, Finish, Restated
+from ..base import AgentInput, Correction, Emission, Finish
 from ..framework_errors import framework_error
 from ..json_values import plain
 from ..upstream.finish_reasons import end_of
-from ..user_objects import MadeLater, load_function, load_library, load_own, made_for
+from ..user_objects import LazyObject, load_function, load_library, load_own, made_for
 from .history import Messages
 from .reading import AgentRunReading, usage_of
 from .settings import PydanticAISettings
@@ -55,7 +55,7 @@ class PydanticAIBackend:
         self._library: Any = load_library(settings, "pydantic_ai", EXTRA)
         self._messages = Messages(load_library(settings, "pydantic_ai.messages", EXTRA))
         own = load_own(settings, "agent", settings.agent, "run_stream_events")
-        self._later = own if isinstance(own, MadeLater) else None
+        self._later = own if isinstance(own, LazyObject) else None
         self._agent: Any = None if self._later is not None else own
         self._threads = ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix=settings.agent_id)
         self._deps = load_function(settings, "deps", settings.deps)
@@ -127,7 +127,7 @@ class PydanticAIBackend:
                     yield question
             prompt, messages = None, result.all_messages()
         output = UNSET if isinstance(result.output, str) else plain(result.output)
-        for emission in _left_to_say(reading, result.output, output):
+        for emission in _unsent_output(reading, result.output, output):
             yield emission
         memory = None
         if request.conversation_id is not None:
@@ -183,7 +183,7 @@ class PydanticAIBackend:
         return {"output_type": [*several, deferred]}
 
 
-def _left_to_say(reading: AgentRunReading, result: Any, output: Any) -> Iterator[Emission]:
+def _unsent_output(reading: AgentRunReading, result: Any, output: Any) -> Iterator[Emission]:
     """Yield what the run's *result* is, if that was not said: *output* is it as JSON has it, unless it is text."""
     if output is not UNSET:
         if not reading.said:
@@ -193,7 +193,7 @@ def _left_to_say(reading: AgentRunReading, result: Any, output: Any) -> Iterator
             yield result
     elif not "".join(reading.said.split()).endswith("".join(result.split())):
         # By a function of the agent's own, after the model had said it otherwise.
-        yield Restated((Token(result),))
+        yield Correction((Token(result),))
 
 
 def _innermost(agent: Any) -> Any:

@@ -20,7 +20,7 @@ from ..base import AgentInput, Emission
 from ..forwarded_approvals import ForwardedApprovals
 from ..upstream.connections import HttpUpstream
 from ..upstream.hops import passed_on
-from .reading import AgentReading, PanelReading, Voided
+from .reading import AgentReading, AttemptRestarted, PanelReading
 from .run import RemoteRun
 from .settings import RemoteSettings
 
@@ -85,7 +85,7 @@ class RemoteBackend:
                 async with aclosing(self._read(run, reading, approvals)) as emissions:
                     async for emission in emissions:
                         yield emission
-            except Voided as exc:
+            except AttemptRestarted as exc:
                 # It goes on there, and the next attempt here follows it from where this one stopped.
                 leave = True
                 self._keep(ours, run)

@@ -39,7 +39,7 @@ _CALLS = (ToolCall, ToolResult, ApprovalRequest, Approval)
 _SAID = (Token, Reasoning, Handoff, Progress, Data, Source, File)
 
 
-class Voided(Exception):
+class AttemptRestarted(Exception):
     """What was said is void, for the agent there begins again; *error* ends the attempt here."""
 
     def __init__(self, error: AgentError) -> None:
@@ -78,7 +78,7 @@ class AgentReading:
         if isinstance(payload, Retry):
             self._failed = None
             if self._said:
-                raise Voided(_again(payload))
+                raise AttemptRestarted(_again(payload))
             return [Status("retrying", payload.code)]
         if isinstance(payload, Done):
             return self._finish(payload.finish_reason, payload.usage, payload.output)
@@ -164,9 +164,11 @@ class PanelReading:
         if isinstance(payload, Started):
             self._stages[who] = payload.stage
             if payload.stage == FINAL and self._spoke:
-                raise Voided(AgentError("upstream_unavailable", "The panel's last word is being said anew."))
+                raise AttemptRestarted(
+                    AgentError("upstream_unavailable", "The panel's last word is being said anew.")
+                )
         elif isinstance(payload, Retry) and final and self._spoke:
-            raise Voided(_again(payload))
+            raise AttemptRestarted(_again(payload))
         elif isinstance(payload, Done):
             if payload.usage is not None:
                 self._usage = payload.usage if self._usage is None else self._usage.plus(payload.usage)

@@ -24,7 +24,7 @@ from ...errors import AgentError
 from ...events.encoding import clean_text, clean_values, encode_json, is_first_half
 from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from ..at_once import AtOnce
-from .errors import Eventless
+from .errors import SilenceLimit
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .lenient_connector import MendedConnector
 
@@ -260,7 +260,7 @@ class UpstreamAnswer:
         if not self.is_stream:
             raise AgentError("upstream_invalid", f"{self._who} answered with something that is no stream.")
         parser = SSEParser(max_event_bytes=MAX_ANSWER_BYTES)
-        eventless = Eventless(self._who)
+        eventless = SilenceLimit(self._who)
         try:
             while chunk := await self._read(silence_s):
                 events = parser.feed(chunk)

@@ -1,6 +1,6 @@
 """What an upstream says of its own failure → the protocol's words, for every kind of backend.
 
-Read are a status, a code and a type, wherever a server puts them, and looked up in `error_words`; what it says in
+Read are a status, a code and a type, wherever a server puts them, and looked up in `error_codes`; what it says in
 prose is not passed on. Knows no SDK and does no I/O.
 """
 
@@ -20,7 +20,7 @@ BUSY_STATUSES = frozenset({408, 409, 425, 498})
 """Below 500 and yet worth another try: a timeout, busy (Letta), too early, out of capacity (Groq)."""
 
 
-class Eventless:
+class SilenceLimit:
     """Counts what a server sends without an event: one that sends nothing but signs of life, and many, is given up.
 
     Args:

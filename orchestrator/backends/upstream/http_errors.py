@@ -1,6 +1,6 @@
 """An upstream's refusing HTTP answer → the protocol's words. Knows no SDK and does no I/O.
 
-Of a body no more is looked at than the words of its error object (`upstream_errors`); its text goes nowhere.
+Of a body no more is looked at than the words of its error object (`errors`); its text goes nowhere.
 """
 
 from __future__ import annotations

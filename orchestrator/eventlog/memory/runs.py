@@ -16,7 +16,7 @@ from ...errors import Fenced, Gone, NotFound
 from ...events.base import AgentStatus, RunStatus
 from ..queued_status import shown_status
 from ..run_list import RunPage, RunQuery, RunRow, end_summary, select_rows
-from ..run_store import GONE_SECONDS, Fence, KeptBounds, OwnedRun, RunRecord, record_bytes
+from ..run_store import GONE_SECONDS, Fence, OwnedRun, RetentionBounds, RunRecord, record_bytes
 
 MAX_TOMBSTONES = 100_000
 """Forgotten runs that are still known as such: a memory guard."""
@@ -270,7 +270,7 @@ class MemoryRuns:
         self._turn_bytes -= conversation.bytes
         return True
 
-    async def tidy(self, bounds: KeptBounds) -> None:
+    async def tidy(self, bounds: RetentionBounds) -> None:
         old = self._clock() - bounds.conversation_s
         self._most_turn_bytes = bounds.conversation_bytes
         while self._conversations:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base import Cursor, Entry, new_epoch
 from ..run_store import Fence
-from .connection.client import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Link
+from .connection.client import BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, RedisClient
 from .connection.connection import Command, Exchange
 from .connection.failures import Denied, Lost, Refusal
 from .entry_packing import unpack
@@ -51,7 +51,7 @@ class Listener:
         lazy: Whether it asks Redis for nothing while nobody reads here.
     """
 
-    def __init__(self, link: Link, keys: Keys, name: str, *, lazy: bool = False) -> None:
+    def __init__(self, link: RedisClient, keys: Keys, name: str, *, lazy: bool = False) -> None:
         self.total = 0
         """Bytes that all channels hold, at most a second old."""
         self.total_at = float("-inf")

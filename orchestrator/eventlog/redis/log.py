@@ -13,7 +13,7 @@ from ...errors import LogUnavailable
 from ..cluster import Cluster
 from .cluster import RedisCluster
 from .connection.address import parse_address
-from .connection.client import PATIENCE_SECONDS, Link
+from .connection.client import PATIENCE_SECONDS, RedisClient
 from .connection.connection import Exchange
 from .connection.failures import Refusal
 from .keys import Keys
@@ -58,7 +58,7 @@ class RedisLog(RedisPartition):
         self.layout = new
         self._is_stale = False
         super().__init__(
-            Link(address, patience_s=patience_s), Keys(self.layout.prefix(self._root)),
+            RedisClient(address, patience_s=patience_s), Keys(self.layout.prefix(self._root)),
             max_channel_bytes=max_channel_bytes, ahead=ahead,
         )  # fmt: skip
         self._cluster: Cluster | None = None

@@ -14,7 +14,7 @@ OFFERED_BYTES = 8 * 1024 * 1024
 """Of the records of runs that were offered; the oldest go beyond this."""
 
 
-class OwnRecords:
+class RecordCache:
     """Records by run."""
 
     def __init__(self) -> None:

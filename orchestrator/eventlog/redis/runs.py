@@ -29,14 +29,14 @@ from ..run_store import (
     GONE_SECONDS,
     WATCHED_SECONDS,
     Fence,
-    KeptBounds,
     OwnedRun,
+    RetentionBounds,
     RunRecord,
     unreadable_record,
 )
-from .connection.client import Link, Script
+from .connection.client import RedisClient, Script
 from .keys import Keys
-from .record_cache import OwnRecords
+from .record_cache import RecordCache
 from .scripts import conversations as talks
 from .scripts import runs as scripts
 
@@ -60,11 +60,11 @@ class RedisRuns(ABC):
         ahead: Seconds by which Redis' clock is taken to be late; for tests.
     """
 
-    def __init__(self, link: Link, keys: Keys, ahead: Callable[[], float]) -> None:
+    def __init__(self, link: RedisClient, keys: Keys, ahead: Callable[[], float]) -> None:
         self._ahead = ahead
         self._link = link
         self.keys = keys
-        self._own = OwnRecords()
+        self._own = RecordCache()
         self._indexed = False
         self._turns_stay_ms = 0
         """Until which time after its last turn Redis keeps a conversation; 0: nobody has said so yet."""
@@ -278,7 +278,7 @@ class RedisRuns(ABC):
     async def forget_conversation(self, conversation_id: str) -> bool:
         return bool(await self._do(talks.FORGET_CONVERSATION, conversation_id))
 
-    async def tidy(self, bounds: KeptBounds) -> None:
+    async def tidy(self, bounds: RetentionBounds) -> None:
         stays_ms = int(bounds.conversation_s * 1000)
         self._turns_stay_ms = stays_ms + UNTIDIED_MS
         await self._do(talks.TIDY, stays_ms, bounds.conversation_bytes, bounds.tombstones)

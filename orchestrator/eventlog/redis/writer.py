@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ...errors import Fenced, LogUnavailable
 from ..base import Draft, Entry, new_epoch
 from ..run_store import Fence
-from .connection.client import Link
+from .connection.client import RedisClient
 from .connection.connection import Command
 from .connection.failures import Refusal
 from .entry_packing import pack
@@ -37,14 +37,14 @@ class UnknownRun(Exception):
     """No run of that name may append; its record may have been lost with Redis' memory."""
 
 
-class Known(NamedTuple):
+class LastEntry(NamedTuple):
     """The newest entry that Redis said it had."""
 
     epoch: str
     last: int
 
 
-NOTHING_KNOWN = Known("", 0)
+NOTHING_KNOWN = LastEntry("", 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +84,9 @@ class RedisWriter:
         feed: Called with what was added, before its caller goes on.
     """
 
-    def __init__(self, link: Link, keys: Keys, writer: str, *, max_channel_bytes: int, feed: Feed) -> None:
+    def __init__(
+        self, link: RedisClient, keys: Keys, writer: str, *, max_channel_bytes: int, feed: Feed
+    ) -> None:
         self.total = 0
         """Bytes that all channels hold, as Redis last said."""
         self._link = link
@@ -97,7 +99,7 @@ class RedisWriter:
         self._epoch = new_epoch()
         """The next new channel's; no channel gets one twice."""
         self._waiting: dict[str, list[_Part]] = {}
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: OrderedDict[str, LastEntry] = OrderedDict()
         self._doubts: OrderedDict[str, _Doubt] = OrderedDict()
         self._kick = asyncio.Event()
         self._closed = False
@@ -117,7 +119,7 @@ class RedisWriter:
         self._kick.set()
         return await part.added
 
-    def known(self, channel: str) -> Known:
+    def known(self, channel: str) -> LastEntry:
         """Return the newest entry of *channel* that we have heard of."""
         return self._known.get(channel, NOTHING_KNOWN)
 
@@ -244,12 +246,12 @@ class RedisWriter:
         else:
             seq = int(first)
             entries = [Entry(epoch, seq + n, *draft) for n, draft in enumerate(part.drafts)]
-            self._remember(channel, Known(epoch, seq + len(entries) - 1))
+            self._remember(channel, LastEntry(epoch, seq + len(entries) - 1))
             self._feed(channel, entries, part.fence)
             if not part.added.done():
                 part.added.set_result(entries)
 
-    def _remember(self, channel: str, known: Known) -> None:
+    def _remember(self, channel: str, known: LastEntry) -> None:
         self._known[channel] = known
         self._known.move_to_end(channel)
         if len(self._known) > CHANNELS_REMEMBERED:

@@ -28,7 +28,7 @@ IDLE_BOOKS = 4096
 _seq: Callable[[Entry], int] = attrgetter("seq")
 
 
-class Book:
+class CachedChannel:
     """One channel. `bounds` None: not known, ask the file. `proposed`: its epoch if it has to be made."""
 
     __slots__ = (
@@ -129,21 +129,21 @@ class Book:
             del self.tail[:gone]
 
 
-class Shelf:
+class ChannelCache:
     """The books there are, the one written to longest ago first."""
 
     def __init__(self) -> None:
-        self.books: OrderedDict[str, Book] = OrderedDict()
+        self.books: OrderedDict[str, CachedChannel] = OrderedDict()
         self._most = 0
         self._tails_bytes = 0
 
-    def find(self, name: str) -> Book:
+    def find(self, name: str) -> CachedChannel:
         """Return a channel's book; make it if there is none."""
         book = self.books.get(name)
         if book is None:
             if len(self.books) >= max(self._most, IDLE_BOOKS):
                 self._sweep()
-            book = self.books[name] = Book(name)
+            book = self.books[name] = CachedChannel(name)
         return book
 
     def added(self, name: str, bounds: Bounds, entries: list[Entry]) -> None:
@@ -156,7 +156,7 @@ class Shelf:
         if self._tails_bytes > ALL_TAILS_BYTES:
             self._free_tails(book)
 
-    def saw(self, book: Book, bounds: Bounds) -> None:
+    def saw(self, book: CachedChannel, bounds: Bounds) -> None:
         """Take bounds that were read: they may be older than what is known, or newer."""
         known = book.bounds
         if known is None:
@@ -185,12 +185,12 @@ class Shelf:
         self.forget(name)
         self.books.pop(name, None)
 
-    def remove_if_unused(self, book: Book) -> None:
+    def remove_if_unused(self, book: CachedChannel) -> None:
         """Close the book of a channel that was only asked for."""
         if book.proposed is not None and not book.readers and self.books.get(book.name) is book:
             del self.books[book.name]
 
-    def _free_tails(self, last: Book) -> None:
+    def _free_tails(self, last: CachedChannel) -> None:
         for book in self.books.values():
             if self._tails_bytes <= ALL_TAILS_BYTES * 3 // 4 or book is last:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from ..run_store import KeptBounds
+from ..run_store import RetentionBounds
 from .statements import all_rows, change, one_row
 
 MAX_CONVERSATIONS = 100_000
@@ -77,7 +77,7 @@ def forget_conversation(db: sqlite3.Connection, conversation: str) -> bool:
     return bool(change(db, "DELETE FROM conversations WHERE conversation = ?", conversation) or turns)
 
 
-def tidy(db: sqlite3.Connection, bounds: KeptBounds, now: float) -> bool:
+def tidy(db: sqlite3.Connection, bounds: RetentionBounds, now: float) -> bool:
     """Let go of some of what is too old or too much; return whether there may be more."""
     freed, held = 0, _total(db, "turn bytes")
     oldest = "SELECT conversation, used FROM conversations ORDER BY used LIMIT ?"

@@ -1,7 +1,7 @@
 """The log in one SQLite file: it survives the process, and with `synchronous=FULL` the power.
 
 Owns the loop's side: what is known of channels, who waits, and the threads that read. The thread that
-writes is `sqlite_writer`'s, SQL is in `sqlite_blocks` and `sqlite_runs`.
+writes is `writer`'s, SQL is in `blocks` and `runs`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from .blocks import (
     total_bytes,
     trim_channel,
 )
-from .channel_cache import Book, Shelf
+from .channel_cache import CachedChannel, ChannelCache
 from .cluster import SQLiteCluster
 from .readers import Readers
-from .rollback_check import Lineage
+from .rollback_check import RollbackCheck
 from .runs import SQLiteRuns
 from .schema import Address, empty_wal, open_database, parse_address
 from .wal_checkpoints import WalCheckpoints
-from .writer import Append, Job, Outcome, Placed, SqliteWriter, Write, unavailable
+from .writer import Append, Appended, Job, Outcome, SqliteWriter, Write, unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class SQLiteLog(SQLiteRuns):
     def __init__(self, address: Address, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
         self._address = address
-        self._shelf = Shelf()
+        self._shelf = ChannelCache()
         self._size = 0
         self._writer: SqliteWriter | None = None
         self._readers: Readers | None = None
@@ -259,7 +259,7 @@ class SQLiteLog(SQLiteRuns):
             raise LogUnavailable("the log is closed")
         return await self._readers.ask(question)
 
-    async def _ask_of(self, book: Book, question: Callable[[sqlite3.Connection], T]) -> T:
+    async def _ask_of(self, book: CachedChannel, question: Callable[[sqlite3.Connection], T]) -> T:
         book.asked += 1
         try:
             return await self._ask(question)
@@ -274,13 +274,13 @@ class SQLiteLog(SQLiteRuns):
         )
         return dropped.size
 
-    async def _load(self, book: Book) -> Bounds:
+    async def _load(self, book: CachedChannel) -> Bounds:
         changes = book.changes
         bounds = await self._ask_of(book, lambda db: read_bounds(db, book.name))
         # What the writer said meanwhile is newer than what was read.
         return book.loaded(bounds) if book.bounds is None or book.changes == changes else book.bounds
 
-    async def _read(self, book: Book, after: Cursor, most: int) -> list[Entry]:
+    async def _read(self, book: CachedChannel, after: Cursor, most: int) -> list[Entry]:
         changes = book.changes
         bounds, page = await self._ask_of(book, lambda db: read_page(db, book.name, after, most))
         bounds = await self._seen(book, bounds)
@@ -289,7 +289,7 @@ class SQLiteLog(SQLiteRuns):
             book.void = (after.seq, bounds.last)
         return page
 
-    async def _seen(self, book: Book, bounds: Bounds | None) -> Bounds:
+    async def _seen(self, book: CachedChannel, bounds: Bounds | None) -> Bounds:
         """Return what a channel holds after it was read; None: the file has it not."""
         if bounds is not None:
             self._shelf.saw(book, bounds)
@@ -329,7 +329,7 @@ class SQLiteLog(SQLiteRuns):
             self._refusal = None
             log.info("sqlite_accepts", path=str(self._address.path))
 
-    def _appended(self, write: Append, outcome: Placed | Exception) -> list[Entry] | Exception:
+    def _appended(self, write: Append, outcome: Appended | Exception) -> list[Entry] | Exception:
         if isinstance(outcome, Exception):
             if isinstance(outcome, LogUnavailable):
                 self._shelf.forget(write.channel)  # whether it was written is unknown
@@ -390,10 +390,10 @@ def open_store(url: str) -> SQLiteLog:
     return SQLiteLog(parse_address(url))
 
 
-def _open(address: Address) -> tuple[sqlite3.Connection, Lineage, int]:
+def _open(address: Address) -> tuple[sqlite3.Connection, RollbackCheck, int]:
     db = open_database(address)
     try:
-        return db, Lineage(db, address.path, durable=address.synchronous == "FULL"), total_bytes(db)
+        return db, RollbackCheck(db, address.path, durable=address.synchronous == "FULL"), total_bytes(db)
     except (sqlite3.Error, OSError) as exc:
         db.close()
         raise unavailable(exc) from exc

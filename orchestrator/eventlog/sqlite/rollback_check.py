@@ -31,7 +31,7 @@ SUFFIXES = ("", "-wal", "-shm")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Lineage:
+class RollbackCheck:
     """One process's use of the file.
 
     Args:

@@ -31,8 +31,8 @@ from ..run_store import (
     GONE_SECONDS,
     WATCHED_SECONDS,
     Fence,
-    KeptBounds,
     OwnedRun,
+    RetentionBounds,
     RunRecord,
     unreadable_record,
 )
@@ -198,7 +198,7 @@ class SQLiteRuns:
     async def forget_conversation(self, conversation_id: str) -> bool:
         return await self._write(lambda db: conversations.forget_conversation(db, conversation_id))
 
-    async def tidy(self, bounds: KeptBounds) -> None:
+    async def tidy(self, bounds: RetentionBounds) -> None:
         while await self._write(lambda db: conversations.tidy(db, bounds, self._clock())):
             pass
 

@@ -27,7 +27,7 @@ from .blocks import (
     make_blocks,
     make_channel,
 )
-from .rollback_check import Lineage
+from .rollback_check import RollbackCheck
 from .wal_checkpoints import WRITE_BYTES, WalCheckpoints
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ KNOWN_CHANNELS = 10_000
 """Channels whose end the writer remembers: a memory guard."""
 
 
-class Placed(NamedTuple):
+class Appended(NamedTuple):
     """The place of a batch that was written; `bounds` are the channel's after it."""
 
     bounds: Bounds
@@ -113,7 +113,7 @@ class SqliteWriter:
     def __init__(
         self,
         db: sqlite3.Connection,
-        lineage: Lineage,
+        lineage: RollbackCheck,
         loop: asyncio.AbstractEventLoop,
         settle: Settle,
         checkpoints: WalCheckpoints,
@@ -240,7 +240,7 @@ class SqliteWriter:
             last = ends.get(write.channel, channel.last)
             rows += block_rows(channel, last, write.blocks, write.fence)
             ends[write.channel] = end = last + len(write.drafts)
-            placed.append(Placed(Bounds(channel.epoch, channel.first, end), last + 1))
+            placed.append(Appended(Bounds(channel.epoch, channel.first, end), last + 1))
         if len(rows) > STATEMENT_BLOCKS:
             return []
         insert_blocks(self._db, rows)
@@ -269,7 +269,7 @@ class SqliteWriter:
             part = [(row[0], channel.last, *row[2:]) for row in rows[start : start + STATEMENT_BLOCKS]]
             insert_blocks(self._db, part)
             channel.last = part[-1][3]
-        return Placed(channel.bounds, first)
+        return Appended(channel.bounds, first)
 
     def _channel(self, write: Append) -> ChannelRow:
         channel = self._known.get(write.channel) or find_channel(self._db, write.channel)

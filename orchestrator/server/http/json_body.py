@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
 
-from .guards.request_scheduler import Turns
+from .guards.request_scheduler import RequestScheduler
 from .problem import MalformedJson, ProblemError
 
 BODY_TIMEOUT_SECONDS = 30.0
@@ -54,8 +54,10 @@ class JsonReader:
         turns: What is done with a body begins in a turn of its own.
     """
 
-    def __init__(self, *, max_bytes_in_flight: int = 64 * 1024 * 1024, turns: Turns | None = None) -> None:
-        self._turns = turns or Turns()
+    def __init__(
+        self, *, max_bytes_in_flight: int = 64 * 1024 * 1024, turns: RequestScheduler | None = None
+    ) -> None:
+        self._turns = turns or RequestScheduler()
         self.in_flight = 0
         self._most = max_bytes_in_flight
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="json")

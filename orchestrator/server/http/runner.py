@@ -22,7 +22,7 @@ from yarl import URL
 from ..app_keys import OPTIONS
 from ..listener import BACKLOG
 from .guards.connections import CONNECTIONS, Connections
-from .guards.read_budget import Intake
+from .guards.read_budget import ReadBudget
 from .problem import Problem, client_is_gone, problem_from_http, unexpected
 from .streams import limit_socket
 
@@ -66,7 +66,7 @@ class ProblemProtocol(RequestHandler):
     is_limited = True
     """For streams, which limit the sockets of another runner's connections themselves."""
     connections: Connections
-    intake: Intake
+    intake: ReadBudget
     crowded = False
     """Whether it is one too many: then only `/healthz` is answered over it."""
 
@@ -306,7 +306,7 @@ class _ProblemServer(web.Server):
             handler_cancellation=server.handler_cancellation,
         )
         self._bounds = connections
-        self._intake = Intake()
+        self._intake = ReadBudget()
         self._options = {
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "max_line_size": MAX_HEADER_BYTES,

@@ -16,7 +16,7 @@ from ...supervisor.supervisor import AnyRun
 from ..app_keys import OPTIONS, READER, REGISTRY, SUPERVISOR
 from ..http.dialects.approvals import ApprovalAnswer, give_answers, read_approval_id
 from ..http.dialects.dialect_run import require_stream, stream_run
-from ..http.dialects.prompt import Question, addressed, own_name, parts_of, read_flag, start_asked, wrong
+from ..http.dialects.prompt import ParsedPrompt, addressed, own_name, parts_of, read_flag, start_asked, wrong
 from ..http.problem import Problem, refuses_as
 from ..http.requests import NAME_PATTERN
 from ..http.stream_params import requested_cursor
@@ -117,14 +117,14 @@ def _conversation(chat_id: object) -> str | None:
     return f"chat-{hashlib.sha256(chat_id.encode('utf-8', 'replace')).hexdigest()[:40]}"
 
 
-def _question(messages: list[Any]) -> Question:
+def _question(messages: list[Any]) -> ParsedPrompt:
     for message in reversed(messages):
         if isinstance(message, Mapping) and message.get("role") == "user":
             parts = parts_of(message)
             texts = [part.get("text") for part in parts if part.get("type") == "text"]
             text = "\n".join(each for each in texts if isinstance(each, str))
             images = [str(part.get("url")) for part in parts if part.get("type") == "file"]
-            return Question(text, images)
+            return ParsedPrompt(text, images)
     raise wrong("messages", "must have a message of the user's")
 
 

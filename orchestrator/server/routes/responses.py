@@ -21,7 +21,7 @@ from ..http.dialects.openai_error import openai_error
 from ..http.dialects.prompt import (
     MAX_NAME_CHARS,
     PANEL_PREFIX,
-    Question,
+    ParsedPrompt,
     addressed,
     check_model,
     read_flag,
@@ -122,7 +122,7 @@ async def cancel_response(request: web.Request) -> web.StreamResponse:
 
 async def _start(request: web.Request, body: dict[str, Any], *, background: bool) -> AnyRun:
     asked = body.get("input")
-    question = Question(asked) if isinstance(asked, str) else read_messages(asked, at="input")
+    question = ParsedPrompt(asked) if isinstance(asked, str) else read_messages(asked, at="input")
     instructions = body.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
         raise wrong("instructions", "must be a string")

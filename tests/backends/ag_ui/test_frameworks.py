@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator import Usage
 from orchestrator.backends.ag_ui.reading import RunReading
-from orchestrator.backends.ag_ui.shared_state import MAX_ACTIVITIES, MAX_STATE_CHARS, Documents
+from orchestrator.backends.ag_ui.shared_state import MAX_ACTIVITIES, MAX_STATE_CHARS, SharedState
 from orchestrator.backends.ag_ui.transcript import Transcript
 from orchestrator.backends.base import AgentInput, Emission, Turn
 from orchestrator.events import ApprovalRequest, Data, ToolCall, ToolResult
@@ -217,7 +217,7 @@ def test_a_state_that_is_the_same_or_too_large_is_not_sent(frames: list[Frame]) 
 
 
 def test_a_state_that_grows_without_end_is_none_until_it_is_sent_whole() -> None:
-    documents = Documents({})
+    documents = SharedState({})
     documents.patch_state([{"op": "add", "path": "/a", "value": ["x" * 1000]}])
     for number in range(40):  # twice as much each time
         documents.patch_state([{"op": "copy", "from": "", "path": f"/{number}"}])
@@ -250,12 +250,12 @@ def test_an_activity_is_shown_as_its_patches_leave_it() -> None:
 
 
 def test_more_beside_the_answer_than_an_attempt_may_have_does_not_end_it() -> None:
-    documents = Documents({})
+    documents = SharedState({})
     many = [each for number in range(MOST[Data] + 10) for each in documents.report("n", number, None)]
     documents.set_state({"n": 1})
     assert len([*many, *documents.report_state()]) < MOST[Data]
     assert documents.report_state()
-    several = (Documents({}) for _ in range(1))
+    several = (SharedState({}) for _ in range(1))
     for each in several:
         shown = [each.set_activity(str(number), "x", number) for number in range(MAX_ACTIVITIES + 5)]
         assert sum(map(len, shown)) == MAX_ACTIVITIES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.backends.base import AgentInput, Restated
+from orchestrator.backends.base import AgentInput, Correction
 from orchestrator.events import Token
 from tests.support.emissions import Answering, ask, gather, of_kind, text_in
 from tests.support.parts import require_library
@@ -29,7 +29,7 @@ def backend_of(graph: str) -> Any:
 async def test_words_of_a_try_that_failed_are_no_part_of_the_answer(graph: str) -> None:
     """A node's retry, or a model's fallback: what was said before it is void."""
     said = await ask(backend_of(graph))
-    (restated,) = [each for each in said if isinstance(each, Restated)]
+    (restated,) = [each for each in said if isinstance(each, Correction)]
     assert text_in(said) != WHOLE
     assert text_in([*restated.payloads]) == WHOLE
     assert [each.speaker for each in restated.payloads if isinstance(each, Token)] == ["first", "say"]
@@ -39,7 +39,7 @@ async def test_words_of_a_try_that_failed_are_no_part_of_the_answer(graph: str) 
 async def test_what_was_left_or_asked_is_no_failure(graph: str) -> None:
     answers = Answering(True)
     said = await gather(backend_of(graph).stream(answers.of(AgentInput("hi", conversation_id="c"))))
-    assert not any(isinstance(each, Restated) for each in said)
+    assert not any(isinstance(each, Correction) for each in said)
     assert text_in(said).startswith(WHOLE)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.backends.openai.model.chat import decoder as chat_decoder
-from orchestrator.backends.openai.model.chat.bulk_decoder import LEARN_AFTER, TRIES, TextRuns
+from orchestrator.backends.openai.model.chat.bulk_decoder import LEARN_AFTER, TRIES, BulkDecoder
 from orchestrator.backends.openai.model.chat.chunk import Chunk
 from orchestrator.errors import AgentError
 
@@ -84,12 +84,12 @@ def test_nothing_else_comes_out_than_one_by_one(events: list[bytes], cuts: list[
     ends = list(accumulate(map(len, events)))
     each_alone = said(stream, ends)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat_decoder, "TextRuns", Never)
+        patch.setattr(chat_decoder, "BulkDecoder", Never)
         assert said(stream, cuts) == together
         assert said(stream, ends) == each_alone
 
 
-class Never(TextRuns):
+class Never(BulkDecoder):
     def learn(self, payload: bytes, chunk: Chunk) -> None:
         """Learn nothing."""
 
@@ -125,13 +125,13 @@ def test_pieces_that_each_repeat_all_so_far_are_said_once(step: int) -> None:
 )
 def test_what_is_ambiguous_or_says_more_teaches_nothing(around: bytes) -> None:
     payload = around.replace(b"%b", b"text")
-    runs = TextRuns()
+    runs = BulkDecoder()
     runs.learn(payload, chat_decoder._decode(payload))
     assert not runs.is_known
 
 
 def test_a_server_that_says_each_in_other_words_is_not_looked_at_for_ever() -> None:
-    runs = TextRuns()
+    runs = BulkDecoder()
     payloads = [b'{"content":%d,"choices":[{"delta":{"content":"a"}}],"x":"content"}' % n for n in range(9)]
     ambiguous = [p.replace(b'"x":"content"', b'"content":"b"') for p in payloads]
     for payload in ambiguous[:TRIES]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.backends.openai.model.chat.cumulative_pieces import Habit, SoFar
+from orchestrator.backends.openai.model.chat.cumulative_pieces import CumulativePieces, DeltaStyle
 
 
-def said(*pieces: str, habit: Habit | None = None) -> str:
-    reading = SoFar(habit)
+def said(*pieces: str, habit: DeltaStyle | None = None) -> str:
+    reading = CumulativePieces(habit)
     return "".join([*map(reading.new, pieces), reading.rest()])
 
 
@@ -29,19 +29,19 @@ def test_what_a_server_of_no_known_habit_says(pieces: tuple[str, ...], text: str
 
 
 def test_a_server_that_repeated_is_taken_to_repeat_a_number_too() -> None:
-    habit = Habit()
+    habit = DeltaStyle()
     assert said("hello th", "hello there", habit=habit) == "hello there"
     assert said("1", "12", habit=habit) == "12"
 
 
 def test_a_server_that_said_pieces_is_taken_to_say_two_of_them() -> None:
     """A word may double its beginning: `mur`, `mured`."""
-    habit = Habit()
+    habit = DeltaStyle()
     assert said("so ", "it ", "goes", habit=habit) == "so it goes"
     assert said("mur", "mured", habit=habit) == "murmured"
 
 
 def test_a_gateway_may_change_its_mind() -> None:
-    habit = Habit(repeats=False)
+    habit = DeltaStyle(repeats=False)
     assert said("he", "hel", "hello", habit=habit) == "hello"
     assert said("so ", "it ", "goes", habit=habit) == "so it goes"

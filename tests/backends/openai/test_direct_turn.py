@@ -295,4 +295,4 @@ async def test_text_goes_past_no_subclass_that_changes_it(upstream: Upstream, ap
 
     settings = settings_of(upstream, api)
     kinds = (OpenAIAgentsBackend, Named, Louder)
-    assert [kind(settings, {"a": settings}).says_at_once for kind in kinds] == [True, True, False]
+    assert [kind(settings, {"a": settings}).emits_at_once for kind in kinds] == [True, True, False]

@@ -11,7 +11,7 @@ from agents import ModelSettings, ModelTracing
 from agents.models.chatcmpl_helpers import HEADERS_OVERRIDE
 
 from orchestrator.backends.openai.model.chat.model import FastChatModel
-from orchestrator.backends.openai.model.chat.request_template import PlainChat
+from orchestrator.backends.openai.model.chat.request_template import RequestTemplate
 from orchestrator.backends.openai.model.transport import FastTransport, StreamBody
 
 SETTINGS = {
@@ -64,7 +64,7 @@ def asks(message: str) -> list[Any]:
 async def test_it_sends_what_the_sdk_sends(settings: ModelSettings, instructions: str | None) -> None:
     """Whatever the message is, and whatever stands around it."""
     learnt, made = Sent(), Sent()
-    plain = PlainChat(FastChatModel("m", learnt), instructions, settings)
+    plain = RequestTemplate(FastChatModel("m", learnt), instructions, settings)
     for message in MESSAGES:
         assert await plain.open_answer(asks(message)) is not None
         await FastChatModel("m", made)._fetch_response(
@@ -76,7 +76,7 @@ async def test_it_sends_what_the_sdk_sends(settings: ModelSettings, instructions
 async def test_the_sdk_is_asked_only_to_learn() -> None:
     """A thousand runs must not pay for what was the same in each."""
     Counting.asked = 0
-    plain = PlainChat(Counting("m", Sent()), None, SETTINGS["usage"])
+    plain = RequestTemplate(Counting("m", Sent()), None, SETTINGS["usage"])
     for _ in range(5):
         await plain.open_answer(asks("hello"))
     assert Counting.asked == 2
@@ -94,13 +94,13 @@ async def test_the_sdk_is_asked_only_to_learn() -> None:
 async def test_anything_but_one_plain_message_is_the_sdks_to_send(items: list[Any]) -> None:
     """Histories, images and kept items are converted by the SDK, and nothing of that is written twice."""
     sent = Sent()
-    assert await PlainChat(FastChatModel("m", sent), None, SETTINGS["usage"]).open_answer(items) is None
+    assert await RequestTemplate(FastChatModel("m", sent), None, SETTINGS["usage"]).open_answer(items) is None
     assert sent.requests == []
 
 
 async def test_headers_that_an_app_overrides_are_the_sdks_to_send() -> None:
     """What was learnt without them would leave them out."""
-    plain = PlainChat(FastChatModel("m", Sent()), None, SETTINGS["usage"])
+    plain = RequestTemplate(FastChatModel("m", Sent()), None, SETTINGS["usage"])
     token = HEADERS_OVERRIDE.set({"X-App": "a"})
     try:
         assert await plain.open_answer(asks("hello")) is None

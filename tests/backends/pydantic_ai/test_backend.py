@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator import AgentError
-from orchestrator.backends.base import AgentInput, Restated, Turn
+from orchestrator.backends.base import AgentInput, Correction, Turn
 from orchestrator.errors import ConfigError
 from orchestrator.events import ApprovalRequest, File, Reasoning, Token, ToolCall, ToolResult
 from tests.support.emissions import Answering, ask, finish_of, gather, of_kind, text_in
@@ -216,7 +216,7 @@ async def test_an_agent_may_validate_its_answer_and_do_without_deps(agent: str) 
 
 async def test_an_answer_that_the_agent_makes_of_the_models_is_the_answer() -> None:
     said = await ask(backend_of("shouting"))
-    assert said[:-1] == ["quiet ", "words", Restated((Token("QUIET WORDS"),))]
+    assert said[:-1] == ["quiet ", "words", Correction((Token("QUIET WORDS"),))]
 
 
 async def test_images_that_tools_return_are_files_and_one_that_is_too_large_is_left_out() -> None:

@@ -1,6 +1,6 @@
 """The MCP servers of one backend as its agents see them: their tools' names, calls and limits.
 
-How long one lives is `mcp_keeper`'s. What they offer and how a call looks is the SDK's.
+How long one lives is `keeper`'s. What they offer and how a call looks is the SDK's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "ar
                                        "integer": (int, float), "number": (int, float)}  # fmt: skip
 
 
-class KeptServer(MCPServer):
+class RunMcpServer(MCPServer):
     """A server as one run's agent sees it: that of the keeper, whichever that is by now.
 
     Args:
@@ -40,7 +40,7 @@ class KeptServer(MCPServer):
     """
 
     def __init__(
-        self, keeper: Keeper, *, number: int, prefix: str = "", before: Sequence[KeptServer] | None = ()
+        self, keeper: Keeper, *, number: int, prefix: str = "", before: Sequence[RunMcpServer] | None = ()
     ) -> None:
         self._keeper = keeper
         self._number = number
@@ -207,7 +207,7 @@ class McpServers:
         """
         keepers: list[tuple[Keeper, str]] = []
         for at, server in enumerate(servers, 1):
-            if isinstance(server, KeptServer):
+            if isinstance(server, RunMcpServer):
                 return list(servers)
             if id(server) not in self._own:
                 self._own[id(server)] = Keeper(
@@ -225,10 +225,10 @@ class McpServers:
 
 
 def _kept(keepers: Sequence[tuple[Keeper, str]], *, is_renaming: bool = True) -> list[MCPServer]:
-    made: list[KeptServer] = []
+    made: list[RunMcpServer] = []
     for number, (keeper, prefix) in enumerate(keepers, 1):
         made.append(
-            KeptServer(keeper, number=number, prefix=prefix, before=tuple(made) if is_renaming else None)
+            RunMcpServer(keeper, number=number, prefix=prefix, before=tuple(made) if is_renaming else None)
         )
     return list(made)
 

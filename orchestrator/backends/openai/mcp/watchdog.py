@@ -30,12 +30,12 @@ def main() -> int:
     # Whoever ends the program sends these to the whole group; this waits for the program then.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    is_told = hears_of_death(signal.SIGUSR1)
+    is_told = die_with_parent(signal.SIGUSR1)
     try:
         # The program must not outlive this one either, which may be killed by itself.
         program = subprocess.Popen(  # noqa: S603
             command,
-            preexec_fn=lambda: hears_of_death(signal.SIGKILL),
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),
             stderr=None if is_shown else subprocess.PIPE,
         )
     except OSError as exc:
@@ -81,7 +81,7 @@ class Stderr:
         sys.stderr.flush()
 
 
-def hears_of_death(number: int) -> bool:
+def die_with_parent(number: int) -> bool:
     """Ask the kernel for a signal when the parent dies; False where it knows no such thing."""
     try:
         return bool(ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0) == 0)

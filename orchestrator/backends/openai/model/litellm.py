@@ -18,7 +18,7 @@ from ...upstream.redirects import guard_client
 ASKS_ONCE = {"max_retries": 0, "num_retries": 0}
 
 
-class KeptLitellmModel(LitellmModel):
+class GuardedLitellmModel(LitellmModel):
     """A model of LiteLLM's that is asked once, and only at the origin that it names."""
 
     async def _fetch_response(
@@ -37,7 +37,7 @@ def kept(model: LitellmModel) -> LitellmModel:
     _guard_clients()
     if type(model) is not LitellmModel:
         return model
-    same: LitellmModel = KeptLitellmModel.__new__(KeptLitellmModel)
+    same: LitellmModel = GuardedLitellmModel.__new__(GuardedLitellmModel)
     vars(same).update(vars(model))
     return same
 

@@ -25,17 +25,17 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from ....errors import AgentError
 from ...upstream.connections import IDLE_SECONDS
-from ...upstream.errors import Eventless
+from ...upstream.errors import SilenceLimit
 from ...upstream.finish_reasons import finish_of, last_word, withheld
 from ...upstream.redirects import guard_client
 from ..outbox import note_files, note_finish_reason, note_reasoning_details
 from ..reasoning_details import send_back
 from .any_llm import keeping_origin
 from .chat.call_slots import CallSlots
-from .chat.cumulative_pieces import Habit
+from .chat.cumulative_pieces import DeltaStyle
 from .chat.decoder import UNFINISHED
 from .chat.repair import repaired_chunk, whole_chunk
-from .chat.vendor_quirks import Beside, Halves, said_in
+from .chat.vendor_quirks import AnswerExtras, Halves, said_in
 from .client import is_whole
 from .coercion import INVALID, breaks_off, documents
 from .reasoning_replay import add_details, goes_back
@@ -113,7 +113,7 @@ class CheckedStream(AsyncStream[ChatCompletionChunk], _Reading):
         super().__init__(**options)
         self._word: str | None = None
         self._reasoned = self._answered = self._counted = False
-        self._beside = Beside(_habit_of(self._client, self._options))
+        self._beside = AnswerExtras(_habit_of(self._client, self._options))
         self._slots, self._halves = CallSlots(), Halves()
         self._calls: dict[int, dict[str, Any]] = {}
 
@@ -308,7 +308,7 @@ class CheckedClient(AsyncOpenAI):
         )
         client = DefaultAsyncHttpxClient(verify=tls_context(), limits=limits)
         super().__init__(**{**options, "max_retries": 0, "http_client": client})
-        self.habits: dict[str, Habit] = {}
+        self.habits: dict[str, DeltaStyle] = {}
         guard_client(self)
 
     async def request(
@@ -325,7 +325,7 @@ class CheckedClient(AsyncOpenAI):
 
 async def _data_in(chunks: AsyncIterator[bytes], splitter: DataSplitter) -> AsyncIterator[bytes]:
     """Yield the data of a stream's events; some servers end without the blank line of the last."""
-    eventless = Eventless()
+    eventless = SilenceLimit()
     async for chunk in chunks:
         found = splitter.feed(chunk)
         eventless.note(chunk, found)
@@ -335,12 +335,12 @@ async def _data_in(chunks: AsyncIterator[bytes], splitter: DataSplitter) -> Asyn
         yield data
 
 
-def _habit_of(client: Any, options: Any) -> Habit | None:
+def _habit_of(client: Any, options: Any) -> DeltaStyle | None:
     """Return how the server says the answers of the model that was asked; None for a client of the user's own."""
     asked = getattr(options, "json_data", None)
     if not isinstance(client, CheckedClient) or not isinstance(asked, dict):
         return None
-    return client.habits.setdefault(str(asked.get("model")), Habit())
+    return client.habits.setdefault(str(asked.get("model")), DeltaStyle())
 
 
 def _event(value: dict[str, Any]) -> ServerSentEvent:

@@ -32,7 +32,7 @@ from ...upstream.hops import counted_for_model
 from ...upstream.http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
 from ...upstream.lenient_connector import MendedHandler
 from ..errors import transport_error
-from .chat.cumulative_pieces import Habit
+from .chat.cumulative_pieces import DeltaStyle
 from .sse import check_label
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -76,7 +76,7 @@ class FastTransport:
         self._connect_s = connect_timeout_s
         self._targets: dict[str, yarl.URL] = {}
         self._session: aiohttp.ClientSession | None = None
-        self.habits: dict[str, Habit] = {}
+        self.habits: dict[str, DeltaStyle] = {}
         self._proxy: str | None = None
 
     @property

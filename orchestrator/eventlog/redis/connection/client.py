@@ -1,6 +1,6 @@
 """All that goes to one Redis: pipelining, time limits, retries, and whether it is there at all.
 
-Knows no key and no channel; every command that comes through `Link.call` may be sent twice, so what must not
+Knows no key and no channel; every command that comes through `RedisClient.call` may be sent twice, so what must not
 happen twice is told apart by the scripts themselves.
 """
 
@@ -19,7 +19,7 @@ import structlog
 from ....errors import LogUnavailable
 from ...open import wrong_log
 from .address import Kind, RedisAddress
-from .connection import Command, Exchange, Line
+from .connection import Command, Exchange, RedisConnection
 from .endpoints import locator_of
 from .failures import Denied, Lost, Refusal, UnknownPrimary
 
@@ -59,13 +59,13 @@ class Script:
 class Wire:
     """A line for many callers: commands that wait while others are under way go together."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: RedisConnection) -> None:
         self._line = line
         self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
         self._kick = asyncio.Event()
 
     def ask(self, command: Command) -> asyncio.Future[Any]:
-        """Send *command* soon; the future gives the answer or raises as `Line.exchange` does."""
+        """Send *command* soon; the future gives the answer or raises as `RedisConnection.exchange` does."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, answer))
         self._kick.set()
@@ -106,7 +106,7 @@ def _settle(future: asyncio.Future[Any], answer: Any) -> None:
         future.set_result(answer)
 
 
-class Link:
+class RedisClient:
     """All that goes to one Redis, and the one place that knows whether it is there.
 
     Args:
@@ -133,9 +133,11 @@ class Link:
         self._refusal: str | None = None
         self._closed = False
 
-    def line(self, *, slack_s: float = 0.0) -> Line:
+    def line(self, *, slack_s: float = 0.0) -> RedisConnection:
         """Make a further connection, whose answers may take *slack_s* longer than usual."""
-        return Line(locator_of(self.address, self.patience_s), self.patience_s + slack_s, self._greet)
+        return RedisConnection(
+            locator_of(self.address, self.patience_s), self.patience_s + slack_s, self._greet
+        )
 
     async def _greet(self, exchange: Exchange) -> None:
         if self.greet is not None:
@@ -316,7 +318,7 @@ class Link:
             return answer
 
     @asynccontextmanager
-    async def _first(self) -> AsyncIterator[Line]:
+    async def _first(self) -> AsyncIterator[RedisConnection]:
         line = self.line()
         try:
             yield line
@@ -329,14 +331,14 @@ class Link:
         finally:
             await line.aclose()
 
-    async def _check_server(self, line: Line) -> None:
+    async def _check_server(self, line: RedisConnection) -> None:
         (answer,) = await line.exchange([("INFO", "server")])
         if isinstance(answer, Refusal):
             raise wrong_log(f"Redis at {self.address} does not say what it is: {answer}")
         if error := unfit(facts_of(cast(bytes, answer)), self.address.kind):
             raise wrong_log(f"Redis at {self.address} {error}")
 
-    async def _check_eviction(self, line: Line) -> None:
+    async def _check_eviction(self, line: RedisConnection) -> None:
         # If CONFIG is not allowed we cannot know; a warning is all that this is for.
         (answer,) = await line.exchange([("CONFIG", "GET", "maxmemory-policy")])
         if isinstance(answer, list) and len(answer) == 2 and bytes(answer[1]).startswith(b"allkeys"):

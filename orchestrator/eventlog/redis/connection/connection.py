@@ -39,7 +39,7 @@ def packed(commands: Sequence[Command]) -> list[bytes]:
     return [b"".join(parts)]
 
 
-class Line:
+class RedisConnection:
     """One connection, for one task at a time. It connects when it is used, and again after it broke.
 
     Args:

@@ -14,12 +14,12 @@ from ...base import Bounds, Cursor, Draft, Entry, Take
 from ...cluster import Cluster
 from ...run_store import Fence
 from ..connection.address import parse_address
-from ..connection.client import PATIENCE_SECONDS, Link
+from ..connection.client import PATIENCE_SECONDS, RedisClient
 from ..keys import Keys
 from ..layout import PARTITIONS, Layout, partition_tags
 from ..log import MAX_CHANNEL_BYTES, RedisLog
 from .partition import RedisPartition
-from .partition_scan import Survey
+from .partition_scan import PartitionScan
 from .partitions import Partitions
 from .runs import PartitionedRuns
 from .work import PartitionedWork
@@ -61,7 +61,7 @@ class PartitionedLog(PartitionedRuns):
             patience_s=patience_s,
             ahead=ahead,
         )
-        self._surveyed: Survey | None = None
+        self._surveyed: PartitionScan | None = None
         self._starting = asyncio.Lock()
         self._cluster: Cluster | None = None
 
@@ -78,7 +78,7 @@ class PartitionedLog(PartitionedRuns):
             return [self.home]
         members = []
         for n, tag in enumerate(partition_tags(self._address.prefix, layout)):
-            link = Link(replace(self._address, slot_key=tag), patience_s=self.home.patience_s)
+            link = RedisClient(replace(self._address, slot_key=tag), patience_s=self.home.patience_s)
             member = RedisPartition(
                 link, Keys(tag), max_channel_bytes=self._max_channel_bytes, ahead=self._ahead
             )
@@ -98,10 +98,10 @@ class PartitionedLog(PartitionedRuns):
             raise RuntimeError("started without partitions")
         return self._partitions
 
-    async def _survey(self) -> Survey:
+    async def _survey(self) -> PartitionScan:
         partitions = await self._all()
         if self._surveyed is None:
-            self._surveyed = Survey(partitions)
+            self._surveyed = PartitionScan(partitions)
         return self._surveyed
 
     async def _home(self) -> RedisPartition:

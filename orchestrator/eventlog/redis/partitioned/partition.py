@@ -1,7 +1,7 @@
 """Channels, and the runs in them, in one slot of Redis: each step is one script. Chooses no server and no names.
 
-Composes what it is made of: `link` (connections), `writer` (appends), `listener` and `tail` (readers), `runs`
-(records of runs). How a channel lies in Redis: `keys`, `frames`, `scripts`.
+Composes what it is made of: `connection`, `writer` (appends), `listener` and `tail` (readers), `runs`
+(records of runs). How a channel lies in Redis: `keys`, `entry_packing`, `scripts`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ....errors import Fenced, GapError, LogUnavailable
 from ...base import Bounds, Cursor, Draft, Entry, Take, check_cursor, new_epoch
 from ...run_store import Fence
 from ...waiting import until_woken
-from ..connection.client import Link, facts_of
+from ..connection.client import RedisClient, facts_of
 from ..connection.connection import Exchange
 from ..connection.failures import Refusal
 from ..entry_packing import unpack
@@ -50,7 +50,7 @@ class RedisPartition(PartitionRuns):
     """
 
     def __init__(
-        self, link: Link, keys: Keys, *, max_channel_bytes: int, ahead: Callable[[], float] = float
+        self, link: RedisClient, keys: Keys, *, max_channel_bytes: int, ahead: Callable[[], float] = float
     ) -> None:
         super().__init__(link, keys, ahead)
         self.name = secrets.token_hex(6)

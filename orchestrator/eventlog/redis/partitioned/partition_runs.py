@@ -41,7 +41,7 @@ class Reservation(NamedTuple):
         return words[2].decode() if len(words) == 3 else None
 
 
-class Held(NamedTuple):
+class PartitionContent(NamedTuple):
     """What a partition holds."""
 
     size: int
@@ -50,7 +50,7 @@ class Held(NamedTuple):
     conversations: int
 
 
-class Surveyed(NamedTuple):
+class ScannedPartition(NamedTuple):
     """Who owns running runs in a partition, and what has ended there. `first_ended` is a time in ms."""
 
     owners: dict[str, int]
@@ -161,17 +161,17 @@ class PartitionRuns(RedisRuns):
         holder = await self._link.call("GET", self.keys.holder(conversation_id))
         return None if holder is None else bytes(holder).decode()
 
-    async def survey(self) -> Surveyed:
+    async def survey(self) -> ScannedPartition:
         """Return who owns running runs here, and what has ended."""
         await self._index()
         ended, first, *owners = await self._do(scripts.SURVEY)
-        return Surveyed(counted(owners), int(ended), int(float(first)) if first else None)
+        return ScannedPartition(counted(owners), int(ended), int(float(first)) if first else None)
 
     def owner_of_own(self, run_id: str) -> str | None:
         """Return who owns a running run whose owner's part this process plays, or played last."""
         own = self._own.get(run_id)
         return None if own is None else own.owner
 
-    async def held(self) -> Held:
+    async def held(self) -> PartitionContent:
         """Return what is held here."""
-        return Held(*map(int, await self._do(scripts.HELD)))
+        return PartitionContent(*map(int, await self._do(scripts.HELD)))

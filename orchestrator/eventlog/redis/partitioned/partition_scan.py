@@ -26,7 +26,7 @@ class _Seen:
     """When the run ended that ended first (ms)."""
 
 
-class Survey:
+class PartitionScan:
     """What is known of the partitions."""
 
     def __init__(self, partitions: Partitions) -> None:

@@ -15,19 +15,19 @@ from typing import cast
 from ....errors import Fenced, Gone, NotFound
 from ....events.base import AgentStatus, RunStatus
 from ...run_list import SCANNED_ROWS, RunPage, RunQuery, RunRow
-from ...run_store import Fence, KeptBounds, OwnedRun, RunRecord
+from ...run_store import Fence, OwnedRun, RetentionBounds, RunRecord
 from .idempotency import create_with_key
 from .partition import RedisPartition
 from .partition_runs import Reservation
-from .partition_scan import Survey
+from .partition_scan import PartitionScan
 from .partitions import Partitions
 
 
 class PartitionedRuns(ABC):
     """A `RunStore` over the partitions. Workers and their leases are in the home alone.
 
-    Who owns runs and how many have ended is known as a `Survey` knows it: at once of this process, of others within
-    as many calls as there are partitions.
+    Who owns runs and how many have ended is known as a `PartitionScan` knows it: at once of this process, of others
+    within as many calls as there are partitions.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class PartitionedRuns(ABC):
         self._lived: set[str] = set()
 
     @abstractmethod
-    async def _survey(self) -> Survey:
+    async def _survey(self) -> PartitionScan:
         """Be connected; return what is known of all partitions."""
 
     @abstractmethod
@@ -265,7 +265,7 @@ class PartitionedRuns(ABC):
     async def release_conversation(self, conversation_id: str, run_id: str) -> None:
         await (await self._all()).of(conversation_id).release_conversation(conversation_id, run_id)
 
-    async def tidy(self, bounds: KeptBounds) -> None:
+    async def tidy(self, bounds: RetentionBounds) -> None:
         answered = await (await self._all()).reachable(lambda each: each.held())
         turns = sum(held.conversation_bytes for _, held in answered)
         tombstones = sum(held.tombstones for _, held in answered)

@@ -1,6 +1,6 @@
 """What Redis does to conversations, and to what is known of forgotten runs, in one atomic step. Owns no connection.
 
-ARGV as `run_scripts` has it.
+ARGV as `runs` has it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a log of several partitions asks of one in an atomic step, in Lua. Owns no connection.
 
 What one script did while everything lay in one slot is cut here into steps of one slot each. After a crash between two
-of them, whoever comes next finds out by these scripts how far it got. ARGV as `run_scripts` has it.
+of them, whoever comes next finds out by these scripts how far it got. ARGV as `runs` has it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ..problem import Problem, ProblemError
 from ..requests import NAME_PATTERN
 from .approvals import give_answers, read_approval_id, read_decision
 from .dialect_run import fold_run, require_stream, stream_run
-from .prompt import Question, addressed, parts_of, read_flag, read_object, start_asked, wrong
+from .prompt import ParsedPrompt, addressed, parts_of, read_flag, read_object, start_asked, wrong
 
 VERSION = "1.0"
 CANCEL_SECONDS = 5.0
@@ -112,7 +112,7 @@ async def _send(request: web.Request, params: Mapping[str, Any]) -> tuple[AnyRun
         not isinstance(context, str) or re.fullmatch(NAME_PATTERN, context, re.ASCII) is None
     ):
         raise wrong("message.contextId", "must have 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
-    run = await start_asked(request, Question(text), who, at="message.parts", conversation_id=context)
+    run = await start_asked(request, ParsedPrompt(text), who, at="message.parts", conversation_id=context)
     return run, None
 
 

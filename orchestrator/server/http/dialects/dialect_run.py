@@ -16,7 +16,7 @@ from ....eventlog.subscription import Idle, Item, Sink, follow, history
 from ....eventlog.view import View
 from ....events.snapshot import Snapshot
 from ....framing.base import Dialect, Forkable, Framing, Subscriber
-from ....framing.interning import Shared
+from ....framing.interning import Interned
 from ....supervisor.supervisor import AnyRun
 from ...app_keys import CHECKPOINTS, METRICS, STREAMS, SUPERVISOR
 from ..guards.connections import CONNECTIONS
@@ -60,7 +60,7 @@ class DialectReader:
             newest=newest.seq if newest is not None else 0,
             titles={name: each.info.title for name, each in self.run.participants.items()},
             options=self.options,
-            shared=Shared() if known is None else known.shared(self.run.state, way),
+            shared=Interned() if known is None else known.shared(self.run.state, way),
         )
         return dialect.open(subscriber)
 

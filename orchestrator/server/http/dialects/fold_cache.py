@@ -13,7 +13,7 @@ from operator import attrgetter
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ....framing.base import Forkable
-from ....framing.interning import Shared
+from ....framing.interning import Interned
 from ....run.state import RunState
 
 CHECKPOINT_EVENTS = 8_192
@@ -32,7 +32,7 @@ MOST_BYTES = 64 * 1024 * 1024
 class _View:
     """What is kept of one run as it is read in one way."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Interned) -> None:
         self.kept: list[Forkable] = []
         self.own = 0
         """Bytes that the kept ones hold for themselves."""
@@ -60,13 +60,15 @@ class Checkpoints:
 
     def __init__(self) -> None:
         self._views: WeakKeyDictionary[RunState, dict[Hashable, _View]] = WeakKeyDictionary()
-        self._shared: WeakKeyDictionary[RunState, WeakValueDictionary[Hashable, Shared]] = WeakKeyDictionary()
+        self._shared: WeakKeyDictionary[RunState, WeakValueDictionary[Hashable, Interned]] = (
+            WeakKeyDictionary()
+        )
         self._uses = count(1)
 
-    def shared(self, run: RunState, view: Hashable) -> Shared:
+    def shared(self, run: RunState, view: Hashable) -> Interned:
         """Return what all who read *run* in one way hold in common; it goes with the last of them."""
         known = self._shared.setdefault(run, WeakValueDictionary())
-        return known.setdefault(view, Shared())
+        return known.setdefault(view, Interned())
 
     def reading(self, run: RunState, view: Hashable) -> asyncio.Lock:
         """Return what lets one reader at a time take in what lies before it: the next begin with what it leaves."""

@@ -32,7 +32,7 @@ from ..problem import ProblemError, problem_from
 from ..stream_params import wants_stream
 from .approvals import give_answers, read_approval_id
 from .dialect_run import fold_run, require_stream, stream_run
-from .prompt import Question, addressed, call_name, start_asked, wrong
+from .prompt import ParsedPrompt, addressed, call_name, start_asked, wrong
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """The protocol's versions that this speaks, the newest first."""
@@ -121,7 +121,7 @@ async def call_tool(request: web.Request, call_id: object, about: Mapping[str, A
         model = None if panel is None else f"panel:{panel}"
         who = addressed(registry, model, wanted if panel is None else {})
         run = await start_asked(
-            request, Question(message), who, key=_key(request, call_id), depth=depth_in_meta(about.get("_meta")),
+            request, ParsedPrompt(message), who, key=_key(request, call_id), depth=depth_in_meta(about.get("_meta")),
             at="arguments.message", on_disconnect="cancel",
         )  # fmt: skip
     except (RequestError, ProblemError) as exc:

@@ -54,7 +54,7 @@ def read_object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 @dataclass(slots=True)
-class Question:
+class ParsedPrompt:
     """A client's question, as the last of its messages has it; `earlier` are the others as (speaker, text)."""
 
     text: str = ""
@@ -74,7 +74,7 @@ _SPEAKERS = {"user": "User", "assistant": "Assistant", "system": "Instructions",
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 
 
-def read_messages(messages: object, *, at: str = "messages") -> Question:
+def read_messages(messages: object, *, at: str = "messages") -> ParsedPrompt:
     """Read a list of `{role, content}`; what is no message, such as a tool's call, is left out.
 
     Raises:
@@ -84,7 +84,7 @@ def read_messages(messages: object, *, at: str = "messages") -> Question:
         raise wrong(
             at, "must be a list of messages" if at == "messages" else "must be a string or a list of messages"
         )
-    found = Question()
+    found = ParsedPrompt()
     said: list[tuple[str, str, list[str]]] = []
     for message in messages:
         role = message.get("role") if isinstance(message, Mapping) else None
@@ -204,8 +204,8 @@ def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
 
 
 async def start_asked(
-    request: web.Request, question: Question, who: Mapping[str, Any], *, at: str = "messages", key: str | None = None,
-    depth: int = 0, **keys: Any,
+    request: web.Request, question: ParsedPrompt, who: Mapping[str, Any], *, at: str = "messages",
+    key: str | None = None, depth: int = 0, **keys: Any,
 ) -> AnyRun:  # fmt: skip
     """Start a run for *question*; *who* is as `addressed` returns it, *keys* further keys of a run's body, *key* an
     idempotency key, and *depth* what the dialect itself says of who passed the question on.

@@ -27,7 +27,7 @@ class Reader(Protocol):
         ...
 
 
-class Intake:
+class ReadBudget:
     """Says who may parse in this round; the others go on in later ones, in the order in which they came."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ ROUNDS_BETWEEN = 5
 so none stands behind more than two turns of others."""
 
 
-class Turns:
+class RequestScheduler:
     """Lets whoever waits go on in the order in which they came, one every few rounds of the event loop."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class RoundShare:
             self._counting = False
 
 
-def setup_turns(app: web.Application, turns: Turns) -> None:
+def setup_turns(app: web.Application, turns: RequestScheduler) -> None:
     """Let each request begin in a turn of its own; call it after `setup_problems`."""
 
     @web.middleware

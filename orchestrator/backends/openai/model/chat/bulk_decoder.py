@@ -25,7 +25,7 @@ _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-class TextRuns:
+class BulkDecoder:
     """What stands around each piece of text in one answer's events, once that is known."""
 
     __slots__ = ("_after", "_before", "_between", "_tries")

@@ -31,7 +31,7 @@ class CallPiece(msgspec.Struct):
     extra_content: dict[str, Any] | None = None
 
 
-class Said(msgspec.Struct):
+class ChatDelta(msgspec.Struct):
     """A `delta`. Servers say reasoning in either of two fields, `reasoning` also in other types than text.
 
     Rarer names of it are read by `repair`.
@@ -57,7 +57,7 @@ class Said(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    delta: Said | None = None
+    delta: ChatDelta | None = None
     index: int | None = 0
     finish_reason: str | None = None
     error: Any = None  # OpenRouter's
@@ -108,7 +108,7 @@ class _End(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode_end = msgspec.json.Decoder(_End).decode
-_NOTHING = Said()
+_NOTHING = ChatDelta()
 
 
 def is_plain(chunk: Chunk) -> bool:
@@ -170,4 +170,4 @@ def is_only_text(chunk: Chunk, text: str | None = None) -> bool:
     said = None if choice.delta is None else choice.delta.content
     if not isinstance(said, str) or not said or text not in (None, said):
         return False
-    return chunk == Chunk([Choice(Said(said), index=choice.index)], id=chunk.id)
+    return chunk == Chunk([Choice(ChatDelta(said), index=choice.index)], id=chunk.id)

@@ -9,7 +9,7 @@ REPEATED_CHARS = 8
 
 
 @dataclass(slots=True)
-class Habit:
+class DeltaStyle:
     """How one server says the answers of one model, as far as the last of them showed.
 
     Attributes:
@@ -19,7 +19,7 @@ class Habit:
     repeats: bool | None = None
 
 
-class SoFar:
+class CumulativePieces:
     """Takes off each piece of a text what was said before, if the pieces repeat that.
 
     A second piece that grows out of the first may be a word that begins as the answer does, so it is held until the
@@ -30,8 +30,8 @@ class SoFar:
 
     __slots__ = ("_habit", "_held", "_repeats", "_whole")
 
-    def __init__(self, habit: Habit | None = None) -> None:
-        self._habit = Habit() if habit is None else habit
+    def __init__(self, habit: DeltaStyle | None = None) -> None:
+        self._habit = DeltaStyle() if habit is None else habit
         self._whole = ""  # the newest piece; of plain ones the first
         self._held: str | None = None
         self._repeats: bool | None = None  # None while nothing is decided

@@ -44,14 +44,14 @@ from ..reasoning_replay import add_details
 from ..sse import DataSplitter
 from ..stream_markers import is_done, is_life, may_count, may_judge
 from ..usage import add_usage, counted, usage_in
-from .bulk_decoder import LEARN_AFTER, TextRuns
+from .bulk_decoder import LEARN_AFTER, BulkDecoder
 from .call_slots import CallSlots
-from .chunk import CallPiece, Chunk, Function, Said, is_bare_end, is_only_count, is_plain
-from .cumulative_pieces import Habit
+from .chunk import CallPiece, ChatDelta, Chunk, Function, is_bare_end, is_only_count, is_plain
+from .cumulative_pieces import DeltaStyle
 from .output_items import attach_logprobs, ending, text_item, whole_message
-from .partial_call import ChatCall
+from .partial_call import PartialCall
 from .repair import repaired_chunk, whole_chunk
-from .vendor_quirks import Beside, said_in
+from .vendor_quirks import AnswerExtras, said_in
 
 _decode = msgspec.json.Decoder(Chunk).decode
 UNFINISHED = "The model's answer ended without its end mark."
@@ -73,7 +73,7 @@ class ChatDecoder:
         *,
         model: str,
         keep_raw_usage: bool = False,
-        habit: Habit | None = None,
+        habit: DeltaStyle | None = None,
         may_end_plain: bool = False,
     ) -> None:
         self.ended = False
@@ -83,7 +83,7 @@ class ChatDecoder:
         self._keep_raw_usage = keep_raw_usage
         self._may_end_plain = may_end_plain
         self._splitter = DataSplitter()
-        self._runs = TextRuns()
+        self._runs = BulkDecoder()
         self._events: list[Any] = []
         self._sequence = 0
         self._started = False
@@ -91,9 +91,9 @@ class ChatDecoder:
         self._usage: dict[str, Any] | None = None
         self._response_id: str | None = None
         self._said: defaultdict[str, list[str]] = defaultdict(list)
-        self._beside = Beside(habit)
+        self._beside = AnswerExtras(habit)
         self._slots: CallSlots | None = None
-        self._calls: dict[int, ChatCall] = {}
+        self._calls: dict[int, PartialCall] = {}
         self._thinking: StreamingState | None = None
         self._annotations: list[Any] | None = None
         self._logprobs: list[ChatCompletionTokenLogprob] | None = None
@@ -223,16 +223,16 @@ class ChatDecoder:
         if choice.delta is not None:
             self._take_said(choice.delta, is_last=self._finish_reason is not None)
         if choice.message is not None:
-            self._take_message(choice.message, is_alone=choice.delta == Said())
+            self._take_message(choice.message, is_alone=choice.delta == ChatDelta())
         if payload is not None and len(self._beside.said) >= LEARN_AFTER and self._finish_reason is None:
             self._runs.learn(payload, chunk)
 
     def _take_message(self, message: dict[str, Any], *, is_alone: bool) -> None:
         rest = self._beside.note_message(message, is_alone=is_alone)
         if rest is not None:
-            self._take_said(msgspec.convert(rest, Said), is_last=False)
+            self._take_said(msgspec.convert(rest, ChatDelta), is_last=False)
 
-    def _take_said(self, said: Said, *, is_last: bool) -> None:
+    def _take_said(self, said: ChatDelta, *, is_last: bool) -> None:
         details = add_details(self._beside.details, said.reasoning_details) if said.reasoning_details else ""
         if said.reasoning_content:
             self._think(SummaryDelta, "reasoning_content", said.reasoning_content)
@@ -284,7 +284,7 @@ class ChatDecoder:
         else:
             events.append(kind(text, FAKE_RESPONSES_ID, output_index, self._number()))
 
-    def _rare(self, said: Said) -> None:
+    def _rare(self, said: ChatDelta) -> None:
         if said.audio:
             raise AgentError("upstream_invalid", "The model answered with sound, which no agent here takes.")
         for block in said.thinking_blocks or ():
@@ -306,18 +306,18 @@ class ChatDecoder:
         call = self._calls.get(index)
         if call is None:
             before = int(self._reasoned) + int(bool(self._said["content"] or self._said["refusal"]))
-            call = self._calls[index] = ChatCall(before + len(self._calls))
+            call = self._calls[index] = PartialCall(before + len(self._calls))
         call_id, call.name = slots.id_and_name(index)
         call.call_id = ChatCmplHelpers.clean_gemini_tool_call_id(call_id, self._model)
         call.extra_content = piece.extra_content or call.extra_content
         call.arguments += arguments
         if call.announced:
-            self._say_arguments(call, arguments)
+            self._emit_arguments(call, arguments)
         elif call.name and call.call_id:
             self._announce(call)
-            self._say_arguments(call, call.arguments)
+            self._emit_arguments(call, call.arguments)
 
-    def _announce(self, call: ChatCall) -> None:
+    def _announce(self, call: PartialCall) -> None:
         call.announced = True
         item = ResponseFunctionToolCall(
             id=FAKE_RESPONSES_ID, call_id=call.call_id, name=call.name, arguments="", type="function_call"
@@ -331,7 +331,7 @@ class ChatDecoder:
             )
         )
 
-    def _say_arguments(self, call: ChatCall, arguments: str) -> None:
+    def _emit_arguments(self, call: PartialCall, arguments: str) -> None:
         if not arguments:
             return
         delta = ArgumentsDelta(arguments, FAKE_RESPONSES_ID, call.output_index, self._number())
@@ -346,7 +346,7 @@ class ChatDecoder:
     def _finish(self) -> None:
         unsaid = self._beside.unsaid(has_calls=bool(self._calls), has_reasoned=self._reasoned)
         if unsaid:
-            self._take_said(msgspec.convert(unsaid, Said), is_last=False)
+            self._take_said(msgspec.convert(unsaid, ChatDelta), is_last=False)
         word = self._finish_reason or "stop"  # `[DONE]` alone is an end, too
         reason = finish_of(word)
         is_answered = bool(

@@ -1,7 +1,7 @@
 """The fast chat-completions model: the SDK's own requests, our own decoding of the stream.
 
 `FastChatModel` owns the open answer and the tracing span of one call; what the bytes mean is
-`openai_chat_stream`'s. Whole answers (`get_response`) go the SDK's way, over our connections.
+`decoder`'s. Whole answers (`get_response`) go the SDK's way, over our connections.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from .....errors import AgentError
-from ....upstream.errors import Eventless
+from ....upstream.errors import SilenceLimit
 from ...outbox import note_reasoning_details
 from ..client import WireClient
 from ..reasoning_replay import goes_back
 from ..transport import FastTransport, StreamBody
-from .cumulative_pieces import Habit
+from .cumulative_pieces import DeltaStyle
 from .decoder import ChatDecoder
 
 
@@ -54,7 +54,7 @@ class OpenAnswer:
         self._decoder = decoder
         self._say: Callable[[list[Any]], bool] | None = None
         self._left: list[Any] | None = None
-        self._eventless = Eventless()
+        self._eventless = SilenceLimit()
 
     async def events(self, say: Callable[[list[Any]], bool] | None = None) -> list[Any]:
         """Return what comes next, in one list what arrived together; nothing at the end.
@@ -169,7 +169,7 @@ class FastChatModel(OpenAIChatCompletionsModel):
         keep, name = model_settings.preserve_raw_usage is True, str(self.model)
         habit = self.transport.habits.get(name)
         if habit is None:
-            habit = self.transport.habits[name] = Habit()
+            habit = self.transport.habits[name] = DeltaStyle()
         return ChatDecoder(
             response, model=name, keep_raw_usage=keep, habit=habit, may_end_plain=may_end_plain
         )

@@ -20,7 +20,7 @@ from openai.types.responses import (
 )
 
 from .....events.encoding import clean_text
-from .partial_call import ChatCall
+from .partial_call import PartialCall
 
 _FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 
@@ -45,7 +45,7 @@ def attach_logprobs(items: Iterable[Any], logprobs: list[ChatCompletionTokenLogp
 
 
 def whole_message(
-    said: Mapping[str, Sequence[str]], calls: Sequence[ChatCall], annotations: list[Any], blocks: list[Any]
+    said: Mapping[str, Sequence[str]], calls: Sequence[PartialCall], annotations: list[Any], blocks: list[Any]
 ) -> ChatCompletionMessage:
     """Return the message that an answer's pieces come to; *said* are they, by their field."""
     texts = {field: clean_text("".join(said.get(field, ()))) for field in _FIELDS}

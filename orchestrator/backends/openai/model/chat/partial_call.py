@@ -9,7 +9,7 @@ from .....errors import AgentError
 from .....events.encoding import clean_text
 
 
-class ChatCall:
+class PartialCall:
     """A call whose pieces arrive one after another."""
 
     __slots__ = ("announced", "arguments", "call_id", "extra_content", "name", "output_index")

@@ -41,7 +41,7 @@ class _Learnt:
     sent: _Sent
 
 
-class PlainChat:
+class RequestTemplate:
     """Asks *model* for the answer to one message, if the agent has *instructions* and *model_settings* and no more."""
 
     def __init__(self, model: FastChatModel, instructions: str | None, model_settings: ModelSettings) -> None:

@@ -13,7 +13,7 @@ from ..coercion import INVALID
 from ..content_filter import is_filtered
 from ..events import FileEvent
 from ..output_files import files_in, is_file
-from .cumulative_pieces import REPEATED_CHARS, Habit, SoFar
+from .cumulative_pieces import REPEATED_CHARS, CumulativePieces, DeltaStyle
 
 _TEXT_PARTS = frozenset({"text", "output_text", "input_text"})
 _THOUGHT_PARTS = frozenset({"thinking", "reasoning", "reasoning_text", "summary_text", "thought"})
@@ -49,7 +49,7 @@ def _text(value: Any) -> str:
     return value
 
 
-class Beside:
+class AnswerExtras:
     """What stands beside the pieces of a chat answer, for both transports.
 
     Args:
@@ -74,10 +74,10 @@ class Beside:
         "said",
     )
 
-    def __init__(self, habit: Habit | None = None) -> None:
+    def __init__(self, habit: DeltaStyle | None = None) -> None:
         self.said: list[str] = []
-        self._so_far = SoFar(habit)
-        self._thought: SoFar | None = None  # most answers have no reasoning
+        self._so_far = CumulativePieces(habit)
+        self._thought: CumulativePieces | None = None  # most answers have no reasoning
         self._thought_in = ""
         self.details: list[dict[str, Any]] = []
         self.is_filtered = self.has_files = False
@@ -111,7 +111,7 @@ class Beside:
     def new_thought(self, field: str, text: str) -> str:
         """Return what of a piece of reasoning is to be said; *field* is where it stands."""
         self._thought_in = field
-        self._thought = self._thought or SoFar()
+        self._thought = self._thought or CumulativePieces()
         return self._thought.new(text)
 
     def new_files(self, parts: list[Any] | None) -> list[FileEvent]:

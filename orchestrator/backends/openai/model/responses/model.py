@@ -1,7 +1,7 @@
 """The fast Responses model: the SDK's own requests, our own decoding of the stream.
 
 `FastResponsesModel` owns the open answer and the tracing span of one call; what the bytes mean is
-`openai_responses_stream`'s. Whole answers (`get_response`) go the SDK's way, over our connections.
+`decoder`'s. Whole answers (`get_response`) go the SDK's way, over our connections.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Puts the events of a Responses stream, as any server sends them, into OpenAI's form. Owns no I/O.
 
 Remembers what the items of one response are, for servers that complete it without them, or never complete it and
-only end the stream. What was said of text is matched with what was completed elsewhere (`openai_told`).
+only end the stream. What was said of text is matched with what was completed elsewhere (`emitted`).
 """
 
 from __future__ import annotations
