@@ -46,7 +46,7 @@ export function App({ pageState }) {
   const scores = useRoute(pageState, state.phase === 'ready');
   useEffect(() => {
     if (state.phase !== 'ready' || location.search === '') return;
-    import('./ask/wish.js').then(({ wishOf }) => {
+    import('./ask/url-params.js').then(({ wishOf }) => {
       const wish = wishOf(location.search, state.agents, state.panels, state.methods);
       if (wish.agents.length > 0) choose(wish.agents);
       if (wish.text !== '' || wish.panel !== null) setProposal({ text: wish.text, panel: wish.panel, instead: null, n: proposal.n + 1 });

@@ -216,7 +216,7 @@ export class PageState {
     const { record } = this.#state;
     if (record === null) return;
     try {
-      const [{ joiner }, run] = await Promise.all([import('./panel/joined.js'), record.run.callPanel(panel)]);
+      const [{ joiner }, run] = await Promise.all([import('./panel/joined-state.js'), record.run.callPanel(panel)]);
       if (run === record.run || this.#state.record !== record) return void (run !== record.run && run.detach());
       // The answers are always those of the first run, however many panels sit over them.
       const base = record.given ? record.given.base : record;

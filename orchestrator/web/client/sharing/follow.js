@@ -6,7 +6,7 @@
 import { isOpen, reaches } from '../wire/cursor.js';
 import { Backoff, ClientError, asClientError, pathOf, sleep, throwIfAborted } from '../wire/http.js';
 import { readEvents } from '../wire/stream.js';
-import { HELD, HeldWatch } from './held.js';
+import { HELD, HeldWatch } from './buffering.js';
 
 /** @typedef {import('../types.js').RunEvent} RunEvent */
 /** @typedef {import('../types.js').RunSnapshot} RunSnapshot */

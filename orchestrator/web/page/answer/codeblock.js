@@ -1,7 +1,7 @@
 /** Draws one code block: a bar with language and copy button, and code that is coloured as it grows. */
 
 import { copyText } from '../clipboard.js';
-import { turns } from './turns.js';
+import { turns } from './draw-scheduler.js';
 
 /** Code is drawn in pieces of this many characters, each in a turn and a box of its own: one box of text is laid out
  * anew as a whole for each new line. */
@@ -10,7 +10,7 @@ const PIECE_CHARS = 2_500;
 /** Up to here a finished block is coloured once as a whole, which also joins what a piece's border cut apart. */
 const WHOLE_CHARS = 8_000;
 
-/** @typedef {import('./turns.js').Drawing} Drawing */
+/** @typedef {import('./draw-scheduler.js').Drawing} Drawing */
 
 /** The block that an element shows. @type {WeakMap<Element, CodeBlock>} */
 const shown = new WeakMap();

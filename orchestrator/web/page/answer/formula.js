@@ -3,7 +3,7 @@
  * fetched or read, a formula is shown as it was written.
  */
 
-import { turns } from './turns.js';
+import { turns } from './draw-scheduler.js';
 
 /** A longer one is shown as it was written: reading it could take longer than a task may. */
 const MAX_CHARS = 4_000;
@@ -39,7 +39,7 @@ const UNDRAWN = '.formula:not([data-drawn])';
 
 /**
  * Draws what is left. By its turn the blocks may have been drawn again, so all that are on the page are looked at.
- * @type {import('./turns.js').Drawing}
+ * @type {import('./draw-scheduler.js').Drawing}
  */
 const others = { paint: (now) => (drawSome(document, now) ? null : now), fail() {} };
 

@@ -8,7 +8,7 @@ import { CodeBlock } from './codeblock.js';
 import { Outline, lex, render } from './markdown.js';
 import { morph } from './morph.js';
 import { alignRows, joinRows } from './rows.js';
-import { turns } from './turns.js';
+import { turns } from './draw-scheduler.js';
 
 /** How much text one turn takes; a line's end is sought so that blocks come whole. */
 const SLICE_CHARS = 4_000;
@@ -22,7 +22,7 @@ const LONG_CHARS = 20_000;
 /** What a line takes of that beside its characters: an item of one letter has a box of its own, too. */
 const LINE_CHARS = 20;
 
-/** @typedef {import('./turns.js').Drawing} Drawing */
+/** @typedef {import('./draw-scheduler.js').Drawing} Drawing */
 
 /** @implements {Drawing} */
 export class Painter {

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from '../html.js';
 import { Icon } from '../icons.js';
 import { lazy } from '../lazy.js';
 import { Menu } from '../menu.js';
-import { AttachButton, useAttachments } from './attached.js';
+import { AttachButton, useAttachments } from './attach-button.js';
 import { Chips } from './chips.js';
 import { NO_PANEL, tooFew } from './methods.js';
 import { PanelPicker } from './panel-picker.js';

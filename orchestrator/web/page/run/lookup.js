@@ -41,7 +41,7 @@ export async function findRun(client, runId, signal, say) {
 export async function findGiven({ panel }, find) {
   if (!panel?.of) return null;
   const [{ joiner }, snapshot] = await Promise.all([
-    import('../panel/joined.js'),
+    import('../panel/joined-state.js'),
     find(panel.of).catch((error) => {
       if (error instanceof ClientError && (error.status === 404 || error.status === 410)) return null;
       throw error;
@@ -73,5 +73,5 @@ export function turnOf(record) {
 export async function findConversation(client, { run_id, conversation_id }) {
   const listed = conversation_id === null ? [] : await client.runs({ limit: MAX_LISTED, conversation_id }).catch(() => []);
   if (listed.length < 2) return { earlier: [], branches: {} };
-  return (await import('./conversation.js')).lookUp(client, listed, run_id);
+  return (await import('./branch-lookup.js')).lookUp(client, listed, run_id);
 }

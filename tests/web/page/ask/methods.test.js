@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { NO_PANEL, choiceOf, inline, requestOf, tooFew, usualModerator } from '../../../../orchestrator/web/page/ask/methods.js';
-import { wishOf } from '../../../../orchestrator/web/page/ask/wish.js';
+import { wishOf } from '../../../../orchestrator/web/page/ask/url-params.js';
 
 const METHODS = [
   ['moderator', 'required', 1],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { toJson, toMarkdown } from '../../../../orchestrator/web/page/history/export.js';
-import { joiner } from '../../../../orchestrator/web/page/panel/joined.js';
+import { joiner } from '../../../../orchestrator/web/page/panel/joined-state.js';
 import { answerOf, answering, lastWords, stageWord } from '../../../../orchestrator/web/page/panel/roles.js';
 import { panelProgress, scores, stageNews, verdict } from '../../../../orchestrator/web/page/panel/words.js';
 import { Replay } from '../../../../orchestrator/web/page/timeline/replay.js';

@@ -1,9 +1,9 @@
-/** Covers orchestrator/web/page/run/conversation.js: where a run stands among the branches of its conversation. */
+/** Covers orchestrator/web/page/run/branch-lookup.js: where a run stands among the branches of its conversation. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { placeOf } from '../../../../orchestrator/web/page/run/conversation.js';
+import { placeOf } from '../../../../orchestrator/web/page/run/branch-lookup.js';
 
 /** Runs in the order of asking, each with what it goes on from; as the server lists them, newest first. */
 const listed = (runs) => Object.entries(runs).map(([run_id, after]) => (after === null ? { run_id } : { run_id, after })).reverse();

@@ -1,4 +1,4 @@
-/** Covers orchestrator/web/page/answer/turns.js: who draws when, on a clock of its own. */
+/** Covers orchestrator/web/page/answer/draw-scheduler.js: who draws when, on a clock of its own. */
 
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
@@ -33,7 +33,7 @@ globalThis.requestAnimationFrame = (act) => later(Math.ceil((clock + 0.1) / FRAM
   clock += frameMs;
 });
 
-const { Turns } = await import('../../../../orchestrator/web/page/answer/turns.js');
+const { Turns } = await import('../../../../orchestrator/web/page/answer/draw-scheduler.js');
 
 /** Let the browser work until *stop*. */
 function runUntil(stop) {

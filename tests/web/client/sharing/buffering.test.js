@@ -1,4 +1,4 @@
-/** Covers sharing/held.js: streams whose bytes are held back on the way are noticed, and followed by snapshots. */
+/** Covers sharing/buffering.js: streams whose bytes are held back on the way are noticed, and followed by snapshots. */
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
