@@ -82,12 +82,20 @@ def check_said(stage: Stage, agent_id: str, number: int, said: list[Event], end:
 
 
 def flat_emissions(items: Sequence[Any]) -> Iterator[Any]:
+    """Yield what comes of *items*. The first half of a character waits for the other one; alone it comes last."""
+    halves: dict[tuple[type[Token] | type[Reasoning], str | None, str | None], str] = {}
     for item in items:
         item = Token(item) if isinstance(item, str) else item
         if isinstance(item, Token | Reasoning):
-            yield from ((type(item).TYPE, item.speaker, char) for char in clean_text(item.text))
+            voice = (type(item), item.speaker, item.parent)
+            text = halves.pop(voice, "") + item.text
+            if "\ud800" <= text[-1:] <= "\udbff":
+                halves[voice], text = text[-1], text[:-1]
+            yield from ((type(item).TYPE, item.speaker, char) for char in clean_text(text))
         else:
             yield (type(item).TYPE,)
+    for kind, speaker, _ in halves:
+        yield (kind.TYPE, speaker, "\ufffd")
 
 
 def flat_events(events: Sequence[Event]) -> Iterator[Any]:
