@@ -19,7 +19,7 @@ from ..events.content import (
     fault_of_json,
     too_long,
 )
-from ..events.encoding import encode_json
+from ..events.encoding import encode_json, fields_of
 
 CHARS_PER_ITEM = 1024
 """How much of a payload counts as one item in the mailbox."""
@@ -66,7 +66,7 @@ def bound_json(value: Any, most: int, what: str) -> tuple[Any, int]:
         AgentError: `upstream_invalid`: it is no JSON, too large, too deep, or has a number that JSON has not.
     """
     try:
-        plain = msgspec.to_builtins(value, str_keys=True)
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=fields_of)
         fault = fault_of_json(plain)
         data = encode_json(plain)
         whole = msgspec.json.decode(data)

@@ -77,7 +77,22 @@ def check_types(value: _S) -> _S:
     Raises:
         TypeError, ValueError, RecursionError: A field is of another type, or cannot be encoded at all.
     """
-    return msgspec.convert(msgspec.to_builtins(value), type(value))
+    return msgspec.convert(msgspec.to_builtins(value, enc_hook=fields_of), type(value))
+
+
+def fields_of(value: object) -> object:
+    """Return the fields of a Pydantic model, which need not be ours to import, as JSON has them.
+
+    Raises:
+        TypeError: It is none, or cannot say them.
+    """
+    dump = getattr(value, "model_dump", None)
+    try:
+        if callable(dump) and not isinstance(value, type):
+            return dump(mode="json")
+    except Exception as exc:  # noqa: BLE001 - a model's own serializers may raise anything
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON") from exc
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def encode_data(agent_id: str | None, payload: Payload, t: int) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, model_serializer
 
 from orchestrator.agent.content_bounds import ContentBounds, bound_json, bound_output
+from orchestrator.agent.emissions import checked
 from orchestrator.errors import AgentError
 from orchestrator.events.content import (
     DATA_BYTES,
@@ -56,6 +59,35 @@ def nested(depth: int) -> Any:
 )
 def test_what_is_within_the_bounds_goes_out_as_it_is(item: Content) -> None:
     assert ContentBounds().take(item)[0] == item
+
+
+class Person(BaseModel):
+    name: str
+    born: date
+
+
+class Sulking(BaseModel):
+    @model_serializer
+    def refuse(self) -> None:
+        raise RuntimeError("not today")
+
+
+def test_a_model_goes_out_by_its_fields() -> None:
+    """What people hold who work with structured answers is a Pydantic model, or several of them."""
+    ada, plain = Person(name="Ada", born=date(1815, 12, 10)), {"name": "Ada", "born": "1815-12-10"}
+    for value, wanted in ((ada, plain), ([ada], [plain]), ({"who": ada}, {"who": plain})):
+        assert ContentBounds().take(checked(Data("n", value)))[0] == Data("n", wanted)
+        assert bound_output(value) == wanted
+
+
+@pytest.mark.parametrize(
+    "value", [Person, Sulking(), [Sulking()]], ids=["class", "sulking", "sulking in a list"]
+)
+def test_a_model_that_does_not_say_its_fields_is_no_json(value: object) -> None:
+    with pytest.raises(AgentError, match="wrong type"):
+        checked(Data("n", value))
+    with pytest.raises(AgentError, match="no JSON"):
+        bound_output(value)
 
 
 @pytest.mark.parametrize(
