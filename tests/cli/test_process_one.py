@@ -14,8 +14,8 @@ from tests.support.patience import PATIENCE_SECONDS
 STARTING = """
 import os, time
 os.getpid = lambda: {pid}
-from orchestrator.cli.process_one import end_when_told
-end_when_told()
+from orchestrator.cli.process_one import end_on_signal
+end_on_signal()
 print("up", flush=True)
 time.sleep(600)
 """
