@@ -90,7 +90,7 @@ def fields_of(value: object) -> object:
     try:
         if callable(dump) and not isinstance(value, type):
             return dump(mode="json")
-    except Exception as exc:  # noqa: BLE001 - a model's own serializers may raise anything
+    except Exception as exc:
         raise TypeError(f"{type(value).__name__} cannot be written as JSON") from exc
     raise TypeError(f"{type(value).__name__} is no JSON")
 

@@ -107,3 +107,11 @@ def _tail(log: Path, characters: int = 4000) -> str:
 def children(pid: int) -> list[int]:
     """Return the processes that *pid* has started and that are not reaped yet."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult
 from orchestrator.run.registry import AgentRegistry
-from tests.support.patience import eventually
+from tests.support import programs
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.service import serving
-from tests.support.zygote import module_command
+from tests.support.zygote import module_command, real_pid
 
 from .replays.server import ReplayServer, Reply
 from .replays.wire import ANSWER, CHAT, DONE, call, chunk, data, stream
@@ -157,8 +159,14 @@ def test_what_a_program_writes_beside_its_answers_is_shown_if_it_does_not_start(
 
 
 def kill_children() -> None:
+    """Kill the programs, and wait until they are gone: one that still ran would answer the next call."""
     for pid in children():
+        servers = [real_pid(each) for each in programs.children(pid)]
         os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while any(programs.is_running(server) for server in servers):
+            assert time.monotonic() < end
+            time.sleep(0.005)
 
 
 async def test_runs_at_once_share_it(model: ReplayServer) -> None:

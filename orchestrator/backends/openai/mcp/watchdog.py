@@ -41,10 +41,9 @@ def main() -> int:
     except OSError as exc:
         print(f"{command[0]}: {exc.strerror}", file=sys.stderr)
         return 127
+    # These are the program's alone: it must see the end of its input, and we must not hold its output.
     for stream in (0, 1):
-        os.close(
-            stream
-        )  # the program's alone: it must see the end of its input, and we must not hold its output
+        os.close(stream)
     stderr = Stderr(program)
     while True:
         if os.getppid() != parent:
