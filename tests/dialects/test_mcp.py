@@ -132,6 +132,11 @@ async def test_what_is_wrong_is_told_to_the_model_that_called(service: Service) 
         unknown = await session.call_tool("ask", {"message": "hi", "agents": ["nobody"]})
         assert unknown.is_error
         assert "nobody" in unknown.content[0].text
+        misspelt = await session.call_tool("ask", {"message": "hi", "agent": "tooled"})
+        assert (misspelt.is_error, misspelt.content[0].text) == (
+            True,
+            "arguments.agent is no argument of ask.",
+        )
         with pytest.raises(MCPError, match="no tool"):
             await session.call_tool("ask_nobody", {"message": "hi"})
 

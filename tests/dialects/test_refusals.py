@@ -121,6 +121,7 @@ ODD: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"stream": "yes"}, "stream"),
     ("chat", {"stream_options": 5}, "stream_options"),
     ("chat", {"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+    ("chat", {"n": 2}, "n"),
     ("ai-sdk", {"messages": [5]}, "messages"),
     ("ai-sdk", {"messages": [{"role": "user", "parts": [{"type": "text", "text": 5}]}]}, "messages"),
     ("ai-sdk", {"labels": "yes"}, "labels"),

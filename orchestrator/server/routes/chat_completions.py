@@ -12,7 +12,15 @@ from ..app_keys import OPTIONS, READER, REGISTRY
 from ..http.dialects.approvals import give_answers, read_chat_answers
 from ..http.dialects.dialect_run import fold_run, require_stream, stream_run
 from ..http.dialects.openai_error import openai_error
-from ..http.dialects.prompt import addressed, check_model, read_flag, read_messages, read_object, start_asked
+from ..http.dialects.prompt import (
+    addressed,
+    check_model,
+    read_flag,
+    read_messages,
+    read_object,
+    start_asked,
+    wrong,
+)
 from ..http.json_response import json_response, send_json
 from ..http.problem import refuses_as
 from ..openapi.operation import EVENT_STREAM, ResponseDoc, operation
@@ -35,6 +43,8 @@ routes = web.RouteTableDef()
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     body = await request.app[READER].read(request, max_bytes=request.app[OPTIONS].max_body_bytes)
     check_model(body.get("model"))
+    if body.get("n") not in (None, 1):
+        raise wrong("n", "must be 1: each agent that is asked is one choice")
     streams = read_flag(body, "stream")
     usage = read_flag(read_object(body, "stream_options"), "include_usage", below="stream_options")
     if streams:
