@@ -83,7 +83,7 @@ class Channel(Follower):
         return self._cursor.accept(event) and self._apply(event)
 
     def _apply(self, event: Event) -> bool:
-        """Have the event's run take it; False if that run was told it already."""
+        """Have the event's run take it; False if that run has it already."""
         run_id = event.run_id
         if run_id is None:
             return True

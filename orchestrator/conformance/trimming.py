@@ -1,4 +1,4 @@
-"""The promise about what a log has forgotten: whoever stood there is told, and nobody gets a stream with a hole."""
+"""The promise about what a log has forgotten: whoever stood there is sent a gap; no stream has a hole."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _check_gap(events: list[WireEvent], stood_at: int) -> None:
     expect(gap.id is None, "run.gap has an id, so it becomes a cursor")
     expect(gap.data.get("reason") == "trimmed", f"what is forgotten is called {gap.data.get('reason')!r}")
     earliest = _seq(str(gap.data.get("earliest")))
-    expect(earliest > stood_at + 1, f"a gap before seq {earliest} is told to who stood at {stood_at}")
+    expect(earliest > stood_at + 1, f"a gap before seq {earliest} is sent to who stood at {stood_at}")
     snapshots = [event for event in rest if event.name == "run.snapshot"]
     expect(snapshots and rest[: len(snapshots)] == snapshots, "no snapshot stands in for what is forgotten")
     ids = [event.id for event in snapshots]

@@ -31,7 +31,7 @@ Snapshots = Callable[[], Awaitable[list[Snapshot] | AsyncGenerator[Snapshot, Non
 class Gap:
     """The cursor could not be used: the notice, then what stands instead, at `cursor`.
 
-    States that come one after the other are told in as many gaps: the first has the notice, the last where to go on.
+    States that come one after the other are sent in as many gaps: the first has the notice, the last where to go on.
     `seen` is, by run, the seq up to which the snapshots hold its events; some may lie behind `cursor`.
     """
 

@@ -21,12 +21,12 @@ QUEUED_SECONDS = 1.0
 
 
 def shown_status(status: RunStatus, token: int, created_at: int) -> RunStatus:
-    """Return the status of a run as readers are told it: one that has not ended is queued, or running."""
+    """Return the status of a run as readers see it: one that has not ended is queued, or running."""
     if status != "running" or token != UNCLAIMED:
         return status
     return "queued" if time.time() * 1000 - created_at >= QUEUED_SECONDS * 1000 else "running"
 
 
 def stored_status(shown: RunStatus | None) -> RunStatus | None:
-    """Return the status under which a store keeps runs that readers are told is *shown*."""
+    """Return the status under which a store keeps runs that readers see as *shown*."""
     return "running" if shown == "queued" else shown

@@ -186,7 +186,7 @@ class FoldedFraming:
         return as_one([*blocks, *self.opened(voice), self.delta(voice, text)])
 
     def reach(self, seq: int) -> None:
-        """Note which event is being told, or up to which all is taken in."""
+        """Note which event is being sent, or up to which all is taken in."""
         self._at = seq
 
     def _other(self, entry: Entry) -> list[bytes]:

@@ -122,8 +122,8 @@ class ToolItem(msgspec.Struct, gc=False):
         """Return the four frames that begin it, the first one with *number*."""
         where, arguments = self.where, self.arguments
         item = self.item(begins=True)
-        told = (number + 1, where, number + 2, where, arguments, number + 3, where, arguments)
-        return _CALL_BEGINS % (number, self.place, item, *told)
+        values = (number + 1, where, number + 2, where, arguments, number + 3, where, arguments)
+        return _CALL_BEGINS % (number, self.place, item, *values)
 
     def ended(self, number: int, item: bytes) -> bytes:
         """Return the two frames that end it; *item* is what it has become."""

@@ -97,7 +97,7 @@ class _Entry:
 
 
 async def _close(made: asyncio.Future[Backend]) -> None:
-    with suppress(Exception):  # who asked for it has been told why there is none
+    with suppress(Exception):  # who asked for it has been sent the reason
         backend = await made
         try:
             async with asyncio.timeout(CLOSE_SECONDS):

@@ -162,7 +162,7 @@ class Metrics(Observer):
         self._children: dict[tuple[object, ...], object] = {}
         self._log_size = self._live_size = 0
         held = Gauge("orchestrator_log_bytes", "Bytes that the log holds.", registry=registry)
-        # Told at each append, and asked once in a while.
+        # Reported at each append, and asked for once in a while.
         held.set_function(lambda: self._log_size)
         about = "Bytes of what running runs have said and keep in memory."
         live = Gauge("orchestrator_live_bytes", about, registry=registry)

@@ -122,7 +122,7 @@ class AgUiBackend:
         raise ConnectionLost(f"{WHO} ended its stream before its run had ended.")
 
     async def _open(self, body: dict[str, Any], hops: dict[str, str]) -> UpstreamAnswer:
-        """Post a run; one who refuses to hear which version we speak is not told it again."""
+        """Post a run; one who refuses to hear which version we speak is not sent it again."""
         accept = {"Accept": "text/event-stream", **hops}
         url = self._settings.url
         if not self._current:

@@ -33,7 +33,7 @@ class _Call:
     arguments: str = ""
     first: str = ""
     """What a framework said of the arguments beside its event alone."""
-    told: bool = False
+    is_reported: bool = False
 
 
 class RunReading:
@@ -178,9 +178,9 @@ class RunReading:
 
     def _tell(self, call_id: str) -> list[Emission]:
         call = self._calls.get(call_id)
-        if call is None or call.told:
+        if call is None or call.is_reported:
             return []
-        call.told = True
+        call.is_reported = True
         arguments = call.arguments or "{}"
         self._transcript.call(call.message_id, call_id, call.name, arguments)
         if call.name == CONFIRMATION and '"function_call_id"' in arguments:
@@ -338,8 +338,8 @@ class RunReading:
 
     def _speaker(self, event: dict[str, Any]) -> str | None:
         """Return who speaks in a message; of an agent of this very service it is as the agent said."""
-        if self._is_own and (told := speaker_in(event.get("metadata"))) is not None:
-            return told
+        if self._is_own and (speaker := speaker_in(event.get("metadata"))) is not None:
+            return speaker
         named = event.get("name")
         owner = self._owner(event) or (named[:MAX_ID_CHARS] if isinstance(named, str) and named else None)
         return None if self._is_alone else owner

@@ -204,9 +204,8 @@ class GraphReading:
         self.is_paused = self.is_paused or not interrupts
         for each in interrupts if isinstance(interrupts, Sequence) else ():
             found = (str(getattr(each, "id", "")), getattr(each, "value", None))
-            if found[0] not in [
-                known for known, _ in self.interrupts
-            ]:  # a subgraph's is told by its parents, too
+            # A subgraph's is reported by its parents, too.
+            if found[0] not in [known for known, _ in self.interrupts]:
                 self.interrupts.append(found)
 
     def _called(self, message: Any) -> Iterator[Emission]:

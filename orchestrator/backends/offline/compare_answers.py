@@ -78,8 +78,8 @@ def _compared(name: str, text: str, asked: Sequence[str]) -> Compared:
     return Compared(
         name=name,
         key_words=found_in(whole),
-        right=[told for told, true in sums if true is None],
-        wrong=[f"{told} (it is {true})" for told, true in sums if true is not None],
+        right=[stated for stated, true in sums if true is None],
+        wrong=[f"{stated} (it is {true})" for stated, true in sums if true is not None],
         facts=facts(whole),
         size=len(whole),
         gist=shorten(max(sentences, key=lambda each: (facts(each), len(found_in(each))), default=""), 140),
@@ -89,13 +89,13 @@ def _compared(name: str, text: str, asked: Sequence[str]) -> Compared:
 def _sums(text: str) -> Iterator[tuple[str, str | None]]:
     """Yield each sum in *text* as it stands, and None if it is right, else its true result."""
     found = dict.fromkeys(
-        (" ".join(sum.split()), told.rstrip(",")) for sum, told in _SUM.findall(spell_out(text))
+        (" ".join(sum.split()), stated.rstrip(",")) for sum, stated in _SUM.findall(spell_out(text))
     )
-    sums = [(sum, told) for sum, told in found if re.search(r"\d\)*\s*[-+*/%]|sqrt", sum)]
-    for sum, told in sums[:MOST_SUMS]:
+    sums = [(sum, stated) for sum, stated in found if re.search(r"\d\)*\s*[-+*/%]|sqrt", sum)]
+    for sum, stated in sums[:MOST_SUMS]:
         with suppress(ValueError):
             true = calculator(sum)
-            said, places = told.replace(",", ""), len(told.partition(".")[2])
+            said, places = stated.replace(",", ""), len(stated.partition(".")[2])
             error = abs(float(true) - float(said)) if places else float(true != said)
             # As people write numbers: 0.33 is 1/3 to two places.
-            yield f"{sum} = {told}", None if error <= 0.5 * 10.0**-places * (1 + 1e-9) else true
+            yield f"{sum} = {stated}", None if error <= 0.5 * 10.0**-places * (1 + 1e-9) else true

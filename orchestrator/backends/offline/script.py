@@ -174,9 +174,9 @@ def _view(scene: Scene) -> list[str]:
     topics = [f"“{word}”" for word in asked if word.lower() not in _ANSWERED]
     if not topics:
         return [] if _facts(scene) else ["Ask me for a sum or the time."]
-    told = f"{scene.title}. {scene.instructions}"
+    stated = f"{scene.title}. {scene.instructions}"
     _, views = min(
-        (cue.start(), views) for words, *views in _MANNERS if (cue := re.search(words, told, re.I))
+        (cue.start(), views) for words, *views in _MANNERS if (cue := re.search(words, stated, re.I))
     )
     key = f"{scene.message}\0{scene.part.turn if scene.part else 1}".encode("utf-8", "replace")
     return [views[(scene.seed + zlib.crc32(key)) % len(views)].format(topic=" and ".join(topics[:2]))]
@@ -192,14 +192,14 @@ def _replies(scene: Scene, part: Part) -> list[str]:
 def _sum_up(scene: Scene, found: Sequence[Compared]) -> list[str]:
     """Give the sum of the question with who said so, else the sentence that carries most; then what is wrong."""
     if expression := scene.sum:
-        told = f"{expression} = {_reckoned(expression)}"
-        plain = told.replace(" ", "")
+        stated = f"{expression} = {_reckoned(expression)}"
+        plain = stated.replace(" ", "")
         who = [one.name for one in found if plain in [each.replace(" ", "") for each in one.right]]
-        said = [f"{shorten(told, 120)}: {'so says ' + ', '.join(who) if who else 'nobody says so'}."]
+        said = [f"{shorten(stated, 120)}: {'so says ' + ', '.join(who) if who else 'nobody says so'}."]
     else:
         best = max(found, key=lambda one: (*one.merit, one.gist))
         said = [f"What carries most is {best.name}’s word: “{best.gist}”"]
-    wrong = [f"{one.name} says {told}" for one in found for told in one.wrong]
+    wrong = [f"{one.name} says {stated}" for one in found for stated in one.wrong]
     return [*said, *([f"I do not follow what is wrong: {'; '.join(wrong[:6])}."] if wrong else ())]
 
 

@@ -173,7 +173,7 @@ def call_ids_in(items: Any) -> set[str]:
 
 
 def asked_in(output: Iterable[Any], parent: str | None) -> Iterator[ToolCall]:
-    """Yield the calls in a completed response that are run by us, as they are told."""
+    """Yield the calls in a completed response that are run by us, as they are reported."""
     for item in output:
         if item.type in _ASKED and isinstance(call_id := getattr(item, "call_id", None), str):
             given = getattr(item, "arguments", None) or getattr(item, "input", None) or "{}"

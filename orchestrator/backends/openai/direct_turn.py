@@ -79,11 +79,13 @@ class DirectAgent:
             return None
         if not isinstance(agent.model, FastChatModel | FastResponsesModel):
             return None
-        told = agent.instructions
-        if told is not None and not isinstance(told, str):
+        instructions = agent.instructions
+        if instructions is not None and not isinstance(instructions, str):
             return None
         chat = (
-            RequestTemplate(agent.model, told, settings) if isinstance(agent.model, FastChatModel) else None
+            RequestTemplate(agent.model, instructions, settings)
+            if isinstance(agent.model, FastChatModel)
+            else None
         )
         return cls(agent, agent.model, settings, options, chat)
 
@@ -98,9 +100,9 @@ class DirectAgent:
         )
         if answer is not None:
             return answer
-        told = self.agent.instructions
+        instructions = self.agent.instructions
         return await self.model.open_answer(
-            told if isinstance(told, str) else None, items, self.model_settings
+            instructions if isinstance(instructions, str) else None, items, self.model_settings
         )
 
 

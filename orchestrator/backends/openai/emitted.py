@@ -57,7 +57,7 @@ class EmittedParts:
         """Return what of a part's *whole* text is still to be said; what does not fit is judged at the end.
 
         Args:
-            kind: Of the event that tells it. A part is told whole by events of several kinds, by each once.
+            kind: Of the event that reports it. A part is reported whole by events of several kinds, by each once.
         """
         self._sort()
         if self._settled is None or self._wholes is None:

@@ -1,6 +1,6 @@
 """The pydantic-ai backend: an agent of Pydantic AI, the user's own and unchanged, answers in this process.
 
-Owns the course of an attempt. What the events mean is `reading`'s, what is told of earlier turns `history`'s.
+Owns the course of an attempt. What the events mean is `reading`'s, what is sent of earlier turns `history`'s.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ Verdict = tuple[ErrorCode, str]
 LIMITED: Verdict = ("upstream_rate_limited", "{who} limits how often it is asked.")
 NO_CREDIT: Verdict = ("upstream_rejected", "The account at the model's provider has no quota left.")
 AUTH: Verdict = ("upstream_auth", "{who} refused the credentials.")
-AWAY: Verdict = ("upstream_unavailable", "{who} is not available.")
+UNAVAILABLE: Verdict = ("upstream_unavailable", "{who} is not available.")
 REJECTED: Verdict = ("upstream_rejected", "{who} rejected the request.")
 WITHHELD: Verdict = ("refusal", "The provider's content filter withheld the answer.")
 BROKE_OFF: Verdict = ("upstream_invalid", "The model's answer broke off with an error.")
@@ -43,7 +43,7 @@ _WORDS: dict[Verdict, str] = {
         incorrect_api_key_error invalid_api_key invalid_key unauthorized unauthenticated unauthorized_error
         permission_denied permission_denied_error permission_error forbidden access_denied access_denied_exception
         auth_error invalid_credentials expired_token token_expired""",
-    AWAY: """
+    UNAVAILABLE: """
         overloaded overloaded_error engine_overloaded engine_overloaded_error model_overloaded server_overloaded
         server_is_overloaded service_unavailable service_unavailable_error service_unavailable_exception
         unavailable temporarily_unavailable internal internal_error internal_server_error
@@ -72,7 +72,7 @@ _WORDS: dict[Verdict, str] = {
 }
 _VERDICTS: dict[str, Verdict] = {word: verdict for verdict, words in _WORDS.items() for word in words.split()}
 _MINIMAX = {"1002": LIMITED, "1004": AUTH, "1008": NO_CREDIT, "1026": WITHHELD, "1027": WITHHELD, "1039": LIMITED,
-            "1001": AWAY, "1013": AWAY, "1033": AWAY, "2013": REJECTED, "2049": AUTH}  # fmt: skip
+            "1001": UNAVAILABLE, "1013": UNAVAILABLE, "1033": UNAVAILABLE, "2013": REJECTED, "2049": AUTH}  # fmt: skip
 _VERDICTS.update({f"base_resp_{code}": verdict for code, verdict in _MINIMAX.items()})
 _VERDICTS["1113"] = NO_CREDIT  # Zhipu's: the account is overdrawn
 _VERDICTS["1261"] = REJECTED  # Zhipu's: the prompt is too long
@@ -81,7 +81,7 @@ _VERDICTS["1302"] = _VERDICTS["1303"] = _VERDICTS["1305"] = LIMITED  # Zhipu's: 
 
 DECISIVE = (NO_CREDIT, WITHHELD)
 """What holds whatever status it comes with."""
-MOST_TELLING = (NO_CREDIT, WITHHELD, AUTH, LIMITED, AWAY, REJECTED)
+MOST_TELLING = (NO_CREDIT, WITHHELD, AUTH, LIMITED, UNAVAILABLE, REJECTED)
 """Of several words, the first of these wins: `{"type": "insufficient_quota", "code": "rate_limit_exceeded"}`."""
 
 _RATE = re.compile(
@@ -100,7 +100,7 @@ _BY_PARTS: tuple[tuple[Verdict, re.Pattern[str]], ...] = (
                           r"|guardrail")),
     (AUTH, re.compile(r"authenticat|unauthori|(api_?key|credentials?)(_|$)|permission|forbidden|access_denied"
                       r"|(^|_)token_(invalid|expired|revoked)|(invalid|expired|revoked)_token(_|$)")),
-    (AWAY, re.compile(r"overload|unavailab|time_?d?_?out|gateway|busy|capacity|upstream|no_(available|healthy)"
+    (UNAVAILABLE, re.compile(r"overload|unavailab|time_?d?_?out|gateway|busy|capacity|upstream|no_(available|healthy)"
                       r"|^(internal_)?(server|api|service|engine|backend|model|inference)_(error|fail|crash)|connect")),
     (REJECTED, re.compile(r"invalid|bad_request|context_(length|window)|too_(long|large|big)|not_found|unsupported"
                           r"|not_supported|validation|malformed|unprocessable|missing")),

@@ -13,7 +13,17 @@ from typing import Any
 
 from ...errors import AgentError
 from ...sse_parser import MAX_EVENT_BYTES
-from .error_codes import AUTH, AWAY, BROKE_OFF, LIMITED, MOST_TELLING, NO_CREDIT, REJECTED, Verdict, look_up
+from .error_codes import (
+    AUTH,
+    BROKE_OFF,
+    LIMITED,
+    MOST_TELLING,
+    NO_CREDIT,
+    REJECTED,
+    UNAVAILABLE,
+    Verdict,
+    look_up,
+)
 
 PROVIDER = "The model's provider"
 BUSY_STATUSES = frozenset({408, 409, 425, 498})
@@ -80,7 +90,7 @@ def verdict_of_status(status: int, who: str = PROVIDER) -> Verdict:
     if status == 429:
         return LIMITED
     if status >= 500 or status in BUSY_STATUSES:
-        return AWAY
+        return UNAVAILABLE
     return REJECTED
 
 
@@ -101,7 +111,7 @@ def error_in_stream(error: Any, *, who: str = PROVIDER) -> AgentError:
     """Translate an error that stands in an answer which began well: its words first, then its status."""
     status = status_in(error)
     verdict = verdict_in(error)
-    if status is not None and (verdict is None or verdict in (REJECTED, AWAY)):
+    if status is not None and (verdict is None or verdict in (REJECTED, UNAVAILABLE)):
         # A status is plainer than the words of a gateway, which call many things `invalid_request_error`.
         verdict = verdict_of_status(status)
     code, message = verdict or BROKE_OFF

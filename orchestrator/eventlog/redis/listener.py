@@ -144,7 +144,7 @@ class Listener:
             await self._line.aclose()
 
     async def _rest(self) -> None:
-        """Wait until somebody reads here, or the link has to be told when Redis is back."""
+        """Wait until somebody reads here, or the link has to learn when Redis is back."""
         while self._lazy and not self.tails and not self._link.unavailable:
             self._needed.clear()
             await self._needed.wait()

@@ -89,7 +89,7 @@ async def take_up(request: web.Request) -> web.StreamResponse:
 @operation(
     "Stop a chat's run",
     tag="ai-sdk",
-    description="The SDK's own `stop()` only closes the connection, which cannot be told from a lost one.",
+    description="The SDK's own `stop()` only closes the connection, which cannot be distinguished from a lost one.",
     answers={202: ResponseDoc("What runs is being cancelled.")},
     errors=(404, 503),
 )

@@ -6,10 +6,10 @@ import pytest
 
 from orchestrator.backends.upstream.error_codes import (
     AUTH,
-    AWAY,
     LIMITED,
     NO_CREDIT,
     REJECTED,
+    UNAVAILABLE,
     WITHHELD,
     Verdict,
     look_up,
@@ -22,8 +22,8 @@ WORDS: dict[Verdict, str] = {
         billing_inactive""",
     LIMITED: """rate_limit_exceeded RateLimitError rpm_limit_reached TPMLimit RequestThrottled daily_rate_limit
         too_many_concurrent_requests QuotaRateExceeded requests_per_minute ThrottlingException""",
-    AWAY: """OverloadedError engine_is_overloaded model_unavailable upstream_connect_error ServiceUnavailableError
-        server_error api_error server_timeout no_available_workers cluster_busy""",
+    UNAVAILABLE: """OverloadedError engine_is_overloaded model_unavailable upstream_connect_error
+        ServiceUnavailableError server_error api_error server_timeout no_available_workers cluster_busy""",
     AUTH: "AuthenticationError InvalidApiKey api_key_expired token_invalid permission_denied",
     REJECTED: "BadRequestError ContextLengthExceededError model_not_found invalid_tool_schema unsupported_media",
     WITHHELD: "content_filter ResponsibleAIPolicyViolation prompt_moderated content_policy_violation_error",

@@ -54,7 +54,7 @@ class _GuardedClients(LLMClientCache):  # type: ignore[misc]  # litellm is not t
 
     def get_cache(self, key: str, *args: Any, **options: Any) -> Any:
         value = super().get_cache(key, *args, **options)
-        guard_client(value)  # one that was closed is made anew in place, without what it was told
+        guard_client(value)  # one that was closed is made anew in place, without its settings
         return value
 
 

@@ -1,7 +1,7 @@
 """All that goes to one Redis: pipelining, time limits, retries, and whether it is there at all.
 
 Knows no key and no channel; every command that comes through `RedisClient.call` may be sent twice, so what must not
-happen twice is told apart by the scripts themselves.
+happen twice is recognised by the scripts themselves.
 """
 
 from __future__ import annotations

@@ -325,8 +325,8 @@ class RedisPartition(PartitionRuns):
         promoted = facts.get("master_replid2", "").strip("0") != ""
         lossless = facts.get("aof_enabled") == "1" and not promoted
         keys = self.keys.server, self.keys.generation, self.keys.incarnation
-        told = facts.get("run_id", ""), int(lossless), new_epoch()
-        (lost,) = await exchange([("EVAL", RECOGNIZE, len(keys), *keys, *told)])
+        arguments = facts.get("run_id", ""), int(lossless), new_epoch()
+        (lost,) = await exchange([("EVAL", RECOGNIZE, len(keys), *keys, *arguments)])
         if isinstance(lost, Refusal):
             raise self._link.refused(lost)
         if lost:

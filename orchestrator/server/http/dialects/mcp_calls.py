@@ -52,7 +52,7 @@ def check_version(request: web.Request) -> None:
 
 
 def initialize(call_id: object, about: Mapping[str, Any]) -> web.Response:
-    """Agree on a version, and give the client an id by which its calls are told from others'."""
+    """Agree on a version, and give the client an id by which its calls are distinguished from others'."""
     wanted = about.get("protocolVersion")
     result = {
         "protocolVersion": wanted if wanted in VERSIONS else VERSIONS[0],

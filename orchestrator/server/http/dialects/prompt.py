@@ -232,9 +232,9 @@ async def start_asked(
     except InvalidRequest as exc:
         raise fields_wrong([_as_asked(each, at) for each in exc.fields]) from exc
     except ProblemError as exc:
-        told = exc.problem
-        errors = [_as_asked(each, at) for each in told.errors]
-        raise ProblemError(told.status, told.detail, errors=errors, headers=told.headers) from exc
+        problem = exc.problem
+        errors = [_as_asked(each, at) for each in problem.errors]
+        raise ProblemError(problem.status, problem.detail, errors=errors, headers=problem.headers) from exc
     wanted = replace(wanted, depth=depth)
     run, _ = await app[SUPERVISOR].start(wanted, key=key, traceparent=read_traceparent(request))
     return run

@@ -61,7 +61,7 @@ def same_authority(origin: Origin, authority: Authority, *, secure: bool) -> boo
     """Whether a page of *origin* was served under *authority*.
 
     Behind a proxy that ends TLS the page is https and the request here is http, so only the
-    reverse, a plain page that asks a TLS server, is told apart by its scheme.
+    reverse, a plain page that asks a TLS server, is distinguished by its scheme.
     """
     if origin.scheme not in _DEFAULT_PORTS or (secure and origin.scheme == "http"):
         return False

@@ -79,7 +79,7 @@ class CumulativePieces:
         return piece[len(before) :]
 
     def rest(self, whole: str | None = None) -> str:
-        """Return what is still to be said at the answer's end; *whole* is the answer, if the server told it."""
+        """Return what is still to be said at the answer's end; *whole* is the answer, if the server sent it."""
         held, self._held = self._held, None
         if held is None:
             return ""
