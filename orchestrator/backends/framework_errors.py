@@ -30,7 +30,7 @@ MAX_CAUSES = 20
 
 
 def framework_error(exc: BaseException) -> AgentError | None:
-    """Return what *exc* means; None where it is nothing that an upstream did."""
+    """Return what *exc* means; None if it is nothing that an upstream did."""
     for each in _with_causes(exc):
         if isinstance(each, AgentError):
             return each

@@ -198,6 +198,6 @@ class AiSdkFraming(FoldedFraming):
 
 
 def _speaker(voice: StreamedAgent) -> dict[str, Any]:
-    """Say whose a part is, where every part can say it."""
+    """Say whose a part is, if every part can say it."""
     about = {"agent_id": voice.agent_id, "title": voice.title, "attempt": voice.attempt}
     return {"orchestrator": about | ({"stage": voice.stage} if voice.stage else {})}

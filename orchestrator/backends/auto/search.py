@@ -21,7 +21,7 @@ OFFLINE_VARIABLE = "ORCHESTRATOR_OFFLINE"
 """Set, no model is looked for and none is asked: `--offline`."""
 
 SEARCH_SECONDS = 1.0
-"""How long an Ollama may take to say what it has; then there is none. Nobody waits so long where nothing listens."""
+"""How long an Ollama may take to say what it has; then there is none. Nobody waits so long if nothing listens."""
 
 OPENAI_MODEL = "gpt-5-mini"
 COMPATIBLE_MODEL = "llama3.2"

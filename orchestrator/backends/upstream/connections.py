@@ -238,7 +238,7 @@ class UpstreamAnswer:
         self._who = who
 
     def close(self) -> None:
-        """Give the connection back where the answer was read to its end, else close it, now."""
+        """Give the connection back if the answer was read to its end, else close it, now."""
         self._response.close()
 
     async def json(self) -> Any:
@@ -349,7 +349,7 @@ def decode_object(data: bytes | str, who: str) -> dict[str, Any]:
 
 
 def proxy_for(url: yarl.URL) -> str | None:
-    """Return the proxy that the environment names for *url*, None where it names none or excepts its host."""
+    """Return the proxy that the environment names for *url*, None if it names none or excepts its host."""
     return _proxy_in(url.scheme, url.raw_authority, tuple(map(os.environ.get, _PROXY_VARIABLES)))
 
 

@@ -108,7 +108,7 @@ _BY_PARTS: tuple[tuple[Verdict, re.Pattern[str]], ...] = (
 
 
 def look_up(text: str, *, is_prose: bool = False) -> Verdict | None:
-    """Return what a server's word says; None where it says nothing known.
+    """Return what a server's word says; None if it says nothing known.
 
     Args:
         is_prose: The word is a message, so no more is believed of it than that money or patience is gone.

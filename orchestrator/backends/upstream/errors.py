@@ -95,7 +95,7 @@ def verdict_of_status(status: int, who: str = PROVIDER) -> Verdict:
 
 
 def verdict_in(error: Any) -> Verdict | None:
-    """Return what the words in an error object (or a bare word) say; None where they say nothing known."""
+    """Return what the words in an error object (or a bare word) say; None if they say nothing known."""
     found = {verdict for word in _words_in(error) if (verdict := look_up(word)) is not None}
     if found <= {REJECTED}:  # which some servers call everything, an empty account too
         messages = [source.get(key) for source in _sources(error) for key in _MESSAGE_KEYS]

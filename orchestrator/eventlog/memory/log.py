@@ -274,7 +274,7 @@ def open_store(url: str) -> MemoryLog:
 
 
 def _short(page: list[Entry]) -> list[Entry]:
-    """Cut *page* where its data exceeds `PAGE_BYTES`; its first entry stays."""
+    """Cut *page* if its data exceeds `PAGE_BYTES`; its first entry stays."""
     size = 0
     for n, entry in enumerate(page):
         size += len(entry.data)

@@ -1,7 +1,7 @@
 """Several events of one run as one stream entry, and back. Owns no I/O.
 
 The id of a stream entry is the seq of its *last* event, so `XRANGE` and `XREAD` after a cursor give the
-entry that holds the next event also where the cursor stands in the middle of it.
+entry that holds the next event also if the cursor stands in the middle of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The names of our keys in Redis.
 
 In a Redis Cluster a prefix is a hash tag, so that whatever begins with it is in one slot. A channel's name stands in
-braces, too, which counts where there is no other tag before it.
+braces, too, which counts if there is no other tag before it.
 """
 
 from __future__ import annotations

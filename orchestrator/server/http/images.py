@@ -92,7 +92,7 @@ def _is_inside(host: str) -> bool:
 
 
 def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """Return the IPv4 addresses that an IPv6 address stands for, where some network translates it."""
+    """Return the IPv4 addresses that an IPv6 address stands for, if some network translates it."""
     if isinstance(address, IPv4Address):
         return []
     found = [each for each in (address.sixtofour, *(address.teredo or ())) if each is not None]

@@ -390,7 +390,7 @@ def _is_end(item: Item) -> bool:
 
 
 def portions(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Cut a page where its data exceeds `PIECE_BYTES`; an entry larger than that goes alone."""
+    """Cut a page if its data exceeds `PIECE_BYTES`; an entry larger than that goes alone."""
     start = size = 0
     for n, entry in enumerate(entries):
         if size and size + len(entry.data) > PIECE_BYTES:

@@ -26,7 +26,7 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def index_of(value: Any) -> int | None:
-    """Return a place in a list, however a server writes it; None where it gives none."""
+    """Return a place in a list, however a server writes it; None if it gives none."""
     if value is None or value == "":
         return None
     if is_number(value) and value == int(value):

@@ -49,7 +49,7 @@ _OPENAIS_DETAILS = frozenset(
 
 
 def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a chunk counts, in OpenAI's words, wherever the server puts it; None where it counts nothing."""
+    """Return what a chunk counts, in OpenAI's words, wherever the server puts it; None if it counts nothing."""
     choices = chunk.get("choices")
     places = [chunk, *(choice for choice in (choices if isinstance(choices, list) else ()))]
     found = [counted for place in places for counted in _counts_in(place, 0)]
@@ -84,7 +84,7 @@ def _counts_in(place: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def usage_as_chat(usage: Any) -> dict[str, Any] | None:
-    """Bring a usage object into the form of chat completions; None where it has no count at all."""
+    """Bring a usage object into the form of chat completions; None if it has no count at all."""
     if not isinstance(usage, Mapping):
         return None
     if (plain := _openais(usage)) is not None:
@@ -143,7 +143,7 @@ def _openais(usage: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def usage_as_response(usage: Any) -> dict[str, Any] | None:
-    """Bring a usage object into the form of the Responses API; None where it has no count at all."""
+    """Bring a usage object into the form of the Responses API; None if it has no count at all."""
     chat = usage_as_chat(usage)
     if chat is None:
         return None

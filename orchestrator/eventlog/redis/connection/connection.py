@@ -46,7 +46,7 @@ class RedisConnection:
         locator: Finds the server each time the line connects: after a failover it is another one.
         greet: Called with each new connection before it carries anything.
         timeout: Seconds that the answers may take. Our own, for all of them: redis-py's limit of 5 s would
-            end a longer blocking command and send it again, and where it is set each command is sent
+            end a longer blocking command and send it again, and if it is set each command is sent
             inside `wait_for`, which in Python 3.11 may swallow a cancel.
     """
 

@@ -29,7 +29,7 @@ _SAID = ("content", "reasoning_content", "tool_calls", "images")
 
 
 def repaired_chunk(value: Any) -> dict[str, Any] | None:
-    """Return a chunk as OpenAI would have sent it; None where it says nothing.
+    """Return a chunk as OpenAI would have sent it; None if it says nothing.
 
     Raises:
         AgentError: It is an error of the provider's, or no chunk of an answer.
@@ -204,7 +204,7 @@ def _choice(choice: Any) -> dict[str, Any]:
 
 
 def _finish_word(value: dict[str, Any]) -> str | None:
-    """Return why an answer ended, wherever that stands; None where it goes on."""
+    """Return why an answer ended, wherever that stands; None if it goes on."""
     for key in ("finish_reason", "finishReason", "stop_reason", "done_reason"):
         word = value.get(key)
         if isinstance(word, dict):
