@@ -178,6 +178,9 @@ def test_the_history_is_searched_filtered_named_and_pinned(page: Page) -> None:
     expect(entries).to_have_text([re.compile("Sour fruit")])
     history.get_by_role("button", name="Unpin: Sour fruit").press("Enter")
     expect(history.get_by_role("list", name="Pinned")).to_have_count(0)
+    expect(entries).to_have_text([re.compile("Sour fruit")])  # by a name that no server knows
+    history.get_by_label("Search").fill("")
+    expect(entries.filter(has_text="Sour fruit")).to_have_count(1)
 
 
 def test_a_recorded_run_shows_what_the_page_can_and_asks_nobody(page: Page) -> None:

@@ -105,11 +105,11 @@ export const draft = {
 
 /** Run id → what the user calls it, and the run itself if it is to stay at the top of the history. */
 export const marks = {
-  /** @returns {Record<string, {name?: string, pinned?: import('../client/types.js').ListedRun}>} */
+  /** @returns {Record<string, {name?: string, named?: import('../client/types.js').ListedRun, pinned?: import('../client/types.js').ListedRun}>} */
   all: () => read(localStorage, 'marks', {}),
   /**
    * @param {string} runId
-   * @param {{name?: string | undefined, pinned?: import('../client/types.js').ListedRun | undefined}} changes
+   * @param {{name?: string | undefined, named?: import('../client/types.js').ListedRun | undefined, pinned?: import('../client/types.js').ListedRun | undefined}} changes
    */
   set(runId, changes) {
     const { [runId]: before, ...others } = marks.all();

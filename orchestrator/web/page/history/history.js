@@ -50,7 +50,7 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   };
   const forget = async (/** @type {string} */ runId) => {
     if (!(await pageState.forget(runId))) return;
-    marks.set(runId, { name: undefined, pinned: undefined });
+    marks.set(runId, { name: undefined, named: undefined, pinned: undefined });
     setMarked(marks.all());
     forgotten(runId);
   };
@@ -65,9 +65,14 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   />`;
   const words = sought.q.trim().toLowerCase();
   const named = (/** @type {import('../../client/types.js').ListedRun} */ run) => `${marked[run.run_id]?.name ?? ''} ${run.title}`.toLowerCase();
-  const pinned = Object.values(marked).flatMap(({ pinned: run }) => (run ? [runs.find(({ run_id }) => run_id === run.run_id) ?? run] : []));
-  const top = pinned.filter((run) => named(run).includes(words) && (sought.status === '' || run.status === sought.status));
-  const rest = runs.filter(({ run_id }) => !marked[run_id]?.pinned);
+  const listed = (/** @type {string} */ runId) => runs.find(({ run_id }) => run_id === runId);
+  /** What is kept in this browser and fits to what is sought. */
+  const kept = (/** @type {'pinned' | 'named'} */ key) => Object.values(marked).flatMap(({ [key]: run }) => (run ? [listed(run.run_id) ?? run] : []))
+    .filter((run) => named(run).includes(words) && (sought.status === '' || run.status === sought.status));
+  const top = kept('pinned');
+  // The server searches what was asked, and knows no name that was given here.
+  const byName = words === '' ? [] : kept('named').filter(({ run_id }) => !listed(run_id));
+  const rest = [...byName, ...runs].filter(({ run_id }) => !marked[run_id]?.pinned);
   const leave = (/** @type {any} */ event) => event.key === 'Escape' && !event.target.value && close();
   return html`<aside ref=${box} class="history" aria-label="History" tabindex="-1" onKeyDown=${leave}>
     <link rel="stylesheet" href=${STYLE} />
@@ -99,7 +104,7 @@ const UNDO_MS = 8_000;
  * @param {object} props
  * @param {import('../../client/types.js').ListedRun} props.run
  * @param {{name?: string, pinned?: object}} props.mark
- * @param {(changes: {name?: string | undefined, pinned?: object | undefined}) => void} props.setMark
+ * @param {(changes: {name?: string | undefined, named?: object | undefined, pinned?: object | undefined}) => void} props.setMark
  * @param {boolean} props.current
  * @param {(runId: string) => void} props.forget
  * @param {() => void} props.opened Hears that it was chosen.
@@ -137,7 +142,8 @@ function Entry({ run, mark, setMark, current, forget, opened }) {
     const keep = (/** @type {any} */ event) => {
       event.preventDefault();
       const name = event.target.elements.name.value.trim();
-      setMark({ name: name === '' || name === run.title ? undefined : name });
+      const isOwn = name !== '' && name !== run.title;
+      setMark({ name: isOwn ? name : undefined, named: isOwn ? run : undefined });
       setStep('kept');
     };
     return html`<li ref=${box}><form class="asks" onSubmit=${keep} onKeyDown=${leave}>
