@@ -15,9 +15,10 @@ def describe_models(agent_ids: Sequence[str], models: ModelSearch) -> str:
         return f"{who} {are}, as --offline or {OFFLINE_VARIABLE} asks; without it a model answers, if there is one."
     found = models.found
     if found is None:
+        why = f": {models.lack}" if models.lack else ""
         return (
-            f"{who} {are}, not language models. For real answers set OPENAI_API_KEY or OPENAI_COMPATIBLE_BASE_URL, "
-            "or start Ollama with a model that calls tools."
+            f"{who} {are}, not language models{why}. For real answers set OPENAI_API_KEY or "
+            "OPENAI_COMPATIBLE_BASE_URL, or start Ollama with a model that calls tools."
         )
     return f"{found.name} ({found.place}, as {found.reason}) answers for {who}; --offline asks no model."
 

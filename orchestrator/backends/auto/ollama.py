@@ -37,10 +37,17 @@ def address_of(host: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"
 
 
+class NoModelFits(Exception):
+    """An Ollama is there, and none of its models can answer; says what it lacks."""
+
+
 def find_model(address: str, wanted: str | None = None) -> str | None:
     """Return the model of the Ollama at *address* that is to answer: *wanted*, else its newest that calls tools.
 
-    None if nothing answers there, or no model fits. Blocks for a few round trips.
+    None if no Ollama answers there. Blocks for a few round trips.
+
+    Raises:
+        NoModelFits: It has no such model.
     """
     parts = urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -48,9 +55,16 @@ def find_model(address: str, wanted: str | None = None) -> str | None:
     try:
         listed = _fetch(connection, "GET", f"{parts.path}/api/tags")
         names = [name for each in listed["models"] if _is_name(name := each["name"])]
+        if listed["models"] and not names:
+            return None  # somebody else's list
         if wanted is not None:
-            return next((name for name in (wanted, f"{wanted}:latest") if name in names), None)
-        return next((name for name in names[:MOST_ASKED] if _calls_tools(connection, parts.path, name)), None)
+            fitting = (name for name in (wanted, f"{wanted}:latest") if name in names)
+        else:
+            fitting = (name for name in names[:MOST_ASKED] if _calls_tools(connection, parts.path, name))
+        if (found := next(fitting, None)) is None:
+            lack = "model that calls tools" if wanted is None else f"model {wanted[:MAX_NAME_CHARS]!r}"
+            raise NoModelFits(f"has no {lack}")
+        return found
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return None  # nobody is there, or somebody else
     finally:

@@ -51,6 +51,7 @@ class ModelSearch:
         self._environ = environ
         self._in_background: threading.Thread | None = None
         self._at_ollama: FoundModel | None = None
+        self._lack = ""
 
     def begin(self) -> None:
         """Look already, beside what else is to be read; nothing happens the second time."""
@@ -67,6 +68,11 @@ class ModelSearch:
             self._in_background.join(SEARCH_SECONDS)
             return self._at_ollama
         return None if self.is_off else self._named
+
+    @property
+    def lack(self) -> str:
+        """What an Ollama that is there lacks; empty if there is none, or it can answer. Waits as `found` does."""
+        return self._lack if self.found is None else ""
 
     @property
     def is_off(self) -> bool:
@@ -99,7 +105,11 @@ class ModelSearch:
         address = ollama.DEFAULT_ADDRESS
         if host := self._environ.get("OLLAMA_HOST"):
             address = ollama.address_of(host)
-        name = ollama.find_model(address, self._environ.get("OLLAMA_MODEL") or None)
+        try:
+            name = ollama.find_model(address, self._environ.get("OLLAMA_MODEL") or None)
+        except ollama.NoModelFits as exc:
+            self._lack = f"the Ollama at {shown(address)} {exc}"
+            return
         if name is not None:
             keys = {"base_url": f"{address}/v1", "api_key": NO_KEY}
             self._at_ollama = FoundModel(name, f"Ollama at {shown(address)}", "it runs here", keys)

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.backends.auto import ollama as client
 from orchestrator.backends.auto import search
 from orchestrator.backends.auto.search import ModelSearch, environ_for, shown
+from orchestrator.config.auto_notice import describe_models
 
 from ...support.ollama import ollama
 
@@ -83,22 +84,36 @@ def test_a_key_keeps_it_from_being_asked() -> None:
 @pytest.mark.parametrize(
     ("models", "wanted", "name"),
     [
-        ({}, None, None),
-        ({"a": TEXT_ONLY}, None, None),
         ({"a": TEXT_ONLY}, "a", "a"),
         ({"a:latest": TOOLS}, "a", "a:latest"),
-        ({"a": TOOLS}, "b", None),
         ({"a": {"template": "{{ .Prompt }}"}, "b": {"template": "{{ if .Tools }}"}}, None, "b"),
-        ({"a": {"odd": True}}, None, None),
         ({"a": {"odd": True}, "b": TOOLS}, None, "b"),
         ({"a\x1b[2J": TOOLS, "x" * 201: TOOLS, "b": TOOLS}, None, "b"),
     ],
 )
-def test_which_model_of_an_ollama(
-    models: dict[str, dict[str, Any]], wanted: str | None, name: str | None
-) -> None:
+def test_which_model_of_an_ollama(models: dict[str, dict[str, Any]], wanted: str | None, name: str) -> None:
     with ollama(models) as here:
         assert client.find_model(f"http://{here.host}", wanted) == name
+
+
+@pytest.mark.parametrize(
+    ("models", "wanted", "lack"),
+    [
+        ({}, "", "has no model that calls tools"),
+        ({"a": TEXT_ONLY}, "", "has no model that calls tools"),
+        ({"a": {"odd": True}}, "", "has no model that calls tools"),
+        ({"a": TOOLS}, "b", "has no model 'b'"),
+    ],
+)
+def test_an_ollama_without_such_a_model_is_named_where_it_is_said_who_answers(
+    models: dict[str, dict[str, Any]], wanted: str, lack: str
+) -> None:
+    """Else who has pulled a model that calls no tools, or misspelt one, looks for the fault elsewhere."""
+    with ollama(models) as here:
+        models_here = ModelSearch({"OLLAMA_HOST": here.host, "OLLAMA_MODEL": wanted})
+        line = describe_models(["a"], models_here)
+    assert models_here.found is None
+    assert f"not language models: the Ollama at http://{here.host} {lack}. For real answers" in line
 
 
 DEEP = b'{"models":' + b"[" * 100_000
