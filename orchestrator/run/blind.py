@@ -123,7 +123,7 @@ class BlindNames:
             case Cancelled():
                 return msgspec.structs.replace(payload, metrics=None)
             case Token(speaker=str()) | Reasoning(speaker=str()):
-                return msgspec.structs.replace(payload, speaker=HIDDEN)
+                return msgspec.structs.replace(payload, speaker=None)  # that it has several is a sign, too
             case Handoff():
                 return Handoff(HIDDEN)
             case Status(status="queued", detail=detail) if detail == WAITS_FOR_WORKER:

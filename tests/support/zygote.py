@@ -155,7 +155,8 @@ def _stand_in(address: str, arguments: Sequence[str]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
     code = int.from_bytes(_exactly(zygote, 4), "big", signed=True)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with suppress(OSError):  # nobody handles SIGKILL
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 
@@ -195,7 +196,8 @@ class Zygote:
             for key, _ in self._selector.select():
                 if key.fileobj is self._server:
                     client, _ = self._server.accept()
-                    client.sendall(b".")
+                    with suppress(OSError):  # it was killed already, as its end says
+                        client.sendall(b".")
                     self._clients[client] = None
                     self._selector.register(client, selectors.EVENT_READ)
                     leased = True
@@ -225,7 +227,14 @@ class Zygote:
             with suppress(OSError):  # who asked was killed
                 client.sendall(self._stand_ins.get(asks ^ _ASKS, 0).to_bytes(4, "big"))
             return
-        asked = json.loads(_exactly(client, asks))
+        try:
+            asked = json.loads(_exactly(client, asks))
+        except (OSError, SystemExit):
+            asked = None  # a stand-in that was killed while it asked: its end is next to be read
+        if asked is None:
+            for file in files:
+                os.close(file)
+            return
         pid = os.fork()
         if pid == 0:
             self._become(asked, files)
@@ -233,7 +242,8 @@ class Zygote:
             os.close(file)
         self._clients[client], self._children[pid] = pid, client
         self._stand_ins[_peer(client)] = pid
-        client.sendall(pid.to_bytes(4, "big"))
+        with suppress(OSError):  # likewise
+            client.sendall(pid.to_bytes(4, "big"))
 
     def _become(self, asked: dict[str, Any], files: list[int]) -> None:
         """Be a fresh Python that runs the module, or the file, that was asked for from here on."""

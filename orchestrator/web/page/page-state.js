@@ -351,12 +351,12 @@ export class PageState {
   async forget(runId) {
     try {
       await this.#client.delete(runId);
-      this.#set({ runs: this.#state.runs.filter((run) => run.run_id !== runId) });
-      return true;
     } catch (error) {
-      this.#fail(error);
-      return false;
+      // What the server has forgotten already is as good as deleted.
+      if (![404, 410].includes(/** @type {any} */ (error)?.status)) return this.#fail(error), false;
     }
+    this.#set({ runs: this.#state.runs.filter((run) => run.run_id !== runId) });
+    return true;
   }
 
   /**

@@ -32,7 +32,7 @@ from ..problem import ProblemError, problem_from
 from ..stream_params import wants_stream
 from .approvals import give_answers, read_approval_id
 from .dialect_run import fold_run, require_stream, stream_run
-from .prompt import OWN_KEYS, ParsedPrompt, addressed, call_name, start_asked, wrong
+from .prompt import ParsedPrompt, addressed, call_name, start_asked, wrong
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """The protocol's versions that this speaks, the newest first."""
@@ -118,8 +118,6 @@ async def call_tool(request: web.Request, call_id: object, about: Mapping[str, A
         message = wanted.get("message")
         if not isinstance(message, str):
             raise wrong("arguments.message", "must be a string")
-        if unknown := sorted(set(wanted) - {"message", *(OWN_KEYS if panel is None else ())}):
-            raise wrong(f"arguments.{unknown[0][:80]}", f"is no argument of {name}")
         model = None if panel is None else f"panel:{panel}"
         who = addressed(registry, model, wanted if panel is None else {})
         run = await start_asked(

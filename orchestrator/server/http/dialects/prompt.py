@@ -192,7 +192,9 @@ def _as_asked(problem: FieldProblem, at: str) -> FieldProblem:
     own, _, rest = problem.at.partition("[")
     if own == "message":
         return FieldProblem(at, problem.detail)
-    return FieldProblem(at, f"image {rest[:-1]} {problem.detail}") if own == "images" else problem
+    if own == "images":
+        return FieldProblem(at, f"image {rest[:-1]} {problem.detail}" if rest else problem.detail)
+    return problem
 
 
 def models(registry: AgentRegistry) -> Iterable[tuple[str, str, str]]:
@@ -217,7 +219,7 @@ async def start_asked(
         As `parse_start` and `Supervisor.start`.
     """
     app = request.app
-    if not question.text:
+    if not question.text and not (question.images and question.earlier):
         raise wrong(at, "must have text: the last message of the user's has none")
     body = {
         "message": question.message,

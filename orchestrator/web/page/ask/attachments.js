@@ -58,17 +58,32 @@ const NO_TEXT = /[\0-\x07\x0e-\x19\x1c-\x1f]/;
  * @returns {{text: string, encoding: string} | null}
  */
 export function decoded(bytes) {
-  const marked = MARKS.find(([, mark]) => mark.every((byte, n) => bytes[n] === byte))?.[0] ?? 'utf-8';
-  const text = new TextDecoder(marked).decode(bytes);
+  const mark = MARKS.find(([, begins]) => begins.every((byte, n) => bytes[n] === byte))?.[0];
+  const name = mark ?? 'utf-8';
+  const text = new TextDecoder(name).decode(bytes);
   if (text.includes('\0')) return null;
-  const encoding = marked === 'utf-8' ? '' : marked.toUpperCase();
-  const faults = text.match(/\ufffd/g)?.length ?? 0;
-  if (faults === 0) return { text, encoding };
+  const encoding = name === 'utf-8' ? '' : name.toUpperCase();
+  if (isWhole(name, bytes)) return { text, encoding };
   // A log that was cut within a sign, or a few bytes gone wrong, do not make it another encoding.
+  const faults = text.match(/\ufffd/g)?.length ?? 0;
   const foreign = text.match(/[^\0-\x7f\ufffd]/gu)?.length ?? 0;
-  if (marked !== 'utf-8' || faults < foreign) return { text, encoding: `${encoding || 'UTF-8'}, not all of it readable` };
+  if (mark !== undefined || faults <= foreign) return { text, encoding: `${encoding || 'UTF-8'}, not all of it readable` };
   const western = new TextDecoder('windows-1252').decode(bytes);
   return NO_TEXT.test(western) ? null : { text: western, encoding: 'Windows-1252' };
+}
+
+/**
+ * Whether all of *bytes* can be read so.
+ * @param {string} encoding
+ * @param {Uint8Array} bytes
+ */
+function isWhole(encoding, bytes) {
+  try {
+    new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

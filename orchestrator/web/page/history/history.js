@@ -30,14 +30,22 @@ export function History({ pageState, state: { runs, history }, current, refreshO
   // Who opens it by a key is in it; who closes it is where it was opened.
   useLayoutEffect(() => {
     const before = document.activeElement;
-    box.current?.focus();
-    return () => before instanceof HTMLElement && before.focus();
+    // It may have taken a while to come, and who types by then is not to be taken away.
+    const types = before?.matches('input, textarea, select, [contenteditable]');
+    if (!types) box.current?.focus();
+    return () => !types && before instanceof HTMLElement && before.focus();
   }, []);
   // A run that is pinned stands in the other list: what was pressed goes along.
   useLayoutEffect(() => {
     if (moved.current !== null) /** @type {HTMLElement | null} */ (box.current?.querySelector(`[data-run="${moved.current}"] [aria-pressed]`))?.focus();
     moved.current = null;
   });
+  // The copies that are kept here, of pinned and named runs, follow what the server says of them.
+  useEffect(() => {
+    const old = runs.filter(({ run_id, status }) => marked[run_id] && (marked[run_id].pinned ?? marked[run_id].named)?.status !== status);
+    for (const run of old) marks.set(run.run_id, marked[run.run_id]?.pinned ? { pinned: run } : { named: run });
+    if (old.length > 0) setMarked(marks.all());
+  }, [runs]);
   const seeking = sought.q !== '' || sought.status !== '';
   useEffect(() => {
     const timer = setTimeout(() => void pageState.refresh({ ...sought, q: sought.q.trim() }), sought.q === '' ? 0 : SEARCH_MS);
@@ -143,7 +151,7 @@ function Entry({ run, mark, setMark, current, forget, opened }) {
       event.preventDefault();
       const name = event.target.elements.name.value.trim();
       const isOwn = name !== '' && name !== run.title;
-      setMark({ name: isOwn ? name : undefined, named: isOwn ? run : undefined });
+      setMark({ name: isOwn ? name : undefined, named: isOwn && !mark.pinned ? run : undefined });
       setStep('kept');
     };
     return html`<li ref=${box}><form class="asks" onSubmit=${keep} onKeyDown=${leave}>
@@ -172,7 +180,7 @@ function Entry({ run, mark, setMark, current, forget, opened }) {
         <span class="glyph" aria-hidden="true">${glyph}</span> ${word} · ${asked} ${asked === 1 ? 'agent' : 'agents'}${varied.length > 0 ? ` (${varied.join(', ')})` : ''}${run.panel ? ` · ${run.panel}` : ''} · ${when(run.created_at)}
       </span>
     </a>
-    <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${shown}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark({ pinned: mark.pinned ? undefined : run })} />
+    <${IconButton} icon="pin" label=${`${mark.pinned ? 'Unpin' : 'Pin'}: ${shown}`} aria-pressed=${mark.pinned !== undefined} onClick=${() => setMark(mark.pinned ? { pinned: undefined, named: mark.name === undefined ? undefined : run } : { pinned: run, named: undefined })} />
     <${IconButton} icon="edit" label=${`Rename: ${shown}`} onClick=${() => setStep('named')} />
     <${IconButton} icon="trash" label=${`Delete: ${shown}`} onClick=${() => setStep('asks')} />
   </li>`;

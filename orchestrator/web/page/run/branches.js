@@ -26,7 +26,7 @@ export function Branches({ branches, open }) {
   const way = (/** @type {number} */ to, /** @type {string} */ sign, /** @type {string} */ label) =>
     branches[to] === undefined
       ? html`<span class="icon-button" aria-hidden="true">${sign}</span>`
-      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label} onClick=${() => (taken = { branches: String(branches), to: branches[to], label })}>${sign}</a>`;
+      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label} onClick=${(/** @type {MouseEvent} */ { ctrlKey, metaKey, shiftKey }) => (taken = ctrlKey || metaKey || shiftKey ? null : { branches: String(branches), to: branches[to], label })}>${sign}</a>`;
   return html`<span ref=${box} class="branches" role="group" aria-label="What was asked here">
     ${way(at - 1, '‹', 'The question asked before')}
     <span>${at + 1} of ${branches.length}</span>

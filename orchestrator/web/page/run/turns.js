@@ -8,8 +8,12 @@ import { AGENT_STATES, count } from '../words.js';
 
 /** @typedef {import('../../client/types.js').AgentState} AgentState */
 
+/** So long the style is waited for. */
+const STYLE_MS = 3_000;
+
 /** Most visits see no panel, so its style is fetched with it. Until it counts nothing is drawn: it would have another size. */
 export const styled = new Promise((done) => {
+  setTimeout(done, STYLE_MS); // all connections may be taken by streams: without a style is better than not at all
   const link = document.createElement('link');
   link.onload = link.onerror = done;
   Object.assign(link, { rel: 'stylesheet', href: new URL('./panel.css', import.meta.url).href });

@@ -23,6 +23,9 @@ for (const [name, bytes, text, encoding] of /** @type {[string, Uint8Array, stri
   ['a log in colours, of Latin-1', western(0x1b, 0x5b, 0x6d, 0xe9), '\x1b[mé', 'Windows-1252'],
   ['UTF-8 that was cut within a sign', UTF8.encode('日本 naïve 🙂').slice(0, -1), '日本 naïve \ufffd', 'UTF-8, not all of it readable'],
   ['nothing at all', western(), '', ''],
+  ['UTF-8 with a sign for what could not be read', UTF8.encode('log: \ufffd ok'), 'log: \ufffd ok', ''],
+  ['UTF-8 of two signs, the second cut', UTF8.encode('price — 5 €').slice(0, -1), 'price — 5 \ufffd', 'UTF-8, not all of it readable'],
+  ['UTF-8 with its mark and one bad byte', western(0xef, 0xbb, 0xbf, 0x61, 0xe9), 'a\ufffd', 'UTF-8, not all of it readable'],
 ])) {
   test(`${name} is read as what it is`, () => assert.deepEqual(decoded(bytes), { text, encoding }));
 }
