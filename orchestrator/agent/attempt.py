@@ -180,8 +180,13 @@ class Attempt:
 
     def _opened(self, request: AgentInput) -> Unchecked:
         """Return the agent's stream, past a generator that only checks what goes through it."""
-        unchecked = getattr(self._backend, "unchecked", None)
-        return Unchecked(self._backend.stream(request)) if unchecked is None else unchecked(request)
+        backend: Any = self._backend
+        owner = next((each for each in type(backend).__mro__ if "stream" in vars(each)), object)
+        # One whose `stream` is another's, of a class below or of somebody who traces it, is to be asked by that.
+        if "unchecked" in vars(owner) and "stream" not in getattr(backend, "__dict__", ()):
+            unchecked: Unchecked = backend.unchecked(request)
+            return unchecked
+        return Unchecked(backend.stream(request))
 
     async def _consume(self, request: AgentInput) -> None:
         """Take every item of the agent's stream; what would end the process ends the attempt instead.

@@ -33,16 +33,27 @@ class Watch:
         wake, context = self._woken, copy_context()  # else asyncio would make one of each for both
         task.add_done_callback(wake, context=context)
         stopped.add_done_callback(wake, context=context)
-        self._look()
+        self._confirm()
 
     def _look(self) -> None:
         """Look at the clock, now and whenever a limit may be reached: what the agent says meanwhile moves them."""
         left, self.code = self._deadlines.remaining()
         if left <= 0:
-            self._woken()
+            # What came while something held the loop up is taken in this turn of it, and moves the limit.
+            self._loop.call_soon(self._confirm)
         else:
             # A clock's rounding may leave less than it can count: waiting for that would spin.
             self._timer = self._loop.call_later(max(left, LEAST_WAIT_SECONDS), self._look)
+
+    def _confirm(self) -> None:
+        """Be over if the limit is reached still; else look again when one may be."""
+        if self.over.done():
+            return
+        left, self.code = self._deadlines.remaining()
+        if left <= 0:
+            self._woken()
+        else:
+            self._look()
 
     def _woken(self, _: object = None) -> None:
         if self._timer is not None:

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
@@ -89,9 +88,6 @@ class Part:
     missing: tuple[Missing, ...] = ()
 
 
-_NOTHING_SAID: Mapping[str, str] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class AgentInput:
     """A request to an agent.
@@ -126,8 +122,8 @@ class AgentInput:
     anchor: str | None = None
     depth: int = 0
     traceparent: str | None = None
-    reasons: Mapping[str, str] = field(default_factory=lambda: _NOTHING_SAID, compare=False, repr=False)
-    answered_by: Mapping[str, str] = field(default_factory=lambda: _NOTHING_SAID, compare=False, repr=False)
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    answered_by: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     approve: Approve = field(default=_nobody_answers, compare=False)
     say: SayAtOnce | None = field(default=None, compare=False, repr=False)
     cancelled: threading.Event = field(default_factory=LazyEvent, compare=False, repr=False)

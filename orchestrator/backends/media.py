@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..events.content import DATA_BYTES, MOST, Data, File, Source, fault_of_json
+from ..events.encoding import clean_values
 
 
 def usable_file(
@@ -76,6 +77,9 @@ class DataReports:
         if self._count >= MOST[Data] - kept:
             return
         try:
+            value = clean_values(
+                value
+            )  # of halves of characters, which only a text that goes on can complete
             fits = fault_of_json(value) is None and len(msgspec.json.encode(value)) <= DATA_BYTES
         except (TypeError, ValueError, RecursionError):
             fits = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import sys
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from orchestrator.agent.attempt import ABANDON_SECONDS, STOP_SECONDS, Attempt, Ending, Stop
 from orchestrator.agent.budget import Budget
 from orchestrator.agent.mailbox import MAX_EVENT_CHARS, Mailbox
-from orchestrator.backends.base import AgentInput, Finish, Spent
+from orchestrator.backends.base import AgentInput, Emission, Finish, Spent, Unchecked
 from orchestrator.errors import AgentError
 from orchestrator.events import (
     Approval,
@@ -380,3 +382,42 @@ def test_no_item_is_left_to_the_garbage_collector() -> None:
         return left
 
     assert asyncio.run(main()) == []
+
+
+class Quick:
+    """A backend whose stream may be taken past what checks it."""
+
+    model = None
+
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        yield "checked"
+
+    async def aclose(self) -> None:
+        pass
+
+    def unchecked(self, request: AgentInput, /) -> Unchecked:
+        return Unchecked(saying("unchecked")(request))
+
+
+class Below(Quick):
+    async def stream(self, request: AgentInput, /) -> AsyncGenerator[Emission, None]:
+        yield "traced"
+
+
+def traced() -> Quick:
+    backend = Quick()
+    backend.stream = Below().stream  # type: ignore[method-assign]
+    return backend
+
+
+@pytest.mark.parametrize(("backend", "text"), [(Quick, "unchecked"), (Below, "traced"), (traced, "traced")])
+async def test_whoever_takes_the_place_of_a_stream_is_asked(backend: Callable[[], Quick], text: str) -> None:
+    """As tracing does: a short cut of the class above would pass it by."""
+    attempt = Attempt(backend(), Mailbox("a"), settings("a"), Budget("agent"))
+    ending = await attempt.run(AgentInput("hi"), asyncio.get_running_loop().create_future())
+    assert (ending.error, attempt.pieces) == (None, [text])
+
+
+def test_a_request_can_be_copied_and_sent_to_other_processes() -> None:
+    request = AgentInput("hi")
+    assert copy.deepcopy(request.reasons) == pickle.loads(pickle.dumps(request.answered_by)) == {}

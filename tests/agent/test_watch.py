@@ -53,3 +53,20 @@ async def test_nothing_is_left_in_the_loop_once_it_has_ended(
     watch.end()
     assert watch._timer is not None
     assert watch._timer.cancelled()
+
+
+@pytest.mark.parametrize("says", [True, False])
+async def test_what_came_while_the_loop_was_held_up_counts(
+    ends: tuple[asyncio.Future[None], asyncio.Future[None]], says: bool
+) -> None:
+    """The limit's timer and the agent's next word are then due in the same turn of the loop, the timer first."""
+    deadlines = Deadlines(first_s=60, idle_s=30, total_s=600)
+    watch = Watch(deadlines, *ends)
+    deadlines.heard = True
+    deadlines.last -= 40
+    watch._look()
+    if says:
+        deadlines.last = deadlines.clock()
+    await asyncio.sleep(0)
+    assert watch.over.done() is not says
+    watch.end()

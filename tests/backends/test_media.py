@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.backends.media import Attachments, usable_file
-from orchestrator.events.content import DATA_URL_CHARS, MOST, File, Source
+from orchestrator.backends.media import Attachments, DataReports, usable_file
+from orchestrator.events.content import DATA_URL_CHARS, MOST, Data, File, Source
 
 DOT = "data:image/png;base64,AA=="
 
@@ -38,3 +38,8 @@ def test_a_page_is_named_once_and_only_so_many_are() -> None:
         assert [*attached.page(odd)] == []
     more = [p for n in range(MOST[Source] + 3) for p in attached.page(f"https://a.example/{n}")]
     assert len(more) == MOST[Source] - 1
+
+
+def test_half_a_character_takes_no_data_away() -> None:
+    (found,) = DataReports().report("rows", {"title": "cut \ud83d", "k\udc00": [1, "\ud83d"]})
+    assert found == Data("rows", {"title": "cut \ufffd", "k\ufffd": [1, "\ufffd"]})

@@ -13,7 +13,7 @@ from msgspec import UNSET, structs
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import OUTPUT_BYTES, Data, File, Source
-from ...events.encoding import joined
+from ...events.encoding import clean_values, joined
 from ..base import Emission
 from ..interleaved_messages import InterleavedMessages
 from ..media import Attachments, DataReports
@@ -257,8 +257,9 @@ class TaskReading:
         yield from self._parts(parts, last, "message")
         if self._value is UNSET or last.text or self._has_said:
             return
-        if len(text := msgspec.json.encode(self._value)) <= OUTPUT_BYTES:
-            self.output = self._value
+        value = clean_values(self._value)
+        if len(text := msgspec.json.encode(value)) <= OUTPUT_BYTES:
+            self.output = value
             yield text.decode()
 
     def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:
@@ -279,7 +280,8 @@ class TaskReading:
         if kind == "agent" or any("error" in str(key).lower() for key in about):
             return  # the words of a failure may be a provider's, with whatever secret is in them
         for emission in self._parts(parts, _Artifact(), "status"):
-            yield Status("working", emission[:MAX_DETAIL_CHARS]) if isinstance(emission, str) else emission
+            detail = emission.text if isinstance(emission, Token) else emission
+            yield Status("working", detail[:MAX_DETAIL_CHARS]) if isinstance(detail, str) else detail
 
     def _note_agent(self, about: dict[str, Any]) -> None:
         """Take in how an agent of this very service ended, or that it begins again."""

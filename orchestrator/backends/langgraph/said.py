@@ -16,6 +16,8 @@ class SaidByMessage:
 
     def __init__(self) -> None:
         self._entries: list[tuple[str, _Voice | Payload, list[str]]] = []
+        self._last: dict[str, tuple[str, _Voice | Payload, list[str]]] = {}
+        """Of each message; those that are said at once are passed on one after the other, and kept so."""
 
     def add(self, message: str, emission: Emission) -> None:
         """Keep what *message* says; empty for what is of none."""
@@ -28,9 +30,11 @@ class SaidByMessage:
         if not emission.text:
             return
         voice = (type(emission), emission.speaker, emission.parent)
-        if not self._entries or self._entries[-1][:2] != (message, voice):
-            self._entries.append((message, voice, []))
-        self._entries[-1][2].append(emission.text)
+        last = self._last.get(message) if message else self._entries[-1] if self._entries else None
+        if last is None or last[:2] != (message, voice):
+            last = self._last[message] = (message, voice, [])
+            self._entries.append(last)
+        last[2].append(emission.text)
 
     def holds(self, void: AbstractSet[str]) -> bool:
         """Return whether any of the answer's own words are of a message that is *void*."""

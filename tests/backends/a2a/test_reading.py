@@ -10,7 +10,7 @@ from msgspec import UNSET
 from orchestrator import AgentError
 from orchestrator.backends.a2a.reading import TaskReading
 from orchestrator.backends.base import Emission
-from orchestrator.events import Data, File
+from orchestrator.events import Data, File, Status
 from orchestrator.events.content import DATA_BYTES, DATA_URL_CHARS, MOST
 from tests.support.emissions import of_kind, text_in
 
@@ -117,3 +117,20 @@ def test_the_last_message_of_the_history_is_the_answer_if_there_is_no_other(
     task = {"id": "t", "status": {"state": "TASK_STATE_COMPLETED"}, "history": history, **more}
     said, reading = read({"task": task})
     assert (text_in(said), reading.done) == (heard, True)
+
+
+def test_an_answer_of_data_alone_is_one_with_half_a_character_too() -> None:
+    said, reading = read(piece("a", {"data": {"title": "cut \ud83d", "rows": [1]}}), DONE)
+    assert text_in(said) == '{"title":"cut \ufffd","rows":[1]}'
+    assert reading.output == {"title": "cut \ufffd", "rows": [1]}
+
+
+def test_who_reports_on_his_work_does_not_answer() -> None:
+    """Some servers say in a part's metadata who speaks, of a report on the way as well."""
+    part = {"text": "Searching", "metadata": {"speaker": "planner"}}
+    status = {
+        "state": "TASK_STATE_WORKING",
+        "message": {"role": "ROLE_AGENT", "messageId": "m", "parts": [part]},
+    }
+    said, _ = read({"statusUpdate": {"taskId": "t", "status": status}})
+    assert said == [Status("working", "Searching")]
