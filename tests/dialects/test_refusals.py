@@ -16,6 +16,7 @@ from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from openai import AsyncOpenAI
 
+from orchestrator.backends.base import AgentInput
 from orchestrator.errors import LogUnavailable
 from orchestrator.eventlog import MemoryLog
 from orchestrator.eventlog.run_store import RunRecord
@@ -286,3 +287,18 @@ async def test_an_ag_ui_client_is_told_why(service: Service, full: str, version:
     for headers, status in (({}, "401"), (KEY, "429")):
         told = await run_node("ag_ui.mjs", version, service.url, {"model": "endless", "headers": headers})
         assert status in told["failure"]
+
+
+@pytest.mark.parametrize(("earlier", "status"), [(True, 200), (False, 422)])
+async def test_an_image_alone_goes_on_from_what_was_said(serve: Serve, earlier: bool, status: int) -> None:
+    """Nobody is asked by an image that comes first; after an answer it is a question by itself."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    before = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Which one?"}]
+    messages = [*(before if earlier else ()), {"role": "user", "content": [image]}]
+
+    async def looking(request: AgentInput) -> AsyncIterator[str]:
+        yield f"{len(request.images)} image"
+
+    service = await serve({"looking": looking})
+    answer = await service.call("POST", "/v1/chat/completions", json={"messages": messages})
+    assert answer.status == status, answer.body
