@@ -114,8 +114,8 @@ for (const channel of [undefined, null]) {
     await until(() => run.getSnapshot().detail?.code === 'blocked');
     assert.equal(run.connection, 'connecting');
     assert.match(run.getSnapshot().detail.message, /six connections/);
-    assert.equal(told.length, 1);
-    assert.ok(toldClient.length >= 1); // on a slow machine the start was told of too
+    assert.ok(told.length >= 1); // on a slow machine another try may have waited as long
+    assert.ok(toldClient.length >= 1); // and the start, too
     server.intercept = () => false;
     for (const response of waiting) response.destroy();
     await until(() => run.connection === 'open');
