@@ -143,7 +143,7 @@ class Pump:
                 approve=attempt.approvals.wait,
                 reasons=attempt.approvals.reasons,
                 answered_by=attempt.approvals.names,
-                say=attempt.say if getattr(backend, "says_at_once", False) else None,
+                say=attempt.say if getattr(backend, "emits_at_once", False) else None,
                 cancelled=LazyEvent() if number > self._request.attempt else self._request.cancelled,
             )
             ending = await attempt.run(request, self._stopped)

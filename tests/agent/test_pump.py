@@ -324,3 +324,21 @@ async def test_a_turn_of_a_panel_says_what_it_is_part_of() -> None:
     events = await rig.run()
     assert events[0] == opening
     assert names(events) == ["started", "cancelled"]
+
+
+@pytest.mark.parametrize("emits_at_once", [True, False])
+async def test_only_whom_nobody_stands_before_may_say_text_at_once(emits_at_once: bool) -> None:
+    """Past whoever does, a piece of text would be missing there; without it each piece wakes a task."""
+    requests: list[AgentInput] = []
+
+    def noted(request: AgentInput) -> AsyncGenerator[Any, None]:
+        requests.append(request)
+        return failing(0)(request)
+
+    async def ready() -> Backend:
+        backend = ScriptedBackend(noted)
+        vars(backend)["emits_at_once"] = emits_at_once
+        return backend
+
+    await Rig(failing(0), backend=ready).run()
+    assert [request.say is not None for request in requests] == [emits_at_once]
