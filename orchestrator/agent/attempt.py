@@ -181,9 +181,8 @@ class Attempt:
     def _opened(self, request: AgentInput) -> Unchecked:
         """Return the agent's stream, past a generator that only checks what goes through it."""
         backend: Any = self._backend
-        owner = next((each for each in type(backend).__mro__ if "stream" in vars(each)), object)
         # One whose `stream` is another's, of a class below or of somebody who traces it, is to be asked by that.
-        if "unchecked" in vars(owner) and "stream" not in getattr(backend, "__dict__", ()):
+        if "unchecked" in vars(type(backend)) and "stream" not in getattr(backend, "__dict__", ()):
             unchecked: Unchecked = backend.unchecked(request)
             return unchecked
         return Unchecked(backend.stream(request))

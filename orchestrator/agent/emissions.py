@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from ..backends.base import Finish
+from ..backends.base import Finish, Voice
 from ..errors import AgentError
 from ..events.agent import Reasoning, Token, Usage
 from ..events.encoding import check_types, clean_text, encode_json, is_first_half
@@ -18,8 +18,6 @@ from .content_bounds import bound_output
 from .event_bounds import MESSAGE_CHARS, countable
 
 _S = TypeVar("_S", bound=msgspec.Struct)
-Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
-"""What is said, by which speaker, in which call: only pieces of one voice are one text."""
 
 
 class HeldHalves:

@@ -37,23 +37,21 @@ class Watch:
 
     def _look(self) -> None:
         """Look at the clock, now and whenever a limit may be reached: what the agent says meanwhile moves them."""
-        left, self.code = self._deadlines.remaining()
-        if left <= 0:
+        if self._is_reached():
             # What came while something held the loop up is taken in this turn of it, and moves the limit.
             self._loop.call_soon(self._confirm)
-        else:
-            # A clock's rounding may leave less than it can count: waiting for that would spin.
-            self._timer = self._loop.call_later(max(left, LEAST_WAIT_SECONDS), self._look)
 
     def _confirm(self) -> None:
-        """Be over if the limit is reached still; else look again when one may be."""
-        if self.over.done():
-            return
-        left, self.code = self._deadlines.remaining()
-        if left <= 0:
+        if not self.over.done() and self._is_reached():
             self._woken()
-        else:
-            self._look()
+
+    def _is_reached(self) -> bool:
+        """Return whether a limit is; if none is, look again when one may be."""
+        left, self.code = self._deadlines.remaining()
+        if left > 0:
+            # A clock's rounding may leave less than it can count: waiting for that would spin.
+            self._timer = self._loop.call_later(max(left, LEAST_WAIT_SECONDS), self._look)
+        return left <= 0
 
     def _woken(self, _: object = None) -> None:
         if self._timer is not None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from msgspec import UNSET
 
 from ..errors import AgentError
-from ..events.agent import Missing, Usage
+from ..events.agent import Missing, Reasoning, Token, Usage
 from ..events.base import Payload
 from .at_once import AtOnce as AtOnce
 from .lazy_event import LazyEvent as LazyEvent
@@ -197,6 +197,9 @@ class Correction:
 
     payloads: tuple[Payload, ...]
 
+
+Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
+"""What is said, by which speaker, in which call: only pieces of one voice are one text."""
 
 Emission = str | Payload | Spent | Correction | Finish
 """What a stream yields: a string is a `Token`; a Payload is an event; `Finish` ends it."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..events.content import fault_of_json
+from ..events.encoding import fields_of
 
 
 def plain(value: Any) -> Any:
@@ -25,8 +26,7 @@ def as_json(value: Any) -> str:
 
 
 def _plain_of(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else _words(value)
+    return fields_of(value) if callable(getattr(value, "model_dump", None)) else _words(value)
 
 
 def _words(value: Any) -> str:

@@ -229,9 +229,7 @@ class Zygote:
             return
         try:
             asked = json.loads(_exactly(client, asks))
-        except (OSError, SystemExit):
-            asked = None  # a stand-in that was killed while it asked: its end is next to be read
-        if asked is None:
+        except (OSError, SystemExit):  # a stand-in that was killed while it asked: its end is next to be read
             for file in files:
                 os.close(file)
             return

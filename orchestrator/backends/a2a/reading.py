@@ -13,7 +13,7 @@ from msgspec import UNSET, structs
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import OUTPUT_BYTES, Data, File, Source
-from ...events.encoding import clean_values, joined
+from ...events.encoding import joined
 from ..base import Emission
 from ..interleaved_messages import InterleavedMessages
 from ..media import Attachments, DataReports
@@ -257,9 +257,8 @@ class TaskReading:
         yield from self._parts(parts, last, "message")
         if self._value is UNSET or last.text or self._has_said:
             return
-        value = clean_values(self._value)
-        if len(text := msgspec.json.encode(value)) <= OUTPUT_BYTES:
-            self.output = value
+        if len(text := msgspec.json.encode(self._value)) <= OUTPUT_BYTES:
+            self.output = self._value
             yield text.decode()
 
     def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:

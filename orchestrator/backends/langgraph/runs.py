@@ -57,27 +57,24 @@ class GraphRuns:
     def on_chain_start(
         self, serialized: Any, inputs: Any, *, run_id: object, parent_run_id: object = None, **about: Any
     ) -> None:
-        outer = self._open.get(parent_run_id, _Open())
         known = about.get("metadata")
         place = known.get("langgraph_checkpoint_ns") if isinstance(known, Mapping) else None
         if not isinstance(known, Mapping) or not place or about.get("name") != known.get("langgraph_node"):
-            self._open[run_id] = _Open(outer.call, outer.tries)
+            self._begin(run_id, parent_run_id)
             return
         self.void |= self._failed.pop(place, set())  # the node is tried again
-        own = _Try(place)
-        self._open[run_id] = _Open(outer.call, (*outer.tries, own), own)
+        self._begin(run_id, parent_run_id, own=_Try(place))
 
     def on_tool_start(
         self, serialized: Any, input_str: Any, *, run_id: object, parent_run_id: object = None, **about: Any
     ) -> None:
-        outer, call = self._open.get(parent_run_id, _Open()), about.get("tool_call_id")
-        self._open[run_id] = _Open(call if isinstance(call, str) and call else outer.call, outer.tries)
+        call = about.get("tool_call_id")
+        self._begin(run_id, parent_run_id, call=call if isinstance(call, str) and call else None)
 
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: object, parent_run_id: object = None, **about: Any
     ) -> None:
-        outer = self._open.get(parent_run_id, _Open())
-        self._open[run_id] = _Open(outer.call, outer.tries)
+        self._begin(run_id, parent_run_id)
 
     on_llm_start = on_chat_model_start
 
@@ -104,10 +101,16 @@ class GraphRuns:
     def on_chain_end(self, outputs: Any, *, run_id: object, **about: Any) -> None:
         self._open.pop(run_id, None)
 
-    on_tool_end = on_chain_end
+    on_tool_end = on_tool_error = on_chain_end
 
-    def on_tool_error(self, error: BaseException, *, run_id: object, **about: Any) -> None:
-        self._open.pop(run_id, None)
+    # ── what is open ─────────────────────────────────────────────────────────────────────────
+
+    def _begin(
+        self, run_id: object, parent_run_id: object, *, call: str | None = None, own: _Try | None = None
+    ) -> None:
+        outer = self._open.get(parent_run_id, _Open())
+        tries = outer.tries if own is None else (*outer.tries, own)
+        self._open[run_id] = _Open(call or outer.call, tries, own)
 
     def _note(self, run_id: object, message: Any) -> None:
         key = getattr(message, "id", None)

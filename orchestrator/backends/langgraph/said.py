@@ -7,16 +7,15 @@ from collections.abc import Set as AbstractSet
 from ...events.agent import Reasoning, Token
 from ...events.base import Payload
 from ..base import Emission
-
-_Voice = tuple[type[Token] | type[Reasoning], str | None, str | None]
+from ..stretch import Stretch
 
 
 class SaidByMessage:
     """The emissions of one attempt, texts as the pieces that they came in."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[str, _Voice | Payload, list[str]]] = []
-        self._last: dict[str, tuple[str, _Voice | Payload, list[str]]] = {}
+        self._entries: list[tuple[str, Stretch | Payload]] = []
+        self._last: dict[str, Stretch] = {}
         """Of each message; those that are said at once are passed on one after the other, and kept so."""
 
     def add(self, message: str, emission: Emission) -> None:
@@ -25,28 +24,33 @@ class SaidByMessage:
             emission = Token(emission)
         if not isinstance(emission, Token | Reasoning):
             if isinstance(emission, Payload):
-                self._entries.append((message, emission, []))
+                self._entries.append((message, emission))
             return
         if not emission.text:
             return
         voice = (type(emission), emission.speaker, emission.parent)
-        last = self._last.get(message) if message else self._entries[-1] if self._entries else None
-        if last is None or last[:2] != (message, voice):
-            last = self._last[message] = (message, voice, [])
-            self._entries.append(last)
-        last[2].append(emission.text)
+        last = self._last.get(message) if message else self._newest()
+        if last is None or last.voice != voice:
+            last = self._last[message] = Stretch(*voice)
+            self._entries.append((message, last))
+        last.pieces.append(emission.text)
+
+    def _newest(self) -> Stretch | None:
+        """Return what was said last, if it is of no message, and text."""
+        message, what = self._entries[-1] if self._entries else ("", None)
+        return what if not message and isinstance(what, Stretch) else None
 
     def holds(self, void: AbstractSet[str]) -> bool:
         """Return whether any of the answer's own words are of a message that is *void*."""
         return any(
-            message in void and isinstance(what, tuple) and what[0] is Token and what[2] is None
-            for message, what, _ in self._entries
+            message in void and isinstance(what, Stretch) and what.kind is Token and what.parent is None
+            for message, what in self._entries
         )
 
     def without(self, void: AbstractSet[str]) -> tuple[Payload, ...]:
         """Return what is left to be said if the messages in *void* are not."""
         return tuple(
-            what[0]("".join(pieces), what[1], what[2]) if isinstance(what, tuple) else what
-            for message, what, pieces in self._entries
+            what.payload() if isinstance(what, Stretch) else what
+            for message, what in self._entries
             if message not in void
         )

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ...events.agent import Reasoning, Token
 from ...events.base import Payload
-
-_Said = type[Token] | type[Reasoning]
-
-
-@dataclass(slots=True)
-class _Stretch:
-    """Neighbouring pieces of one voice."""
-
-    kind: _Said
-    speaker: str | None
-    parent: str | None
-    pieces: list[str] = field(default_factory=list)
+from ..stretch import Stretch
 
 
 class EmissionRecord:
@@ -31,7 +18,7 @@ class EmissionRecord:
 
     def __init__(self) -> None:
         self.corrected = False
-        self._entries: list[Payload | _Stretch] = []
+        self._entries: list[Payload | Stretch] = []
         self._closed = True
 
     def add(self, payload: Payload) -> None:
@@ -41,8 +28,8 @@ class EmissionRecord:
             return
         last = None if self._closed or not self._entries else self._entries[-1]
         voice = (type(payload), payload.speaker, payload.parent)
-        if not isinstance(last, _Stretch) or (last.kind, last.speaker, last.parent) != voice:
-            last = _Stretch(*voice)
+        if not isinstance(last, Stretch) or last.voice != voice:
+            last = Stretch(*voice)
             self._entries.append(last)
             self._closed = False
         last.pieces.append(payload.text)
@@ -50,12 +37,7 @@ class EmissionRecord:
     def add_text(self, text: str, speaker: str | None, parent: str | None) -> None:
         """Keep what a `Token` of these would say."""
         last = self._entries[-1] if self._entries and not self._closed else None
-        if (
-            type(last) is _Stretch
-            and last.kind is Token
-            and last.speaker == speaker
-            and last.parent == parent
-        ):
+        if type(last) is Stretch and last.kind is Token and last.speaker == speaker and last.parent == parent:
             last.pieces.append(text)
         else:
             self.add(Token(text, speaker, parent))
@@ -70,7 +52,7 @@ class EmissionRecord:
         said = (
             entry
             for entry in self._entries[:until]
-            if isinstance(entry, _Stretch) and entry.kind is Token and entry.parent == parent
+            if isinstance(entry, Stretch) and entry.kind is Token and entry.parent == parent
         )
         return sum(len(piece) for entry in said for piece in entry.pieces)
 
@@ -79,22 +61,16 @@ class EmissionRecord:
         wrong = [
             at
             for at in range(since, len(self._entries))
-            if isinstance(entry := self._entries[at], _Stretch)
-            and (entry.kind, entry.speaker, entry.parent) == (Token, speaker, parent)
+            if isinstance(entry := self._entries[at], Stretch) and entry.voice == (Token, speaker, parent)
         ]
         for at in reversed(wrong):
             del self._entries[at]
         self._entries.insert(
-            wrong[0] if wrong else len(self._entries), _Stretch(Token, speaker, parent, [text])
+            wrong[0] if wrong else len(self._entries), Stretch(Token, speaker, parent, [text])
         )
         self._closed = True
         self.corrected = True
 
     def payloads(self) -> tuple[Payload, ...]:
         """Return all that is to be said, each stretch as one payload."""
-        return tuple(
-            entry.kind("".join(entry.pieces), entry.speaker, entry.parent)
-            if isinstance(entry, _Stretch)
-            else entry
-            for entry in self._entries
-        )
+        return tuple(entry.payload() if isinstance(entry, Stretch) else entry for entry in self._entries)

@@ -24,7 +24,7 @@ from ...errors import AgentError
 from ...events.encoding import clean_text, clean_values, encode_json, is_first_half
 from ...sse_parser import EventTooLarge, ServerSentEvent, SSEParser
 from ..at_once import AtOnce
-from .errors import SilenceLimit
+from .errors import PROVIDER, SilenceLimit
 from .http_errors import MAX_BODY_BYTES, REDIRECTS, redirect_error, status_error
 from .lenient_connector import MendedConnector
 
@@ -106,7 +106,7 @@ class HttpUpstream:
             if response.status not in REDIRECTS:
                 break
             response.close()
-            target = self._redirected(response)
+            target = target_within_origin(response, who=self.who)
         if not 200 <= response.status < 300:
             error = status_error(
                 response.status, response.headers, who=self.who, body=await _error_body(response)
@@ -146,17 +146,6 @@ class HttpUpstream:
                 "upstream_rejected", f"{self.who} points to another origin, which is not followed."
             )
         return yarl.URL(url, encoded=True)
-
-    def _redirected(self, response: aiohttp.ClientResponse) -> yarl.URL:
-        location = response.headers.get("location")
-        error = redirect_error(response.status, str(response.url), location, who=self.who)
-        try:
-            target = response.url.join(yarl.URL(location or ""))
-            if not location or target.origin() != response.url.origin():
-                raise error
-        except ValueError as exc:
-            raise error from exc
-        return target
 
     async def _request(
         self, method: str, url: yarl.URL, data: bytes, headers: Mapping[str, str]
@@ -346,6 +335,25 @@ def decode_object(data: bytes | str, who: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise AgentError("upstream_invalid", f"{who} sent JSON that is no object.")
     return value
+
+
+def target_within_origin(response: aiohttp.ClientResponse, *, who: str = PROVIDER) -> yarl.URL:
+    """Return where a redirect points, if that is the same server.
+
+    Args:
+        who: Answered; begins the message.
+    Raises:
+        AgentError: `upstream_rejected`: it is another, which the question and the headers are not meant for.
+    """
+    location = response.headers.get("location")
+    error = redirect_error(response.status, str(response.url), location, who=who)
+    try:
+        target = response.url.join(yarl.URL(location or ""))
+        if not location or target.origin() != response.url.origin():
+            raise error
+    except ValueError as exc:
+        raise error from exc
+    return target
 
 
 def proxy_for(url: yarl.URL) -> str | None:

@@ -65,8 +65,9 @@ class Problem:
 
     def words(self) -> str:
         """Return what was wrong as one text, for an API whose clients show no more; what was said is not repeated."""
-        said = str(self.document()["detail"])
-        for each in self.document().get("errors", ()):
+        document = self.document()
+        said = str(document["detail"])
+        for each in document.get("errors", ()):
             if each["detail"] not in said:
                 said += f" {each['at']}: {each['detail']}."
         return said

@@ -25,18 +25,22 @@ from orchestrator import Progress
 from orchestrator.backends.base import AgentInput
 
 
-class WireModel(BaseChatModel):
+class StreamingModel(BaseChatModel):
+    """A model that is only ever streamed."""
+
+    @property
+    def _llm_type(self) -> str:
+        return type(self).__name__
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
+        raise NotImplementedError
+
+
+class WireModel(StreamingModel):
     """Streams what an OpenAI-compatible server says; `url` is set by the test."""
 
     url: ClassVar[str] = ""
     name_there: ClassVar[str] = "echo-20"
-
-    @property
-    def _llm_type(self) -> str:
-        return "wire"
-
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
-        raise NotImplementedError
 
     async def _astream(
         self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
@@ -51,15 +55,8 @@ class WireModel(BaseChatModel):
                     yield ChatGenerationChunk(message=AIMessageChunk(content=text or ""))
 
 
-class PlayedModel(BaseChatModel):
+class PlayedModel(StreamingModel):
     """Calls a tool when it is asked, and says what that returned."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "played"
-
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
-        raise NotImplementedError
 
     async def _astream(
         self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
@@ -91,17 +88,10 @@ class PlayedModel(BaseChatModel):
         ]
 
 
-class SpellingModel(BaseChatModel):
+class SpellingModel(StreamingModel):
     """Says its words, one in a turn of the loop."""
 
     words: list[str]
-
-    @property
-    def _llm_type(self) -> str:
-        return "spelling"
-
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
-        raise NotImplementedError
 
     async def _astream(
         self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
@@ -149,7 +139,7 @@ async def _spoil(state: MessagesState) -> dict[str, Any]:
     return _count(state)
 
 
-def _line(*nodes: Any, **options: Any) -> Any:
+def line(*nodes: Any, **options: Any) -> Any:
     builder = StateGraph(MessagesState)
     for node in nodes:
         builder.add_node(node.__name__.strip("_"), node)
@@ -159,12 +149,12 @@ def _line(*nodes: Any, **options: Any) -> Any:
     return builder.compile(**options)
 
 
-talking = _line(_talk)
-asking = _line(_count, _ask, checkpointer=InMemorySaver())
-forgetful = _line(_ask)
-remembering = _line(_spoil, checkpointer=InMemorySaver())
-counting = _line(_count)
-ending = _line(_end)
+talking = line(_talk)
+asking = line(_count, _ask, checkpointer=InMemorySaver())
+forgetful = line(_ask)
+remembering = line(_spoil, checkpointer=InMemorySaver())
+counting = line(_count)
+ending = line(_end)
 uncompiled = (
     StateGraph(MessagesState).add_node("count", _count).add_edge(START, "count").add_edge("count", END)
 )
@@ -201,7 +191,7 @@ def _approve(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage(str(interrupt(asked)["decisions"]))]}
 
 
-approving = _line(_approve, checkpointer=InMemorySaver())
+approving = line(_approve, checkpointer=InMemorySaver())
 nothing = 3
 
 
@@ -228,7 +218,7 @@ def _show(state: MessagesState) -> dict[str, Any]:
     }
 
 
-showing = _line(_show)
+showing = line(_show)
 
 
 class Form(TypedDict, total=False):
@@ -324,17 +314,17 @@ async def _call(state: MessagesState) -> dict[str, Any]:
 
 async def _tools(state: MessagesState) -> dict[str, Any]:
     """Run a tool that is a graph with a model of its own."""
-    said = await _line(_spell).ainvoke({"messages": []})
+    said = await line(_spell).ainvoke({"messages": []})
     return {"messages": [ToolMessage(said["messages"][-1].content, tool_call_id="c1", name="spell")]}
 
 
-delegating = _line(_call, _tools, _again)
+delegating = line(_call, _tools, _again)
 nested = (
-    StateGraph(MessagesState).add_node("researcher", _line(_spell)).add_edge(START, "researcher").compile()
+    StateGraph(MessagesState).add_node("researcher", line(_spell)).add_edge(START, "researcher").compile()
 )
-too_much = _line(_write_too_much)
-paused = _line(_count, _again, checkpointer=InMemorySaver(), interrupt_before=["again"])
-addressed = _line(_addressed)
+too_much = line(_write_too_much)
+paused = line(_count, _again, checkpointer=InMemorySaver(), interrupt_before=["again"])
+addressed = line(_addressed)
 MADE: list[str] = []
 
 
@@ -344,7 +334,7 @@ async def made_later(config: dict[str, Any]) -> Any:
 
 
 def made_of_config(config: dict[str, Any]) -> Any:
-    return _line(_count)
+    return line(_count)
 
 
 @asynccontextmanager

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -16,21 +15,16 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import RetryPolicy, interrupt
 from pydantic import Field
 
+from .graphs import StreamingModel, line
+
 AGAIN = RetryPolicy(initial_interval=0.0, max_attempts=3, jitter=False, retry_on=lambda exc: True)
 
 
-class Failing(BaseChatModel):
+class Failing(StreamingModel):
     """Says half of its words, and fails the first time; `fails` counts down."""
 
     words: list[str]
     fails: list[None] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "failing"
-
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
-        raise NotImplementedError
 
     async def _astream(
         self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
@@ -121,15 +115,8 @@ async def whisper(what: str) -> str:
     return str((await Failing(words=list(what)).ainvoke("hm")).content)
 
 
-class _Caller(BaseChatModel):
+class _Caller(StreamingModel):
     """Calls two tools at once, and is done with what they say."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "caller"
-
-    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **keys: Any) -> ChatResult:
-        raise NotImplementedError
 
     async def _astream(
         self, messages: list[Any], stop: Any = None, run_manager: Any = None, **keys: Any
@@ -188,7 +175,4 @@ def halves() -> Any:
             pass
         return {}
 
-    builder = StateGraph(MessagesState)
-    builder.add_node("say", say)
-    builder.add_edge(START, "say")
-    return builder.compile()
+    return line(say)

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from orchestrator.errors import AgentError
 from orchestrator.events import Token, ToolResult
 from orchestrator.run.registry import AgentRegistry
 from tests.support import programs
-from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.patience import eventually
 from tests.support.service import serving
 from tests.support.zygote import module_command, real_pid
 
@@ -163,10 +162,8 @@ def kill_children() -> None:
     for pid in children():
         servers = [real_pid(each) for each in programs.children(pid)]
         os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + PATIENCE_SECONDS
-        while any(programs.is_running(server) for server in servers):
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        for server in servers:
+            programs.wait_for_end(server)
 
 
 async def test_runs_at_once_share_it(model: ReplayServer) -> None:

@@ -17,8 +17,12 @@ MAX_KEY_CHARS = 64
 """A longer key is not kept in memory with its plain spelling."""
 
 
-def invalid() -> AgentError:
-    return AgentError("upstream_invalid", INVALID)
+def invalid(cause: Exception | None = None) -> AgentError:
+    """Return what is said of an answer that cannot be read; *cause* is what showed it."""
+    failure = AgentError("upstream_invalid", INVALID)
+    if cause is not None:
+        failure.__cause__ = cause
+    return failure
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

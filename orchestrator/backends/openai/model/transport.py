@@ -25,11 +25,12 @@ from ...upstream.connections import (
     new_session,
     proxy_for,
     read_whole,
+    target_within_origin,
     with_shared_names,
 )
 from ...upstream.errors import PROVIDER
 from ...upstream.hops import counted_for_model
-from ...upstream.http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, redirect_error, status_error
+from ...upstream.http_errors import MAX_BODY_BYTES, REDIRECTS, endless_redirect, status_error
 from ...upstream.lenient_connector import MendedHandler
 from ..errors import transport_error
 from .chat.cumulative_pieces import DeltaStyle
@@ -144,7 +145,7 @@ class FastTransport:
             if response.status not in REDIRECTS:
                 break
             response.close()
-            url = _within_origin(response)
+            url = target_within_origin(response)
             data = body_of(body)
         if response.status in REDIRECTS:
             response.close()
@@ -240,23 +241,6 @@ class StreamBody:
     def close(self) -> None:
         """Give the connection back if the answer was read to its end, else close it, now."""
         self._response.close()
-
-
-def _within_origin(response: aiohttp.ClientResponse) -> yarl.URL:
-    """Return where a redirect points, if that is the same server.
-
-    Raises:
-        AgentError: `upstream_rejected`: it is another, which the prompt and the headers are not meant for.
-    """
-    location = response.headers.get("location")
-    error = redirect_error(response.status, str(response.url), location)
-    try:
-        target = response.url.join(yarl.URL(location or ""))
-        if not location or target.origin() != response.url.origin():
-            raise error
-    except ValueError as exc:
-        raise error from exc
-    return target
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:

@@ -30,7 +30,7 @@ from .....errors import AgentError
 from .....events.encoding import clean_text
 from ....upstream.finish_reasons import finish_of, is_unfinished, last_word, withheld
 from ..client import is_whole
-from ..coercion import INVALID, arguments_of, breaks_off, documents
+from ..coercion import arguments_of, breaks_off, documents, invalid
 from ..events import (
     ArgumentsDelta,
     PlainEnd,
@@ -136,9 +136,7 @@ class ChatDecoder:
         except AgentError as exc:
             self._fail(exc)
         except (ValueError, TypeError, AttributeError, AgentsException) as exc:
-            failure = AgentError("upstream_invalid", INVALID)
-            failure.__cause__ = exc
-            self._fail(failure)
+            self._fail(invalid(exc))
         return events
 
     def end(self) -> list[Any]:
@@ -290,7 +288,8 @@ class ChatDecoder:
         for block in said.thinking_blocks or ():
             self._thinking = self._thinking or StreamingState()
             self._thinking.accumulate_thinking_block(block)
-        self._annotations = [*(self._annotations or ()), *(said.annotations or ())]
+        if said.annotations:
+            self._annotations = [*(self._annotations or ()), *said.annotations]
 
     def _call(self, piece: CallPiece) -> None:
         function = piece.function or Function(piece.name, arguments_of(piece.arguments))

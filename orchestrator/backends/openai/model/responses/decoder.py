@@ -17,7 +17,7 @@ from openai.types.responses import ResponseCompletedEvent, ResponseStreamEvent
 from .....errors import AgentError
 from ..chat.decoder import UNFINISHED
 from ..client import response_of
-from ..coercion import INVALID, documents
+from ..coercion import documents, invalid
 from ..events import DELTA_TYPES, AnyDelta, ArgumentsDelta, TextDelta, append_delta
 from ..sse import DataSplitter
 from ..stream_markers import is_done, is_life
@@ -64,9 +64,7 @@ class ResponsesDecoder:
         except AgentError as exc:
             self._fail(exc)
         except ValueError as exc:
-            failure = AgentError("upstream_invalid", INVALID)
-            failure.__cause__ = exc
-            self._fail(failure)
+            self._fail(invalid(exc))
         return events
 
     def end(self) -> list[Any]:
@@ -80,7 +78,7 @@ class ResponsesDecoder:
             except AgentError as exc:
                 self._fail(exc)
             except ValueError:
-                self._fail(AgentError("upstream_invalid", INVALID))
+                self._fail(invalid())
         if not self.ended:
             self._fail(AgentError("upstream_invalid", UNFINISHED))
         return events
