@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ..errors import ConfigError, ConfigProblem
 from ..references import load_attribute
 from ..settings.agent import AgentSettings
 from .auto.search import ModelSearch
 from .base import Backend, StreamFunction
+from .stream_check import trouble_with_backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ KINDS: dict[str, Kind] = {
 }
 """What `backend:` may say → the kind."""
 
+_TABLE = f"KINDS of {__name__}"
+"""What a problem with a row names as its place."""
+
 MADE_IN_PYTHON = "function"
 """The kind of an agent that `create_app(agents=…)` was given instead of a file; its backend class wraps with `of`."""
 
@@ -84,12 +89,27 @@ MADE_IN_PYTHON = "function"
 def settings_class(kind: object) -> type[AgentSettings] | None:
     """Return the class of the settings of *kind*, as a file spells it; None if there is no such kind."""
     row = KINDS.get(kind) if isinstance(kind, str) else None
-    return None if row is None else cast("type[AgentSettings]", load_attribute(row.settings))
+    return None if row is None else _settings_of(str(kind), row)
 
 
 def settings_classes() -> dict[str, type[AgentSettings]]:
     """Return the class of every kind's settings, by the kind's name."""
-    return {kind: cast("type[AgentSettings]", load_attribute(row.settings)) for kind, row in KINDS.items()}
+    return {kind: _settings_of(kind, row) for kind, row in KINDS.items()}
+
+
+def _settings_of(kind: str, row: Kind) -> type[AgentSettings]:
+    found: Any = load_attribute(row.settings, file=_TABLE, key=kind)
+    if not (isinstance(found, type) and issubclass(found, AgentSettings)):
+        raise ConfigError(
+            [ConfigProblem(_TABLE, None, kind, f"{row.settings!r} is no subclass of AgentSettings")]
+        )
+    if found.model_fields["backend"].default != kind:
+        # A file that names the kind would be told that it should name another.
+        wanted = f'backend: Literal["{kind}"] = "{kind}"'
+        raise ConfigError(
+            [ConfigProblem(_TABLE, None, kind, f"{row.settings!r} is not of this kind; write {wanted}")]
+        )
+    return found
 
 
 def is_open(settings: AgentSettings) -> bool:
@@ -107,7 +127,7 @@ def settle(settings: AgentSettings, models: ModelSearch) -> AgentSettings:
     if not row.settle:
         return settings
     keys: dict[str, Any] = cast("Any", load_attribute(row.settle))(settings, models)
-    chosen = cast("type[AgentSettings]", load_attribute(KINDS[keys["backend"]].settings))
+    chosen = _settings_of(keys["backend"], KINDS[keys["backend"]])
     return chosen.model_validate(keys, context={"file": settings.file})
 
 
@@ -122,12 +142,14 @@ def create_backend(settings: AgentSettings, agents: Mapping[str, AgentSettings])
     Slow: it may import an SDK, so a server calls it in a thread.
 
     Raises:
-        ConfigError: A reference cannot be loaded, or the settings do not fit together.
+        ConfigError: A reference cannot be loaded, the settings do not fit together, or the class is no `Backend`.
     """
     if is_open(settings):
         settings = settle(settings, ModelSearch(os.environ))
-    factory: Any = load_attribute(KINDS[settings.backend].backend)
+    factory: Any = load_attribute(KINDS[settings.backend].backend, file=settings.source, key="backend")
     backend: Backend = factory(settings, agents)
+    if trouble := trouble_with_backend(backend):
+        raise settings.problem("", trouble)
     return backend
 
 
@@ -135,10 +157,14 @@ def wrap_agent(agent_id: str, agent: StreamFunction | Backend) -> tuple[AgentSet
     """Return the settings and the backend of an agent that was made in Python: a function, or a `Backend` as it is.
 
     Raises:
-        ConfigError: The function cannot give an async iterator.
+        ConfigError: The function cannot give an async iterator, or the object is no `Backend`.
     """
     row = KINDS[MADE_IN_PYTHON]
     settings: Any = load_attribute(row.settings)
     backend: Any = load_attribute(row.backend)
-    wrapped: Backend = backend.of(agent) if callable(agent) else agent
-    return settings(agent_id=agent_id, stream="python:agent"), wrapped
+    made: AgentSettings = settings(agent_id=agent_id, stream="python:agent")
+    if callable(agent):
+        return made, backend.of(agent)
+    if trouble := trouble_with_backend(agent):
+        raise made.problem("", trouble)
+    return made, agent

@@ -282,16 +282,19 @@ def check(config: Path, offline: bool, no_load: bool) -> int:
     """Say what is wrong with the files of agents and panels, all at once."""
     from ..backends.auto.search import environ_for
     from ..config.check import check_agents
+    from ..framing.base import check_dialects
+    from ..telemetry.logs import printable
 
     _allow_local_modules()
     report = check_agents(config, environ_for(os.environ, offline=offline), load=not no_load)
+    problems = [*report.problems, *([] if no_load else check_dialects())]
     for line in report.lines:
         click.echo(line)
-    for problem in report.problems:
-        click.echo(str(problem), err=True)
-    if report.problems:
-        click.echo(f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}", err=True)
-    return FAILED if report.problems else 0
+    for problem in problems:
+        click.echo(printable(str(problem)), err=True)
+    if problems:
+        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+    return FAILED if problems else 0
 
 
 @cli.command()
@@ -380,7 +383,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str, code: int) -> int:
+    from ..telemetry.logs import printable
     from ..terminal.text import clean
 
-    click.echo(f"{PROGRAM}: {clean(message)}", err=True)
+    click.echo(f"{PROGRAM}: {printable(clean(message))}", err=True)
     return code

@@ -79,9 +79,9 @@ def _build(config: Config) -> tuple[dict[str, Backend], list[ConfigProblem]]:
 
 
 def _missing_methods(config: Config) -> list[ConfigProblem]:
-    from ..panels.loader import load_method
+    from ..panels.loader import check_methods, load_method
 
-    problems: list[ConfigProblem] = []
+    problems = check_methods()
     for panel in config.panels.values():
         try:
             load_method(panel.method, file=panel.file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..errors import ConfigError, ConfigProblem
 from .base import Store
@@ -57,7 +57,8 @@ def open_log(url: str) -> Store:
         row = find_store(url)
     except ValueError as exc:
         raise wrong_log(str(exc)) from exc
-    return cast(Store, _module_of(row).open_store(url))
+    opened: Store = _function_of(row, "open_store")(url)
+    return opened
 
 
 def backup_log(url: str, target: Path) -> int:
@@ -66,20 +67,24 @@ def backup_log(url: str, target: Path) -> int:
     Raises:
         ValueError: There is no such store, or it cannot be copied so. ConfigError: The file cannot be copied.
     """
-    copy = getattr(_module_of(find_store(url)), "backup_store", None)
+    copy = _function_of(find_store(url), "backup_store", needed=False)
     if copy is None:
         raise ValueError("--log: this log cannot be copied to a file; use what its server has for that")
     return int(copy(url, target))
 
 
-def _module_of(row: StoreRow) -> Any:
+def _function_of(row: StoreRow, name: str, *, needed: bool = True) -> Any:
     try:
-        return import_module(row.module, __package__)
-    except ModuleNotFoundError as exc:
+        module = import_module(row.module, __package__)
+    except ImportError as exc:
         if row.library is None or exc.name != row.library:
-            raise
+            raise wrong_log(f"the module {row.module!r} of this store cannot be imported ({exc})") from exc
         extra = f"fanin-orchestrator[{row.library}]"
         raise wrong_log(f"this log needs the library {row.library}; install {extra}") from exc
+    function = getattr(module, name, None)
+    if function is None and needed:
+        raise wrong_log(f"the module {row.module!r} of this store has no function {name}")
+    return function
 
 
 def find_store(url: str) -> StoreRow:

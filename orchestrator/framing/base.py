@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
+from ..errors import ConfigError, ConfigProblem
 from ..eventlog.base import Entry
 from ..eventlog.gap import Gap
 from .interning import Interned
@@ -171,10 +172,25 @@ class StatelessFraming:
         return b""
 
 
+_NEEDED = (
+    "content_type", "headers", "folds", "opening", "skip", "resumed", "entries", "gap", "rest", "heartbeat", "retry",
+    "closing",
+)  # fmt: skip
+"""What a class must have: a stream that has begun cannot say any more that its dialect is half written."""
+
+
 @cache
 def _class_at(place: str) -> type[Framing]:
     module, _, attribute = place.partition(":")
-    found: type[Framing] = getattr(import_module(module), attribute)
+    try:
+        found: type[Framing] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as exc:
+        problem = ConfigProblem(f"DIALECTS of {__name__}", None, place, f"cannot be loaded ({exc})")
+        raise ConfigError([problem]) from exc
+    missing = [name for name in _NEEDED if not hasattr(found, name)]
+    if missing:
+        what = f"lacks {', '.join(missing)}; inherit from StatelessFraming, and write the rest"
+        raise ConfigError([ConfigProblem(f"DIALECTS of {__name__}", None, place, what)])
     return found
 
 
@@ -199,7 +215,11 @@ class Dialect:
 
     @property
     def framing(self) -> type[Framing]:
-        """The dialect's class; imported when it is first asked for."""
+        """The dialect's class; imported when it is first asked for.
+
+        Raises:
+            ConfigError: It cannot be imported, or lacks what a framing has.
+        """
         return _class_at(self.place)
 
     def open(self, subscriber: Subscriber) -> Framing:
@@ -223,6 +243,17 @@ def register(dialect: Dialect) -> Dialect:
         raise ValueError(f"There is a dialect {dialect.name!r} already.")
     DIALECTS[dialect.name] = dialect
     return dialect
+
+
+def check_dialects() -> list[ConfigProblem]:
+    """Return what is wrong with the rows of the table: the API's description is made of them all."""
+    problems: list[ConfigProblem] = []
+    for row in DIALECTS.values():
+        try:
+            row.framing  # noqa: B018 - it is asked for the error
+        except ConfigError as exc:
+            problems += exc.problems
+    return problems
 
 
 def dialects(carrier: Carrier = "stream", *, of_channels: bool = False) -> list[Dialect]:

@@ -7,9 +7,9 @@ Owns no agent: `Session` asks them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from ..backends.base import QuotedAnswer, Task
 from ..events.agent import Missing
@@ -76,6 +76,28 @@ class Verdict:
     tally: dict[str, float] | None = None
     answer: str | None = None
     last: Answer | None = None
+
+
+def check_verdict(verdict: object, agents: Collection[str]) -> None:
+    """Look whether a method returned what clients can be sent; *agents* are those of the panel.
+
+    Raises:
+        TypeError: It is no `Verdict`, or a part of it is of another kind.
+        ValueError: It has a status that the protocol does not know, or names somebody who took no part.
+    """
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"the method returned {type(verdict).__name__}; it should return a Verdict")
+    if verdict.status not in get_args(Outcome):
+        known = ", ".join(get_args(Outcome))
+        raise ValueError(f"the verdict's status {str(verdict.status)[:60]!r} should be one of {known}")
+    pairs: Sequence[object] = verdict.ranking
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], int | float)):
+            raise TypeError("the verdict's ranking should be pairs of an agent's id and a number")
+    strangers = {verdict.winner, *(agent_id for agent_id, _ in verdict.ranking)} - {None, *agents}
+    if strangers:
+        named = ", ".join(sorted(str(each)[:60] for each in strangers)[:4])
+        raise ValueError(f"the verdict names {named}, of whom the panel knows nothing")
 
 
 class Host(Protocol):

@@ -15,7 +15,7 @@ from ..backends.base import Task
 from ..events.agent import Missing
 from ..events.base import AgentStatus
 from ..events.panel import PanelLate, PanelResult, PanelStage, Score
-from .base import Answer, Host, TurnPrompt, Verdict
+from .base import Answer, Host, TurnPrompt, Verdict, check_verdict
 from .prompts import Quoted, fill, name_missing, quote
 from .settings import PanelSettings
 from .waiting import Asked, Waiting
@@ -298,6 +298,7 @@ class Session:
             self._watch(answering)
 
     async def _conclude(self, verdict: Verdict) -> None:
+        check_verdict(verdict, {*self.members, *self.settings.everyone})
         last = verdict.last
         await self._host.emit(
             PanelResult(

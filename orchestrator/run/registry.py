@@ -9,6 +9,7 @@ import structlog
 
 from ..backends.base import Backend
 from ..backends.registry import create_backend
+from ..errors import ConfigError
 from ..events.run import AgentInfo, AgentVariant
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
@@ -87,8 +88,13 @@ class AgentRegistry:
         try:
             loaded.set_result(await self._build(agent_id))
         except Exception as exc:  # noqa: BLE001 - a user's module may raise anything at import
-            log.error("agent_not_loaded", agent_id=agent_id, error=exception_words(exc))
-            loaded.set_exception(exc)
+            ours = isinstance(exc, ConfigError)
+            facts = {} if ours else failure(exc)
+            words = exception_words(exc)
+            log.error("agent_not_loaded", agent_id=agent_id, error=words, **facts)
+            # A person reads this on a screen: with its place, and without the credentials in somebody's words.
+            what = f"cannot be built: {type(exc).__name__}: {words}"
+            loaded.set_exception(exc if ours else self.agents[agent_id].problem("", what))
             loaded.exception()  # fetched: runs of this agent get it, asyncio need not
 
     async def _build(self, agent_id: str) -> Backend:

@@ -20,7 +20,7 @@ from ..eventlog.open import cluster_of, open_log
 from ..process import end_process, run_and_leave
 from ..settings.limits import ConnectionLimits, RunLimits
 from ..settings.serve import ServeSettings
-from ..telemetry.logs import configure_logging
+from ..telemetry.logs import configure_logging, exception_words
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
 from .app_keys import LOADED, SIBLINGS
@@ -188,9 +188,8 @@ class _Server:
             if SIBLINGS in app:
                 await app[SIBLINGS].listen(runner)
             await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
-            if not stop.done() and app[LOADED].exception() is not None:
-                exc = app[LOADED].exception()
-                print(f"An agent or a panel cannot be loaded: {exc}", file=sys.stderr)
+            if not stop.done() and (exc := app[LOADED].exception()) is not None:
+                print(f"An agent or a panel cannot be loaded: {exception_words(exc)}", file=sys.stderr)
                 await drain(app, 0)  # runs of the others may have begun: their clients hear how they end
                 return CONFIG_EXIT
             if not stop.done():

@@ -170,6 +170,12 @@ def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
     return _words(exc, _hidden(hide)) or type(exc).__qualname__
 
 
+def printable(text: str) -> str:
+    """Return *text* as a screen may show it, line by line: somebody's words may stand in it."""
+    hidden = _hidden(())
+    return "\n".join(clean_words(line, hidden) for line in text.splitlines())
+
+
 def secrets_in(value: Any, depth: int = 0) -> Iterator[str]:
     """Yield the values of all `SecretStr` in settings, for *hide*."""
     if depth > MAX_DEPTH:

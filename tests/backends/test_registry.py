@@ -104,7 +104,45 @@ def test_a_backend_that_is_not_there_is_a_problem_of_its_file(
     monkeypatch.setitem(KINDS, "mirror", Kind("mirror_kind:MirrorSettings", "mirror_kind:Nothing"))
     (mirror / "m.yaml").write_text("backend: mirror\ntimes: 2\n")
     (problem,) = check_agents(mirror, {}).problems
-    assert "has no 'Nothing'" in problem.message
+    assert str(problem) == f"{mirror / 'm.yaml'}:1: backend: module 'mirror_kind' has no 'Nothing'"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "why"),
+    [
+        ("mirror", "mirror_kind:Nothing", "mirror: module 'mirror_kind' has no 'Nothing'"),
+        ("mirror", "mirror_kind:MirrorBackend", "is no subclass of AgentSettings"),
+        ("glass", "mirror_kind:MirrorSettings", 'write backend: Literal["glass"] = "glass"'),
+    ],
+)
+def test_a_row_with_the_wrong_settings_is_named(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch, name: str, settings: str, why: str
+) -> None:
+    monkeypatch.setitem(KINDS, name, Kind(settings, "mirror_kind:MirrorBackend"))
+    (mirror / "m.yaml").write_text(f"backend: {name}\ntimes: 2\n")
+    (problem,) = check_agents(mirror, {}).problems
+    assert str(problem).startswith(f"KINDS of orchestrator.backends.registry: {name}: ")
+    assert why in str(problem)
+
+
+def test_a_class_that_is_no_backend_is_refused_before_it_is_asked(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mirror / "m.yaml").write_text("backend: mirror\ntimes: 2\n")
+    monkeypatch.setitem(KINDS, "mirror", Kind("mirror_kind:MirrorSettings", f"{__name__}:Deaf"))
+    (problem,) = check_agents(mirror, {}).problems
+    assert str(problem).endswith(
+        "m.yaml: Deaf lacks stream, aclose; see `Backend` in orchestrator.backends.base"
+    )
+    with pytest.raises(ConfigError, match="Deaf lacks stream, aclose"):
+        create_app(agents={"deaf": Deaf()})  # type: ignore[dict-item]
+
+
+class Deaf:
+    model = None
+
+    def __init__(self, *_: object) -> None:
+        """Take what a backend is built from."""
 
 
 def test_each_row_names_settings_of_its_own_kind() -> None:

@@ -19,7 +19,7 @@ from orchestrator.settings.serve import ServeSettings
 from tests.support.commands import ROOT, environment, finish, finished, line_with, orchestrate, spawn
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
-from tests.support.zygote import command
+from tests.support.zygote import command, program_command
 
 STAND_INS = load_config(ROOT / "agents_config", {}).notice
 """The first line wherever the agents that ship answer in this process."""
@@ -373,6 +373,48 @@ def test_an_agent_that_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> N
     assert "Traceback" not in ran.stderr
     last = ran.stderr.splitlines()[-1]
     assert last.startswith("orchestrator: agents_config/lost.yaml: stream: cannot import 'nowhere'")
+
+
+BROKEN_KIND = """
+from typing import Literal
+
+from orchestrator.backends.registry import KINDS, Kind
+from orchestrator.cli import main
+from orchestrator.settings.agent import AgentSettings
+
+
+class BrokenSettings(AgentSettings):
+    backend: Literal["broken"] = "broken"
+
+
+class Broken:
+    def __init__(self, settings, agents):
+        raise RuntimeError("no server at https://me:hunter2hunter2@example.test, api_key=sk-0123456789abcdef")
+
+
+KINDS["broken"] = Kind("__main__:BrokenSettings", "__main__:Broken")
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "run hi", "serve --port 0", "serve --port 0 --workers 2 --log sqlite:///r.db"]
+)
+def test_a_backend_that_cannot_be_built_is_named_without_its_secrets(tmp_path: Path, command: str) -> None:
+    """Its constructor may raise anything: on a screen and in the log stand the file, the error, and no credential."""
+    (tmp_path / "agents_config").mkdir()
+    (tmp_path / "agents_config" / "lost.yaml").write_text("backend: broken\n")
+    (tmp_path / "service.py").write_text(BROKEN_KIND)
+    ran = subprocess.run(
+        program_command("service.py", *command.split()),
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ran.returncode in (1, 2)
+    said = ran.stdout + ran.stderr
+    assert "agents_config/lost.yaml: " in said
+    assert "RuntimeError: no server at https://[redacted]@example.test, api_key=[redacted]" in said
+    assert "hunter2" not in said
+    assert "0123456789abcdef" not in said
 
 
 async def test_an_interrupt_cancels_a_run_of_this_process() -> None:

@@ -67,6 +67,19 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         open_log("redis://127.0.0.1:1/0")
 
 
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("no_such_store", "the module 'no_such_store' of this store cannot be imported"),
+        ("json", "the module 'json' of this store has no function open_store"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, module: str, why: str) -> None:
+    monkeypatch.setitem(STORES, "dummy", StoreRow(module, "dummy:name"))
+    with pytest.raises(ConfigError, match=why):
+        open_log("dummy:one")
+
+
 def test_only_a_store_that_can_be_shared_takes_several_workers() -> None:
     check_address("redis://127.0.0.1:1/0", workers=2)
     with pytest.raises(ValueError, match="--workers 2"):

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.errors import ConfigError
 from orchestrator.framing import base
-from orchestrator.framing.base import DIALECTS, Dialect, StatelessFraming, Subscriber, dialects, register
+from orchestrator.framing.base import (
+    DIALECTS,
+    Dialect,
+    StatelessFraming,
+    Subscriber,
+    check_dialects,
+    dialects,
+    register,
+)
 from orchestrator.framing.sse import SseFraming
 
 
@@ -50,3 +59,28 @@ def test_a_dialect_without_state_says_nothing_unless_it_is_written() -> None:
     assert framing.retry(5) == b""
     assert not framing.folds
     assert not framing.is_finished
+
+
+class HalfWritten:
+    content_type = "text/x"
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("no_such_module:Lines", "cannot be loaded (No module named 'no_such_module')"),
+        ("orchestrator.framing.sse:Nothing", "has no attribute 'Nothing'"),
+        ("orchestrator.framing.sse", "cannot be loaded"),
+        ("tests.framing.test_base:HalfWritten", "lacks headers, folds, opening"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, place: str, why: str
+) -> None:
+    assert check_dialects() == []
+    monkeypatch.setitem(DIALECTS, "new", Dialect("new", place, "x"))
+    (problem,) = check_dialects()
+    assert str(problem).startswith(f"DIALECTS of orchestrator.framing.base: {place}: ")
+    assert why in str(problem)
+    with pytest.raises(ConfigError, match="DIALECTS of"):
+        DIALECTS["new"].open(Subscriber("run_1"))

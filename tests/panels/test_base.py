@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from orchestrator.events.base import AgentStatus
-from orchestrator.panels.base import Answer, TurnPrompt, Verdict
+from orchestrator.panels.base import Answer, TurnPrompt, Verdict, check_verdict
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,24 @@ def test_a_verdict_that_nothing_came_of_names_nobody() -> None:
     )
     with pytest.raises(dataclasses.FrozenInstanceError):
         verdict.status = "decided"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        (None, "returned NoneType; it should return a Verdict"),
+        (Verdict("won"), "status 'won' should be one of decided"),  # type: ignore[arg-type]
+        (Verdict("decided", winner="stranger"), "names stranger"),
+        (Verdict("decided", ranking=[("a", 1.0), ("stranger", 2.0)]), "names stranger"),
+        (Verdict("decided", ranking=["a"]), "pairs of an agent's id and a number"),  # type: ignore[list-item]
+        (Verdict("decided", ranking=[("a", "much")]), "pairs of an agent's id and a number"),  # type: ignore[list-item]
+    ],
+)
+def test_what_a_method_returns_is_looked_at_before_clients_are_sent_it(returned: object, why: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=why):
+        check_verdict(returned, {"a", "b"})
+
+
+def test_a_verdict_on_the_panels_own_agents_passes() -> None:
+    check_verdict(Verdict("decided", winner="a", ranking=[("a", 2), ("b", 1.5)]), {"a", "b"})
+    check_verdict(Verdict("failed"), ())

@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.errors import ConfigError
 from orchestrator.panels.base import Verdict
-from orchestrator.panels.loader import load_method
-from orchestrator.panels.methods.registry import METHODS
+from orchestrator.panels.loader import check_methods, load_method
+from orchestrator.panels.methods.registry import METHODS, MethodKind
 from orchestrator.panels.session import Session
 
 HERE = "tests.panels.test_loader"
@@ -45,3 +45,26 @@ def test_what_is_no_method_is_refused_with_its_file(name: str) -> None:
         load_method(f"{HERE}:{name}", file="panels/mine.yaml")
     (problem,) = caught.value.problems
     assert (problem.file, problem.key) == ("panels/mine.yaml", "method")
+
+
+NO_TEXT = 3
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (MethodKind(f"{HERE}:nothing"), "new: module 'tests.panels.test_loader' has no 'nothing'"),
+        (MethodKind(f"{HERE}:not_async"), "is not an `async def` function"),
+        (MethodKind(f"{HERE}:mine", prompt=f"{HERE}:nothing"), "has no 'nothing'"),
+        (MethodKind(f"{HERE}:mine", prompt=f"{HERE}:NO_TEXT"), "is no text"),
+        (MethodKind(f"{HERE}:mine", keys=("promt",)), "`keys` has 'promt'; panels have panel_id, title"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named_before_the_list_of_methods_fails_of_it(
+    monkeypatch: pytest.MonkeyPatch, row: MethodKind, why: str
+) -> None:
+    assert check_methods() == []
+    monkeypatch.setitem(METHODS, "new", row)
+    (problem,) = check_methods()
+    assert str(problem).startswith("METHODS of orchestrator.panels.methods.registry: new: ")
+    assert why in str(problem)

@@ -90,12 +90,16 @@ async def test_one_that_cannot_be_built_fails_its_runs_alone(monkeypatch: pytest
 
     monkeypatch.setattr(registry_module, "create_backend", build)
     registry = AgentRegistry({name: settings(name) for name in ("bad", "good", "worse")})
-    with capture_logs() as logs, pytest.raises(ValueError, match=r": bad$"):
+    with (
+        capture_logs() as logs,
+        pytest.raises(ConfigError, match=r"^agent bad: cannot be built: ValueError: .*: bad$") as raised,
+    ):
         await registry.load()
     assert [line["agent_id"] for line in logs] == ["bad", "worse"]
-    assert "plain words" not in str(logs)
+    assert "plain words" not in str(logs) + str(raised.value)
+    assert all("ValueError" in line["stack"] for line in logs)
     assert await registry.backend("good")
-    with pytest.raises(ValueError, match=r": worse$"):
+    with pytest.raises(ConfigError, match=r": worse$"):
         await registry.backend("worse")
     assert registry.model("worse") is None
     await registry.aclose()

@@ -16,6 +16,7 @@ from ...events.content import Data, File, Progress, Source
 from ...references import load_attribute
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish, Spent, StreamFunction, Unchecked, close_iterator
+from ..stream_check import trouble_with
 from .settings import FunctionSettings
 
 ALLOWED: tuple[type, ...] = (
@@ -36,9 +37,6 @@ ALLOWED: tuple[type, ...] = (
 )
 """What a stream function may yield. The life of an attempt (`Done`, `Error`, …) is the pump's to report."""
 
-_NO_ITERATORS = frozenset({"None", "str", "bytes", "int", "float", "bool", "list", "tuple", "dict"})
-"""Return annotations that rule an async iterator out; of any other class a subclass may be one."""
-
 _ALLOWED_NAMES = ", ".join(kind.__name__ for kind in ALLOWED)
 
 
@@ -54,7 +52,7 @@ class FunctionBackend:
 
     def __init__(self, settings: FunctionSettings, agents: Mapping[str, AgentSettings]) -> None:
         function = load_attribute(settings.stream, file=settings.source, key="stream")
-        if trouble := _trouble_with(function):
+        if trouble := trouble_with(function):
             raise settings.problem("stream", f"{settings.stream!r} {trouble}")
         self._function: StreamFunction = function
         self._name: str = settings.stream
@@ -67,7 +65,7 @@ class FunctionBackend:
             ConfigError: It cannot give an async iterator.
         """
         name = getattr(function, "__qualname__", type(function).__name__)
-        if trouble := _trouble_with(function):
+        if trouble := trouble_with(function):
             raise ConfigError([ConfigProblem("", None, name, trouble)])
         made = cls.__new__(cls)
         made._function, made._name = function, name
@@ -122,28 +120,3 @@ class FunctionBackend:
         kind = type(item).__name__
         message = f"{self._name} yielded {kind}; it may yield {_ALLOWED_NAMES}."
         raise AgentError("upstream_invalid", message, retryable=False)
-
-
-def _trouble_with(function: object) -> str | None:
-    """Say why calling *function* with an `AgentInput` cannot give an async iterator; None if it may."""
-    if not callable(function):
-        return f"is {type(function).__name__}, which cannot be called; write an async generator function"
-    called = type(function).__call__  # if it is an object with a call of its own
-    if any(map(inspect.iscoroutinefunction, (function, called))):
-        return "is a coroutine function without a yield; yield the answer's pieces instead of returning it"
-    if any(map(inspect.isgeneratorfunction, (function, called))):
-        return "is a plain generator function; define it with async def"
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):  # some callables written in C have none
-        return None
-    try:
-        signature.bind(None)
-    except TypeError as exc:
-        return f"cannot be called with one argument, the AgentInput ({exc})"
-    annotation = signature.return_annotation
-    # Not evaluated: it may use names that only a type checker sees.
-    said = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    if said.partition("[")[0] in _NO_ITERATORS:
-        return f"returns {said} by its annotation, which is no async iterator"
-    return None
