@@ -36,7 +36,7 @@ from .content_bounds import ContentBounds
 from .deadlines import Deadlines
 from .emissions import HeldHalves, checked, plain_text, sound_error, sound_finish
 from .event_bounds import bound_event, check_names, countable
-from .mailbox import MAX_EVENT_CHARS, Mailbox, cut
+from .mailbox import BURST_CHARS, BURST_PIECE_CHARS, BURST_PIECES, MAX_EVENT_CHARS, Mailbox, cut
 from .pace import Pace
 from .watch import Watch
 
@@ -106,6 +106,9 @@ class Attempt:
         self._left: int = limits.max_output_chars
         # Whether text can go as it is: with nothing to pace, and the first token's time already taken.
         self._plain = False
+        # Takes text that follows upon text, before anybody has looked at it; None if the next piece is to be looked at.
+        self._burst: list[str] | None = None
+        self._deadlines.hearing = mailbox.end_burst
         self._halves = HeldHalves()
         self.pieces: list[str] = []
         self.first_token_at: float | None = None
@@ -156,6 +159,7 @@ class Attempt:
             if task.done():
                 _swallow(task)
                 return True
+        self._mailbox.end_burst()
         self._live = self._plain = False
         task.add_done_callback(_swallow)
         return False
@@ -190,48 +194,43 @@ class Attempt:
     async def _consume(self, request: AgentInput) -> None:
         """Take every item of the agent's stream; what would end the process ends the attempt instead.
 
-        Plain text, which most items are, goes into the mailbox here, for the cost of a call is a token's cost;
-        all else goes to `_accept`.
+        Plain text goes into the mailbox without `_accept`. What comes in a row is only put into a list until
+        somebody fetches it, for whatever is done with each item is a token's cost.
         """
         contain(self._backend)
         note_depth(request.depth)
-        deadlines, clock, pieces, more = (
-            self._deadlines,
-            self._deadlines.clock,
-            self.pieces,
-            self._mailbox.more,
-        )
-        count = 0
+        deadlines, clock, mailbox = self._deadlines, self._deadlines.clock, self._mailbox
+        left = ITEMS_PER_TURN
         try:
             opened = self._opened(request)
             items, check = opened.items, opened.check
             try:
                 async for item in items:
-                    deadlines.last = clock()
-                    if type(item) is not str:
-                        item = plain_text(item if check is None else check(item))
-                    if (
-                        type(item) is str
-                        and self._plain
-                        and 0 < (size := len(item)) <= MAX_EVENT_CHARS
-                        and size <= self._left
-                        and (item.isascii() or clean_text(item) is item)
-                    ):
-                        pieces.append(item)
-                        self._left -= size
-                        if not more(item):
-                            await self._wait_for_room()
-                    elif self._live:
-                        await self._accept(item)
-                        if check is not None and isinstance(item, Finish):
-                            return
+                    burst = self._burst
+                    if burst is not None and type(item) is str and len(item) <= BURST_PIECE_CHARS:
+                        burst.append(item)
                     else:
-                        return
-                    count += 1
-                    if not count % ITEMS_PER_TURN:
+                        mailbox.end_burst()
+                        deadlines.last = clock()
+                        if type(item) is not str:
+                            item = plain_text(item if check is None else check(item))
+                        if type(item) is str and self._is_plain(item):
+                            if not self._say(item):
+                                await self._wait_for_room()
+                        elif self._live:
+                            await self._accept(item)
+                            if check is not None and isinstance(item, Finish):
+                                return
+                        else:
+                            return
+                    left -= 1
+                    if not left:
+                        left = ITEMS_PER_TURN
+                        mailbox.end_burst()
                         await asyncio.sleep(0)
                 await self._end_halves()
             finally:
+                mailbox.end_burst()
                 await close_iterator(items)
         except ENDING as exc:
             raise asked_to_end() from exc
@@ -241,20 +240,58 @@ class Attempt:
 
         As `_consume` does, without a task that wakes.
         """
+        burst = self._burst
         if (
-            type(text) is str
-            and self._plain
+            burst is not None
+            and type(text) is str
+            and len(text) <= BURST_PIECE_CHARS
+            and len(burst) < BURST_PIECES
+        ):
+            burst.append(text)
+            return True
+        self._mailbox.end_burst()
+        if type(text) is str and self._is_plain(text) and not self._mailbox.full:
+            self._deadlines.last = self._deadlines.clock()
+            self._say(text)
+            return True
+        return False
+
+    def _is_plain(self, text: str) -> bool:
+        """Return whether *text* may go into the mailbox as it is."""
+        return (
+            self._plain
             and 0 < (size := len(text)) <= MAX_EVENT_CHARS
             and size <= self._left
             and (text.isascii() or clean_text(text) is text)
-            and not self._mailbox.full
-        ):
-            self._deadlines.last = self._deadlines.clock()
+        )
+
+    def _say(self, text: str, pieces: int = 1) -> bool:
+        """Put plain text into the mailbox; return whether there is room for more."""
+        self.pieces.append(text)
+        self._left -= len(text)
+        has_room = self._mailbox.more(text, pieces)
+        if has_room and self._left > BURST_CHARS * 2:
+            self._burst = self._mailbox.begin_burst(self._end_burst)
+        return has_room
+
+    def _end_burst(self, pieces: list[str]) -> None:
+        """Take what came in a row: all at once if nothing is odd about it."""
+        self._burst = None
+        if not pieces:
+            return
+        self._deadlines.last = self._deadlines.clock()
+        text = "".join(pieces)
+        if self._is_plain(text):
             self.pieces.append(text)
-            self._left -= size
-            self._mailbox.more(text)
-            return True
-        return False
+            self._left -= len(text)
+            self._mailbox.more(text, len(pieces))
+            return
+        for piece in pieces:
+            if piece and (piece := self._halves.take(piece, (Token, None, None))):
+                self.pieces.append(piece)
+                self._left -= len(piece)
+                self._mailbox.say(piece)
+        self._plain = self._plain and not self._halves.held
 
     async def _accept(self, item: Any) -> None:
         """Take one item of any type that an agent may yield, and note that the agent has begun."""

@@ -26,6 +26,7 @@ class Deadlines:
         "_total_s",
         "clock",
         "heard",
+        "hearing",
         "last",
         "started",
     )
@@ -43,6 +44,8 @@ class Deadlines:
         """When the agent last said something, by the loop's clock. Whoever receives it sets this."""
         self.heard = False
         """Whether it said anything yet."""
+        self.hearing: Callable[[], None] | None = None
+        """Is called before a limit is looked at: who receives in a row notes only then that something came."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -64,6 +67,8 @@ class Deadlines:
 
         Look again after at most that time: what the agent says meanwhile moves its limits.
         """
+        if self.hearing is not None:
+            self.hearing()
         now = self.clock()
         if self._pauses:
             return min(1.0, self._idle_s), "timeout_idle"

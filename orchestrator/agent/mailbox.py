@@ -18,11 +18,35 @@ MAX_CHARS = 256 * 1024
 MAX_EVENT_CHARS = 32 * 1024
 """Longest text of one event; a longer one is cut, so that no frame outgrows a slow client's window."""
 
+BURST_PIECES = 64
+"""Most pieces in a row that are put into a mailbox before anybody looks at them."""
+
+BURST_PIECE_CHARS = 256
+"""Longest of them: a token is shorter."""
+
+BURST_CHARS = BURST_PIECES * BURST_PIECE_CHARS
+"""What they come to at most."""
+
+
+class Burst:
+    """Pieces of text in a row that nobody has looked at yet; each costs no more than to put it into a list.
+
+    Args:
+        judge: Is called once, when somebody asks for what is in the mailbox, or something else comes: it may put all
+            of them into the mailbox then.
+    """
+
+    __slots__ = ("judge", "pieces")
+
+    def __init__(self, judge: Callable[[list[str]], None]) -> None:
+        self.judge = judge
+        self.pieces: list[str] = []
+
 
 class _Gather:
     """Neighbouring pieces of one kind, speaker and parent, not yet joined."""
 
-    __slots__ = ("chars", "kind", "parent", "pieces", "plain", "speaker")
+    __slots__ = ("chars", "count", "kind", "parent", "pieces", "plain", "speaker")
 
     def __init__(
         self, kind: type[Token] | type[Reasoning], text: str, speaker: str | None, parent: str | None
@@ -30,6 +54,7 @@ class _Gather:
         self.kind = kind
         self.pieces = [text]
         self.chars = len(text)
+        self.count = 1
         self.speaker = speaker
         self.parent = parent
         self.plain = kind is Token and speaker is None and parent is None
@@ -75,10 +100,11 @@ class Mailbox:
         self._announced = False
         self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._burst: Burst | None = None
 
     def __len__(self) -> int:
         """Count the items that wait, before joining."""
-        return self._items
+        return self._items if self._burst is None else self._items + len(self._burst.pieces)
 
     @property
     def closed(self) -> bool:
@@ -102,6 +128,7 @@ class Mailbox:
         parent: str | None = None,
     ) -> bool:
         """Add a piece of text; return whether there is room for more (else await `room`)."""
+        self.end_burst()
         tail = self._tail
         size = len(text)
         if (
@@ -113,6 +140,7 @@ class Mailbox:
         ):
             tail.pieces.append(text)
             tail.chars += size
+            tail.count += 1
         else:
             self._tail = tail = _Gather(kind, text, speaker, parent)
             self._queue.append(tail)
@@ -122,23 +150,53 @@ class Mailbox:
             self._announce()
         return items < self._limit and chars < MAX_CHARS
 
-    def more(self, text: str) -> bool:
-        """As `say` of a token of the agent's own, for less: most events are such."""
+    def more(self, text: str, pieces: int = 1) -> bool:
+        """As `say` of a token of the agent's own, for less: most events are such.
+
+        Args:
+            pieces: Of so many, which came in a row, *text* is joined.
+        """
+        self.end_burst()
         tail = self._tail
         size = len(text)
-        if tail is None:
+        if tail is None or not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
             self._tail = tail = _Gather(Token, text, None, None)
             self._queue.append(tail)
-        elif not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
-            return self.say(text)
+            tail.count = pieces
         else:
             tail.pieces.append(text)
             tail.chars += size
-        self._items = items = self._items + 1
+            tail.count += pieces
+        self._items = items = self._items + pieces
         self._chars = chars = self._chars + size
         if not self._announced:
             self._announce()
         return items < self._limit and chars < MAX_CHARS
+
+    def begin_burst(self, judge: Callable[[list[str]], None]) -> list[str] | None:
+        """Return a list for up to `BURST_PIECES` pieces that come next, each of up to `BURST_PIECE_CHARS`.
+
+        None if the first of them would not join text that is announced already, or all of them have no room.
+
+        Args:
+            judge: Puts what it is called with into the mailbox, before anybody sees what is in it.
+        """
+        tail = self._tail
+        if (
+            tail is None
+            or tail.count == 1
+            or self._items + BURST_PIECES >= self._limit
+            or self._chars + BURST_CHARS >= MAX_CHARS
+        ):
+            return None
+        self._burst = burst = Burst(judge)
+        return burst.pieces
+
+    def end_burst(self) -> None:
+        """Have looked at what came in a row."""
+        burst, self._burst = self._burst, None
+        if burst is not None:
+            burst.judge(burst.pieces)
 
     def post(self, payload: Payload, *, weight: int = 1) -> bool:
         """Add an event that is not text; return whether there is room for more.
@@ -146,6 +204,7 @@ class Mailbox:
         Args:
             weight: How many items it counts as, so that few large ones fill a mailbox, too.
         """
+        self.end_burst()
         self._tail = None
         self._queue.append(payload if weight == 1 else _Heavy(payload, weight))
         self._items += weight
@@ -166,6 +225,7 @@ class Mailbox:
         """Say that nothing more comes; what is in it can still be fetched."""
         if self._closed:
             return
+        self.end_burst()
         self._closed = True
         self._urgent = True
         self._announce()
@@ -180,13 +240,14 @@ class Mailbox:
 
     def take(self, most: int) -> list[Payload]:
         """Take up to *most* events, oldest first, joined if they are neighbours."""
+        self.end_burst()
         taken, queue = self._queue, self._queue[most:]
         self._queue = queue
         del taken[most:]
         batch: list[Payload] = []
         for item in taken:
             if isinstance(item, _Gather):
-                self._items -= len(item.pieces)
+                self._items -= item.count
                 self._chars -= item.chars
                 self.has_spoken = True
                 batch.append(item.join())

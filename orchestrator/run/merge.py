@@ -26,7 +26,7 @@ BATCH_EVENTS = 16
 BUSY_TURNS = 192
 """Most loop turns before mailboxes that keep filling are emptied: more is gathered into one round."""
 
-LOOK_TURNS = 4
+LOOK_TURNS = 8
 """After so many of them it is asked whether they have brought anything; of fewer, after each."""
 
 BUSY_SECONDS = 0.005

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import pickle
+import random
 import sys
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -104,6 +106,75 @@ async def test_what_a_nested_agent_says_is_not_the_answer() -> None:
     assert (await trial.run()).error is None
     assert "".join(trial.attempt.pieces) == "mine"
     assert nested in trial.events
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("seed", range(40))
+async def test_pieces_in_a_row_come_to_what_the_agent_said(seed: int) -> None:
+    """Nobody looks at each, whether it is yielded or said at once; halves of characters meet across them."""
+    chance = random.Random(seed)
+    kinds = ["a", "b", "é", "\ud83d", "\ude00", "", "e" * 300, Token("g"), Status("thinking"), None]
+    row = [*chance.choices(kinds, weights=[9, 9, 3, 1, 1, 1, 1, 1, 1, 3], k=400), "end"]
+
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        yield "first "
+        for item in row:
+            if item is None:
+                await asyncio.sleep(chance.choice([0, 0, 0, 0.01]))
+            elif not isinstance(item, str) or chance.random() < 0.7 or not trial.attempt.say(item):
+                yield item
+
+    trial = Trial(script, mailbox=chance.choice([2, 70, 256]))
+    assert (await trial.run()).finish == Finish()
+    said = "".join(
+        item.text if isinstance(item, Token) else item for item in row if isinstance(item, str | Token)
+    )
+    whole = "first " + said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert trial.text == "".join(trial.attempt.pieces) == whole
+    assert trial.attempt.chars == len(whole)
+    assert trial.events.count(Status("thinking")) == row.count(Status("thinking"))
+
+
+@pytest.mark.looptime
+async def test_an_agent_that_speaks_in_a_row_is_not_idle_while_nobody_takes_it() -> None:
+    """The store may be unavailable: what nobody has looked at was said all the same."""
+    quiet = asyncio.Event()
+
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        for n in range(40):
+            yield f"{n} "
+            await asyncio.sleep(0.05)
+        quiet.set()
+        await asyncio.Event().wait()
+
+    trial = Trial(script, limits={"idle_timeout_s": 0.4})
+    ending = await trial.run(read=False)
+    assert quiet.is_set()
+    assert code_of(ending) == "timeout_idle"
+    assert trial.text.split() == [str(n) for n in range(40)]
+
+
+@pytest.mark.looptime
+async def test_nothing_of_an_abandoned_agent_joins_what_comes_after_it() -> None:
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        for text in "abcd":
+            yield text
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
+        yield "late"
+
+    released = asyncio.Event()
+    trial = Trial(script)
+    trial.stopped.get_loop().call_later(0.1, trial.stopped.set_result, Stop("enough"))
+    assert (await trial.run(read=False)).abandoned
+    for text in "xyz":
+        trial.mailbox.more(text)
+    assert not trial.attempt.say("late")
+    released.set()
+    await turns()
+    assert "".join(e.text for e in trial.mailbox.take(9) if isinstance(e, Token)) == "xyz"
+    assert trial.text == "abcd"
 
 
 async def test_long_pieces_are_cut_and_lone_surrogates_replaced() -> None:

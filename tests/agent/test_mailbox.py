@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.agent.mailbox import MAX_CHARS, MAX_EVENT_CHARS, Mailbox
+from orchestrator.agent.mailbox import BURST_PIECES, MAX_CHARS, MAX_EVENT_CHARS, Mailbox
 from orchestrator.events import Payload, Reasoning, Status, Token
 from tests.support.patience import soon
 
@@ -69,6 +69,60 @@ async def test_agent_is_held_back_at_the_limit_and_goes_on_after_a_fetch() -> No
     assert not waiting.done()
     await fetch(box, 32)
     await soon(waiting)
+
+
+def in_burst(box: Mailbox, text: str) -> None:
+    """Put the pieces of *text* into a burst of *box* that nobody has looked at."""
+
+    def judge(pieces: list[str]) -> None:
+        box.more("".join(pieces), len(pieces))
+
+    pieces = box.begin_burst(judge)
+    assert pieces is not None
+    pieces += text
+
+
+async def test_a_burst_is_looked_at_before_anything_else_comes_or_is_taken() -> None:
+    box = Mailbox("a")
+    for text in "abc":
+        box.more(text)
+    in_burst(box, "def")
+    assert len(box) == 6
+    box.post(Status("thinking"))
+    box.more("g")
+    box.more("h")
+    in_burst(box, "ij")
+    box.say("k", Reasoning)
+    assert len(box) == 12
+    assert await fetch(box) == [Token("abcdef"), Status("thinking"), Token("ghij"), Reasoning("k")]
+    assert len(box) == 0
+
+
+async def test_a_burst_that_nobody_looked_at_is_in_the_mailbox_when_it_closes() -> None:
+    box = Mailbox("a")
+    box.more("a")
+    box.more("b")
+    in_burst(box, "cd")
+    box.close()
+    assert not box.drained
+    assert await fetch(box) == [Token("abcd")]
+    assert box.drained
+
+
+async def test_a_burst_counts_as_the_pieces_it_has_and_begins_only_if_all_have_room() -> None:
+    """Else the agent would not be held back by it."""
+    box = Mailbox("a", limit=BURST_PIECES + 4)
+    assert box.begin_burst(lambda _: None) is None  # nobody was called for what would be in it
+    assert box.more("1")
+    assert box.begin_burst(lambda _: None) is None
+    assert box.more("2")
+    in_burst(box, "x" * BURST_PIECES)
+    assert box.more("3")
+    assert box.begin_burst(lambda _: None) is None
+    assert not box.more("4")
+    assert box.full
+    assert await fetch(box) == [Token("12" + "x" * BURST_PIECES + "34")]
+    assert not box.full
 
 
 async def test_characters_hold_the_agent_back_too() -> None:

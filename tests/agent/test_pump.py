@@ -116,6 +116,24 @@ async def test_an_answer_is_started_said_and_done() -> None:
     assert (done.metrics.output_chars, done.metrics.retries) == (4, 0)
 
 
+async def test_the_answer_has_what_came_in_a_row_at_its_end() -> None:
+    """Nobody has looked at those pieces yet."""
+
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        for text in "abcdefg":
+            yield text
+
+    kept: list[Turn] = []
+
+    async def keep(turn: Turn) -> None:
+        kept.append(turn)
+
+    done = (await Rig(script, on_done=keep).run())[-1]
+    assert isinstance(done, Done)
+    assert done.metrics is not None
+    assert (done.text, done.metrics.output_chars, kept[0].text) == ("abcdefg", 7, "abcdefg")
+
+
 async def test_what_may_be_repeated_is_repeated_with_growing_pauses() -> None:
     rig = Rig(failing(3), retry={"attempts": 4, "backoff_s": 10, "max_backoff_s": 15})
     events = await rig.run()
