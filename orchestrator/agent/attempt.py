@@ -197,7 +197,7 @@ class Attempt:
         Plain text goes into the mailbox without `_accept`. What comes in a row is only put into a list until
         somebody fetches it, for whatever is done with each item is a token's cost.
         """
-        contain(self._backend)
+        contain(self._backend, request)
         note_depth(request.depth)
         deadlines, clock, mailbox = self._deadlines, self._deadlines.clock, self._mailbox
         left = ITEMS_PER_TURN

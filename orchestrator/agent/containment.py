@@ -4,6 +4,9 @@ asyncio hands SystemExit and KeyboardInterrupt past every task to whoever runs t
 hold them back, and all other agents would go along. Its default threads, six on two cores, are everybody's: six tools
 that wait for ever would hold back names to be looked up, the page's files, large questions. Frameworks start a task
 for each node or tool, and a thread for each that is synchronous.
+
+What nobody awaits, asyncio logs as an exception, and an application's logging may print local variables with it:
+keys, and what was asked. Of an agent's tasks and callbacks it is logged here.
 """
 
 from __future__ import annotations
@@ -15,7 +18,13 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from ..backends.base import AtOnce
+import structlog
+
+from ..backends.base import AgentInput, AtOnce
+from ..telemetry.logs import failure
+
+log = structlog.get_logger(__name__)
+Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 ENDING = (SystemExit, KeyboardInterrupt)
 """What asyncio lets end the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent."""
@@ -46,7 +55,10 @@ class AgentThreads:
 _inside: ContextVar[AgentThreads | None] = ContextVar("inside_an_agent", default=None)
 
 
-def contain(agent: object) -> None:
+_asked: ContextVar[AgentInput | None] = ContextVar("asked_of_an_agent", default=None)
+
+
+def contain(agent: object, request: AgentInput | None = None) -> None:
     """From here on in this context, let no task end the process, and give work for threads to *agent*'s own.
 
     A task fails with a RuntimeError in place of SystemExit. The loop's own task factory still makes every task, and its
@@ -57,6 +69,8 @@ def contain(agent: object) -> None:
     if not isinstance(factory, _Factory):
         factory = _Factory(loop)
         loop.set_task_factory(factory)
+        loop.set_exception_handler(_Unawaited(loop.get_exception_handler()))
+    _asked.set(request)
     _inside.set(factory.threads_of(agent))
 
 
@@ -132,10 +146,11 @@ class _Contained(Coroutine[Any, Any, Any]):
     begins. Whoever looks at the coroutine of a task, as anyio does, sees the other's state.
     """
 
-    __slots__ = ("_coro",)
+    __slots__ = ("_coro", "asked")
 
     def __init__(self, coro: Any) -> None:
         self._coro = coro
+        self.asked = _asked.get()
 
     def send(self, value: Any) -> Any:
         try:
@@ -157,3 +172,35 @@ class _Contained(Coroutine[Any, Any, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coro, name)
+
+
+class _Unawaited:
+    """A loop's exception handler that logs what agents' tasks and callbacks raise; all else is the one's before it."""
+
+    def __init__(self, former: Handler | None) -> None:
+        self._former = former
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exc = context.get("exception")
+        if isinstance(exc, Exception) and (asked := _whose(context)) is not None:
+            log.warning(
+                "agent_task_failed",
+                run_id=asked.run_id,
+                agent_id=asked.agent_id,
+                what=str(context.get("message"))[:200].partition(" at ")[0],
+                **failure(exc, asked.words()),
+            )
+        elif self._former is not None:
+            self._former(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+
+def _whose(context: dict[str, Any]) -> AgentInput | None:
+    """Return what the agent was asked whose task or callback an error is about; None if it is no agent's."""
+    task = context.get("task") or context.get("future")
+    if isinstance(task, asyncio.Task):
+        coro: object = task.get_coro()
+        return coro.asked if isinstance(coro, _Contained) else None
+    inside = getattr(context.get("handle"), "_context", None)  # asyncio has no other way to ask a callback
+    return None if inside is None else inside.get(_asked)

@@ -238,14 +238,7 @@ class Pump:
 
     def _unquotable(self, attempt: Attempt | None) -> Iterator[str]:
         """Yield what no line of the log may quote: what was asked and answered, and the agent's own keys."""
-        request = self._request
-        yield request.message
-        for turn in request.history:
-            yield turn.message
-            yield turn.text
-        if request.part is not None:
-            yield request.part.question
-            yield from (heard.text for heard in request.part.heard)
+        yield from self._request.words()
         if attempt is not None:
             yield "".join(attempt.pieces)
         yield from secrets_in(self._settings)

@@ -129,6 +129,16 @@ class AgentInput:
     cancelled: threading.Event = field(default_factory=LazyEvent, compare=False, repr=False)
     taken: threading.Event = field(default_factory=LazyEvent, compare=False, repr=False)
 
+    def words(self) -> Iterator[str]:
+        """Yield what was asked and answered before, which no line of a log may quote."""
+        yield self.message
+        for turn in self.history:
+            yield turn.message
+            yield turn.text
+        if self.part is not None:
+            yield self.part.question
+            yield from (heard.text for heard in self.part.heard)
+
 
 _CURRENT: ContextVar[AgentInput | None] = ContextVar("orchestrator_current_input", default=None)
 

@@ -20,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .log_lines import PlainLine, lines_to
-from .redaction import MAX_DEPTH, SECRET_KEY, clean_words, redact, said_by
+from .redaction import MAX_DEPTH, SECRET_KEY, UNPRINTABLE, clean_words, redact, said_by
 
 LogFormat = Literal["json", "console"]
 
@@ -151,18 +151,24 @@ def traceback_text(exc: BaseException | None, hide: Iterable[str] = ()) -> Trace
     """
     if exc is None:
         return TracebackText("")
-    hidden = _hidden(hide)
+    try:
+        text = "\n".join(_lines(exc, _hidden(hide)))
+    except Exception:  # noqa: BLE001 - any part of it may be somebody's code, and whoever logs has to go on
+        text = f"{type(exc).__qualname__[:200]}: {UNPRINTABLE}"
+    if len(text) > MAX_TRACEBACK_CHARS:
+        half = MAX_TRACEBACK_CHARS // 2
+        text = f"{text[:half]}\n… {len(text) - 2 * half} characters are left out …\n{text[-half:]}"
+    return TracebackText(text)
+
+
+def _lines(exc: BaseException, hidden: tuple[str, ...]) -> list[str]:
     chain, cut = _chain(exc)
     lines = ["… earlier causes are left out"] if cut else []
     for number, (each, joint) in enumerate(chain):
         if number:
             lines += ["", joint, ""]
         lines += _one_exception(each, hidden)
-    text = "\n".join(lines)
-    if len(text) > MAX_TRACEBACK_CHARS:
-        half = MAX_TRACEBACK_CHARS // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half} characters are left out …\n{text[-half:]}"
-    return TracebackText(text)
+    return lines
 
 
 def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
@@ -219,7 +225,7 @@ def _one_exception(exc: BaseException, hidden: tuple[str, ...], depth: int = 0) 
     lines.append(f"{name[:200]}: {words}" if words else name[:200])
     notes = getattr(exc, "__notes__", None)
     if isinstance(notes, list):
-        lines += [clean_words(str(note), hidden) for note in notes[:MAX_MEMBERS]]
+        lines += [clean_words(said_by(note), hidden) for note in notes[:MAX_MEMBERS]]
     if isinstance(exc, BaseExceptionGroup) and depth < 2:
         for number, member in enumerate(exc.exceptions[:MAX_MEMBERS], 1):
             lines.append(f"  member {number} of {len(exc.exceptions)}:")

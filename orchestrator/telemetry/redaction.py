@@ -11,6 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 REDACTED = "[redacted]"
 MAX_DEPTH = 6
+UNPRINTABLE = "<it cannot be printed>"
 MAX_WORDS_CHARS = 1000
 """Of what an exception says itself."""
 LEAST_SECRET_CHARS = 6
@@ -98,12 +99,13 @@ def _redact_value(value: Any, depth: int) -> Any:
     return value
 
 
-def said_by(exc: BaseException) -> str:
-    """Return what an exception says; a validator's says what it was given, too, which may be anybody's message."""
+def said_by(exc: object) -> str:
+    """Return what an exception, or a note of one, says; a validator's says what it was given, too, which may be
+    anybody's message."""
     try:
         return _without_input(exc) if type(exc).__module__.startswith("pydantic_core") else str(exc)
     except Exception:  # noqa: BLE001 - an exception of somebody else's that cannot even say what it is
-        return "<it cannot be printed>"
+        return UNPRINTABLE
 
 
 def _without_input(exc: Any) -> str:

@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.agent.containment import AGENT_THREADS, contain
+from orchestrator.backends.base import AgentInput
 from tests.support.patience import turns
 
 Started = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
@@ -26,9 +28,10 @@ class Agent:
 async def factory() -> AsyncIterator[None]:
     """Give the test's loop its factory back."""
     loop = asyncio.get_running_loop()
-    before = loop.get_task_factory()
+    before, handler = loop.get_task_factory(), loop.get_exception_handler()
     yield
     loop.set_task_factory(before)
+    loop.set_exception_handler(handler)
 
 
 async def exits(kind: type[BaseException]) -> None:
@@ -177,3 +180,69 @@ async def test_the_threads_of_an_agent_that_has_gone_end(kind: Callable[[], obje
     gc.collect()
     await asyncio.to_thread(threads[0].join)
     assert not threads[0].is_alive()
+
+
+# ── what nobody awaits ────────────────────────────────────────────────────────────────────────
+
+QUESTION = "my question of 4242 words"
+
+
+async def fails(key: str) -> None:
+    raise ValueError(f"cannot answer {QUESTION}")
+
+
+def in_task() -> None:
+    asyncio.create_task(fails("plain key")).add_done_callback(lambda _: None)
+
+
+def in_callback() -> None:
+    def called(key: str = "plain key") -> None:
+        raise ValueError(f"cannot answer {QUESTION}")
+
+    asyncio.get_running_loop().call_soon(called)
+
+
+@pytest.fixture
+async def heard() -> list[dict[str, Any]]:
+    """Give the loop a handler of an application's own; return what it is called with."""
+    found: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append(context))
+    return found
+
+
+@pytest.mark.parametrize("begin", [in_task, in_callback])
+async def test_what_an_agent_leaves_unawaited_is_logged_as_its_own_without_local_variables(
+    begin: Callable[[], None], heard: list[dict[str, Any]]
+) -> None:
+    async def attempt() -> None:
+        contain(Agent(), AgentInput(QUESTION, run_id="run_1", agent_id="one"))
+        begin()
+        await turns()
+
+    with capture_logs() as logs:
+        await asyncio.create_task(attempt())
+        gc.collect()
+    (line,) = logs
+    assert (line["event"], line["run_id"], line["agent_id"]) == ("agent_task_failed", "run_1", "one")
+    assert "ValueError: cannot answer [redacted]" in line["stack"]
+    assert "exc_info" not in line
+    assert QUESTION not in str(line)
+    assert "plain key" not in str(line)
+    assert heard == []
+
+
+@pytest.mark.parametrize("begin", [in_task, in_callback])
+async def test_what_no_agent_began_is_the_applications_own_handlers(
+    begin: Callable[[], None], heard: list[dict[str, Any]]
+) -> None:
+    async def attempt() -> None:
+        contain(Agent(), AgentInput(QUESTION))
+
+    with capture_logs() as logs:
+        await asyncio.create_task(attempt())
+        begin()
+        await turns()
+        gc.collect()
+    assert logs == []
+    (context,) = heard
+    assert isinstance(context["exception"], ValueError)

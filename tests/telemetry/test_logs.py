@@ -7,12 +7,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
 
-from orchestrator.telemetry.logs import configure_logging
+from orchestrator.telemetry.logs import configure_logging, traceback_text
 from orchestrator.telemetry.redaction import REDACTED
 from tests.support.loglines import lines, own_logging
 
@@ -175,3 +175,24 @@ def test_innocent_keys_are_kept(out: io.StringIO, key: str) -> None:
     configure_logging("json", stream=out)
     structlog.get_logger("a").info("x", **{key: 12})
     assert lines(out)[0][key] == 12
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("a key of 1234")
+
+
+class NoList(list[str]):
+    def __getitem__(self, at: object) -> NoReturn:
+        raise RuntimeError("a key of 1234")
+
+
+@pytest.mark.parametrize("notes", [[Unprintable()], NoList(["a"])])
+def test_an_exception_whose_notes_cannot_be_printed_is_logged_all_the_same(notes: list[object]) -> None:
+    """Whoever logs a failing agent would fail itself, and end the run of all others."""
+    exc = RuntimeError("it broke")
+    exc.__notes__ = notes  # type: ignore[assignment]
+    text = traceback_text(exc)
+    assert text.startswith("RuntimeError: ")
+    assert "1234" not in text
+    assert "<it cannot be printed>" in text
