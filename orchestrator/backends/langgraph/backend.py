@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ...errors import AgentError
+from ...events.agent import Status
 from ...settings.agent import AgentSettings
 from ..base import AgentInput, Emission, Finish
 from ..framework_errors import framework_error
@@ -18,13 +19,17 @@ from .interrupts import GraphInterrupts
 from .reading import GraphReading
 from .runs import GraphRuns
 from .settings import LangGraphSettings
-from .thread import GraphThread, thread_of
+from .thread import GraphThread, standstill_of, thread_of
 
 EXTRA = "langgraph"
 MODES = ("messages", "updates", "custom", "values")
 _NO_MEMORY = (
     "The graph waits for an answer, but has no checkpointer to go on from; compile it with one, "
     "as in `builder.compile(checkpointer=InMemorySaver())`."
+)
+_FORGOTTEN = (
+    "The agent's worker was lost, and its graph does not stand any more where it waited for an answer: it had gone on, "
+    "or its checkpointer keeps nothing beyond a process, as `InMemorySaver` does. Ask again."
 )
 
 
@@ -98,36 +103,57 @@ class LangGraphBackend:
         if self._context is not None:
             options["context"] = await made_for(request, self._context)
         thread = GraphThread(self._graph, options["config"]) if self._keeps else None
+        goes_on = await self._open(thread, request)
         runs = self._runs()
         options["config"]["callbacks"] = [runs, *(options["config"].get("callbacks") or ())]
         reading = GraphReading(runs, speakers=self._settings.speaker_nodes)
         given: Any = {"messages": self._messages(request)}
         well = False
-        if thread is not None:
-            await thread.open()
         try:
             while True:
-                reading.begin()
-                async with aclosing(self._chunks(given, options, reading)) as emissions:
-                    async for emission in emissions:
+                if goes_on and thread is not None:
+                    for emission in reading.recall(await thread.state()):
                         yield emission
+                    goes_on = False
+                else:
+                    async with aclosing(self._chunks(given, options, reading)) as emissions:
+                        async for emission in emissions:
+                            yield emission
                 if not reading.interrupts and not reading.is_paused:
                     break
                 if thread is None:
                     raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
+                state = await thread.state()
+                yield Status("working", anchor=thread.standstill(state).anchor())
                 questions = GraphInterrupts(request, reading)
-                upcoming = await thread.upcoming() if reading.is_paused else ()
-                async with aclosing(questions.ask(upcoming)) as asked:
+                async with aclosing(questions.ask(tuple(state.next))) as asked:
                     async for question in asked:
                         yield question
                 given = questions.resume(self._command)
+                reading.begin()
             well = True
         finally:
-            if thread is not None and not well:
+            if thread is not None and not well and not request.taken.is_set():
                 await thread.put_back()
         if (restated := reading.restated) is not None:
             yield restated
         yield Finish(reading.reason, reading.usage, output=reading.output)
+
+    async def _open(self, thread: GraphThread | None, request: AgentInput) -> bool:
+        """Note how the thread stands; return whether it waits where a worker that was lost has left it.
+
+        Raises:
+            AgentError: It does not, and the agent is not to begin anew.
+        """
+        left = standstill_of(request.anchor)
+        if thread is not None and await thread.open(left):
+            return True
+        if left is not None:
+            if thread is not None:
+                await thread.put_back()
+            if self._settings.on_worker_lost != "restart":
+                raise AgentError("worker_lost", _FORGOTTEN, retryable=False)
+        return False
 
     async def _chunks(
         self, given: Any, options: dict[str, Any], reading: GraphReading

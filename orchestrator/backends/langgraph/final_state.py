@@ -42,13 +42,7 @@ def ending_of(final: Any) -> FinalState:
 
 
 def _ending_of_state(state: Mapping[Any, Any]) -> FinalState:
-    messages = state.get("messages")
-    said: list[str] = []
-    for message in reversed(messages if isinstance(messages, list | tuple) else ()):
-        if getattr(message, "type", "") == "human":
-            break
-        if getattr(message, "type", "") == "ai":
-            said.insert(0, _text_of(message))
+    said = [_text_of(each) for each in answers_in(state) if getattr(each, "type", "") == "ai"]
     if any(said):
         return FinalState("\n\n".join(filter(None, said)))
     rest = {
@@ -59,6 +53,16 @@ def _ending_of_state(state: Mapping[Any, Any]) -> FinalState:
     if len(rest) == 1 and isinstance(only := next(iter(rest.values())), str):
         return FinalState(only)
     return _structured(rest or None)
+
+
+def answers_in(state: Any) -> list[Any]:
+    """Return the messages of a state since the last question, oldest first."""
+    messages = state.get("messages") if isinstance(state, Mapping) else None
+    found = list(messages) if isinstance(messages, list | tuple) else []
+    for number in range(len(found), 0, -1):
+        if getattr(found[number - 1], "type", "") == "human":
+            return found[number:]
+    return found
 
 
 def _structured(value: Any) -> FinalState:

@@ -19,7 +19,7 @@ from ..json_values import as_json, plain
 from ..media import DataReports
 from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
-from .final_state import FinalState, ending_of
+from .final_state import FinalState, answers_in, ending_of
 from .runs import GraphRuns
 from .said import SaidByMessage
 
@@ -94,6 +94,17 @@ class GraphReading:
         """Forget what the graph waited for: it goes on."""
         self.interrupts.clear()
         self.is_paused = False
+
+    def recall(self, state: Any) -> Iterator[Emission]:
+        """Yield what a graph that another process has left had said in this turn; take in what it waits for."""
+        if state.next:
+            self._interrupted(state.interrupts)
+        self._final = state.values
+        # Nodes that have run beside the one that asks: their answers are no part of the state yet.
+        for values in (state.values, *(getattr(task, "result", None) for task in state.tasks)):
+            for message in answers_in(values):
+                yield from self.feed("messages", (message, {}))
+        yield from self.end()
 
     @property
     def restated(self) -> Correction | None:

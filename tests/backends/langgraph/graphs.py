@@ -122,6 +122,10 @@ def _ask(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage(f" You said {interrupt({'question': 'Shall I?'})}.")]}
 
 
+def _ask_twice(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [AIMessage(f"{interrupt('First?')}, {interrupt('Second?')}")]}
+
+
 def _count(state: MessagesState) -> dict[str, Any]:
     asked = sum(message.type == "human" for message in state["messages"])
     return {"messages": [AIMessage(f"question {asked} of {len(state['messages'])}")]}
@@ -150,6 +154,7 @@ def line(*nodes: Any, **options: Any) -> Any:
 
 
 talking = line(_talk)
+asking_twice = line(_ask_twice, checkpointer=InMemorySaver())
 asking = line(_count, _ask, checkpointer=InMemorySaver())
 forgetful = line(_ask)
 remembering = line(_spoil, checkpointer=InMemorySaver())
