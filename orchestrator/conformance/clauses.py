@@ -277,7 +277,8 @@ async def a_retry(probe: Probe) -> None:
     run_id = await probe.start()
     path = f"/v1/runs/{run_id}"
     begun = (await probe.read(f"{path}/events", until="started")).events
-    agent = begun[-1].agent_id
+    # Of `run.started`, which may come alone: whoever has begun by then has it in a later event.
+    agent = begun[0].data["agents"][0]["agent_id"]
     await probe.call("POST", f"{path}/agents/{agent}/cancel")
     await probe.read(
         f"{path}/events",
