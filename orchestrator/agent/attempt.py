@@ -210,7 +210,8 @@ class Attempt:
                     if burst is not None and type(item) is str and len(item) <= BURST_PIECE_CHARS:
                         burst.append(item)
                     else:
-                        mailbox.end_burst()
+                        if burst is not None:
+                            mailbox.end_burst()
                         deadlines.last = clock()
                         if type(item) is not str:
                             item = plain_text(item if check is None else check(item))
@@ -249,8 +250,10 @@ class Attempt:
         ):
             burst.append(text)
             return True
-        self._mailbox.end_burst()
-        if type(text) is str and self._is_plain(text) and not self._mailbox.full:
+        mailbox = self._mailbox
+        if burst is not None:
+            mailbox.end_burst()
+        if type(text) is str and self._is_plain(text) and not mailbox.full:
             self._deadlines.last = self._deadlines.clock()
             self._say(text)
             return True
@@ -269,9 +272,10 @@ class Attempt:
         """Put plain text into the mailbox; return whether there is room for more."""
         self.pieces.append(text)
         self._left -= len(text)
-        has_room = self._mailbox.more(text, pieces)
-        if has_room and self._left > BURST_CHARS * 2:
-            self._burst = self._mailbox.begin_burst(self._end_burst)
+        mailbox = self._mailbox
+        has_room = mailbox.more(text, pieces)
+        if has_room and mailbox.has_joined and self._left > BURST_CHARS * 2:
+            self._burst = mailbox.begin_burst(self._end_burst)
         return has_room
 
     def _end_burst(self, pieces: list[str]) -> None:

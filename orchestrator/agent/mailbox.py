@@ -87,6 +87,8 @@ class Mailbox:
         self.agent_id = agent_id
         self.has_spoken = False
         """Whether text of it was ever taken."""
+        self.has_joined = False
+        """Whether the newest token came while another one waited."""
         self._limit = limit
         self._coalesce = coalesce_s
         self._queue: list[Payload | _Gather | _Heavy] = []  # an empty deque holds 0.7 KiB
@@ -156,9 +158,11 @@ class Mailbox:
         Args:
             pieces: Of so many, which came in a row, *text* is joined.
         """
-        self.end_burst()
+        if self._burst is not None:
+            self.end_burst()
         tail = self._tail
         size = len(text)
+        self.has_joined = tail is not None
         if tail is None or not tail.plain or tail.chars + size > MAX_EVENT_CHARS:
             self._tail = tail = _Gather(Token, text, None, None)
             self._queue.append(tail)
@@ -176,7 +180,7 @@ class Mailbox:
     def begin_burst(self, judge: Callable[[list[str]], None]) -> list[str] | None:
         """Return a list for up to `BURST_PIECES` pieces that come next, each of up to `BURST_PIECE_CHARS`.
 
-        None if the first of them would not join text that is announced already, or all of them have no room.
+        None if no text waits that they would join, or there is no room for all of them.
 
         Args:
             judge: Puts what it is called with into the mailbox, before anybody sees what is in it.
@@ -184,7 +188,6 @@ class Mailbox:
         tail = self._tail
         if (
             tail is None
-            or tail.count == 1
             or self._items + BURST_PIECES >= self._limit
             or self._chars + BURST_CHARS >= MAX_CHARS
         ):

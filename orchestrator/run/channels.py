@@ -6,7 +6,7 @@ Owns what is owed to `system`: a store may keep channels apart, and no run waits
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from ..errors import LogUnavailable
 from ..eventlog.base import Draft, Entry, EventLog
@@ -36,9 +36,9 @@ class RunChannels:
         """Bytes that the log holds."""
         return self._log.size
 
-    async def append(self, channel: str, drafts: Sequence[Draft], fence: Fence | None) -> list[Entry]:
+    def append(self, channel: str, drafts: Sequence[Draft], fence: Fence | None) -> Awaitable[list[Entry]]:
         """Append to a run's own channel. Raises as `EventLog.append`."""
-        return await self._log.append(channel, drafts, fence=fence)
+        return self._log.append(channel, drafts, fence=fence)
 
     async def append_milestones(self, drafts: Sequence[Draft]) -> None:
         """Append to `system`, or have `catch_up` do it if the store does not take it now."""

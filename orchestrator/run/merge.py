@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from time import thread_time
 from typing import NamedTuple
 
 from aiostream import operator
+from aiostream.core import Streamer
 
 from ..agent.mailbox import Mailbox
 from ..events.base import Payload
@@ -190,14 +191,12 @@ class _Turns:
             self._gathered.set_result(True)
 
 
-async def fan_in(joining: Joining) -> AsyncGenerator[Round, None]:
-    """Merge mailboxes, those that join later included, until all are closed and empty.
+def fan_in(joining: Joining) -> Streamer[Round]:
+    """Return the merge of mailboxes, those that join later included, until all are closed and empty.
 
-    Cancelling loses nothing but the round that was on its way.
+    It is to be entered by `async with`, then iterated. Cancelling loses nothing but the round that was on its way.
     """
-    async with _rounds(joining).stream() as rounds:
-        async for each in rounds:
-            yield each
+    return _rounds(joining).stream()
 
 
 @operator

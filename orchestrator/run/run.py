@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 from functools import partial
 
 import msgspec
@@ -317,7 +316,7 @@ class Run:
 
     async def _write(self) -> None:
         """Bring batches into the log until every agent has ended; then the run is closed to newcomers."""
-        async with aclosing(fan_in(self._joining)) as merged:
+        async with fan_in(self._joining) as merged:
             async for batches in merged:
                 if self._agents.blind_names is not None:
                     # Before an ending is logged, so that whoever has seen it can be sent the rest.

@@ -80,6 +80,15 @@ class Writer:
             Fenced: The run has another owner.
         """
         t = self.t
+        if len(batches) == 1 and len(batches[0].events) == 1 and self._blind_names is None:
+            agent_id, (payload,) = batches[0]
+            # At human pace nearly every write is a single token.
+            if type(payload) is Token and payload.parent is None and agent_id in self._state.participants:
+                spec = self._state.spec
+                draft = Draft(spec.run_id, agent_id, Token.TYPE, self._encode(agent_id, payload, t))
+                (entry,) = await self._logged([draft], patiently)
+                self._take_in_text(agent_id, payload.text, entry)
+                return
         whole = [
             # `run.agent_added` comes out of the new agent's mailbox and is the run's.
             (None if isinstance(payload, _RUNS_OWN) else agent_id, payload)
@@ -97,7 +106,7 @@ class Writer:
         drafts = [
             Draft(spec.run_id, who, payload.TYPE, self._encode(who, payload, t)) for who, payload in logged
         ]
-        entries = await (self._log_surely(drafts) if patiently else self._log(drafts))
+        entries = await self._logged(drafts, patiently)
         # Before anything else is waited for: who has read `run.done` may ask for the run's status at once.
         self._take_in(logged, whole, entries)
         if milestones := [draft for draft in drafts if draft.agent_id is None and draft.type in _MILESTONES]:
@@ -110,8 +119,6 @@ class Writer:
         entries: Sequence[Entry],
     ) -> None:
         """Fold what was *logged*; *whole* is the same before a blind run's names and hints were covered."""
-        if len(logged) == 1 and self._take_one_text(*logged[0], entries):
-            return
         chars, events = defaultdict[str, int](int), defaultdict[str, int](int)  # of each agent's tokens
         void: dict[str, int] = {}  # characters of attempts that failed within these events
         grown = at = 0
@@ -145,37 +152,29 @@ class Writer:
         self._observer.log_bytes(self._channels.size)
         self.live_bytes.grow(grown)
 
-    def _take_one_text(self, who: str | None, payload: Payload, entries: Sequence[Entry]) -> bool:
-        """Fold one token, without the sums that several need; False if it is something else.
-
-        At human pace nearly every write is such a one.
-        """
-        if type(payload) is not Token or who not in self._state.participants or payload.parent is not None:
-            return False
-        texts = [payload.text]
-        self._state.digest.take_texts(entries, texts)
-        self._state.fold_texts(who, texts, entries[0].id)
-        size = len(payload.text)
-        self._report_tokens(who, size, 1)
+    def _take_in_text(self, agent_id: str, text: str, entry: Entry) -> None:
+        """Fold one token, without the sums that several need."""
+        self._state.digest.take_texts((entry,), [text])
+        self._state.fold_texts(agent_id, [text], entry.id)
+        self._report_tokens(agent_id, len(text), 1)
         self._observer.log_bytes(self._channels.size)
-        self.live_bytes.grow(self.live_bytes.add(who, size))
-        return True
+        self.live_bytes.grow(self.live_bytes.add(agent_id, len(text)))
 
     def _report_tokens(self, agent_id: str, chars: int, count: int) -> None:
         if self._blind_names is None:
             configured = self._state.participants[agent_id].info.configured
             self._observer.tokens(configured, chars, count)
 
-    async def _log(self, drafts: list[Draft]) -> list[Entry]:
-        return await self._channels.append(self._state.spec.channel, drafts, self._fence)
-
-    async def _log_surely(self, drafts: list[Draft]) -> list[Entry]:
-        """Append, again and again while the store is unavailable: the agents wait in their mailboxes meanwhile."""
+    async def _logged(self, drafts: list[Draft], patiently: bool) -> list[Entry]:
+        """Append; if *patiently* again and again while the store is unavailable: the agents wait meanwhile."""
+        channel = self._state.spec.channel
         try:
-            return await self._log(drafts)
+            return await self._channels.append(channel, drafts, self._fence)
         except LogUnavailable as exc:
+            if not patiently:
+                raise
             log.warning("append_delayed", reason=exception_words(exc), **self._log_context)
-        return await until_available(lambda: self._log(drafts))
+        return await until_available(lambda: self._channels.append(channel, drafts, self._fence))
 
     def _encode(self, who: str | None, payload: Payload, t: int) -> bytes:
         data = encode_data(who, payload, t)

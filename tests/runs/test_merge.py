@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 import pytest
 
@@ -29,9 +28,10 @@ def joining(*boxes: Mailbox, closed: bool = True) -> Joining:
 
 
 async def batches(queue: Joining) -> AsyncGenerator[Batch, None]:
-    async for each in fan_in(queue):
-        for batch in each:
-            yield batch
+    async with fan_in(queue) as rounds:
+        async for each in rounds:
+            for batch in each:
+                yield batch
 
 
 async def flood(box: Mailbox, stop: asyncio.Event, *, text: bool = False) -> None:
@@ -227,8 +227,9 @@ async def rounds_of_agents_that_give_way(tokens: int) -> int:
     async with asyncio.TaskGroup() as group:
         for box in boxes:
             group.create_task(speak(box))
-        async for _ in fan_in(joining(*boxes)):
-            rounds += 1
+        async with fan_in(joining(*boxes)) as merged:
+            async for _ in merged:
+                rounds += 1
     return rounds
 
 
@@ -239,7 +240,7 @@ async def test_what_comes_after_a_quiet_time_is_taken_at_once() -> None:
     turns: list[int] = []
     for n in range(200):
         box.say(str(n))
-    async with aclosing(fan_in(arrivals)) as rounds:
+    async with fan_in(arrivals) as rounds:
         await anext(rounds)
         for _ in range(3):
             coming = asyncio.ensure_future(anext(rounds))
