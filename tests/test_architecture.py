@@ -267,9 +267,110 @@ def test_a_public_class_name_stands_once() -> None:
     assert set(twice) == {"Run"}, "a client's run and ours are the only pair of one name"
 
 
-SPINE = ("agent", "eventlog", "events", "framing", "panels", "run", "server", "settings", "supervisor")
+SPINE = (
+    "backends",
+    "agent",
+    "eventlog",
+    "events",
+    "framing",
+    "panels",
+    "run",
+    "server",
+    "settings",
+    "supervisor",
+)
+
+SUITES = {
+    "a2a/test_backend": ("a2a.calls", "a2a.input_required"),
+    "ag_ui/test_frameworks": (
+        "ag_ui.interrupts",
+        "ag_ui.shared_state",
+        "ag_ui.tool_content",
+        "ag_ui.transcript",
+    ),
+    "auto/test_search": ("auto.ollama",),
+    "test_function": ("function.backend",),
+    "langgraph/test_backend": (
+        "langgraph.content",
+        "langgraph.final_state",
+        "langgraph.interrupts",
+        "langgraph.reading",
+    ),
+    "letta/test_backend": ("letta.content", "letta.turn"),
+    "letta/test_run": ("letta.api", "letta.errors"),
+    "offline/test_panel": ("offline.compare_answers", "offline.script"),
+    "offline/test_backend": ("offline.model",),
+    "openai/test_apps": ("openai.endpoints",),
+    "openai/test_backend": (
+        "openai.outbox",
+        "openai.tools",
+        "openai.response_reader",
+        "openai.model.client",
+        "openai.model.chat.model",
+        "openai.model.responses.model",
+        "openai.model.sdk_client",
+        "openai.model.events",
+        "openai.model.coercion",
+        "openai.model.reasoning_replay",
+    ),
+    "openai/test_decoders": (
+        "openai.model.arguments",
+        "openai.model.chat.call_slots",
+        "openai.model.chat.chunk",
+        "openai.model.chat.decoder",
+        "openai.model.chat.repair",
+        "openai.model.chat.vendor_quirks",
+        "openai.model.output_files",
+        "openai.model.responses.decoder",
+        "openai.model.responses.repair",
+        "openai.model.sse",
+        "openai.model.stream_markers",
+    ),
+    "openai/test_mcp": (
+        "openai.mcp.keeper",
+        "openai.mcp.name_collisions",
+        "openai.mcp.servers",
+        "openai.mcp.watchdog",
+    ),
+    "openai/test_runner": ("openai.emitted", "openai.instrumented", "openai.relay"),
+    "openai/test_tool_events": (
+        "openai.calls",
+        "openai.emission_record",
+        "openai.model.chat.output_items",
+        "openai.model.chat.partial_call",
+        "openai.reasoning_details",
+    ),
+    "openai/test_transport": ("openai.model.fast",),
+    "openai/test_redirects": ("upstream.redirects",),
+    "pydantic_ai/test_backend": ("pydantic_ai.history", "pydantic_ai.reading"),
+    "remote/test_backend": ("remote.reading", "remote.run", "upstream.connections"),
+    "test_portions": ("upstream.lenient_connector",),
+}
+"""Of kinds of agents: a suite that asks a whole backend → the modules whose functions it calls, nearly all of them."""
 
 FOUND_ELSEWHERE = {
+    **{
+        f"backends.{module}": f"tests/backends/{suite}.py"
+        for suite, found in SUITES.items()
+        for module in found
+    },
+    **{
+        f"backends.{kind}.settings": "tests/config/test_load.py"  # keys alone; the handbook's tests hold each of them
+        for kind in (
+            "a2a",
+            "ag_ui",
+            "auto",
+            "function",
+            "langgraph",
+            "letta",
+            "offline",
+            "openai",
+            "pydantic_ai",
+            "remote",
+        )
+    },
+    "backends.offline_comparison": "tests/test_tools.py",  # former addresses, which hand on
+    "backends.offline_tools": "tests/test_tools.py",
     "events.panel": "tests/events/test_encoding.py",  # values alone: each is written and read back there
     "events.run": "tests/events/test_encoding.py",
     "eventlog.cluster": "tests/contract/test_cluster.py",  # a Protocol alone
@@ -306,7 +407,8 @@ FOUND_ELSEWHERE = {
 def test_a_modules_tests_are_found_by_its_name(name: str) -> None:
     """Whoever changes a module runs its tests, so he has to find them; a module without any is noticed here.
 
-    `<room>/[<folder>/]<module>` has `tests/<room>/test_<module>.py`, or `test_<folder>_<module>.py`.
+    `<room>/[<folder>/]<module>` has `tests/<room>/test_<module>.py`, or `test_<folder>_<module>.py`; a kind of
+    agent has a folder of its own there, too.
     """
     room, *folders, module = name.split(".")
     if module == "__init__":
@@ -314,5 +416,7 @@ def test_a_modules_tests_are_found_by_its_name(name: str) -> None:
     root, folder = PACKAGE.parent, PACKAGE.parent / "tests" / ("runs" if room == "run" else room)
     elsewhere = [path for known, path in FOUND_ELSEWHERE.items() if f"{name}.".startswith(f"{known}.")]
     assert all((root / path).exists() for path in elsewhere), elsewhere
+    if room == "backends" and folders:
+        folder /= folders[0]
     places = [folder / f"test_{'_'.join([*folders[-1:], module])}.py", folder / f"test_{module}.py"]
     assert elsewhere or any(place.exists() for place in places), f"{places[-1].relative_to(root)} is missing"
