@@ -18,6 +18,7 @@ from ..base import Emission
 from ..interleaved_messages import InterleavedMessages
 from ..media import Attachments, DataReports
 from ..native_events import NativeEndings, content_of, failure_of, handoff_of, speaker_in
+from ..token_counts import token_count
 from .card import WHO
 from .input_required import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
@@ -300,12 +301,21 @@ class TaskReading:
             return  # one of several, which `endings` adds up
         counts, adk = about.get("usage"), about.get("adk_usage_metadata")
         if isinstance(counts, dict):
-            details = (_count(counts.get("cached_input_tokens")), _count(counts.get("reasoning_tokens")))
-            read, written = _count(counts.get("input_tokens")), _count(counts.get("output_tokens"))
+            details = (
+                token_count(counts.get("cached_input_tokens")),
+                token_count(counts.get("reasoning_tokens")),
+            )
+            read, written = token_count(counts.get("input_tokens")), token_count(counts.get("output_tokens"))
             self.usage = Usage(read or 0, written or 0, *details)
         elif isinstance(adk, dict):
-            details = (_count(adk.get("cachedContentTokenCount")), _count(adk.get("thoughtsTokenCount")))
-            read, written = _count(adk.get("promptTokenCount")), _count(adk.get("candidatesTokenCount"))
+            details = (
+                token_count(adk.get("cachedContentTokenCount")),
+                token_count(adk.get("thoughtsTokenCount")),
+            )
+            read, written = (
+                token_count(adk.get("promptTokenCount")),
+                token_count(adk.get("candidatesTokenCount")),
+            )
             used = Usage(read or 0, written or 0, *details)
             self.usage = used if self.usage is None else self.usage.plus(used)
 
@@ -356,13 +366,6 @@ def _file(part: dict[str, Any], part_id: str) -> File | Source | None:
     if url[:7].lower() == "http://":
         return Source(part_id, url=url, title=title)
     return Source(part_id, document=url, title=title)
-
-
-def _count(value: Any) -> int | None:
-    """Return a number of tokens; metadata of protobuf has every number as a float. None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        return None
-    return int(value)
 
 
 def _name(name: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from ...events.agent import Usage
+from ..token_counts import token_count
 
 NOT_SAID = frozenset({"PredictState", "function_approval_request", "on_interrupt"})
 """`CUSTOM` events that tell a page what to do, or tell once more what another event says."""
@@ -15,28 +14,19 @@ CONFIRMATION = "confirm_changes"
 """The call by which Microsoft's servers have a page ask for an approval, beside the interrupt that asks for it."""
 
 
-class _Counts(msgspec.Struct):
-    input_token_count: int | None = None
-    output_token_count: int | None = None
-    cache_read_input_token_count: int | None = None
-    reasoning_output_token_count: int | None = None
-
-
 def counted_so_far(event: Mapping[str, Any]) -> Usage | None:
     """Return what a run has used so far, if a `CUSTOM` event of Microsoft's servers counts that."""
     value = event.get("value")
     if event.get("name") != "usage" or not isinstance(value, Mapping) or "output_token_count" not in value:
         return None
-    try:
-        counts = msgspec.convert(value, _Counts)
-    except msgspec.ValidationError:
-        return None
-    return Usage(
-        counts.input_token_count or 0,
-        counts.output_token_count or 0,
-        counts.cache_read_input_token_count,
-        counts.reasoning_output_token_count,
+    names = (
+        "input_token_count",
+        "output_token_count",
+        "cache_read_input_token_count",
+        "reasoning_output_token_count",
     )
+    read, written, cached, thought = (token_count(value.get(name)) for name in names)
+    return Usage(read or 0, written or 0, cached, thought)
 
 
 def first_arguments(event: Mapping[str, Any], call_id: str) -> str:

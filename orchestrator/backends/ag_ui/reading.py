@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ..base import Emission
 from ..interleaved_messages import InterleavedMessages
 from ..native_events import NativeEndings, content_of, failure_of, handoff_of, speaker_in
+from ..token_counts import token_count
 from ..upstream.errors import verdict_in
 from .frameworks import CONFIRMATION, NOT_SAID, counted_so_far, first_arguments
 from .interrupts import MAX_ARGUMENT_CHARS, RunInterrupt, draft_interrupt, interrupt_of, older_interrupt
@@ -324,16 +323,11 @@ class RunReading:
 
     def _note_usage(self, usages: Any) -> None:
         for each in usages if isinstance(usages, list) else ():
-            try:
-                used = msgspec.convert(each, _TokenUsage)
-            except msgspec.ValidationError:
-                continue  # what it cost is not worth an answer
-            usage = Usage(
-                used.inputTokens or 0,
-                used.outputTokens or 0,
-                used.cachedInputTokens,
-                used.reasoningTokens,
-            )
+            if not isinstance(each, dict):
+                continue
+            names = ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens")
+            read, written, cached, thought = (token_count(each.get(name)) for name in names)
+            usage = Usage(read or 0, written or 0, cached, thought)
             self.usage = usage if self.usage is None else self.usage.plus(usage)
 
     def _speaker(self, event: dict[str, Any]) -> str | None:
@@ -346,13 +340,6 @@ class RunReading:
 
     def _owner(self, event: dict[str, Any]) -> str | None:
         return self._subagents.get(_id(event, "subagentRunId"))
-
-
-class _TokenUsage(msgspec.Struct):
-    inputTokens: int | None = None
-    outputTokens: int | None = None
-    cachedInputTokens: int | None = None
-    reasoningTokens: int | None = None
 
 
 _READERS: dict[str, Callable[[RunReading, dict[str, Any]], list[Emission]]] = {

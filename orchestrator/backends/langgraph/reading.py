@@ -17,6 +17,7 @@ from ..base import Correction, Emission
 from ..interleaved_messages import InterleavedMessages
 from ..json_values import as_json, plain
 from ..media import DataReports
+from ..token_counts import token_count
 from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
 from .final_state import FinalState, answers_in, ending_of
@@ -250,18 +251,21 @@ class GraphReading:
         used = getattr(message, "usage_metadata", None)
         if not isinstance(used, Mapping):
             return
-        read, written = used.get("input_token_details") or {}, used.get("output_token_details") or {}
         usage = Usage(
-            int(used.get("input_tokens") or 0),
-            int(used.get("output_tokens") or 0),
-            read.get("cache_read"),
-            written.get("reasoning"),
+            token_count(used.get("input_tokens")) or 0,
+            token_count(used.get("output_tokens")) or 0,
+            _detail(used.get("input_token_details"), "cache_read"),
+            _detail(used.get("output_token_details"), "reasoning"),
         )
         key = _key(message)
         if whole:
             self._usage[key] = usage
         else:
             self._partial[key] = usage if key not in self._partial else self._partial[key].plus(usage)
+
+
+def _detail(details: Any, name: str) -> int | None:
+    return token_count(details.get(name)) if isinstance(details, Mapping) else None
 
 
 def _path_of(about: Mapping[str, Any]) -> list[str]:

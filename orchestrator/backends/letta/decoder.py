@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import AgentError
 from ...events.agent import Reasoning, Status, ToolCall, ToolResult, Usage
 from ..base import Emission
+from ..token_counts import token_count
 from .content import ContentReading, notice
 from .errors import failed
 
@@ -172,16 +173,10 @@ class MessageDecoder:
                 yield from self._content.pages(name, output)
 
     def _count(self, message: Message) -> None:
-        read, written = message.get("prompt_tokens"), message.get("completion_tokens")
-        # Both are 0 if the model's provider counts nothing.
-        if isinstance(read, int) and isinstance(written, int) and (read or written):
-            cached, thought = message.get("cached_input_tokens"), message.get("reasoning_tokens")
-            used = Usage(
-                read,
-                written,
-                cached if isinstance(cached, int) else None,
-                thought if isinstance(thought, int) else None,
-            )
+        names = ("prompt_tokens", "completion_tokens", "cached_input_tokens", "reasoning_tokens")
+        read, written, cached, thought = (token_count(message.get(name)) for name in names)
+        if read or written:  # both are 0 if the model's provider counts nothing
+            used = Usage(read or 0, written or 0, cached, thought)
             self.usage = used if self.usage is None else self.usage.plus(used)
 
 

@@ -10,6 +10,7 @@ from ...events.agent import Reasoning, ToolCall, ToolResult, Usage
 from ..base import Emission
 from ..json_values import plain
 from ..media import Attachments
+from ..token_counts import token_count
 
 
 class AgentRunReading:
@@ -107,10 +108,11 @@ class AgentRunReading:
 
 def usage_of(used: Any) -> Usage | None:
     """Return what a run used; None if no provider said it."""
-    if not (used.input_tokens or used.output_tokens):
+    read, written = token_count(used.input_tokens), token_count(used.output_tokens)
+    if not (read or written):
         return None
-    thought = (used.details or {}).get("reasoning_tokens")
-    return Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens or None, thought)
+    thought = token_count((used.details or {}).get("reasoning_tokens"))
+    return Usage(read or 0, written or 0, token_count(used.cache_read_tokens) or None, thought)
 
 
 def _words(content: Any) -> str:
