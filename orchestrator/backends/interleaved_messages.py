@@ -11,6 +11,8 @@ from .base import Emission
 
 MAX_HELD = 20_000
 """Pieces that wait for their turn; beyond it they go out as they are. A memory guard."""
+MAX_HELD_CHARS = 4 * 1024 * 1024
+"""Of all these pieces together, likewise."""
 SILENT_PIECES = 64
 """So many pieces of others, and none of its own: the message whose turn it is has ended, or its model has failed."""
 
@@ -21,7 +23,7 @@ class InterleavedMessages:
     def __init__(self) -> None:
         self._now: str | None = None
         self._since = 0
-        self._count = 0
+        self._count = self._chars = 0
         self._held: dict[str, list[Emission]] = {}
         self._ended: set[str] = set()
 
@@ -36,8 +38,9 @@ class InterleavedMessages:
                 continue
             self._held.setdefault(message, []).append(each)
             self._since, self._count = self._since + 1, self._count + 1
+            self._chars += _size_of(each)
             yield ""  # an agent that says nothing for long would be taken for dead
-        if self._count > MAX_HELD:
+        if self._count > MAX_HELD or self._chars > MAX_HELD_CHARS:
             yield from self.end_all()
         elif self._since > SILENT_PIECES and self._now is not None:
             yield from self.end(self._now)
@@ -53,6 +56,7 @@ class InterleavedMessages:
             following = next(iter(self._held))
             pieces = self._held.pop(following)
             self._count -= len(pieces)
+            self._chars -= sum(map(_size_of, pieces))
             yield from pieces
             if following not in self._ended:
                 self._now = following
@@ -61,7 +65,11 @@ class InterleavedMessages:
     def end_all(self) -> Iterator[Emission]:
         """Yield all that still waits."""
         held, self._held = self._held, {}
-        self._now, self._since, self._count = None, 0, 0
+        self._now, self._since, self._count, self._chars = None, 0, 0, 0
         self._ended.clear()
         for pieces in held.values():
             yield from pieces
+
+
+def _size_of(said: Emission) -> int:
+    return len(said if isinstance(said, str) else getattr(said, "text", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.backends.interleaved_messages import MAX_HELD, SILENT_PIECES, InterleavedMessages
+from orchestrator.events import Token
 
 
 def test_what_others_say_waits_for_its_turn() -> None:
@@ -42,3 +43,12 @@ def test_what_waits_is_bounded_and_goes_out_in_the_end() -> None:
         said += [*turns.take("b", ["b"] * 50), *turns.take("a", ["a"])]
     assert said.count("b") > MAX_HELD
     assert [*turns.take("b", ["x"]), *turns.take("c", ["y"]), *turns.end_all()] == ["", "", "x", "y"]
+
+
+def test_what_waits_is_bounded_by_its_size_too() -> None:
+    """One that speaks a little now and then would hold back any amount of another's."""
+    in_turn, large = InterleavedMessages(), "x" * 1_000_000
+    said = [*in_turn.take("a", ["a"])]
+    for _ in range(10):
+        said += [*in_turn.take("b", [Token(large)]), *in_turn.take("a", ["a"])]
+    assert sum(large in (each, getattr(each, "text", "")) for each in said) >= 5

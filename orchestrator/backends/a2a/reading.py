@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from ...errors import ERROR_CODES, AgentError
 from ...events.agent import Reasoning, Status, Token, ToolCall, ToolResult, Usage
 from ...events.content import OUTPUT_BYTES, Data, File, Source
-from ...events.encoding import joined
 from ..base import Emission
 from ..interleaved_messages import InterleavedMessages
 from ..media import Attachments, DataReports
 from ..native_events import NativeEndings, content_of, failure_of, handoff_of, speaker_in
 from ..token_counts import token_count
+from .artifacts import MAX_NAMES, Artifact, after
 from .card import WHO
 from .input_required import MAX_DETAIL_CHARS, MAX_ID_CHARS, TaskQuestion, json_of, objects_in, question_of
 
@@ -33,16 +32,6 @@ _FAILURES: dict[str, str] = {
     "TASK_STATE_REJECTED": "does not take the task",
     "TASK_STATE_CANCELED": "says that its task was cancelled",
 }
-
-
-@dataclass(slots=True)
-class _Artifact:
-    """What was said of one artifact."""
-
-    text: str = ""
-    thought: str = ""
-    parts: int = 0
-    files: set[str] = field(default_factory=set)
 
 
 class TaskReading:
@@ -64,8 +53,10 @@ class TaskReading:
         self.question: TaskQuestion | None = None
         self.usage: Usage | None = None
         self.endings = NativeEndings()
-        self._artifacts: dict[str, _Artifact] = {}
+        self._artifacts: dict[str, Artifact] = {}
         self._calls: set[str] = set()
+        self._working_words: set[int] = set()
+        """Of the messages that came with a state of work."""
         self._in_turn = InterleavedMessages()
         self._reports = DataReports()
         self._attached = Attachments()
@@ -107,7 +98,9 @@ class TaskReading:
         self._is_one_of_many |= isinstance(about, dict) and about.get("agent_count", 1) != 1
         for artifact in objects_in(task.get("artifacts")):
             yield from self._artifact(artifact, append=False)
-        yield from self._status(task.get("status"), task.get("metadata"), _last_words(task.get("history")))
+        yield from self._status(
+            task.get("status"), task.get("metadata"), self._last_words(task.get("history"))
+        )
 
     def _artifact_update(self, update: dict[str, Any]) -> Iterator[Emission]:
         self._note_ids(update.get("taskId"), update.get("contextId"))
@@ -137,12 +130,26 @@ class TaskReading:
         named = about.get("agent_id") if self._is_one_of_many and isinstance(about, dict) else None
         return named[:MAX_ID_CHARS] if isinstance(named, str) and named else None
 
+    def _last_words(self, history: Any) -> list[dict[str, Any]]:
+        """Return the parts of the agent's last message since the question: some servers answer nowhere else.
+
+        What it said while it worked is none, though servers move that into the history, too.
+        """
+        for message in reversed(objects_in(history)):
+            parts = objects_in(message.get("parts"))
+            if message.get("role") != "ROLE_AGENT":
+                return []
+            if not _identities(message) & self._working_words:
+                return parts
+        return []
+
     # ── artifacts ────────────────────────────────────────────────────────────────────────────
 
     def _artifact(self, artifact: dict[str, Any], *, append: bool) -> Iterator[Emission]:
         name = str(artifact.get("artifactId", ""))[:MAX_ID_CHARS]
         parts = objects_in(artifact.get("parts"))
-        known = self._artifacts.setdefault(name, _Artifact())
+        known = self._artifacts.setdefault(name, Artifact())
+        self._check_names(self._artifacts)
         speaker = self._speaker_of(artifact.get("metadata"))
         if append:
             yield from self._parts(parts, known, name, speaker=speaker)
@@ -151,20 +158,20 @@ class TaskReading:
             yield own
             return
         known.parts = 0
-        whole = _Artifact()
+        whole = Artifact()
         rest = list(self._parts(parts, whole, name, known.files, artifact.get("name"), speaker))
-        if not (whole.text.startswith(known.text) and whole.thought.startswith(known.thought)):
+        if not (known.text.begins(whole.text) and known.thought.begins(whole.thought)):
             raise AgentError("upstream_invalid", f"{WHO} took back what it had said.")
         texts = [each for each in rest if isinstance(each, str | Token)]
         thoughts = [each for each in rest if isinstance(each, Reasoning)]
-        yield from (*_after(len(known.text), texts), *_after(len(known.thought), thoughts))
+        yield from (*after(len(known.text), texts), *after(len(known.thought), thoughts))
         known.text, known.thought, known.parts = whole.text, whole.thought, whole.parts
         yield from (each for each in rest if not isinstance(each, str | Token | Reasoning))
 
     def _parts(
         self,
         parts: list[dict[str, Any]],
-        into: _Artifact,
+        into: Artifact,
         name: str,
         files: set[str] | None = None,
         title: object = None,
@@ -180,10 +187,10 @@ class TaskReading:
             text = part.get("text")
             if isinstance(text, str):
                 if about.get("adk_thought") is True:
-                    into.thought = joined(into.thought, text)
+                    into.thought.add(text)
                     yield Reasoning(text)
                 elif text:
-                    into.text = joined(into.text, text)
+                    into.text.add(text)
                     said_by = speaker_in(about) or speaker
                     yield text if said_by is None else Token(text, speaker=said_by)
             elif "data" in part:
@@ -209,6 +216,7 @@ class TaskReading:
         call = str(call_id or f"call.{len(self._calls)}")[:MAX_ID_CHARS]
         if call not in self._calls:
             self._calls.add(call)
+            self._check_names(self._calls)
             yield ToolCall(call, str(name or "tool")[:MAX_ID_CHARS], json_of(arguments))
 
     def _tool_result(
@@ -218,6 +226,10 @@ class TaskReading:
         if call not in self._calls:
             yield from self._tool_call(call or None, name, {})
         yield ToolResult(call, output if isinstance(output, str) else json_of(output), is_error)
+
+    def _check_names(self, names: Sized) -> None:
+        if len(names) > MAX_NAMES:
+            raise AgentError("upstream_invalid", f"{WHO} begins more than can be followed.", retryable=False)
 
     # ── states ───────────────────────────────────────────────────────────────────────────────
 
@@ -244,6 +256,8 @@ class TaskReading:
             failure = self._failure or AgentError("upstream_rejected", f"{WHO} {_FAILURES[self.state]}.")
             raise AgentError(failure.code, failure.message, retryable=False)
         else:
+            if isinstance(message, dict) and len(self._working_words) < MAX_NAMES:
+                self._working_words |= _identities(message)
             yield from self._working(about, parts)
 
     @property
@@ -254,7 +268,7 @@ class TaskReading:
         """Yield the last words, which *parts* are if there are any; of an answer that is data alone its JSON."""
         self.done = True
         yield from self._in_turn.end_all()
-        last = _Artifact()
+        last = Artifact()
         yield from self._parts(parts, last, "message")
         if self._value is UNSET or last.text or self._has_said:
             return
@@ -279,7 +293,7 @@ class TaskReading:
             yield said
         if kind == "agent" or any("error" in str(key).lower() for key in about):
             return  # the words of a failure may be a provider's, with whatever secret is in them
-        for emission in self._parts(parts, _Artifact(), "status"):
+        for emission in self._parts(parts, Artifact(), "status"):
             detail = emission.text if isinstance(emission, Token) else emission
             yield Status("working", detail[:MAX_DETAIL_CHARS]) if isinstance(detail, str) else detail
 
@@ -326,19 +340,10 @@ class TaskReading:
             self.context_id = context_id
 
 
-def _last_words(history: Any) -> list[dict[str, Any]]:
-    """Return the parts of the agent's last message since the question: some servers answer nowhere else."""
-    last: dict[str, Any] = next(reversed(objects_in(history)), {})
-    return objects_in(last.get("parts")) if last.get("role") == "ROLE_AGENT" else []
-
-
-def _after(chars: int, pieces: Iterable[str | Token | Reasoning]) -> Iterator[Emission]:
-    """Yield what *pieces* say beyond their first *chars* characters."""
-    for piece in pieces:
-        text = piece if isinstance(piece, str) else piece.text
-        if rest := text[chars:]:
-            yield rest if isinstance(piece, str) else structs.replace(piece, text=rest)
-        chars = max(0, chars - len(text))
+def _identities(message: dict[str, Any]) -> set[int]:
+    """Return what tells a message from others, wherever it stands: its id and its texts, as far as it has them."""
+    texts = "".join(str(part.get("text") or "") for part in objects_in(message.get("parts")))
+    return {hash(each) for each in (message.get("messageId"), texts) if isinstance(each, str) and each}
 
 
 def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data | File | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ WHO = "The AG-UI agent"
 MAX_DETAIL_CHARS = 2000
 MAX_NAMES = 10_000
 """Messages, calls and subagents of one run. The cap is a denial-of-service guard."""
+MAX_ASKED_CHARS = 16 * MAX_ARGUMENT_CHARS
+"""Of all calls and questions of one run together, likewise."""
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class RunReading:
         self._documents = SharedState(state)
         self._counted: Usage | None = None
         self._older: list[RunInterrupt] = []
+        self._asked_chars = 0
 
     @property
     def state(self) -> Any:
@@ -81,7 +84,14 @@ class RunReading:
         kind = event.get("type")
         if not isinstance(kind, str):
             raise AgentError("upstream_invalid", f"{WHO} sent an event without a type.")
-        if max(len(self._speakers), len(self._subagents), len(self._calls)) > MAX_NAMES:
+        begun: tuple[Sized, ...] = (
+            self._speakers,
+            self._subagents,
+            self._calls,
+            self._thinkers,
+            self._transcript,
+        )
+        if max(map(len, begun)) > MAX_NAMES or self._asked_chars > MAX_ASKED_CHARS:
             raise AgentError("upstream_invalid", f"{WHO} begins more than can be followed.")
         closed = self._close_chunk() if kind != "TOOL_CALL_CHUNK" else []
         read = _READERS.get(kind)
@@ -155,6 +165,7 @@ class RunReading:
             first, call.first = call.first, ""
             if first and delta == first:
                 return []  # in an event of its own after all
+            self._asked_chars += len(delta)
             if len(call.arguments) + len(delta) > MAX_ARGUMENT_CHARS:
                 raise AgentError("upstream_invalid", f"{WHO} calls a tool with too much.")
             call.arguments += delta
@@ -258,6 +269,7 @@ class RunReading:
             return self._own(name, value)
         if name == "on_interrupt":
             self._older.append(older_interrupt(event, len(self._older)))
+            self._asked_chars += len(self._older[-1].arguments) + MAX_ID_CHARS
         if (counted := counted_so_far(event)) is not None:
             self._counted = counted
         elif name not in NOT_SAID:

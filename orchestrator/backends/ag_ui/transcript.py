@@ -24,10 +24,13 @@ class Transcript:
 
     def __init__(self, question: dict[str, Any], earlier: Iterable[dict[str, Any]] = ()) -> None:
         self._messages: list[dict[str, Any]] = [question]
-        self._earlier = {each.get("id") for each in earlier}
+        self._earlier = {str(each.get("id")) for each in earlier}
         self._by_id: dict[str, dict[str, Any]] = {}
         self._said: dict[str, list[str]] = {}
         self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -66,16 +69,22 @@ class Transcript:
 
     def call(self, message_id: str, call_id: str, name: str, arguments: str) -> None:
         """Add a call to an assistant's message."""
-        self._size += len(arguments)
+        arguments = self._kept(arguments, "{}")
         function = {"name": name, "arguments": arguments}
-        self._assistant(message_id).setdefault("toolCalls", []).append(
-            {"id": call_id, "type": "function", "function": function}
-        )
+        message = self._assistant(message_id)
+        if not isinstance(message.get("toolCalls"), list):  # an agent's own account may have null
+            message["toolCalls"] = []
+        message["toolCalls"].append({"id": call_id, "type": "function", "function": function})
 
     def result(self, message_id: str, call_id: str, content: str) -> None:
         """Add a call's result."""
-        self._size += len(content)
+        content = self._kept(content, f"[{len(content):,} characters that are not kept]")
         self._messages.append({"id": message_id, "role": "tool", "toolCallId": call_id, "content": content})
+
+    def _kept(self, text: str, else_: str) -> str:
+        """Return *text* while a turn's messages are not larger than an event may be, and *else_* beyond that."""
+        self._size += len(text)
+        return text if self._size <= MAX_EVENT_BYTES else else_
 
     def replace(self, whole: list[dict[str, Any]]) -> None:
         """Take over what the agent says that the conversation is, from this turn's question on."""
@@ -93,7 +102,7 @@ class Transcript:
             for at in reversed(asked):
                 if whole[at].get(key) == question[key]:
                     return at
-        new = [n for n, each in enumerate(whole) if each.get("id") not in self._earlier]
+        new = [n for n, each in enumerate(whole) if str(each.get("id")) not in self._earlier]
         return None if asked or not new else new[0]
 
     def memory(self, thread: str, state: Any) -> dict[str, Any]:

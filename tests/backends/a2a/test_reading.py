@@ -134,3 +134,44 @@ def test_who_reports_on_his_work_does_not_answer() -> None:
     }
     said, _ = read({"statusUpdate": {"taskId": "t", "status": status}})
     assert said == [Status("working", "Searching")]
+
+
+def works(message: dict[str, Any]) -> dict[str, Any]:
+    return {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_WORKING", "message": message}}}
+
+
+@pytest.mark.parametrize("named", [{}, {"messageId": "m1"}], ids=["texts", "ids"])
+def test_what_was_said_at_work_is_no_answer_although_the_history_has_it(named: dict[str, Any]) -> None:
+    """Servers move each status's message into the history when the next one comes."""
+    begun = {**WORKS, **named}
+    history = [ASKED, SAYS, begun]
+    done = {"task": {"id": "t", "status": {"state": "TASK_STATE_COMPLETED"}, "history": history}}
+    said, _ = read(works(begun), done)
+    assert text_in(said) == "It is so."
+    said, _ = read(works(begun), {"task": {**done["task"], "history": [ASKED, begun]}})
+    assert (text_in(said), of_kind(said, Status)) == ("", [Status("working", "I begin")])
+
+
+THOUGHT = {"adk_thought": True}
+CALL = {"adk_type": "function_call"}
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        lambda n: piece("a", {"text": "y" * 100_000, "metadata": THOUGHT}, append=True),
+        lambda n: piece(f"a{n}", {"data": 1}, append=True),
+        lambda n: piece("a", {"data": {"id": f"c{n}", "name": "look"}, "metadata": CALL}, append=True),
+    ],
+    ids=["thoughts", "artifacts", "calls"],
+)
+def test_a_task_without_an_end_does_not_take_the_memory(update: Any) -> None:
+    reading = TaskReading()
+
+    def feed() -> None:
+        for number in range(20_000):
+            list(reading.feed(update(number)))
+
+    with pytest.raises(AgentError, match="more than can be followed") as caught:
+        feed()
+    assert (caught.value.code, caught.value.retryable) == ("upstream_invalid", False)

@@ -11,7 +11,7 @@ from orchestrator.backends.ag_ui.reading import RunReading
 from orchestrator.backends.ag_ui.transcript import Transcript
 from orchestrator.backends.base import Emission
 from orchestrator.backends.upstream.connections import decode_object
-from orchestrator.events import Token
+from orchestrator.events import Token, ToolCall, ToolResult
 from tests.support.emissions import of_kind, text_in
 
 QUESTION = {"id": "q", "role": "user", "content": "hi"}
@@ -106,3 +106,63 @@ def test_json_of_a_text_that_was_cut_within_an_emoji_is_read() -> None:
     for wrong in ('{"a":"\\ud83d"', '{"a":"\\ud83d","b":NaN}', "{"):
         with pytest.raises(AgentError, match="not JSON"):
             decode_object(wrong, "It")
+
+
+def call(number: int, arguments: str) -> list[dict[str, Any]]:
+    call_id = f"c{number}"
+    return [
+        {"type": "TOOL_CALL_START", "toolCallId": call_id, "toolCallName": "look"},
+        {"type": "TOOL_CALL_ARGS", "toolCallId": call_id, "delta": arguments},
+        {"type": "TOOL_CALL_END", "toolCallId": call_id},
+    ]
+
+
+LARGE = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        lambda n: call(n, LARGE),
+        lambda n: [{"type": "CUSTOM", "name": "on_interrupt", "value": LARGE, "rawEvent": {"id": str(n)}}],
+        lambda n: [{"type": "TOOL_CALL_RESULT", "toolCallId": "c", "messageId": f"m{n}", "content": "x"}],
+    ],
+    ids=["arguments", "questions", "results"],
+)
+def test_a_run_without_an_end_does_not_take_the_memory(events: Any) -> None:
+    reading = RunReading(Transcript(QUESTION))
+
+    def feed() -> None:
+        for number in range(20_000):
+            for event in events(number):
+                reading.feed(event)
+
+    with pytest.raises(AgentError, match="more than can be followed"):
+        feed()
+
+
+def test_results_are_kept_for_the_next_run_while_they_fit_into_it() -> None:
+    transcript = Transcript(QUESTION)
+    reading = RunReading(transcript)
+    for number in range(20):
+        for event in call(number, "{}"):
+            reading.feed(event)
+        result = {"type": "TOOL_CALL_RESULT", "toolCallId": f"c{number}", "content": LARGE}
+        (heard,) = reading.feed(result)
+        assert heard == ToolResult(f"c{number}", LARGE, False), "what is said does not depend on what is kept"
+    kept = [each["content"] for each in transcript.messages if each["role"] == "tool"]
+    assert kept[0] == LARGE
+    assert kept[-1] == "[1,000,000 characters that are not kept]"
+    assert sum(map(len, kept)) < 9_000_000
+
+
+def test_an_account_of_odd_messages_takes_nothing_from_the_answer() -> None:
+    odd = [{"role": "assistant", "id": {"a": 1}}, {"role": "assistant", "id": "m", "toolCalls": None}]
+    account = {"type": "MESSAGES_SNAPSHOT", "messages": [{**QUESTION, "id": ["q"]}, *odd]}
+    start, *rest = call(1, "{}")
+    said, reading = read(
+        account, {**start, "parentMessageId": "m"}, *rest, text("CONTENT", "m", "ok"), finished()
+    )
+    assert (of_kind(said, ToolCall), text_in(said)) == ([ToolCall("c1", "look", "{}")], "ok")
+    assert reading.ended
+    assert read({**account, "messages": odd}, text("CONTENT", "m", "ok"), finished())[1].ended
