@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.eventlog import subscription
-from tests.support.service import Service, serving
+from tests.support.service import Serve, Service
 
 from .agents import BROKEN, CHATTY, FILE, ODD, SOURCE, TOOLED, dialects_served, soon_given_up
 
@@ -150,30 +150,24 @@ async def remembers(request: AgentInput) -> AsyncIterator[str]:
     yield ",".join([*(turn.message for turn in request.history), request.message])
 
 
-async def test_two_that_go_on_from_one_response_do_not_know_each_other() -> None:
+async def test_two_that_go_on_from_one_response_do_not_know_each_other(serve: Serve) -> None:
     """As with OpenAI: what was asked beside the response that is named is no part of what led to it."""
-    async with serving({"remembers": remembers}) as service:
-        url = f"{service.url}/v1"
-        async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
-            first = await client.responses.create(model="remembers", input="one")
-            for asked in ("two", "three"):
-                further = await client.responses.create(
-                    model="remembers", input=asked, previous_response_id=first.id
-                )
-                assert further.output_text == f"one,{asked}"
-            last = await client.responses.create(
-                model="remembers", input="four", previous_response_id=further.id
+    service = await serve({"remembers": remembers})
+    url = f"{service.url}/v1"
+    async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+        first = await client.responses.create(model="remembers", input="one")
+        for asked in ("two", "three"):
+            further = await client.responses.create(
+                model="remembers", input=asked, previous_response_id=first.id
             )
-            assert last.output_text == "one,three,four"
-            with pytest.raises(openai.NotFoundError, match="no response 'resp_unknown'"):
-                await client.responses.create(
-                    model="remembers", input="x", previous_response_id="resp_unknown"
-                )
-            alone = (await service.start(agents=["remembers"])).removeprefix("run_")
-            with pytest.raises(openai.UnprocessableEntityError, match="previous_response_id is of a run"):
-                await client.responses.create(
-                    model="remembers", input="x", previous_response_id=f"resp_{alone}"
-                )
+            assert further.output_text == f"one,{asked}"
+        last = await client.responses.create(model="remembers", input="four", previous_response_id=further.id)
+        assert last.output_text == "one,three,four"
+        with pytest.raises(openai.NotFoundError, match="no response 'resp_unknown'"):
+            await client.responses.create(model="remembers", input="x", previous_response_id="resp_unknown")
+        alone = (await service.start(agents=["remembers"])).removeprefix("run_")
+        with pytest.raises(openai.UnprocessableEntityError, match="previous_response_id is of a run"):
+            await client.responses.create(model="remembers", input="x", previous_response_id=f"resp_{alone}")
 
 
 async def test_a_number_that_no_frame_has_is_refused(client: AsyncOpenAI) -> None:

@@ -137,19 +137,19 @@ ODD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-async def test_what_is_wrong_is_said_once_and_where_the_client_put_it() -> None:
+async def test_what_is_wrong_is_said_once_and_where_the_client_put_it(serve: Serve) -> None:
     """A flag that is a word was taken for off, and a place was named that the client's request does not have."""
-    async with serving({"endless": endless}) as service:
-        for name, odd, place in ODD:
-            path, body = CALLS[name]
-            answer = await service.call("POST", path, json=body | odd, headers={"A2A-Version": "1.0"})
-            said = words(name, answer)
-            assert answer.status == 422, (name, odd, said)
-            assert place in said, (name, odd, said)
-            assert said.count(" must ") <= 1, (name, odd, said)
-            if name in ("responses", "chat"):
-                assert answer.json["error"]["param"] == place
-        assert not (await service.call("GET", "/v1/runs")).json["runs"], "none was started"
+    service = await serve({"endless": endless})
+    for name, odd, place in ODD:
+        path, body = CALLS[name]
+        answer = await service.call("POST", path, json=body | odd, headers={"A2A-Version": "1.0"})
+        said = words(name, answer)
+        assert answer.status == 422, (name, odd, said)
+        assert place in said, (name, odd, said)
+        assert said.count(" must ") <= 1, (name, odd, said)
+        if name in ("responses", "chat"):
+            assert answer.json["error"]["param"] == place
+    assert not (await service.call("GET", "/v1/runs")).json["runs"], "none was started"
 
 
 class UnavailableLog(MemoryLog):

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 
 from orchestrator import AgentInput, Client, SyncClient, nesting_headers
 from orchestrator.client import ClientError
-from tests.support.service import serving
+from tests.support.service import Serve
 
 
-async def test_an_agent_that_asks_itself_comes_to_an_end() -> None:
+async def test_an_agent_that_asks_itself_comes_to_an_end(serve: Serve) -> None:
     """Each question started a run that waited for the next one, until there was room for no run at all."""
     depths: list[int] = []
     url = ""
@@ -31,9 +31,9 @@ async def test_an_agent_that_asks_itself_comes_to_an_end() -> None:
         with SyncClient(url) as client:
             return client.start("on", agents=["asks"]).result().agents["asks"].text
 
-    async with serving({"asks": asks}) as service:
-        url = service.url
-        events = await service.events(await service.start("hi"))
+    service = await serve({"asks": asks})
+    url = service.url
+    events = await service.events(await service.start("hi"))
     assert depths == [0, 1, 2, 3, 4]
     (done,) = [each for each in events if each.type == "asks.done"]
     assert "does one ask itself?" in done.data["text"]

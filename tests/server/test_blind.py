@@ -12,7 +12,7 @@ from orchestrator.events import ApprovalRequest, Handoff, Status, Token, ToolCal
 from orchestrator.events.content import Data, File, Progress, Source
 from orchestrator.framing.base import DIALECTS
 
-from ..support.service import Puppet, Serve, Service, serving, words
+from ..support.service import Puppet, Serve, Service, words
 from ..support.spine import Script
 
 OWN_KEYS = ("agent_id", "t", "call_id", "parent", "progress_id")
@@ -149,7 +149,7 @@ async def test_agents_of_a_blind_run_are_steered_by_their_neutral_ids(serve: Ser
     assert (await service.call("POST", f"/v1/runs/{run_id}/vote", json={})).status == 422
 
 
-async def test_blind_conversation_is_each_agents_own() -> None:
+async def test_blind_conversation_is_each_agents_own(serve: Serve) -> None:
     """Neutral ids are dealt anew in every run; what an agent remembers follows the agent."""
     heard: dict[str, list[str]] = {"a": [], "b": []}
 
@@ -160,10 +160,10 @@ async def test_blind_conversation_is_each_agents_own() -> None:
 
         return script  # type: ignore[return-value]  # a generator function
 
-    async with serving({"a": remembers("a"), "b": remembers("b")}) as service:
-        for _ in range(6):
-            run_id = await service.start(blind=True, conversation_id="c")
-            await service.ended(run_id)
+    service = await serve({"a": remembers("a"), "b": remembers("b")})
+    for _ in range(6):
+        run_id = await service.start(blind=True, conversation_id="c")
+        await service.ended(run_id)
     assert set(heard["a"]) == {"a"}
     assert set(heard["b"]) == {"b"}
 

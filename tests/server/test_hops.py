@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.backends.base import AgentInput
 from orchestrator.backends.upstream.hops import MAX_DEPTH
-from tests.support.service import serving
+from tests.support.service import Serve
 
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]}
@@ -33,7 +33,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_every_call_that_asks_reads_how_often_it_was_passed_on(call: str) -> None:
+async def test_every_call_that_asks_reads_how_often_it_was_passed_on(call: str, serve: Serve) -> None:
     heard: list[tuple[int, str | None]] = []
 
     async def hearing(request: AgentInput) -> Any:
@@ -41,14 +41,14 @@ async def test_every_call_that_asks_reads_how_often_it_was_passed_on(call: str) 
         yield "ok"
 
     path, body = CALLS[call]
-    async with serving({"a": hearing}) as service:
+    service = await serve({"a": hearing})
 
-        async def asked(depth: str) -> int:
-            headers = {"Orchestrator-Depth": depth, "traceparent": TRACE, "A2A-Version": "1.0"}
-            return (await service.call("POST", path, json=body, headers=headers)).status
+    async def asked(depth: str) -> int:
+        headers = {"Orchestrator-Depth": depth, "traceparent": TRACE, "A2A-Version": "1.0"}
+        return (await service.call("POST", path, json=body, headers=headers)).status
 
-        assert (await asked(str(MAX_DEPTH)), await asked(str(MAX_DEPTH + 1))) in ((200, 422), (201, 422))
-        assert await asked("two") == 400
-        (run,) = (await service.call("GET", "/v1/runs")).json["runs"]
-        await service.ended(run["run_id"])
+    assert (await asked(str(MAX_DEPTH)), await asked(str(MAX_DEPTH + 1))) in ((200, 422), (201, 422))
+    assert await asked("two") == 400
+    (run,) = (await service.call("GET", "/v1/runs")).json["runs"]
+    await service.ended(run["run_id"])
     assert heard == [(MAX_DEPTH, TRACE)]

@@ -123,7 +123,7 @@ def test_an_image_of_any_length_is_looked_at_to_its_end(length: int, padding: st
     assert ImageRule().wrong(head + padding) is not None
 
 
-async def test_large_images_are_looked_at_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_images_are_looked_at_off_the_loop(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     where: list[bool] = []
 
     def wrong(self: ImageRule, image: object) -> str | None:
@@ -131,7 +131,7 @@ async def test_large_images_are_looked_at_off_the_loop(monkeypatch: pytest.Monke
         return None
 
     monkeypatch.setattr(ImageRule, "wrong", wrong)
-    async with serving({"a": words("x")}) as service:
-        for size in (10, SMALL_BODY_BYTES + 1):
-            await service.start(images=["data:image/png;base64," + "A" * size])
+    service = await serve({"a": words("x")})
+    for size in (10, SMALL_BODY_BYTES + 1):
+        await service.start(images=["data:image/png;base64," + "A" * size])
     assert where == [True, False]

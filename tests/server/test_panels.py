@@ -13,7 +13,7 @@ from orchestrator.panels.settings import PanelSettings
 from tests.support.patience import eventually
 
 from ..panels.test_methods import echo, fails, hangs, saying
-from ..support.service import Event, Serve, Service, events_in, serving, words
+from ..support.service import Event, Serve, Service, events_in, words
 from ..support.spine import Script
 
 AGENTS: dict[str, Script] = {
@@ -332,7 +332,7 @@ async def test_retry_of_a_moderator_asks_it_the_same_again(serve: Serve) -> None
     assert [data["turn"] for data in of(events, "chair.started")] == [1, 1]
 
 
-async def test_conversation_keeps_the_question_and_not_the_prompt() -> None:
+async def test_conversation_keeps_the_question_and_not_the_prompt(serve: Serve) -> None:
     """A follow-up shows the moderator what the user asked and what it answered, not the panel's own words."""
     heard: list[Any] = []
 
@@ -340,9 +340,9 @@ async def test_conversation_keeps_the_question_and_not_the_prompt() -> None:
         heard.append([(turn.message, turn.text) for turn in request.history])
         yield "final"
 
-    async with serving(AGENTS | {"chair": remembers}) as service:
-        await finished(service, panel=COUNCIL, conversation_id="c1")
-        await finished(service, panel=COUNCIL, conversation_id="c1")
+    service = await serve(AGENTS | {"chair": remembers})
+    await finished(service, panel=COUNCIL, conversation_id="c1")
+    await finished(service, panel=COUNCIL, conversation_id="c1")
     assert heard == [[], [("Who?", "final")]]
 
 

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.server.http import runner
 from orchestrator.server.http.guards.read_budget import ROUND_SECONDS, ReadBudget
 from tests.support.patience import eventually, soon
-from tests.support.service import Serve, Service, serving
+from tests.support.service import Serve, Service
 
 from .test_request_scheduler import Rounds
 
@@ -85,7 +85,7 @@ async def _post_in_chunks(service: Service, body: bytes) -> bytes:
 
 
 async def test_a_body_in_chunks_of_one_byte_is_parsed_over_many_rounds(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, serve: Serve
 ) -> None:
     """43,000 such chunks come with one read of the socket: 150 ms in which no stream went on."""
     monkeypatch.setattr(runner, "PARSE_SECONDS", 0.0)  # as if each took long
@@ -97,10 +97,8 @@ async def test_a_body_in_chunks_of_one_byte_is_parsed_over_many_rounds(
         return parse(self, data)
 
     monkeypatch.setattr(runner.ProblemProtocol, "_parse", spy)
-    async with serving() as service:
-        answer = await _post_in_chunks(
-            service, json.dumps({"message": "m" * 40_000, "agents": ["no"]}).encode()
-        )
+    service = await serve()
+    answer = await _post_in_chunks(service, json.dumps({"message": "m" * 40_000, "agents": ["no"]}).encode())
     assert b"HTTP/1.1 422" in answer
     assert len(pieces) > 10
     assert pieces[-3] <= runner.FEWEST_BYTES

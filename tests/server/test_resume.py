@@ -354,10 +354,10 @@ async def _snapshots(service: Service, run_id: str) -> list[Any]:
     return [service.run(run_id).snapshot()]
 
 
-async def test_message_framing_has_gaps_without_names_too() -> None:
-    async with serving({"a": words("x")}) as service:
-        run_id, _ = await finished_run(service)
-        events = await service.events(run_id, "?framing=message&last_event_id=no")
+async def test_message_framing_has_gaps_without_names_too(serve: Serve) -> None:
+    service = await serve({"a": words("x")})
+    run_id, _ = await finished_run(service)
+    events = await service.events(run_id, "?framing=message&last_event_id=no")
     assert [(e.type, e.name) for e in events] == [("run.gap", None), ("run.snapshot", None)]
 
 
@@ -376,7 +376,9 @@ class LateLog(MemoryLog):
 
 @pytest.mark.parametrize("log", [MemoryLog, LateLog])
 @pytest.mark.parametrize("view", ["own channel", "shared channel", "channel"])
-async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(log: type[MemoryLog], view: str) -> None:
+async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(
+    log: type[MemoryLog], view: str, serve: Serve
+) -> None:
     """Nothing twice and nothing missing where they meet, however the append races with the gap."""
 
     async def counting(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -385,25 +387,25 @@ async def test_snapshot_after_a_gap_and_what_follows_it_fit_together(log: type[M
             await asyncio.sleep(0.002)
 
     channel = None if view == "own channel" else "room"
-    async with serving({"a": counting, "b": counting}, log=log()) as service:
-        runs = [await service.start(agents=agents, channel=channel) for agents in (["a", "b"], ["a"])]
-        path = "/v1/channels/room/events" if view == "channel" else f"/v1/runs/{runs[0]}/events"
-        followed = runs if view == "channel" else runs[:1]
-        told: list[list[Event]] = []
+    service = await serve({"a": counting, "b": counting}, log=log())
+    runs = [await service.start(agents=agents, channel=channel) for agents in (["a", "b"], ["a"])]
+    path = "/v1/channels/room/events" if view == "channel" else f"/v1/runs/{runs[0]}/events"
+    followed = runs if view == "channel" else runs[:1]
+    told: list[list[Event]] = []
 
-        async def look() -> None:
-            async with service.stream(path, headers={"Last-Event-ID": "no-such"}) as stream:
-                seen = await stream.until("run.done")
-                for _ in followed[1:]:
-                    seen += await stream.until("run.done")
-                told.append(seen)
+    async def look() -> None:
+        async with service.stream(path, headers={"Last-Event-ID": "no-such"}) as stream:
+            seen = await stream.until("run.done")
+            for _ in followed[1:]:
+                seen += await stream.until("run.done")
+            told.append(seen)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(30):
-                group.create_task(look())
-                await asyncio.sleep(0.01)
-        for run_id in runs:
-            await service.ended(run_id)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(30):
+            group.create_task(look())
+            await asyncio.sleep(0.01)
+    for run_id in runs:
+        await service.ended(run_id)
     whole = "".join(f"{n} " for n in range(300))
     assert len(told) == 30
     for gap, *events in told:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.server.options import ServerOptions
 from orchestrator.settings.limits import RunLimits
 
-from ..support.service import Puppet, Serve, Service, endless, events_in, serving, silent, words
+from ..support.service import Puppet, Serve, Service, endless, events_in, silent, words
 from .test_runs import JSON, STREAM, check_snapshot
 
 
@@ -91,14 +91,14 @@ async def test_every_key_of_a_run_is_taken(service: Service) -> None:
     assert list(shown["agents"]) == ["two"]
 
 
-async def test_agents_get_the_message_and_the_earlier_turns_of_the_conversation() -> None:
+async def test_agents_get_the_message_and_the_earlier_turns_of_the_conversation(serve: Serve) -> None:
     puppets = {"a": Puppet()}
-    async with serving(dict(puppets)) as service:
-        for n, message in enumerate(("first", "second")):
-            run_id = await service.start(message, conversation_id="c")
-            puppets["a"].say(f"answer {n}")
-            puppets["a"].end()
-            await service.ended(run_id)
+    service = await serve(dict(puppets))
+    for n, message in enumerate(("first", "second")):
+        run_id = await service.start(message, conversation_id="c")
+        puppets["a"].say(f"answer {n}")
+        puppets["a"].end()
+        await service.ended(run_id)
     first, second = puppets["a"].requests
     assert (first.message, first.history) == ("first", ())
     assert [(turn.message, turn.text) for turn in second.history] == [("first", "answer 0")]

@@ -28,7 +28,6 @@ from ..support.service import (
     events_in,
     finished_run,
     parse_stream,
-    serving,
     silent,
     talkative,
     words,
@@ -56,10 +55,10 @@ async def test_stream_opens_with_its_headers_retry_and_a_comment_at_once(serve: 
             assert isinstance(await stream.frame(), Comment)
 
 
-async def test_events_have_an_id_a_name_and_one_line_of_json() -> None:
-    async with serving({"a": talkative, "b-1_x": words("x")}) as service:
-        _, body = await finished_run(service)
-        events = events_in(body)
+async def test_events_have_an_id_a_name_and_one_line_of_json(serve: Serve) -> None:
+    service = await serve({"a": talkative, "b-1_x": words("x")})
+    _, body = await finished_run(service)
+    events = events_in(body)
     epoch = str(events[0].id).partition("-")[0]
     assert [event.id for event in events] == [f"{epoch}-{n}" for n in range(1, len(events) + 1)]
     assert [event.name for event in events] == [event.type for event in events]
@@ -85,7 +84,7 @@ async def test_events_have_an_id_a_name_and_one_line_of_json() -> None:
     assert not [event for event in events if "run_id" in event.data and event.type != "run.started"]
 
 
-async def test_nothing_that_an_agent_says_breaks_a_frame() -> None:
+async def test_nothing_that_an_agent_says_breaks_a_frame(serve: Serve) -> None:
     """The strict reader of these tests accepts no line beside the protocol's own."""
 
     async def nasty(request: AgentInput) -> AsyncGenerator[Emission, None]:
@@ -95,11 +94,11 @@ async def test_nothing_that_an_agent_says_breaks_a_frame() -> None:
         yield ToolCall(NASTY, NASTY, NASTY)
         yield ToolResult(NASTY, NASTY, is_error=True)
 
-    async with serving({"a": nasty}) as service:
-        run_id = await service.start(NASTY)
-        await service.ended(run_id)
-        body = await service.body(f"/v1/runs/{run_id}/events")
-        shown = await service.call("GET", f"/v1/runs/{run_id}")
+    service = await serve({"a": nasty})
+    run_id = await service.start(NASTY)
+    await service.ended(run_id)
+    body = await service.body(f"/v1/runs/{run_id}/events")
+    shown = await service.call("GET", f"/v1/runs/{run_id}")
     clean = NASTY.replace("\ud800", "\ufffd")
     assert next(e for e in events_in(body) if e.type == "a.done").data["text"] == clean
     assert shown.json["message"] == clean
@@ -108,10 +107,10 @@ async def test_nothing_that_an_agent_says_breaks_a_frame() -> None:
         assert separator.encode() not in body
 
 
-async def test_message_framing_leaves_the_event_line_out_and_changes_nothing_else() -> None:
-    async with serving({"a": talkative}) as service:
-        run_id, body = await finished_run(service)
-        plain = await service.body(f"/v1/runs/{run_id}/events?framing=message")
+async def test_message_framing_leaves_the_event_line_out_and_changes_nothing_else(serve: Serve) -> None:
+    service = await serve({"a": talkative})
+    run_id, body = await finished_run(service)
+    plain = await service.body(f"/v1/runs/{run_id}/events?framing=message")
     assert b"event:" not in plain
     assert [(e.id, e.data) for e in events_in(plain)] == [(e.id, e.data) for e in events_in(body)]
 
@@ -171,10 +170,10 @@ async def test_filtered_subscriber_of_a_loud_run_hears_heartbeats_too(
             assert isinstance(await stream.frame(2), Comment)
 
 
-async def test_agents_say_nothing_into_the_stream_that_is_no_event() -> None:
+async def test_agents_say_nothing_into_the_stream_that_is_no_event(serve: Serve) -> None:
     """Comments come in silence only: a busy stream has one, the opening."""
-    async with serving({"a": talkative}) as service:
-        _, body = await finished_run(service)
+    service = await serve({"a": talkative})
+    _, body = await finished_run(service)
     assert [type(frame) for frame in parse_stream(body)[:2]] == [RetryLine, Comment]
     assert all(isinstance(frame, Event) for frame in parse_stream(body)[2:])
 
@@ -182,19 +181,19 @@ async def test_agents_say_nothing_into_the_stream_that_is_no_event() -> None:
 # ── many readers ──────────────────────────────────────────────────────────────────────────────
 
 
-async def test_subscribers_get_identical_bytes_whenever_they_join() -> None:
+async def test_subscribers_get_identical_bytes_whenever_they_join(serve: Serve) -> None:
     puppet = Puppet()
-    async with serving({"a": puppet, "b": talkative}) as service:
-        run_id = await service.start()
-        path = f"/v1/runs/{run_id}/events"
-        readers = [asyncio.create_task(service.body(path)) for _ in range(5)]
-        for n in range(10):
-            puppet.say(f"{n} ")
-            await asyncio.sleep(0.01)
-            readers.append(asyncio.create_task(service.body(path)))
-        puppet.end()
-        bodies = await asyncio.gather(*readers)
-        bodies.append(await service.body(path))
+    service = await serve({"a": puppet, "b": talkative})
+    run_id = await service.start()
+    path = f"/v1/runs/{run_id}/events"
+    readers = [asyncio.create_task(service.body(path)) for _ in range(5)]
+    for n in range(10):
+        puppet.say(f"{n} ")
+        await asyncio.sleep(0.01)
+        readers.append(asyncio.create_task(service.body(path)))
+    puppet.end()
+    bodies = await asyncio.gather(*readers)
+    bodies.append(await service.body(path))
     assert len(set(bodies)) == 1
     assert events_in(bodies[0])[-1].type == "run.done"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..support.service import Puppet, serving
+from ..support.service import Puppet, Serve
 
 
-async def test_a_branch_of_a_conversation_knows_only_what_led_to_it() -> None:
+async def test_a_branch_of_a_conversation_knows_only_what_led_to_it(serve: Serve) -> None:
     """first → second → third; second asked anew → followed up; first asked anew."""
     puppets = {"a": Puppet()}
     ids: dict[str, str] = {}
@@ -13,24 +13,24 @@ async def test_a_branch_of_a_conversation_knows_only_what_led_to_it() -> None:
         "first": None, "second": None, "third": None,
         "second anew": "first", "third anew": "second anew", "first anew": "start", "fourth": "third",
     }  # fmt: skip
-    async with serving(dict(puppets)) as service:
-        for message, after in asked.items():
-            run = {} if after is None else {"after": ids.get(after, after)}
-            ids[message] = await service.start(message, conversation_id="c", **run)
-            puppets["a"].say(f"to {message}")
-            puppets["a"].end()
-            await service.ended(ids[message])
-        listed = await service.call("GET", "/v1/runs?conversation_id=c")
-        await service.start("elsewhere", conversation_id="d")
-        wrong = [
-            await service.call("POST", "/v1/runs", json={"message": "x", **body})
-            for body in (
-                {"conversation_id": "d", "after": ids["first"]},
-                {"conversation_id": "d", "after": "run_unknown"},
-                {"conversation_id": "d", "after": 7},
-                {"after": "start"},
-            )
-        ]
+    service = await serve(dict(puppets))
+    for message, after in asked.items():
+        run = {} if after is None else {"after": ids.get(after, after)}
+        ids[message] = await service.start(message, conversation_id="c", **run)
+        puppets["a"].say(f"to {message}")
+        puppets["a"].end()
+        await service.ended(ids[message])
+    listed = await service.call("GET", "/v1/runs?conversation_id=c")
+    await service.start("elsewhere", conversation_id="d")
+    wrong = [
+        await service.call("POST", "/v1/runs", json={"message": "x", **body})
+        for body in (
+            {"conversation_id": "d", "after": ids["first"]},
+            {"conversation_id": "d", "after": "run_unknown"},
+            {"conversation_id": "d", "after": 7},
+            {"after": "start"},
+        )
+    ]
     known = {request.message: [turn.message for turn in request.history] for request in puppets["a"].requests}
     assert known == {
         "first": [],

@@ -360,9 +360,11 @@ async def leave(client: Client) -> None:
 
 @asynccontextmanager
 async def serving(scripts: dict[str, Script] | None = None, **keys: Any) -> AsyncIterator[Service]:
-    """Serve while inside, where a fixture cannot: several services, or one that ends within the test.
+    """Serve while inside: for tests that need several services, or one that has ended before they look.
 
-    Takes what `server_of` takes. A test of one application takes the fixture `serve`.
+    So are those of spans that the end of a service exports, of files and tasks that nothing may be left of, of a store
+    that is opened again, and fixtures that keep one service for several tests. Any other test of one application takes
+    the fixture `serve`, which is pytest-aiohttp's `aiohttp_client`. Takes what `server_of` takes.
     """
     client: Client = TestClient(server_of(scripts, **keys), **client_options())
     try:
