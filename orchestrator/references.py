@@ -30,13 +30,25 @@ def load_attribute(reference: str, *, file: str = "", key: str = "") -> Any:
     except (Exception, SystemExit) as exc:  # a script without a guard ends the process where it is imported
         message = f"{module_name!r} fails while it is imported ({type(exc).__name__}: {exc})"
         raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
-    for name in path.split("."):
+    names = path.split(".")
+    for at, name in enumerate(names):
         try:
             found = getattr(found, name)
         except AttributeError as exc:
-            message = f"module {module_name!r} has no {path!r}"
+            message = f"module {module_name!r} has no {path!r}{_hint(found, names, at)}"
             raise ConfigError([ConfigProblem(file, None, key, message)]) from exc
     return found
+
+
+def _hint(owner: Any, names: Sequence[str], at: int) -> str:
+    """Ask "did you mean …?" if *owner* has almost what the name at *at* names."""
+    import difflib  # needed for a mistake alone
+
+    try:
+        near = difflib.get_close_matches(names[at], dir(owner), n=1)
+    except Exception:  # noqa: BLE001 - whatever an object of the user's own does when it is looked at
+        return ""
+    return f"; did you mean {'.'.join((*names[:at], near[0], *names[at + 1 :]))!r}?" if near else ""
 
 
 def load_each(references: Sequence[str], load: Callable[[str, str], T], *, key: str) -> list[T]:
