@@ -16,7 +16,7 @@ from orchestrator.backends.openai.settings import OpenAIAgentsSettings
 from orchestrator.eventlog import MemoryLog
 from orchestrator.run.registry import AgentRegistry
 from orchestrator.supervisor.supervisor import Supervisor
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import eventually
 
 from ..support.letta.wire import EchoWire
 from ..support.spine import read, start
@@ -66,9 +66,7 @@ async def test_five_hundred_cancels_leave_nothing() -> None:
             for _ in range((RUNS - 1) // AT_ONCE + 1):
                 await asyncio.gather(*(one_run(supervisor) for _ in range(AT_ONCE)))
             gc.collect()
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while tasks() > before:
-                    await asyncio.sleep(0.05)
+            await eventually(lambda: tasks() <= before)
         await registry.aclose()
         await upstream.wait_all_closed()
         assert upstream.open_connections == 0

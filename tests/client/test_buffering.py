@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
 from orchestrator.client import Channel, Client, ClientError, Event, Run
 from orchestrator.client import buffering as timing
 from orchestrator.terminal.screen import PrefixedLines
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 
 ASKED = {"call_id": "c1", "name": "send", "arguments": '{"to": "all"}'}
@@ -23,12 +23,6 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScriptedServe
     monkeypatch.setattr(timing, "POLL_SECONDS", 0.02)
     async with scripted_server() as script:
         yield script
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def know(script: ScriptedServer, text: str, status: str = "running", **more: object) -> None:
@@ -60,7 +54,7 @@ async def test_a_run_that_is_held_back_is_said_to_be_and_shown_and_ends_with_eve
     async with Client(server.base_url, silence_s=1.0) as client:
         run = client.attach(RUN_ID)
         events = asyncio.create_task(all_events(run))
-        await until(lambda: held(run) and run.agents["a"].text == "one two three")
+        await eventually(lambda: held(run) and run.agents["a"].text == "one two three")
         assert run.detail is not None
         assert "holds the event stream back" in run.detail.message
         assert run.agents["a"].title == "A", "what no snapshot holds stays known"
@@ -68,7 +62,7 @@ async def test_a_run_that_is_held_back_is_said_to_be_and_shown_and_ends_with_eve
         lengths = [13]
         server.say("a.token", text=" four")
         know(server, "one two three four")
-        await until(lambda: run.agents["a"].text == "one two three four")
+        await eventually(lambda: run.agents["a"].text == "one two three four")
         server.done("a", "one two three four")
         server.end("completed", a="done")
         async for _ in run:
@@ -100,7 +94,7 @@ async def test_an_agent_that_thinks_is_not_taken_for_a_stream_that_is_held_back(
         run = client.attach(RUN_ID)
         seen = []
         following = asyncio.create_task(run.result())
-        await until(lambda: seen.append(held(run)) or _looks(server) >= 3)
+        await eventually(lambda: seen.append(held(run)) or _looks(server) >= 3)
         assert True not in seen
         problem = {"title": "Gone", "status": 410}
         server.refuse[f"/v1/runs/{RUN_ID}"] = (410, problem, {})
@@ -155,20 +149,20 @@ async def test_a_channel_that_is_held_back_shows_its_runs_and_reads_to_their_end
         channel = client.channel("c")
         events: list[Event] = []
         following = asyncio.create_task(_collect(channel, events))
-        await until(lambda: channel.detail is not None and channel.detail.code == "held")
-        await until(lambda: channel.runs["run_1"].status == "completed")
+        await eventually(lambda: channel.detail is not None and channel.detail.code == "held")
+        await eventually(lambda: channel.runs["run_1"].status == "completed")
         first = ids_of(server, "run_1")
-        await until(lambda: len(of_run(events, "run_1")) >= len(first))
+        await eventually(lambda: len(of_run(events, "run_1")) >= len(first))
         assert of_run(events, "run_1") == first, "once each, to its end"
         assert channel.runs["run_2"].agents["a"].text == "ONE TWO", "as its snapshot says"
         assert channel.runs["run_2"].agents["a"].title == "A", "what no snapshot holds stays known"
         server.say("a.token", run_id="run_2", text=" THREE")
         snapshots(server, run_2=("ONE TWO THREE", "running"))
-        await until(lambda: channel.runs["run_2"].agents["a"].text == "ONE TWO THREE")
+        await eventually(lambda: channel.runs["run_2"].agents["a"].text == "ONE TWO THREE")
         server.say("run.done", run_id="run_2", status="completed", agents={}, metrics={})
         snapshots(server, run_2=("ONE TWO THREE", "completed"))
-        await until(lambda: channel.runs["run_2"].status == "completed")
-        await until(lambda: len(of_run(events, "run_2")) >= len(ids_of(server, "run_2")))
+        await eventually(lambda: channel.runs["run_2"].status == "completed")
+        await eventually(lambda: len(of_run(events, "run_2")) >= len(ids_of(server, "run_2")))
         assert of_run(events, "run_2") == ids_of(server, "run_2")
         await channel.detach()
         await following
@@ -182,9 +176,9 @@ async def test_what_a_channel_gives_once_it_flows_again_comes_once(server: Scrip
         channel = client.channel("c")
         events: list[Event] = []
         following = asyncio.create_task(_collect(channel, events))
-        await until(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
-        await until(lambda: len(events) == len(server.entries))
-        await until(lambda: channel.detail is None)
+        await eventually(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
+        await eventually(lambda: len(events) == len(server.entries))
+        await eventually(lambda: channel.detail is None)
         assert sorted(str(event.id) for event in events) == sorted(str(entry[0]) for entry in server.entries)
         assert channel.runs["run_2"].agents["a"].text == "ONE TWO"
         await channel.detach()
@@ -201,7 +195,7 @@ async def test_agents_that_were_not_asked_for_do_not_make_a_channel_seem_held_ba
     async with Client(server.base_url) as client:
         channel = client.channel("c", agents=agents, runs=["run_2"])
         following = asyncio.create_task(_collect(channel, []))
-        await until(lambda: channel.detail is not None or _looks(server, "run_2") >= 3)
+        await eventually(lambda: channel.detail is not None or _looks(server, "run_2") >= 3)
         assert (channel.detail is not None) == is_held
         await channel.detach()
         await following
@@ -216,7 +210,7 @@ async def test_the_snapshot_has_to_do_for_a_run_of_a_channel_whose_own_stream_is
     async with Client(server.base_url) as client:
         channel = client.channel("c")
         following = asyncio.create_task(_collect(channel, []))
-        await until(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
+        await eventually(lambda: channel.runs.get("run_1") is not None and channel.runs["run_1"].ended)
         assert channel.runs["run_1"].agents["a"].text == "one two"
         await channel.detach()
         await following
@@ -237,7 +231,7 @@ async def test_the_terminal_says_so_and_what_waits_for_an_answer(server: Scripte
     async with Client(server.base_url) as client:
         run = client.attach(RUN_ID)
         following = asyncio.create_task(run.result())
-        await until(lambda: screen.tick(run) or "waits" in notices.getvalue())
+        await eventually(lambda: screen.tick(run) or "waits" in notices.getvalue())
         screen.tick(run)
         await run.approve("a", "c1")
         await run.detach()

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.client import Channel, Client, ClientError, Event
 from orchestrator.client import channel as client_channel
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.scripted_server import Plan, ScriptedServer, scripted_server
 
 PATH = "/v1/channels/c/events"
@@ -113,9 +113,7 @@ async def test_after_a_gap_each_snapshot_replaces_its_run(server: ScriptedServer
         before = await take(channel, known)
         assert before[-1].run_id == "run_3"
         run_2 = channel.runs["run_2"]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while "?" not in run_2.agents["a"].text:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: "?" in run_2.agents["a"].text)
         assert {run_id: run.agents["a"].text for run_id, run in channel.runs.items()} == {
             "run_1": "fresh",
             "run_2": "whole?",

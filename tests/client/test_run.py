@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orchestrator.client import Client, ClientError, Event, Run
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 
 
@@ -108,9 +108,7 @@ async def test_connection_says_how_it_stands(server: ScriptedServer) -> None:
             if run.connection != seen[-1]:
                 seen.append(run.connection)
             if len(seen) == 2:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    while run.connection != "retrying":
-                        await asyncio.sleep(0.01)
+                await eventually(lambda: run.connection == "retrying")
         assert seen[0] == "connecting"
         assert seen[1] in ("open", "retrying")
         assert run.connection == "closed"
@@ -265,9 +263,7 @@ async def test_a_slow_reader_holds_a_bounded_number_of_events(server: ScriptedSe
         run = client.attach(RUN_ID)
         iterator = aiter(run)
         await anext(iterator)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(run.agents["a"].text) < 1000:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(run.agents["a"].text) >= 1000)
         await asyncio.sleep(0.1)
         assert len(run.agents["a"].text) < 1100
         rest = [event async for event in iterator]

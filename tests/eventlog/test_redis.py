@@ -718,9 +718,7 @@ async def test_restart_with_its_append_only_file_is_no_gap(tmp_path: Path) -> No
     async with redis_server(tmp_path / "redis", append_only=True) as server, opened(server) as (log,):
         (entry,) = await log.append("c", [draft(1)])
         await server.restart()
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not log.available:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: log.available)
         async with opened(server) as (other,):
             assert await other.read("c", Cursor(entry.epoch, 1), most=9) == []
 

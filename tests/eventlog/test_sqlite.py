@@ -31,7 +31,7 @@ from orchestrator.eventlog.sqlite.log import SQLiteLog
 from orchestrator.eventlog.subscription import follow, history
 from orchestrator.eventlog.view import View
 from orchestrator.events import Snapshot
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import eventually
 from tests.support.shares import share
 
 from ..support.sqlite_process import batch
@@ -736,9 +736,7 @@ async def test_more_readers_than_books_all_come_to_wait(path: Path, monkeypatch:
                 await log.wait(channel, cursor, 20)
 
         followers = [asyncio.ensure_future(follow(f"c{n}")) for n in range(count)]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while log._waiters < count:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: log._waiters >= count)
         assert loads <= 2 * count
         for n in range(count):
             await log.append(f"c{n}", batch(2, 1, "run_1"))

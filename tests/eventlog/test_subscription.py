@@ -132,7 +132,7 @@ async def test_a_cursor_that_cannot_be_used_is_told_with_the_state(
     after = after.replace("{epoch}", entries[0].epoch)
     reader = Reader(log, after=after or None, told=[snapshot(entries[1].id)])
     reading = asyncio.ensure_future(reader.read())
-    await asyncio.sleep(0.01)
+    await eventually(lambda: reader.gaps or reader.seqs)
     await log.append("run_1", [DONE])
     await reading
     if reason is None:
@@ -279,7 +279,7 @@ async def test_cancelling_loses_nothing(log: MemoryLog) -> None:
     await log.append("run_1", [draft(1)])
     reader = Reader(log)
     reading = asyncio.ensure_future(reader.read())
-    await asyncio.sleep(0.01)
+    await eventually(lambda: reader.seqs)
     reading.cancel()
     await asyncio.wait((reading,))
     await log.append("run_1", [draft(2), DONE])

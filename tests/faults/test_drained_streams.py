@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 
 from orchestrator.server.http import streams
 from tests.support.listening import free_port
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 from tests.support.service import Event, RetryLine, events_in, parse_stream
 from tests.workers.process import worker
 
@@ -48,8 +48,7 @@ async def test_thousand_streams_at_sigterm_end_whole_and_resume(http: ClientSess
         async with asyncio.timeout(PATIENCE_SECONDS * 2):
             await asyncio.gather(*(stream.opened.wait() for stream in first))
         account = await begin(http, one.url, "100@0.25", channel="room")
-        while b"one.token" not in first[-1].body:
-            await asyncio.sleep(0.05)
+        await eventually(lambda: b"one.token" in first[-1].body)
         assert await one.end(signal.SIGTERM) == 0
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*reading)
@@ -72,8 +71,7 @@ async def test_thousand_streams_at_sigterm_end_whole_and_resume(http: ClientSess
             await each.follow(http, one.url)
         async with asyncio.timeout(PATIENCE_SECONDS):
             done = f'"run_id":"{later.run_id}","type":"done"'.encode()
-            while not all(done in stream.body for stream in second):
-                await asyncio.sleep(0.05)
+            await eventually(lambda: all(done in stream.body for stream in second))
         for task in reading:
             task.cancel()
         await asyncio.wait(reading)

@@ -21,7 +21,7 @@ from orchestrator.events import Data
 from orchestrator.run.conversation import Conversations
 from orchestrator.settings.limits import RunLimits
 from tests.contract.stores import STORES, Clock
-from tests.support.patience import PATIENCE_SECONDS, eventually
+from tests.support.patience import eventually
 
 from ..support.service import Puppet, Serve, Service, serving, words
 
@@ -140,9 +140,7 @@ async def test_a_canary_is_in_no_file_after_its_deletion(tmp_path: Path) -> None
             await service.ended(run_id)
             await idle(service)
             assert (await service.call("DELETE", f"/v1/runs/{run_id}")).status == 204
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while with_canary(tmp_path):  # while it serves, too, and others write
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not with_canary(tmp_path))
         assert (await service.call("GET", f"/v1/runs/{kept}")).status == 200
         assert (await service.call("DELETE", f"/v1/runs/{kept}")).status == 204
     assert with_canary(tmp_path) == []
@@ -170,9 +168,7 @@ async def test_a_canary_stays_in_the_write_ahead_log_no_longer_than_somebody_rea
         assert "log.db-wal" in with_canary(tmp_path)
         assert (await service.call("POST", "/v1/runs", json={"message": "meanwhile"})).status == 201
         reader.execute("COMMIT")
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while with_canary(tmp_path):
-            await asyncio.sleep(0.05)
+    await eventually(lambda: not with_canary(tmp_path))
 
 
 async def test_a_canary_is_in_no_object_of_the_service_after_its_deletion(serve: Serve) -> None:
@@ -235,9 +231,7 @@ async def test_records_are_counted_and_images_go_at_the_end(serve: Serve, store:
     await eventually(lambda: store.size > before + 100_000)
     puppet.end()
     await eventually(lambda: not service.supervisor.running)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while store.size > before + 50_000:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: store.size <= before + 50_000)
     record = await store.find_run(run_id)
     assert record is not None
     assert "base64" not in record.request

@@ -153,7 +153,7 @@ async def test_log_that_begins_anew_before_the_first_event_is_no_gap() -> None:
 
     async with aclosing(subscription.follow(log, subscription.View("room", "r"), None, snapshots)) as items:
         first = asyncio.create_task(anext(items))
-        await asyncio.sleep(0.01)
+        await eventually(lambda: "room" in log._channels and log._channels["room"].readers)
         await log.erase("room", "r")
         await log.append("room", [Draft("r", None, "started", b"{}")])
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -25,7 +25,7 @@ from orchestrator.run.stored import StoredRun
 from orchestrator.settings.limits import RunLimits
 from orchestrator.supervisor import failover
 from orchestrator.supervisor.supervisor import Supervisor
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, eventually
 
 from ..support.spine import ScriptedRegistry, Seen, of, read, start, text_of
 
@@ -165,9 +165,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen()))
         run = await start(first, agents=("a", "b"))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(run.participants["b"].pieces) < 5 or not run.participants["a"].ended:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(run.participants["b"].pieces) >= 5 and run.participants["a"].ended)
         await lose(first)
         second = await stack.enter_async_context(Worker(await reopen()))
         third = await stack.enter_async_context(Worker(await reopen()))
@@ -178,9 +176,7 @@ async def test_agents_of_a_lost_worker_end_with_worker_lost(reopen: Reopen) -> N
         assert events[-1].data["status"] == "partial"
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         # The lost worker wakes up: it has lost the right to append.
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while first._executor._owners:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not first._executor._owners)
         again = await follow_to_end(third, run.spec.run_id)
         assert [e.id for e in again] == [e.id for e in events]
         assert (await third.get(run.spec.run_id)).snapshot().agents["b"].error["code"] == "worker_lost"
@@ -190,16 +186,16 @@ async def test_agent_that_may_be_repeated_is_taken_over(reopen: Reopen) -> None:
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen()))
         run = await start(first, "again", agents=("a", "b"))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not run.participants["b"].pieces:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: run.participants["b"].pieces)
         await lose(first)
         keys = {"b": {"on_worker_lost": "restart"}}
         second = await stack.enter_async_context(Worker(await reopen(), keys))
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (taken := second._executor.find(run.spec.run_id)) is None:
                 await asyncio.sleep(0.02)
-        await asyncio.sleep(0.1)
+        await eventually(
+            lambda: [taken.participants["b"].attempt, taken.participants["b"].status] == [2, "running"]
+        )
         taken.cancel(Stop("requested"), "b")
         events = await follow_to_end(second, run.spec.run_id)
     said = [(e.type, e.data["attempt"]) for e in of(events, "b") if "attempt" in e.data]
@@ -220,9 +216,7 @@ async def test_agent_that_can_be_found_again_is_taken_over_unasked(reopen: Reope
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(Worker(await reopen(), scripts={"a": anchored}))
         run = await start(first, "again", agents=("a",))
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not run.participants["a"].pieces:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: run.participants["a"].pieces)
         await lose(first)
         second = await stack.enter_async_context(Worker(await reopen(), scripts={"a": anchored}))
         events = await follow_to_end(second, run.spec.run_id)

@@ -477,8 +477,7 @@ async def test_deleted_run_is_gone_with_its_events() -> None:
             await supervisor.get(run.spec.run_id)
         with pytest.raises(NotFound):
             await supervisor.get("run_never")
-        while supervisor.running:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: not supervisor.running)
         assert supervisor.log.size == 0
 
 
@@ -497,9 +496,7 @@ async def test_size_of_the_log_is_told_when_a_run_goes() -> None:
         await read(supervisor, run)
         assert sizes.told > 0
         await supervisor.forget(run.spec.run_id)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while sizes.told:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not sizes.told)
 
 
 async def test_ended_runs_expire() -> None:
@@ -520,9 +517,7 @@ async def test_oldest_ended_runs_go_beyond_their_number() -> None:
         runs = []
         for _ in range(4):
             runs.append(await start(supervisor))
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while supervisor.running:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: not supervisor.running)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len((await supervisor.page(RunQuery(9))).runs) > 2:
                 await asyncio.sleep(0.05)
@@ -536,9 +531,7 @@ async def test_abandoned_run_is_cancelled_when_it_asked_for_that() -> None:
     async with supervised({"a": endless}, limits=RunLimits(abandon_after_s=0.1)) as supervisor:
         kept = await start(supervisor)
         left = await start(supervisor, on_disconnect="cancel")
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while left.status == "running":
-                await asyncio.sleep(0.05)
+        await eventually(lambda: left.status != "running")
         assert left.status == "cancelled"
         assert kept.status == "running"
         kept.cancel(Stop("requested"))

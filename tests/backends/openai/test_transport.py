@@ -17,7 +17,7 @@ from orchestrator.backends.openai.model.fast import FastTransport
 from orchestrator.backends.openai.model.responses.decoder import ResponsesDecoder
 from orchestrator.backends.openai.model.transport import DRAIN_SECONDS, proxy_for
 from orchestrator.errors import AgentError
-from tests.support.patience import PATIENCE_SECONDS, soon
+from tests.support.patience import PATIENCE_SECONDS, eventually, soon
 from tests.support.upstream import Answer, Gate, Stall, Upstream, hanging
 
 BODY = b'{"model":"m","stream":true}'
@@ -205,9 +205,7 @@ async def test_cancelling_closes_the_connection_at_once(
     upstream.script("m", [["a", Stall()]], fault=hanging() if phase == "headers" else None)
     task = asyncio.create_task(said(transport))
     received = await upstream.wait_requests(1, limit=PATIENCE_SECONDS)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while phase == "body" and not received.sent:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: phase != "body" or received.sent)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -227,9 +225,9 @@ async def test_a_hundred_cancels_leave_nothing(upstream: Upstream, transport: Fa
     assert await said(transport) == "aaaaa"
     await transport.aclose()
     await upstream.wait_all_closed(limit=PATIENCE_SECONDS)
-    async with asyncio.timeout(PATIENCE_SECONDS):  # the server's own tasks end as it sees the closes
-        while {task for task in asyncio.all_tasks() - before if "said" in repr(task.get_coro())}:
-            await asyncio.sleep(0.01)
+    await eventually(
+        lambda: not {task for task in asyncio.all_tasks() - before if "said" in repr(task.get_coro())}
+    )
 
 
 async def test_a_body_that_goes_on_after_its_end_is_cut(upstream: Upstream, transport: FastTransport) -> None:
@@ -276,8 +274,7 @@ async def test_a_reader_that_is_slow_holds_the_server_up_and_gets_all() -> None:
         connection = body._response.connection
         assert connection is not None
         assert connection.protocol is not None
-        while not connection.protocol._reading_paused:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: connection.protocol._reading_paused)
         read = b""
         while data := await body.read():
             read += data
