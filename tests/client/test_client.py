@@ -15,6 +15,7 @@ from orchestrator.client import Client, ClientError, SyncClient, ask
 from orchestrator.client.http import MAX_BACKOFF_SECONDS, Backoff
 from tests.client.test_run import collect, ids, two_agents
 from tests.support.panelscript import INFO, INPUTS, RESULT, council
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.scripted_server import RUN_ID, Plan, ScriptedServer, scripted_server
 
 PATH = f"/v1/runs/{RUN_ID}"
@@ -325,11 +326,11 @@ def server_in_a_thread() -> Iterator[ScriptedServer]:
     thread.start()
     context = scripted_server()
     try:
-        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(20)
+        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(PATIENCE_SECONDS)
     finally:
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(20)
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(PATIENCE_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
         loop.close()
 
 

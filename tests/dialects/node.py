@@ -33,7 +33,7 @@ def install() -> None:
                 ["npm", "ci", "--loglevel=error", "--no-audit", "--no-fund"],
                 cwd=FOLDER,
                 check=True,
-                timeout=600,
+                timeout=5 * PATIENCE_SECONDS,
             )
             mark.write_text(wanted)
 

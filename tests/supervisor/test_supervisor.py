@@ -161,7 +161,7 @@ async def test_tools_in_threads_are_told_of_a_cancel() -> None:
 
     async def threaded(request: AgentInput) -> AsyncGenerator[str, None]:
         def tool() -> None:
-            if request.cancelled.wait(10):
+            if request.cancelled.wait(PATIENCE_SECONDS):
                 loop.call_soon_threadsafe(seen.set)
 
         yield "x"
