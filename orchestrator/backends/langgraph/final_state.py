@@ -55,6 +55,11 @@ def _ending_of_state(state: Mapping[Any, Any]) -> FinalState:
     return _structured(rest or None)
 
 
+def is_unfinished(state: Any) -> bool:
+    """Return whether a graph in this state has more to run; LangGraph 1.2.0 forgets a node that asks twice."""
+    return bool(state.next or state.interrupts)
+
+
 def answers_in(state: Any) -> list[Any]:
     """Return the messages of a state since the last question, oldest first."""
     messages = state.get("messages") if isinstance(state, Mapping) else None

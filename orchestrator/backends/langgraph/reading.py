@@ -20,7 +20,7 @@ from ..media import DataReports
 from ..token_counts import token_count
 from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
-from .final_state import FinalState, answers_in, ending_of
+from .final_state import FinalState, answers_in, ending_of, is_unfinished
 from .runs import GraphRuns
 from .said import SaidByMessage
 
@@ -98,7 +98,7 @@ class GraphReading:
 
     def recall(self, state: Any) -> Iterator[Emission]:
         """Yield what a graph that another process has left had said in this turn; take in what it waits for."""
-        if state.next:
+        if is_unfinished(state):
             self._interrupted(state.interrupts)
         self._final = state.values
         # Nodes that have run beside the one that asks: their answers are no part of the state yet.

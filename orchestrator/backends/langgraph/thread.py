@@ -11,6 +11,7 @@ import structlog
 
 from ..base import AgentInput
 from ..tasks import uninterrupted
+from .final_state import is_unfinished
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ class GraphThread:
         state = await self.state()
         at = _checkpoint_of(state)
         self._before = at if left is None else left.before
-        return left is not None and at is not None and (at == left.at or not state.next)
+        return left is not None and at is not None and (at == left.at or not is_unfinished(state))
 
     async def state(self) -> Any:
         """Return the graph's newest state."""
