@@ -10,6 +10,9 @@ from ..events.encoding import clean_text
 from .deadlines import Deadlines
 from .mailbox import Mailbox
 
+SHOWN_CHARS = 80
+"""So much of a call's id is named."""
+
 
 class Approvals:
     """Calls of one attempt that wait for a person.
@@ -51,9 +54,14 @@ class Approvals:
         return True
 
     async def wait(self, call_id: str) -> bool:
-        """Wait for the answer to *call_id*; the attempt's own time limits stand still."""
+        """Wait for the answer to *call_id*; the attempt's own time limits stand still.
+
+        Raises:
+            AgentError: Nobody answered in time (`approval_timeout`), or nobody was asked, so nobody can (`internal`).
+        """
         if call_id not in self._waiting:
-            self.open(call_id)
+            wrong = f"It waits for the answer to {call_id[:SHOWN_CHARS]!r}, for which it sent no approval_request."
+            raise AgentError("internal", wrong, retryable=False)
         try:
             with self._deadlines.paused():
                 async with asyncio.timeout(self._timeout_s):

@@ -24,6 +24,7 @@ class Desk:
 
 async def test_an_answer_is_in_the_mailbox_before_the_agent_goes_on() -> None:
     desk = Desk()
+    desk.approvals.open("c1")
     waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
     await asyncio.sleep(0)
     assert desk.approvals.is_waiting
@@ -56,6 +57,7 @@ async def test_what_nobody_asked_or_what_was_answered_is_refused() -> None:
 
 async def test_time_spent_waiting_for_a_person_is_not_the_attempts() -> None:
     desk = Desk()
+    desk.approvals.open("c1")
     waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
     await asyncio.sleep(50)
     desk.approvals.answer(Approval("c1", approve=True))
@@ -65,14 +67,27 @@ async def test_time_spent_waiting_for_a_person_is_not_the_attempts() -> None:
 
 async def test_a_call_that_nobody_answers_fails_and_waits_no_more() -> None:
     desk = Desk(timeout_s=60)
+    desk.approvals.open("c1")
     with pytest.raises(AgentError, match="within 60 s") as caught:
         await desk.approvals.wait("c1")
     assert caught.value.code == "approval_timeout"
     assert not desk.approvals.answer(Approval("c1", approve=True))
 
 
+@pytest.mark.parametrize("asked", [(), ("c2",)])
+async def test_an_answer_for_which_nobody_was_asked_is_not_waited_for(asked: tuple[str, ...]) -> None:
+    """Nobody sees that it waits, so it would until its limit."""
+    desk = Desk()
+    for call_id in asked:
+        desk.approvals.open(call_id)
+    with pytest.raises(AgentError, match=r"'c1', for which it sent no approval_request") as caught:
+        await desk.approvals.wait("c1")
+    assert (caught.value.code, caught.value.retryable) == ("internal", False)
+
+
 async def test_a_cancelled_attempt_leaves_no_open_call() -> None:
     desk = Desk()
+    desk.approvals.open("c1")
     waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
     await asyncio.sleep(0)
     waiting.cancel()
