@@ -28,7 +28,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 ErrorCode = Literal[
     "upstream_auth",
@@ -116,6 +116,11 @@ class AgentError(OrchestratorError):
         self.message = said if isinstance(said, str) else "The agent failed without saying why."
         self.retryable = self.code in RETRYABLE_CODES if retryable is None else bool(retryable)
         self.retry_after = _seconds(retry_after)
+
+
+def is_agent_error(exc: BaseException) -> TypeGuard[AgentError]:
+    """Whether *exc* is an `AgentError`. `isinstance` asks what is none for its `__class__`, which may raise."""
+    return issubclass(type(exc), AgentError)
 
 
 class ToolError(OrchestratorError):

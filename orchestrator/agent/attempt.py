@@ -22,13 +22,14 @@ from ..backends.base import (
     Unchecked,
     close_iterator,
 )
-from ..errors import AgentError, ErrorCode
+from ..errors import AgentError, ErrorCode, is_agent_error
 from ..events.agent import ApprovalRequest, Reasoning, Status, Token, Usage
 from ..events.base import Payload
 from ..events.content import CONTENT
 from ..events.encoding import clean_text
 from ..events.hops import note_depth
 from ..settings.agent import AgentSettings, Limits
+from ..telemetry.logs import class_name
 from .approvals import Approvals
 from .budget import Budget, cost_of
 from .containment import ENDING, asked_to_end, contain
@@ -176,7 +177,7 @@ class Attempt:
             return Ending(error=said, cause=said, again=(*self._restated.payloads, finish))
         if exc is None:
             return Ending(finish=finish)
-        if isinstance(exc, AgentError):
+        if is_agent_error(exc):
             return Ending(error=sound_error(exc), cause=exc)
         return Ending(
             error=AgentError("internal", "The agent failed; the server's log has the details."), cause=exc
@@ -384,7 +385,7 @@ class Attempt:
 def _swallow(task: asyncio.Task[None]) -> None:
     """Fetch an ended task's exception, so that asyncio does not report it as forgotten."""
     if not task.cancelled() and (exc := task.exception()) is not None:
-        log.debug("agent_closing_failed", error=type(exc).__name__)
+        log.debug("agent_closing_failed", error=class_name(exc))
 
 
 def _limit_text(code: ErrorCode, limits: Limits) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from ..backends.base import AgentInput, Backend, Emission, LazyEvent, Part, Turn
-from ..errors import AgentError, LogUnavailable, OrchestratorError, new_error_id
+from ..errors import AgentError, LogUnavailable, OrchestratorError, is_agent_error, new_error_id
 from ..events.agent import AgentMetrics, Approval, Cancelled, Done, Error, InputRef, Retry, Started, Status
 from ..events.base import Payload
 from ..settings.agent import AgentSettings
@@ -224,7 +224,7 @@ class Pump:
     ) -> Error:
         error_id = new_error_id()
         # What a backend could only call `internal`, or a tool's fault, is sent to nobody else.
-        unexpected = not isinstance(cause, AgentError) or error.code in ("internal", "tool_failed")
+        unexpected = cause is None or not is_agent_error(cause) or error.code in ("internal", "tool_failed")
         log.warning(
             "agent_failed",
             run_id=self._request.run_id,

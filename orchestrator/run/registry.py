@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..events.run import AgentInfo, AgentVariant
 from ..panels.settings import PanelSettings
 from ..settings.agent import AgentSettings
-from ..telemetry.logs import exception_words, failure
+from ..telemetry.logs import class_name, exception_words, failure
 from .variants import AgentsOfRun, KnownAgents, VariantBackends
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ class AgentRegistry:
             words = exception_words(exc)
             log.error("agent_not_loaded", agent_id=agent_id, error=words, **facts)
             # A person reads this on a screen: with its place, and without the credentials in somebody's words.
-            what = f"cannot be built: {type(exc).__name__}: {words}"
+            what = f"cannot be built: {class_name(exc)}: {words}"
             loaded.set_exception(exc if ours else self.agents[agent_id].problem("", what))
             loaded.exception()  # fetched: runs of this agent get it, asyncio need not
 

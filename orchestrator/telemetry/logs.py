@@ -154,7 +154,7 @@ def traceback_text(exc: BaseException | None, hide: Iterable[str] = ()) -> Trace
     try:
         text = "\n".join(_lines(exc, _hidden(hide)))
     except Exception:  # noqa: BLE001 - any part of it may be somebody's code, and whoever logs has to go on
-        text = f"{type(exc).__qualname__[:200]}: {UNPRINTABLE}"
+        text = f"{class_name(exc)}: {UNPRINTABLE}"
     if len(text) > MAX_TRACEBACK_CHARS:
         half = MAX_TRACEBACK_CHARS // 2
         text = f"{text[:half]}\n… {len(text) - 2 * half} characters are left out …\n{text[-half:]}"
@@ -173,7 +173,7 @@ def _lines(exc: BaseException, hidden: tuple[str, ...]) -> list[str]:
 
 def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
     """Return what *exc* says, or its class if it says nothing, as `traceback_text` has it."""
-    return _words(exc, _hidden(hide)) or type(exc).__qualname__
+    return _words(exc, _hidden(hide)) or class_name(exc)
 
 
 def printable(text: str) -> str:
@@ -249,6 +249,14 @@ def _frames(traceback: TracebackType) -> Iterator[str]:
             yield f"  … {left_out} frames are left out"
         if left_out <= 0 or number < FIRST_FRAMES or number >= FIRST_FRAMES + left_out:
             yield f'  File "{file[-200:]}", line {line}, in {name[:100]}'
+
+
+def class_name(exc: BaseException) -> str:
+    """Return the name of an exception's class."""
+    try:
+        return str(type(exc).__qualname__)[:200]
+    except Exception:  # noqa: BLE001 - its metaclass is somebody's code, too
+        return "an exception"
 
 
 def _words(exc: BaseException, hidden: tuple[str, ...]) -> str:

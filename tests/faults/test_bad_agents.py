@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp import ClientSession
@@ -130,6 +130,42 @@ async def test_failing_in_odd_ways_stays_with_the_agent() -> None:
     assert ends["odd"]["message"] == "no \ufffd way\n\nid: 1"
     assert ends["never"]["text"] == "x" * 20_000
     assert all(end["error_id"].startswith("err_") for end in ends.values() if end["type"] == "error")
+
+
+class Classless(Exception):
+    """One that cannot be looked at."""
+
+    @property
+    def __class__(self) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("it has none")
+
+
+class Unprintable(Exception):
+    """One whose notes cannot be printed."""
+
+    def __str__(self) -> NoReturn:
+        raise RuntimeError("it cannot be printed")
+
+
+async def test_an_exception_that_cannot_be_looked_at_is_its_own_agents(serve: Serve) -> None:
+    """To judge it and to log it is to run somebody's code: that failed the run of all its agents."""
+
+    def failing(exc: Exception) -> Any:
+        async def fails(request: AgentInput) -> AsyncGenerator[str, None]:
+            raise exc
+            yield ""
+
+        return fails
+
+    noted = RuntimeError("noted")
+    noted.__notes__ = [Unprintable()]  # type: ignore[list-item]
+    wrong = {"classless": Classless(), "unprintable": Unprintable(), "noted": noted}
+    service = await serve({**{name: failing(exc) for name, exc in wrong.items()}, "good": words("one")})
+    events = await service.events(await service.start())
+    for name in wrong:
+        assert [e.data["code"] for e in events if e.type == f"{name}.error"] == ["internal"], name
+    assert [e.data["text"] for e in events if e.type == "good.done"] == ["one"]
+    assert events[-1].data["status"] == "partial"
 
 
 async def test_agent_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 import pytest
 import structlog
 
-from orchestrator.telemetry.logs import configure_logging, traceback_text
+from orchestrator.errors import AgentError, is_agent_error
+from orchestrator.telemetry.logs import class_name, configure_logging, exception_words, traceback_text
 from orchestrator.telemetry.redaction import REDACTED
 from tests.support.loglines import lines, own_logging
 
@@ -196,3 +197,36 @@ def test_an_exception_whose_notes_cannot_be_printed_is_logged_all_the_same(notes
     assert text.startswith("RuntimeError: ")
     assert "1234" not in text
     assert "<it cannot be printed>" in text
+
+
+class Meta(type):
+    def __getattribute__(cls, name: str) -> object:
+        if name in ("__qualname__", "__module__"):
+            raise RuntimeError("a key of 1234")
+        return super().__getattribute__(name)
+
+
+class Nameless(Exception, metaclass=Meta):
+    """One whose class cannot be asked for its name."""
+
+
+class Classless(Exception):
+    @property
+    def __class__(self) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("a key of 1234")
+
+
+class Causeless(Exception):
+    @property
+    def __cause__(self) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("a key of 1234")
+
+
+@pytest.mark.parametrize("kind", [Nameless, Classless, Causeless])
+def test_an_exception_that_cannot_be_looked_at_has_words_all_the_same(kind: type[Exception]) -> None:
+    exc = kind()
+    for text in (traceback_text(exc), exception_words(exc), class_name(exc)):
+        assert text
+        assert "1234" not in text
+    assert not is_agent_error(exc)
+    assert is_agent_error(AgentError("internal", "x"))
