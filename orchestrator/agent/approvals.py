@@ -32,8 +32,10 @@ class Approvals:
         self.names: dict[str, str] = {}
 
     def open(self, call_id: str) -> None:
-        """Accept answers for *call_id* from now on."""
-        self._waiting[call_id] = asyncio.get_running_loop().create_future()
+        """Accept answers for *call_id* from now on; one that is asked twice meanwhile is one question."""
+        waiting = self._waiting.get(call_id)
+        if waiting is None or waiting.done():
+            self._waiting[call_id] = asyncio.get_running_loop().create_future()
 
     @property
     def is_waiting(self) -> bool:

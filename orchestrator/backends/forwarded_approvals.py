@@ -41,6 +41,8 @@ class ForwardedApprovals:
             yield emission
             call_id = emission.call_id
             self._answered.discard(call_id)
+            if call_id in self._waiting:
+                return  # asked once more: the answer that is waited for is for both
             self._waiting[call_id] = asyncio.create_task(self._ask(call_id), name=f"approval {call_id}")
         elif isinstance(emission, Approval):
             if emission.call_id not in self._answered:  # by somebody there

@@ -55,6 +55,26 @@ async def test_what_nobody_asked_or_what_was_answered_is_refused() -> None:
     assert len(desk.mailbox.take(10)) == 1
 
 
+async def test_a_call_that_is_asked_twice_is_answered_once() -> None:
+    """Whoever waits since the first time would not hear of it."""
+    desk = Desk()
+    desk.approvals.open("c1")
+    waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
+    await asyncio.sleep(0)
+    desk.approvals.open("c1")
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    assert await waiting is True
+
+
+async def test_a_call_that_was_answered_before_anybody_waited_may_be_asked_anew() -> None:
+    desk = Desk()
+    desk.approvals.open("c1")
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    desk.approvals.open("c1")
+    assert desk.approvals.answer(Approval("c1", approve=False))
+    assert await desk.approvals.wait("c1") is False
+
+
 async def test_time_spent_waiting_for_a_person_is_not_the_attempts() -> None:
     desk = Desk()
     desk.approvals.open("c1")

@@ -90,3 +90,18 @@ async def test_an_answer_that_does_not_come_ends_the_wait_and_leaves_nothing_beh
     await stream.aclose()
     await turns()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_question_that_is_asked_again_is_waited_for_and_answered_once() -> None:
+    person = Person()
+    before = asyncio.all_tasks()
+    async with person.forwarded() as forwarded:
+        for _ in range(3):
+            assert list(forwarded.take(ASKED)) == [ASKED]
+            await turns()
+        assert len(asyncio.all_tasks() - before) == 1
+        person.may_answer.set()
+        await turns()
+    assert person.sent == [Approval("c1", True, "fine", "Ann")]
+    await turns()
+    assert asyncio.all_tasks() == before
