@@ -67,13 +67,13 @@ HOMES = {
     "openai": ("backends.openai*", "backends.offline*"),
     "redis": ("eventlog.redis*",),
     "sqlite3": ("eventlog.sqlite*",),
-    "rich": ("terminal.columns",),
+    "rich": ("terminal.columns", "terminal.markdown"),
     "prometheus_client": ("telemetry.metrics",),
     "ruamel": ("config.yamlfile",),
     "click": ("cli.commands", "cli.options"),
     "stamina": ("eventlog.retry",),
     "opentelemetry": ("telemetry.tracing",),
-    "markdown_it": ("server.handbook.markdown", "terminal.columns"),
+    "markdown_it": ("server.handbook.markdown", "terminal.markdown"),
 }
 """A library → the only modules that may import it."""
 

@@ -1,4 +1,4 @@
-"""Draws the agents side by side on a terminal, with rich; the only module that imports it.
+"""Draws the agents side by side on a terminal, with rich.
 
 The columns stand on the alternate screen: a terminal made narrower breaks the lines of the other one anew and
 pushes them into the scrollback, whence nobody can take them back. Each column shows the newest lines that
@@ -8,21 +8,15 @@ word stands below the others, over the whole width.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
-from markdown_it.token import Token
 from rich.box import ROUNDED
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.rule import Rule
-from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -31,6 +25,7 @@ from ..client.event import Event
 from ..client.run_view import RunHandle
 from .content_words import content_lines, progress_words
 from .held_logs import DeferredLogs
+from .markdown import Cleaned, markdown
 from .panel_words import missing_words, reading_words, result_words, stage_words
 from .text import clean, one_line, speed
 from .words import state_word
@@ -43,8 +38,6 @@ ROOMY_LINES = 10
 SHOWN_BARS = 3
 SHOWN_TOOLS = 3
 TAIL_BLOCK = 1024
-MAX_NESTING = 100
-MAX_DRAWN_LEVEL = 16
 VOICES_ROW = 1000
 """Where the heights of the rows below the members' are remembered."""
 
@@ -261,7 +254,7 @@ class Columns:
         parts: list[RenderableType] = [Rule(title, align="left", style=STATES[view.status][1])]
         if view.text.strip():
             # Addresses are shown, not hidden behind a link's text.
-            parts.append(_Cleaned(_markdown(clean(view.text))))
+            parts.append(Cleaned(markdown(clean(view.text))))
         parts += [Text(one_line(words), "dim") for words in content_lines(view.content)]
         if view.error is not None:
             parts.append(Text(_said(view.error), "red"))
@@ -277,85 +270,13 @@ class Columns:
             f" {one_line(stage)}",
             (" earlier", "dim"),
         )
-        said = _Cleaned(_markdown(clean(turn.text)))
+        said = Cleaned(markdown(clean(turn.text)))
         return Group(Rule(title, align="left", style=colour), said, Text())
 
 
 def columns_on(out: TextIO) -> Columns:
     """Start drawing on *out*, a terminal; `close` gives it back."""
     return Columns(Console(file=out, highlight=False))
-
-
-class _Words(Markdown):
-    """Markdown that drops no word: HTML, definitions of links and images are words, link titles are shown."""
-
-    def __init__(self, text: str, parsed: list[Token]) -> None:
-        # Addresses are shown, not hidden behind a link's text.
-        super().__init__("", hyperlinks=False)
-        self.markup = text
-        self.parsed = parsed
-
-
-def _markdown(text: str) -> RenderableType:
-    """Draw *text* as Markdown, or as it came if Markdown would leave something out."""
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING}).enable("strikethrough")
-    parser.enable("table").disable(["reference", "image"])
-    parser.inline.ruler.before("escape", "formula", _formula)
-    parsed = parser.parse(text)
-    if any(_loses(token, text) for token in parsed):
-        return Text(text)
-    for token in parsed:
-        for link in token.children or ():
-            if title := link.attrs.get("title"):
-                link.attrSet("href", f'{link.attrs.get("href", "")} "{title}"')
-    return _Words(text, parsed)
-
-
-_FORMULAS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$", "\\begin{": "\\end{"}
-_FORMULA_CHARS = 2_000
-
-
-def _formula(state: StateInline, silent: bool) -> bool:
-    """Take a formula in TeX as it stands: its backslashes and stars are its own."""
-    start = next((sign for sign in _FORMULAS if state.src.startswith(sign, state.pos)), "")
-    inside = state.pos + len(start)
-    end = state.src.find(_FORMULAS[start], inside, state.pos + _FORMULA_CHARS) if start else -1
-    if end <= inside:
-        return False
-    end += len(_FORMULAS[start])
-    if not silent:
-        state.pending += state.src[state.pos : end]
-    state.pos = end
-    return True
-
-
-def _loses(token: Token, text: str) -> bool:
-    """Return whether drawing *token* would lose words of *text*."""
-    if token.level >= MAX_DRAWN_LEVEL or any(part.level >= MAX_NESTING - 1 for part in token.children or ()):
-        return True  # neither the parser nor a column of no width shows what is nested deeper
-    if token.type == "fence":
-        return len(token.info.split()) > 1  # rich shows no more than the code
-    if token.type != "table_open" or token.map is None:
-        return False
-    head, *rows = text.split("\n")[token.map[0] : token.map[1]]
-    # Cells beyond the head's are left out.
-    return any(_cells(row) > _cells(head) for row in rows)
-
-
-def _cells(row: str) -> int:
-    return len(re.findall(r"(?<!\\)\|", row.strip().strip("|")))
-
-
-class _Cleaned:
-    """Renders its content once more without control characters: Markdown has character references."""
-
-    def __init__(self, content: RenderableType) -> None:
-        self._content = content
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for segment in console.render(self._content, options):
-            if not segment.control:
-                yield Segment(clean(segment.text), segment.style)
 
 
 def _parts(run: RunHandle) -> tuple[list[AgentView], list[AgentView]]:

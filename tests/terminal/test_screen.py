@@ -408,6 +408,10 @@ def test_a_lost_connection_is_shown() -> None:
         r"so \(\frac{1}{2} * x_1 * y_2\) and \[\{a\}\] hold",
         "- $$\\{x\\}_1 * y_1 * z$$ in Korean: \\begin{cases} a \\\\ b \\end{cases}이다",
         "\\(" * 500 + " and no end",
+        "| what | at |\n| - | - |\n| notes | https://example.com/" + "path/" * 30 + "end |",
+        "\n".join("|" + f"{part} |" * 20 for part in ("column{0}", "-", "value{0}")).format("s"),
+        "| 値 | 名前 |\n| - | - |\n| x | " + "漢字" * 90 + " |",
+        "- | a | b |\n  | - | - |\n  | y | " + "deep" * 40 + " |",
     ],
 )
 def test_what_an_agent_said_is_what_is_printed(said: str) -> None:

@@ -33,6 +33,8 @@ export class Blocks {
   #lex;
   /** What belongs to no finished block; while `#fence` is set, its unfinished last line. */
   #rest = '';
+  /** Whether the last sign was a return, which a line feed may follow: both are one line's end. */
+  #returned = false;
   /** Whole lines in `#rest` that were looked at already. */
   #seen = 0;
   /** @type {LinkDefinitions} */
@@ -53,7 +55,7 @@ export class Blocks {
    * @returns {Block[]}
    */
   push(text) {
-    this.#rest += text.replaceAll('\0', '\ufffd');
+    this.#rest += this.#cleaned(text);
     /** @type {Block[]} */
     const finished = [];
     while (this.#fence === null ? this.#takeBlocks(finished) : this.#takeCode(finished));
@@ -74,6 +76,16 @@ export class Blocks {
     this.#rest = '';
     if (fence !== null) return [{ kind: 'code', language: fence.language, text: fence.text + line }];
     return left.length > 0 ? [{ kind: 'tokens', tokens: left, goesOn }] : [];
+  }
+
+  /**
+   * The lexer writes each line's end as one sign, so that its pieces do not add up to a text with others.
+   * @param {string} text
+   */
+  #cleaned(text) {
+    const rest = this.#returned && text.startsWith('\n') ? text.slice(1) : text;
+    if (text !== '') this.#returned = text.endsWith('\r');
+    return rest.replace(/\r\n?/g, '\n').replaceAll('\0', '\ufffd');
   }
 
   /** Whether the unfinished rest goes on with a block that was cut. */

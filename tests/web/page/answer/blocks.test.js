@@ -51,6 +51,21 @@ test('whatever the cuts, the blocks are those of the whole text', () => {
 
 const squeezed = (markup) => markup.replace(/\s+/g, ' ').trim();
 
+test('however a line ends, and wherever that is cut, the blocks are the same', () => {
+  const code = `\`\`\`js\n${'let a = 1;\n\n'.repeat(600)}\`\`\`\n`;
+  const text = `# Title\n\n${'A **paragraph**.\n\n'.repeat(20)}${code}\n| a | b |\n|---|---|\n| 1 | 2 |\n\nend`;
+  const whole = new Blocks(lex);
+  const expected = [...whole.push(text), ...whole.end()].map(draw).join('');
+  for (const end of ['\r\n', '\r']) {
+    for (const size of [1, 4, 997]) {
+      const blocks = new Blocks(lex);
+      const pieces = text.replaceAll('\n', end).match(new RegExp(`[^]{1,${size}}`, 'g'));
+      const seen = [...pieces.flatMap((piece) => blocks.push(piece)), ...blocks.end()].map(draw).join('');
+      assert.equal(seen, expected, `${JSON.stringify(end)} in pieces of ${size}`);
+    }
+  }
+});
+
 test('a block is final once another begins, and only then', () => {
   const blocks = new Blocks(lex);
   assert.deepEqual(blocks.push('one\n\n'), []);
