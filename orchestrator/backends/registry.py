@@ -104,7 +104,7 @@ def _settings_of(kind: str, row: Kind) -> type[AgentSettings]:
             [ConfigProblem(_TABLE, None, kind, f"{row.settings!r} is no subclass of AgentSettings")]
         )
     if found.model_fields["backend"].default != kind:
-        # A file that names the kind would be told that it should name another.
+        # A file that names the kind would be answered that it should name another.
         wanted = f'backend: Literal["{kind}"] = "{kind}"'
         raise ConfigError(
             [ConfigProblem(_TABLE, None, kind, f"{row.settings!r} is not of this kind; write {wanted}")]

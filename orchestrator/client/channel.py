@@ -53,7 +53,7 @@ class Channel(Follower):
         self.runs: dict[str, RunView] = {}
         self._missed: dict[str, RunView] = {}
         self._resumed_at: str | None = None
-        self._told: dict[str, SeenCursor] = {}
+        self._seen: dict[str, SeenCursor] = {}
         self._ahead: dict[str, tuple[RunView, str]] = {}
         """Run id → its view by events alone, and the event from which that is shown; until then a snapshot's is."""
         self._watch = BufferingWatch(BufferedRuns(http, _Watched(self)))
@@ -73,7 +73,7 @@ class Channel(Follower):
         if event.name == f"{RUN}.{RunGap.TYPE}":
             # What no snapshot names now has been deleted, or has expired.
             self._missed, self.runs = {**self._missed, **self.runs}, {}
-            self._told.clear()
+            self._seen.clear()
             self._ahead.clear()
             return True
         if self._resumed_at is not None:
@@ -87,7 +87,7 @@ class Channel(Follower):
         run_id = event.run_id
         if run_id is None:
             return True
-        begun = self._told.get(run_id)
+        begun = self._seen.get(run_id)
         if begun is not None and not begun.accept(event):
             return False
         by_events, until = self._ahead.get(run_id, (None, ""))
@@ -106,7 +106,7 @@ class Channel(Follower):
         self._ahead.pop(run_id, None)
         self._view(run_id).apply(event)
         # A snapshot may hold more than the cursor says that comes with it.
-        self._told[run_id] = SeenCursor(event.data.get("last_event_id"))
+        self._seen[run_id] = SeenCursor(event.data.get("last_event_id"))
 
     def _view(self, run_id: str) -> RunView:
         view = self.runs.get(run_id)
@@ -120,7 +120,7 @@ class Channel(Follower):
         ended = [run_id for run_id, view in self.runs.items() if view.ended]
         for run_id in ended[: max(0, len(ended) - KEPT_RUNS)]:
             del self.runs[run_id]
-            self._told.pop(run_id, None)
+            self._seen.pop(run_id, None)
 
     def _over(self) -> bool:
         return False
@@ -165,14 +165,14 @@ class Channel(Follower):
         by_events.replace(snapshot)
         self.runs[run_id] = by_events
         self._ahead.pop(run_id, None)
-        self._told[run_id] = SeenCursor(snapshot["last_event_id"])
+        self._seen[run_id] = SeenCursor(snapshot["last_event_id"])
 
     async def _read_ended(self, run_id: str) -> None:
         """Hand on what is still to come of a run that has ended, from its own stream, which ends."""
         # The channel gives the same events once it flows.
-        told = self._told.setdefault(run_id, SeenCursor(self._cursor.last))
+        seen = self._seen.setdefault(run_id, SeenCursor(self._cursor.last))
         params = {key: value for key, value in self._params.items() if key == "agents"}
-        async with self._http.stream(path_of("runs", run_id, "events"), told.last, params) as response:
+        async with self._http.stream(path_of("runs", run_id, "events"), seen.last, params) as response:
             if response.status != 200:
                 raise await refusal(response)
             async for raw in events_of(response):

@@ -75,7 +75,7 @@ class _Reading:
         self._seen: dict[str, int] = {}
         self._replayed = view.run_id in (None, view.channel)
         """Whether the channel is read as a whole: nothing between the cursor and its end was the run's."""
-        self._told_at = self._alive_at = self._clock()
+        self._sent_at = self._alive_at = self._clock()
 
     async def items(self, requested: str | None) -> AsyncGenerator[Item, None]:
         """Yield as `follow` does."""
@@ -92,7 +92,7 @@ class _Reading:
                         if isinstance(item, Gap) and item.is_last:
                             if _ended(self._view, item.snapshots):
                                 return
-                            self._cursor, self._seen, self._told_at = item.cursor, item.seen, self._clock()
+                            self._cursor, self._seen, self._sent_at = item.cursor, item.seen, self._clock()
                             self._replayed = self._view.run_id in (None, self._view.channel)
                         del item  # a state may be megabytes, and this waits long
                 requested = stranded = None
@@ -102,7 +102,7 @@ class _Reading:
                 stranded = await self._strand(exc)
                 continue
             if not page:
-                left_s = self._told_at + self._silence_s - self._clock()
+                left_s = self._sent_at + self._silence_s - self._clock()
                 take = None if self._sink is None or self._seen else self._take
                 await self._log.wait(self._view.channel, self._cursor, max(0.0, left_s), take=take)
             elif kept := self._keep(page):
@@ -110,13 +110,13 @@ class _Reading:
                 if self._view.run_id is not None and _is_end(kept[-1]):
                     return
                 del kept
-                self._told_at = self._alive_at = self._clock()
+                self._sent_at = self._alive_at = self._clock()
             # Others' events are silence to a subscriber who filters them out.
-            if self._clock() - self._told_at >= self._silence_s:
+            if self._clock() - self._sent_at >= self._silence_s:
                 if await self._has_ended_unheard():
                     return
                 yield IDLE
-                self._told_at = self._clock()
+                self._sent_at = self._clock()
 
     async def _read(self) -> list[Entry]:
         """Return the next page: of what was said before, in a channel that many runs share, only the run's own."""
@@ -139,9 +139,9 @@ class _Reading:
             if await _is_erased(self._log, self._view, self._cursor):
                 raise make_gap("trimmed", bounds)
         except GapError as exc:
-            self._told_at = self._alive_at = self._clock()
+            self._sent_at = self._alive_at = self._clock()
             return exc
-        self._told_at = self._alive_at = self._clock()
+        self._sent_at = self._alive_at = self._clock()
         return None
 
     async def _strand(self, gap: GapError) -> GapError | None:
@@ -174,7 +174,7 @@ class _Reading:
             return False
         self._cursor = Cursor(last.epoch, last.seq)
         if kept:
-            self._told_at = self._alive_at = self._clock()
+            self._sent_at = self._alive_at = self._clock()
         elif any(entry.run_id == view.run_id for entry in added):
             self._alive_at = self._clock()
         return True

@@ -156,7 +156,7 @@ class ResponsesFraming(FoldedFraming):
         self._go_on(voice, place)
         return [
             added,
-            self._told(b"response.content_part.added", b'%b,"part":%b' % (where, encode_json(part))),
+            self._frame_of(b"response.content_part.added", b'%b,"part":%b' % (where, encode_json(part))),
         ]
 
     def delta(self, voice: StreamedAgent, text: bytes) -> bytes:
@@ -215,8 +215,8 @@ class ResponsesFraming(FoldedFraming):
         item = self._close_item(place, encode_json(approval_item(self.run_id, voice, asked)))
         about = b'"output_index":%d,"item":%b' % (place, item)
         return [
-            self._told(b"response.output_item.added", about),
-            self._told(b"response.output_item.done", about),
+            self._frame_of(b"response.output_item.added", about),
+            self._frame_of(b"response.output_item.done", about),
         ]
 
     def on_content(self, voice: StreamedAgent, name: str, said: Content) -> list[bytes]:
@@ -279,7 +279,7 @@ class ResponsesFraming(FoldedFraming):
         return [
             self._frame("response.output_text.done", **where, text=text, logprobs=[]),
             self._frame("response.content_part.done", **where, part=item["content"][0]),
-            self._told(b"response.output_item.done", about),
+            self._frame_of(b"response.output_item.done", about),
         ]
 
     def ended(self, done: RunDone) -> list[bytes]:
@@ -381,7 +381,7 @@ class ResponsesFraming(FoldedFraming):
         return self.large.block(head, self.response(in_stream=in_stream), b"}", is_large=is_large)
 
     def _frame(self, type_: str, **fields: Any) -> bytes:
-        return self._told(type_.encode(), encode_json(fields)[1:-1])
+        return self._frame_of(type_.encode(), encode_json(fields)[1:-1])
 
     def _several(self, frames: int, block: bytes) -> list[bytes]:
         """Return a block of *frames*, the first of which has the next number, without those that the client has."""
@@ -389,7 +389,7 @@ class ResponsesFraming(FoldedFraming):
         self._number += frames
         return [block] if before >= self._after else block.split(b"\n\n")[self._after - before :]
 
-    def _told(self, type_: bytes, fields: bytes) -> bytes:
+    def _frame_of(self, type_: bytes, fields: bytes) -> bytes:
         """Return a frame of *fields*, which are encoded; nothing of a frame that the client has."""
         self._number += 1
         if self._number <= self._after:

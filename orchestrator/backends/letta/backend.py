@@ -150,21 +150,21 @@ class _Pulse:
     def __init__(self, idle_s: float) -> None:
         self._clock = asyncio.get_running_loop().time
         self._idle_s = idle_s
-        self._said_at = self._told_at = self._clock()
+        self._said_at = self._reported_at = self._clock()
 
     def said(self) -> None:
         """Note that the agent itself said something."""
-        self._said_at = self._told_at = self._clock()
+        self._said_at = self._reported_at = self._clock()
 
     def ping(self) -> bool:
         """Whether to report this ping."""
         now = self._clock()
         if (
-            now - self._told_at < self._idle_s * QUIET_SHARE
+            now - self._reported_at < self._idle_s * QUIET_SHARE
             or now - self._said_at > self._idle_s * QUIET_LIMIT
         ):
             return False
-        self._told_at = now
+        self._reported_at = now
         return True
 
 

@@ -133,7 +133,7 @@ def failure_text(error: Exception, tool: str = "") -> str:
     Our own words, those of a `ToolError`, and the SDK's on wrong arguments: any other text may hold a secret, so it
     is sent as an id, under which the log has the kind of the error and where it was raised.
     """
-    reason = _told_by(error)
+    reason = _may_be_sent(error)
     if reason is not None:
         return f"The tool failed: {reason}"
     error_id = new_error_id()
@@ -143,7 +143,7 @@ def failure_text(error: Exception, tool: str = "") -> str:
     return f"The tool failed ({error_id})."
 
 
-def _told_by(error: BaseException | None) -> BaseException | None:
+def _may_be_sent(error: BaseException | None) -> BaseException | None:
     """The exception whose words may be sent; the SDK wraps what an MCP server's call raises."""
     while error is not None:
         if isinstance(error, (AgentError, ToolError, ModelBehaviorError)):

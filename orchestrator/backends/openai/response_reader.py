@@ -76,11 +76,11 @@ class ResponseReader:
                 self._outbox.finish_reason = None  # of the response before
         self._unwatched = self._outbox is not None and parent is None
         self._ended = False
-        self._told = EmittedParts()
+        self._sent = EmittedParts()
         # What few answers need is made when it is needed: hundreds of answers wait at a time.
         self._thought: EmittedParts | None = None
         self._details = details
-        self._hosted_told: set[str] | None = None
+        self._hosted_sent: set[str] | None = None
         self._reasoned = False
         self._half = ""
         self._refused = False
@@ -137,7 +137,7 @@ class ResponseReader:
         outbox = self._outbox
         if outbox is None or not text or self._half or self._reasoned or self._refused or self._files:
             return False
-        if "".join(self._told.pieces) != text:
+        if "".join(self._sent.pieces) != text:
             return False
         self._ended = True
         if outbox.finish_reason is None:
@@ -198,16 +198,16 @@ class ResponseReader:
         ]
         self._refused = self._refused or any(part.type == "refusal" for _, part in parts)
         items = [(item_id, text) for item_id, part in parts if (text := _said_in(part))]
-        rest = self._told.rest_of_answer(items)
+        rest = self._sent.rest_of_answer(items)
         if rest:
             self.say_text("", rest)
         elif rest is None and not any(item_id == FAKE_ID for item_id, _ in items):
             whole = "".join(text for _, text in items)
             if self._outbox is not None:
                 self._outbox.record.replace_text(self._since, whole, self._speaker, self._parent)
-        if self._told.pieces and not any(item.type == "message" for item in response.output):
+        if self._sent.pieces and not any(item.type == "message" for item in response.output):
             # A server may complete a response without the message that it has said.
-            response.output.append(message_of("".join(self._told.pieces)))
+            response.output.append(message_of("".join(self._sent.pieces)))
 
     def _spent(self, response: Any) -> None:
         usage = getattr(response, "usage", None)
@@ -225,7 +225,7 @@ class ResponseReader:
         reason_given = getattr(details, "reason", None) or ("incomplete" if self.incomplete else None)
         reason = finish_of(reason_given, unknown="length") if isinstance(reason_given, str) else None
         kinds = {item.type for item in response.output}
-        has_answer = bool(self._told.pieces or self._files or kinds - {"reasoning", "message"})
+        has_answer = bool(self._sent.pieces or self._files or kinds - {"reasoning", "message"})
         has_thought = self._reasoned or (reason == "length" and "reasoning" in kinds)
         if reason == CONTENT_FILTER and not has_answer:
             raise withheld(reason_given or "")
@@ -233,7 +233,7 @@ class ResponseReader:
             raise AgentError(
                 "upstream_invalid", "The model answered nothing at all.", retryable=self._may_repeat()
             )
-        if self._left_out is not None and not self._told.pieces and kinds <= _DRAWN:
+        if self._left_out is not None and not self._sent.pieces and kinds <= _DRAWN:
             raise AgentError(
                 "output_limit", f"The answer is a file that cannot be passed on: {self._left_out}."
             )
@@ -259,7 +259,7 @@ class ResponseReader:
             return
         item_id, place = getattr(event, "item_id", None) or "", getattr(event, "content_index", None) or 0
         is_reasoning = ".reasoning_" in event.type or part.get("type") in ("reasoning_text", "summary_text")
-        sent = self._reasoning if is_reasoning else self._told
+        sent = self._reasoning if is_reasoning else self._sent
         rest = sent.rest_of_part(item_id, place, whole, "part" if "part" in event.type else "text")
         if not rest:
             return
@@ -289,11 +289,11 @@ class ResponseReader:
     def _hosted_done(self, item: Any) -> None:
         """Tell a call that the provider ran, once, whichever event said it first."""
         known = getattr(item, "id", None) or getattr(item, "call_id", None) or ""
-        if not is_hosted(item) or known in (self._hosted_told or ()):
+        if not is_hosted(item) or known in (self._hosted_sent or ()):
             return
         if known:
-            self._hosted_told = self._hosted_told or set()
-            self._hosted_told.add(known)
+            self._hosted_sent = self._hosted_sent or set()
+            self._hosted_sent.add(known)
         call = hosted_call(item, (self._hosted_pieces or {}).pop(known, ""))
         call_id = untaken(call.call_id, self._hosted_taken)
         self._put(ToolCall(call_id, call.name, call.arguments, parent=self._parent))
@@ -342,13 +342,13 @@ class ResponseReader:
         """Say a piece of text, as a delta of it does."""
         self._say(Token, text)
         if text:
-            self._told.hear(item_id or "", text)
+            self._sent.hear(item_id or "", text)
 
     def note_text(self, item_id: Any, text: str) -> None:
         """Note a piece of text that was said already."""
         if self._outbox is not None:
             self._outbox.record.add_text(text, self._speaker, self._parent)
-        self._told.hear(item_id or "", text)
+        self._sent.hear(item_id or "", text)
 
     @property
     def _reasoning(self) -> EmittedParts:

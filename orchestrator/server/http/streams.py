@@ -73,7 +73,7 @@ class EventStream:
         encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
         self._compressor = Compressor(encoding) if encoding else None
         self._writing = asyncio.Lock()
-        self._drain_told = False
+        self._drain_announced = False
         self.share: RoundShare | None = None
         """Of each round of the loop, for what is written in more than one piece."""
         self.is_direct = False
@@ -197,8 +197,8 @@ class EventStream:
 
     async def tell_drain(self) -> None:
         """Send the client once when to come back, but not within a frame. Raises as `send`."""
-        if not self._drain_told and not self.framing.has_rest:
-            self._drain_told = True
+        if not self._drain_announced and not self.framing.has_rest:
+            self._drain_announced = True
             await self.send(self.framing.retry(DRAIN_RETRY_MS))
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ def main() -> int:
     # Whoever ends the program sends these to the whole group; this waits for the program then.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    is_told = die_with_parent(signal.SIGUSR1)
+    is_signalled = die_with_parent(signal.SIGUSR1)
     try:
         # The program must not outlive this one either, which may be killed by itself.
         program = subprocess.Popen(  # noqa: S603
@@ -49,7 +49,7 @@ def main() -> int:
         if os.getppid() != parent:
             end_all()
         try:
-            ended = program.wait(None if is_told else POLL_SECONDS)
+            ended = program.wait(None if is_signalled else POLL_SECONDS)
         except subprocess.TimeoutExpired:
             continue
         stderr.show(ended)

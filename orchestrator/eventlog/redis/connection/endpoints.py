@@ -70,14 +70,14 @@ class _Asked(ABC):
     def __init__(self, address: RedisAddress, connect_s: float) -> None:
         self._address = address
         self._connect_s = connect_s
-        self._told_by = list(address.places)
+        self._informants = list(address.places)
 
     async def connection(self, former: Any) -> Any:
         errors: list[Exception] = []
-        for place in list(self._told_by):
+        for place in list(self._informants):
             # Whoever was asked comes last the next time: what it says may be out of date.
-            self._told_by.remove(place)
-            self._told_by.append(place)
+            self._informants.remove(place)
+            self._informants.append(place)
             try:
                 async with asyncio.timeout(LOOK_UP_SECONDS):
                     found = await self._ask(place)
@@ -126,17 +126,17 @@ class _SlotOwner(_Asked):
         (rows,) = await _answers(_connect_to(self._address, place, self._connect_s), ("CLUSTER", "SLOTS"))
         # Those that the address names may all be gone one day, so the others are asked, too.
         known = [_place_of(place, node) for _, _, *nodes in rows for node in nodes]
-        named = [each for each in self._told_by if each in known or each in self._address.places]
-        self._told_by = list(dict.fromkeys([*named, *known]))
+        named = [each for each in self._informants if each in known or each in self._address.places]
+        self._informants = list(dict.fromkeys([*named, *known]))
         for first, last, primary, *_ in rows:
             if first <= slot <= last:
                 return _place_of(place, primary)
         raise Lost(f"no node of the cluster has slot {slot}")
 
 
-def _place_of(told_by: Place, node: Any) -> Place:
+def _place_of(asked: Place, node: Any) -> Place:
     # A node that does not know its own address says nothing: it is the one that was asked.
-    return Place(bytes(node[0] or b"").decode() or told_by.host, int(node[1]))
+    return Place(bytes(node[0] or b"").decode() or asked.host, int(node[1]))
 
 
 _LOCATORS: dict[Kind, Callable[[RedisAddress, float], Locator]] = {
