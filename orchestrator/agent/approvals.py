@@ -12,6 +12,8 @@ from .mailbox import Mailbox
 
 SHOWN_CHARS = 80
 """So much of a call's id is named."""
+MOST_WAITING = 1_000
+"""Approvals of one attempt that wait at once: a snapshot has each, with all that it asks. A memory guard."""
 
 
 class Approvals:
@@ -32,9 +34,16 @@ class Approvals:
         self.names: dict[str, str] = {}
 
     def open(self, call_id: str) -> None:
-        """Accept answers for *call_id* from now on; one that is asked twice meanwhile is one question."""
+        """Accept answers for *call_id* from now on; one that is asked twice meanwhile is one question.
+
+        Raises:
+            AgentError: `upstream_invalid`, for more wait than a person could answer.
+        """
         waiting = self._waiting.get(call_id)
         if waiting is None or waiting.done():
+            if len(self._waiting) >= MOST_WAITING:
+                many = f"The agent asks for more than {MOST_WAITING:,} approvals at once."
+                raise AgentError("upstream_invalid", many, retryable=False)
             self._waiting[call_id] = asyncio.get_running_loop().create_future()
 
     @property

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.agent.approvals import Approvals
+from orchestrator.agent.approvals import MOST_WAITING, Approvals
 from orchestrator.agent.deadlines import Deadlines
 from orchestrator.agent.mailbox import Mailbox
 from orchestrator.errors import AgentError
@@ -73,6 +73,19 @@ async def test_a_call_that_was_answered_before_anybody_waited_may_be_asked_anew(
     desk.approvals.open("c1")
     assert desk.approvals.answer(Approval("c1", approve=False))
     assert await desk.approvals.wait("c1") is False
+
+
+async def test_more_than_a_person_could_answer_ends_the_attempt() -> None:
+    desk = Desk()
+    for number in range(MOST_WAITING):
+        desk.approvals.open(f"c{number}")
+    desk.approvals.open("c0")
+    with pytest.raises(AgentError, match="1,000 approvals at once") as caught:
+        desk.approvals.open("one more")
+    assert (caught.value.code, caught.value.retryable) == ("upstream_invalid", False)
+    assert desk.approvals.answer(Approval("c5", approve=True))
+    assert await desk.approvals.wait("c5") is True
+    desk.approvals.open("in its place")
 
 
 async def test_time_spent_waiting_for_a_person_is_not_the_attempts() -> None:
