@@ -173,6 +173,10 @@ def test_the_newest_parts_leave_room_and_have_no_faults(new_page: NewPage, newes
     box.blur()
     expect(page.locator(".branches")).to_be_attached()
     look("branches", most=2)
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("button", name="Leave replay")).to_be_visible()
+    look("played again", room=None, most=1)
+    page.get_by_role("button", name="Leave replay").click()
     assert page.evaluate(VARY) == 201
     page.get_by_role("button", name="History", exact=True).click()
     expect(page.locator(".history")).to_contain_text("of plain")
