@@ -27,7 +27,8 @@ export const MAX_BLOCK_CHARS = 4_000;
 /** A block of more lines is cut, too: an item of one letter takes as long to lay out as one of eighty. */
 export const MAX_BLOCK_LINES = 300;
 
-const FENCE = /^ {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})[ \t]*([^\s`]*)[^\n]*\n/;
+/** The line's end is sought first: without one, a line of tildes is tried in as many ways as the cube of its length. */
+const FENCE = /^(?=[^\n]*\n) {0,3}(`{3,}(?=[^`\n]*\n)|~{3,})[ \t]*([^\s`]*)[^\n]*\n/;
 
 export class Blocks {
   #lex;

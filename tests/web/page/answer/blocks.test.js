@@ -66,6 +66,14 @@ test('however a line ends, and wherever that is cut, the blocks are the same', (
   }
 });
 
+test('signs that might begin code are no work as long as their line has not ended', () => {
+  for (const signs of ['~'.repeat(100_000), '`'.repeat(100_000), `~~~${'x'.repeat(100_000)}`]) {
+    const blocks = new Blocks((text) => [{ type: 'paragraph', raw: text, text }]);
+    const drawn = [...blocks.push(signs), ...blocks.end()].flatMap((block) => block.tokens.map((token) => token.raw));
+    assert.equal(drawn.join('').replaceAll('\\', ''), signs);
+  }
+});
+
 test('a block is final once another begins, and only then', () => {
   const blocks = new Blocks(lex);
   assert.deepEqual(blocks.push('one\n\n'), []);
