@@ -5,7 +5,7 @@ import { MainButton, Speech } from '../run/column.js';
 import { html, useState, useTick, useValue } from '../html.js';
 import { IconButton } from '../icons.js';
 import { PanelResult, hasResult } from './result.js';
-import { panelProgress, verdict } from './words.js';
+import { panelProgress, traitsOf, verdict } from './words.js';
 import { EarlierSpeech, Inputs } from '../run/turns.js';
 import { AGENT_STATES, figures, hasEnded } from '../words.js';
 
@@ -72,7 +72,7 @@ function LastWord({ agentId, face, method }) {
   const agent = useValue(face.source.subscribe, () => face.source.getAgent(agentId));
   if (agent === undefined) return null;
   const before = agent.turns.filter(({ stage }) => stage === 'final');
-  const judges = method === 'judge';
+  const { lettered = false } = traitsOf(method);
   return html`<div class="last-word">
     ${face.earlier.map(
       (turn) => turn.agents[agentId] && html`<details class="part speech" key=${turn.run_id}>
@@ -80,8 +80,8 @@ function LastWord({ agentId, face, method }) {
         <div class="speech-text"><${Answer} text=${turn.agents[agentId]?.text ?? ''} ended=${true} /></div>
       </details>`,
     )}
-    <${Inputs} agent=${agent} lettered=${judges} title=${face.title} />
-    ${before.map((turn, n) => html`<${EarlierSpeech} key=${n} turn=${turn} name=${judges ? 'In the other order' : 'Before'} />`)}
+    <${Inputs} agent=${agent} lettered=${lettered} title=${face.title} />
+    ${before.map((turn, n) => html`<${EarlierSpeech} key=${n} turn=${turn} name=${lettered ? 'In the other order' : 'Before'} />`)}
     <${Speech} agent=${agent} face=${{ ...face, compareWith: null }} />
   </div>`;
 }

@@ -1,13 +1,11 @@
 /** Draws a panel's result beside its verdict: scores as bars, who was missing or late. */
 
 import { html } from '../html.js';
-import { MISSING_STATES, scores } from './words.js';
+import { MISSING_STATES, scores, traitsOf } from './words.js';
 import { count } from '../words.js';
 
 /** @typedef {import('../../client/types.js').PanelState} PanelState */
 /** @typedef {import('../../client/types.js').RunState} RunState */
-
-const HEADS = { judge: 'Chosen', rank: 'Points', vote: 'Votes', debate: 'Said by' };
 
 /** @param {{panel: PanelState, run: RunState, title: (agentId: string) => string}} props */
 export function PanelResult({ panel, run, title }) {
@@ -36,7 +34,7 @@ export function hasResult(panel, run) {
  */
 function untold({ method, result, late }, { agents }) {
   const shown = [...late, ...(agents[result?.by ?? '']?.missing ?? [])].map(({ agent }) => agent);
-  return method === 'race' ? [] : (result?.missing ?? []).filter(({ agent }) => !shown.includes(agent));
+  return traitsOf(method).first ? [] : (result?.missing ?? []).filter(({ agent }) => !shown.includes(agent));
 }
 
 /** @param {{panel: PanelState, run: RunState, title: (agentId: string) => string}} props */
@@ -44,7 +42,7 @@ function Scores({ panel, run, title }) {
   const rows = scores(panel, run);
   if (rows.length === 0) return null;
   const most = Math.max(...rows.map(({ score }) => score), 1);
-  const head = Reflect.get(HEADS, panel.method) ?? 'Score';
+  const head = traitsOf(panel.method).head ?? 'Score';
   return html`<table class="scores">
     <thead><tr><th scope="col"><span class="unseen">What</span></th><th scope="col">${head}</th></tr></thead>
     <tbody>

@@ -5,6 +5,26 @@ import { hasEnded } from '../words.js';
 /** @typedef {import('../../client/types.js').PanelState} PanelState */
 /** @typedef {import('../../client/types.js').RunState} RunState */
 
+/**
+ * @typedef {object} Traits
+ * @property {string} [head] Of the column of its scores.
+ * @property {boolean} [lettered] Whether answers stand under letters before its last speaker, who hears them in both orders.
+ * @property {boolean} [first] Whether the first answer ends it: there are no scores then, and nobody is missing.
+ * @property {boolean} [texts] Whether it counts texts instead of agents.
+ */
+
+/** What is shown of a method beside what every panel has: one row for each that differs. @type {Record<string, Traits>} */
+const TRAITS = {
+  judge: { head: 'Chosen', lettered: true },
+  rank: { head: 'Points' },
+  vote: { head: 'Votes', texts: true },
+  race: { first: true },
+  debate: { head: 'Said by', texts: true },
+};
+
+/** Return a method's; one of somebody's own has none. @param {string} method @returns {Traits} */
+export const traitsOf = (method) => (Object.hasOwn(TRAITS, method) && TRAITS[method]) || {};
+
 /** Why somebody's answer is missing. @type {Record<import('../../client/types.js').AgentStatus, string>} */
 export const MISSING_STATES = {
   queued: 'not begun',
@@ -82,9 +102,10 @@ export function stageNews(name, data, { agents, panel }) {
  * @returns {{key: string, score: number, agent: string | null}[]}
  */
 export function scores({ method, result }, run) {
-  if (result === null || method === 'race') return [];
+  const { first, texts: countsTexts } = traitsOf(method);
+  if (result === null || first) return [];
   const tally = Object.entries(result.tally).sort(([, a], [, b]) => b - a);
-  const texts = method === 'vote' || method === 'debate' || !tally.every(([key]) => key in run.agents);
+  const texts = countsTexts || !tally.every(([key]) => key in run.agents);
   if (texts) return tally.map(([key, score]) => ({ key, score, agent: null }));
   const ranked = result.ranking.length > 0 ? result.ranking : tally.map(([agent, score]) => ({ agent, score }));
   return ranked.map(({ agent, score }) => ({ key: agent, score, agent }));
