@@ -350,6 +350,7 @@ class Attempt:
         self._budget.charge(usage, cost_of(usage, self._prices), cut=cut)
 
     async def _end_halves(self) -> None:
+        self._mailbox.end_burst()
         for each in self._halves.end() if self._live else ():
             await self._accept_event(each)
 

@@ -6,7 +6,7 @@ that wait for ever would hold back names to be looked up, the page's files, larg
 for each node or tool, and a thread for each that is synchronous.
 
 What nobody awaits, asyncio logs as an exception, and an application's logging may print local variables with it:
-keys, and what was asked. Of an agent's tasks and callbacks it is logged here.
+keys, and what was asked. Of what an agent starts it is logged here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import structlog
 
 from ..backends.base import AgentInput, AtOnce
-from ..telemetry.logs import failure
+from ..telemetry.logs import places
 
 log = structlog.get_logger(__name__)
 Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
@@ -30,6 +30,10 @@ ENDING = (SystemExit, KeyboardInterrupt)
 """What asyncio lets end the loop. A Ctrl-C is a signal of the loop's own here, so they come from the agent."""
 AGENT_THREADS = 32
 """How many of an agent's calls wait in threads at once, over all its runs; asyncio's own bound on a large machine."""
+
+MOST_LINES = 8
+"""So many failures of what one attempt left unawaited are logged."""
+LOOKED_AT_FRAMES = 16
 
 
 class AgentThreads:
@@ -55,7 +59,17 @@ class AgentThreads:
 _inside: ContextVar[AgentThreads | None] = ContextVar("inside_an_agent", default=None)
 
 
-_asked: ContextVar[AgentInput | None] = ContextVar("asked_of_an_agent", default=None)
+class _Attempt:
+    """Whom what is started in an attempt belongs to. It may outlive the attempt, so it holds nothing that was said."""
+
+    __slots__ = ("agent_id", "lines_left", "run_id")
+
+    def __init__(self, request: AgentInput) -> None:
+        self.run_id, self.agent_id = request.run_id, request.agent_id
+        self.lines_left = MOST_LINES
+
+
+_attempt: ContextVar[_Attempt | None] = ContextVar("attempt_of_an_agent", default=None)
 
 
 def contain(agent: object, request: AgentInput | None = None) -> None:
@@ -70,7 +84,7 @@ def contain(agent: object, request: AgentInput | None = None) -> None:
         factory = _Factory(loop)
         loop.set_task_factory(factory)
         loop.set_exception_handler(_Unawaited(loop.get_exception_handler()))
-    _asked.set(request)
+    _attempt.set(None if request is None else _Attempt(request))
     _inside.set(factory.threads_of(agent))
 
 
@@ -126,7 +140,7 @@ class _Executor(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         threads = _inside.get()
         if threads is not None:
-            return threads.submit(fn, *args, **kwargs)
+            return threads.submit(_InThread(fn), *args, **kwargs)
         if self._former is not None:
             return self._former.submit(fn, *args, **kwargs)
         return super().submit(fn, *args, **kwargs)
@@ -146,11 +160,11 @@ class _Contained(Coroutine[Any, Any, Any]):
     begins. Whoever looks at the coroutine of a task, as anyio does, sees the other's state.
     """
 
-    __slots__ = ("_coro", "asked")
+    __slots__ = ("_coro", "attempt")
 
     def __init__(self, coro: Any) -> None:
         self._coro = coro
-        self.asked = _asked.get()
+        self.attempt = _attempt.get()
 
     def send(self, value: Any) -> Any:
         try:
@@ -174,33 +188,69 @@ class _Contained(Coroutine[Any, Any, Any]):
         return getattr(self._coro, name)
 
 
+class _InThread:
+    """A call of an agent in a thread; what it raises is known by this one's frame."""
+
+    __slots__ = ("_call", "attempt")
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.attempt = _attempt.get()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+
 class _Unawaited:
-    """A loop's exception handler that logs what agents' tasks and callbacks raise; all else is the one's before it."""
+    """A loop's exception handler that logs what agents' tasks and callbacks raise; all else is the one's before it.
+
+    A line has the place and the class of the exception, not what it says: nothing has to be looked for in it, though
+    an agent may leave thousands.
+    """
 
     def __init__(self, former: Handler | None) -> None:
         self._former = former
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         exc = context.get("exception")
-        if isinstance(exc, Exception) and (asked := _whose(context)) is not None:
-            log.warning(
-                "agent_task_failed",
-                run_id=asked.run_id,
-                agent_id=asked.agent_id,
-                what=str(context.get("message"))[:200].partition(" at ")[0],
-                **failure(exc, asked.words()),
-            )
+        if isinstance(exc, Exception) and (attempt := _whose(context, exc)) is not None:
+            self._log(attempt, str(context.get("message"))[:200].partition(" at ")[0], exc)
         elif self._former is not None:
             self._former(loop, context)
         else:
             loop.default_exception_handler(context)
 
+    def _log(self, attempt: _Attempt, what: str, exc: Exception) -> None:
+        if not attempt.lines_left:
+            return
+        attempt.lines_left -= 1
+        fields = {"run_id": attempt.run_id, "agent_id": attempt.agent_id, "what": what}
+        log.warning("agent_task_failed", **fields, **places(exc), is_last_line=not attempt.lines_left)
 
-def _whose(context: dict[str, Any]) -> AgentInput | None:
-    """Return what the agent was asked whose task or callback an error is about; None if it is no agent's."""
+
+def _whose(context: dict[str, Any], exc: Exception) -> _Attempt | None:
+    """Return in which attempt of an agent the task, call or callback was begun that raised; None if in none."""
     task = context.get("task") or context.get("future")
     if isinstance(task, asyncio.Task):
         coro: object = task.get_coro()
-        return coro.asked if isinstance(coro, _Contained) else None
+        return coro.attempt if isinstance(coro, _Contained) else None
+    if isinstance(task, asyncio.Future):
+        return _raised_in(exc)  # a future does not say who made it, and may be collected in anybody's context
     inside = getattr(context.get("handle"), "_context", None)  # asyncio has no other way to ask a callback
-    return None if inside is None else inside.get(_asked)
+    return None if inside is None else inside.get(_attempt)
+
+
+def _raised_in(exc: Exception) -> _Attempt | None:
+    """Return the attempt by the outermost frames through which *exc* came."""
+    at = exc.__traceback__
+    for _ in range(LOOKED_AT_FRAMES):
+        if at is None:
+            return None
+        if at.tb_frame.f_code in _OWN_FRAMES:
+            attempt: _Attempt | None = at.tb_frame.f_locals["self"].attempt
+            return attempt
+        at = at.tb_next
+    return None
+
+
+_OWN_FRAMES = (_Contained.send.__code__, _Contained.throw.__code__, _InThread.__call__.__code__)

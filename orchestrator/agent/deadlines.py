@@ -58,8 +58,10 @@ class Deadlines:
         finally:
             self._pauses -= 1
             if not self._pauses:
-                waited = self.clock() - self._paused_at
-                self.last += waited
+                now = self.clock()
+                waited = now - self._paused_at
+                # What was said meanwhile was said by now.
+                self.last = min(self.last + waited, now)
                 self._total_from += waited
 
     def remaining(self) -> tuple[float, ErrorCode]:

@@ -50,7 +50,7 @@ def sound_error(exc: AgentError) -> AgentError:
     try:
         message = exc.message[:MESSAGE_CHARS]
         return AgentError(exc.code, message, retryable=exc.retryable, retry_after=exc.retry_after)
-    except Exception:  # noqa: BLE001 - whatever it is, only this agent may fail of it
+    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001 - whatever it is, only this agent may fail of it
         return AgentError("internal", "The agent failed; the server's log has the details.")
 
 

@@ -20,7 +20,8 @@ from ..eventlog.open import cluster_of, open_log
 from ..process import end_process, run_and_leave
 from ..settings.limits import ConnectionLimits, RunLimits
 from ..settings.serve import ServeSettings
-from ..telemetry.logs import configure_logging, exception_words
+from ..telemetry.logs import configure_logging, printable
+from ..telemetry.redaction import said_by
 from .access_log import AccessLog
 from .app import CLEANUP_SECONDS, create_app
 from .app_keys import LOADED, SIBLINGS
@@ -189,7 +190,7 @@ class _Server:
                 await app[SIBLINGS].listen(runner)
             await asyncio.wait((app[LOADED], stop), return_when=asyncio.FIRST_COMPLETED)
             if not stop.done() and (exc := app[LOADED].exception()) is not None:
-                print(f"An agent or a panel cannot be loaded: {exception_words(exc)}", file=sys.stderr)
+                print(f"An agent or a panel cannot be loaded: {printable(said_by(exc))}", file=sys.stderr)
                 await drain(app, 0)  # runs of the others may have begun: their clients hear how they end
                 return CONFIG_EXIT
             if not stop.done():

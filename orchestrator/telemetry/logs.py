@@ -153,7 +153,7 @@ def traceback_text(exc: BaseException | None, hide: Iterable[str] = ()) -> Trace
         return TracebackText("")
     try:
         text = "\n".join(_lines(exc, _hidden(hide)))
-    except Exception:  # noqa: BLE001 - any part of it may be somebody's code, and whoever logs has to go on
+    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001 - any part of it may be somebody's code
         text = f"{class_name(exc)}: {UNPRINTABLE}"
     if len(text) > MAX_TRACEBACK_CHARS:
         half = MAX_TRACEBACK_CHARS // 2
@@ -174,6 +174,12 @@ def _lines(exc: BaseException, hidden: tuple[str, ...]) -> list[str]:
 def exception_words(exc: BaseException, hide: Iterable[str] = ()) -> str:
     """Return what *exc* says, or its class if it says nothing, as `traceback_text` has it."""
     return _words(exc, _hidden(hide)) or class_name(exc)
+
+
+def places(exc: BaseException) -> dict[str, TracebackText]:
+    """Return the field that holds where *exc* was raised and of what class it is, but nothing that it says."""
+    frames = _frames(exc.__traceback__) if exc.__traceback__ is not None else ()
+    return {"stack": TracebackText("\n".join([*frames, class_name(exc)]))}
 
 
 def printable(text: str) -> str:
@@ -255,7 +261,7 @@ def class_name(exc: BaseException) -> str:
     """Return the name of an exception's class."""
     try:
         return str(type(exc).__qualname__)[:200]
-    except Exception:  # noqa: BLE001 - its metaclass is somebody's code, too
+    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001 - its metaclass is somebody's code, too
         return "an exception"
 
 

@@ -104,7 +104,7 @@ def said_by(exc: object) -> str:
     anybody's message."""
     try:
         return _without_input(exc) if type(exc).__module__.startswith("pydantic_core") else str(exc)
-    except Exception:  # noqa: BLE001 - an exception of somebody else's that cannot even say what it is
+    except (Exception, SystemExit, KeyboardInterrupt):  # noqa: BLE001 - somebody else's, which cannot even say what it is
         return UNPRINTABLE
 
 

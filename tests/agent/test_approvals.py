@@ -118,6 +118,39 @@ async def test_an_answer_for_which_nobody_was_asked_is_not_waited_for(asked: tup
     assert (caught.value.code, caught.value.retryable) == ("internal", False)
 
 
+async def test_an_agent_may_wait_before_its_request_is_sent() -> None:
+    """A tool that puts its request into a queue, and waits at once, is ahead of the stream that reads the queue."""
+    desk = Desk()
+    waiting = asyncio.ensure_future(desk.approvals.wait("c1"))
+    await asyncio.sleep(5)
+    assert not desk.approvals.is_waiting
+    assert not desk.approvals.answer(Approval("c1", approve=True))
+    desk.approvals.open("c1")
+    assert desk.approvals.is_waiting
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    assert await waiting is True
+
+
+async def test_two_that_wait_for_one_answer_both_hear_it_though_a_third_is_cancelled() -> None:
+    desk = Desk()
+    desk.approvals.open("c1")
+    waiting = [asyncio.ensure_future(desk.approvals.wait("c1")) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    assert desk.approvals.answer(Approval("c1", approve=True))
+    assert await asyncio.gather(*waiting[1:]) == [True, True]
+    assert not desk.approvals.is_waiting
+
+
+async def test_answered_questions_are_none_that_wait() -> None:
+    desk = Desk()
+    for number in range(MOST_WAITING + 1):
+        desk.approvals.open(f"c{number}")
+        assert desk.approvals.answer(Approval(f"c{number}", approve=True))
+    assert not desk.approvals.is_waiting
+
+
 async def test_a_cancelled_attempt_leaves_no_open_call() -> None:
     desk = Desk()
     desk.approvals.open("c1")

@@ -135,6 +135,32 @@ async def test_pieces_in_a_row_come_to_what_the_agent_said(seed: int) -> None:
     assert trial.events.count(Status("thinking")) == row.count(Status("thinking"))
 
 
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+async def test_half_a_character_at_the_end_of_a_row_is_said(before: int) -> None:
+    trial = Trial(saying(*["x"] * before, "c\ud83d"))
+    assert (await trial.run(read=False)).error is None
+    assert trial.text == "x" * before + "c\ufffd"
+
+
+@pytest.mark.looptime
+async def test_what_is_said_while_another_call_waits_does_not_lengthen_the_idle_limit() -> None:
+    async def script(request: AgentInput) -> AsyncGenerator[Any, None]:
+        yield ApprovalRequest("c1", "pay", "{}")
+        waiting = asyncio.ensure_future(request.approve("c1"))
+        for _ in range(3):
+            yield "still here"
+            await asyncio.sleep(1)
+        trial.attempt.approvals.answer(Approval("c1", approve=True))
+        await waiting
+        ended.append(asyncio.get_running_loop().time())
+        await asyncio.Event().wait()
+
+    ended: list[float] = []
+    trial = Trial(script, limits={"idle_timeout_s": 1.5})
+    assert code_of(await trial.run()) == "timeout_idle"
+    assert asyncio.get_running_loop().time() - ended[0] == pytest.approx(1.5, abs=0.1)
+
+
 @pytest.mark.looptime
 async def test_an_agent_that_speaks_in_a_row_is_not_idle_while_nobody_takes_it() -> None:
     """The store may be unavailable: what nobody has looked at was said all the same."""

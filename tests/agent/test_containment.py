@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.agent.containment import AGENT_THREADS, contain
-from orchestrator.backends.base import AgentInput
-from tests.support.patience import turns
+from orchestrator.agent.containment import AGENT_THREADS, MOST_LINES, contain
+from orchestrator.backends.base import AgentInput, Turn
+from tests.support.patience import eventually, turns
 
 Started = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
@@ -202,6 +203,17 @@ def in_callback() -> None:
     asyncio.get_running_loop().call_soon(called)
 
 
+def in_thread() -> None:
+    def called(key: str = "plain key") -> None:
+        raise ValueError(f"cannot answer {QUESTION}")
+
+    asyncio.get_running_loop().run_in_executor(None, called)
+
+
+def in_gathering() -> None:
+    asyncio.gather(fails("plain key"))
+
+
 @pytest.fixture
 async def heard() -> list[dict[str, Any]]:
     """Give the loop a handler of an application's own; return what it is called with."""
@@ -210,7 +222,7 @@ async def heard() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("begin", [in_task, in_callback])
+@pytest.mark.parametrize("begin", [in_task, in_callback, in_thread, in_gathering])
 async def test_what_an_agent_leaves_unawaited_is_logged_as_its_own_without_local_variables(
     begin: Callable[[], None], heard: list[dict[str, Any]]
 ) -> None:
@@ -221,14 +233,42 @@ async def test_what_an_agent_leaves_unawaited_is_logged_as_its_own_without_local
 
     with capture_logs() as logs:
         await asyncio.create_task(attempt())
-        gc.collect()
+        await eventually(lambda: gc.collect() >= 0 and bool(logs))
     (line,) = logs
     assert (line["event"], line["run_id"], line["agent_id"]) == ("agent_task_failed", "run_1", "one")
-    assert "ValueError: cannot answer [redacted]" in line["stack"]
+    assert line["stack"].endswith("\nValueError")
+    assert "test_containment.py" in line["stack"]
     assert "exc_info" not in line
     assert QUESTION not in str(line)
     assert "plain key" not in str(line)
     assert heard == []
+
+
+async def test_of_what_one_attempt_leaves_unawaited_few_lines_are_logged_and_nothing_is_kept(
+    heard: list[dict[str, Any]],
+) -> None:
+    """An agent may leave thousands of tasks, and one of them may live as long as the process."""
+    memory = Agent()
+    request = AgentInput(QUESTION, run_id="run_1", agent_id="one", history=(Turn("q", "a", memory, "run_0"),))
+    kept = weakref.ref(memory)
+    staying = asyncio.Event()
+
+    async def attempt(request: AgentInput) -> asyncio.Task[bool]:
+        contain(Agent(), request)
+        for _ in range(MOST_LINES * 3):
+            in_task()
+        await turns()
+        return asyncio.create_task(staying.wait())
+
+    with capture_logs() as logs:
+        task = await asyncio.create_task(attempt(request))
+        del request, memory
+        gc.collect()
+    assert [line["is_last_line"] for line in logs] == [False] * (MOST_LINES - 1) + [True]
+    assert kept() is None
+    assert heard == []
+    staying.set()
+    await task
 
 
 @pytest.mark.parametrize("begin", [in_task, in_callback])
