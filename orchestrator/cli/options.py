@@ -87,7 +87,7 @@ class ChangedAgent(click.ParamType[dict[str, Any]]):
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -45,7 +45,7 @@ def parse_event(data: str | bytes, *, id: str | None, name: str = "") -> Event |
     """
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # deep nesting is no event of ours, and must not end the stream
         return None
     if not isinstance(value, dict):
         return None

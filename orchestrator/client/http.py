@@ -158,7 +158,7 @@ class Http:
                 return {}
             try:
                 answer = await response.json()
-            except (ValueError, aiohttp.ContentTypeError):
+            except (ValueError, RecursionError, aiohttp.ContentTypeError):
                 answer = None
             if not isinstance(answer, dict):
                 raise ClientError(f"{self.base}{path} answers, but not as an orchestrator does")
@@ -196,7 +196,7 @@ async def refusal(response: aiohttp.ClientResponse) -> ClientError:
     if "json" in response.content_type:
         try:
             found = await response.json(content_type=None)
-        except (ValueError, aiohttp.ClientError):
+        except (ValueError, RecursionError, aiohttp.ClientError):
             found = None
         problem = found if isinstance(found, dict) else {}
     said = problem.get("detail") or problem.get("title") or response.reason or "refused"
@@ -219,5 +219,5 @@ def _retry_after(wait: str) -> float | None:
         return float(wait[:12]) if len(wait) < 12 else MAX_WAIT_SECONDS
     try:
         return max(0.0, parsedate_to_datetime(wait).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or an offset that no integer of C holds
         return None

@@ -133,6 +133,9 @@ async def test_fields_at_fault_are_named(server: ScriptedServer) -> None:
             (odd, None)
             for odd in ("soon", "-1", "1.5", "3000.5", "Infinity", "1e3", "0x10", "7, 8", "never 2099")
         ],
+        (f"Tue, 01 Dec {'9' * 23} 00:00:00 GMT", None),
+        (f"Tue, 01 Dec 2026 00:00:00 +{'9' * 21}", None),
+        ("Jan 01 99:99 9999999999999", None),
     ],
 )
 async def test_whatever_retry_after_says_the_wait_is_bounded(

@@ -148,7 +148,9 @@ def test_agents_join_and_the_end_says_how_each_ended() -> None:
     assert (view.status, view.ended, view.channel, view.metrics) == ("partial", True, "c", {})
 
 
-@pytest.mark.parametrize("data", ["", "{", "[]", "{}", '{"type":1}', '{"type":"token","agent_id":7}', "\x00"])
+@pytest.mark.parametrize(
+    "data", ["", "{", "[]", "{}", '{"type":1}', '{"type":"token","agent_id":7}', "\x00", "[" * 200_000]
+)
 def test_what_is_no_event_is_none(data: str) -> None:
     assert parse_event(data, id=None) is None
 

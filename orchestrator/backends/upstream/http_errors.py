@@ -76,7 +76,7 @@ def _decoded(body: Any) -> Any:
         return body
     try:
         return json.loads(body[:MAX_BODY_BYTES])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

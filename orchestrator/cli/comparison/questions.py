@@ -55,7 +55,7 @@ def read_questions(path: Path) -> list[ComparedQuestion]:
 def _read(line: str, where: str, number: str) -> ComparedQuestion:
     try:
         data: Any = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InvalidRequest(f"{where}: this is no JSON: {exc}") from exc
     data = {"question": data} if isinstance(data, str) else data
     if not isinstance(data, dict):

@@ -81,7 +81,7 @@ class Results:
                 return None
             answers = {agent: ComparedAnswer(**answer) for agent, answer in data.pop("answers").items()}
             return Result(answers=answers, **data)
-        except (ValueError, TypeError, AttributeError, LookupError):
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return None
 
     def add(self, result: Result) -> None:

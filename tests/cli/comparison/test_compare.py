@@ -158,6 +158,7 @@ def test_a_judge_says_who_wins(folder: Path) -> None:
     [
         ("", "there is no question"),
         ('"one"\n{', "questions.jsonl:2: this is no JSON"),
+        ('"one"\n' + "[" * 200_000, "questions.jsonl:2: this is no JSON"),
         (
             '{"text": "x"}',
             "questions.jsonl:1: there is no key `text`; a line has `question`, `id` and `expect`",
@@ -278,5 +279,9 @@ def test_lines_that_are_no_results_are_left_out(tmp_path: Path) -> None:
     odd: list[Any] = [3, [], None, "text", {}, {"settings": 1}, {**kept_line, "new": 1}]
     odd += [{**kept_line, "answers": answers} for answers in ([], {"a": None}, {"a": {"text": "x"}})]
     with file.open("ab") as damaged:
-        damaged.write("".join(f"{json.dumps(line)}\n" for line in odd).encode() + b'\xff\xfe\x00\n{"a"\n')
+        damaged.write(
+            "".join(f"{json.dumps(line)}\n" for line in odd).encode()
+            + b'\xff\xfe\x00\n{"a"\n'
+            + b"[" * 200_000
+        )
     assert len(results.load()) == 1
