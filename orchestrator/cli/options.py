@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,6 +61,8 @@ class ChangedAgent(click.ParamType[dict[str, Any]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
+        import shlex
+
         try:
             agent_id, word, name, *pairs = shlex.split(value)
         except ValueError:
@@ -85,6 +85,8 @@ class ChangedAgent(click.ParamType[dict[str, Any]]):
 
 
 def _json_or_text(text: str) -> Any:
+    import json
+
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
