@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 from ...errors import AgentError
 from ...events.agent import Status
@@ -103,7 +103,7 @@ class LangGraphBackend:
         if self._context is not None:
             options["context"] = await made_for(request, self._context)
         thread = GraphThread(self._graph, options["config"]) if self._keeps else None
-        goes_on = await self._open(thread, request)
+        found = await self._open(thread, request)
         runs = self._runs()
         options["config"]["callbacks"] = [runs, *(options["config"].get("callbacks") or ())]
         reading = GraphReading(runs, speakers=self._settings.speaker_nodes)
@@ -111,10 +111,10 @@ class LangGraphBackend:
         well = False
         try:
             while True:
-                if goes_on and thread is not None:
-                    for emission in reading.recall(await thread.state()):
+                if found is not None and thread is not None:
+                    for emission in reading.recall(await thread.recall(waits=found == "waits")):
                         yield emission
-                    goes_on = False
+                    found = None
                 else:
                     async with aclosing(self._chunks(given, options, reading)) as emissions:
                         async for emission in emissions:
@@ -124,11 +124,13 @@ class LangGraphBackend:
                 if thread is None:
                     raise AgentError("upstream_invalid", _NO_MEMORY, retryable=False)
                 state = await thread.state()
-                yield Status("working", anchor=thread.standstill(state).anchor())
+                standstill = await thread.standstill(state)
+                yield Status("working", anchor=standstill.anchor())
                 questions = GraphInterrupts(request, reading)
                 async with aclosing(questions.ask(tuple(state.next))) as asked:
                     async for question in asked:
                         yield question
+                yield Status("working", anchor=standstill.left().anchor())
                 given = questions.resume(self._command)
                 reading.begin()
             well = True
@@ -139,21 +141,23 @@ class LangGraphBackend:
             yield restated
         yield Finish(reading.reason, reading.usage, output=reading.output)
 
-    async def _open(self, thread: GraphThread | None, request: AgentInput) -> bool:
-        """Note how the thread stands; return whether it waits where a worker that was lost has left it.
+    async def _open(
+        self, thread: GraphThread | None, request: AgentInput
+    ) -> Literal["waits", "ended"] | None:
+        """Note how the thread stands; return whether it waits, or has ended, since a lost worker has left it.
 
         Raises:
-            AgentError: It does not, and the agent is not to begin anew.
+            AgentError: It does neither, and the agent is not to begin anew.
         """
         left = standstill_of(request.anchor)
-        if thread is not None and await thread.open(left):
-            return True
+        if thread is not None and (found := await thread.open(left)) is not None:
+            return found
         if left is not None:
             if thread is not None:
                 await thread.put_back()
             if self._settings.on_worker_lost != "restart":
                 raise AgentError("worker_lost", _FORGOTTEN, retryable=False)
-        return False
+        return None
 
     async def _chunks(
         self, given: Any, options: dict[str, Any], reading: GraphReading

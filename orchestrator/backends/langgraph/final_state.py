@@ -62,12 +62,19 @@ def is_unfinished(state: Any) -> bool:
 
 def answers_in(state: Any) -> list[Any]:
     """Return the messages of a state since the last question, oldest first."""
-    messages = state.get("messages") if isinstance(state, Mapping) else None
-    found = list(messages) if isinstance(messages, list | tuple) else []
+    found = messages_in(state)
     for number in range(len(found), 0, -1):
         if getattr(found[number - 1], "type", "") == "human":
             return found[number:]
     return found
+
+
+def messages_in(state: Any) -> list[Any]:
+    """Return the messages of a state, oldest first."""
+    messages = state.get("messages") if isinstance(state, Mapping) else None
+    if isinstance(messages, list | tuple):
+        return list(messages)
+    return [messages] if hasattr(messages, "content") else []
 
 
 def _structured(value: Any) -> FinalState:

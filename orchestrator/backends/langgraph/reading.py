@@ -20,9 +20,10 @@ from ..media import DataReports
 from ..token_counts import token_count
 from ..upstream.finish_reasons import end_of
 from .content import PartsReading, texts_of, words_of
-from .final_state import FinalState, answers_in, ending_of, is_unfinished
+from .final_state import FinalState, ending_of
 from .runs import GraphRuns
 from .said import SaidByMessage
+from .thread import Recalled
 
 PASSED: tuple[type[Payload], ...] = (Token, Reasoning, Status, ToolCall, ToolResult, Handoff, *CONTENT)
 """What a graph may write into its custom stream as it is."""
@@ -96,15 +97,15 @@ class GraphReading:
         self.interrupts.clear()
         self.is_paused = False
 
-    def recall(self, state: Any) -> Iterator[Emission]:
+    def recall(self, left: Recalled) -> Iterator[Emission]:
         """Yield what a graph that another process has left had said in this turn; take in what it waits for."""
-        if is_unfinished(state):
-            self._interrupted(state.interrupts)
-        self._final = state.values
-        # Nodes that have run beside the one that asks: their answers are no part of the state yet.
-        for values in (state.values, *(getattr(task, "result", None) for task in state.tasks)):
-            for message in answers_in(values):
-                yield from self.feed("messages", (message, {}))
+        if left.waits:
+            self._interrupted(left.interrupts)
+        self._final = left.final
+        if left.output is not None:
+            self.output = left.output
+        for place, message in left.said:
+            yield from self.feed("messages", (message, {"langgraph_checkpoint_ns": place}))
         yield from self.end()
 
     @property

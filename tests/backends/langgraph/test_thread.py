@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from msgspec import UNSET
+from structlog.testing import capture_logs
 
 from orchestrator import AgentError
 from orchestrator.backends.base import AgentInput, Emission
 from orchestrator.events import ApprovalRequest, Status
-from tests.support.emissions import Answering, gather, of_kind, text_in
+from tests.support.emissions import Answering, finish_of, gather, heard, of_kind, text_in
+from tests.support.parts import require_library
+from tests.support.patience import PATIENCE_SECONDS
 
 from .test_backend import backend_of
 
@@ -23,15 +28,15 @@ async def lost(graph: str, request: AgentInput, questions: int = 1) -> tuple[str
     Args:
         questions: How many it asks; all but the last are answered.
     """
-    heard: list[Emission] = []
+    got: list[Emission] = []
     stream = backend_of(graph).stream(Answering().of(request))
-    while len(of_kind(heard, ApprovalRequest)) < questions:
-        heard.append(await anext(stream))
+    while len(of_kind(got, ApprovalRequest)) < questions:
+        got.append(await anext(stream))
     request.taken.set()
     await stream.aclose()
-    anchors = [each.anchor for each in of_kind(heard, Status) if each.anchor is not None]
-    assert isinstance(heard[-2], Status), "it can be found before anybody can answer it"
-    return anchors[-1], of_kind(heard, ApprovalRequest)[-1].call_id
+    anchors = [each.anchor for each in of_kind(got, Status) if each.anchor is not None]
+    assert isinstance(got[-2], Status), "it can be found before anybody can answer it"
+    return anchors[-1], of_kind(got, ApprovalRequest)[-1].call_id
 
 
 def left(anchor: str, **keys: Any) -> AgentInput:
@@ -106,3 +111,132 @@ async def test_a_graph_that_had_come_to_its_end_answers() -> None:
     assert answering.asked == []
     assert text_in(said) == "question 1 of 1 You said True."
     await backend._graph.checkpointer.adelete_thread("talk/graph")
+
+
+def graphs() -> Any:
+    require_library("langgraph")
+    from tests.backends.langgraph import thread_graphs
+
+    return thread_graphs
+
+
+def of_thread(graph: str, **keys: Any) -> Any:
+    from orchestrator.backends.langgraph.backend import LangGraphBackend
+    from orchestrator.backends.langgraph.settings import LangGraphSettings
+
+    settings = {"agent_id": "graph", "graph": f"{graphs().__name__}:{graph}", **keys}
+    return LangGraphBackend(LangGraphSettings.model_validate(settings), {})
+
+
+async def left_waiting(backend: Any, request: AgentInput, *, taken: bool = True) -> str:
+    """Ask until the graph waits, and be gone; return its anchor. If it was not *taken*, the thread is put back."""
+    anchor = ""
+    stream = backend.stream(Answering().of(request))
+    async for each in stream:
+        anchor = each.anchor or anchor if isinstance(each, Status) else anchor
+        if isinstance(each, ApprovalRequest):
+            break
+    if taken:
+        request.taken.set()
+    await stream.aclose()
+    return anchor
+
+
+async def goes_on(backend: Any, anchor: str, **keys: Any) -> tuple[list[Emission], AgentError | None, int]:
+    """Go on as the next worker; return what is said, how it fails, and how often it asks."""
+    answering = Answering()
+    said, failure = await heard(backend.stream(answering.of(left(anchor, **keys))))
+    return said, failure, len(answering.asked)
+
+
+@pytest.mark.parametrize("graph", ["deleting", "deleting_within"])
+async def test_an_answered_question_is_not_asked_again(graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer is kept beside the same checkpoint, and a new one would reach the node's next question."""
+    backend = of_thread(graph)
+    request = AgentInput("hi", conversation_id="answered", agent_id=graph)
+    anchor = await left_waiting(backend, request)
+    reached = asyncio.Event()
+    monkeypatch.setattr(graphs(), "REACHED", reached)
+    config = {"configurable": {"thread_id": f"answered/{graph}"}}
+    work = asyncio.create_task(backend._graph.ainvoke(backend._command(resume=False), config))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await reached.wait()
+    work.cancel()
+    await asyncio.wait((work,))
+    monkeypatch.setattr(graphs(), "REACHED", None)
+    said, failure, asked = await goes_on(backend, anchor)
+    assert (text_in(said), asked) == ("", 0)
+    assert failure is not None
+    assert failure.code == "worker_lost"
+    said, failure, asked = await goes_on(of_thread(graph, on_worker_lost="restart"), anchor)
+    assert (text_in(said), failure, asked) == ("draft True, database True", None, 2)
+
+
+@pytest.mark.parametrize("graph", ["asking", "paused"])
+async def test_a_graph_that_was_let_go_on_is_not_asked_again(graph: str) -> None:
+    """Beyond a breakpoint its checkpointer keeps nothing of the answer."""
+    request = AgentInput("hi")
+    stream = backend_of(graph).stream(Answering().of(request))
+    anchors: list[str] = []
+    while len(anchors) < 2:
+        each = await anext(stream)
+        anchors += [each.anchor] if isinstance(each, Status) and each.anchor else []
+    request.taken.set()
+    await stream.aclose()
+    _, failure, asked = await goes_on(backend_of(graph), anchors[-1])
+    assert failure is not None
+    assert (failure.code, asked) == ("worker_lost", 0)
+
+
+async def test_a_thread_that_was_put_back_has_not_come_to_its_end() -> None:
+    backend, keys = of_thread("later"), {"conversation_id": "back", "agent_id": "later"}
+    await gather(backend.stream(AgentInput("one", **keys)))
+    anchor = await left_waiting(backend, AgentInput("two", **keys), taken=False)
+    said, failure, _ = await goes_on(backend, anchor, **keys)
+    assert (text_in(said), failure and failure.code) == ("", "worker_lost")
+
+
+async def test_a_turn_since_is_not_the_end_of_this_one() -> None:
+    backend, keys = of_thread("later"), {"conversation_id": "since", "agent_id": "later"}
+    await gather(backend.stream(AgentInput("one", **keys)))
+    anchor = await left_waiting(backend, AgentInput("two", **keys))
+    config = {"configurable": {"thread_id": "since/later"}}
+    await backend._graph.ainvoke({"messages": [("user", "three")]}, config)
+    await backend._graph.ainvoke(backend._command(resume=True), config)
+    said, failure, _ = await goes_on(backend, anchor, **keys)
+    assert (text_in(said), failure and failure.code) == ("", "worker_lost")
+
+
+@pytest.mark.parametrize("graph", ["later", "function"])
+async def test_the_turn_before_is_not_said_again(graph: str) -> None:
+    backend, keys = of_thread(graph), {"conversation_id": "before", "agent_id": graph}
+    assert text_in(await gather(backend.stream(AgentInput("one", **keys)))) == "turn one"
+    anchor = await left_waiting(backend, AgentInput("two", **keys))
+    said, failure, asked = await goes_on(backend, anchor, **keys)
+    assert (text_in(said), failure, asked) == ("answer True", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        ("parallel", "Said. Beside. answer True"),
+        ("within", "Said. answer True"),
+        ("noting", "Found. answer True"),
+        ("forming", "answer True"),
+    ],
+)
+async def test_what_the_turn_had_said_is_said_again_once(graph: str, words: str) -> None:
+    backend = of_thread(graph)
+    anchor = await left_waiting(backend, AgentInput("hi"))
+    said, failure, asked = await goes_on(backend, anchor)
+    assert (text_in(said), failure, asked) == (words, None, 1)
+    assert finish_of(said).output == ({"a": 1} if graph == "forming" else UNSET)
+
+
+async def test_a_thread_that_is_not_kept_is_not_put_back() -> None:
+    anchor = json.dumps({"thread": "nobody", "before": "gone", "at": "gone", "stood": ""})
+    with capture_logs() as logs:
+        _, failure, _ = await goes_on(of_thread("later"), anchor)
+    assert failure is not None
+    assert failure.code == "worker_lost"
+    assert logs == []
