@@ -14,16 +14,37 @@ def trouble_with_backend(backend: object) -> str | None:
     Its runs would end as `internal` otherwise, or, without a `model`, those of its siblings too.
     """
     name = type(backend).__name__
-    missing = [each for each in ("model", "stream", "aclose") if not hasattr(backend, each)]
-    if missing:
+    parts: dict[str, object] = {}
+    for each in ("model", "stream", "aclose"):
+        try:
+            parts[each] = getattr(backend, each)
+        except AttributeError:
+            continue
+        except Exception as exc:  # noqa: BLE001 - a property of somebody's own, whose words may hold a secret
+            return f"{name}.{each} raises {type(exc).__name__} if it is read"
+    if missing := [each for each in ("model", "stream", "aclose") if each not in parts]:
         return f"{name} lacks {', '.join(missing)}; see `Backend` in orchestrator.backends.base"
-    model, close = getattr(backend, "model"), getattr(backend, "aclose")  # noqa: B009 - of an unknown class
+    model = parts["model"]
     if not (model is None or isinstance(model, str)):
         return f"{name}.model is {type(model).__name__}; it should be a text or None"
-    if not callable(close):
-        return f"{name}.aclose cannot be called; write an async function"
-    trouble = trouble_with(getattr(backend, "stream"))  # noqa: B009
+    if trouble := _trouble_with_close(parts["aclose"]):
+        return f"{name}.aclose {trouble}"
+    trouble = trouble_with(parts["stream"])
     return f"{name}.stream {trouble}" if trouble else None
+
+
+def _trouble_with_close(close: object) -> str | None:
+    if not callable(close):
+        return "cannot be called; write an async function"
+    if not any(map(inspect.iscoroutinefunction, (close, inspect.unwrap(close), type(close).__call__))):
+        return "is no coroutine function; define it with async def"
+    try:
+        inspect.signature(close).bind()
+    except ValueError:  # some callables written in C have no signature
+        return None
+    except TypeError as exc:
+        return f"cannot be called without arguments ({exc})"
+    return None
 
 
 def trouble_with(function: object) -> str | None:

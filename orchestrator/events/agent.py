@@ -8,7 +8,7 @@ import msgspec
 
 from ..errors import ErrorCode
 from .base import AgentStatus, Payload
-from .content import CONTENT
+from .content import CONTENT, MOST_COUNTED
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,10 +20,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_tokens: int | None = None
 
     def plus(self, other: Usage) -> Usage:
-        """Return both together."""
+        """Return both together, no count of it larger than what all readers of JSON have alike."""
         return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
+            _capped(self.input_tokens + other.input_tokens),
+            _capped(self.output_tokens + other.output_tokens),
             _sum(self.cached_input_tokens, other.cached_input_tokens),
             _sum(self.reasoning_tokens, other.reasoning_tokens),
         )
@@ -39,7 +39,11 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
-    return None if one is None and other is None else (one or 0) + (other or 0)
+    return None if one is None and other is None else _capped((one or 0) + (other or 0))
+
+
+def _capped(count: int) -> int:
+    return min(count, MOST_COUNTED - 1)
 
 
 def _rest(whole: int | None, part: int | None) -> int | None:

@@ -7,13 +7,14 @@ Owns no agent: `Session` asks them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from ..backends.base import QuotedAnswer, Task
 from ..events.agent import Missing
 from ..events.base import AgentStatus, Payload
+from ..events.content import MOST_COUNTED
 from ..events.panel import PanelInfo
 
 Outcome = Literal["decided", "tie", "undecided", "failed", "cancelled"]
@@ -78,26 +79,55 @@ class Verdict:
     last: Answer | None = None
 
 
-def check_verdict(verdict: object, agents: Collection[str]) -> None:
-    """Look whether a method returned what clients can be sent; *agents* are those of the panel.
+def check_verdict(verdict: object, agents: Collection[str], method: str = "the method") -> None:
+    """Look whether *method* returned what clients can be sent; *agents* are those of the panel.
 
     Raises:
         TypeError: It is no `Verdict`, or a part of it is of another kind.
         ValueError: It has a status that the protocol does not know, or names somebody who took no part.
     """
     if not isinstance(verdict, Verdict):
-        raise TypeError(f"the method returned {type(verdict).__name__}; it should return a Verdict")
+        raise TypeError(f"{method} returned {type(verdict).__name__}; it should return a Verdict")
+    whose = f"of the verdict of {method}"
     if verdict.status not in get_args(Outcome):
         known = ", ".join(get_args(Outcome))
-        raise ValueError(f"the verdict's status {str(verdict.status)[:60]!r} should be one of {known}")
-    pairs: Sequence[object] = verdict.ranking
-    for pair in pairs:
-        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], int | float)):
-            raise TypeError("the verdict's ranking should be pairs of an agent's id and a number")
+        raise ValueError(f"`status` {whose}, {str(verdict.status)[:60]!r}, should be one of {known}")
+    for field, fits, wanted in (
+        ("winner", _is_text_or_none(verdict.winner), "an agent's id or None"),
+        ("ranking", _is_ranking(verdict.ranking), "pairs of an agent's id and a finite number below 2**53"),
+        ("tally", _is_tally(verdict.tally), "a dict of texts and finite numbers below 2**53, or None"),
+        ("answer", _is_text_or_none(verdict.answer), "a text or None"),
+        ("last", verdict.last is None or isinstance(verdict.last, Answer), "an Answer or None"),
+    ):
+        if not fits:
+            kind = type(getattr(verdict, field)).__name__
+            raise TypeError(f"`{field}` {whose} does not fit ({kind}); it should be {wanted}")
     strangers = {verdict.winner, *(agent_id for agent_id, _ in verdict.ranking)} - {None, *agents}
     if strangers:
         named = ", ".join(sorted(str(each)[:60] for each in strangers)[:4])
-        raise ValueError(f"the verdict names {named}, of whom the panel knows nothing")
+        raise ValueError(f"the verdict of {method} names {named}, of whom the panel knows nothing")
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and -MOST_COUNTED < value < MOST_COUNTED  # NaN is neither
+
+
+def _is_ranking(value: object) -> bool:
+    return isinstance(value, Collection) and all(
+        isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str) and _is_number(pair[1])
+        for pair in value
+    )
+
+
+def _is_tally(value: object) -> bool:
+    return value is None or (
+        isinstance(value, Mapping)
+        and all(isinstance(choice, str) and _is_number(count) for choice, count in value.items())
+    )
 
 
 class Host(Protocol):

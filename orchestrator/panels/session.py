@@ -298,7 +298,7 @@ class Session:
             self._watch(answering)
 
     async def _conclude(self, verdict: Verdict) -> None:
-        check_verdict(verdict, {*self.members, *self.settings.everyone})
+        check_verdict(verdict, {*self.members, *self.settings.everyone}, self.settings.method)
         last = verdict.last
         await self._host.emit(
             PanelResult(

@@ -78,6 +78,8 @@ def test_a_backend_passes(model: str | None) -> None:
     [
         ({"model": 3}, "Mine.model is int; it should be a text or None"),
         ({"aclose": None}, "Mine.aclose cannot be called"),
+        ({"aclose": lambda: None}, "Mine.aclose is no coroutine function; define it with async def"),
+        ({"aclose": returned}, "Mine.aclose cannot be called without arguments"),
         ({"stream": returned}, "Mine.stream is a coroutine function without a yield"),
         ({"stream": plain}, "Mine.stream is a plain generator function"),
     ],
@@ -90,3 +92,31 @@ def test_a_backend_that_lacks_methods_is_refused_with_their_names() -> None:
     assert trouble_with_backend(object()) == (
         "object lacks model, stream, aclose; see `Backend` in orchestrator.backends.base"
     )
+
+
+class Base:
+    model = None
+
+    async def stream(self, request: object) -> AsyncIterator[str]:
+        yield "a"
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+
+class Inherits(Base):
+    pass
+
+
+class Raises(Base):
+    @property
+    def model(self) -> str:  # type: ignore[override]
+        raise RuntimeError("no such key: sk-secret")
+
+
+def test_a_close_of_a_base_class_passes() -> None:
+    assert trouble_with_backend(Inherits()) is None
+
+
+def test_a_property_that_raises_is_named_without_its_words() -> None:
+    assert trouble_with_backend(Raises()) == "Raises.model raises RuntimeError if it is read"

@@ -13,6 +13,11 @@ def test_usage_adds_up_and_what_nobody_counted_stays_unknown() -> None:
     assert first.plus(first) == Usage(20, 10)
 
 
+def test_a_sum_of_usage_stays_a_number_that_all_readers_have_alike() -> None:
+    most = 2**53 - 1
+    assert Usage(most, most, most, None).plus(Usage(5, 0, 5, most)) == Usage(most, most, most, most)
+
+
 def test_what_is_left_of_usage_is_never_less_than_nothing() -> None:
     """A provider that counts a part twice must not give an agent a negative price."""
     whole, part = Usage(10, 5, 4, None), Usage(12, 1, 6, 3)

@@ -49,16 +49,28 @@ def test_a_verdict_that_nothing_came_of_names_nobody() -> None:
     ("returned", "why"),
     [
         (None, "returned NoneType; it should return a Verdict"),
-        (Verdict("won"), "status 'won' should be one of decided"),  # type: ignore[arg-type]
+        (Verdict("won"), "`status` of the verdict of mine, 'won', should be one of decided"),  # type: ignore[arg-type]
+        (Verdict(["x"]), "`status` of the verdict of mine"),  # type: ignore[arg-type]
         (Verdict("decided", winner="stranger"), "names stranger"),
+        (Verdict("decided", winner=["a"]), "`winner` of the verdict of mine does not fit .list."),  # type: ignore[arg-type]
+        (Verdict("decided", ranking=None), "`ranking` of the verdict of mine does not fit .NoneType."),  # type: ignore[arg-type]
+        (Verdict("decided", ranking=[(["a"], 1)]), "`ranking` of the verdict"),  # type: ignore[list-item]
+        (Verdict("decided", ranking=[("a", 10**400)]), "`ranking` of .* a finite number below"),
+        (Verdict("decided", ranking=[("a", float("nan"))]), "`ranking` of .* a finite number below"),
+        (Verdict("decided", tally={"a": float("inf")}), "`tally` of the verdict of mine"),
+        (Verdict("decided", tally={1: 2}), "`tally` of the verdict of mine"),  # type: ignore[dict-item]
+        (Verdict("decided", tally=[1]), "`tally` of the verdict of mine does not fit .list."),  # type: ignore[arg-type]
+        (Verdict("decided", answer=5), "`answer` of the verdict of mine does not fit .int."),  # type: ignore[arg-type]
+        (Verdict("decided", answer={"a": 1}), "`answer` of the verdict of mine"),  # type: ignore[arg-type]
+        (Verdict("decided", last="a"), "`last` of the verdict of mine"),  # type: ignore[arg-type]
         (Verdict("decided", ranking=[("a", 1.0), ("stranger", 2.0)]), "names stranger"),
-        (Verdict("decided", ranking=["a"]), "pairs of an agent's id and a number"),  # type: ignore[list-item]
-        (Verdict("decided", ranking=[("a", "much")]), "pairs of an agent's id and a number"),  # type: ignore[list-item]
+        (Verdict("decided", ranking=["a"]), "pairs of an agent's id and a finite number"),  # type: ignore[list-item]
+        (Verdict("decided", ranking=[("a", "much")]), "pairs of an agent's id and a finite number"),  # type: ignore[list-item]
     ],
 )
 def test_what_a_method_returns_is_looked_at_before_clients_are_sent_it(returned: object, why: str) -> None:
     with pytest.raises((TypeError, ValueError), match=why):
-        check_verdict(returned, {"a", "b"})
+        check_verdict(returned, {"a", "b"}, "mine")
 
 
 def test_a_verdict_on_the_panels_own_agents_passes() -> None:

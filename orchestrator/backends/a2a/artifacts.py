@@ -43,7 +43,9 @@ class SaidText:
         return self._pieces[0] if self._pieces else ""
 
     def add(self, piece: str) -> None:
-        """Add a piece. Raises AgentError (`upstream_invalid`) if it becomes too much."""
+        """Add a piece, if it is more than nothing. Raises AgentError (`upstream_invalid`) if it becomes too much."""
+        if not piece:
+            return  # no bound of size would ever meet them
         self._size += len(piece)
         if self._size > MAX_EVENT_BYTES:
             raise AgentError("upstream_invalid", f"{WHO} says more than can be followed.", retryable=False)

@@ -56,7 +56,7 @@ class TaskReading:
         self._artifacts: dict[str, Artifact] = {}
         self._calls: set[str] = set()
         self._working_words: set[int] = set()
-        """Of the messages that came with a state of work."""
+        """Marks of the messages that came with a state of work, see `_marks`."""
         self._in_turn = InterleavedMessages()
         self._reports = DataReports()
         self._attached = Attachments()
@@ -133,13 +133,14 @@ class TaskReading:
     def _last_words(self, history: Any) -> list[dict[str, Any]]:
         """Return the parts of the agent's last message since the question: some servers answer nowhere else.
 
-        What it said while it worked is none, though servers move that into the history, too.
+        What it said while it worked is none, though servers move that into the history, too: as far as this reading
+        saw it, so words that were said before the first update it was fed (or past `MAX_NAMES`) may pass for the last.
         """
         for message in reversed(objects_in(history)):
             parts = objects_in(message.get("parts"))
             if message.get("role") != "ROLE_AGENT":
                 return []
-            if not _identities(message) & self._working_words:
+            if not _like(message) & self._working_words:
                 return parts
         return []
 
@@ -186,10 +187,12 @@ class TaskReading:
             into.parts += 1
             text = part.get("text")
             if isinstance(text, str):
+                if not text:
+                    continue
                 if about.get("adk_thought") is True:
                     into.thought.add(text)
                     yield Reasoning(text)
-                elif text:
+                else:
                     into.text.add(text)
                     said_by = speaker_in(about) or speaker
                     yield text if said_by is None else Token(text, speaker=said_by)
@@ -257,7 +260,7 @@ class TaskReading:
             raise AgentError(failure.code, failure.message, retryable=False)
         else:
             if isinstance(message, dict) and len(self._working_words) < MAX_NAMES:
-                self._working_words |= _identities(message)
+                self._working_words |= _marks(message)
             yield from self._working(about, parts)
 
     @property
@@ -278,7 +281,7 @@ class TaskReading:
 
     def _working(self, about: dict[str, Any], parts: list[dict[str, Any]]) -> Iterator[Emission]:
         kind, text = about.get("type"), about.get("text")
-        if kind == "reasoning" and isinstance(text, str):
+        if kind == "reasoning" and isinstance(text, str) and text:
             yield Reasoning(text, speaker=speaker_in(about) or self._speaker_of(about))
         elif kind == "tool_call":
             yield from self._tool_call(about.get("call_id"), about.get("name"), about.get("arguments"))
@@ -340,10 +343,26 @@ class TaskReading:
             self.context_id = context_id
 
 
-def _identities(message: dict[str, Any]) -> set[int]:
-    """Return what tells a message from others, wherever it stands: its id and its texts, as far as it has them."""
+def _marks(message: dict[str, Any]) -> set[int]:
+    """Return what a message of work is known by later: its text, and its id with its text or that it has none."""
+    named, text = _name_and_text(message)
+    return {hash(("any", text)), hash((named, text))} if named or text else set()
+
+
+def _like(message: dict[str, Any]) -> set[int]:
+    """Return the marks of messages that are the same as this one.
+
+    Ids decide if both have one, with the text, since some servers use an id again. Else texts do.
+    """
+    named, text = _name_and_text(message)
+    alike = {hash(("any", text)) if named is None else hash((None, text))} if text else set()
+    return alike | {hash((named, text))} if named else alike
+
+
+def _name_and_text(message: dict[str, Any]) -> tuple[tuple[str] | None, str]:
+    named = message.get("messageId")
     texts = "".join(str(part.get("text") or "") for part in objects_in(message.get("parts")))
-    return {hash(each) for each in (message.get("messageId"), texts) if isinstance(each, str) and each}
+    return ((named,) if isinstance(named, str) and named else None), texts
 
 
 def _own_artifact(artifact: dict[str, Any], parts: list[dict[str, Any]]) -> Data | File | None:

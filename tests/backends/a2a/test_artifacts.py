@@ -52,3 +52,8 @@ def test_what_is_new_begins_after_what_is_known() -> None:
     pieces: list[str | Token | Reasoning] = ["ab", Token("cd", speaker="s"), Reasoning("ef")]
     assert list(after(3, pieces)) == [Token("d", speaker="s"), Reasoning("ef")]
     assert list(after(0, ["", "a"])) == ["a"]
+
+
+def test_pieces_of_nothing_take_no_memory() -> None:
+    text = said("a", *[""] * 1_000)
+    assert text._pieces == ["a"]

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from orchestrator import AgentError
 from orchestrator.backends.a2a.reading import TaskReading
 from orchestrator.backends.base import Emission
-from orchestrator.events import Data, File, Status
+from orchestrator.events import Data, File, Reasoning, Status
 from orchestrator.events.content import DATA_BYTES, DATA_URL_CHARS, MOST
 from tests.support.emissions import of_kind, text_in
 
@@ -150,6 +150,42 @@ def test_what_was_said_at_work_is_no_answer_although_the_history_has_it(named: d
     assert text_in(said) == "It is so."
     said, _ = read(works(begun), {"task": {**done["task"], "history": [ASKED, begun]}})
     assert (text_in(said), of_kind(said, Status)) == ("", [Status("working", "I begin")])
+
+
+def agent_said(text: str, name: str | None = None) -> dict[str, Any]:
+    return {"role": "ROLE_AGENT", "parts": [{"text": text}]} | ({"messageId": name} if name else {})
+
+
+@pytest.mark.parametrize(
+    ("at_work", "history", "heard"),
+    [
+        (("42", "m1"), [("42", "m1"), ("42", "m2")], "42"),
+        (("Done.", "m1"), [("Thinking about it", "m0"), ("Done.", "m2")], "Done."),
+        (("I begin", "m1"), [("It is so.", "m1")], "It is so."),
+        (("I begin", "m1"), [("It is so.", "m0"), ("I begin", "m1")], "It is so."),
+        (("I begin", "m1"), [("I begin", None)], ""),
+        (("I begin", None), [("I begin", "m1")], ""),
+        (("I begin", None), [("It is so.", "m1")], "It is so."),
+    ],
+)
+def test_an_answer_may_say_the_same_as_was_said_at_work(
+    at_work: tuple[str, str | None], history: list[tuple[str, str | None]], heard: str
+) -> None:
+    """Ids tell the two apart, or texts if one has no id; an id that is used again is not enough."""
+    task = {"id": "t", "status": {"state": "TASK_STATE_COMPLETED"}}
+    messages = [ASKED, *(agent_said(*each) for each in history)]
+    said, _ = read(works(agent_said(*at_work)), {"task": {**task, "history": messages}})
+    assert text_in(said) == heard
+
+
+def test_a_thought_of_nothing_is_none() -> None:
+    nothing = {"text": "", "metadata": {"adk_thought": True}}
+    said, _ = read(piece("a", nothing, append=True), piece("a", "It is so.", append=True), DONE)
+    assert not of_kind(said, Reasoning)
+    assert text_in(said) == "It is so."
+    status = {"state": "TASK_STATE_WORKING"}
+    about = {"type": "reasoning", "text": ""}
+    assert read({"statusUpdate": {"taskId": "t", "status": status, "metadata": about}})[0] == []
 
 
 THOUGHT = {"adk_thought": True}
