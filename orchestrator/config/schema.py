@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from ..backends.registry import settings_classes
 from ..panels.methods.registry import METHODS
 from ..panels.settings import PanelSettings
+from .described import DescribedJsonSchema
 
 _VARIABLE = {
     "description": "A variable of the environment, or a file: ${env:NAME}, ${file:PATH}; each may end in :-fallback}.",
@@ -28,7 +29,7 @@ def json_schema() -> dict[str, Any]:
     """
     kinds = tuple(settings_classes().values())
     any_agent: Any = Annotated[Union[kinds], Field(discriminator="backend")]  # noqa: UP007 - the table is read here
-    schema = TypeAdapter(any_agent).json_schema()
+    schema = TypeAdapter(any_agent).json_schema(schema_generator=DescribedJsonSchema)
     agents = schema["discriminator"]["mapping"].values()
     names = {reference.rpartition("/")[2] for reference in agents}
     definitions = {
@@ -45,7 +46,7 @@ def json_schema() -> dict[str, Any]:
 
 def panel_schema() -> dict[str, Any]:
     """Return the schema (2020-12) of one panel's file; ``${env:…}`` as in `json_schema`, but for `method`."""
-    schema = TypeAdapter(PanelSettings).json_schema()
+    schema = TypeAdapter(PanelSettings).json_schema(schema_generator=DescribedJsonSchema)
     definitions = {name: _with_variables(each) for name, each in schema.pop("$defs").items()}
     definitions["StartWhen"]["not"] = {  # `all: false` alone says nothing
         "properties": {"all": {"const": False}}, "required": ["all"], "maxProperties": 1,

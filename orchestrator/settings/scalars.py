@@ -24,9 +24,7 @@ _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false
 class Settings(BaseModel):
     """A mapping with fixed keys: no unknown ones, and frozen once it is checked."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _number_from_variable(value: Any) -> Any:
