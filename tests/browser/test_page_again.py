@@ -123,6 +123,22 @@ def test_a_question_in_the_middle_of_a_conversation_is_edited_and_each_branch_go
     expect(page.locator(".question-row .branches")).to_contain_text("3 of 3")
 
 
+def test_who_goes_through_branches_in_a_column_stays_in_it(page: Page) -> None:
+    """Each column has the same ways."""
+    ask(page, "rememberer", "parrot", "essay", message="One?")
+    ended(page)
+    say(page, "Two?")
+    say(page, "Three?")
+    turn = page.locator(".column").last.locator(".turn").nth(1)
+    turn.get_by_role("button", name="Edit this question").click()
+    say(page, "Zwei?")
+    say(page, "Drei?")
+    for name, shown in (("before", "1 of 2"), ("after", "2 of 2"), ("before", "1 of 2")):
+        turn.get_by_role("link", name=f"The question asked {name}").press("Enter")
+        expect(turn.locator(".branches")).to_contain_text(shown)
+        expect(turn.locator(".branches a")).to_be_focused()
+
+
 def test_many_agents_are_found_and_all_or_none_chosen(page: Page) -> None:
     find = page.get_by_label("Find agents")
     find.fill("flood")

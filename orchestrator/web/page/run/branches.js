@@ -7,8 +7,14 @@ import { AGENT_STATES } from '../words.js';
 
 /** @typedef {import('../page-state.js').Turn} Turn */
 
-/** The way that was taken last: it leads to another run, whose way on has the focus then. @type {{branches: string, to: string | undefined, label: string} | null} */
+/**
+ * The way that was taken last: it leads to another run, whose way on has the focus then, in the same column if it is there.
+ * @type {{branches: string, to: string | undefined, label: string, column: string | undefined} | null}
+ */
 let taken = null;
+
+/** The agent in whose column *box* stands; the run's question is in none. @param {HTMLElement | null} box */
+const columnOf = (box) => /** @type {HTMLElement | null | undefined} */ (box?.closest('.column'))?.dataset['agent'];
 
 /**
  * Which of several questions asked in one place is shown, and the way to those beside it.
@@ -18,15 +24,22 @@ export function Branches({ branches, open }) {
   const at = branches.indexOf(open);
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
-    if (taken === null || taken.to !== open || taken.branches !== String(branches)) return;
-    const way = box.current?.querySelector(`[aria-label="${taken.label}"]`) ?? box.current?.querySelector('a');
-    /** @type {HTMLElement | null | undefined} */ (way)?.focus();
-    taken = null;
+    const here = taken;
+    if (here === null || here.to !== open || here.branches !== String(branches)) return;
+    const focus = () => {
+      if (taken !== here) return;
+      taken = null;
+      const way = box.current?.querySelector(`[aria-label="${here.label}"]`) ?? box.current?.querySelector('a');
+      /** @type {HTMLElement | null | undefined} */ (way)?.focus();
+    };
+    // Another column is drawn in the same turn.
+    if (here.column === columnOf(box.current)) focus();
+    else queueMicrotask(focus);
   });
   const way = (/** @type {number} */ to, /** @type {string} */ sign, /** @type {string} */ label) =>
     branches[to] === undefined
       ? html`<span class="icon-button" aria-hidden="true">${sign}</span>`
-      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label} onClick=${(/** @type {MouseEvent} */ { ctrlKey, metaKey, shiftKey }) => (taken = ctrlKey || metaKey || shiftKey ? null : { branches: String(branches), to: branches[to], label })}>${sign}</a>`;
+      : html`<a class="icon-button" href=${`#run/${branches[to]}`} aria-label=${label} title=${label} onClick=${(/** @type {MouseEvent} */ { ctrlKey, metaKey, shiftKey }) => (taken = ctrlKey || metaKey || shiftKey ? null : { branches: String(branches), to: branches[to], label, column: columnOf(box.current) })}>${sign}</a>`;
   return html`<span ref=${box} class="branches" role="group" aria-label="What was asked here">
     ${way(at - 1, '‹', 'The question asked before')}
     <span>${at + 1} of ${branches.length}</span>
