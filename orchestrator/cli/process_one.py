@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from types import FrameType
 
 
@@ -14,6 +13,8 @@ def end_on_signal() -> None:
     until it is killed.
     """
     if os.getpid() == 1:
+        import signal  # late, as `--help` takes longer by it
+
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, _end)
 

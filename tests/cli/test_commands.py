@@ -68,7 +68,7 @@ def test_help_loads_nothing_that_takes_time() -> None:
         "from orchestrator.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'agents', 'openai', 'letta_client', 'aiohttp', 'aiostream', 'pydantic', 'msgspec', 'structlog',"
-        " 'ruamel', 'rich', 'redis', 'sqlite3', 'prometheus_client', 'asyncio', 'json', 'shlex'}\n"
+        " 'ruamel', 'rich', 'redis', 'sqlite3', 'prometheus_client', 'asyncio', 'json', 'shlex', 'signal'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run(
