@@ -269,12 +269,12 @@ class Attempt:
             and (text.isascii() or clean_text(text) is text)
         )
 
-    def _say(self, text: str, pieces: int = 1) -> bool:
+    def _say(self, text: str) -> bool:
         """Put plain text into the mailbox; return whether there is room for more."""
         self.pieces.append(text)
         self._left -= len(text)
         mailbox = self._mailbox
-        has_room = mailbox.more(text, pieces)
+        has_room = mailbox.more(text)
         if has_room and mailbox.has_joined and self._left > BURST_CHARS * 2:
             self._burst = mailbox.begin_burst(self._end_burst)
         return has_room
